@@ -1,0 +1,3 @@
+"""Decide where an AI workload may run, explain it, and put it on record."""
+
+__version__ = "0.1.0"

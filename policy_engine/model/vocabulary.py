@@ -1,0 +1,75 @@
+"""The vocabulary: one table of every fact, that schema, type checker, documentation and proofs read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+FactType = Literal["bool", "int", "double", "string", "list<string>"]
+FACT_TYPES: tuple[FactType, ...] = ("bool", "int", "double", "string", "list<string>")
+
+#: How a fact comes to be: said by the team, computed, looked up, or said and else computed.
+FactSource = Literal["declared", "derived", "catalog", "coalesced"]
+FACT_SOURCES: tuple[FactSource, ...] = ("declared", "derived", "catalog", "coalesced")
+
+#: Grades from the weakest to the strongest (contract: workload file, "Facts").
+GRADES = ("declared", "derived", "catalog", "specification", "measured")
+
+OPTIONS = ("proprietary_api", "open_api", "open_batch", "self_hosted", "edge")
+THIRD_PARTY = OPTIONS[:3]
+OPEN_OPTIONS = OPTIONS[1:]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """One row of the vocabulary.
+
+    `values` lists the members of an enumeration; `minimum` and `maximum` bound numbers, in `unit`;
+    `required` facts are never unknown; `default` is the value of a field that is left out.
+    """
+
+    name: str
+    type: FactType
+    meaning: str
+    unit: str | None = None
+    values: tuple[str, ...] | None = None
+    default: object = None
+    required: bool = False
+    source: FactSource = "declared"
+    minimum: float | None = None
+    maximum: float | None = None
+    layer: str = "shipped"
+
+    @property
+    def never_unknown(self) -> bool:
+        """Whether every workload knows this fact."""
+        return self.required or self.name in _ALWAYS_KNOWN
+
+
+_ALWAYS_KNOWN = frozenset(
+    {
+        "workload.namespace",
+        "workload.owner_present",
+        "workload.task_count",
+        "task.class",
+        "proposal.present",
+        "proposal.fallback.present",
+        "hardware.present",
+        "migration.champion_present",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """Facts, evidence names and regulations, shipped and added by layers."""
+
+    facts: Mapping[str, Fact]
+    evidence: Mapping[str, str] = field(default_factory=dict)
+    regulations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def coalesced(self) -> frozenset[str]:
+        """Names of facts that are declared, else computed: no forbid may rest on them."""
+        return frozenset(name for name, fact in self.facts.items() if fact.source == "coalesced")
