@@ -1,0 +1,152 @@
+"""A workload's fields flattened to facts, and the facts computed from them and from the catalog.
+
+A fact that is absent is unknown. Every computed fact is monotone in knowledge: knowing more never changes a value
+that is known, so that taking knowledge away can never allow (the exception, the coalesced API spend, may not be
+read by forbids).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policy_engine.model.workload import ANYWHERE, Task, Workload
+
+DAYS_PER_MONTH = 365.25 / 12
+_SECTIONS = ("data", "volume", "budget", "team", "needs")
+_TASK_FIELDS = (
+    "name",
+    "kind",
+    "complexity",
+    "quality",
+    "share",
+    "modalities",
+    "batch",
+    "customer_facing",
+    "well_defined",
+    "specialised_domain",
+    "edge_cases_matter",
+    "latency_p95_ms",
+    "context_tokens",
+)
+PROPOSED = ("deployment", "model", "provider", "region")
+
+
+def declared_facts(workload: Workload, task: Task) -> dict[str, Any]:
+    """Return the facts that the file states for `task`; what it leaves unknown is absent."""
+    spec = workload.spec
+    facts: dict[str, Any] = {
+        "workload.namespace": workload.namespace,
+        "workload.name": workload.metadata.name,
+        "workload.owner_present": True,
+        "workload.stage": spec.stage,
+        "workload.organisation": spec.organisation,
+        "workload.deploy_within_days": spec.deploy_within_days,
+        "workload.task_count": len(spec.tasks),
+    }
+    for name in _TASK_FIELDS:
+        facts[f"task.{name}"] = getattr(task, name)
+    for section in _SECTIONS:
+        part = getattr(spec, section)
+        if part is not None:
+            for name in type(part).model_fields:
+                facts[f"{section}.{name}"] = getattr(part, name)
+    _proposal(task, facts)
+    _hardware(workload, facts)
+    _migration(workload, facts)
+    for name, value in (spec.custom or {}).items():
+        facts[f"custom.{name}"] = value
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items() if v is not None}
+
+
+def _proposal(task: Task, facts: dict[str, Any]) -> None:
+    proposal = task.proposal
+    facts["proposal.present"] = proposal is not None
+    facts["proposal.fallback.present"] = proposal is not None and proposal.fallback is not None
+    if proposal is None:
+        return
+    for name in (*PROPOSED, "quantization"):
+        facts[f"proposal.{name}"] = getattr(proposal, name)
+    if proposal.fallback is not None:
+        for name in PROPOSED:
+            facts[f"proposal.fallback.{name}"] = getattr(proposal.fallback, name)
+
+
+def _hardware(workload: Workload, facts: dict[str, Any]) -> None:
+    hardware = workload.spec.hardware
+    facts["hardware.present"] = hardware is not None
+    if hardware is None:
+        return
+    facts["hardware.usd_per_hour"] = hardware.usd_per_hour
+    facts["hardware.region"] = hardware.region
+    if hardware.serves is not None:
+        for name in type(hardware.serves).model_fields:
+            facts[f"hardware.serves.{name}"] = getattr(hardware.serves, name)
+
+
+def _migration(workload: Workload, facts: dict[str, Any]) -> None:
+    migration = workload.spec.migration
+    facts["migration.champion_present"] = False
+    if migration is None:
+        return
+    facts["migration.present"] = migration != "none"
+    if isinstance(migration, str):
+        return
+    facts["migration.champion_present"] = migration.champion is not None
+    facts["migration.rollout_start_percent"] = migration.rollout_start_percent
+    facts["migration.weeks_planned"] = migration.weeks_planned
+    if migration.replaces is not None:
+        for name in type(migration.replaces).model_fields:
+            facts[f"migration.from.{name}"] = getattr(migration.replaces, name)
+
+
+class FactSheet:
+    """Facts with their grades, as they are computed one after another."""
+
+    def __init__(self, declared: Mapping[str, Any]) -> None:
+        self.values: dict[str, Any] = dict(declared)
+        self.grades: dict[str, tuple[str, str | None]] = {}
+
+    def derive(self, name: str, value: Any, *sources: str, grade: str = "derived") -> None:
+        """Set a computed fact, unless it is unknown; its grade carries the weakest grade of its `sources`."""
+        if value is None:
+            return
+        self.values[name] = value
+        known = [self.grade(source)[0] for source in sources if source in self.values]
+        self.grades[name] = (grade, min(known, key=GRADE_ORDER.__getitem__, default=None))
+
+    def grade(self, name: str) -> tuple[str, str | None]:
+        """Return how `name` is known: its grade, and for a derived fact the weakest grade beneath it."""
+        return self.grades.get(name, _DECLARED)
+
+    def get(self, name: str) -> Any:
+        return self.values.get(name)
+
+
+_DECLARED: tuple[str, str | None] = ("declared", None)
+GRADE_ORDER = {grade: place for place, grade in enumerate(("declared", "derived", "catalog", "specification", "measured"))}
+
+
+def derive_volume(sheet: FactSheet) -> None:
+    """Sum the tokens of both directions, per month and per day, and the task's part by share."""
+    sent, answered = sheet.get("volume.input_tokens_per_month"), sheet.get("volume.output_tokens_per_month")
+    if sent is None or answered is None:
+        return
+    both = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
+    sheet.derive("volume.tokens_per_month", sent + answered, *both)
+    sheet.derive("volume.tokens_per_day", (sent + answered) / DAYS_PER_MONTH, *both)
+    share = sheet.get("task.share")
+    if share is not None:
+        sheet.derive("task.tokens_per_month", (sent + answered) * share, *both, "task.share")
+
+
+def region_allowed(residency: list[str] | None, region: str | None, contains: Any) -> bool | None:
+    """Whether `region` lies inside `residency`; `contains` is the catalog's (None: it does not know the region)."""
+    if residency is None:
+        return None
+    if residency == [ANYWHERE]:
+        return True
+    if region is None:
+        return None
+    allowed: bool | None = contains(residency, region)
+    return allowed

@@ -1,0 +1,106 @@
+"""Check the conditions of drafts against the vocabulary of all layers, and place every problem in its file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+
+from policy_engine.errors import Problem, Span
+from policy_engine.language.tree import Node, facts_read
+from policy_engine.loading.rule_file import RuleDraft, effects
+from policy_engine.loading.yaml_source import Document
+from policy_engine.model.rule import Derivation, Parameter, Rule
+from policy_engine.model.vocabulary import Vocabulary
+
+PARAMETER = "param."
+
+
+class ConditionReader:
+    """Type-checks the expressions of rules; CEL is imported only when one has to be."""
+
+    def __init__(self, vocabulary: Vocabulary, parameters: Mapping[str, Parameter]) -> None:
+        from policy_engine.language.cel import Checker
+
+        self.types: dict[str, str] = {name: fact.type for name, fact in vocabulary.facts.items()}
+        self.types |= {PARAMETER + name: parameter.type for name, parameter in parameters.items()}
+        self.vocabulary = vocabulary
+        self._checker = Checker(self.types)
+
+    def rule(self, draft: RuleDraft, problems: list[Problem]) -> Rule | None:
+        """Return the rule of `draft`, or None with its problems gathered."""
+        before = len(problems)
+        value = draft.value
+        condition = self._check(draft, value["when"], "bool", problems, "when")
+        derivations = self._derivations(draft, problems)
+        if condition is None or len(problems) > before:
+            return None
+        names = facts_read(condition).union(*(facts_read(d.expression) for d in derivations))
+        day = value.get("enforce_from")
+        return Rule(
+            id=draft.id,
+            title=value["title"],
+            topic=draft.topic,
+            when=value["when"].strip(),
+            condition=condition,
+            reads=frozenset(n for n in names if not n.startswith(PARAMETER)),
+            parameters=frozenset(n.removeprefix(PARAMETER) for n in names if n.startswith(PARAMETER)),
+            derive=derivations,
+            review_by=date.fromisoformat(value["review_by"]) if "review_by" in value else None,
+            enforce_from=date.fromisoformat(day) if day else None,
+            layer=draft.layer,
+            span=draft.document.key_span("id"),
+            **effects(value),
+        )
+
+    def _derivations(self, draft: RuleDraft, problems: list[Problem]) -> tuple[Derivation, ...]:
+        found = []
+        for fact, text in draft.value.get("derive", {}).items():
+            known = self.vocabulary.facts.get(fact)
+            if known is None or (known.source not in ("derived",) and not fact.startswith("custom.")):
+                message = f"`{fact}` is not a fact that a rule may derive"
+                hint = "derive `task.class`, or a custom.<name> that a vocabulary.yaml declares"
+                problems.append(Problem("bad-derivation", message, draft.document.key_span("derive", fact), hint))
+                continue
+            expression = self._check(draft, text, known.type, problems, "derive", fact)
+            if expression is not None:
+                found.append(Derivation(fact, text, expression))
+        return tuple(found)
+
+    def _check(
+        self, draft: RuleDraft, text: str, expected: str, problems: list[Problem], *path: str
+    ) -> Node | None:
+        from policy_engine.language.cel import ConditionError
+
+        try:
+            return self._checker.check(text, expected)
+        except ConditionError as error:
+            for problem in error.problems:
+                span = locate(draft.document, path, text, problem.line, problem.column)
+                message = f"rule `{draft.id}`: {problem.message}"
+                problems.append(Problem("bad-condition", message, span, problem.help))
+            return None
+
+
+def locate(document: Document, path: tuple[str, ...], text: str, line: int, column: int) -> Span:
+    """Return the place in the file of (`line`, `column`) in an expression's text.
+
+    Looks the expression's line up in the file, from where its value begins, because quoting and block scalars
+    shift columns; falls back to the value's own place.
+    """
+    start = document.span(*path)
+    lines = text.split("\n")
+    if not 0 < line <= len(lines):
+        return start
+    wanted = lines[line - 1].strip()
+    indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
+    try:
+        with open(document.file, encoding="utf-8-sig") as stream:
+            source = re.split("\r\n|\r|\n", stream.read())
+    except (OSError, UnicodeDecodeError):
+        return start
+    for number in range(start.line, min(len(source), start.line + len(lines) + 1) + 1):
+        found = source[number - 1].find(wanted, start.column - 1 if number == start.line else 0)
+        if wanted and found >= 0:
+            return Span(document.file, number, found + max(column - indent, 1))
+    return start

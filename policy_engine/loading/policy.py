@@ -1,0 +1,141 @@
+"""The whole policy in force: rules, vocabulary, catalog and compiled networks, read once and cached by digest."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policy_engine import SEMANTICS_VERSION
+from policy_engine.errors import CatalogError, Problem, RulesError, Span
+from policy_engine.loading import cache
+from policy_engine.loading.layers import LayerFiles, read_layers
+from policy_engine.loading.rule_document import policy_document
+from policy_engine.lowering.network import NetworkSpec, compile_networks
+from policy_engine.model.rule import Rule, RuleSet
+from policy_engine.model.vocabulary import Vocabulary
+
+if TYPE_CHECKING:
+    from policy_engine.catalog import Catalog
+
+
+@dataclass(frozen=True)
+class Stratum:
+    """Rules that are asked together, by their index in the rule set, and their networks."""
+
+    rules: tuple[int, ...]
+    networks: tuple[NetworkSpec, ...]
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What decisions are made under. `digest` covers rules, parameters, vocabulary and enforcement, not the catalog."""
+
+    rules: RuleSet
+    vocabulary: Vocabulary
+    strata: tuple[Stratum, ...]
+    catalog_documents: tuple[tuple[str, Mapping[str, Any]], ...]
+
+    @property
+    def digest(self) -> str:
+        return self.rules.digest
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        from policy_engine.catalog import build_catalog
+
+        return build_catalog(self.catalog_documents, self.rules.values)
+
+    @cached_property
+    def document(self) -> bytes:
+        """The canonical bytes that `digest` is the SHA-256 of."""
+        return policy_document(self.rules, self.vocabulary)
+
+
+def load_policy(paths: Sequence[Path] = (), expected_digest: str | None = None, use_cache: bool = True) -> Policy:
+    """Load the shipped rules with the layers at `paths` over them.
+
+    Raises:
+        RulesError: something is invalid, or the effective policy is not the expected one.
+    """
+    layers = read_layers(paths)
+    key = _cache_key(layers)
+    policy = cache.load(key, layers) if use_cache else None
+    if policy is None:
+        policy = _build(layers)
+        if use_cache:
+            cache.store(key, policy)
+    if expected_digest is not None and expected_digest != policy.digest:
+        message = f"the effective policy is {policy.digest}, and {expected_digest} is asked for"
+        raise RulesError(Problem("policy-digest", message, help="check the --policy layers and their order"))
+    return policy
+
+
+def _cache_key(layers: Sequence[LayerFiles]) -> str:
+    whole = hashlib.sha256(f"{cache.FORMAT}\0{SEMANTICS_VERSION}\0{cache.program_digest()}\0".encode())
+    for layer in layers:
+        whole.update(f"{layer.layer.name}\0{layer.root}\0{layer.layer.digest}\0".encode())
+    return whole.hexdigest()
+
+
+def _build(layers: Sequence[LayerFiles]) -> Policy:
+    from policy_engine.loading.rules import build_rules
+
+    rules, vocabulary = build_rules(layers)
+    document = policy_document(rules, vocabulary)
+    rules = replace(rules, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
+    documents = tuple((each.layer.name, _catalog_documents(each)) for each in layers)
+    policy = Policy(rules, vocabulary, compile_strata(rules, vocabulary), documents)
+    _check_catalog(policy, layers)
+    return policy
+
+
+def _catalog_documents(layer: LayerFiles) -> dict[str, Any]:
+    found = {}
+    for name in layer.catalog_files():
+        found[Path(name).stem] = layer.documents(name)[0].value
+    return found
+
+
+def _check_catalog(policy: Policy, layers: Sequence[LayerFiles]) -> None:
+    """Build the catalog once with places at hand, so that a wrong entry is named with file and line."""
+    from policy_engine.catalog import build_catalog
+
+    by_name = {each.layer.name: each for each in layers}
+
+    def span(layer: str, stem: str, path: tuple[str | int, ...]) -> Span | None:
+        files = by_name[layer]
+        name = f"catalog/{stem}.yaml"
+        return files.documents(name)[0].span(*path) if name in files.files else None
+
+    try:
+        policy.__dict__["catalog"] = build_catalog(policy.catalog_documents, policy.rules.values, span=span)
+    except KeyError as error:
+        raise CatalogError(Problem("catalog-parameter", f"the catalog needs the parameter `{error.args[0]}`")) from None
+
+
+def compile_strata(rules: RuleSet, vocabulary: Vocabulary) -> tuple[Stratum, ...]:
+    """Compile the conditions of each stratum, with parameters put in."""
+    from policy_engine.language.tree import Const, replace_facts
+
+    constants = {f"param.{name}": Const(p.value, p.type) for name, p in rules.parameters.items()}
+    types: dict[str, str] = {name: fact.type for name, fact in vocabulary.facts.items()}
+    numbers: dict[int, list[int]] = {}
+    for index, rule in enumerate(rules.rules):
+        numbers.setdefault(rule.stratum, []).append(index)
+    strata = []
+    for number in sorted(numbers):
+        conditions = [replace_facts(rules.rules[i].condition, constants) for i in numbers[number]]
+        strata.append(Stratum(tuple(numbers[number]), tuple(compile_networks(conditions, types))))
+    return tuple(strata)
+
+
+def with_rules(policy: Policy, rules: Sequence[Rule]) -> Policy:
+    """Return the policy with other rules, compiled and digested anew (for tests and comparisons)."""
+    changed = replace(policy.rules, rules=tuple(sorted(rules, key=lambda rule: (rule.topic, rule.id))))
+    document = policy_document(changed, policy.vocabulary)
+    changed = replace(changed, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
+    return Policy(changed, policy.vocabulary, compile_strata(changed, policy.vocabulary), policy.catalog_documents)

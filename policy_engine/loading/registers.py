@@ -1,0 +1,213 @@
+"""Read what stands at the root of a layer: vocabulary, parameters, policy set, disputes, criteria, sources."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from policy_engine.errors import Problem
+from policy_engine.loading.layers import POLICY_SET, LayerFiles
+from policy_engine.loading.reader import Reader
+from policy_engine.model.rule import ENFORCEMENTS, Alternative, Dispute, Enforcement, Parameter
+from policy_engine.model.vocabulary import FACT_SOURCES, FACT_TYPES, Fact, FactSource, FactType
+
+_SCALARS = {"double": float, "int": int, "string": str, "bool": bool}
+_FACT_KEYS = ("type", "unit", "values", "min", "max", "default", "required", "source", "meaning")
+_PARAMETER_KEYS = ("value", "type", "unit", "meaning", "criterion", "source", "disputes", "locked")
+_FACT_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
+#: Components that CEL takes for something else.
+_RESERVED = frozenset(
+    "in true null false as break const continue else for function if import let loop package return var void while "
+    "int uint double bool string bytes list map type".split()
+)
+
+
+@dataclass
+class Registers:
+    """What the layers read so far put in force."""
+
+    facts: dict[str, Fact] = field(default_factory=dict)
+    evidence: dict[str, str] = field(default_factory=dict)
+    regulations: dict[str, str] = field(default_factory=dict)
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    reparameterised: list[tuple[str, Problem]] = field(default_factory=list)
+    overrides: dict[tuple[str, str], Enforcement] = field(default_factory=dict)
+    override_places: list[tuple[str, Enforcement, Problem]] = field(default_factory=list)
+    disputes: dict[str, Dispute] = field(default_factory=dict)
+    criteria: dict[str, str] = field(default_factory=dict)
+    sources: dict[str, dict[str, Any]] = field(default_factory=dict)
+    mechanisms: dict[str, str] = field(default_factory=dict)
+    version: str = ""
+
+
+def read_registers(layer: LayerFiles, into: Registers, problems: list[Problem]) -> None:
+    """Read the root files of `layer` over what is in force."""
+    readers = {
+        "vocabulary.yaml": _vocabulary,
+        "parameters.yaml": _parameters,
+        POLICY_SET: _policy_set,
+        "disputes.yaml": _disputes,
+        "criteria.yaml": _criteria,
+        "sources.yaml": _sources,
+    }
+    for name, read in readers.items():
+        if name in layer.files:
+            read(Reader(layer.documents(name)[0], problems), layer.layer.name, into)
+
+
+def _vocabulary(reader: Reader, layer: str, into: Registers) -> None:
+    reader.only(("facts", "evidence", "regulations"))
+
+    def fact(entry: Reader, name: str) -> None:
+        read = _fact(entry, name, layer)
+        if read is not None:
+            into.facts[name] = read
+
+    reader.each("facts", fact)
+    for section, target in (("evidence", into.evidence), ("regulations", into.regulations)):
+        for name, meaning in reader.mapping(section).items():
+            if isinstance(meaning, str):
+                target[name] = meaning
+            else:
+                reader.problem("wrong-type", f"`{name}` needs its meaning as a string", section, name)
+
+
+def _fact(entry: Reader, name: str, layer: str) -> Fact | None:
+    entry.only(_FACT_KEYS)
+    parts = name.split(".")
+    if not _FACT_NAME.match(name) or _RESERVED.intersection(parts):
+        entry.problem("bad-fact-name", f"`{name}` cannot be the name of a fact", key=True)
+    if layer != "shipped" and (parts[0] != "custom" or len(parts) != 2):
+        hint = "facts of a layer are called custom.<name>"
+        entry.problem("bad-fact-name", f"a layer may not declare `{name}`", help_=hint, key=True)
+    type_ = entry.choice("type", FACT_TYPES, required=True)
+    meaning = entry.text("meaning", required=True)
+    source = entry.choice("source", FACT_SOURCES) or "declared"
+    if type_ is None or meaning is None:
+        return None
+    return Fact(
+        name=name,
+        type=cast(FactType, type_),
+        meaning=meaning,
+        unit=entry.text("unit"),
+        values=entry.texts("values") or None,
+        default=entry.value.get("default"),
+        required=entry.flag("required"),
+        source=cast(FactSource, source),
+        minimum=entry.value.get("min"),
+        maximum=entry.value.get("max"),
+        layer=layer,
+    )
+
+
+def _scalar(entry: Reader, key: str, type_: str, *path: str | int) -> Any:
+    """The scalar at `key` in the parameter's type; an int may stand where a double belongs."""
+    value = entry.value.get(key)
+    if type_ == "double" and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if type(value) is not _SCALARS[type_]:
+        entry.problem("wrong-type", f"`{key}` must be a {type_}", *(path or (key,)))
+        return None
+    return value
+
+
+def _parameters(reader: Reader, layer: str, into: Registers) -> None:
+    reader.only(("parameters",))
+
+    def parameter(entry: Reader, name: str) -> None:
+        entry.only(_PARAMETER_KEYS)
+        before = into.parameters.get(name)
+        type_ = entry.choice("type", tuple(_SCALARS), required=before is None) or (before.type if before else None)
+        if type_ is None:
+            return
+        if before is not None and (before.locked or type_ != before.type):
+            what = "is locked" if before.locked else f"is a {before.type}"
+            entry.problem("locked" if before.locked else "wrong-type", f"`param.{name}` {what}", key=True)
+            return
+        if before is not None:
+            span = entry.document.key_span(*entry.path)
+            message = f"`param.{name}` is read by a locked rule and may not be set by a later layer"
+            into.reparameterised.append((name, Problem("locked", message, span)))
+        value = _scalar(entry, "value", type_)
+        if value is None:
+            return
+        into.parameters[name] = Parameter(
+            name=name,
+            value=value,
+            type=type_,
+            unit=entry.text("unit") or (before.unit if before else None),
+            meaning=entry.text("meaning") or (before.meaning if before else ""),
+            criterion=entry.text("criterion") or (before.criterion if before else None),
+            source=entry.text("source") or ("project" if layer == "shipped" else layer),
+            alternatives=_alternatives(entry, type_),
+            locked=entry.flag("locked"),
+            layer=layer,
+        )
+
+    reader.each("parameters", parameter)
+
+
+def _alternatives(entry: Reader, type_: str) -> tuple[Alternative, ...]:
+    found = []
+    for index, item in enumerate(entry.value.get("disputes") or ()):
+        side = Reader(entry.document, entry.problems, (*entry.path, "disputes", index))
+        side.only(("id", "source", "value", "says"))
+        value = _scalar(side, "value", type_)
+        dispute, source = side.text("id", required=True), side.text("source", required=True)
+        if value is not None and dispute and source:
+            found.append(Alternative(dispute, source, value, side.text("says") or ""))
+    return tuple(found)
+
+
+def _policy_set(reader: Reader, layer: str, into: Registers) -> None:
+    reader.only(("apiVersion", "kind", "name", "version", "description", "enforcement", "mechanisms"))
+    version = reader.text("version")
+    if version:
+        into.version = f"{into.version}+{layer}.{version}" if into.version else version
+    into.mechanisms |= {key: str(value) for key, value in reader.mapping("mechanisms").items()}
+    for index, _ in enumerate(reader.value.get("enforcement") or ()):
+        item = Reader(reader.document, reader.problems, ("enforcement", index))
+        item.only(("rule", "namespace", "enforcement"))
+        rule = item.text("rule", required=True)
+        enforcement = item.choice("enforcement", ENFORCEMENTS, required=True)
+        if rule and enforcement:
+            chosen = cast(Enforcement, enforcement)
+            into.overrides[(rule, item.text("namespace") or "*")] = chosen
+            problem = Problem("locked", f"the rule `{rule}` is locked and may not be weakened", item.document.span(*item.path))
+            into.override_places.append((rule, chosen, problem))
+
+
+def _disputes(reader: Reader, layer: str, into: Registers) -> None:
+    reader.only(("disputes",))
+    for index, _ in enumerate(reader.value.get("disputes") or ()):
+        item = Reader(reader.document, reader.problems, ("disputes", index))
+        item.only(("id", "about", "sides", "kind"))
+        name = item.text("id", required=True) or ""
+        sides = []
+        for number, _ in enumerate(item.value.get("sides") or ()):
+            side = Reader(reader.document, reader.problems, ("disputes", index, "sides", number))
+            side.only(("sources", "says"))
+            sides.append(f"{', '.join(side.texts('sources'))}: {side.text('says', required=True)}")
+        about = item.text("about", required=True) or ""
+        into.disputes[name] = Dispute(name, about, " ".join(sides), item.text("kind") or "other")
+
+
+def _criteria(reader: Reader, layer: str, into: Registers) -> None:
+    reader.only(("criteria",))
+
+    def criterion(entry: Reader, name: str) -> None:
+        entry.only(("title", "sources"))
+        into.criteria[name] = entry.text("title", required=True) or ""
+
+    reader.each("criteria", criterion)
+
+
+def _sources(reader: Reader, layer: str, into: Registers) -> None:
+    reader.only(("sources",))
+
+    def source(entry: Reader, name: str) -> None:
+        entry.only(("description", "as_of"))
+        into.sources[name] = dict(entry.value)
+
+    reader.each("sources", source)

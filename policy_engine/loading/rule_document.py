@@ -1,0 +1,95 @@
+"""The policy as canonical bytes: what its digest covers, and what the ledger keeps for a replay."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from policy_audit.canonical import document_bytes
+
+from policy_engine import SEMANTICS_VERSION
+from policy_engine.model.rule import STRENGTHS, Parameter, Rule, RuleSet
+from policy_engine.model.vocabulary import Fact, Vocabulary
+
+_NAMES = {points: name for name, points in STRENGTHS.items()}
+
+
+def policy_document(rules: RuleSet, vocabulary: Vocabulary) -> bytes:
+    """Return RFC 8785 bytes of everything that decides, without comments, places and layer names."""
+    return document_bytes(
+        {
+            "kind": "Policy",
+            "semantics": SEMANTICS_VERSION,
+            "version": rules.version,
+            "rules": {rule.id: rule_document(rule) for rule in rules.rules},
+            "parameters": {name: parameter_document(p) for name, p in rules.parameters.items()},
+            "enforcement": [
+                {"rule": rule, "namespace": namespace, "enforcement": enforcement}
+                for (rule, namespace), enforcement in sorted(rules.overrides.items())
+            ],
+            "vocabulary": {
+                "facts": {name: _fact_document(fact) for name, fact in vocabulary.facts.items()},
+                "evidence": dict(vocabulary.evidence),
+                "regulations": dict(vocabulary.regulations),
+            },
+            "disputes": {d.id: {"about": d.about, "sides": d.sides, "kind": d.kind} for d in rules.disputes.values()},
+            "criteria": dict(rules.criteria),
+        }
+    )
+
+
+def rule_document(rule: Rule) -> dict[str, Any]:
+    """Return the rule as its file says it, defaults left out."""
+    document: dict[str, Any] = {
+        "id": rule.id,
+        "topic": rule.topic,
+        "title": rule.title,
+        "criteria": list(rule.criteria),
+        "origin": rule.origin,
+        "when": rule.when,
+        "forbid": list(rule.forbid),
+        "prefer": {option: _NAMES[points] for option, points in rule.prefer.items()},
+        "disfavour": {option: _NAMES[points] for option, points in rule.disfavour.items()},
+        "require": {evidence: list(options) for evidence, options in rule.require.items()},
+        "derive": {derivation.fact: derivation.text for derivation in rule.derive},
+        "advise": rule.advise,
+        "enforcement": rule.enforcement if rule.forbid or rule.require else None,
+        "grade": rule.grade if rule.grade != "asserted" else None,
+        "message": rule.message,
+        "disputes": list(rule.disputes),
+        "owner": rule.owner,
+        "review_by": rule.review_by.isoformat() if rule.review_by else None,
+        "controls": list(rule.controls),
+        "enforce_from": rule.enforce_from.isoformat() if rule.enforce_from else None,
+        "locked": rule.locked or None,
+    }
+    return {key: value for key, value in document.items() if value not in (None, [], {})}
+
+
+def parameter_document(parameter: Parameter) -> dict[str, Any]:
+    """Return the parameter as its file says it."""
+    return {
+        "value": parameter.value,
+        "type": parameter.type,
+        "unit": parameter.unit,
+        "meaning": parameter.meaning,
+        "criterion": parameter.criterion,
+        "source": parameter.source,
+        "disputes": [
+            {"id": a.dispute, "source": a.source, "value": a.value, "says": a.says} for a in parameter.alternatives
+        ],
+        "locked": parameter.locked,
+    }
+
+
+def _fact_document(fact: Fact) -> dict[str, Any]:
+    return {
+        "type": fact.type,
+        "unit": fact.unit,
+        "values": list(fact.values) if fact.values else None,
+        "source": fact.source,
+        "required": fact.required,
+        "default": fact.default,
+        "min": fact.minimum,
+        "max": fact.maximum,
+        "meaning": fact.meaning,
+    }

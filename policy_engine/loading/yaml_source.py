@@ -1,0 +1,160 @@
+"""YAML 1.2 text to plain values, each with its place; made for files that nobody vouches for.
+
+The parser's events are read in a loop, so that no nesting in the text becomes nesting of calls here.
+What has more than one reading, or could harm, is refused with its place: tags, merge keys, repeated keys,
+keys that are no strings, raw control characters, aliases that multiply.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from policy_engine.errors import InputError, PolicyError, Problem, Span
+from policy_engine.loading.yaml_builder import Builder, Node
+from policy_engine.loading.yaml_syntax import syntax_problem
+
+LARGEST_FILE = 1024 * 1024
+
+# What YAML 1.2 does not print, or what it and YAML 1.1 take for different things (U+0085, U+2028 and U+2029 as
+# line breaks), or what only misleads (a byte-order mark inside the text).
+_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_LINE_BREAK = re.compile("\r\n|\r|\n")
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document: its plain value, and where each part of it stands."""
+
+    file: str
+    value: Any
+    _root: Node = field(repr=False, compare=False)
+
+    def span(self, *path: str | int) -> Span:
+        """Return where the value at `path` stands, or its nearest ancestor that is there."""
+        node = self._root
+        for step in path:
+            child = node.child(step)
+            if child is None:
+                break
+            node = child
+        return Span(self.file, *node.place)
+
+    def key_span(self, *path: str | int) -> Span:
+        """Return where the key at the end of `path` stands; as `span` where there is no such key."""
+        node: Node | None = self._root
+        for step in path[:-1]:
+            node = node.child(step) if node else None
+        place = node.keys.get(path[-1]) if node and path and isinstance(path[-1], str) else None
+        return Span(self.file, *place) if place else self.span(*path)
+
+
+def load_documents(text: str | bytes, file: str, error: type[PolicyError] = InputError) -> list[Document | PolicyError]:
+    """Read the documents of `text`, in order, each as itself or as what is wrong with it.
+
+    After a syntax error the rest of the text is not read, so that it is always the last of the list.
+    The list is never empty: a text without a document is one error.
+    """
+    decoded = _decoded(text, file)
+    if isinstance(decoded, Problem):
+        return [error(decoded)]
+    found = list(_documents(decoded, file, error))
+    return found or [error(Problem("yaml-empty", "the file is empty", Span(file, 1, 1)))]
+
+
+def load_yaml(text: str | bytes, file: str, error: type[PolicyError] = InputError) -> list[Document]:
+    """Read every document of `text`.
+
+    Raises:
+        error: with the problems of all documents.
+    """
+    found = load_documents(text, file, error)
+    problems = [problem for each in found if isinstance(each, PolicyError) for problem in each.problems]
+    if problems:
+        raise error(problems)
+    return [each for each in found if isinstance(each, Document)]
+
+
+def read_yaml(path: Path, error: type[PolicyError] = InputError) -> list[Document]:
+    """Read every document of the file at `path`; as `load_yaml`."""
+    return load_yaml(read_bytes(path, error), str(path), error)
+
+
+def read_bytes(path: Path, error: type[PolicyError] = InputError) -> bytes:
+    """Return the file's bytes, of which one more than allowed is enough to refuse it.
+
+    Raises:
+        error: the file cannot be opened or read.
+    """
+    try:
+        with path.open("rb") as stream:
+            return stream.read(LARGEST_FILE + 1)
+    except (OSError, ValueError) as caught:  # ValueError: a NUL in the path
+        reason = getattr(caught, "strerror", None) or "not a path"
+        raise error(
+            Problem("file-unreadable", f"cannot read the file: {reason.lower()}", Span(str(path), 1, 1))
+        ) from caught
+
+
+def _decoded(text: str | bytes, file: str) -> str | Problem:
+    """Return the text without its byte-order mark, or why it cannot be read as YAML."""
+    size = len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+    if size > LARGEST_FILE:
+        message = f"the file is larger than {LARGEST_FILE // 1024:,} KiB"
+        return Problem("yaml-file-too-large", message, Span(file, 1, 1), "split it into several files")
+    decoded = _from_utf8(text, file) if isinstance(text, bytes) else text
+    if isinstance(decoded, Problem):
+        return decoded
+    decoded = decoded.removeprefix("\ufeff")
+    if found := _UNREADABLE.search(decoded):
+        message = f"the character U+{ord(found.group()):04X} is not allowed in the text"
+        hint = "write it as an escape in double quotes, or leave it out"
+        return Problem("yaml-control-character", message, _end_of(decoded[: found.start()], file), hint)
+    return decoded
+
+
+def _from_utf8(text: bytes, file: str) -> str | Problem:
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Problem("yaml-encoding", "the file is UTF-16", Span(file, 1, 1), "save it as UTF-8")
+    try:
+        return text.decode("utf-8")
+    except UnicodeDecodeError as caught:
+        span = _end_of(text[: caught.start].decode("utf-8").removeprefix("\ufeff"), file)
+        message = f"the byte 0x{text[caught.start]:02x} is not UTF-8"
+        return Problem("yaml-encoding", message, span, "save the file as UTF-8")
+
+
+def _end_of(text: str, file: str) -> Span:
+    """Return the place just after `text`, which is a file's beginning."""
+    lines = _LINE_BREAK.split(text)
+    return Span(file, len(lines), len(lines[-1]) + 1)
+
+
+def _documents(text: str, file: str, error: type[PolicyError]) -> Iterator[Document | PolicyError]:
+    builder = Builder(file)
+    try:
+        for event in yaml.parse(text, Loader=_Loader):
+            if isinstance(event, yaml.DocumentStartEvent):
+                builder = Builder(file)
+            elif isinstance(event, yaml.DocumentEndEvent):
+                yield _finished(builder, file, error)
+                builder = Builder(file)
+            else:
+                builder.take(event)
+    except yaml.YAMLError as caught:
+        yield error([*builder.problems, syntax_problem(caught, text, file)])
+
+
+def _finished(builder: Builder, file: str, error: type[PolicyError]) -> Document | PolicyError:
+    if builder.problems:
+        return error(builder.problems)
+    root = builder.root
+    if root.value is None:
+        return error(Problem("yaml-empty", "the document is empty", Span(file, *root.place)))
+    return Document(file, root.value, root)

@@ -1,0 +1,122 @@
+"""What one task is decided on, and what comes out: the values that pass between the stages of a decision."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any, Literal
+
+Status = Literal["permitted", "uncertain", "unavailable", "forbidden"]
+Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
+#: From the best to the worst.
+VERDICTS: tuple[Verdict, ...] = ("allow", "allow_with_conditions", "review", "deny")
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceStatus:
+    """One piece of evidence as checked: `problem` says why it does not count."""
+
+    name: str
+    grade: str
+    valid_until: date | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCase:
+    """The declared facts of one task (absent = unknown), with what does not fit a flat fact.
+
+    `min_scores` maps benchmark -> floor (None: unknown); `hardware` is the claim, None where none is made.
+    """
+
+    facts: Mapping[str, Any]
+    min_scores: Mapping[str, float | None] | None
+    hardware: Any
+    evidence: Mapping[str, EvidenceStatus]
+    namespace: str
+    at: datetime
+
+    @property
+    def day(self) -> date:
+        return self.at.date()
+
+
+@dataclass(frozen=True, slots=True)
+class Contribution:
+    """What one topic adds to an option's score, by which rule."""
+
+    topic: str
+    rule: str
+    points: int
+
+
+@dataclass(slots=True)
+class Standing:
+    """How one option stands: status, score with its range, and the rules behind both."""
+
+    option: str
+    status: Status
+    score: int
+    low: int
+    high: int
+    contributions: tuple[Contribution, ...]
+    rules: tuple[str, ...]
+    reasons: tuple[str, ...]
+    missing: frozenset[str]
+    monthly_usd: float | None
+    cost_open: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Obligation:
+    """An evidence name that the judged option needs, and whether it is there."""
+
+    evidence: str
+    status: Literal["satisfied", "outstanding", "uncertain"]
+    enforcement: str
+    grade: str
+    rules: tuple[str, ...]
+    why: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposalRuling:
+    """What is said of the proposal (or its fallback) beyond its option: True fine, False ruled out, None unknown."""
+
+    holds: bool | None
+    reasons: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    missing: frozenset[str] = frozenset()
+    unknown_model: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Which option comes first. `provisional` is the first of the uncertain ones where none is permitted."""
+
+    recommended: str | None
+    provisional: str | None
+    firm: bool
+    open_facts: frozenset[str]
+    cheapest: str | None
+
+
+@dataclass(slots=True)
+class TaskResult:
+    """Everything that the stages found for one task."""
+
+    case: TaskCase
+    facts: dict[str, Any]
+    grades: dict[str, tuple[str, str | None]]
+    outcomes: list[bool | None]
+    models: Mapping[str, Any]
+    standings: dict[str, Standing]
+    ranking: Ranking
+    judged: str | None
+    proposal: ProposalRuling | None
+    fallback: ProposalRuling | None
+    fallback_verdict: Verdict | None
+    obligations: tuple[Obligation, ...]
+    verdict: Verdict
+    warnings: tuple[str, ...] = field(default=())
