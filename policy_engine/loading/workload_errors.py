@@ -43,8 +43,9 @@ class _Found(NamedTuple):
 def problems_of(caught: ValidationError, document: Document, vocabulary: Vocabulary) -> Iterator[Problem]:
     """Reword each of the findings of `caught`."""
     for error in caught.errors(include_url=False):
-        # Steps like `<mapping>` name the branch of a union and stand in no file.
-        path = tuple(step for step in error["loc"] if not str(step).startswith("<"))
+        path = error["loc"]
+        if path[:2] == ("spec", "migration"):  # the next step names the branch of the union, and stands in no file
+            path = path[:2] + path[3:]
         fact = vocabulary.facts.get(fact_name(pattern_of(path)))
         found = _Found(path, error["input"], error.get("ctx", {}), document, fact)
         yield from _REWORDED.get(error["type"], _other(error["msg"]))(found)
@@ -83,6 +84,11 @@ def _meaning(found: _Found) -> str | None:
     return f"write {listed(choices)}" if choices else description and description.rstrip(".")
 
 
+def _is_required(found: _Found) -> bool:
+    info = fields_by_path().get(pattern_of(found.path))
+    return info is not None and info.is_required()
+
+
 def _unknown_key(found: _Found) -> Iterator[Problem]:
     *parent, key = found.path
     place = pattern_of(tuple(parent))
@@ -119,9 +125,15 @@ def _choice(found: _Found) -> Iterator[Problem]:
     elif found.value is None:
         yield found.problem("missing-field", "is required and cannot be null", _meaning(found))
     else:
-        near = did_you_mean(found.value, choices) if isinstance(found.value, str) else None
+        near = _near(found.value, choices) if isinstance(found.value, str) else None
         hint = f"{near or ''} one of {listed(choices)}".strip()
         yield found.problem("choice", f"cannot be {_as_written(found.value)}", hint)
+
+
+def _near(word: str, choices: list[str]) -> str | None:
+    """Return the help line for a choice in capitals, cut short or misspelt."""
+    begun = [choice for choice in choices if len(word) > 2 and choice.startswith(word.lower())]
+    return did_you_mean(begun[0] if len(begun) == 1 else word.lower(), choices)
 
 
 def _choices(path: tuple[str | int, ...]) -> list[str]:
@@ -137,8 +149,7 @@ def _words(annotation: Any) -> list[str]:
 
 def _type(wanted: str) -> Callable[[_Found], Iterator[Problem]]:
     def reworded(found: _Found) -> Iterator[Problem]:
-        required = found.path and (info := fields_by_path().get(pattern_of(found.path))) and info.is_required()
-        if found.value is None and required:
+        if found.value is None and _is_required(found):
             yield found.problem("missing-field", "is required and cannot be null", _meaning(found))
         else:
             message = f"wants {wanted}, and is {kind_of(found.value)}"
@@ -167,10 +178,10 @@ def _retyped(value: Any, wanted: str) -> str | None:
 
 def _bound(relation: str, key: str) -> Callable[[_Found], Iterator[Problem]]:
     def reworded(found: _Found) -> Iterator[Problem]:
-        bound = found.context[key]
-        unit = f", in {found.fact.unit}" if found.fact and found.fact.unit else ""
+        bound = f"{found.context[key]:,}".removesuffix(".0")
+        unit = f", in {found.fact.unit}" if found.fact and found.fact.unit not in (None, "ratio") else ""
         hint = f"{found.fact.meaning.rstrip('.')}{unit}" if found.fact else None
-        yield found.problem("range", f"is {_as_written(found.value)}, {relation} {bound:,}", hint)
+        yield found.problem("range", f"is {_as_written(found.value)}, {relation} {bound}", hint)
 
     return reworded
 
@@ -178,7 +189,8 @@ def _bound(relation: str, key: str) -> Callable[[_Found], Iterator[Problem]]:
 def _pattern(found: _Found) -> Iterator[Problem]:
     pattern = found.context["pattern"]
     if found.value == "":
-        yield found.problem("format", "is empty", "write a value, or leave it out where it is not known")
+        hint = None if _is_required(found) else "write a value, or leave it out where it is not known"
+        yield found.problem("format", "is empty", hint or _meaning(found))
     elif pattern == fields.NAME_PATTERN:
         hint = "lower-case letters, digits, `-` and `.`, with a letter or digit at both ends"
         yield found.problem("format", f"cannot be {quoted(found.value)}", hint)

@@ -57,6 +57,7 @@ class Builder:
         self._open: list[_Open] = []
         self._anchors: dict[str, Node | None] = {}  # None while the node is still open
         self._aliased = 0
+        self.too_deep = False  # what follows is not worth parsing
         self._given_up = False
 
     def take(self, event: Any) -> None:
@@ -111,6 +112,7 @@ class Builder:
         place = _place_of(event)
         self._refuse_tag(event, place)
         if len(self._open) >= DEEPEST:
+            self.too_deep = True
             self._give_up("yaml-too-deep", f"nested deeper than {DEEPEST} levels", place)
             return
         if self._open and self._open[-1].wants_key:

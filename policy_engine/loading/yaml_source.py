@@ -58,8 +58,8 @@ class Document:
 def load_documents(text: str | bytes, file: str, error: type[PolicyError] = InputError) -> list[Document | PolicyError]:
     """Read the documents of `text`, in order, each as itself or as what is wrong with it.
 
-    After a syntax error the rest of the text is not read, so that it is always the last of the list.
-    The list is never empty: a text without a document is one error.
+    After a syntax error, or nesting too deep, the rest of the text is not read, so that it is always the last
+    of the list. The list is never empty: a text without a document is one error.
     """
     decoded = _decoded(text, file)
     if isinstance(decoded, Problem):
@@ -147,6 +147,10 @@ def _documents(text: str, file: str, error: type[PolicyError]) -> Iterator[Docum
                 builder = Builder(file)
             else:
                 builder.take(event)
+                if builder.too_deep:
+                    # libyaml takes time for each open bracket at each token: minutes for a file of brackets.
+                    yield error(builder.problems)
+                    return
     except yaml.YAMLError as caught:
         yield error([*builder.problems, syntax_problem(caught, text, file)])
 

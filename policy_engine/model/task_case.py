@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
+
+from policy_engine.model.rule import Enforcement
 
 Status = Literal["permitted", "uncertain", "unavailable", "forbidden"]
 Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
@@ -110,7 +112,10 @@ class TaskResult:
     facts: dict[str, Any]
     grades: dict[str, tuple[str, str | None]]
     outcomes: list[bool | None]
+    missing_of: Mapping[int, frozenset[str]]
+    enforcement: list[Enforcement]
     models: Mapping[str, Any]
+    inputs: Mapping[str, Any]
     standings: dict[str, Standing]
     ranking: Ranking
     judged: str | None
@@ -119,4 +124,4 @@ class TaskResult:
     fallback_verdict: Verdict | None
     obligations: tuple[Obligation, ...]
     verdict: Verdict
-    warnings: tuple[str, ...] = field(default=())
+    hardware_why: tuple[str, ...] = ()

@@ -306,7 +306,7 @@ def _repeated_names(tasks: tuple[Task, ...]) -> list[Finding]:
     counts = Counter(task.name for task in tasks)
     first = {task.name: index for index, task in reversed(list(enumerate(tasks)))}
     return [
-        Finding((index, "name"), f"is the name of task {first[task.name]} too", "give each task its own name")
+        Finding((index, "name"), f"is the name of `spec.tasks[{first[task.name]}]` too", "give each task its own name")
         for index, task in enumerate(tasks)
         if counts[task.name] > 1 and first[task.name] != index
     ]

@@ -1,0 +1,60 @@
+"""Salted commitments to personal values, in the shape of SD-JWT disclosures (RFC 9901, 4.2).
+
+An entry holds the digest only. Destroying the salt destroys the way back: 128 random bits are not guessed.
+"""
+
+from __future__ import annotations
+
+import base64
+import secrets
+from dataclasses import dataclass
+from hashlib import sha256
+from hmac import compare_digest
+
+from policy_audit.canonical import document_bytes
+from policy_audit.errors import VerificationError
+
+SALT_BYTES = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Disclosure:
+    """What opens a commitment. `salt` is 128 random bits in base64url."""
+
+    salt: str
+    name: str
+    value: str
+
+    @property
+    def encoded(self) -> str:
+        """base64url of the JSON array `[salt, name, value]`, RFC 8785 form."""
+        return _base64url(document_bytes([self.salt, self.name, self.value]))
+
+    @property
+    def digest(self) -> str:
+        """The commitment."""
+        return digest_of(self.encoded)
+
+
+def disclose(name: str, value: str) -> Disclosure:
+    """Make a commitment to `value` with a new salt."""
+    return Disclosure(_base64url(secrets.token_bytes(SALT_BYTES)), name, value)
+
+
+def digest_of(encoded: str) -> str:
+    """Return the commitment of an encoded disclosure."""
+    return _base64url(sha256(encoded.encode("ascii")).digest())
+
+
+def verify_commitment(digest: str, disclosure: Disclosure) -> None:
+    """Verify that `disclosure` opens `digest`.
+
+    Raises:
+        VerificationError: it does not.
+    """
+    if not compare_digest(disclosure.digest.encode(), digest.encode()):
+        raise VerificationError(f"the value of `{disclosure.name}` is not the one that was committed to")
+
+
+def _base64url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -1,0 +1,251 @@
+"""The two databases: URLs, connections, transactions, and the words for what goes wrong.
+
+Nothing here knows what a ledger is. Connections are in autocommit mode, and every transaction is begun and ended
+by the statements below, so that a writer on SQLite takes its lock first and a reader sees one snapshot.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.pool import QueuePool, StaticPool
+
+from policy_audit.errors import LedgerError
+
+BUSY_SECONDS = 10.0
+SQLITE_PREFIX = "sqlite:///"
+POSTGRESQL_PREFIX = "postgresql+psycopg://"
+MEMORY = ":memory:"
+_MAGIC = b"SQLite format 3\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where a ledger is: a SQLite file (`path`), a server, or, with neither, memory."""
+
+    url: str
+    path: Path | None = None
+    server: bool = False
+
+    def __str__(self) -> str:
+        if self.server:
+            place = self.url.partition("?")[0].removeprefix(POSTGRESQL_PREFIX)
+            return f"postgresql://{place.rpartition('@')[2]}"  # never the password
+        return str(self.path) if self.path else MEMORY
+
+
+def locate(url: str) -> Location:
+    """Read a ledger's URL.
+
+    Raises:
+        LedgerError: it is of no kind that a ledger can have.
+    """
+    if url.startswith(POSTGRESQL_PREFIX):
+        return Location(url, server=True)
+    if url == SQLITE_PREFIX + MEMORY:
+        return Location(url)
+    name = url.removeprefix(SQLITE_PREFIX)
+    if not url.startswith(SQLITE_PREFIX) or not name or "?" in name or "\x00" in name:
+        raise LedgerError(
+            f"`{url.partition('@')[0][:80]}` is not the URL of a ledger",
+            code="ledger-url",
+            help="one of sqlite:///path, sqlite:///:memory:, postgresql+psycopg://user@host/database",
+        )
+    return Location(url, path=Path(name).expanduser().absolute())
+
+
+class Database:
+    """Connections to one database, and its transactions."""
+
+    def __init__(self, location: Location, engine: Engine) -> None:
+        self.location = location
+        self.engine = engine
+        self.on_sqlite = engine.dialect.name == "sqlite"
+        self._writing = threading.RLock()
+        # A database in memory has one connection, which two threads must not use in turns.
+        self._reading = None if location.server or location.path else self._writing
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Hold the lock of the database's one writer; commit at the end, or roll back and raise `LedgerError`."""
+        begin = "BEGIN IMMEDIATE" if self.on_sqlite else "BEGIN ISOLATION LEVEL READ COMMITTED"
+        with self._writing, self._transaction(begin) as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Read one snapshot of the database."""
+        begin = "BEGIN" if self.on_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        if self._reading is None:
+            with self._transaction(begin) as connection:
+                yield connection
+        else:
+            with self._reading, self._transaction(begin) as connection:
+                yield connection
+
+    def close(self) -> None:
+        """Give all connections back; on SQLite the last one folds the write-ahead log into the file."""
+        self.engine.dispose()
+
+    @contextmanager
+    def _transaction(self, begin: str) -> Iterator[Connection]:
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql(begin)
+                try:
+                    yield connection
+                    connection.exec_driver_sql("COMMIT")
+                except BaseException:
+                    _roll_back(connection)
+                    raise
+        except SQLAlchemyError as error:
+            raise translate(error, self.location) from error
+
+
+def connect(location: Location) -> Database:
+    """Open the database at `location`, which must exist; nothing is written.
+
+    Raises:
+        LedgerError: it is not there, cannot be opened, or the driver is not installed.
+    """
+    if location.server:
+        return _connect_server(location)
+    target = _sqlite_target(location.path)
+
+    def opener() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            target, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        # Text that is not UTF-8 must reach the verifier as what it is, not as an exception of the driver.
+        connection.text_factory = _decode
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA fullfsync = ON")
+        connection.execute("PRAGMA checkpoint_fullfsync = ON")
+        connection.execute("PRAGMA trusted_schema = OFF")
+        return connection
+
+    pool = QueuePool if location.path else StaticPool
+    engine = create_engine("sqlite://", creator=opener, poolclass=pool, isolation_level="AUTOCOMMIT")
+    return Database(location, engine)
+
+
+def create_sqlite_file(path: Path) -> None:
+    """Make the empty file of a new database, readable by its owner alone, and its folder.
+
+    Raises:
+        LedgerError: the folder or the file cannot be made.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as error:
+        raise LedgerError(
+            f"the ledger `{path}` cannot be created: {error.strerror}", code="ledger-unwritable"
+        ) from None
+
+
+def check_sqlite_file(path: Path) -> None:
+    """Refuse a file that is no SQLite database, before SQLite touches it.
+
+    Raises:
+        LedgerError: it is something else, or cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_MAGIC))
+    except OSError as error:
+        raise LedgerError(f"the ledger `{path}` cannot be read: {error.strerror}", code="ledger-unreadable") from None
+    if start and start != _MAGIC:
+        raise LedgerError(f"the file `{path}` is not a SQLite database", code="not-a-ledger")
+
+
+def use_write_ahead_log(database: Database) -> None:
+    """Make a new SQLite file keep a write-ahead log, so that readers and the writer do not wait for each other."""
+    with database.engine.connect() as connection:
+        try:
+            if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
+                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+        except SQLAlchemyError as error:
+            raise translate(error, database.location) from error
+
+
+def translate(error: SQLAlchemyError, location: Location) -> LedgerError:
+    """Say in our words what a database refused."""
+    original = error.orig if isinstance(error, DBAPIError) else None
+    name = getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None) or ""
+    for starts, code, message, hint in _WORDS:
+        if name.startswith(starts):
+            return LedgerError(message.format(location), code=code, help=hint)
+    text = str(original or error).strip().partition("\n")[0]
+    return LedgerError(f"the ledger `{location}` refused: {text}", code="ledger-database")
+
+
+_RIGHTS = "check the rights of the file and its folder"
+_ROOM = "make room and try again"
+# The names of SQLite's errors, and PostgreSQL's SQLSTATEs.
+_WORDS: tuple[tuple[tuple[str, ...], str, str, str | None], ...] = (
+    (("SQLITE_BUSY", "SQLITE_LOCKED", "55P03"), "ledger-locked", "the ledger `{}` is locked by another", "try again"),
+    (("SQLITE_FULL", "53100"), "ledger-disk-full", "there is no space left for the ledger `{}`", _ROOM),
+    (("SQLITE_READONLY", "25006", "42501"), "ledger-read-only", "the ledger `{}` is read-only", _RIGHTS),
+    (("SQLITE_CANTOPEN",), "ledger-unreadable", "the ledger `{}` cannot be opened", _RIGHTS),
+    (("SQLITE_NOTADB",), "not-a-ledger", "the file `{}` is not a SQLite database", None),
+    (("SQLITE_CORRUPT", "XX001"), "ledger-corrupt", "the ledger `{}` is damaged", "restore a backup, then verify it"),
+    (("SQLITE_IOERR", "58030"), "ledger-io", "the disk under the ledger `{}` failed, or is full", _ROOM),
+    (
+        ("SQLITE_CONSTRAINT", "23505", "P0001"),
+        "ledger-tampered",
+        "the ledger `{}` holds rows that its last checkpoint does not cover",
+        "verify it: `policy audit verify`",
+    ),
+)
+
+
+def _connect_server(location: Location) -> Database:
+    try:
+        engine = create_engine(location.url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise LedgerError(
+            f"the driver `{error.name}` is not installed",
+            code="ledger-driver",
+            help="pip install policy-engine[postgres]",
+        ) from None
+    except ArgumentError:
+        raise LedgerError("the URL of the PostgreSQL ledger is malformed", code="ledger-url") from None
+    return Database(location, engine)
+
+
+def _sqlite_target(path: Path | None) -> str:
+    """Return the URI that opens `path` with as many rights as there are, and never creates it."""
+    if path is None:
+        return MEMORY
+    log = path.with_name(path.name + "-wal")
+    effective = os.access in os.supports_effective_ids
+    writable = all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
+    if writable:
+        mode = "mode=rw"
+    elif log.exists():
+        mode = "mode=ro"
+    else:
+        # Without a write-ahead log and without the right to make one, nobody is writing.
+        mode = "immutable=1"
+    return f"file:{quote(str(path))}?{mode}"
+
+
+def _decode(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.exec_driver_sql("ROLLBACK")
+    except SQLAlchemyError:
+        connection.invalidate()

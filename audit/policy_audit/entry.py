@@ -1,0 +1,190 @@
+"""Entries: what is recorded, as the exact bytes that are hashed and stored.
+
+A draft is what a caller wants on record. It becomes an entry when the ledger gives it its time:
+
+    {"entry": "policy-audit/v1", "type": ..., "recorded_at": ..., "context": {...}, "body": {...},
+     "commitments": {name: digest}, "blobs": {role: "sha256:hex"}, "view": {column: value}}
+
+`view` stands in entries of the type `decision` only; the query columns are derived from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from policy_audit.canonical import MAX_DOCUMENT_BYTES, canonical_bytes, parse_canonical
+from policy_audit.commitment import Disclosure, disclose
+from policy_audit.errors import CanonicalError
+from policy_audit.view import check_view
+
+FORMAT = "policy-audit/v1"
+DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+COMMITMENT = re.compile(r"[A-Za-z0-9_-]{43}")
+RECORDED_AT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}\.\d{6}Z")
+PERSONAL_FIELDS = frozenset({"owner", "champion", "requester", "approver", "actor"})
+_MEMBERS = frozenset({"entry", "type", "recorded_at", "context", "commitments", "blobs", "body"})
+
+
+class EntryType(StrEnum):
+    """What an entry records; what is done to the ledger itself is in it too."""
+
+    DECISION = "decision"
+    POLICY_ACTIVATION = "policy-activation"
+    WAIVER_GRANTED = "waiver-granted"
+    WAIVER_REVOKED = "waiver-revoked"
+    WAIVER_USED = "waiver-used"
+    PROBE_ATTESTATION = "probe-attestation"
+    EVALUATION_REPORT = "evaluation-report"
+    ERASURE = "erasure"
+    HOLD = "hold"
+    KEY_ROTATION = "key-rotation"
+    EXPORT = "export"
+    OFFICER_QUERY = "officer-query"
+    VERIFICATION_RUN = "verification-run"
+    RESTORE = "restore"
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A document that entries name by its SHA-256, stored once however often it is named.
+
+    Reuse one `Blob` for a document that goes with many drafts: its digest is computed once.
+    """
+
+    content: bytes
+
+    @cached_property
+    def digest(self) -> str:
+        """`sha256:` and 64 hexadecimal digits."""
+        return f"sha256:{sha256(self.content).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """What a caller wants on record.
+
+    `personal` holds values by name (owner, approver, ...): the entry gets salted commitments to them.
+    `blobs` holds documents by role (workload, decision, rules, catalog): the entry gets their digests.
+    `view` holds the query columns of a decision (see `policy_audit.view`), and is empty for other types.
+    """
+
+    type: EntryType
+    body: Mapping[str, Any] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+    personal: Mapping[str, str] = field(default_factory=dict)
+    blobs: Mapping[str, Blob | bytes] = field(default_factory=dict)
+    view: Mapping[str, str | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A draft that was checked: all of its entry but the time, and what is stored beside it."""
+
+    members: dict[str, Any]
+    disclosures: tuple[Disclosure, ...]
+    blobs: tuple[Blob, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """An entry that was read back and is well-formed."""
+
+    type: str
+    recorded_at: str
+    context: dict[str, Any]
+    commitments: dict[str, str]
+    blobs: dict[str, str]
+    body: dict[str, Any]
+    view: dict[str, str | None]
+
+
+def prepare(draft: Draft) -> Prepared:
+    """Check a draft, commit to its personal values and digest its blobs.
+
+    Raises:
+        CanonicalError: a personal value outside `personal`, a blob too large, a view that does not fit.
+    """
+    for name, value in draft.personal.items():
+        if not name or not isinstance(value, str):
+            raise CanonicalError(f"the personal field `{name}` is not named text")
+    _refuse_personal(draft.context)
+    _refuse_personal(draft.body)
+    disclosures = tuple(disclose(name, value) for name, value in draft.personal.items())
+    blobs = {role: _blob(role, content) for role, content in draft.blobs.items()}
+    members: dict[str, Any] = {
+        "entry": FORMAT,
+        "type": EntryType(draft.type).value,
+        "context": dict(draft.context),
+        "commitments": {disclosure.name: disclosure.digest for disclosure in disclosures},
+        "blobs": {role: blob.digest for role, blob in blobs.items()},
+        "body": dict(draft.body),
+    }
+    view = check_view(members["type"], draft.view)
+    if view:
+        members["view"] = view
+    return Prepared(members, disclosures, tuple(blobs.values()))
+
+
+def seal(prepared: Prepared, recorded_at: str) -> bytes:
+    """Return the entry's bytes."""
+    return canonical_bytes({**prepared.members, "recorded_at": recorded_at})
+
+
+def parse_entry(data: bytes) -> Entry:
+    """Read an entry's bytes.
+
+    Raises:
+        CanonicalError: they are not canonical, or not an entry of this format.
+    """
+    value = parse_canonical(data)
+    if not isinstance(value, dict) or value.get("entry") != FORMAT:
+        raise CanonicalError(f"not an entry of the format `{FORMAT}`", code="not-an-entry")
+    if not value.keys() >= _MEMBERS or value.keys() - _MEMBERS - {"view"}:
+        raise CanonicalError("the entry does not have the members that the format names", code="not-an-entry")
+    view = value.get("view", {})
+    objects = (value["context"], value["commitments"], value["blobs"], value["body"], view)
+    if not all(isinstance(member, dict) for member in objects):
+        raise CanonicalError("a member of the entry is not an object", code="not-an-entry")
+    _match_all(RECORDED_AT, [value["recorded_at"]])
+    _match_all(COMMITMENT, value["commitments"].values())
+    _match_all(DIGEST, value["blobs"].values())
+    if not isinstance(value["type"], str) or check_view(value["type"], view) != view:
+        raise CanonicalError("the entry's type or view is not of the format", code="not-an-entry")
+    return Entry(value["type"], value["recorded_at"], *objects)
+
+
+def _match_all(pattern: re.Pattern[str], values: Any) -> None:
+    for value in values:
+        if not isinstance(value, str) or not pattern.fullmatch(value):
+            raise CanonicalError(f"`{value!s:.60}` in the entry is not of the format", code="not-an-entry")
+
+
+def _blob(role: str, content: Blob | bytes) -> Blob:
+    blob = content if isinstance(content, Blob) else Blob(content)
+    if not isinstance(blob.content, bytes):
+        raise CanonicalError(f"the blob `{role}` is not bytes")
+    if len(blob.content) > MAX_DOCUMENT_BYTES:
+        raise CanonicalError(f"the blob `{role}` has more than {MAX_DOCUMENT_BYTES:,} bytes")
+    return blob
+
+
+def _refuse_personal(value: Any) -> None:
+    # What is in an entry can never be erased, so a name must not get there by oversight.
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            if key in PERSONAL_FIELDS and isinstance(member, str):
+                raise CanonicalError(
+                    f"the personal field `{key}` may not stand in an entry",
+                    code="personal-field",
+                    help="give it in `personal`: the entry then holds a commitment to it",
+                )
+            _refuse_personal(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            _refuse_personal(member)

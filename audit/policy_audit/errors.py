@@ -1,0 +1,51 @@
+"""The ledger's error tree: every error carries a message, a stable `code` and, where there is one, `help`.
+
+    AuditError                  the root; nothing else is raised on purpose
+    ├── CanonicalError          a value or bytes outside the canonical profile
+    ├── VerificationError       a proof, note, checkpoint or key text does not verify
+    └── LedgerError             the ledger refused: nothing was recorded, nothing is half-written
+        └── SigningKeyError     the signing key is missing, unreadable, exposed or another ledger's
+
+Messages: lower case, no final period, user input in backticks, what to do goes into `help`.
+"""
+
+from __future__ import annotations
+
+
+class AuditError(Exception):
+    """The root of every error that `policy_audit` raises."""
+
+    default_code = "audit"
+
+    def __init__(self, message: str, *, code: str | None = None, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(message)
+        self.message = message
+        self.code = code or self.default_code
+        self.help = help
+
+    def __str__(self) -> str:
+        return f"{self.message} (help: {self.help})" if self.help else self.message
+
+
+class CanonicalError(AuditError, ValueError):
+    """A value has no canonical form in the profile, or bytes are not canonical."""
+
+    default_code = "not-canonical"
+
+
+class VerificationError(AuditError, ValueError):
+    """Something that was to be verified is malformed or false."""
+
+    default_code = "not-verified"
+
+
+class LedgerError(AuditError):
+    """The ledger refused, or cannot be read; whatever was asked of it was not done."""
+
+    default_code = "ledger"
+
+
+class SigningKeyError(LedgerError):
+    """The signing key cannot be used with this ledger."""
+
+    default_code = "signing-key"

@@ -1,0 +1,301 @@
+"""Verify a live ledger: derive everything again from the entries' bytes and compare (`report.STEPS`, in order).
+
+Runs inside one read transaction, so on one snapshot. Rows are read in pages; what stays in memory is a page,
+the frontier, and 32 bytes for each document. The database is hostile: a column may hold anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Table, func, select
+
+from policy_audit.checkpoint import Checkpoint, open_checkpoint
+from policy_audit.commitment import Disclosure, verify_commitment
+from policy_audit.entry import DIGEST, Entry, EntryType, parse_entry
+from policy_audit.errors import AuditError, CanonicalError, VerificationError
+from policy_audit.merkle import Frontier, leaf_hash
+from policy_audit.report import VerificationReport
+from policy_audit.schema import differences
+from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, METADATA, PERSONAL
+from policy_audit.view import decision_row
+
+Progress = Callable[[int, int], None]
+_PAGE = 1000
+_BLOB_PAGE = 16
+_PROGRESS_EVERY = 256
+_BEFORE_ALL = -(2**63)
+
+
+def verify_database(
+    connection: Connection, verifier_keys: list[str], origin: str, kept: list[str], progress: Progress | None = None
+) -> VerificationReport:
+    """Run all steps and report them; a failure in one does not keep the others from running.
+
+    `verifier_keys` and `origin` are pinned by the verifier, `kept` are checkpoints that someone kept.
+    """
+    verification = _Verification(connection, verifier_keys, origin, progress)
+    verification.open_kept(kept)
+    if verification.check_schema():
+        verification.check_blobs()
+        verification.check_log()
+        verification.check_left_over()
+    return verification.report
+
+
+class _Verification:
+    """The state of one pass. INVARIANT: `frontier.size` is the number of entries seen so far."""
+
+    def __init__(
+        self, connection: Connection, verifier_keys: list[str], origin: str, progress: Progress | None
+    ) -> None:
+        self.connection = connection
+        self.verifier_keys = verifier_keys
+        self.origin = origin
+        self.progress = progress
+        self.report = VerificationReport(origin)
+        self.done = self.total = 0
+        self.frontier = Frontier()
+        self.next_index = 0
+        self.covered = 0
+        self.tree_is_broken = False
+        self.blobs: set[bytes] = set()
+        self.unnamed: set[bytes] = set()
+        self.missing: dict[tuple[int, str], None] = {}
+        self.erased: set[tuple[int, str]] = set()
+        self.kept: list[Checkpoint] = []
+
+    def open_kept(self, kept: Sequence[str]) -> None:
+        """Step 8, first half: verify the kept checkpoints themselves."""
+        step = self.report.step("kept")
+        for note in kept:
+            step.done = True
+            try:
+                self.kept.append(open_checkpoint(note, self.verifier_keys, self.origin))
+            except VerificationError as error:
+                step.fail(f"a kept checkpoint does not verify: {error.message}")
+        self.kept.sort(key=lambda checkpoint: checkpoint.size, reverse=True)
+
+    def check_schema(self) -> bool:
+        """Step 1; return whether the tables can be read at all."""
+        step = self.report.step("schema")
+        broken, problems = differences(self.connection)
+        for problem in broken + problems:
+            step.fail(problem)
+        if not broken and self.connection.execute(select(HEAD.c.id)).scalars().all() != [1]:
+            step.fail("the table `log_head` does not hold exactly its one row")
+        step.checked, step.done = len(METADATA.tables), True
+        return not broken
+
+    def check_blobs(self) -> None:
+        """Step 5, first half: each stored document has its digest."""
+        tables = (BLOB, ENTRY)
+        counts = (self.connection.execute(select(func.count()).select_from(table)) for table in tables)
+        self.total = sum(count.scalar_one() for count in counts)
+        step = self.report.step("blobs")
+        step.done = True
+        for digest, content in self.connection.execute(select(BLOB).execution_options(yield_per=_BLOB_PAGE)):
+            step.checked += 1
+            self._advance()
+            if not isinstance(digest, str) or not DIGEST.fullmatch(digest):
+                step.fail(f"{digest!a:.80} is not a digest")
+                continue
+            named = bytes.fromhex(digest.removeprefix("sha256:"))
+            self.blobs.add(named)
+            if not isinstance(content, bytes) or sha256(content).digest() != named:
+                step.fail(f"the document `{digest}` was changed")
+        self.unnamed = set(self.blobs)
+
+    def check_log(self) -> None:
+        """Steps 2, 3, 4, 6 and 7, in one pass over the entries, page by page."""
+        for name in ("checkpoints", "entries", "tree", "personal", "view"):
+            self.report.step(name).done = True
+        checkpoints = self._checkpoints()
+        due = self._check_roots(next(checkpoints, None), checkpoints)
+        last, more = _BEFORE_ALL, True
+        while more:
+            rows = self._page(ENTRY, last, None, limit=_PAGE)
+            more = len(rows) == _PAGE
+            end = rows[-1].leaf_index if more else None
+            personal = _by_index_and_name(self._page(PERSONAL, last, end))
+            views = {row.leaf_index: row for row in self._page(DECISION, last, end)}
+            for row in rows:
+                entry = self._check_entry(row)
+                due = self._check_roots(due, checkpoints)
+                self._check_personal(row.leaf_index, entry, personal.pop(row.leaf_index, {}))
+                self._check_view(row.leaf_index, entry, views.pop(row.leaf_index, None))
+            for index in personal:
+                self.report.step("personal").fail("a personal value belongs to no entry", _number(index))
+            for index in views:
+                self.report.step("view").fail("a row of `decision` belongs to no entry", _number(index))
+            last = rows[-1].leaf_index if rows else last
+        self._check_end(due, checkpoints)
+
+    def check_left_over(self) -> None:
+        """Steps 5, 6 and 8, second half: what nothing names, what is missing, what is not reached."""
+        for digest in sorted(self.unnamed):
+            self.report.step("blobs").fail(f"no entry names the document `sha256:{digest.hex()}`")
+        for index, name in self.missing:
+            if (index, name) not in self.erased:
+                self.report.step("personal").fail(f"the value of {name!a} is missing without an erasure", index)
+        size = self.frontier.size
+        for checkpoint in self.kept:
+            self.report.step("kept").fail(
+                f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
+                "its tail was dropped, or an older copy restored",
+                size,
+            )
+
+    def _page(self, table: Table, last: int, end: int | None, limit: int | None = None) -> Sequence[Any]:
+        query = select(table).where(table.c.leaf_index > last)
+        if end is not None:
+            query = query.where(table.c.leaf_index <= end)
+        return self.connection.execute(query.order_by(table.c.leaf_index).limit(limit)).all()
+
+    def _checkpoints(self) -> Iterator[Any]:
+        """Step 2: yield the checkpoints' rows by size, each after its signature and columns were checked."""
+        step, last, more = self.report.step("checkpoints"), _BEFORE_ALL, True
+        while more:
+            query = select(CHECKPOINT).where(CHECKPOINT.c.size > last).order_by(CHECKPOINT.c.size).limit(_PAGE)
+            rows = self.connection.execute(query).all()
+            more = len(rows) == _PAGE
+            for row in rows:
+                if step.checked == 0 and row.size != 0:
+                    step.fail("the first checkpoint, of size 0, is missing")
+                step.checked += 1
+                self._check_signature(row)
+                yield row
+                last = row.size
+        if step.checked == 0:
+            step.fail("there is no checkpoint")
+
+    def _check_signature(self, row: Any) -> None:
+        step = self.report.step("checkpoints")
+        try:
+            signed = open_checkpoint(row.note, self.verifier_keys, self.origin)
+        except (VerificationError, AttributeError, TypeError) as error:
+            reason = error.message if isinstance(error, VerificationError) else "it is not text"
+            step.fail(f"the checkpoint of size {row.size} does not verify: {reason}")
+            return
+        if (signed.size, signed.root) != (row.size, row.root):
+            step.fail(f"the columns of the checkpoint of size {row.size} are not what is signed")
+
+    def _check_entry(self, row: Any) -> Entry | None:
+        """Step 3; return the entry where it can be read."""
+        step, index = self.report.step("entries"), row.leaf_index
+        step.checked += 1
+        self._advance()
+        if index != self.next_index:
+            step.fail(f"the entry {self.next_index} is missing", self.next_index)
+        self.next_index = index + 1
+        raw = row.entry if isinstance(row.entry, bytes) else b""
+        leaf = leaf_hash(raw)
+        self.frontier.append(leaf)
+        self.report.entries = self.frontier.size
+        if leaf != row.leaf_hash:
+            step.fail(f"the entry {index} does not have its leaf hash", index)
+        try:
+            entry = parse_entry(raw)
+        except CanonicalError as error:
+            step.fail(f"the entry {index} is malformed: {error.message}", index)
+            return None
+        if (entry.type, entry.recorded_at) != (row.type, row.recorded_at):
+            step.fail(f"the columns of the entry {index} are not those of its bytes", index)
+        for digest in entry.blobs.values():
+            named = bytes.fromhex(digest.removeprefix("sha256:"))
+            self.unnamed.discard(named)
+            if named not in self.blobs:
+                self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} is missing", index)
+        return entry
+
+    def _check_roots(self, due: Any, checkpoints: Iterator[Any]) -> Any:
+        """Steps 4 and 8: compare the tree so far with the checkpoints of its size; return the next one due."""
+        while due is not None and due.size <= self.frontier.size:
+            self._check_root(due)
+            due = next(checkpoints, None)
+        while self.kept and self.kept[-1].size <= self.frontier.size:
+            checkpoint, step = self.kept.pop(), self.report.step("kept")
+            step.checked += 1
+            if checkpoint.root != self.frontier.root():
+                step.fail(f"the tree does not continue the kept checkpoint of size {checkpoint.size}")
+        return due
+
+    def _check_root(self, row: Any) -> None:
+        step = self.report.step("tree")
+        step.checked += 1
+        if self.tree_is_broken:
+            return  # every later root is wrong for the same reason
+        root = self.frontier.root()
+        if (row.size, row.root) != (self.frontier.size, root):
+            self.tree_is_broken = True
+            step.fail(f"the entries do not give the root of the checkpoint of size {row.size}", self.covered)
+        elif row.frontier != self.frontier.to_bytes():
+            step.fail(f"the frontier of the checkpoint of size {row.size} was changed")
+        else:
+            self.covered = row.size
+            self.report.size, self.report.root = row.size, root.hex()
+
+    def _check_end(self, due: Any, checkpoints: Iterator[Any]) -> None:
+        step, size = self.report.step("tree"), self.frontier.size
+        while due is not None:
+            step.checked += 1
+            step.fail(f"a checkpoint covers {due.size} entries, the ledger has {size}", size)
+            due = next(checkpoints, None)
+        if self.covered < size and not self.tree_is_broken:
+            step.fail(f"no checkpoint covers the entries from {self.covered} on", self.covered)
+        if self.progress is not None:
+            self.progress(self.total, self.total)
+
+    def _check_personal(self, index: int, entry: Entry | None, rows: dict[Any, Any]) -> None:
+        """Step 6."""
+        step = self.report.step("personal")
+        for name, digest in (entry.commitments if entry else {}).items():
+            row = rows.pop(name, None)
+            if row is None:
+                self.missing[index, name] = None
+                continue
+            step.checked += 1
+            try:
+                verify_commitment(digest, Disclosure(row.salt, row.name, row.value))
+            except AuditError:
+                step.fail(f"the value of {name!a} is not the one that the entry {index} commits to", index)
+        for name in rows:
+            step.fail(f"the entry {index} commits to no {name!a}", index)
+        if entry is not None and entry.type == EntryType.ERASURE:
+            self.erased |= _erased_fields(entry)
+
+    def _check_view(self, index: int, entry: Entry | None, row: Any) -> None:
+        """Step 7."""
+        step = self.report.step("view")
+        expected = decision_row(index, entry.type, entry.recorded_at, entry.view) if entry else None
+        found = dict(row._mapping) if row is not None else None
+        if found is not None or expected is not None:
+            step.checked += 1
+        if found != expected:
+            step.fail(f"the query columns of the entry {index} are not those of its bytes", index)
+
+    def _advance(self) -> None:
+        self.done += 1
+        if self.progress is not None and self.done % _PROGRESS_EVERY == 0:
+            self.progress(self.done, self.total)
+
+
+def _erased_fields(entry: Entry) -> set[tuple[int, str]]:
+    """Return what an erasure names: `body.erased`, a list of objects with `index` and `name`."""
+    listed = entry.body.get("erased")
+    fields = listed if isinstance(listed, list) else []
+    pairs = ((item.get("index"), item.get("name")) for item in fields if isinstance(item, dict))
+    return {(index, name) for index, name in pairs if isinstance(index, int) and isinstance(name, str)}
+
+
+def _by_index_and_name(rows: Sequence[Any]) -> dict[Any, dict[Any, Any]]:
+    grouped: dict[Any, dict[Any, Any]] = {}
+    for row in rows:
+        grouped.setdefault(row.leaf_index, {})[row.name] = row
+    return grouped
+
+
+def _number(index: object) -> int | None:
+    return index if isinstance(index, int) else None

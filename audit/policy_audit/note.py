@@ -1,0 +1,110 @@
+"""Signed notes (C2SP signed-note): a text, a blank line, and signature lines. Pure, and strict when it reads."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from policy_audit.errors import VerificationError
+from policy_audit.keys import Signer, Verifier, decode_base64, is_key_name, parse_verifier_key
+
+MAX_NOTE_BYTES = 1_000_000
+MAX_SIGNATURES = 100
+_DASH = "— "
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """One signature line: who is said to have signed, and the bytes."""
+
+    name: str
+    key_id: bytes
+    signature: bytes
+
+
+def sign_note(text: str, *signers: Signer) -> str:
+    """Return `text` as a note with one signature line for each signer.
+
+    Raises:
+        VerificationError: `text` cannot be a note's text: it does not end in a newline, or has control characters.
+    """
+    _check_characters(text)
+    if not text.endswith("\n"):
+        raise VerificationError("a note's text ends with a newline")
+    message = text.encode()
+    lines = (
+        f"{_DASH}{signer.name} {base64.b64encode(signer.key_id + signer.sign(message)).decode()}\n"
+        for signer in signers
+    )
+    return f"{text}\n{''.join(lines)}"
+
+
+def split_note(note: str) -> tuple[str, list[Signature]]:
+    """Return a note's text and signature lines; nothing is verified but the form.
+
+    Raises:
+        VerificationError: the note is malformed.
+    """
+    _check_characters(note)
+    text, blank, block = note.rpartition("\n\n")
+    if not blank or not block.endswith("\n"):
+        raise VerificationError("a note is a text, a blank line and signature lines that each end with a newline")
+    lines = block[:-1].split("\n")
+    if len(lines) > MAX_SIGNATURES:
+        raise VerificationError(f"the note has more than {MAX_SIGNATURES} signatures")
+    return text + "\n", [_parse_signature(line) for line in lines]
+
+
+def open_note(text: str, verifier_keys: list[str]) -> tuple[str, list[str]]:
+    """Return a note's signed text and the names of the keys, among `verifier_keys`, whose signatures verified.
+
+    Signatures of other keys are ignored: a key is known by its name and its id together.
+
+    Raises:
+        VerificationError: the note is malformed, a known key's signature is bad, or none is of a known key.
+    """
+    known = _known_keys(verifier_keys)
+    signed, signatures = split_note(text)
+    message = signed.encode()
+    names: list[str] = []
+    for signature in signatures:
+        verifier = known.get((signature.name, signature.key_id))
+        if verifier is None:
+            continue
+        if not verifier.is_signed(message, signature.signature):
+            raise VerificationError(f"the signature of `{signature.name}` is bad", code="bad-signature")
+        if signature.name not in names:
+            names.append(signature.name)
+    if not names:
+        raise VerificationError("no signature is of a known key", code="no-known-signature")
+    return signed, names
+
+
+def _known_keys(verifier_keys: Iterable[str]) -> dict[tuple[str, bytes], Verifier]:
+    known: dict[tuple[str, bytes], Verifier] = {}
+    for verifier in map(parse_verifier_key, verifier_keys):
+        if known.setdefault((verifier.name, verifier.key_id), verifier) != verifier:
+            raise VerificationError(f"two different verifier keys named `{verifier.name}` have the same id")
+    return known
+
+
+def _check_characters(text: str) -> None:
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        raise VerificationError("a note is valid UTF-8") from None
+    if size > MAX_NOTE_BYTES:
+        raise VerificationError(f"a note has at most {MAX_NOTE_BYTES:,} bytes")
+    if any(char < " " and char != "\n" for char in text):
+        raise VerificationError("a note has no control characters but the newline")
+
+
+def _parse_signature(line: str) -> Signature:
+    name, _, encoded = line.removeprefix(_DASH).partition(" ")
+    if not line.startswith(_DASH) or not is_key_name(name):
+        raise VerificationError(f"`{line[:40]}` is not a signature line")
+    data = decode_base64(encoded)
+    if len(data) < 5:
+        raise VerificationError("a signature line holds a key id of four bytes and a signature")
+    return Signature(name, data[:4], data[4:])

@@ -1,0 +1,234 @@
+"""Reading: entries, decisions, blobs, personal values, receipts. All functions run inside a read transaction."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from sqlalchemy import Connection, Select, select
+
+from policy_audit.checkpoint import parse_checkpoint
+from policy_audit.errors import LedgerError, VerificationError
+from policy_audit.merkle import Frontier, inclusion_ranges, leaf_hash, verify_inclusion
+from policy_audit.proof import Proof, format_proof
+from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, PERSONAL
+from policy_audit.view import instant
+
+MIN_PREFIX = 4
+_LAST_CHARACTER = "\U0010ffff"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEntry:
+    """An entry as it is stored; `raw` are the bytes that the leaf hash covers."""
+
+    index: int
+    type: str
+    recorded_at: str
+    leaf_hash: str
+    raw: bytes
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The entry, parsed."""
+        value: dict[str, Any] = json.loads(self.raw)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class StoredDecision:
+    """The query columns of one recorded decision; times are RFC 3339 in UTC with microseconds."""
+
+    index: int
+    recorded_at: str
+    decision_id: str
+    namespace: str
+    workload: str
+    verdict: str
+    policy_digest: str
+    catalog_digest: str
+    decided_at: str
+    workload_digest: str | None
+    valid_until: str | None
+    purpose: str | None
+    stage: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    """Which decisions; every field that is set must hold. `since` <= recorded < `until`; both need a time zone."""
+
+    namespace: str | None = None
+    workload: str | None = None
+    verdict: str | None = None
+    purpose: str | None = None
+    stage: str | None = None
+    policy_digest: str | None = None
+    since: datetime | str | None = None
+    until: datetime | str | None = None
+    expired_at: datetime | str | None = None
+
+
+def read_entry(connection: Connection, index: int) -> StoredEntry:
+    """Return the entry at `index`, checked against its leaf hash."""
+    row = connection.execute(select(ENTRY).where(ENTRY.c.leaf_index == index)).one_or_none()
+    if row is None:
+        raise LedgerError(f"the ledger has no entry {index}", code="entry-missing")
+    return _entry(row)
+
+
+def read_entries(
+    connection: Connection,
+    *,
+    entry_type: str | None,
+    since: datetime | str | None,
+    until: datetime | str | None,
+    limit: int | None,
+    newest_first: bool,
+) -> list[StoredEntry]:
+    """Return entries by type and time of recording."""
+    query = select(ENTRY)
+    if entry_type is not None:
+        query = query.where(ENTRY.c.type == entry_type)
+    if since is not None:
+        query = query.where(ENTRY.c.recorded_at >= instant(since))
+    if until is not None:
+        query = query.where(ENTRY.c.recorded_at < instant(until))
+    column = ENTRY.c.leaf_index
+    query = query.order_by(column.desc() if newest_first else column).limit(limit)
+    return [_entry(row) for row in connection.execute(query)]
+
+
+def read_decisions(
+    connection: Connection, wanted: DecisionFilter, limit: int | None, newest_first: bool
+) -> list[StoredDecision]:
+    """Return the decisions that `wanted` selects."""
+    column = DECISION.c.leaf_index
+    query = _select(wanted).order_by(column.desc() if newest_first else column).limit(limit)
+    return [_decision(row) for row in connection.execute(query)]
+
+
+def find_decision(connection: Connection, identifier: str) -> StoredDecision:
+    """Return the decision with this id or unique beginning of an id; the latest where it was recorded twice.
+
+    Raises:
+        LedgerError: there is none, or there are several.
+    """
+    column = DECISION.c.decision_id
+    chosen = identifier
+    if connection.execute(select(column).where(column == identifier).limit(1)).first() is None:
+        chosen = _complete(connection, identifier)
+    query = select(DECISION).where(column == chosen).order_by(DECISION.c.leaf_index.desc()).limit(1)
+    return _decision(connection.execute(query).one())
+
+
+def read_blob(connection: Connection, digest: str) -> bytes:
+    """Return the blob with this digest, checked."""
+    content = connection.execute(select(BLOB.c.content).where(BLOB.c.digest == digest)).scalar_one_or_none()
+    if content is None:
+        raise LedgerError(f"the ledger has no blob `{digest[:80]}`", code="blob-missing")
+    if not isinstance(content, bytes) or f"sha256:{sha256(content).hexdigest()}" != digest:
+        raise VerificationError(f"the blob `{digest}` was changed", code="blob-changed")
+    return content
+
+
+def read_personal(connection: Connection, index: int) -> dict[str, str]:
+    """Return the personal values of an entry by name; those erased are absent."""
+    rows = connection.execute(
+        select(PERSONAL.c.name, PERSONAL.c.value).where(PERSONAL.c.leaf_index == index).order_by(PERSONAL.c.name)
+    )
+    return {row.name: row.value for row in rows}
+
+
+def read_checkpoint(connection: Connection) -> str:
+    """Return the note of the latest checkpoint."""
+    note = connection.execute(
+        select(CHECKPOINT.c.note).order_by(CHECKPOINT.c.size.desc()).limit(1)
+    ).scalar_one_or_none()
+    if not isinstance(note, str):
+        raise LedgerError("the ledger has no checkpoint", code="ledger-tampered")
+    return note
+
+
+def read_receipt(connection: Connection, index: int) -> str:
+    """Return the proof that the entry at `index` is under the first checkpoint that covers it.
+
+    The proof needs the frontier before that checkpoint's commit and the leaves of the commit alone, however
+    large the tree is.
+    """
+    raw = read_entry(connection, index).raw
+    covering = connection.execute(
+        select(CHECKPOINT).where(CHECKPOINT.c.size > index).order_by(CHECKPOINT.c.size).limit(1)
+    ).one_or_none()
+    before = connection.execute(
+        select(CHECKPOINT).where(CHECKPOINT.c.size <= index).order_by(CHECKPOINT.c.size.desc()).limit(1)
+    ).one_or_none()
+    if covering is None or before is None:
+        raise LedgerError(f"no checkpoint covers the entry {index}", code="ledger-tampered")
+    hashes = ENTRY.c.leaf_index >= before.size, ENTRY.c.leaf_index < covering.size
+    rows = connection.execute(select(ENTRY.c.leaf_hash).where(*hashes).order_by(ENTRY.c.leaf_index)).scalars()
+    known, leaves = Frontier.from_bytes(before.frontier), list(rows)
+    if known.size + len(leaves) != covering.size:
+        raise LedgerError("entries are missing before a checkpoint", code="ledger-tampered")
+    path = [_range_root(known, leaves, start, end) for start, end in inclusion_ranges(index, covering.size)]
+    verify_inclusion(index, covering.size, leaf_hash(raw), path, parse_checkpoint(covering.note).root)
+    return format_proof(Proof(index, tuple(path), covering.note))
+
+
+def _range_root(known: Frontier, leaves: list[bytes], start: int, end: int) -> bytes:
+    """Return the root of the leaves [start, end), of which those below `known.size` are known as a frontier."""
+    nodes, position = [], 0
+    for bit in range(known.size.bit_length() - 1, -1, -1):
+        if known.size >> bit & 1:
+            if position >= start and position + (1 << bit) <= end:
+                nodes.append(known.nodes[(known.size >> (bit + 1)).bit_count()])
+            position += 1 << bit
+    part = Frontier(max(0, min(end, known.size) - start), nodes)
+    for leaf in leaves[max(0, start - known.size) : max(0, end - known.size)]:
+        part.append(leaf)
+    return part.root()
+
+
+def _select(wanted: DecisionFilter) -> Select[Any]:
+    query = select(DECISION)
+    for name in ("namespace", "workload", "verdict", "purpose", "stage", "policy_digest"):
+        value = getattr(wanted, name)
+        if value is not None:
+            query = query.where(DECISION.c[name] == value)
+    if wanted.since is not None:
+        query = query.where(DECISION.c.recorded_at >= instant(wanted.since))
+    if wanted.until is not None:
+        query = query.where(DECISION.c.recorded_at < instant(wanted.until))
+    if wanted.expired_at is not None:
+        query = query.where(DECISION.c.valid_until < instant(wanted.expired_at))
+    return query
+
+
+def _complete(connection: Connection, prefix: str) -> str:
+    column = DECISION.c.decision_id
+    if len(prefix) < MIN_PREFIX:
+        raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
+    query = select(column).distinct().where(column >= prefix, column < prefix + _LAST_CHARACTER)
+    found = list(connection.execute(query.order_by(column).limit(4)).scalars())
+    if not found:
+        raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
+    if len(found) > 1:
+        some = ", ".join(f"`{identifier}`" for identifier in found[:3])
+        raise LedgerError(
+            f"several decisions begin with `{prefix}`", code="decision-ambiguous", help=f"among them {some}"
+        )
+    return str(found[0])
+
+
+def _entry(row: Any) -> StoredEntry:
+    if not isinstance(row.entry, bytes) or leaf_hash(row.entry) != row.leaf_hash:
+        raise VerificationError(f"the entry {row.leaf_index} was changed", code="entry-changed")
+    return StoredEntry(row.leaf_index, row.type, row.recorded_at, row.leaf_hash.hex(), row.entry)
+
+
+def _decision(row: Any) -> StoredDecision:
+    columns = dict(row._mapping)
+    return StoredDecision(index=columns.pop("leaf_index"), **columns)

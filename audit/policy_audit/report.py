@@ -1,0 +1,76 @@
+"""The report of a verification: numbered steps, what each checked, and the first problem it met."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+STEPS = (
+    ("schema", "the tables, columns and triggers are the ledger's, and no others are there"),
+    ("checkpoints", "every checkpoint is signed by a pinned key for the pinned origin, from size 0 on"),
+    ("entries", "indexes run from 0 without a gap; each entry is canonical, and its leaf hash and columns follow"),
+    ("tree", "the entries give the root of every checkpoint, and the last one covers the last entry"),
+    ("blobs", "every document has its digest, every named one is there, and no other"),
+    ("personal", "every personal value opens its commitment, and none is missing without an erasure"),
+    ("view", "the query columns are those that follow from the entries, and there are no other rows"),
+    ("kept", "the tree continues every kept checkpoint"),
+)
+
+
+@dataclass
+class Step:
+    """One numbered step: how much was checked, how many problems, the first of them, the lowest index they name."""
+
+    number: int
+    name: str
+    title: str
+    checked: int = 0
+    problems: int = 0
+    first_problem: str | None = None
+    first_index: int | None = None
+    done: bool = False
+
+    @property
+    def status(self) -> str:
+        """`ok`, `failed`, or `skipped`."""
+        if self.problems:
+            return "failed"
+        return "ok" if self.done else "skipped"
+
+    def fail(self, problem: str, index: int | None = None) -> None:
+        """Count a problem; `index` is the entry's, where there is one."""
+        self.problems += 1
+        if self.first_problem is None:
+            self.first_problem = problem
+        if index is not None and (self.first_index is None or index < self.first_index):
+            self.first_index = index
+
+
+@dataclass
+class VerificationReport:
+    """What was verified, against what, and each step's result."""
+
+    origin: str
+    entries: int = 0
+    size: int = 0
+    root: str = ""
+    steps: list[Step] = field(default_factory=lambda: [Step(n, *step) for n, step in enumerate(STEPS, start=1)])
+
+    @property
+    def ok(self) -> bool:
+        """True where no step failed and none that had to run was skipped."""
+        return all(step.status == "ok" or (step.name == "kept" and not step.problems) for step in self.steps)
+
+    @property
+    def first_failing_index(self) -> int | None:
+        """The lowest entry index that a step names; where only a root is wrong, the first that it newly covers."""
+        exact = [step.first_index for step in self.steps if step.first_index is not None and step.name != "tree"]
+        return min(exact) if exact else self.step("tree").first_index
+
+    @property
+    def problems(self) -> list[str]:
+        """The first problem of each failed step, in the order of the steps."""
+        return [step.first_problem for step in self.steps if step.first_problem is not None]
+
+    def step(self, name: str) -> Step:
+        """Return the step of this name (`STEPS`)."""
+        return next(step for step in self.steps if step.name == name)

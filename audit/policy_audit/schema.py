@@ -1,0 +1,125 @@
+"""What the migrations make: the expected schema, its triggers, and the state that a database is in.
+
+Alembic is not imported here: a database at the current revision is opened without it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Connection, Dialect, Inspector, Table, inspect
+from sqlalchemy.types import TypeEngine
+
+from policy_audit.errors import LedgerError
+from policy_audit.tables import HEAD, METADATA, REVISION, REVISION_TABLE
+
+REFUSAL = "the ledger is append-only"
+_DELETABLE = "personal"
+
+
+def sqlite_triggers() -> dict[str, str]:
+    """Return the triggers of SQLite, by name: hygiene, for evidence is in the tree.
+
+    `no_replace` is there because INSERT OR REPLACE deletes without firing a trigger on DELETE.
+    """
+    triggers = {}
+    for table in METADATA.sorted_tables:
+        actions = ("UPDATE",) if table.name == _DELETABLE else ("UPDATE", "DELETE")
+        for action in actions:
+            name = f"{table.name}_no_{action.lower()}"
+            triggers[name] = (
+                f"CREATE TRIGGER {name} BEFORE {action} ON {table.name} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+            )
+        name = f"{table.name}_no_replace"
+        same = " AND ".join(f"{column.name} = NEW.{column.name}" for column in table.primary_key)
+        existing = f"SELECT 1 FROM {table.name} WHERE {same}"  # noqa: S608
+        triggers[name] = (
+            f"CREATE TRIGGER {name} BEFORE INSERT ON {table.name} WHEN EXISTS ({existing}) "
+            f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+        )
+    return triggers
+
+
+def postgresql_triggers() -> set[str]:
+    """Return the names of PostgreSQL's triggers, one for each table."""
+    return {f"{name}_append_only" for name in METADATA.tables}
+
+
+def create_in_memory(connection: Connection) -> None:
+    """Make the current schema at once; for ledgers that live as long as the process."""
+    METADATA.create_all(connection)
+    for statement in sqlite_triggers().values():
+        connection.exec_driver_sql(statement)
+    connection.execute(HEAD.insert().values(id=1))
+    connection.exec_driver_sql(
+        f"CREATE TABLE {REVISION_TABLE} (version_num VARCHAR(32) NOT NULL, "
+        f"CONSTRAINT {REVISION_TABLE}_pkc PRIMARY KEY (version_num))"
+    )
+    connection.exec_driver_sql(f"INSERT INTO {REVISION_TABLE} VALUES ('{REVISION}')")  # noqa: S608
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the ledger's schema revision, None in a database that has none or is something else."""
+    inspector = inspect(connection)
+    if not inspector.has_table(REVISION_TABLE) or not inspector.has_table(HEAD.name):
+        return None
+    value = connection.exec_driver_sql(f"SELECT version_num FROM {REVISION_TABLE}").scalar()  # noqa: S608
+    return None if value is None else str(value)
+
+
+def refuse_other(connection: Connection, place: object) -> None:
+    """Refuse a database that holds tables but no ledger, before anything of it is changed.
+
+    Raises:
+        LedgerError: it is something else's database.
+    """
+    if revision(connection) is None and inspect(connection).get_table_names():
+        raise LedgerError(f"the database `{place}` is not a ledger", code="not-a-ledger")
+
+
+def differences(connection: Connection) -> tuple[list[str], list[str]]:
+    """Compare the database's schema with the expected one.
+
+    Returns first what keeps the tables from being read, then what else differs, in words.
+    """
+    inspector = inspect(connection)
+    found = set(inspector.get_table_names()) - {REVISION_TABLE}
+    broken = [f"the table `{name}` is missing" for name in sorted(METADATA.tables.keys() - found)]
+    for name in sorted(METADATA.tables.keys() & found):
+        broken += _column_differences(inspector, METADATA.tables[name], connection.dialect)
+    extra = [f"the table `{name}` is not the ledger's" for name in sorted(found - METADATA.tables.keys())]
+    extra += [f"the view `{name}` is not the ledger's" for name in sorted(inspector.get_view_names())]
+    return broken, extra + _trigger_differences(connection)
+
+
+def _column_differences(inspector: Inspector, table: Table, dialect: Dialect) -> list[str]:
+    def shape(kind: TypeEngine[Any]) -> str:
+        return kind.compile(dialect).partition(" ")[0]  # without the collation
+
+    found = {column["name"]: shape(column["type"]) for column in inspector.get_columns(table.name)}
+    expected = {column.name: shape(column.type) for column in table.columns}
+    names = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
+    problems = [f"the column `{table.name}.{name}` is not as the migrations make it" for name in names]
+    key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+    if key != [column.name for column in table.primary_key]:
+        problems.append(f"the key of the table `{table.name}` is not as the migrations make it")
+    return problems
+
+
+def _trigger_differences(connection: Connection) -> list[str]:
+    if connection.dialect.name == "sqlite":
+        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+        found: dict[str, str | None] = {str(name): str(sql) for name, sql in rows}
+        expected: dict[str, str | None] = dict(sqlite_triggers())
+    else:
+        rows = connection.exec_driver_sql(
+            "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
+            "WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal AND t.tgenabled <> 'D'"
+        )
+        found = dict.fromkeys((str(row[0]) for row in rows), None)
+        expected = dict.fromkeys(postgresql_triggers(), None)
+    missing = [name for name, sql in expected.items() if name not in found or found[name] != sql]
+    extra = found.keys() - expected.keys()
+    return [f"the trigger `{name}` is missing or changed" for name in sorted(missing)] + [
+        f"the trigger `{name}` is not the ledger's" for name in sorted(extra)
+    ]

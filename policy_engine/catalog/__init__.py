@@ -1,0 +1,32 @@
+"""The catalog: models, prices, benchmarks, licences, hardware; which model an option may use, and what it costs."""
+
+from policy_engine.catalog.build import build_catalog
+from policy_engine.catalog.catalog import Catalog
+from policy_engine.catalog.choice import choose, other_choices, qualify
+from policy_engine.catalog.claims import GpuClaim, HardwareClaim, ServesClaim
+from policy_engine.catalog.cost import Cost, CostPart, api_spend
+from policy_engine.catalog.hardware import Number, Verdict, judge_claim, judge_price, judge_serving
+from policy_engine.catalog.needs import Considered, Needs
+from policy_engine.catalog.outcome import OptionModels
+
+__all__ = [
+    "Catalog",
+    "Considered",
+    "Cost",
+    "CostPart",
+    "GpuClaim",
+    "HardwareClaim",
+    "Needs",
+    "Number",
+    "OptionModels",
+    "ServesClaim",
+    "Verdict",
+    "api_spend",
+    "build_catalog",
+    "choose",
+    "judge_claim",
+    "judge_price",
+    "judge_serving",
+    "other_choices",
+    "qualify",
+]

@@ -1,0 +1,161 @@
+"""The answer for one option: what was chosen, and, put into words when it is read, why the others were not."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from policy_engine.catalog.catalog import Catalog
+from policy_engine.catalog.cost import SELF_RUN, Cost, plan_cost, price_cost
+from policy_engine.catalog.entries import Entry, Route
+from policy_engine.catalog.needs import Considered
+from policy_engine.catalog.qualify import Rated
+from policy_engine.catalog.regions import ANYWHERE
+from policy_engine.catalog.slate import Asked, Pick, Slate, cost_of, figure_of, offer_of, scores_read
+from policy_engine.catalog.wording import considered, lost, why_not
+
+
+class OptionModels:
+    """What the catalog has for one option.
+
+    `available` is True where a model surely meets the needs, False where none can or the option is not meant here, None
+    where that is not known: then `missing` names the facts that would tell, and `provisional` the model to expect.
+    """
+
+    __slots__ = ("_catalog", "_considered", "_pick", "_route", "_slate", "asked", "available", "missing")
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        asked: Asked,
+        *,
+        available: bool | None,
+        missing: tuple[str, ...],
+        slate: Slate,
+        pick: Pick | None = None,
+        route: Route | None = None,
+    ) -> None:
+        self.asked, self.available, self.missing = asked, available, missing
+        self._catalog, self._slate, self._pick, self._route = catalog, slate, pick, route
+        self._considered: tuple[Considered, ...] | None = None
+
+    @property
+    def option(self) -> str:
+        return self.asked.option
+
+    @property
+    def chosen(self) -> Considered | None:
+        """The model to use, where one surely meets the needs."""
+        return self._picked() if self.available else None
+
+    @property
+    def provisional(self) -> Considered | None:
+        """The model that would come first if what is not known turned out well."""
+        return self._picked() if self.available is None else None
+
+    @property
+    def monthly_usd(self) -> float | None:
+        """The monthly cost of the model that is chosen or provisional."""
+        return self._pick.cost[0] if self._pick and self._pick.cost else None
+
+    @property
+    def model(self) -> str | None:
+        """The name of the model that is chosen or provisional."""
+        return self._pick.rated.name if self._pick else None
+
+    @property
+    def considered(self) -> tuple[Considered, ...]:
+        """Every model that the option could run, in the order of names, each with the reason it lost."""
+        if self._considered is None:
+            self._considered = tuple(self._consider(each) for each in self._slate.all)
+        return self._considered
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """Why the option is not available, or not known to be."""
+        if self.available:
+            return ()
+        if not self._slate.all:
+            if self.option == "edge" and self.asked.needs.edge_wanted is False:
+                return (
+                    "edge is not meant here: neither `needs.edge` nor a latency under the edge parameter asks for it",
+                )
+            return (f"the catalog has no model for {self.option}",)
+        return why_not(self._slate, self.asked.needs, self.available)
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What to look into, without effect on the choice."""
+        residency = self.asked.needs.residency
+        if self._pick is None or not residency or ANYWHERE in residency or self.option in SELF_RUN:
+            return ()
+        provider = offer_of(self._pick).provider
+        if provider is not None and provider.regions is not None:
+            return ()
+        who = f"`{provider.key}`" if provider else f"the provider of {self._pick.rated.name}"
+        where = ", ".join(residency)
+        return (f"the catalog does not know the regions of {who}: make sure that it processes inside {where}",)
+
+    @property
+    def cost(self) -> Cost | None:
+        """The cost of the model that is chosen or provisional, with its parts and figures."""
+        if self._pick is None or self._pick.cost is None:
+            return None
+        rated, index = self._pick.rated, self._pick.cost[1]
+        into, out = self.asked.needs.input_tokens_per_month or 0.0, self.asked.needs.output_tokens_per_month or 0.0
+        if self.option in SELF_RUN:
+            return plan_cost(self._catalog, rated.plans[index], into + out, self.asked.at)
+        price = rated.offers[index].price
+        return price_cost(self._catalog, price, into, out, self.asked.at) if price else None
+
+    @property
+    def figures(self) -> tuple[Entry, ...]:
+        """The figures that the model which is chosen or provisional rests on: its price, and the scores asked for."""
+        if self._pick is None:
+            return ()
+        figure = figure_of(self._pick.rated, self._pick.cost)
+        scores = self._pick.rated.candidate.score_figures
+        read = [scores[name] for name in scores_read(self.asked.needs) if name in scores]
+        return (*((figure,) if figure else ()), *read)
+
+    @property
+    def stale(self) -> tuple[str, ...]:
+        """The keys of those figures that are older than a figure may be."""
+        return tuple(each.key for each in self.figures if self._catalog.is_stale(each, self.asked.at))
+
+    @property
+    def valid_until(self) -> date | None:
+        """The last day on which model and figures are known to stand; None where no end is known."""
+        ends = [each.valid_to for each in self.figures if each.valid_to is not None]
+        retires = self._pick.rated.candidate.model.retires_on if self._pick else None
+        return min([*ends, *([retires - timedelta(days=1)] if retires else [])], default=None)
+
+    @property
+    def disputes(self) -> tuple[str, ...]:
+        """The disputes about any figure that was compared, that of a model which lost among them."""
+        found = list(self._route.disputes) if self._route else []
+        for each in self._slate.all:
+            if each.qualifies is not False:
+                for entry in (*(offer.price for offer in each.offers), *(plan.figure for plan in each.plans)):
+                    found += entry.disputes if entry else ()
+            for name in scores_read(self.asked.needs):
+                score = each.candidate.score_figures.get(name)
+                found += score.disputes if score else ()
+        picked = self._picked()
+        return tuple(sorted({*found, *(picked.disputes if picked else ())}))
+
+    def of(self, name: str) -> Considered | None:
+        """Return what was found of one model; None where it was not considered."""
+        model = self._catalog.model(name)
+        found = (each for each in self._slate.all if model is not None and each.name == model.key)
+        return next((self._consider(each) for each in found), None)
+
+    def _picked(self) -> Considered | None:
+        return self._consider(self._pick.rated) if self._pick else None
+
+    def _consider(self, rated: Rated) -> Considered:
+        needs = self.asked.needs
+        cost = cost_of(rated, needs.input_tokens_per_month, needs.output_tokens_per_month)
+        extra: tuple[str, ...] = ()
+        if self._pick is not None and rated.qualifies and rated is not self._pick.rated:
+            extra = (lost(self._catalog, rated, self._pick, needs, self._route),)
+        return considered(self._catalog, rated, needs, cost, extra)

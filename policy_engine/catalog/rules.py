@@ -1,0 +1,39 @@
+"""The parameters that the catalog's arithmetic and choices read; their values live in parameters.yaml."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from policy_engine.catalog.layers import Problems
+from policy_engine.errors import Problem
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """Parameters by name, in the units that the names say; scores in points of the benchmark, days in days."""
+
+    high_quality_score: float
+    catalog_stale_days: float
+    edge_max_parameters_billions: float
+    memory_utilisation: float
+    memory_overhead_gib: float
+    collective_overhead_gib: float
+    card_gib_per_gb: float
+    engineer_usd_per_month: float
+    self_hosting_engineers: float
+
+
+def read_rules(parameters: Mapping[str, Any], problems: Problems) -> Rules | None:
+    """Read what the catalog needs of `parameters`; others are none of its business."""
+    found: dict[str, float] = {}
+    for field in fields(Rules):
+        value = parameters.get(field.name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
+            message = f"the catalog needs the parameter `{field.name}`, a number that is zero or more"
+            problems.found.append(Problem("catalog-parameter", message, None, "state it in parameters.yaml"))
+            continue
+        found[field.name] = float(value)
+    return Rules(**found) if len(found) == len(fields(Rules)) else None

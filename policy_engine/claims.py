@@ -1,0 +1,69 @@
+"""A workload's hardware section as the catalog judges it."""
+
+from __future__ import annotations
+
+from policy_engine.catalog import Catalog, GpuClaim, HardwareClaim, ServesClaim
+from policy_engine.catalog.claims import NO_GPU
+from policy_engine.catalog.sizing import GIB, card_bytes
+from policy_engine.model.workload import Gpu, Hardware
+
+_FIGURES = ("memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops")
+
+
+def claim_of(hardware: Hardware | None) -> HardwareClaim | None:
+    """Return what is claimed; None where nothing is. A figure given as null is claimed and not known."""
+    if hardware is None:
+        return None
+    serves = hardware.serves
+    return HardwareClaim(
+        gpus=None if hardware.gpus is None else tuple(_gpu(gpu) for gpu in hardware.gpus),
+        usd_per_hour=hardware.usd_per_hour,
+        region=hardware.region,
+        serves=None if serves is None else ServesClaim(**serves.model_dump()),
+    )
+
+
+def _gpu(gpu: Gpu) -> GpuClaim:
+    figures = {name: getattr(gpu, name) for name in _FIGURES}
+    unknown = frozenset(name for name in _FIGURES if name in gpu.model_fields_set and figures[name] is None)
+    return GpuClaim(name=gpu.name, count=gpu.count, unknown=unknown, **figures)
+
+
+def gpu_count(claim: HardwareClaim) -> int | None:
+    """Return how many GPUs are claimed; 0 for a host with a CPU alone, None where a count is not known."""
+    total = 0
+    for gpu in claim.gpus or (None,):
+        if gpu is None or gpu.name is None:
+            return None
+        if gpu.name.lower() == NO_GPU:
+            continue
+        if gpu.count is None:
+            return None
+        total += gpu.count
+    return total
+
+
+def memory_gib(catalog: Catalog, claim: HardwareClaim) -> float | None:
+    """Return the GPU memory of the whole claim in GiB, by what is claimed, else as published; None where unknown."""
+    total = 0.0
+    for gpu in claim.gpus or (None,):
+        if gpu is None or gpu.count is None or gpu.name is None:
+            return None
+        if gpu.name.lower() == NO_GPU:
+            continue
+        each = _memory_bytes(catalog, gpu)
+        if each is None:
+            return None
+        total += gpu.count * each / GIB
+    return total
+
+
+def _memory_bytes(catalog: Catalog, gpu: GpuClaim) -> float | None:
+    if gpu.memory_gib is not None:
+        return gpu.memory_gib * GIB
+    if gpu.memory_mib is not None:
+        return gpu.memory_mib * GIB / 1024
+    known = catalog.gpu(gpu.name)
+    published = known.memory_gb if known is not None and not gpu.unknown else None
+    size = gpu.memory_gb if gpu.memory_gb is not None else published
+    return None if size is None else card_bytes(catalog.rules, size)

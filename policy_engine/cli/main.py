@@ -1,0 +1,154 @@
+"""The command group: lazy commands, the exit statuses, and how errors are shown.
+
+Exit statuses live here and nowhere else (contract: the command `policy`, "Exit status"). Where several apply, the
+first of 7, 6, 3, 2, 1, 5, 0 wins.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from importlib import import_module
+
+import click
+
+from policy_engine import __version__
+from policy_engine.errors import CaseError, InputError, PolicyError, RecordingError, RulesError, UsageError
+
+OK, CONDITION, USAGE, RULES, CASES, REVIEW, LEDGER, UNEXPECTED = 0, 1, 2, 3, 4, 5, 6, 7
+_PRECEDENCE = (UNEXPECTED, LEDGER, RULES, CASES, USAGE, CONDITION, REVIEW, OK)
+
+#: Commands by who uses them: name -> (module, one line).
+SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
+    "decide": {
+        "evaluate": ("evaluate", "Decide workloads, record the decisions, explain them."),
+        "gate": ("gate", "The same for CI: the exit status is the verdict."),
+        "new": ("new", "Ask the questions that matter and write a workload file."),
+        "explain": ("explain", "Show one recorded decision again, in full."),
+    },
+    "rules": {"rules": ("rules", "List, show, check, test and scaffold rules.")},
+    "audit": {"audit": ("audit", "List, show, verify and prove what is on record.")},
+    "operate": {"db": ("db", "Migrate the ledger's database, or say where it stands.")},
+}
+
+
+def status_of(error: PolicyError) -> int:
+    """Return the exit status of an error."""
+    for kind, status in ((RecordingError, LEDGER), (RulesError, RULES), (CaseError, CASES)):
+        if isinstance(error, kind):
+            return status
+    return USAGE if isinstance(error, InputError | UsageError) else UNEXPECTED
+
+
+def first_of(statuses: Iterable[int]) -> int:
+    """Return the status that wins among those that apply."""
+    return min(statuses, key=_PRECEDENCE.index, default=OK)
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported when they are called or asked for help."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [name for commands in SECTIONS.values() for name in commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        for commands in SECTIONS.values():
+            if cmd_name in commands:
+                module = import_module(f"policy_engine.cli.{commands[cmd_name][0]}")
+                command: click.Command = module.command
+                return command
+        return None
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in self.list_commands(ctx) and not args[0].startswith("-"):
+            from policy_engine.errors import Problem, did_you_mean
+
+            hint = did_you_mean(args[0], self.list_commands(ctx)) or "`policy --help` lists the commands"
+            raise UsageError(Problem("unknown-command", f"there is no command `{args[0]}`", help=hint))
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for section, commands in SECTIONS.items():
+            with formatter.section(section.capitalize()):
+                formatter.write_dl([(name, line) for name, (_, line) in commands.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Example: policy evaluate workload.yaml",
+)
+@click.version_option(__version__, prog_name="policy")
+def command() -> None:
+    """Decide where an AI workload may run, and prove why."""
+
+
+def show_error(error: PolicyError) -> None:
+    """Write each problem on standard error: its place, what is wrong, what to do."""
+    for problem in error.problems:
+        place = f"{problem.span}: " if problem.span else ""
+        click.echo(f"{place}error: {problem.message} [{problem.code}]", err=True)
+        if problem.help:
+            click.echo(f"  help: {problem.help}", err=True)
+
+
+def run(arguments: list[str] | None = None) -> None:
+    """Run the command line and leave with its exit status."""
+    status = call(arguments)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        status = _broken_output(status)
+    sys.exit(status)
+
+
+def call(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit status; no traceback reaches a user."""
+    try:
+        result = command.main(arguments, prog_name="policy", standalone_mode=False)
+        return result if isinstance(result, int) else OK
+    except PolicyError as error:
+        show_error(error)
+        return status_of(error)
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    except click.ClickException as error:
+        usage = getattr(error, "ctx", None)
+        click.echo(f"error: {_lower(error.format_message())} [usage]", err=True)
+        if usage is not None:
+            click.echo(f"  help: try `{usage.command_path} --help`", err=True)
+        return USAGE
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("error: interrupted [interrupted]", err=True)
+        return UNEXPECTED
+    except BrokenPipeError:
+        return _broken_output(UNEXPECTED)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a status and a line instead of a traceback
+        return _unexpected(error)
+
+
+def _lower(message: str) -> str:
+    """Bring click's message into the project's tone."""
+    text = message.rstrip(".").replace("'", "`")
+    return text[:1].lower() + text[1:]
+
+
+def _unexpected(error: Exception) -> int:
+    if os.environ.get("POLICY_TRACE"):
+        import traceback
+
+        traceback.print_exc()
+    text = " ".join(str(error).split())[:300]
+    click.echo(f"error: unexpected {type(error).__name__}: {text} [unexpected]", err=True)
+    click.echo("  help: set POLICY_TRACE=1 for the trace, and report it", err=True)
+    return UNEXPECTED
+
+
+def _broken_output(status: int) -> int:
+    """Standard output is gone: whoever read it has not seen the report, so the status may not be 0."""
+    devnull = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(devnull, sys.stdout.fileno())
+    return status or UNEXPECTED

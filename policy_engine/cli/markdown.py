@@ -1,0 +1,84 @@
+"""Decisions as Markdown: for a pull request, a wiki page or a ticket. Everything that a file says is escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from policy_engine.summary import (
+    VERDICT_WORDS,
+    dispute_text,
+    next_steps,
+    option_why,
+    proposal_text,
+    reasons,
+    recommendation_text,
+)
+from policy_engine.wording import usd
+
+Document = Mapping[str, Any]
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@])")
+
+
+def escape(text: str) -> str:
+    """Make text mean itself in Markdown: no markup, no HTML, no mentions, no line breaks."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def decisions(shown: Sequence[tuple[str, Document]]) -> str:
+    """Return all decisions as one Markdown document."""
+    return "\n".join(_decision(document, file) for file, document in shown)
+
+
+def _decision(document: Document, file: str) -> str:
+    workload = document["workload"]
+    lines = [
+        f"## {VERDICT_WORDS[document['verdict']]}: {escape(workload['namespace'])}/{escape(workload['name'])}",
+        "",
+    ]
+    for task in document["tasks"]:
+        lines += _task(task, file)
+    plan = document["plan"]
+    if len(plan["routes"]) > 1:
+        lines += [f"Plan: {plan['kind']}, {usd(plan['monthly_usd'])} USD/month.", ""]
+    ledger = document.get("ledger") or {}
+    lines += [
+        f"Decision `{document['id']}` at {document['decided_at']}, policy `{document['policy']['digest']}`, "
+        f"ledger entry {ledger.get('index', 'none')}.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _task(task: Document, file: str) -> list[str]:
+    lines = [f"### Task {escape(task['name'])}: {VERDICT_WORDS[task['verdict']].lower()}", ""]
+    if task["proposal"] is not None:
+        lines += [f"Proposed: {escape(proposal_text(task['proposal']))}.", ""]
+    lines += [f"Recommended: {escape(recommendation_text(task))}.", ""]
+    lines += _list("Why", reasons(task))
+    lines += [
+        "| Option | Status | Score | USD/month | Model | Why |",
+        "| --- | --- | ---: | ---: | --- | --- |",
+    ]
+    for row in task["options"]:
+        cells = (
+            row["deployment"],
+            row["status"],
+            str(row["score"]),
+            usd(row["monthly_usd"]),
+            row["model"] or "",
+            option_why(task, row),
+        )
+        lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
+    lines.append("")
+    if task["missing_facts"]:
+        lines += [f"Not known: {escape(', '.join(task['missing_facts']))}.", ""]
+    lines += _list("Do next", next_steps(task, file))
+    lines += _list("Advice", [advice["message"] for advice in task["advice"]])
+    lines += _list("Disputed figures", [dispute_text(dispute) for dispute in task["disputes"]])
+    return lines
+
+
+def _list(title: str, items: Sequence[str]) -> list[str]:
+    return [f"**{title}**", "", *(f"- {escape(item)}" for item in items), ""] if items else []

@@ -1,0 +1,208 @@
+"""Options that several commands share, and the settings behind them: flag, environment, policy.toml, default."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from policy_engine.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+    from policy_engine.loading.policy import Policy
+
+F = TypeVar("F", bound=Callable[..., Any])
+SCRATCH = "sqlite:///:memory:"
+PURPOSES = ("draft", "pull_request", "deploy")
+
+
+class Time(click.ParamType):
+    """An RFC 3339 time with an offset."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
+        from policy_engine.decide import parse_time
+
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_time(value)
+        except ValueError:
+            self.fail(f"`{value}` is not a time such as 2026-11-22T09:00:00Z", param, ctx)
+
+
+def _settings(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
+    """Put the value of policy.toml in where neither flag nor environment gave one."""
+    from policy_engine.cli.settings import setting
+
+    source = ctx.get_parameter_source(param.name or "")
+    if source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT"):
+        return value
+    found = setting(ctx, param.name or "")
+    if found is None:
+        return value
+    return param.type_cast_value(ctx, found)
+
+
+def ledger_options(command: F) -> F:
+    """`--ledger` and `--ledger-key`."""
+    command = click.option(
+        "--ledger",
+        metavar="URL",
+        envvar="POLICY_LEDGER",
+        callback=_settings,
+        help="sqlite:///PATH or postgresql+psycopg://...  [default: a SQLite file in the user's data directory]",
+    )(command)
+    return click.option(
+        "--ledger-key",
+        metavar="FILE",
+        type=click.Path(path_type=Path),
+        envvar="POLICY_LEDGER_KEY",
+        callback=_settings,
+        help="The signing key.  [default: beside a SQLite ledger, as PATH.key]",
+    )(command)
+
+
+def policy_options(command: F) -> F:
+    """`--policy` and `--policy-digest`."""
+    command = click.option(
+        "--policy",
+        "layers",
+        metavar="DIR",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        envvar="POLICY_POLICY",
+        callback=_settings,
+        help="A layer of rules over the shipped ones; repeatable, later ones win.",
+    )(command)
+    return click.option(
+        "--policy-digest",
+        metavar="DIGEST",
+        envvar="POLICY_POLICY_DIGEST",
+        callback=_settings,
+        help="Refuse any other effective policy than this sha256:...",
+    )(command)
+
+
+def decision_options(command: F) -> F:
+    """`--at` and `--purpose`."""
+    command = click.option(
+        "--at", type=Time(), envvar="POLICY_AT", callback=_settings, help="The decision's time, RFC 3339.  [default: now]"
+    )(command)
+    return click.option(
+        "--purpose",
+        type=click.Choice(PURPOSES),
+        default="draft",
+        show_default=True,
+        envvar="POLICY_PURPOSE",
+        callback=_settings,
+        help="What the decision is for; recorded with it.",
+    )(command)
+
+
+def output_options(formats: Sequence[str]) -> Callable[[F], F]:
+    """`-o FORMAT[=PATH]`, `-q` and `-v`."""
+
+    def add(command: F) -> F:
+        command = click.option(
+            "-o",
+            "--output",
+            "outputs",
+            metavar="FORMAT[=PATH]",
+            multiple=True,
+            envvar="POLICY_OUTPUT",
+            callback=_settings,
+            help=f"{', '.join(formats)}; to a file with =PATH; repeatable.  [default: text]",
+        )(command)
+        command = click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for with -o, and errors.")(
+            command
+        )
+        return click.option("-v", "--verbose", count=True, help="Say more: every model, every rule that fired.")(command)
+
+    return add
+
+
+@dataclass(frozen=True)
+class LedgerChoice:
+    """Which ledger, by which key; `explicit` where flag or environment named it."""
+
+    url: str
+    key: Path | None
+    explicit: bool
+
+    @property
+    def scratch(self) -> bool:
+        return self.url == SCRATCH
+
+
+def choose_ledger(ctx: click.Context, url: str | None, key: Path | None) -> LedgerChoice:
+    """Return the ledger of the settings, else the user's own."""
+    source = ctx.get_parameter_source("ledger")
+    explicit = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
+    if url is None:
+        import platformdirs
+
+        folder = Path(platformdirs.user_data_dir("policy-engine", appauthor=False))
+        url = f"sqlite:///{folder / 'ledger.db'}"
+    if url.startswith("spool:"):
+        message = "spooled ledgers are not part of this version"
+        raise UsageError(Problem("unsupported-ledger", message, help="use sqlite:///PATH or postgresql+psycopg://..."))
+    return LedgerChoice(url, key, explicit)
+
+
+@contextmanager
+def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
+    """Open the ledger; a key that was just made is told once."""
+    from policy_audit.errors import AuditError
+    from policy_audit.ledger import open_ledger
+
+    from policy_engine.recorder import recording_error
+
+    try:
+        if not read_only and choice.url.startswith("sqlite:///") and not choice.scratch and not choice.explicit:
+            Path(choice.url.removeprefix("sqlite:///")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        ledger = open_ledger(choice.url, key_path=choice.key, read_only=read_only)
+    except AuditError as error:
+        raise recording_error(error) from error
+    except OSError as error:
+        from policy_engine.errors import RecordingError
+
+        text = f"cannot make the ledger's directory: {(error.strerror or str(error)).lower()}"
+        raise RecordingError(Problem("ledger-unwritable", text, help="name a ledger with --ledger")) from error
+    try:
+        if ledger.created_verifier_key and not choice.scratch:
+            click.echo(f"new ledger {choice.url}", err=True)
+            click.echo(f"verifier key, pin it where you verify: {ledger.created_verifier_key}", err=True)
+        yield ledger
+    except AuditError as error:
+        raise recording_error(error) from error
+    finally:
+        ledger.close()
+
+
+def now() -> datetime:
+    """Return the time of a decision that names none: the clock, to the second."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def load(layers: Sequence[Path], digest: str | None) -> Policy:
+    """Load the policy with its layers, as a span of its own."""
+    from policy_engine.loading.policy import load_policy
+    from policy_engine.telemetry import span
+
+    with span("load", layers=len(layers)):
+        return load_policy(layers, digest)
+
+
+def in_ci() -> bool:
+    """Whether this runs in a CI system."""
+    return os.environ.get("CI", "").lower() not in ("", "false", "0")

@@ -1,0 +1,85 @@
+"""`policy.toml`: found in the working directory or above it, read once.
+
+INVARIANT: a gate that its subject can steer is no gate. For `gate`, a policy.toml beside or above a judged file may
+not choose layers, ledger, keys or time.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from policy_engine.errors import Problem, Span, UsageError, did_you_mean
+
+NAME = "policy.toml"
+#: Option names as policy.toml spells them -> parameter names.
+KEYS = {
+    "ledger": "ledger",
+    "ledger_key": "ledger_key",
+    "policy": "layers",
+    "policy_digest": "policy_digest",
+    "at": "at",
+    "purpose": "purpose",
+    "output": "outputs",
+}
+STEERING = frozenset({"ledger", "ledger_key", "layers", "policy_digest", "at", "purpose"})
+
+
+def setting(ctx: click.Context, parameter: str) -> Any:
+    """Return the setting for `parameter`, or None."""
+    found = _read(ctx)
+    if found is None or parameter not in found[1]:
+        return None
+    path, values = found
+    if parameter in STEERING and ctx.info_name == "gate" and _judges_below(ctx, path.parent):
+        return None
+    return values[parameter]
+
+
+def _judges_below(ctx: click.Context, folder: Path) -> bool:
+    """Whether a judged file lies in `folder` or below; standard input counts as lying anywhere."""
+    files = ctx.params.get("files") or ()
+    if not files:
+        return True
+    return any(str(name) == "-" or Path(name).resolve().is_relative_to(folder.resolve()) for name in files)
+
+
+def _read(ctx: click.Context) -> tuple[Path, dict[str, Any]] | None:
+    root = ctx.find_root()
+    if "settings" not in root.meta:
+        root.meta["settings"] = _load()
+    found: tuple[Path, dict[str, Any]] | None = root.meta["settings"]
+    return found
+
+
+def _load() -> tuple[Path, dict[str, Any]] | None:
+    here = Path.cwd()
+    path = next((folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file()), None)
+    if path is None:
+        return None
+    import tomllib
+
+    try:
+        data = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        message = f"cannot read {NAME}: {error}"
+        raise UsageError(Problem("bad-settings", message, Span(str(path), 1, 1))) from None
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        if key not in KEYS:
+            hint = did_you_mean(key, list(KEYS)) or f"the settings are {', '.join(KEYS)}"
+            raise UsageError(Problem("bad-settings", f"`{key}` is not a setting", Span(str(path), 1, 1), hint))
+        values[KEYS[key]] = _placed(key, value, path)
+    return path, values
+
+
+def _placed(key: str, value: Any, path: Path) -> Any:
+    """Read layers and keys relative to the file; a list where the option repeats."""
+    if key in ("policy", "output"):
+        items = value if isinstance(value, list) else [value]
+        return [str(path.parent / item) if key == "policy" else str(item) for item in items]
+    if key == "ledger_key":
+        return str(path.parent / str(value))
+    return str(value)

@@ -1,0 +1,154 @@
+"""Complete a task's declared facts: volume, catalog, cost and hardware, in the order that they build on one another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from policy_engine.catalog import Catalog, Needs, OptionModels, api_spend, choose, judge_claim, judge_serving
+from policy_engine.combining import OptionInput
+from policy_engine.claims import gpu_count, memory_gib
+from policy_engine.facts import FactSheet, derive_volume, region_allowed
+from policy_engine.model.rule import Scalar
+from policy_engine.model.task_case import TaskCase
+from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
+
+_VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
+_OWN_HARDWARE = ("self_hosted", "edge")
+
+
+@dataclass(frozen=True, slots=True)
+class Completed:
+    """The facts in full, and what the catalog says of each option."""
+
+    sheet: FactSheet
+    models: Mapping[str, OptionModels]
+    inputs: Mapping[str, OptionInput]
+    hardware_why: tuple[str, ...]
+
+
+def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar]) -> Completed:
+    """Return the facts that rules read: those declared and those computed from them."""
+    sheet = FactSheet(case.facts)
+    derive_volume(sheet)
+    needs = needs_of(case, sheet, parameters)
+    models = {option: choose(catalog, option, needs, case.day) for option in OPTIONS}
+    _costs(sheet, models)
+    add_api_spend(sheet, catalog, parameters, case.day)
+    why = _hardware(case, sheet, catalog)
+    _proposal(sheet, catalog)
+    _licences(sheet, catalog, models)
+    inputs = {option: _option_input(models[option], sheet) for option in OPTIONS}
+    return Completed(sheet, models, inputs, why)
+
+
+def needs_of(case: TaskCase, sheet: FactSheet, parameters: Mapping[str, Scalar]) -> Needs:
+    """Gather what the task asks of a model; None stays unknown."""
+    get = sheet.get
+    modalities, residency, share = get("task.modalities"), get("data.residency"), get("task.share")
+    sent, answered = (get(name) for name in _VOLUME)
+    return Needs(
+        kind=get("task.kind"),
+        complexity=get("task.complexity"),
+        quality=get("task.quality"),
+        modalities=tuple(modalities) if modalities is not None else None,
+        context_tokens=get("task.context_tokens"),
+        min_scores=case.min_scores,
+        commercial_use=_commercial(get("workload.stage"), get("workload.organisation")),
+        residency=tuple(residency) if residency is not None else None,
+        edge_wanted=_edge_wanted(get("needs.edge"), get("task.latency_p95_ms"), parameters["edge_latency_ms"]),
+        input_tokens_per_month=None if sent is None or share is None else sent * share,
+        output_tokens_per_month=None if answered is None or share is None else answered * share,
+        hardware=case.hardware,
+        routed=get("workload.task_count") > 1,
+    )
+
+
+def _commercial(stage: str | None, organisation: str | None) -> bool | None:
+    """Pilot and production are commercial use unless the organisation is research."""
+    if stage == "prototype" or organisation == "research":
+        return False
+    return None if stage is None or organisation is None else True
+
+
+def _edge_wanted(needed: bool | None, latency_ms: int | None, limit_ms: Any) -> bool | None:
+    fast = None if latency_ms is None else latency_ms < limit_ms
+    if needed or fast:
+        return True
+    return None if needed is None or fast is None else False
+
+
+def _costs(sheet: FactSheet, models: Mapping[str, OptionModels]) -> None:
+    for option, found in models.items():
+        if found.chosen is not None:
+            sheet.derive(f"cost.{option}_usd_per_month", found.chosen.monthly_usd, *_VOLUME, "task.share")
+
+
+def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, Scalar], day: date) -> None:
+    """The declared bill, else the volume at the price of the model in use, else of the reference model."""
+    declared = sheet.get("budget.api_spend_usd_per_month")
+    if declared is not None:
+        sheet.values["cost.api_spend_usd_per_month"] = declared
+        return
+    sent, answered = (sheet.get(name) for name in _VOLUME)
+    if sent is None or answered is None:
+        return
+    candidates = (sheet.get("migration.from.model"), str(parameters["reference_model"]))
+    for model in candidates:
+        spend = api_spend(catalog, model, sent, answered, day) if model is not None else None
+        if spend is not None:
+            sheet.derive("cost.api_spend_usd_per_month", spend.usd_per_month, *_VOLUME)
+            return
+
+
+def _hardware(case: TaskCase, sheet: FactSheet, catalog: Catalog) -> tuple[str, ...]:
+    """Judge the hardware claim by arithmetic: for what it is said to serve, and for the proposed model."""
+    claim = case.hardware
+    if claim is None:
+        return ()
+    sheet.derive("hardware.gpu_count", gpu_count(claim))
+    sheet.derive("hardware.memory_gib", memory_gib(catalog, claim))
+    get = sheet.get
+    own = judge_claim(catalog, claim)
+    sheet.derive("hardware.verdict", own.verdict)
+    why = (own.why,)
+    if get("proposal.deployment") in _OWN_HARDWARE and get("proposal.model") is not None:
+        quantization = get("proposal.quantization")
+        judged = judge_serving(catalog, claim, get("proposal.model"), quantization, get("task.context_tokens"))
+        sheet.derive("proposal.hardware_verdict", judged.verdict)
+        why += (judged.why,)
+    return tuple(dict.fromkeys(text for text in why if text))
+
+
+def _proposal(sheet: FactSheet, catalog: Catalog) -> None:
+    if not sheet.get("proposal.present"):
+        return
+    residency, region = sheet.get("data.residency"), sheet.get("proposal.region")
+    allowed = region_allowed(residency, region, catalog.regions.contains)
+    sheet.derive("proposal.region_allowed", allowed, "data.residency", "proposal.region")
+    sheet.derive("proposal.licence", catalog.licence(sheet.get("proposal.model")), grade="catalog")
+
+
+def _licences(sheet: FactSheet, catalog: Catalog, models: Mapping[str, OptionModels]) -> None:
+    """The licence of the model judged on each open option: the proposed one there, else the chosen one."""
+    proposed = sheet.get("proposal.deployment")
+    for option in OPEN_OPTIONS:
+        if option == proposed:
+            model = sheet.get("proposal.model")
+        else:
+            chosen = models[option].chosen
+            model = chosen.name if chosen is not None else None
+        licence = catalog.licence(model)
+        if licence != "proprietary":
+            sheet.derive(f"licence.{option}", licence, grade="catalog")
+
+
+def _option_input(models: OptionModels, sheet: FactSheet) -> OptionInput:
+    cost = models.chosen.monthly_usd if models.chosen is not None else None
+    waits: frozenset[str] = frozenset()
+    if cost is None:
+        waits = frozenset(name for name in (*_VOLUME, "task.share") if sheet.get(name) is None)
+        waits |= frozenset(models.missing)
+    return OptionInput(models.available, models.why, models.missing, cost, waits)

@@ -1,0 +1,231 @@
+"""Decide a workload: judge each task, gather the plan, and give the whole its digest.
+
+The path reads in order: facts, outcomes, combination, explanation, digest. Nothing here reads a clock or is random:
+the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from policy_audit.canonical import document_bytes
+
+from policy_engine import SEMANTICS_VERSION, __version__
+from policy_engine.catalog import OptionModels
+from policy_engine.claims import claim_of
+from policy_engine.combining import worst
+from policy_engine.errors import InputError, Problem, did_you_mean
+from policy_engine.explain import Explainer
+from policy_engine.facts import declared_facts
+from policy_engine.judging import Judge
+from policy_engine.loading.evidence import evidence_documents
+from policy_engine.loading.policy import Policy
+from policy_engine.model.personal import redacted_document
+from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
+from policy_engine.model.workload import Workload
+from policy_engine.telemetry import span
+from policy_engine.whatif import WhatIf
+
+
+@dataclass(frozen=True)
+class Decision:
+    """A decision: `document` is what `content` (canonical bytes, without personal values) says; `id` its SHA-256."""
+
+    id: str
+    document: dict[str, Any]
+    content: bytes
+    workload_content: bytes
+    workload: Workload
+    results: tuple[TaskResult, ...]
+
+    @property
+    def verdict(self) -> str:
+        verdict: str = self.document["verdict"]
+        return verdict
+
+
+def parse_time(text: str) -> datetime:
+    """Read an RFC 3339 time; raises ValueError where it is none or has no offset."""
+    moment = datetime.fromisoformat(text)
+    if moment.tzinfo is None:
+        raise ValueError("no offset")
+    return moment.astimezone(UTC)
+
+
+def format_time(moment: datetime) -> str:
+    """Write a time in UTC; fractions only where there are any."""
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+class Decider:
+    """Decides workloads under one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.judge = Judge(policy)
+        self._explainer = Explainer(self.judge)
+        self._whatif = WhatIf(self.judge)
+
+    def cases(self, workload: Workload, evidence: Mapping[str, EvidenceStatus], at: datetime) -> list[TaskCase]:
+        """Return one case for each task.
+
+        Raises:
+            InputError: a benchmark floor names a benchmark that the catalog does not have.
+        """
+        catalog = self.policy.catalog
+        claim = claim_of(workload.spec.hardware)
+        found = []
+        for task in workload.spec.tasks:
+            for name in task.min_scores or {}:
+                if name not in catalog.benchmarks:
+                    message = f"the catalog has no benchmark `{name}`"
+                    hint = did_you_mean(name, list(catalog.benchmarks)) or f"it has {', '.join(catalog.benchmarks)}"
+                    raise InputError(Problem("unknown-benchmark", message, help=hint))
+            facts = declared_facts(workload, task)
+            facts.setdefault("task.share", task.share)
+            found.append(TaskCase(facts, task.min_scores, claim, evidence, workload.namespace, at))
+        return found
+
+    def decide(self, workload: Workload, evidence: Mapping[str, EvidenceStatus], at: datetime) -> Decision:
+        """Decide `workload` at the time `at`, on evidence as it was checked. Records nothing."""
+        with span("evaluate", workload=workload.identity) as current:
+            results = tuple(self.judge.judge(case) for case in self.cases(workload, evidence, at))
+            current.set("fired", lambda: sorted({r for result in results for r in self._fired(result)}))
+        with span("combine"):
+            return self._assemble(workload, evidence, at, results)
+
+    def _fired(self, result: TaskResult) -> list[str]:
+        return [rule.id for rule, outcome in zip(self.judge.rules, result.outcomes, strict=True) if outcome]
+
+    def task_document(self, result: TaskResult) -> dict[str, Any]:
+        """Return the whole document of one task."""
+        document = self._explainer.task(result)
+        missing, decisive = self._whatif.missing_facts(result)
+        document["missing_facts"] = missing
+        document["decisive_facts"] = decisive
+        document["disputes"] = self._whatif.disputes(result)
+        document["collision"] = self._whatif.collision(result)
+        document["counterfactuals"] = self._whatif.counterfactuals(result)
+        return document
+
+    def _assemble(
+        self,
+        workload: Workload,
+        evidence: Mapping[str, EvidenceStatus],
+        at: datetime,
+        results: tuple[TaskResult, ...],
+    ) -> Decision:
+        rules, catalog = self.policy.rules, self.policy.catalog
+        workload_content = document_bytes(redacted_document(workload))
+        document: dict[str, Any] = {
+            "apiVersion": "policy-engine/v1",
+            "kind": "Decision",
+            "decided_at": format_time(at),
+            "valid_until": self._valid_until(results),
+            "verdict": worst([result.verdict for result in results]),
+            "workload": {
+                "namespace": workload.namespace,
+                "name": workload.metadata.name,
+                "owner": {"present": True},
+                "stage": workload.spec.stage,
+                "digest": _digest(workload_content),
+            },
+            "policy": {
+                "digest": rules.digest,
+                "version": rules.version,
+                "layers": [{"name": layer.name, "digest": layer.digest} for layer in rules.layers],
+            },
+            "catalog": {"digest": catalog.digest, "as_of": catalog.as_of.isoformat(), "stale": self._stale(results)},
+            "engine": {"version": __version__, "semantics": SEMANTICS_VERSION},
+            "plan": plan(results),
+            "evidence": evidence_documents(evidence),
+            "tasks": [self.task_document(result) for result in results],
+        }
+        content = document_bytes(document)
+        return Decision(hashlib.sha256(content).hexdigest(), document, content, workload_content, workload, results)
+
+    def _stale(self, results: tuple[TaskResult, ...]) -> list[str]:
+        """The figures behind the named options that are older than a figure may be."""
+        return sorted({name for models in _named(results) for name in models.stale})
+
+    def _valid_until(self, results: tuple[TaskResult, ...]) -> str | None:
+        """The earliest end of what the decision used: evidence, catalog entries, enforcement dates.
+
+        A figure that is stale already bounds nothing more; one that is not bounds it on the day it becomes stale.
+        """
+        days: set[date] = set()
+        limit = int(self.policy.rules.parameters["catalog_stale_days"].value)
+        for result in results:
+            for obligation in result.obligations:
+                status = result.case.evidence.get(obligation.evidence)
+                if obligation.status == "satisfied" and status is not None and status.valid_until is not None:
+                    days.add(status.valid_until)
+            for rule, outcome in zip(self.judge.rules, result.outcomes, strict=True):
+                if rule.enforce_from is not None and outcome is not False and rule.enforce_from > result.case.day:
+                    days.add(rule.enforce_from - timedelta(days=1))
+        for models in _named(results):
+            if models.valid_until is not None:
+                days.add(models.valid_until)
+            for figure in models.figures:
+                if figure.key not in models.stale:
+                    days.add(figure.as_of + timedelta(days=limit))
+        return f"{min(days).isoformat()}T23:59:59Z" if days else None
+
+
+def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
+    """Return the plan over all tasks: hybrid where they land on different options; cost None where one is unknown."""
+    routes, total = [], 0.0
+    known = True
+    for result in results:
+        option = result.judged
+        chosen = result.models[option].chosen if option is not None else None
+        proposed = result.facts.get("proposal.model") if result.proposal is not None else None
+        cost = _judged_cost(result)
+        known = known and cost is not None
+        total += cost or 0.0
+        routes.append(
+            {
+                "task": result.facts["task.name"],
+                "share": result.facts["task.share"],
+                "deployment": option,
+                "model": proposed or (chosen.name if chosen is not None else None),
+                "monthly_usd": cost,
+            }
+        )
+    options = {route["deployment"] for route in routes}
+    budget = results[0].facts.get("budget.monthly_usd")
+    return {
+        "kind": "hybrid" if len(options) > 1 else "single",
+        "monthly_usd": total if known else None,
+        "over_budget": total > budget if known and budget is not None else None,
+        "routes": routes,
+    }
+
+
+def _judged_cost(result: TaskResult) -> float | None:
+    """The monthly cost of the judged option with the judged model."""
+    if result.judged is None:
+        return None
+    models = result.models[result.judged]
+    if result.proposal is None:
+        return models.chosen.monthly_usd if models.chosen is not None else None
+    found = models.of(result.facts["proposal.model"]) if "proposal.model" in result.facts else None
+    return found.monthly_usd if found is not None else None
+
+
+def _named(results: tuple[TaskResult, ...]) -> list[OptionModels]:
+    """The options that a decision names: those judged and those recommended."""
+    found = []
+    for result in results:
+        for option in (result.judged, result.ranking.recommended):
+            if option is not None and result.models[option] not in found:
+                found.append(result.models[option])
+    return found
+
+
+def _digest(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"

@@ -1,0 +1,199 @@
+"""A task's result as the document that is recorded, printed and read by other tools.
+
+The keys are public (contract: the command `policy`, "JSON of a decision"); more may be added. Nothing in it depends
+on a clock, on chance or on the order of a set.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from policy_engine.judging import Judge
+from policy_engine.model.rule import PROPOSAL, Rule
+from policy_engine.model.task_case import Obligation, Standing, TaskResult
+from policy_engine.model.vocabulary import OPTIONS
+from policy_engine.wording import fill
+
+_OUTCOMES = {True: "fired", False: "not_fired", None: "indeterminate"}
+
+
+class Explainer:
+    """Writes task documents under one policy."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        self.rules = judge.rules
+        self._static = [_static(rule) for rule in self.rules]
+        self._reads = [sorted(rule.reads) for rule in self.rules]
+
+    def task(self, result: TaskResult) -> dict[str, Any]:
+        """Return the document of one task, without what-if findings."""
+        ranking = result.ranking
+        named = ranking.recommended or ranking.provisional
+        return {
+            "name": result.facts["task.name"],
+            "verdict": result.verdict,
+            "judged": "proposal" if result.proposal is not None else "recommendation",
+            "judged_option": result.judged,
+            "recommendation": self._recommendation(result, named),
+            "cheapest": ranking.cheapest,
+            "proposal": self._proposal(result),
+            "options": [self._option(result, option) for option in OPTIONS],
+            "rules": [self._rule(result, index) for index in range(len(self.rules))],
+            "obligations": [self._obligation(each) for each in result.obligations],
+            "advice": self._advice(result),
+            "hardware": list(result.hardware_why),
+        }
+
+    def _recommendation(self, result: TaskResult, option: str | None) -> dict[str, Any] | None:
+        if option is None:
+            return None
+        chosen = result.models[option].chosen or result.models[option].provisional
+        return {
+            "deployment": option,
+            "model": chosen.name if chosen is not None else None,
+            "provider": chosen.provider if chosen is not None else None,
+            "quantization": chosen.quantization if chosen is not None else None,
+            "monthly_usd": chosen.monthly_usd if chosen is not None else None,
+            "firm": result.ranking.firm,
+            "provisional": result.ranking.recommended is None,
+            "open_facts": sorted(result.ranking.open_facts),
+        }
+
+    def _proposal(self, result: TaskResult) -> dict[str, Any] | None:
+        ruling = result.proposal
+        if ruling is None:
+            return None
+        facts = result.facts
+        document: dict[str, Any] = {
+            name: facts.get(f"proposal.{name}") for name in ("deployment", "model", "provider", "region", "quantization")
+        }
+        document |= {
+            "holds": ruling.holds,
+            "reasons": list(ruling.reasons),
+            "rules": list(ruling.rules),
+            "missing": sorted(ruling.missing),
+            "fallback": None,
+        }
+        fallback = result.fallback
+        if fallback is not None:
+            document["fallback"] = {
+                "deployment": facts.get("proposal.fallback.deployment"),
+                "model": facts.get("proposal.fallback.model"),
+                "provider": facts.get("proposal.fallback.provider"),
+                "region": facts.get("proposal.fallback.region"),
+                "verdict": result.fallback_verdict,
+                "reasons": list(fallback.reasons),
+                "rules": list(fallback.rules),
+                "missing": sorted(fallback.missing),
+            }
+        return document
+
+    def _option(self, result: TaskResult, option: str) -> dict[str, Any]:
+        standing: Standing = result.standings[option]
+        models = result.models[option]
+        budget = result.facts.get("budget.monthly_usd")
+        cost = standing.monthly_usd
+        return {
+            "deployment": option,
+            "status": standing.status,
+            "score": standing.score,
+            "score_range": [standing.low, standing.high],
+            "scores": [{"topic": c.topic, "rule": c.rule, "points": c.points} for c in standing.contributions],
+            "monthly_usd": cost,
+            "over_budget": None if budget is None or cost is None else cost > budget,
+            "rules": list(standing.rules),
+            "reasons": list(standing.reasons),
+            "missing": sorted(standing.missing),
+            "model": models.model,
+            "models": [
+                {
+                    "name": each.name,
+                    "qualifies": each.qualifies,
+                    "reasons": list(each.reasons),
+                    "monthly_usd": each.monthly_usd,
+                    "quantization": each.quantization,
+                }
+                for each in models.considered
+            ],
+        }
+
+    def _rule(self, result: TaskResult, index: int) -> dict[str, Any]:
+        outcome = result.outcomes[index]
+        rule = self.rules[index]
+        document = dict(self._static[index])
+        document["outcome"] = _OUTCOMES[outcome]
+        document["enforcement"] = result.enforcement[index] if rule.forbid or rule.require else None
+        document["facts"] = self._facts(result, index)
+        document["missing"] = sorted(result.missing_of[index]) if outcome is None else []
+        document["message"] = self.message(rule, result, rule.message) if outcome is not False else ""
+        return document
+
+    def message(self, rule: Rule, result: TaskResult, text: str) -> str:
+        """Return a rule's text with this task's values in it."""
+        message = fill(text, result.facts, self.judge.parameters, affected(rule, result.judged))
+        if rule.enforce_from is not None and result.case.day < rule.enforce_from:
+            message += f" Denies from {rule.enforce_from.isoformat()}."
+        return message
+
+    def _facts(self, result: TaskResult, index: int) -> dict[str, Any]:
+        facts, grades = result.facts, result.grades
+        found = {}
+        for name in self._reads[index]:
+            value = facts.get(name)
+            if value is not None:
+                grade, weakest = grades.get(name, ("declared", None))
+                found[name] = {"value": value, "grade": grade}
+                if weakest is not None:
+                    found[name]["weakest"] = weakest
+        return found
+
+    def _obligation(self, obligation: Obligation) -> dict[str, Any]:
+        return {
+            "evidence": obligation.evidence,
+            "status": obligation.status,
+            "enforcement": obligation.enforcement,
+            "grade": obligation.grade,
+            "rules": list(obligation.rules),
+            "why": obligation.why,
+        }
+
+    def _advice(self, result: TaskResult) -> list[dict[str, Any]]:
+        advice = []
+        for index, rule in enumerate(self.rules):
+            if rule.advise is not None and result.outcomes[index]:
+                text = self.message(rule, result, rule.advise)
+                advice.append({"rule": rule.id, "criteria": list(rule.criteria), "message": text})
+        for option in dict.fromkeys((result.judged, result.ranking.recommended)):
+            if option is not None:
+                rows = ({"rule": None, "criteria": [], "message": text} for text in result.models[option].advice)
+                advice += [row for row in rows if row not in advice]
+        return advice
+
+
+def _static(rule: Rule) -> dict[str, Any]:
+    return {
+        "id": rule.id,
+        "title": rule.title,
+        "topic": rule.topic,
+        "criteria": list(rule.criteria),
+        "layer": rule.layer,
+    }
+
+
+def affected(rule: Rule, judged: str | None) -> Sequence[str]:
+    """The options that a message speaks of: those it names, the judged one alone where it is among them."""
+    named: list[str] = [option for option in rule.forbid if option != PROPOSAL]
+    for options in rule.require.values():
+        named += [option for option in options if option not in named]
+    for option in (*rule.prefer, *rule.disfavour):
+        if option not in named:
+            named.append(option)
+    ordered = [option for option in OPTIONS if option in named]
+    return [judged] if judged in ordered and (rule.require and not rule.forbid) else ordered
+
+
+def used_rules(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the rule rows that fired or are indeterminate."""
+    return [row for row in rules if row["outcome"] != "not_fired"]

@@ -1,0 +1,221 @@
+"""Judge one task: complete its facts, ask the rules, combine the outcomes. Pure but for the engines it is given."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from policy_engine.catalog import Catalog, OptionModels
+from policy_engine.combining import (
+    Effects,
+    fallback_verdict,
+    obligations,
+    rank,
+    rule_out,
+    statuses,
+    verdict,
+    worst,
+)
+from policy_engine.completing import Completed, complete
+from policy_engine.errors import Problem, RulesError
+from policy_engine.facts import PROPOSED
+from policy_engine.inference import Network, evaluate_all
+from policy_engine.language import kleene
+from policy_engine.language.tree import Node
+from policy_engine.loading.policy import Policy
+from policy_engine.lowering.conditions import with_parameters
+from policy_engine.model.rule import Enforcement, Rule
+from policy_engine.model.task_case import ProposalRuling, Standing, TaskCase, TaskResult, Verdict
+
+Missing = frozenset[str]
+
+
+class Judge:
+    """Judges tasks under one policy. One for a process; safe in several threads."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.rules: tuple[Rule, ...] = policy.rules.rules
+        self.effects = Effects(self.rules)
+        self.parameters = policy.rules.values
+        self._conditions = with_parameters(policy.rules)
+        self._programs: dict[str, Any] = {}
+        self._strata = [
+            (stratum.rules, [Network(spec, self._atom) for spec in stratum.networks]) for stratum in policy.strata
+        ]
+
+    def _checker(self) -> Any:
+        if "" not in self._programs:
+            from policy_engine.language.cel import Checker
+
+            self._programs[""] = Checker({n: f.type for n, f in self.policy.vocabulary.facts.items()})
+        return self._programs[""]
+
+    def _atom(self, text: str, facts: Mapping[str, Any]) -> bool | None:
+        """Evaluate what durable_rules cannot say, with the CEL runtime."""
+        program = self._programs.get(text)
+        if program is None:
+            program = self._programs[text] = self._checker().program(text)
+        result: bool | None = program.evaluate(facts)
+        return result
+
+    def _matches(self, pattern: str, text: str) -> bool:
+        from policy_engine.language.literals import quote
+
+        return bool(self._atom(f"{quote(text)}.matches({quote(pattern)})", {}))
+
+    def infer(self, completed: Completed) -> list[bool | None]:
+        """Ask the rules, stratum by stratum; derived facts are added to the sheet.
+
+        Raises:
+            RulesError: two fired derivations give one fact different values.
+        """
+        outcomes: list[bool | None] = [False] * len(self.rules)
+        sheet = completed.sheet
+        for indexes, networks in self._strata:
+            found = evaluate_all(networks, len(indexes), sheet.values)
+            setters: dict[str, str] = {}
+            for index, outcome in zip(indexes, found, strict=True):
+                outcomes[index] = outcome
+                if outcome and self.rules[index].derive:
+                    self._derive(self.rules[index], completed, setters)
+        return outcomes
+
+    def _derive(self, rule: Rule, completed: Completed, setters: dict[str, str]) -> None:
+        sheet = completed.sheet
+        for derivation in rule.derive:
+            result = self.value(derivation.expression, sheet.values)
+            if result is None:
+                continue
+            before = setters.get(derivation.fact)
+            if before is not None and sheet.values[derivation.fact] != result:
+                message = f"rules `{before}` and `{rule.id}` both fired and give `{derivation.fact}` different values"
+                raise RulesError(Problem("derivation-conflict", message, rule.span))
+            if before is None and derivation.fact in sheet.values:
+                continue  # declared: what is said stands before what is computed
+            setters[derivation.fact] = rule.id
+            sheet.derive(derivation.fact, result, *sorted(rule.reads))
+
+    def value(self, node: Node, facts: Mapping[str, Any]) -> Any:
+        """Evaluate an expression over facts and parameters; None where it is unknown."""
+        return kleene.value(self._conditions.substitute(node), facts, self._matches)[0]
+
+    def missing(self, index: int, facts: Mapping[str, Any]) -> Missing:
+        """Return the facts that the unknown outcome of rule `index` rests on."""
+        return kleene.truth(self._conditions.of(index), facts, self._matches)[1]
+
+    def outcome(self, index: int, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool | None:
+        """Evaluate rule `index` under other parameter values, without the engine."""
+        node = self._conditions.under(index, parameters)
+        return kleene.truth(node, facts, self._matches)[0]
+
+    def enforcement(self, case: TaskCase) -> list[Enforcement]:
+        """Return how each rule acts for this namespace on this day."""
+        overrides = self.policy.rules.overrides
+        return [rule.acts(case.namespace, case.day, overrides) for rule in self.rules]
+
+    def judge(self, case: TaskCase, catalog: Catalog | None = None) -> TaskResult:
+        """Judge `case` on its own facts, its fallback included."""
+        completed = complete(case, catalog or self.policy.catalog, self.parameters)
+        outcomes = self.infer(completed)
+        return self.combine(case, completed, outcomes, catalog or self.policy.catalog)
+
+    def combine(
+        self, case: TaskCase, completed: Completed, outcomes: list[bool | None], catalog: Catalog
+    ) -> TaskResult:
+        """Combine outcomes into a verdict."""
+        facts = completed.sheet.values
+        missing_of = {i: self.missing(i, facts) for i, outcome in enumerate(outcomes) if outcome is None}
+        enforcement = self.enforcement(case)
+        standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of)
+        ranking = rank(standings, self.effects, outcomes, missing_of)
+        ruling = None
+        judged: str | None = ranking.recommended
+        if facts["proposal.present"]:
+            judged = facts.get("proposal.deployment")
+            ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog)
+        owed = (
+            obligations(self.effects, outcomes, enforcement, judged, case.evidence) if judged is not None else ()
+        )
+        standing = standings[judged] if judged is not None else None
+        found = verdict(self.effects, outcomes, enforcement, standing, ruling, ranking.firm, owed)
+        fallback, fallback_found = self._judge_fallback(case, catalog)
+        if fallback_found is not None:
+            found = worst([found, fallback_found])
+        return TaskResult(
+            case=case,
+            facts=completed.sheet.values,
+            grades=completed.sheet.grades,
+            outcomes=outcomes,
+            missing_of=missing_of,
+            enforcement=enforcement,
+            models=completed.models,
+            inputs=completed.inputs,
+            standings=standings,
+            ranking=ranking,
+            judged=judged,
+            proposal=ruling,
+            fallback=fallback,
+            fallback_verdict=fallback_found,
+            obligations=owed,
+            verdict=found,
+            hardware_why=completed.hardware_why,
+        )
+
+    def _rule_proposal(
+        self,
+        completed: Completed,
+        outcomes: list[bool | None],
+        enforcement: list[Enforcement],
+        missing_of: Mapping[int, Missing],
+        catalog: Catalog,
+    ) -> ProposalRuling:
+        ruling = rule_out(self.effects, outcomes, enforcement, missing_of)
+        facts = completed.sheet.values
+        model = rule_model(facts, completed.models, catalog)
+        holds = False if False in (ruling.holds, model.holds) else (True if ruling.holds and model.holds else None)
+        return ProposalRuling(
+            holds, model.reasons, ruling.rules, ruling.missing | model.missing, model.unknown_model
+        )
+
+    def _judge_fallback(self, case: TaskCase, catalog: Catalog) -> tuple[ProposalRuling | None, Verdict | None]:
+        """Run the forbids again with `proposal.*` taken from the fallback: data must not leak through it."""
+        if not case.facts.get("proposal.fallback.present"):
+            return None, None
+        facts = {name: value for name, value in case.facts.items() if not name.startswith("proposal.")}
+        facts |= {"proposal.present": True, "proposal.fallback.present": False}
+        for name in PROPOSED:
+            value = case.facts.get(f"proposal.fallback.{name}")
+            if value is not None:
+                facts[f"proposal.{name}"] = value
+        # a fallback states no precision: it runs at the default
+        facts["proposal.quantization"] = "bf16"
+        other = dataclasses.replace(case, facts=facts)
+        completed = complete(other, catalog, self.parameters)
+        outcomes = self.infer(completed)
+        missing_of = {i: self.missing(i, completed.sheet.values) for i, o in enumerate(outcomes) if o is None}
+        enforcement = self.enforcement(case)
+        standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of)
+        standing: Standing = standings[facts["proposal.deployment"]]
+        ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog)
+        ruling = dataclasses.replace(ruling, rules=tuple(dict.fromkeys((*standing.rules, *ruling.rules))))
+        return ruling, fallback_verdict(standing, ruling)
+
+
+def rule_model(facts: Mapping[str, Any], models: Mapping[str, OptionModels], catalog: Catalog) -> ProposalRuling:
+    """Say what the catalog makes of the proposed model on the proposed option."""
+    name, option = facts.get("proposal.model"), facts["proposal.deployment"]
+    if name is None:
+        return ProposalRuling(None, ("the proposal names no model",), missing=frozenset({"proposal.model"}))
+    model = catalog.model(name)
+    if model is None:
+        reason = f"the catalog does not know the model `{name}`; a layer's catalog/models.yaml adds it"
+        return ProposalRuling(None, (reason,), unknown_model=True)
+    considered = models[option].of(name)
+    if considered is None:
+        why = "has no open weights" if model.weights == "closed" else "is not served that way"
+        return ProposalRuling(False, (f"{model.key} {why}, so it cannot run as {option}",))
+    if considered.qualifies is True:
+        return ProposalRuling(True)
+    return ProposalRuling(considered.qualifies, considered.reasons, missing=frozenset(considered.missing))

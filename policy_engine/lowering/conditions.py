@@ -1,0 +1,41 @@
+"""Conditions with parameter values put in: those in force, or others for the question "what if"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from policy_engine.language.tree import Const, Node, replace_facts
+from policy_engine.model.rule import RuleSet
+
+
+@dataclass
+class Conditions:
+    """The conditions of a rule set by index; substituted when first asked for."""
+
+    raw: Sequence[Node]
+    constants: dict[str, Const]
+    _ready: dict[int, Node]
+
+    def of(self, index: int) -> Node:
+        node = self._ready.get(index)
+        if node is None:
+            node = self._ready[index] = replace_facts(self.raw[index], self.constants)
+        return node
+
+    def substitute(self, node: Node) -> Node:
+        return replace_facts(node, self.constants)
+
+    def under(self, index: int, parameters: Mapping[str, Any]) -> Node:
+        """The condition with other values for some parameters."""
+        other = {
+            f"param.{name}": Const(value, self.constants[f"param.{name}"].type) for name, value in parameters.items()
+        }
+        return replace_facts(self.raw[index], self.constants | other)
+
+
+def with_parameters(rules: RuleSet) -> Conditions:
+    """Return the rule set's conditions under the parameters in force."""
+    constants = {f"param.{name}": Const(p.value, p.type) for name, p in rules.parameters.items()}
+    return Conditions([rule.condition for rule in rules.rules], constants, {})

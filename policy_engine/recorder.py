@@ -1,0 +1,149 @@
+"""From a decision to a ledger entry: the one door to the ledger. Write, then answer."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from policy_engine.decide import Decision
+from policy_engine.errors import Problem, RecordingError
+from policy_engine.loading.policy import Policy
+from policy_engine.telemetry import span
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+PURPOSES = ("draft", "pull_request", "deploy")
+
+
+@dataclass(frozen=True)
+class Context:
+    """Who asked, from where and why: the entry's context, outside the decision's bytes."""
+
+    purpose: str
+    actor: str | None
+    actor_known_by: str
+    details: Mapping[str, str]
+
+
+def context_from_environment(purpose: str, environment: Mapping[str, str] | None = None) -> Context:
+    """Read repository, commit, pull request and run from what CI systems set; the actor is asserted otherwise."""
+    env = os.environ if environment is None else environment
+    if env.get("GITHUB_ACTIONS") == "true":
+        names = {"repository": "GITHUB_REPOSITORY", "commit": "GITHUB_SHA", "run": "GITHUB_RUN_ID", "ref": "GITHUB_REF"}
+        actor, known = env.get("GITHUB_ACTOR"), "ci"
+    elif env.get("GITLAB_CI") == "true":
+        names = {
+            "repository": "CI_PROJECT_PATH",
+            "commit": "CI_COMMIT_SHA",
+            "run": "CI_PIPELINE_ID",
+            "pull_request": "CI_MERGE_REQUEST_IID",
+        }
+        actor, known = env.get("GITLAB_USER_LOGIN"), "ci"
+    else:
+        names = {"repository": "POLICY_REPOSITORY", "commit": "POLICY_COMMIT", "run": "POLICY_RUN"}
+        actor, known = env.get("POLICY_ACTOR") or env.get("USER") or env.get("LOGNAME"), "asserted"
+    details = {key: env[name] for key, name in names.items() if env.get(name)}
+    return Context(purpose, actor, known, details)
+
+
+class Recorder:
+    """Records decisions made under one policy in one ledger."""
+
+    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+        self.ledger, self.policy = ledger, policy
+
+    @cached_property
+    def _policy_blobs(self) -> dict[str, Any]:
+        from policy_audit.entry import Blob
+
+        return {"rules": Blob(self.policy.document), "catalog": Blob(self.policy.catalog.document)}
+
+    def record(self, decisions: Sequence[Decision], context: Context) -> list[dict[str, Any]]:
+        """Record `decisions` in this order in one commit, and return each one's `ledger` part.
+
+        Raises:
+            RecordingError: the ledger refused; no decision may be handed out.
+        """
+        from policy_audit.errors import AuditError
+
+        with span("record", count=len(decisions)):
+            try:
+                recorded = self.ledger.append_many([self._draft(d, context) for d in decisions])
+            except AuditError as error:
+                raise recording_error(error) from error
+        return [
+            {
+                "index": each.index,
+                "leaf_hash": each.leaf_hash,
+                "tree_size": each.tree_size,
+                "recorded_at": each.recorded_at,
+                "status": "scratch" if self.ledger.is_scratch else "recorded",
+            }
+            for each in recorded
+        ]
+
+    def _draft(self, decision: Decision, context: Context) -> Any:
+        from policy_audit.entry import Draft, EntryType
+
+        document = decision.document
+        personal = {"owner": decision.workload.metadata.owner}
+        migration = decision.workload.spec.migration
+        if migration is not None and migration != "none" and migration.champion is not None:
+            personal["champion"] = migration.champion
+        if context.actor:
+            personal["actor"] = context.actor
+        workload = document["workload"]
+        return Draft(
+            type=EntryType.DECISION,
+            body={
+                "id": decision.id,
+                "verdict": document["verdict"],
+                "tasks": [{"name": task["name"], "verdict": task["verdict"]} for task in document["tasks"][:100]],
+                "engine": document["engine"],
+            },
+            context={
+                "purpose": context.purpose,
+                "actor_known_by": context.actor_known_by,
+                "namespace": workload["namespace"],
+                "workload": workload["name"],
+                **context.details,
+            },
+            personal=personal,
+            blobs={"decision": decision.content, "workload": decision.workload_content, **self._policy_blobs},
+            view={
+                "decision_id": decision.id,
+                "namespace": workload["namespace"],
+                "workload": workload["name"],
+                "verdict": document["verdict"],
+                "policy_digest": document["policy"]["digest"],
+                "catalog_digest": document["catalog"]["digest"],
+                "decided_at": document["decided_at"],
+                "workload_digest": workload["digest"],
+                "valid_until": document["valid_until"],
+                "purpose": context.purpose,
+                "stage": workload["stage"],
+            },
+        )
+
+
+def recording_error(error: Any) -> RecordingError:
+    """Return the ledger's error as ours, with its code and help."""
+    return RecordingError(Problem(error.code, error.message, help=error.help))
+
+
+def shown(decision: Decision, ledger: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a person is shown: the recorded document with names, id and its place in the ledger."""
+    document = decision.document
+    workload = {**document["workload"], "owner": decision.workload.metadata.owner}
+    return {
+        "apiVersion": document["apiVersion"],
+        "kind": document["kind"],
+        "id": decision.id,
+        **{key: value for key, value in document.items() if key not in ("apiVersion", "kind")},
+        "workload": workload,
+        "ledger": dict(ledger),
+    }

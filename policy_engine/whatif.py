@@ -1,0 +1,306 @@
+"""What a decision rests on: disputed figures and their other side, missing facts that matter, ways out of a collision."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from policy_engine.catalog import OptionModels, other_choices
+from policy_engine.combining import rank, statuses
+from policy_engine.completing import add_api_spend
+from policy_engine.facts import FactSheet
+from policy_engine.judging import Judge
+from policy_engine.model.rule import Parameter, Rule
+from policy_engine.model.task_case import Ranking, TaskResult
+from policy_engine.model.vocabulary import OPTIONS, Fact
+
+#: Which declared facts a computed fact comes from: what a team can be asked.
+ORIGINS: dict[str, tuple[str, ...]] = {
+    "volume.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
+    "volume.tokens_per_day": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
+    "task.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month", "task.share"),
+    "cost.api_spend_usd_per_month": (
+        "budget.api_spend_usd_per_month",
+        "volume.input_tokens_per_month",
+        "volume.output_tokens_per_month",
+    ),
+    "proposal.region_allowed": ("proposal.region", "data.residency"),
+    "proposal.licence": ("proposal.model",),
+    "proposal.hardware_verdict": (
+        "proposal.model",
+        "proposal.quantization",
+        "hardware.gpus",
+        "task.context_tokens",
+        "hardware.serves.concurrency",
+        "hardware.serves.quantization",
+    ),
+    "hardware.verdict": ("hardware.gpus", "hardware.serves.concurrency", "hardware.serves.quantization"),
+    "hardware.gpu_count": ("hardware.gpus",),
+    "hardware.memory_gib": ("hardware.gpus",),
+    "migration.present": ("migration",),
+}
+
+class WhatIf:
+    """Asks the same judge about other values."""
+
+    def __init__(self, judge: Judge) -> None:
+        self.judge = judge
+        policy = judge.policy.rules
+        self._readers: dict[str, list[int]] = {}
+        for index, rule in enumerate(policy.rules):
+            for name in rule.parameters:
+                self._readers.setdefault(name, []).append(index)
+        self._disputed = [p for p in policy.parameters.values() if p.alternatives and p.name in self._readers]
+
+    def _reranked(self, result: TaskResult, outcomes: list[bool | None], inputs: Any = None) -> Ranking:
+        judge = self.judge
+        missing = {i: result.missing_of.get(i, frozenset()) for i, outcome in enumerate(outcomes) if outcome is None}
+        given = inputs or result.inputs
+        standings = statuses(judge.effects, outcomes, result.enforcement, given, missing)
+        return rank(standings, judge.effects, outcomes, missing)
+
+    def disputes(self, result: TaskResult) -> list[dict[str, Any]]:
+        """Return the disputes that the decision rests on, each with the effect of the other sides' values."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        for parameter in self._disputed:
+            self._parameter_sides(parameter, result, found)
+        for index, rule in enumerate(self.judge.rules):
+            if rule.disputes and result.outcomes[index]:
+                self._without_rule(index, rule, result, found)
+        self._figure_sides(result, found)
+        register = self.judge.policy.rules.disputes
+        if self.collision(result) is not None and "DISPUTE-12" in register and _collides_on_team(result, self.judge):
+            found.setdefault("DISPUTE-12", [])
+        return [
+            {
+                "id": name,
+                "about": register[name].about if name in register else "",
+                "sides": register[name].sides if name in register else "",
+                "alternatives": sides,
+                "changes_recommendation": any(side["changes_recommendation"] for side in sides),
+            }
+            for name, sides in sorted(found.items())
+        ]
+
+    def _parameter_sides(self, parameter: Parameter, result: TaskResult, found: dict[str, list[dict[str, Any]]]) -> None:
+        indexes = self._readers[parameter.name]
+        for other in parameter.alternatives:
+            changed = {}
+            for index in indexes:
+                outcome = self.judge.outcome(index, result.facts, {parameter.name: other.value})
+                if outcome is not result.outcomes[index]:
+                    changed[index] = outcome
+            if not changed and not any(result.outcomes[i] for i in indexes):
+                continue
+            side = {
+                "what": f"param.{parameter.name}",
+                "value": parameter.value,
+                "unit": parameter.unit,
+                "source": other.source,
+                "other_value": other.value,
+            }
+            self._add(other.dispute, side, result, changed, found)
+
+    def _without_rule(self, index: int, rule: Rule, result: TaskResult, found: dict[str, list[dict[str, Any]]]) -> None:
+        for dispute in rule.disputes:
+            side = {"what": f"rule {rule.id}", "value": "applies", "other_value": "does not apply"}
+            self._add(dispute, side, result, {index: False}, found)
+
+    def _add(
+        self,
+        dispute: str,
+        side: dict[str, Any],
+        result: TaskResult,
+        changed: Mapping[int, bool | None],
+        found: dict[str, list[dict[str, Any]]],
+    ) -> None:
+        outcome = result.ranking
+        if changed:
+            outcomes = list(result.outcomes)
+            for index, value in changed.items():
+                outcomes[index] = value
+            outcome = self._reranked(result, outcomes)
+        side["recommendation"] = outcome.recommended
+        side["changes_recommendation"] = outcome.recommended != result.ranking.recommended
+        found.setdefault(dispute, []).append(side)
+
+    def _figure_sides(self, result: TaskResult, found: dict[str, list[dict[str, Any]]]) -> None:
+        """Try the other side of every disputed figure that the cost or choice of a possible option rests on."""
+        catalog = self.judge.policy.catalog
+        sides: dict[tuple[str, str], dict[str, OptionModels]] = {}
+        for option in OPTIONS:
+            if result.standings[option].status in ("permitted", "uncertain"):
+                for dispute, side, models in other_choices(catalog, result.models[option]):
+                    sides.setdefault((dispute, side), {})[option] = models
+        for (dispute, side), changed in sorted(sides.items()):
+            models = {**result.models, **changed}
+            inputs = {**result.inputs}
+            for option, other in changed.items():
+                inputs[option] = dataclasses.replace(inputs[option], monthly_usd=_cost_of(other))
+            ranking = self._reranked(result, self._outcomes_at(result, dispute, side), inputs)
+            before, after = result.ranking.recommended, ranking.recommended
+            found.setdefault(dispute, []).append(
+                {
+                    "what": "figures of the catalog",
+                    "source": side,
+                    "recommendation": after,
+                    "model": _model(models, after),
+                    "monthly_usd": _cost(models, after),
+                    "changes_recommendation": (before, _model(result.models, before)) != (after, _model(models, after)),
+                }
+            )
+
+    def _outcomes_at(self, result: TaskResult, dispute: str, side: str) -> list[bool | None]:
+        """The outcomes with the other side's price in the API spend, where that is computed."""
+        name = "cost.api_spend_usd_per_month"
+        if result.grades.get(name, ("declared", None))[0] == "declared":
+            return list(result.outcomes)
+        sheet = FactSheet({key: value for key, value in result.facts.items() if key != name})
+        other = self.judge.policy.catalog.with_figures(dispute, side)
+        add_api_spend(sheet, other, self.judge.parameters, result.case.day)
+        if sheet.get(name) == result.facts.get(name):
+            return list(result.outcomes)
+        return [
+            self.judge.outcome(index, sheet.values, {}) if name in rule.reads else outcome
+            for (index, rule), outcome in zip(enumerate(self.judge.rules), result.outcomes, strict=True)
+        ]
+
+    def missing_facts(self, result: TaskResult) -> tuple[list[str], list[str]]:
+        """Return the declared facts that are missing, and those of them that hold the verdict where it is.
+
+        INVARIANT: knowledge is monotone, so a deny stands whatever is learnt, and an allowance never becomes a
+        review; only what a review (or a condition) waits for can change the verdict.
+        """
+        everything: set[str] = set()
+        for missing in result.missing_of.values():
+            everything |= missing
+        for option in OPTIONS:
+            everything |= set(result.models[option].missing) | result.standings[option].cost_open
+        weights = self._waiting(result)
+        asked = self.expand(everything | weights.keys(), result)
+        decisive: dict[str, int] = {}
+        for name, weight in weights.items():
+            for origin in self.expand([name], result):
+                decisive[origin] = max(decisive.get(origin, 0), weight)
+        ordered = sorted(decisive, key=lambda name: (-decisive[name], name))
+        return ordered + [name for name in asked if name not in decisive], ordered
+
+    def _waiting(self, result: TaskResult) -> dict[str, int]:
+        """The facts that the verdict waits for: 3 may rule out, 2 may oblige, 1 may reorder or add a condition."""
+        weights: dict[str, int] = {}
+
+        def add(names: Iterable[str], weight: int) -> None:
+            for name in names:
+                weights[name] = max(weights.get(name, 0), weight)
+
+        if result.verdict == "deny":
+            return weights
+        judged = result.standings[result.judged] if result.judged is not None else None
+        if judged is not None and judged.status == "uncertain":
+            add(judged.missing, 3)
+        for ruling in (result.proposal, result.fallback):
+            if ruling is not None and ruling.holds is None:
+                add(ruling.missing, 3)
+        if result.proposal is None and not result.ranking.firm:
+            add(result.ranking.open_facts, 3 if result.ranking.recommended is None else 1)
+        index_of = {rule.id: index for index, rule in enumerate(self.judge.rules)}
+        for obligation in result.obligations:
+            if obligation.status == "uncertain":
+                for rule in obligation.rules:
+                    missing = result.missing_of.get(index_of[rule], frozenset())
+                    add(missing, 1 if obligation.enforcement == "advisory" else 2)
+        return weights
+
+    def expand(self, names: Iterable[str], result: TaskResult) -> list[str]:
+        """Return the declared facts behind `names` that are indeed missing, sorted."""
+        found: set[str] = set()
+        for name in names:
+            origins = ORIGINS.get(name)
+            if origins is None and name.startswith("licence."):
+                option = name.removeprefix("licence.")
+                proposed = result.facts.get("proposal.deployment") == option
+                origins = ("proposal.model",) if proposed else (*result.models[option].missing,)
+            if origins is None and name.startswith("cost."):
+                origins = ORIGINS["task.tokens_per_month"]
+            for origin in origins if origins is not None else (name,):
+                if result.facts.get(origin) is None and (origin != "hardware.gpus" or result.case.hardware is not None):
+                    found.add(origin)
+        return sorted(found)
+
+    def collision(self, result: TaskResult) -> dict[str, Any] | None:
+        """Where nothing is permitted or may be: the rules that collide, and the ways out (never taken silently)."""
+        if any(s.status in ("permitted", "uncertain") for s in result.standings.values()):
+            return None
+        rules = sorted({rule for s in result.standings.values() for rule in s.rules})
+        return {"rules": rules, "ways_out": [way for option in OPTIONS for way in self._ways_out(result, option)]}
+
+    def counterfactuals(self, result: TaskResult) -> list[dict[str, Any]]:
+        """The changes of declared facts under which no forbid would rule out the judged option any more."""
+        if result.judged is None or result.standings[result.judged].status != "forbidden":
+            return []
+        return [way for way in self._ways_out(result, result.judged) if "changes" in way]
+
+    def _ways_out(self, result: TaskResult, option: str) -> list[dict[str, Any]]:
+        standing = result.standings[option]
+        index_of = {rule.id: index for index, rule in enumerate(self.judge.rules)}
+        if standing.status == "unavailable":
+            return [{"option": option, "kind": "catalog", "reasons": list(standing.reasons)}]
+        rules = [index_of[name] for name in standing.rules]
+        ways: list[dict[str, Any]] = []
+        if all(result.enforcement[i] == "waivable" for i in rules):
+            ways.append({"option": option, "kind": "waiver", "rules": list(standing.rules)})
+        changes = [{"rule": self.judge.rules[i].id, "any_of": self._release(result, i)} for i in rules]
+        if changes and all(change["any_of"] for change in changes):
+            facts = {name for change in changes for name in change["any_of"]}
+            kind = "hire" if all(name.startswith("team.") for name in facts) else "fact"
+            ways.append({"option": option, "kind": kind, "rules": list(standing.rules), "changes": changes})
+        return ways
+
+    def _release(self, result: TaskResult, index: int) -> dict[str, list[Any]]:
+        """Return, by fact, the other values at which the forbid would not fire."""
+        found: dict[str, list[Any]] = {}
+        for name in sorted(self.judge.rules[index].reads):
+            fact = self.judge.policy.vocabulary.facts[name]
+            if fact.source != "declared" or result.facts.get(name) is None:
+                continue
+            values = [
+                value
+                for value in other_values(fact, result.facts[name])
+                if self.judge.outcome(index, {**result.facts, name: value}, {}) is False
+            ]
+            if values:
+                found[name] = values
+        return found
+
+
+def other_values(fact: Fact, value: Any) -> list[Any]:
+    """Return values of `fact` other than `value` that are worth trying."""
+    if fact.type == "bool":
+        return [not value]
+    if fact.values and fact.type == "string":
+        return [other for other in fact.values if other != value]
+    if fact.type == "int":
+        return [value + 1]
+    return []
+
+
+def _model(models: Mapping[str, Any], option: str | None) -> str | None:
+    chosen = models[option].chosen if option is not None else None
+    return chosen.name if chosen is not None else None
+
+
+def _cost_of(models: OptionModels) -> float | None:
+    return models.chosen.monthly_usd if models.chosen is not None else None
+
+
+def _cost(models: Mapping[str, Any], option: str | None) -> float | None:
+    chosen = models[option].chosen if option is not None else None
+    return chosen.monthly_usd if chosen is not None else None
+
+
+def _collides_on_team(result: TaskResult, judge: Judge) -> bool:
+    """Whether the data rules and the team rules together leave nothing (DISPUTE-12)."""
+    behind = {name for s in result.standings.values() for name in s.rules}
+    cited = {c for rule in judge.rules if rule.id in behind for c in rule.criteria}
+    return {"DATA-01", "OPS-01"} <= cited

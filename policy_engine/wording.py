@@ -1,0 +1,58 @@
+"""Values and messages as people read them; numbers are rounded here and nowhere else."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+_FIELD = re.compile(r"\{([^{}]+)\}")
+
+
+def number(value: float) -> str:
+    """Write a number with thousands marked; money and ratios keep two digits at most."""
+    if isinstance(value, float) and not value.is_integer():
+        text = f"{value:,.2f}"
+        return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{int(value):,}"
+
+
+def usd(value: float | None) -> str:
+    """Write dollars a month; None is unknown."""
+    if value is None:
+        return "unknown"
+    return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
+
+
+def value_text(value: Any) -> str:
+    """Write a fact's value."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int | float):
+        return number(value)
+    if isinstance(value, list | tuple):
+        return listed([str(item) for item in value]) or "none"
+    return str(value)
+
+
+def listed(words: Sequence[str], last: str = "and") -> str:
+    """Join words as a sentence does."""
+    if len(words) < 2:
+        return "".join(words)
+    return f"{', '.join(words[:-1])} {last} {words[-1]}"
+
+
+def fill(text: str, facts: Mapping[str, Any], parameters: Mapping[str, Any], options: Sequence[str]) -> str:
+    """Put values in the place of `{fact}`, `{param.name}` and `{option}`."""
+
+    def replace(match: re.Match[str]) -> str:
+        name = match[1]
+        if name == "option":
+            return listed(options) or "the option"
+        if name.startswith("param."):
+            return value_text(parameters.get(name.removeprefix("param.")))
+        return value_text(facts.get(name))
+
+    return _FIELD.sub(replace, text) if "{" in text else text

@@ -1,0 +1,248 @@
+"""The ledger in use: append, read, receipts, verify; everything here is undisturbed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from policy_audit.canonical import parse_canonical
+from policy_audit.checkpoint import open_checkpoint, parse_checkpoint
+from policy_audit.entry import Blob
+from policy_audit.errors import LedgerError, VerificationError
+from policy_audit.ledger import DecisionFilter, Draft, EntryType, Ledger, open_ledger
+from policy_audit.merkle import leaf_hash, root_hash
+from policy_audit.proof import parse_proof
+
+START = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+class Clock:
+    """One minute passes from one reading to the next."""
+
+    def __init__(self) -> None:
+        self.readings = 0
+
+    def __call__(self) -> datetime:
+        self.readings += 1
+        return START + timedelta(minutes=self.readings - 1)
+
+
+@pytest.fixture(params=["file", "memory"])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    url = f"sqlite:///{tmp_path}/ledger.db" if request.param == "file" else "sqlite:///:memory:"
+    with open_ledger(url, clock=Clock()) as opened:
+        yield opened
+
+
+def decision(number: int, **columns: str) -> Draft:
+    view = {
+        "decision_id": f"d-{number:04}",
+        "namespace": "default",
+        "workload": "chat",
+        "verdict": "allow",
+        "policy_digest": "sha256:p",
+        "catalog_digest": "sha256:c",
+        "decided_at": "2026-01-31T12:00:00Z",
+    }
+    return Draft(
+        EntryType.DECISION,
+        context={"run": str(number)},
+        personal={"owner": f"owner{number}@example.com"},
+        blobs={"decision": b'{"n":%d}' % number, "rules": Blob(b"rules")},
+        view={**view, **columns},
+    )
+
+
+def test_appending_returns_where_the_entry_stands(ledger: Ledger) -> None:
+    first = ledger.append(decision(0))
+    second = ledger.append(Draft(EntryType.HOLD))
+    assert (first.index, first.tree_size, second.index, second.tree_size) == (0, 1, 1, 2)
+    assert (first.recorded_at, second.recorded_at) == ("2026-01-31T12:00:00.000000Z", "2026-01-31T12:01:00.000000Z")
+    stored = ledger.entry(0)
+    assert stored.leaf_hash == first.leaf_hash == leaf_hash(stored.raw).hex()
+    assert stored.document == parse_canonical(stored.raw)
+    assert stored.document["context"] == {"run": "0"}
+
+
+def test_many_are_appended_under_one_checkpoint(ledger: Ledger) -> None:
+    ledger.append(decision(0))
+    recorded = ledger.append_many(decision(number) for number in range(1, 40))
+    assert [one.index for one in recorded] == list(range(1, 40))
+    assert {one.tree_size for one in recorded} == {40}
+    assert len({one.recorded_at for one in recorded}) == 1
+    assert ledger.append_many([]) == []
+    checkpoint = open_checkpoint(ledger.checkpoint(), [str(ledger.verifier_key)], str(ledger.origin))
+    leaves = [leaf_hash(ledger.entry(index).raw) for index in range(40)]
+    assert (checkpoint.size, checkpoint.root) == (40, root_hash(leaves))
+
+
+def test_an_empty_ledger_has_a_signed_checkpoint(ledger: Ledger) -> None:
+    assert parse_checkpoint(ledger.checkpoint()).size == 0
+    assert ledger.verify(kept=[ledger.checkpoint()]).ok
+
+
+@pytest.mark.parametrize("batches", [[1] * 9, [9], [3, 1, 5, 8], [1, 7, 16, 2]])
+def test_every_receipt_verifies_without_the_ledger(batches: list[int]) -> None:
+    with open_ledger("sqlite:///:memory:") as ledger:
+        for batch in batches:
+            ledger.append_many([decision(number) for number in range(batch)])
+        for index in range(sum(batches)):
+            proof = parse_proof(ledger.receipt(index))
+            checkpoint = proof.verify(ledger.entry(index).raw, [str(ledger.verifier_key)], str(ledger.origin))
+            assert proof.index == index < checkpoint.size
+            with pytest.raises(VerificationError):
+                proof.verify(b"another entry", [str(ledger.verifier_key)], str(ledger.origin))
+
+
+def test_a_receipt_stays_the_same(ledger: Ledger) -> None:
+    ledger.append_many([decision(number) for number in range(5)])
+    before = ledger.receipt(3)
+    ledger.append_many([decision(number) for number in range(5)])
+    assert ledger.receipt(3) == before
+
+
+def test_decisions_are_found_by_id_and_by_its_beginning(ledger: Ledger) -> None:
+    ledger.append_many([decision(1), decision(2, decision_id="other"), decision(11), decision(1, verdict="deny")])
+    assert ledger.find_decision("other").index == 1
+    assert ledger.find_decision("othe").index == 1
+    assert ledger.find_decision("d-0001").verdict == "deny", "the latest of the same id"
+    for identifier, code in (
+        ("d-00", "decision-ambiguous"),
+        ("d-0003", "decision-missing"),
+        ("d", "decision-missing"),
+        ("", "decision-missing"),
+        ("%%%%", "decision-missing"),
+        ("____", "decision-missing"),
+    ):
+        with pytest.raises(LedgerError) as caught:
+            ledger.find_decision(identifier)
+        assert caught.value.code == code
+
+
+def test_decisions_are_filtered(ledger: Ledger) -> None:
+    ledger.append(decision(0))
+    ledger.append(decision(1, verdict="deny", namespace="team", purpose="deploy", valid_until="2026-02-01T00:00:00Z"))
+    ledger.append(decision(2, workload="batch", stage="live", policy_digest="sha256:q"))
+
+    def found(**wanted: str | datetime) -> list[int]:
+        return [row.index for row in ledger.list_decisions(DecisionFilter(**wanted), newest_first=False)]  # type: ignore[arg-type]
+
+    assert found() == [0, 1, 2]
+    assert found(verdict="deny") == found(namespace="team") == found(purpose="deploy") == [1]
+    assert found(workload="chat", verdict="allow") == [0]
+    assert found(stage="live") == found(policy_digest="sha256:q") == [2]
+    assert found(since=START + timedelta(minutes=1)) == [1, 2]
+    assert found(until="2026-01-31T13:01:00+01:00") == [0]
+    assert found(since=START, until=START) == []
+    assert found(expired_at="2026-02-01T00:00:01Z") == [1]
+    assert found(expired_at="2026-02-01T00:00:00Z") == []
+    assert [row.index for row in ledger.list_decisions(limit=2)] == [2, 1]
+
+
+def test_entries_are_listed_by_type_and_time(ledger: Ledger) -> None:
+    for draft in (decision(0), Draft(EntryType.HOLD), Draft(EntryType.EXPORT)):
+        ledger.append(draft)
+    assert [entry.index for entry in ledger.list_entries()] == [2, 1, 0]
+    assert [entry.index for entry in ledger.list_entries(type=EntryType.HOLD)] == [1]
+    assert [entry.index for entry in ledger.list_entries(type="export", newest_first=False)] == [2]
+    assert [entry.index for entry in ledger.list_entries(since=START + timedelta(minutes=1), limit=1)] == [2]
+    assert [entry.index for entry in ledger.list_entries(until=START + timedelta(minutes=1))] == [0]
+
+
+def test_documents_and_personal_values_are_read_back(ledger: Ledger) -> None:
+    ledger.append_many([decision(7), decision(8)])
+    digest = ledger.entry(0).document["blobs"]["decision"]
+    assert ledger.blob(digest) == b'{"n":7}'
+    assert ledger.blob(Blob(b"rules").digest) == b"rules"
+    assert ledger.personal(1) == {"owner": "owner8@example.com"}
+    assert ledger.personal(5) == {}
+    assert b"owner8" not in ledger.entry(1).raw
+    with pytest.raises(LedgerError, match="no blob"):
+        ledger.blob("sha256:" + "0" * 64)
+
+
+def test_what_is_not_there(ledger: Ledger) -> None:
+    for ask in (ledger.entry, ledger.receipt):
+        with pytest.raises(LedgerError) as caught:
+            ask(0)
+        assert caught.value.code == "entry-missing"
+
+
+def test_a_refused_draft_leaves_nothing_behind(ledger: Ledger) -> None:
+    ledger.append(decision(0))
+    bad = Draft(EntryType.HOLD, body={"n": 0.5}, blobs={"new": b"new"})
+    for drafts in ([bad], [decision(1), bad], [decision(1), Draft(EntryType.HOLD, body={"n": "x" * 70_000})]):
+        with pytest.raises(LedgerError, match="refuses the entry"):
+            ledger.append_many(drafts)
+    assert parse_checkpoint(ledger.checkpoint()).size == 1
+    assert ledger.append(decision(2)).index == 1
+    assert ledger.verify().ok
+
+
+def test_a_clock_without_a_time_zone_is_refused() -> None:
+    with (
+        open_ledger("sqlite:///:memory:", clock=lambda: datetime(2026, 1, 31)) as ledger,  # noqa: DTZ001
+        pytest.raises(LedgerError, match="time zone"),
+    ):
+        ledger.append(decision(0))
+
+
+def test_verifying_reports_each_step(ledger: Ledger) -> None:
+    kept = [ledger.checkpoint()]
+    ledger.append_many([decision(number) for number in range(1500)])
+    kept.append(ledger.checkpoint())
+    ledger.append(Draft(EntryType.HOLD))
+    seen: list[tuple[int, int]] = []
+    report = ledger.verify(kept=kept, progress=lambda done, total: seen.append((done, total)))
+    assert report.ok
+    assert report.problems == []
+    assert report.first_failing_index is None
+    assert {step.name: step.checked for step in report.steps} == {
+        "schema": 6,
+        "checkpoints": 3,
+        "entries": 1501,
+        "tree": 3,
+        "blobs": 1501,
+        "personal": 1500,
+        "view": 1500,
+        "kept": 2,
+    }
+    assert [step.number for step in report.steps] == list(range(1, 9))
+    assert (report.size, report.entries, report.origin) == (1501, 1501, ledger.origin)
+    assert report.root == parse_checkpoint(ledger.checkpoint()).root.hex()
+    assert seen[-1] == (3002, 3002)
+    assert seen == sorted(seen)
+
+
+def test_pages_end_where_entries_end() -> None:
+    with open_ledger("sqlite:///:memory:") as ledger:
+        for size in (999, 1, 1, 999):
+            ledger.append_many([decision(number) for number in range(size)])
+            assert ledger.verify().ok
+
+
+def test_an_erasure_on_record_explains_a_missing_value(tmp_path: Path) -> None:
+    import sqlite3
+
+    path = tmp_path / "ledger.db"
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        ledger.append_many([decision(0), decision(1)])
+        connection = sqlite3.connect(path)
+        connection.execute("DELETE FROM personal WHERE leaf_index = 1")
+        connection.commit()
+        connection.close()
+        report = ledger.verify()
+        assert report.step("personal").status == "failed"
+        assert report.first_failing_index == 1
+        ledger.append(Draft(EntryType.ERASURE, body={"erased": [{"index": 1, "name": "owner"}, {"index": []}, 1]}))
+        assert ledger.verify().ok
+        assert ledger.personal(1) == {}
+
+
+def test_a_scratch_ledger_says_so() -> None:
+    with open_ledger("sqlite:///:memory:") as ledger:
+        assert ledger.is_scratch
+        assert ledger.created_verifier_key is None
+        assert repr(ledger) == "<Ledger :memory:>"

@@ -1,0 +1,154 @@
+"""The migrations and the models say the same, on both databases."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from policy_audit import migrate
+from policy_audit.database import connect, locate
+from policy_audit.errors import LedgerError
+from policy_audit.ledger import open_ledger
+from policy_audit.schema import create_in_memory, differences, postgresql_triggers, sqlite_triggers
+from policy_audit.tables import METADATA, REVISION
+from sqlmodel import SQLModel
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    path = tmp_path / "ledger.db"
+    assert migrate.upgrade(f"sqlite:///{path}") == migrate.MigrationStatus(None, REVISION)
+    return path
+
+
+def test_the_constant_is_the_head_revision() -> None:
+    assert ScriptDirectory.from_config(migrate.configuration()).get_heads() == [REVISION]
+
+
+def test_the_migrated_schema_is_that_of_the_models(path: Path) -> None:
+    database = connect(locate(f"sqlite:///{path}"))
+    with database.read() as connection:
+        assert compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), METADATA) == []
+        assert differences(connection) == ([], [])
+    database.close()
+
+
+def test_a_scratch_ledger_has_the_same_schema(path: Path) -> None:
+    def shape(connection: sqlite3.Connection) -> set[tuple[str, str]]:
+        rows = connection.execute("SELECT name, sql FROM sqlite_master WHERE sql IS NOT NULL").fetchall()
+        return {(name, "".join(sql.split())) for name, sql in rows}
+
+    database = connect(locate("sqlite:///:memory:"))
+    with database.write() as connection:
+        create_in_memory(connection)
+        scratch = shape(connection.connection.driver_connection)  # type: ignore[arg-type]
+    database.close()
+    with contextlib.closing(sqlite3.connect(path)) as migrated:
+        assert shape(migrated) == scratch
+
+
+def test_upgrading_twice_changes_nothing(path: Path) -> None:
+    url = f"sqlite:///{path}"
+    assert migrate.upgrade(url).is_current
+    assert migrate.status(url) == migrate.MigrationStatus(REVISION, REVISION)
+
+
+def test_the_status_of_what_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError):
+        migrate.status(f"sqlite:///{tmp_path}/none.db")
+    (tmp_path / "empty.db").touch()
+    assert migrate.status(f"sqlite:///{tmp_path}/empty.db").current is None
+
+
+def test_a_newer_or_another_schema_is_not_upgraded(path: Path, tmp_path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(LedgerError, match="newer"):
+        migrate.upgrade(f"sqlite:///{path}")
+    with contextlib.closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE mine (id)")
+        connection.commit()
+    with pytest.raises(LedgerError, match="not a ledger"):
+        migrate.upgrade(f"sqlite:///{tmp_path}/other.db")
+
+
+def test_going_back_is_refused(path: Path) -> None:
+    config = migrate.configuration()
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{path}")
+    with pytest.raises(NotImplementedError):
+        command.downgrade(config, "base")
+
+
+def test_upgrading_by_url_as_the_command_alembic_does(tmp_path: Path) -> None:
+    config = migrate.configuration()
+    config.set_main_option("sqlalchemy.url", f"sqlite:///{tmp_path}/by-url.db")
+    command.upgrade(config, "head")
+    with open_ledger(f"sqlite:///{tmp_path}/by-url.db") as ledger:
+        assert ledger.verify().ok
+
+
+def test_broken_installations_fail(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(migrate, "__file__", str(tmp_path / "a" / "b" / "migrate.py"))
+    with pytest.raises(LedgerError, match="not installed"):
+        migrate.scripts()
+    installed = tmp_path / "a" / "b" / "_migrations"
+    (installed / "versions").mkdir(parents=True)
+    (installed / "env.py").touch()
+    assert migrate.scripts() == installed
+
+
+def test_the_sql_for_postgresql() -> None:
+    config = migrate.configuration()
+    config.set_main_option("sqlalchemy.url", "postgresql+psycopg://")
+    config.output_buffer = output = io.StringIO()
+    command.upgrade(config, "head", sql=True)
+    sql = output.getvalue()
+    for table in METADATA.tables:
+        assert f"CREATE TABLE {table} (" in sql
+    for trigger in postgresql_triggers():
+        assert f"CREATE TRIGGER {trigger} BEFORE UPDATE OR " in sql
+    assert sql.count("UPDATE OR DELETE OR TRUNCATE") == len(METADATA.tables) - 1
+    assert "BEFORE UPDATE OR TRUNCATE ON personal" in sql
+    assert "CREATE FUNCTION policy_audit_refuse()" in sql
+    assert "BYTEA" in sql
+    assert "leaf_index BIGINT" in sql
+    assert 'decision_id TEXT COLLATE "C"' in sql
+    assert "INSERT INTO log_head (id) VALUES (1)" in sql
+    assert sql.rstrip().endswith("COMMIT;")
+
+
+def test_the_models_stay_out_of_the_shared_metadata() -> None:
+    assert not METADATA.tables.keys() & SQLModel.metadata.tables.keys()
+
+
+@pytest.mark.parametrize("table", sorted(METADATA.tables))
+def test_the_triggers_refuse_changes(path: Path, table: str) -> None:
+    open_ledger(f"sqlite:///{path}").close()
+    columns = METADATA.tables[table].columns
+    key = columns.keys()[0]
+    values = ["'1'" if column.type.python_type is str else "1" for column in columns]
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            f"INSERT OR IGNORE INTO {table} VALUES ({','.join(values)})"
+        ) if table != "log_head" else None
+        changes = [f"UPDATE {table} SET {key} = {key}", f"INSERT OR REPLACE INTO {table} SELECT * FROM {table}"]
+        if table != "personal":
+            changes.append(f"DELETE FROM {table}")
+        for change in changes:
+            with pytest.raises(sqlite3.IntegrityError, match="append-only"):
+                connection.execute(change)
+        if table == "personal":
+            connection.execute("DELETE FROM personal")
+
+
+def test_every_table_has_its_triggers() -> None:
+    assert len(sqlite_triggers()) == 3 * len(METADATA.tables) - 1
+    assert len(postgresql_triggers()) == len(METADATA.tables)
