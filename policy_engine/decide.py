@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from policy_audit.canonical import document_bytes
@@ -33,14 +34,22 @@ from policy_engine.whatif import WhatIf
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision: `document` is what `content` (canonical bytes, without personal values) says; `id` its SHA-256."""
+    """A decision; its document holds no personal value, its id and place in the ledger are outside it."""
 
-    id: str
     document: dict[str, Any]
-    content: bytes
     workload_content: bytes
     workload: Workload
     results: tuple[TaskResult, ...]
+
+    @cached_property
+    def content(self) -> bytes:
+        """The document as RFC 8785 bytes: what is recorded."""
+        return document_bytes(self.document)
+
+    @cached_property
+    def id(self) -> str:
+        """The SHA-256 of the content, in hexadecimal."""
+        return hashlib.sha256(self.content).hexdigest()
 
     @property
     def verdict(self) -> str:
@@ -145,8 +154,7 @@ class Decider:
             "evidence": evidence_documents(evidence),
             "tasks": [self.task_document(result) for result in results],
         }
-        content = document_bytes(document)
-        return Decision(hashlib.sha256(content).hexdigest(), document, content, workload_content, workload, results)
+        return Decision(document, workload_content, workload, results)
 
     def _stale(self, results: tuple[TaskResult, ...]) -> list[str]:
         """The figures behind the named options that are older than a figure may be."""

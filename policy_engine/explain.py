@@ -121,14 +121,15 @@ class Explainer:
 
     def _rule(self, result: TaskResult, index: int) -> dict[str, Any]:
         outcome = result.outcomes[index]
-        rule = self.rules[index]
-        document = dict(self._static[index])
-        document["outcome"] = _OUTCOMES[outcome]
-        document["enforcement"] = result.enforcement[index] if rule.forbid or rule.require else None
-        document["facts"] = self._facts(result, index)
-        document["missing"] = sorted(result.missing_of[index]) if outcome is None else []
-        document["message"] = self.message(rule, result, rule.message) if outcome is not False else ""
-        return document
+        rule, static = self.rules[index], self._static[index]
+        return {
+            **static,
+            "outcome": _OUTCOMES[outcome],
+            "enforcement": result.enforcement[index] if rule.forbid or rule.require else None,
+            "facts": self._facts(result, index),
+            "missing": sorted(result.missing_of[index]) if outcome is None else [],
+            "message": self.message(rule, result, rule.message) if outcome is not False else "",
+        }
 
     def message(self, rule: Rule, result: TaskResult, text: str) -> str:
         """Return a rule's text with this task's values in it."""

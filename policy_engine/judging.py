@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policy_engine.catalog import Catalog, OptionModels
@@ -25,7 +25,7 @@ from policy_engine.language import kleene
 from policy_engine.language.tree import Node
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
-from policy_engine.model.rule import Enforcement, Rule
+from policy_engine.model.rule import Enforcement, Rule, Scalar
 from policy_engine.model.task_case import ProposalRuling, Standing, TaskCase, TaskResult, Verdict
 
 Missing = frozenset[str]
@@ -41,6 +41,8 @@ class Judge:
         self.parameters = policy.rules.values
         self._conditions = with_parameters(policy.rules)
         self._programs: dict[str, Any] = {}
+        self._enforcement: tuple[Any, tuple[Enforcement, ...]] = (None, ())
+        self._derive_reads = {i: sorted(rule.reads) for i, rule in enumerate(self.rules) if rule.derive}
         self._strata = [
             (stratum.rules, [Network(spec, self._atom) for spec in stratum.networks]) for stratum in policy.strata
         ]
@@ -78,12 +80,12 @@ class Judge:
             setters: dict[str, str] = {}
             for index, outcome in zip(indexes, found, strict=True):
                 outcomes[index] = outcome
-                if outcome and self.rules[index].derive:
-                    self._derive(self.rules[index], completed, setters)
+                if outcome and index in self._derive_reads:
+                    self._derive(index, completed, setters)
         return outcomes
 
-    def _derive(self, rule: Rule, completed: Completed, setters: dict[str, str]) -> None:
-        sheet = completed.sheet
+    def _derive(self, index: int, completed: Completed, setters: dict[str, str]) -> None:
+        rule, sheet = self.rules[index], completed.sheet
         for derivation in rule.derive:
             result = self.value(derivation.expression, sheet.values)
             if result is None:
@@ -95,7 +97,7 @@ class Judge:
             if before is None and derivation.fact in sheet.values:
                 continue  # declared: what is said stands before what is computed
             setters[derivation.fact] = rule.id
-            sheet.derive(derivation.fact, result, *sorted(rule.reads))
+            sheet.derive(derivation.fact, result, *self._derive_reads[index])
 
     def value(self, node: Node, facts: Mapping[str, Any]) -> Any:
         """Evaluate an expression over facts and parameters; None where it is unknown."""
@@ -105,15 +107,21 @@ class Judge:
         """Return the facts that the unknown outcome of rule `index` rests on."""
         return kleene.truth(self._conditions.of(index), facts, self._matches)[1]
 
-    def outcome(self, index: int, facts: Mapping[str, Any], parameters: Mapping[str, Any]) -> bool | None:
-        """Evaluate rule `index` under other parameter values, without the engine."""
-        node = self._conditions.under(index, parameters)
-        return kleene.truth(node, facts, self._matches)[0]
+    def outcome(self, index: int, facts: Mapping[str, Any]) -> bool | None:
+        """Evaluate rule `index` on other facts, without the engine."""
+        return kleene.truth(self._conditions.of(index), facts, self._matches)[0]
 
-    def enforcement(self, case: TaskCase) -> list[Enforcement]:
+    def outcome_under(self, index: int, facts: Mapping[str, Any], parameter: str, value: Scalar) -> bool | None:
+        """Evaluate rule `index` with another value for one parameter."""
+        return kleene.truth(self._conditions.under(index, parameter, value), facts, self._matches)[0]
+
+    def enforcement(self, case: TaskCase) -> tuple[Enforcement, ...]:
         """Return how each rule acts for this namespace on this day."""
-        overrides = self.policy.rules.overrides
-        return [rule.acts(case.namespace, case.day, overrides) for rule in self.rules]
+        key = (case.namespace, case.day)
+        if self._enforcement[0] != key:
+            overrides = self.policy.rules.overrides
+            self._enforcement = (key, tuple(rule.acts(*key, overrides) for rule in self.rules))
+        return self._enforcement[1]
 
     def judge(self, case: TaskCase, catalog: Catalog | None = None) -> TaskResult:
         """Judge `case` on its own facts, its fallback included."""
@@ -167,7 +175,7 @@ class Judge:
         self,
         completed: Completed,
         outcomes: list[bool | None],
-        enforcement: list[Enforcement],
+        enforcement: Sequence[Enforcement],
         missing_of: Mapping[int, Missing],
         catalog: Catalog,
     ) -> ProposalRuling:

@@ -88,7 +88,7 @@ class WhatIf:
         for other in parameter.alternatives:
             changed = {}
             for index in indexes:
-                outcome = self.judge.outcome(index, result.facts, {parameter.name: other.value})
+                outcome = self.judge.outcome_under(index, result.facts, parameter.name, other.value)
                 if outcome is not result.outcomes[index]:
                     changed[index] = outcome
             if not changed and not any(result.outcomes[i] for i in indexes):
@@ -162,7 +162,7 @@ class WhatIf:
         if sheet.get(name) == result.facts.get(name):
             return list(result.outcomes)
         return [
-            self.judge.outcome(index, sheet.values, {}) if name in rule.reads else outcome
+            self.judge.outcome(index, sheet.values) if name in rule.reads else outcome
             for (index, rule), outcome in zip(enumerate(self.judge.rules), result.outcomes, strict=True)
         ]
 
@@ -267,7 +267,7 @@ class WhatIf:
             values = [
                 value
                 for value in other_values(fact, result.facts[name])
-                if self.judge.outcome(index, {**result.facts, name: value}, {}) is False
+                if self.judge.outcome(index, {**result.facts, name: value}) is False
             ]
             if values:
                 found[name] = values

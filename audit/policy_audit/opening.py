@@ -65,8 +65,10 @@ def open_file(location: Location, path: Path, key: Path, read_only: bool) -> Ope
         with database.read() as connection:
             refuse_other(connection, location)
             begun = revision(connection) == REVISION and _has_begun(connection)
-        if begun or read_only:
-            return Opened(database, _key(key, read_only)) if begun else _refuse_unready(database)
+        if begun:
+            return Opened(database, _key(key, read_only))
+        if read_only:
+            raise _unready(location)
         use_write_ahead_log(database)
         return _begin(database, key)
     except BaseException:
@@ -94,8 +96,10 @@ def open_server(location: Location, key: Path | None, read_only: bool) -> Opened
             begun = current == REVISION and _has_begun(connection)
         if current != REVISION:
             raise _not_migrated(location, current)
-        if begun or read_only or key is None:
-            return Opened(database, _key(key, read_only)) if begun else _refuse_unready(database)
+        if begun:
+            return Opened(database, _key(key, read_only))
+        if read_only or key is None:
+            raise _unready(location)
         return _begin(database, key)
     except BaseException:
         database.close()
@@ -145,9 +149,9 @@ def _key(key: Path | None, read_only: bool) -> Ed25519Signer | None:
         raise
 
 
-def _refuse_unready(database: Database) -> Opened:
-    raise LedgerError(
-        f"the database `{database.location}` holds no ledger of this program's version",
+def _unready(location: Location) -> LedgerError:
+    return LedgerError(
+        f"the database `{location}` holds no ledger of this program's version",
         code="ledger-missing",
         help="`policy db status` says which schema it has",
     )

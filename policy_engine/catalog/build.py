@@ -97,4 +97,3 @@ def _document(raw: Raw) -> bytes:
         (section, {key: plain(entry.value) for key, entry in each.items()}) for section, each in raw.items() if each
     )
     return document_bytes({"kind": "Catalog", "entries": dict(entries)})
-

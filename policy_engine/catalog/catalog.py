@@ -110,15 +110,17 @@ class Catalog:
         return preferred(self._scores_of.get((found.key if found else model, benchmark), ()), self.sides)
 
     def hosting(self, model: str, at: date) -> e.HostingCost | None:
-        """Return what hosting `model` costs by a figure of its own, or by a side that is asked for.
+        """Return what hosting `model` costs by a figure of its own, or by a side of its dispute that is asked for.
 
-        Figures of self-hosting at large count only where a side is asked for: they say nothing of this model.
+        A figure of self-hosting at large counts only there, and for a model whose own figure it disputes.
         """
         own = [each for each in self._hosting_of.get(model, ()) if in_force(each, at)]
+        disputed = {dispute for each in own for dispute in each.disputes}
         at_large = [
             each
             for each in self._hosting_of.get(None, ())
-            if each.gpu is None and each.device is None and in_force(each, at) and takes_side(each, self.sides)
+            if each.gpu is None and each.device is None and in_force(each, at)
+            if takes_side(each, self.sides) and disputed & {*each.disputes} & {*self.sides}
         ]
         return preferred(at_large or own, self.sides)
 

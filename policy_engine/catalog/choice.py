@@ -32,7 +32,7 @@ def choose(catalog: Catalog, option: str, needs: Needs, at: date) -> OptionModel
     if option == "edge" and needs.edge_wanted is False:
         return OptionModels(catalog, Asked(option, needs, at), available=False, missing=(), slate=NOBODY)
     slate = _slate(catalog, option, needs, at)
-    missing = slate.missing
+    missing = () if slate.sure else slate.missing
     available: bool | None = bool(slate.sure) or (None if slate.maybe else False)
     if option == "edge" and needs.edge_wanted is None and available is not False:
         available, missing = None, ("needs.edge", "task.latency_p95_ms", *missing)
@@ -41,7 +41,7 @@ def choose(catalog: Catalog, option: str, needs: Needs, at: date) -> OptionModel
         catalog,
         Asked(option, needs, at),
         available=available,
-        missing=() if available else missing,
+        missing=missing,
         slate=slate,
         pick=_pick(slate.sure or slate.nearest, needs, route.models if route else ()),
         route=route,
@@ -110,13 +110,19 @@ def _missing_of(rated: Rated) -> list[str]:
 def _route(catalog: Catalog, option: str, needs: Needs, at: date) -> Route | None:
     """Return the narrowest route that names models for such a task on `option`."""
     key = ("route", option, needs.kind, needs.complexity, at)
-    if key not in catalog.remembered:
-        routes = [each for each in catalog.routes.values() if _applies(each, option, needs) and in_force(each, at)]
-        widths = {bool(each.kinds) + bool(each.complexities) for each in routes}
-        narrow = [each for each in routes if bool(each.kinds) + bool(each.complexities) == max(widths)]
-        catalog.remember(key, preferred(narrow, catalog.sides))
-    found: Route | None = catalog.remembered[key]
+    known: Route | bool | None = catalog.remembered.get(key, False)
+    if not isinstance(known, bool):
+        return known
+    routes = [each for each in catalog.routes.values() if _applies(each, option, needs) and in_force(each, at)]
+    narrowest = max((_narrowness(each) for each in routes), default=0)
+    found = preferred([each for each in routes if _narrowness(each) == narrowest], catalog.sides)
+    catalog.remember(key, found)
     return found
+
+
+def _narrowness(route: Route) -> int:
+    """Return how much a route asks of a task: the more, the narrower it is."""
+    return bool(route.kinds) + bool(route.complexities)
 
 
 def _applies(route: Route, option: str, needs: Needs) -> bool:

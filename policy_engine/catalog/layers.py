@@ -7,7 +7,7 @@ run shows all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
 
@@ -19,6 +19,8 @@ SpanOf = Callable[[str, str, tuple[str | int, ...]], Span | None]
 
 #: Fields by which an entry speaks of another, and the section where that one stands.
 REFERENCES = {"model": "models", "provider": "providers", "benchmark": "benchmarks", "gpu": "gpus"}
+#: Fields that list models.
+MODEL_LISTS = ("models", "serves")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,24 +88,38 @@ def _apply(entry: RawEntry, entries: dict[str, RawEntry], gone: set[str], proble
         gone.discard(entry.key)
     elif entry.value["disabled"] is not True:
         problems.add("catalog-type", "`disabled` takes true or false", entry, ("disabled",))
-    elif entries.pop(entry.key, None) is None:
+    elif entry.key not in entries:
         hint = did_you_mean(entry.key, list(entries))
         problems.add("catalog-reference", "no earlier layer has the entry that is disabled", entry, hint=hint)
     else:
-        gone.add(entry.key)
+        aliases = entries.pop(entry.key).value.get("aliases")
+        gone.update([entry.key, *(aliases if isinstance(aliases, list | tuple) else ())])
 
 
 def _without(entries: Raw, gone: Mapping[str, set[str]]) -> Raw:
+    """Return `entries` without what speaks of those that are gone."""
     if not any(gone.values()):
         return entries
-    return {
-        section: {
-            key: entry
-            for key, entry in each.items()
-            if not any(_name(entry.value.get(name)) in gone[target] for name, target in REFERENCES.items())
-        }
-        for section, each in entries.items()
+    found: Raw = {}
+    for section, each in entries.items():
+        kept = {key: _bereft(entry, gone["models"]) for key, entry in each.items()}
+        found[section] = {key: entry for key, entry in kept.items() if not _speaks_of(entry, gone)}
+    return found
+
+
+def _speaks_of(entry: RawEntry, gone: Mapping[str, set[str]]) -> bool:
+    named = any(_name(entry.value.get(field)) in gone[section] for field, section in REFERENCES.items())
+    return named or (entry.section == "routes" and entry.value.get("models") == [])
+
+
+def _bereft(entry: RawEntry, models: set[str]) -> RawEntry:
+    """Return `entry` with `models` left out of its lists of them."""
+    lists = {
+        field: [name for name in entry.value[field] if name not in models]
+        for field in MODEL_LISTS
+        if isinstance(entry.value.get(field), list | tuple) and models.intersection(map(str, entry.value[field]))
     }
+    return replace(entry, value={**entry.value, **lists}) if lists else entry
 
 
 def _name(value: Any) -> str | None:

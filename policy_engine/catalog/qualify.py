@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from policy_engine.catalog.boxes import box_of
 from policy_engine.catalog.candidates import Candidate, Offer
 from policy_engine.catalog.catalog import Catalog
+from policy_engine.catalog.claims import HardwareClaim
 from policy_engine.catalog.cost import SELF_RUN, Plan, claimed_plan
 from policy_engine.catalog.hardware import flight_of, memory_fits
 from policy_engine.catalog.needs import Needs
@@ -57,7 +58,7 @@ def rate(catalog: Catalog, candidate: Candidate, needs: Needs) -> Rated:
     plans, quantization = candidate.plans, None
     if candidate.option in SELF_RUN:
         if needs.hardware is not None:
-            quantization, reason = _precision(catalog, candidate, needs)
+            quantization, reason = _precision(catalog, candidate, needs.hardware, needs.context_tokens)
             reasons += [reason] if reason else []
             plan = claimed_plan(catalog, candidate.option, needs.hardware, quantization)
             plans = (plan,) if plan else ()
@@ -207,11 +208,12 @@ def _is_inside(catalog: Catalog, offer: Offer, residency: tuple[str, ...]) -> bo
     return True if True in answers else (None if None in answers else False)
 
 
-def _precision(catalog: Catalog, candidate: Candidate, needs: Needs) -> tuple[str | None, Reason | None]:
+def _precision(
+    catalog: Catalog, candidate: Candidate, claim: HardwareClaim, context_tokens: int | None
+) -> tuple[str | None, Reason | None]:
     """Return the best precision at which the model fits the claimed hardware, or why none is known to."""
-    assert needs.hardware is not None  # noqa: S101
-    box = box_of(catalog, needs.hardware)
-    flight = flight_of(catalog, needs.hardware, candidate.model, needs.context_tokens)
+    box = box_of(catalog, claim)
+    flight = flight_of(catalog, claim, candidate.model, context_tokens)
     answers = {each: memory_fits(catalog, box, candidate.model, each, flight) for each in QUANTIZATIONS}
     for quantization, answer in answers.items():
         if answer:

@@ -44,7 +44,9 @@ def lost(catalog: Catalog, rated: Rated, first: Pick, needs: Needs, route: Route
     title = catalog.benchmarks[benchmark].title if benchmark in catalog.benchmarks else benchmark
     mine, its = (each.candidate.scores.get(benchmark) for each in (rated, winner))
     lower = its is not None and (mine is None or mine < its)
-    by_score = f"{title} {mine:g} is below the {its:g} of {winner.name}" if mine is not None else f"no {title} score"
+    by_score = f"no {title} score"
+    if mine is not None and its is not None:
+        by_score = f"{title} {mine:g} is below the {its:g} of {winner.name}"
     if needs.quality == "best" and lower:
         return by_score
     if first.cost is not None and cost is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
@@ -113,7 +113,7 @@ class TaskResult:
     grades: dict[str, tuple[str, str | None]]
     outcomes: list[bool | None]
     missing_of: Mapping[int, frozenset[str]]
-    enforcement: list[Enforcement]
+    enforcement: Sequence[Enforcement]
     models: Mapping[str, Any]
     inputs: Mapping[str, Any]
     standings: dict[str, Standing]

@@ -13,7 +13,7 @@ from policy_audit.checkpoint import (
     sign_checkpoint,
 )
 from policy_audit.errors import VerificationError
-from policy_audit.keys import generate_signer
+from policy_audit.keys import Ed25519Signer, generate_signer
 from policy_audit.merkle import inclusion_proof, leaf_hash, root_hash
 from policy_audit.note import sign_note
 from policy_audit.proof import HEADER, Proof, format_proof, parse_proof
@@ -93,7 +93,7 @@ def test_a_checkpoint_inside_a_signed_text_does_not_count() -> None:
 
 ENTRIES = [b"zero", b"one", b"two"]
 LEAVES = list(map(leaf_hash, ENTRIES))
-SIGNER = generate_signer("log")
+SIGNER = Ed25519Signer("log", bytes(32))
 NOTE = sign_checkpoint(Checkpoint("log", 3, root_hash(LEAVES)), SIGNER)
 PROOF = Proof(1, tuple(inclusion_proof(LEAVES, 1, 3)), NOTE, b"extra")
 

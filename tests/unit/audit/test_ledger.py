@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -246,3 +247,27 @@ def test_a_scratch_ledger_says_so() -> None:
         assert ledger.is_scratch
         assert ledger.created_verifier_key is None
         assert repr(ledger) == "<Ledger :memory:>"
+
+
+README = Path(__file__).parents[3] / "audit" / "README.md"
+
+
+def test_the_example_of_the_readme_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    example = README.read_text(encoding="utf-8").partition("```python\n")[2].partition("```")[0]
+    exec(compile(example, "README.md", "exec"), {})  # noqa: S102
+    shown = capsys.readouterr().out
+    assert "pin this key: policy-ledger.local/" in shown
+    assert "c2sp.org/tlog-proof@v1" in shown
+
+
+def test_the_readme_names_every_code_and_every_step() -> None:
+    text = README.read_text(encoding="utf-8")
+    for step in open_ledger("sqlite:///:memory:").verify().steps:
+        assert f"{step.number}. **{step.name}**: {step.title}." in text
+    source = "".join(file.read_text(encoding="utf-8") for file in (README.parent / "policy_audit").glob("*.py"))
+    codes = set(re.findall(r'code="([a-z-]+)"', source)) | set(re.findall(r'"(ledger-[a-z-]+)", "', source))
+    internal = {"bad-signature", "no-known-signature", "other-origin", "entry-changed", "blob-changed"}
+    assert {code for code in codes - internal if f"`{code}`" not in text} == set()

@@ -1,0 +1,138 @@
+# Everything a developer runs; `make help` lists the targets.
+#   PYTHON=python3.12    the interpreter that makes the virtual environment (default: the newest of 3.13 to 3.11)
+#   VENV=.venv           where it stands
+#   CC=clang             the C compiler for durable_rules
+
+MAKEFLAGS += --no-print-directory --no-builtin-rules
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+VENV ?= .venv
+PY := $(VENV)/bin/python
+POLICY := $(VENV)/bin/policy
+PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip
+INSTALL := $(PIP) install --quiet --constraint constraints.txt
+READY := $(VENV)/.ready
+BENCH_READY := $(VENV)/.ready-bench
+
+# A pyenv shim exists and yet may not run, and Debian's python3 may lack venv: each one is tried.
+SUITABLE := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c '$(SUITABLE)' >/dev/null 2>&1 && echo $$p && break; done)
+
+# durable_rules: its setup.py drops CFLAGS, so that pip builds it at -O0, and without the macro the extension does not
+# import on Python 3.13. Never from or into pip's cache: a wheel built without these flags would look the same there.
+ifeq ($(origin CC),default)
+CC := $(shell command -v gcc >/dev/null 2>&1 && echo gcc || echo cc)
+endif
+ENGINE_CC = $(CC) -O2 -DPyEval_CallObject=PyObject_CallObject
+ENGINE := $(shell sed -n 's/.*"\(durable-rules==[^"]*\)".*/\1/p' pyproject.toml)
+ENGINE_FLAGS := --quiet --no-deps --no-build-isolation --no-cache-dir --no-binary durable-rules
+
+LEDGER := sqlite:///.demo/ledger.db
+WHEEL = dist/policy_engine-*.whl
+SMOKE := examples/support-tickets.yaml
+
+.PHONY: help
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+.PHONY: setup
+setup: $(READY) ## virtual environment with everything, after the locked constraints.txt
+
+$(READY): pyproject.toml constraints.txt
+	@[ -n "$(PYTHON)" ] || { echo "no Python 3.11, 3.12 or 3.13 with venv was found; name one: make $(MAKECMDGOALS) PYTHON=..." >&2; exit 1; }
+	@[ -x $(PY) ] || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
+	@echo "installing into $(VENV)"
+	@$(INSTALL) pip setuptools hatchling editables
+	@$(PY) -c 'import durable_rules_engine' 2>/dev/null || \
+		CC="$(ENGINE_CC)" $(PIP) install $(ENGINE_FLAGS) --force-reinstall '$(ENGINE)'
+	@$(PY) -c 'import durable_rules_engine'
+	@$(INSTALL) --group dev --no-build-isolation --editable '.[postgres,otlp]'
+	@touch $@
+
+.PHONY: demo
+demo: $(READY) ## set up, decide the examples into a ledger under .demo/, show and verify the ledger
+	@rm -rf .demo && mkdir .demo
+	$(POLICY) evaluate --ledger $(LEDGER) examples/*.yaml
+	$(POLICY) audit list --ledger $(LEDGER)
+	$(POLICY) audit verify --ledger $(LEDGER)
+
+.PHONY: test
+test: $(READY) ## set up and run all tests; ARGS="-k ledger" chooses
+	@$(PY) -m pytest $(ARGS)
+
+.PHONY: check
+check: $(READY) ## all that must hold before a commit: format, lint, types, imports, rules, tests
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports --no-cache
+	$(POLICY) rules lint
+	$(POLICY) rules test
+	@$(MAKE) test
+
+.PHONY: fix
+fix: $(READY) ## format, and mend what ruff can mend
+	$(PY) -m ruff check --fix .
+	$(PY) -m ruff format .
+
+.PHONY: bench
+bench: $(READY) $(BENCH_READY) ## time the engine, a decision and the command line against their peers
+	@$(PY) -m bench
+
+$(BENCH_READY): pyproject.toml constraints.txt | $(READY)
+	@$(INSTALL) --group bench
+	@touch $@
+
+.PHONY: golden
+golden: $(READY) ## rewrite the files under tests/golden and the generated schemas; read the difference before a commit
+	UPDATE_GOLDEN=1 $(PY) -m pytest -q $(ARGS)
+	git status --short tests/golden rules
+
+.PHONY: migration
+migration: $(READY) ## a new Alembic script: make migration m="what changes"
+	@[ -n "$(m)" ] || { echo 'say what changes: make migration m="..."' >&2; exit 2; }
+	$(VENV)/bin/alembic revision --rev-id $$(printf '%04d' $$(($$(ls migrations/versions/[0-9]*.py | wc -l) + 1))) -m "$(m)"
+
+.PHONY: dist
+dist: $(READY)
+	@rm -rf dist
+	$(PY) -m build --no-isolation --outdir dist .
+
+.PHONY: wheel
+wheel: dist ## build sdist and wheel, check the contents, try the wheel in a fresh environment
+	@$(PY) -m zipfile -l $(WHEEL) > dist/contents
+	@for f in policy_engine/_rules/policy-set.yaml policy_engine/_rules/schemas/ policy_engine/py.typed \
+		policy_audit/_migrations/env.py policy_audit/_migrations/versions/ policy_audit/py.typed; do \
+		grep -q "^$$f" dist/contents || { echo "the wheel lacks $$f" >&2; exit 1; }; done
+	@! grep -E '^(tests|bench|audit|rules|migrations|examples)/' dist/contents
+	@rm -rf build/wheel && $(PY) -m venv build/wheel
+	@build/wheel/bin/python -m pip install -q -c constraints.txt pip setuptools
+	@CC="$(ENGINE_CC)" build/wheel/bin/python -m pip install $(ENGINE_FLAGS) '$(ENGINE)'
+	@build/wheel/bin/python -m pip install -q -c constraints.txt $(WHEEL)
+	build/wheel/bin/policy evaluate --ledger sqlite:///:memory: $(SMOKE)
+
+.PHONY: wheelhouse
+wheelhouse: dist ## a folder that installs offline and without a compiler, on this kind of machine and this Python; tried
+	@rm -rf wheelhouse && mkdir wheelhouse
+	CC="$(ENGINE_CC)" $(PIP) wheel $(ENGINE_FLAGS) -w wheelhouse '$(ENGINE)'
+	$(PIP) wheel --quiet --constraint constraints.txt --prefer-binary --find-links wheelhouse -w wheelhouse $(WHEEL)
+	@rm -rf build/wheelhouse && $(PY) -m venv build/wheelhouse
+	CC=/bin/false build/wheelhouse/bin/python -m pip install -q --no-index --find-links wheelhouse policy-engine
+	build/wheelhouse/bin/policy evaluate --ledger sqlite:///:memory: $(SMOKE)
+	@echo "copy wheelhouse/ and install with: pip install --no-index --find-links wheelhouse policy-engine"
+
+.PHONY: lock
+lock: $(READY) ## write constraints.txt anew; ARGS=--upgrade takes newer releases
+	@$(INSTALL) --group lock
+	$(VENV)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-annotate $(ARGS) \
+		--extra postgres --extra otlp --group dev --group bench --group lock \
+		--custom-compile-command 'make lock    (one file for Python 3.11 to 3.13; ARGS=--upgrade takes newer releases)' \
+		--output-file constraints.txt
+
+.PHONY: clean
+clean: ## remove what the other targets made, the virtual environment included
+	rm -rf $(VENV) .demo dist build wheelhouse .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
