@@ -30,10 +30,9 @@ _UNKNOWN_COST = float("inf")
 
 @dataclass(frozen=True, slots=True)
 class OptionInput:
-    """What the catalog says of one option: whether a model serves it, why not, what is missing, its cost."""
+    """What the catalog says of one option: whether a model serves it, what is missing, its cost."""
 
     available: bool | None
-    why: tuple[str, ...]
     missing: tuple[str, ...]
     monthly_usd: float | None
     cost_open: frozenset[str] = frozenset()  # facts that the cost waits for
@@ -88,17 +87,16 @@ def _standing(
 ) -> Standing:
     status: Status = "permitted"
     behind: list[int] = []
-    reasons: tuple[str, ...] = ()
     missing: frozenset[str] = frozenset()
     if forbidden:
         status, behind = "forbidden", forbidden
     elif given.available is False:
-        status, reasons = "unavailable", given.why
+        status = "unavailable"
     elif uncertain or given.available is None:
         status, behind = "uncertain", uncertain
         missing = frozenset().union(*(missing_of.get(i, frozenset()) for i in uncertain))
         if given.available is None:
-            reasons, missing = given.why, missing | frozenset(given.missing)
+            missing = missing | frozenset(given.missing)
     contributions, score, low, high = points.of(option)
     return Standing(
         option=option,
@@ -108,7 +106,6 @@ def _standing(
         high=high,
         contributions=contributions,
         rules=tuple(rules[i].id for i in behind),
-        reasons=reasons,
         missing=missing,
         monthly_usd=given.monthly_usd,
         cost_open=given.cost_open,

@@ -16,6 +16,8 @@ from policy_engine.model.task_case import TaskCase
 from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
 
 _VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
+_COST_FACTS = {option: f"cost.{option}_usd_per_month" for option in OPTIONS}
+_LICENCE_FACTS = {option: f"licence.{option}" for option in OPEN_OPTIONS}
 _OWN_HARDWARE = ("self_hosted", "edge")
 
 
@@ -82,8 +84,8 @@ def _edge_wanted(needed: bool | None, latency_ms: int | None, limit_ms: Any) -> 
 
 def _costs(sheet: FactSheet, models: Mapping[str, OptionModels]) -> None:
     for option, found in models.items():
-        if found.chosen is not None:
-            sheet.derive(f"cost.{option}_usd_per_month", found.chosen.monthly_usd, *_VOLUME, "task.share")
+        if found.available:
+            sheet.derive(_COST_FACTS[option], found.monthly_usd, *_VOLUME, "task.share")
 
 
 def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, Scalar], day: date) -> None:
@@ -138,17 +140,16 @@ def _licences(sheet: FactSheet, catalog: Catalog, models: Mapping[str, OptionMod
         if option == proposed:
             model = sheet.get("proposal.model")
         else:
-            chosen = models[option].chosen
-            model = chosen.name if chosen is not None else None
+            model = models[option].model if models[option].available else None
         licence = catalog.licence(model)
         if licence != "proprietary":
-            sheet.derive(f"licence.{option}", licence, grade="catalog")
+            sheet.derive(_LICENCE_FACTS[option], licence, grade="catalog")
 
 
 def _option_input(models: OptionModels, sheet: FactSheet) -> OptionInput:
-    cost = models.chosen.monthly_usd if models.chosen is not None else None
+    cost = models.monthly_usd if models.available else None
     waits: frozenset[str] = frozenset()
     if cost is None:
         waits = frozenset(name for name in (*_VOLUME, "task.share") if sheet.get(name) is None)
         waits |= frozenset(models.missing)
-    return OptionInput(models.available, models.why, models.missing, cost, waits)
+    return OptionInput(models.available, models.missing, cost, waits)

@@ -116,6 +116,7 @@ class Decider:
         missing, decisive = self._whatif.missing_facts(result)
         document["missing_facts"] = missing
         document["decisive_facts"] = decisive
+        document["catalog_gaps"] = self._whatif.catalog_gaps(result)
         document["disputes"] = self._whatif.disputes(result)
         document["collision"] = self._whatif.collision(result)
         document["counterfactuals"] = self._whatif.counterfactuals(result)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from policy_engine.catalog import OptionModels
 from policy_engine.judging import Judge
 from policy_engine.model.rule import PROPOSAL, Rule
 from policy_engine.model.task_case import Obligation, Standing, TaskResult
@@ -104,7 +105,7 @@ class Explainer:
             "monthly_usd": cost,
             "over_budget": None if budget is None or cost is None else cost > budget,
             "rules": list(standing.rules),
-            "reasons": list(standing.reasons),
+            "reasons": list(catalog_reasons(standing, models)),
             "missing": sorted(standing.missing),
             "model": models.model,
             "models": [
@@ -171,6 +172,12 @@ class Explainer:
                 rows = ({"rule": None, "criteria": [], "message": text} for text in result.models[option].advice)
                 advice += [row for row in rows if row not in advice]
         return advice
+
+
+def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]:
+    """Why the catalog leaves the option out or in doubt; nothing where a rule forbids it, or all is well."""
+    speaks = standing.status == "unavailable" or (standing.status == "uncertain" and models.available is None)
+    return models.why if speaks else ()
 
 
 def _static(rule: Rule) -> dict[str, Any]:

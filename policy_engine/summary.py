@@ -164,6 +164,8 @@ def next_steps(task: Document, file: str | None = None) -> list[str]:
     if task["decisive_facts"] and task["verdict"] != "deny":
         where = f"policy new --complete {file}" if file and file != "-" else "policy new --complete FILE"
         steps.append(f"state {listed(task['decisive_facts'][:6])}; `{where}` asks for them")
+    if task["catalog_gaps"]:
+        steps.append(f"add to a layer's catalog, which does not know it: {listed(task['catalog_gaps'])}")
     for duty in task["obligations"]:
         if duty["status"] == "outstanding" and (task["verdict"] != "deny"):
             message = next((rules[r]["message"] for r in duty["rules"] if rules[r]["outcome"] == "fired"), "")

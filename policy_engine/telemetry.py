@@ -1,22 +1,31 @@
 """Traces and metrics: the only place that imports opentelemetry, and only where the `OTEL_*` variables ask.
 
-Spans: load, evaluate, combine, record. Metrics: `policy.decisions` by verdict, `policy.rules.fired` by rule,
-`policy.decision.duration` in seconds. Without a request for them every call here does nothing and imports nothing.
+Spans: run, and in it load, evaluate, combine, record. Metrics: `policy.decisions` by verdict, `policy.rules.fired` by
+rule, `policy.decision.duration` in seconds. Without a request for them every call here does nothing and imports nothing.
+
+INVARIANT: telemetry never keeps a decision back, changes an exit status or prints more than a line: what goes wrong in
+it is one warning, and what is not sent in time is dropped.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-_TRACES = ("OTEL_TRACES_EXPORTER", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
-_METRICS = ("OTEL_METRICS_EXPORTER", "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT")
-_BOTH = "OTEL_EXPORTER_OTLP_ENDPOINT"
-_FLUSH_MS = 5_000
+_TRACES = "TRACES"
+_METRICS = "METRICS"
+_EXPORTERS = ("otlp", "console")
+_PROTOCOL = "http/protobuf"
+#: How long the end of a run waits for a collector, for all signals together.
+FLUSH_SECONDS = 3.0
+#: A decision takes a fraction of a millisecond, a recorded one some milliseconds.
+_DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Span:
@@ -35,7 +44,7 @@ class _RealSpan(Span):
 
 
 class Telemetry:
-    """Instruments on given providers; `Telemetry(None, None)` is off."""
+    """Instruments on given providers; `Telemetry()` is off."""
 
     def __init__(self, tracer_provider: Any = None, meter_provider: Any = None) -> None:
         self._providers = [p for p in (tracer_provider, meter_provider) if p is not None]
@@ -45,7 +54,7 @@ class Telemetry:
             meter = meter_provider.get_meter("policy_engine")
             self._decisions = meter.create_counter("policy.decisions", "{decision}", "Decisions by verdict")
             self._fired = meter.create_counter("policy.rules.fired", "{firing}", "Fired rules by rule")
-            self._duration = meter.create_histogram("policy.decision.duration", "s", "Time from facts to record")
+            self._duration = meter.create_histogram("policy.decision.duration", "s", "Time to decide and to record")
 
     @contextmanager
     def span(self, name: str, attributes: Mapping[str, Any]) -> Iterator[Span]:
@@ -53,8 +62,15 @@ class Telemetry:
             yield _SILENT
             return
         named = {f"policy.{key}": value for key, value in attributes.items()}
-        with self._tracer.start_as_current_span(f"policy.{name}", attributes=named) as inner:
-            yield _RealSpan(inner)
+        # an exception's text and trace may hold what a file says: the status tells that it failed, the span no more
+        with self._tracer.start_as_current_span(
+            f"policy.{name}", attributes=named, record_exception=False, set_status_on_exception=False
+        ) as inner:
+            try:
+                yield _RealSpan(inner)
+            except BaseException as error:
+                _failed(inner, error)
+                raise
 
     def count(self, verdict: str, fired: Iterable[str], seconds: float) -> None:
         """Count one recorded decision, its fired rules, and how long it took."""
@@ -69,107 +85,222 @@ class Telemetry:
     def on(self) -> bool:
         return bool(self._providers)
 
-    def shutdown(self) -> None:
-        """Send what is waiting, within a bound: telemetry never keeps a decision back."""
-        for provider in self._providers:
-            provider.force_flush(_FLUSH_MS)
-            provider.shutdown()
+    def shutdown(self, seconds: float = FLUSH_SECONDS) -> bool:
+        """Send what is waiting; return whether all of it left in `seconds`.
+
+        The exporters' own bounds are retries apart, so that each provider ends in a thread that is left behind.
+        """
+        threads = [threading.Thread(target=_end, args=(p,), daemon=True) for p in self._providers]
+        for thread in threads:
+            thread.start()
+        until = time.monotonic() + seconds
+        for thread in threads:
+            thread.join(max(0.0, until - time.monotonic()))
+        return not any(thread.is_alive() for thread in threads)
+
+
+def _failed(inner: Any, error: BaseException) -> None:
+    from opentelemetry.trace import Status, StatusCode
+
+    inner.set_attribute("error.type", type(error).__name__)
+    inner.set_status(Status(StatusCode.ERROR))
+
+
+def _end(provider: Any) -> None:
+    provider.force_flush()
+    provider.shutdown()
 
 
 _SILENT = Span()
 _current = Telemetry()
+_request: Callable[[], Telemetry] | None = None
+_noise: _Noise | None = None
 
 
 def use(telemetry: Telemetry) -> None:
     """Make `telemetry` the one that `span` and `count` report to."""
-    global _current  # noqa: PLW0603 - one process has one telemetry, as OpenTelemetry's own globals
-    _current = telemetry
+    global _current, _request  # noqa: PLW0603 - one process has one telemetry, as OpenTelemetry's own globals
+    _current, _request = telemetry, None
+
+
+def _active() -> Telemetry:
+    """Return the telemetry in use, built when the first work reports: help and errors of usage wait for nothing."""
+    if _request is not None:
+        build = _request
+        try:
+            use(build())
+        except Exception as error:  # noqa: BLE001 - a wrong OTEL_* variable takes no decision with it
+            use(Telemetry())
+            _warn(f"no telemetry: {' '.join(str(error).split())[:200] or type(error).__name__}")
+    return _current
 
 
 @contextmanager
 def span(name: str, **attributes: Any) -> Iterator[Span]:
     """Report a block of work as the span `policy.<name>`."""
-    with _current.span(name, attributes) as current:
+    with _active().span(name, attributes) as current:
         yield current
 
 
-def count(verdict: str, fired: Iterable[str], started: float) -> None:
-    """Count one decision; `started` is a reading of `time.perf_counter`."""
-    _current.count(verdict, fired, time.perf_counter() - started)
+def count(verdict: str, fired: Iterable[str], seconds: float) -> None:
+    """Count one decision that took `seconds`."""
+    _active().count(verdict, fired, seconds)
 
 
 def listening() -> bool:
     """Whether anybody asked for telemetry."""
-    return _current.on
+    return _active().on
 
 
 def shutdown() -> None:
-    """Flush and end telemetry at the end of a run."""
-    _current.shutdown()
+    """Flush and end telemetry at the end of a run; say in one line what was lost."""
+    global _noise  # noqa: PLW0603 - as in `use`
+    ended, noise = _current, _noise
     use(Telemetry())
+    _noise = None
+    complete = ended.shutdown()
+    if noise is not None:
+        noise.close_for_good(complete)
 
 
 def configure_from_environment(environment: Mapping[str, str] | None = None) -> None:
-    """Turn telemetry on where the standard variables ask for it."""
+    """Turn telemetry on, from the first span or count on, where the standard variables ask for it."""
+    global _request  # noqa: PLW0603 - as in `use`
     env = os.environ if environment is None else environment
-    if env.get("OTEL_SDK_DISABLED", "").lower() == "true":
+    if env.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
         return
-    traces, metrics = _asked(env, *_TRACES), _asked(env, *_METRICS)
-    if traces or metrics:
-        use(Telemetry(_tracer_provider(traces) if traces else None, _meter_provider(metrics) if metrics else None))
+    asked = {signal: exporters for signal in (_TRACES, _METRICS) if (exporters := _asked(env, signal))}
+    if asked:
+        _request = lambda: _build(asked, env)  # noqa: E731 - a closure is all it is
 
 
-def _asked(env: Mapping[str, str], exporter: str, endpoint: str) -> str | None:
-    """Return the exporter that is asked for; an endpoint alone asks for OTLP."""
-    named = env.get(exporter, "").strip().lower()
-    if named == "none":
-        return None
-    return named or ("otlp" if env.get(endpoint) or env.get(_BOTH) else None)
+def _asked(env: Mapping[str, str], signal: str) -> list[str]:
+    """Return the exporters that are asked for; an endpoint alone asks for OTLP."""
+    named = [each.strip().lower() for each in env.get(f"OTEL_{signal}_EXPORTER", "").split(",") if each.strip()]
+    if named:
+        return [] if "none" in named else list(dict.fromkeys(named))
+    endpoints = (f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT")
+    return ["otlp"] if any(env.get(name) for name in endpoints) else []
+
+
+def _build(asked: Mapping[str, Sequence[str]], env: Mapping[str, str]) -> Telemetry:
+    global _noise  # noqa: PLW0603 - as in `use`
+    refused: dict[str, None] = {}
+    usable = {signal: [name for name in names if _usable(name, signal, env, refused)] for signal, names in asked.items()}
+    if refused:
+        _warn(f"no telemetry: {'; '.join(refused)}")
+    if not any(usable.values()):
+        return Telemetry()
+    _noise = _Noise()
+    traces, metrics = usable.get(_TRACES), usable.get(_METRICS)
+    return Telemetry(
+        _tracer_provider(traces, env) if traces else None, _meter_provider(metrics, env) if metrics else None
+    )
+
+
+def _usable(name: str, signal: str, env: Mapping[str, str], refused: dict[str, None]) -> bool:
+    """Whether an exporter can be used; why not gathers in `refused`, each reason once."""
+    if name not in _EXPORTERS:
+        refused[f"there is no exporter `{name}`, only {', '.join(_EXPORTERS)} and none"] = None
+        return False
+    if name == "console":
+        return True
+    generic = env.get("OTEL_EXPORTER_OTLP_PROTOCOL", "")
+    protocol = (env.get(f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL") or generic or _PROTOCOL).strip().lower()
+    if protocol != _PROTOCOL:
+        refused[f"the protocol `{protocol}` is not spoken, only {_PROTOCOL}"] = None
+        return False
+    try:
+        import opentelemetry.exporter.otlp.proto.http  # noqa: F401 - whether it is there
+    except ImportError:
+        refused["the exporter `otlp` needs `pip install policy-engine[otlp]`"] = None
+        return False
+    return True
 
 
 def _warn(text: str) -> None:
-    sys.stderr.write(f"warning: {text}\n")
+    if sys.stderr is not None:
+        sys.stderr.write(f"warning: {text}\n")
 
 
-def _resource() -> Any:
+class _Noise(logging.Handler):
+    """Takes what OpenTelemetry logs, traces included, and says it in one line at the end."""
+
+    _LOGGERS = ("opentelemetry", "urllib3", "requests")
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.first: str | None = None
+        self._before = {name: (logging.getLogger(name).propagate) for name in self._LOGGERS}
+        for name in self._LOGGERS:
+            logger = logging.getLogger(name)
+            logger.addHandler(self)
+            logger.propagate = False
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.first is None and record.name.startswith("opentelemetry"):
+            self.first = " ".join(record.getMessage().split())[:160]
+
+    def close_for_good(self, complete: bool) -> None:
+        """Warn of what was lost. A thread that was left behind goes on talking to this handler, and is not heard."""
+        if complete:
+            for name, propagate in self._before.items():
+                logger = logging.getLogger(name)
+                logger.removeHandler(self)
+                logger.propagate = propagate
+        if not complete:
+            _warn(f"telemetry is incomplete: the collector did not take it in {FLUSH_SECONDS:g} s")
+        elif self.first is not None:
+            _warn(f"telemetry is incomplete: {self.first}")
+
+
+def _resource(env: Mapping[str, str]) -> Any:
     from opentelemetry.sdk.resources import Resource
 
     from policy_engine import __version__
 
-    return Resource.create({"service.name": os.environ.get("OTEL_SERVICE_NAME", "policy-engine"), "service.version": __version__})
+    attributes = {"service.version": __version__}
+    named = env.get("OTEL_SERVICE_NAME") or "service.name=" in env.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    if not named:
+        attributes["service.name"] = "policy-engine"
+    return Resource.create(attributes)
 
 
-def _tracer_provider(exporter: str) -> Any:
+def _tracer_provider(exporters: Sequence[str], env: Mapping[str, str]) -> Any:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 
-    provider = TracerProvider(resource=_resource())
-    if exporter == "console":
-        provider.add_span_processor(BatchSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
-        return provider
-    try:
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-    except ImportError:
-        _no_exporter(exporter)
-        return None
-    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    provider = TracerProvider(resource=_resource(env), shutdown_on_exit=False)
+    for name in exporters:
+        if name == "console":
+            exporter: Any = ConsoleSpanExporter(out=sys.stderr)
+        else:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
+            exporter = OTLPSpanExporter()
+        provider.add_span_processor(BatchSpanProcessor(exporter))
     return provider
 
 
-def _meter_provider(exporter: str) -> Any:
+def _meter_provider(exporters: Sequence[str], env: Mapping[str, str]) -> Any:
     from opentelemetry.sdk.metrics import MeterProvider
     from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
 
-    if exporter == "console":
-        reader = PeriodicExportingMetricReader(ConsoleMetricExporter(out=sys.stderr))
-        return MeterProvider([reader], resource=_resource())
-    try:
-        from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-    except ImportError:
-        _no_exporter(exporter)
-        return None
-    return MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())], resource=_resource())
+    readers = []
+    for name in exporters:
+        if name == "console":
+            exporter: Any = ConsoleMetricExporter(out=sys.stderr)
+        else:
+            from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
+
+            exporter = OTLPMetricExporter()
+        readers.append(PeriodicExportingMetricReader(exporter))
+    return MeterProvider(readers, resource=_resource(env), shutdown_on_exit=False, views=views())
 
 
-def _no_exporter(exporter: str) -> None:
-    _warn(f"no telemetry: the exporter `{exporter}` needs `pip install policy-engine[otlp]`")
+def views() -> list[Any]:
+    """Return the views that give durations buckets of their size."""
+    from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
+
+    buckets = ExplicitBucketHistogramAggregation(boundaries=_DURATION_BUCKETS)
+    return [View(instrument_name="policy.decision.duration", aggregation=buckets)]

@@ -115,15 +115,32 @@ class WhatIf:
         changed: Mapping[int, bool | None],
         found: dict[str, list[dict[str, Any]]],
     ) -> None:
-        outcome = result.ranking
-        if changed:
+        recommended = result.ranking.recommended
+        if changed and self._could_overtake(result, changed):
             outcomes = list(result.outcomes)
             for index, value in changed.items():
                 outcomes[index] = value
-            outcome = self._reranked(result, outcomes)
-        side["recommendation"] = outcome.recommended
-        side["changes_recommendation"] = outcome.recommended != result.ranking.recommended
+            recommended = self._reranked(result, outcomes).recommended
+        side["recommendation"] = recommended
+        side["changes_recommendation"] = recommended != result.ranking.recommended
         found.setdefault(dispute, []).append(side)
+
+    def _could_overtake(self, result: TaskResult, changed: Mapping[int, bool | None]) -> bool:
+        """Whether the recommendation could change at all: a bound on what the changed rules move, before reranking.
+
+        A topic speaks once, so a rule moves an option's score by its own strength at most.
+        """
+        best = result.ranking.recommended
+        rules = [self.judge.rules[index] for index in changed]
+        if best is None or any(rule.forbid for rule in rules):
+            return True
+        moved = {option: sum(r.prefer.get(option, 0) + r.disfavour.get(option, 0) for r in rules) for option in OPTIONS}
+        least = result.standings[best].score - moved[best]
+        return any(
+            standing.score + moved[option] >= least
+            for option, standing in result.standings.items()
+            if option != best and standing.status == "permitted"
+        )
 
     def _figure_sides(self, result: TaskResult, found: dict[str, list[dict[str, Any]]]) -> None:
         """Try the other side of every disputed figure that the cost or choice of a possible option rests on."""
@@ -186,6 +203,10 @@ class WhatIf:
         ordered = sorted(decisive, key=lambda name: (-decisive[name], name))
         return ordered + [name for name in asked if name not in decisive], ordered
 
+    def catalog_gaps(self, result: TaskResult) -> list[str]:
+        """Return what the catalog does not know and the verdict waits for, as places in its files."""
+        return sorted(name for name in self._waiting(result) if name.startswith("catalog."))
+
     def _waiting(self, result: TaskResult) -> dict[str, int]:
         """The facts that the verdict waits for: 3 may rule out, 2 may oblige, 1 may reorder or add a condition."""
         weights: dict[str, int] = {}
@@ -224,6 +245,8 @@ class WhatIf:
             if origins is None and name.startswith("cost."):
                 origins = ORIGINS["task.tokens_per_month"]
             for origin in origins if origins is not None else (name,):
+                if origin.startswith("catalog."):
+                    continue  # nothing that a team knows of its workload: see `catalog_gaps`
                 if result.facts.get(origin) is None and (origin != "hardware.gpus" or result.case.hardware is not None):
                     found.add(origin)
         return sorted(found)
@@ -245,7 +268,7 @@ class WhatIf:
         standing = result.standings[option]
         index_of = {rule.id: index for index, rule in enumerate(self.judge.rules)}
         if standing.status == "unavailable":
-            return [{"option": option, "kind": "catalog", "reasons": list(standing.reasons)}]
+            return [{"option": option, "kind": "catalog", "reasons": list(result.models[option].why)}]
         rules = [index_of[name] for name in standing.rules]
         ways: list[dict[str, Any]] = []
         if all(result.enforcement[i] == "waivable" for i in rules):

@@ -5,9 +5,11 @@ from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.choice import choose, other_choices, qualify
 from policy_engine.catalog.claims import GpuClaim, HardwareClaim, ServesClaim
 from policy_engine.catalog.cost import Cost, CostPart, api_spend
-from policy_engine.catalog.hardware import Number, Verdict, judge_claim, judge_price, judge_serving
+from policy_engine.catalog.hardware import judge_claim, judge_serving
 from policy_engine.catalog.needs import Considered, Needs
 from policy_engine.catalog.outcome import OptionModels
+from policy_engine.catalog.roofline import judge_price
+from policy_engine.catalog.verdicts import Number, Verdict
 
 __all__ = [
     "Catalog",

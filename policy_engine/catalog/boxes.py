@@ -59,7 +59,7 @@ def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
     if not claim.gpus:
         return Box(None, None, None, (), ("hardware.gpus",), ())
     specs = [catalog.gpu(gpu.name) for gpu in claim.gpus]
-    counts = [1 if gpu.count is None and gpu.name == NO_GPU else gpu.count for gpu in claim.gpus]
+    counts = [1 if _is_one_host(gpu) else gpu.count for gpu in claim.gpus]
     rows = [
         _bounds(gpu, spec, count, catalog.rules) for gpu, spec, count in zip(claim.gpus, specs, counts, strict=True)
     ]
@@ -119,11 +119,16 @@ def _total(parts: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(parts) else None
 
 
+def _is_one_host(gpu: GpuClaim) -> bool:
+    """Tell whether the row is a host without a GPU that says no number: then it is one."""
+    return gpu.name == NO_GPU and gpu.count is None and "count" not in gpu.unknown
+
+
 def _unknown_leaves(gpu: GpuClaim) -> list[str]:
     leaves = set(gpu.unknown)
     if gpu.name is None:
         leaves.add("name")
-    if gpu.count is None and gpu.name != NO_GPU:
+    if gpu.count is None and not _is_one_host(gpu):
         leaves.add("count")
     return sorted(leaves)
 

@@ -37,24 +37,22 @@ class Catalog:
         self.document = document
         self.digest = f"sha256:{hashlib.sha256(document).hexdigest()}"
         self.sides: Mapping[str, str] = MappingProxyType(dict(sides or {}))
-        self.models: Mapping[str, e.Model] = MappingProxyType(dict(built["models"]))
-        self.prices: Mapping[str, e.Price] = MappingProxyType(dict(built["prices"]))
-        self.hosting_costs: Mapping[str, e.HostingCost] = MappingProxyType(dict(built["hosting_costs"]))
-        self.ownership_costs: Mapping[str, e.OwnershipCost] = MappingProxyType(dict(built["ownership_costs"]))
-        self.cost_examples: Mapping[str, e.CostExample] = MappingProxyType(dict(built["cost_examples"]))
-        self.scores: Mapping[str, e.Score] = MappingProxyType(dict(built["scores"]))
-        self.benchmarks: Mapping[str, e.Benchmark] = MappingProxyType(dict(built["benchmarks"]))
-        self.benchmark_leaders: Mapping[str, e.BenchmarkLeader] = MappingProxyType(dict(built["benchmark_leaders"]))
-        self.speeds: Mapping[str, e.Speed] = MappingProxyType(dict(built["speeds"]))
-        self.memory_requirements: Mapping[str, e.MemoryRequirement] = MappingProxyType(
-            dict(built["memory_requirements"])
-        )
-        self.routes: Mapping[str, e.Route] = MappingProxyType(dict(built["routes"]))
-        self.licences: Mapping[str, e.Licence] = MappingProxyType(dict(built["licences"]))
-        self.gpus: Mapping[str, e.Gpu] = MappingProxyType(dict(built["gpus"]))
-        self.providers: Mapping[str, e.Provider] = MappingProxyType(dict(built["providers"]))
-        self.sources: Mapping[str, e.Source] = MappingProxyType(dict(built["sources"]))
-        self.disputes: Mapping[str, e.Dispute] = MappingProxyType(dict(built["disputes"]))
+        self.models: Mapping[str, e.Model] = _read_only(built["models"])
+        self.prices: Mapping[str, e.Price] = _read_only(built["prices"])
+        self.hosting_costs: Mapping[str, e.HostingCost] = _read_only(built["hosting_costs"])
+        self.ownership_costs: Mapping[str, e.OwnershipCost] = _read_only(built["ownership_costs"])
+        self.cost_examples: Mapping[str, e.CostExample] = _read_only(built["cost_examples"])
+        self.scores: Mapping[str, e.Score] = _read_only(built["scores"])
+        self.benchmarks: Mapping[str, e.Benchmark] = _read_only(built["benchmarks"])
+        self.benchmark_leaders: Mapping[str, e.BenchmarkLeader] = _read_only(built["benchmark_leaders"])
+        self.speeds: Mapping[str, e.Speed] = _read_only(built["speeds"])
+        self.memory_requirements: Mapping[str, e.MemoryRequirement] = _read_only(built["memory_requirements"])
+        self.routes: Mapping[str, e.Route] = _read_only(built["routes"])
+        self.licences: Mapping[str, e.Licence] = _read_only(built["licences"])
+        self.gpus: Mapping[str, e.Gpu] = _read_only(built["gpus"])
+        self.providers: Mapping[str, e.Provider] = _read_only(built["providers"])
+        self.sources: Mapping[str, e.Source] = _read_only(built["sources"])
+        self.disputes: Mapping[str, e.Dispute] = _read_only(built["disputes"])
         self.regions = Regions(built["regions"], names["regions"])
         self._model_by_name = {name: self.models[key] for name, key in names["models"].items()}
         self._gpu_by_name = {name: self.gpus[key] for name, key in names["gpus"].items()}
@@ -138,16 +136,15 @@ class Catalog:
 
     def other_sides(self, dispute: str, at: date) -> tuple[str, ...]:
         """Return the sides of `dispute` whose figures would differ from those that count on the day `at`."""
-        found: set[str] = set()
-        for counts, figures in self._contests(at):
-            if counts is None or dispute not in counts.disputes:
-                continue
-            said: dict[tuple[object, ...], str] = {}
-            for each in sorted(figures, key=lambda each: (each.starts, each.key), reverse=True):
-                if dispute in each.disputes and in_force(each, at) and amount(each) != amount(counts):
-                    said.setdefault(amount(each), each.side)
-            found.update(said.values())
-        return tuple(sorted(found))
+        sides: tuple[str, ...] | None = self.remembered.get(("sides", dispute, at))
+        if sides is None:
+            found: set[str] = set()
+            for counts, figures in self._contests(at):
+                if counts is not None and dispute in counts.disputes:
+                    found.update(_rivals(counts, figures, dispute, at))
+            sides = tuple(sorted(found))
+            self.remember(("sides", dispute, at), sides)
+        return sides
 
     def _contests(self, at: date) -> Iterator[tuple[e.Entry | None, list[e.Entry]]]:
         """Yield the figure that counts beside all that speak of the same thing."""
@@ -169,11 +166,24 @@ class Catalog:
         self.remembered[key] = value
 
 
+def _read_only(entries: Mapping[str, Any]) -> Mapping[str, Any]:
+    return MappingProxyType(dict(entries))
+
+
 def _grouped(entries: Iterable[Any], key: Any) -> dict[Any, list[Any]]:
     found: dict[Any, list[Any]] = {}
     for each in entries:
         found.setdefault(key(each), []).append(each)
     return found
+
+
+def _rivals(counts: e.Entry, figures: Iterable[e.Entry], dispute: str, at: date) -> Iterator[str]:
+    """Yield a side for each other amount that `figures` name in `dispute`: the newest that states it."""
+    said = {amount(counts)}
+    for each in sorted(figures, key=lambda each: (each.starts, each.key), reverse=True):
+        if dispute in each.disputes and in_force(each, at) and amount(each) not in said:
+            said.add(amount(each))
+            yield each.side
 
 
 def _days(entries: Iterable[e.Entry]) -> Iterator[date]:

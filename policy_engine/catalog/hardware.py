@@ -12,44 +12,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
-from policy_engine.catalog.entries import SECONDS_PER_MONTH, Model
+from policy_engine.catalog.entries import Model
+from policy_engine.catalog.roofline import judge_rate
 from policy_engine.catalog.sizing import (
     GIB,
     QUANTIZATIONS,
-    compute_floor_tflops,
-    decode_ceiling_tokens_per_s,
     fits,
     kv_bytes,
     room_bytes,
     weight_bytes,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Number:
-    """A number that decides, with its unit."""
-
-    name: str
-    value: float
-    unit: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """What arithmetic says of a claim: it holds, it is contradicted, or (None) a needed figure is not known.
-
-    `why` explains it in one line, `missing` names the facts that would decide it.
-    """
-
-    verdict: Literal["holds", "contradicted"] | None
-    why: str
-    numbers: tuple[Number, ...] = ()
-    missing: tuple[str, ...] = ()
+from policy_engine.catalog.verdicts import Number, Verdict, worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +71,8 @@ def _judge_serving(
         if serves.quantization != quantization or serves.quantization is None:
             where = "hardware.serves.quantization"
             verdicts.append(_memory(catalog, box, found, serves.quantization, flight, where=where))
-        verdicts.append(_rate(catalog, box, found, serves))
-    return _worst(verdicts)
+        verdicts.append(judge_rate(catalog, box, found, serves))
+    return worst(verdicts)
 
 
 def judge_claim(catalog: Catalog, claim: HardwareClaim) -> Verdict:
@@ -111,35 +88,6 @@ def judge_claim(catalog: Catalog, claim: HardwareClaim) -> Verdict:
         names = ", ".join(f"`{name}`" for name in box.unspecified) or "the host"
         return Verdict(None, f"the catalog has no published figures of {names}")
     return Verdict("holds", "nothing claimed exceeds the published figures", _memory_numbers(box))
-
-
-def judge_price(
-    catalog: Catalog, claim: HardwareClaim, model: str, usd_per_million_tokens: float, usd_per_month: float
-) -> Verdict:
-    """Judge a price per million tokens on hardware of that monthly cost, by the volume that it takes.
-
-    Dollars a month over dollars a token are tokens a month, without pause. Each takes two operations for each active
-    parameter, prompt and answer alike; that is more than no device can do, so that a rate above the peak is
-    contradicted whatever the batch, the lengths and the precision of the cache.
-    """
-    box, found = box_of(catalog, claim), catalog.model(model)
-    rate_tokens_per_s = usd_per_month / (usd_per_million_tokens / 1e6) / SECONDS_PER_MONTH
-    needed = compute_floor_tflops(found, rate_tokens_per_s) if found else None
-    if needed is None or box.tflops is None or found is None:
-        return Verdict(None, "parameters or peak arithmetic are not known", (), box.missing)
-    numbers = (
-        Number("rate", rate_tokens_per_s, "tokens/s"),
-        Number("arithmetic needed", needed, "TFLOP/s"),
-        Number("arithmetic peak", box.tflops, "TFLOP/s"),
-    )
-    said = f"{rate_tokens_per_s:,.0f} tokens/s need about {needed:,.0f} TFLOP/s"
-    if needed > box.tflops:
-        return Verdict("contradicted", f"{said} against a peak of {box.tflops:,.0f}", numbers)
-    if box.missing:
-        return Verdict(
-            None, f"{said}, within the peak of {box.tflops:,.0f}, but part is not known", numbers, box.missing
-        )
-    return Verdict("holds", f"{said} within a peak of {box.tflops:,.0f}", numbers)
 
 
 def _of_model(catalog: Catalog, serves: ServesClaim | None, model: Model) -> ServesClaim | None:
@@ -230,57 +178,3 @@ def _memory_numbers(box: Box) -> tuple[Number, ...]:
     if box.cards is None:
         return ()
     return (Number("devices", box.devices, "devices"), Number("memory", box.memory_bytes / GIB, "GiB"))
-
-
-def _rate(catalog: Catalog, box: Box, model: Model, serves: ServesClaim) -> Verdict:
-    """Judge the claimed tokens per hour, which count what is answered, against the roofline."""
-    leaves = {
-        "model": catalog.model(serves.model),
-        "tokens_per_hour": serves.tokens_per_hour,
-        "quantization": serves.quantization,
-        "concurrency": serves.concurrency,
-        "input_tokens": serves.input_tokens,
-        "output_tokens": serves.output_tokens,
-    }
-    missing = tuple(f"hardware.serves.{name}" for name, value in leaves.items() if value is None)
-    if serves.tokens_per_hour is None or leaves["model"] is None:
-        return Verdict(None, "what is said to be served is not known in full", (), missing)
-    rate = serves.tokens_per_hour / 3600
-    if box.bandwidth_bytes_per_s is None:
-        return Verdict(None, "the bandwidth of the hardware is not known", (), ("hardware.gpus.bandwidth_gb_s",))
-    # What is unknown takes the value that allows most: the fewest bytes, an empty cache.
-    context = (serves.input_tokens or 0) + (serves.output_tokens or 0) / 2
-    streams = serves.concurrency or 1
-    tried = QUANTIZATIONS if serves.quantization is None else (serves.quantization,)
-    per_stream = [decode_ceiling_tokens_per_s(model, q, box.bandwidth_bytes_per_s, streams, context) for q in tried]
-    ceilings = [each * streams for each in per_stream if each is not None]
-    if not ceilings:
-        names = (f"catalog.models.{model.key}.params_b", f"catalog.models.{model.key}.kv_bytes_per_token")
-        return Verdict(None, f"the architecture of {model.key} is not known", (), names)
-    ceiling = max(ceilings)
-    numbers = [Number("rate", rate, "tokens/s"), Number("decode ceiling", ceiling, "tokens/s")]
-    said = f"{rate:,.1f} tokens/s from {streams:,} at once against a ceiling of {ceiling:,.1f}"
-    if serves.concurrency is not None and rate > ceiling:
-        return Verdict("contradicted", said, tuple(numbers))
-    needed = compute_floor_tflops(model, rate)
-    if needed is not None and box.tflops is not None:
-        numbers += [Number("arithmetic needed", needed, "TFLOP/s"), Number("arithmetic peak", box.tflops, "TFLOP/s")]
-        # The published peaks are 16-bit ones; at fewer bits a device may do more.
-        if serves.quantization == "bf16" and needed > box.tflops:
-            why = f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against a peak of {box.tflops:,.0f}"
-            return Verdict("contradicted", why, tuple(numbers))
-    if missing or box.missing:
-        return Verdict(None, f"{said}, as far as is known", tuple(numbers), (*box.missing, *missing))
-    return Verdict("holds", said, tuple(numbers))
-
-
-def _worst(verdicts: Sequence[Verdict]) -> Verdict:
-    """Return what the parts say together: contradicted before unknown before holds."""
-    for wanted in ("contradicted", None, "holds"):
-        parts = [each for each in verdicts if each.verdict == wanted]
-        if parts:
-            numbers = {(each.name, each.value): each for part in verdicts for each in part.numbers}
-            missing = dict.fromkeys(name for part in parts for name in part.missing)
-            why = "; ".join(dict.fromkeys(part.why for part in parts))
-            return Verdict(parts[0].verdict, why, tuple(numbers.values()), tuple(missing))
-    raise AssertionError("no verdict to combine")

@@ -28,6 +28,12 @@ _FUNCTIONS = (
 _CONFIG = "name: policy\nstdlib:\n  include_macros: [exists, all]\n  include_functions:\n" + "".join(
     f'    - name: "{name}"\n' for name in _FUNCTIONS
 )
+_ABSENT = {
+    name: f"`{name}()`"
+    for name in ("int", "uint", "double", "string", "bytes", "type", "dyn", "duration", "timestamp")
+    + ("map", "filter", "exists_one")
+} | {"_[_]": "`[...]`, an item of a list by its number,"}
+_METHODS = {name.lower(): name for name in ("startsWith", "endsWith", "contains", "matches", "size", "exists", "all")}
 _MUST_BE_REFUSED = ("has(a.b)", "int(a.b) > 1", "a.l.map(x, x) == a.l", "a.l[0] == ''")
 _MISSING = 'UNKNOWN: No value with name "'
 
@@ -84,7 +90,11 @@ class Program:
 
     def evaluate(self, facts: Mapping[str, Any]) -> Any:
         """Return the value, or None where a missing fact or a run-time error leaves it unknown."""
-        result = self.expression.eval(self.environment.Activation(facts))
+        try:
+            result = self.expression.eval(self.environment.Activation(facts))
+        except RuntimeError:
+            # more than 10,000 steps of `exists` and `all`: a failing condition is unknown
+            return None
         if result.type() in (cel.Type.ERROR, cel.Type.UNKNOWN):
             return None
         return result.plain_value()
@@ -157,7 +167,10 @@ class Checker:
                     raise ConditionError([ConditionProblem(line, column, message)])
 
     def _explain(self, error: str, text: str) -> list[ConditionProblem]:
-        return [self._improve(*p, text) for p in parse_errors(error)][:20]
+        found = parse_errors(error)
+        macros = [p for p in found if re.match(r"undeclared reference to '(filter|map|exists_one|has)'", p[2])]
+        # a macro that is not there leaves its loop variable undeclared: one mistake, one problem
+        return [self._improve(*p, text) for p in macros or found][:20]
 
     def _improve(self, line: int, column: int, message: str, text: str) -> ConditionProblem:
         """Say CEL's message in the words of a rule's author, with what to do."""
@@ -167,8 +180,8 @@ class Checker:
             return self._undeclared(unknown[1], line, column, source)
         overload = re.match(r"found no matching overload for '([^']+)' applied to '\((.*)\)'", message)
         if overload:
-            return _overload(overload[1], overload[2], line, column)
-        return ConditionProblem(line, column, message[:300])
+            return _overload(overload[1], overload[2], line, column, source)
+        return _syntax(line, column, message)
 
     def _undeclared(self, name: str, line: int, column: int, source: str) -> ConditionProblem:
         for match in re.finditer(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+", source):
@@ -180,24 +193,45 @@ class Checker:
         if "." not in name:
             known = [f for f in self.variables if "." in f]
             hint = did_you_mean(name, known) or "facts are named as `policy rules facts` lists them"
-            if name in {"int", "double", "string", "type", "duration", "timestamp", "map", "filter"}:
-                return ConditionProblem(line, column, f"`{name}()` is not part of the rule language")
+            if name in _ABSENT:
+                return ConditionProblem(line, column, f"{_ABSENT[name]} is not part of the rule language")
+            if name.lower() in _METHODS:
+                hint = f"did you mean `{_METHODS[name.lower()]}`?"
             return ConditionProblem(line, column, f"no fact or function is called `{name}`", hint)
         return ConditionProblem(
             line, column, f"no fact is called `{name}`", did_you_mean(name, list(self.variables))
         )
 
 
-def _overload(function: str, types: str, line: int, column: int) -> ConditionProblem:
+def _syntax(line: int, column: int, message: str) -> ConditionProblem:
+    """Shorten what the parser says: no list of forty tokens, no Python or ANTLR words."""
+    message = re.sub(r" expecting \{.*\}|^Syntax error: ", "", message)
+    if "'<EOF>'" in message:
+        missing = re.match(r"missing '(.)'", message)
+        return ConditionProblem(
+            line, column, f"a `{missing[1]}` is missing at the end" if missing else "the expression ends too early"
+        )
+    return ConditionProblem(line, column, (message[:1].lower() + message[1:300]).replace("'", "`"))
+
+
+def _with_point(source: str, column: int) -> str:
+    """Return the whole number beside the operator at `column` as a double, or an example."""
+    after = re.match(r"[^\w.]{0,3}\s*(-?\d+)(?![\w.])", source[column - 1 :])
+    before = re.search(r"(?<![\w.])(\d+)\s*$", source[: column - 1])
+    found = after or before
+    return f"write `{found[1]}.0`" if found else "write the number with a point, for example `5000.0`"
+
+
+def _overload(function: str, types: str, line: int, column: int, source: str) -> ConditionProblem:
     sides = [t.strip() for t in types.split(",")]
-    operator = function.strip("_@") or function
+    operator = {"_?_:_": "?:"}.get(function) or function.strip("_@") or function
+    sides = [side.replace("(", "<").replace(")", ">") for side in sides]
     if "null_type" in sides or "null" in sides:
         hint = "a fact that is not given is unknown; there is no `null` to compare with"
         return ConditionProblem(line, column, "`null` is not part of the rule language", hint)
     if sorted(sides) == ["double", "int"]:
-        hint = "write the number with a point, for example `5000.0`"
         message = f"`{operator}` compares a double with an int"
-        return ConditionProblem(line, column, message, hint)
+        return ConditionProblem(line, column, message, _with_point(source, column))
     message = f"`{operator}` does not apply to {' and '.join(_a(s) for s in sides)}"
     return ConditionProblem(line, column, message)
 

@@ -176,7 +176,9 @@ def _arithmetic(node: tree.Arithmetic, values: list[Any]) -> Any:
             # CEL truncates towards zero, Python's // rounds down
             result = left / right if node.type == "double" else _truncated(left, right)
         case _:
-            result = left - right * _truncated(left, right)
+            quotient = _truncated(left, right)
+            # the smallest int by -1: the quotient does not fit, and CEL calls the remainder an overflow too
+            result = left - right * quotient if quotient < _INT64 else _INT64
     if node.type == "int" and not -_INT64 <= result < _INT64:
         raise _UnknownError(_NONE)
     return result

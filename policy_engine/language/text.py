@@ -11,41 +11,49 @@ _METHODS = frozenset({"startsWith", "endsWith", "contains", "matches"})
 
 def to_text(node: Node) -> str:
     """Print `node` as CEL with every operation in parentheses."""
+    return _text(node, frozenset())
+
+
+def _text(node: Node, bound: frozenset[str]) -> str:
+    def text(child: Node) -> str:
+        return _text(child, bound)
+
     match node:
         case tree.Const():
             return literal(node.value)
-        case tree.FactRef() | tree.Variable():
+        case tree.FactRef():
+            # a loop variable `data` hides the facts `data.*`, and `.data.x` reaches them
+            return f".{node.name}" if node.name.split(".")[0] in bound else node.name
+        case tree.Variable():
             return node.name
         case tree.Not():
-            return f"!({to_text(node.operand)})"
+            return f"!({text(node.operand)})"
         case tree.And():
-            return "(" + " && ".join(map(to_text, node.operands)) + ")"
+            return "(" + " && ".join(map(text, node.operands)) + ")"
         case tree.Or():
-            return "(" + " || ".join(map(to_text, node.operands)) + ")"
+            return "(" + " || ".join(map(text, node.operands)) + ")"
         case tree.Compare():
-            return f"({to_text(node.left)} {node.op} {to_text(node.right)})"
+            return f"({text(node.left)} {node.op} {text(node.right)})"
         case tree.Member():
-            return f"({to_text(node.item)} in {to_text(node.items)})"
+            return f"({text(node.item)} in {text(node.items)})"
         case tree.ListOf():
-            return "[" + ", ".join(map(to_text, node.items)) + "]"
+            return "[" + ", ".join(map(text, node.items)) + "]"
         case tree.Choose():
             parts = (node.condition, node.then, node.otherwise)
-            return "({} ? {} : {})".format(*map(to_text, parts))
+            return "({} ? {} : {})".format(*map(text, parts))
         case tree.Arithmetic():
-            return _arithmetic(node)
+            return _arithmetic(node, [text(operand) for operand in node.operands])
         case tree.Call():
-            return _call(node)
+            return _call(node, [text(operand) for operand in node.operands])
         case tree.Quantified():
-            return f"{to_text(node.over)}.{node.kind}({node.variable}, {to_text(node.body)})"
+            return f"{text(node.over)}.{node.kind}({node.variable}, {_text(node.body, bound | {node.variable})})"
 
 
-def _arithmetic(node: tree.Arithmetic) -> str:
-    texts = [to_text(operand) for operand in node.operands]
+def _arithmetic(node: tree.Arithmetic, texts: list[str]) -> str:
     return f"-({texts[0]})" if node.op == "neg" else f"({texts[0]} {node.op} {texts[1]})"
 
 
-def _call(node: tree.Call) -> str:
-    texts = [to_text(operand) for operand in node.operands]
+def _call(node: tree.Call, texts: list[str]) -> str:
     if node.function in _METHODS:
         return f"{texts[0]}.{node.function}({texts[1]})"
     return f"{node.function}({', '.join(texts)})"

@@ -13,7 +13,7 @@ from policy_engine.lowering.values import encode
 
 # durable_rules holds 64 pending matches behind one first test, and 253 properties in a fact
 RULES_PER_GROUP = 10
-MAX_FIELDS = 200
+MAX_PROPERTIES = 230
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,8 @@ def _compile(conditions: Sequence[Node], start: int, types: dict[str, str]) -> t
     end = start
     while end < len(conditions):
         forms = lower(conditions[end], names)
-        if lowered and len(names.fields) + len(names.lengths) + len(names.atoms) > MAX_FIELDS:
+        tags = 2 * (len(lowered) // RULES_PER_GROUP + 1)
+        if lowered and len(names.fields) + len(names.lengths) + len(names.atoms) + tags > MAX_PROPERTIES:
             return _build(conditions[:end], lowered, start, types), end
         lowered.append((end, forms.T, forms.P))
         end += 1
@@ -133,9 +134,8 @@ def _assemble(
             tags.append(tag)
         true_rules[f"t{number}"] = indexes
         rules[f"t{number}"] = _rule(tag, form)
-    uncertain = [(i, p) for i, _, p in lowered if facts_read(conditions[i])]
     # neighbours in this order share facts, so that few groups wake for one missing fact
-    merged = sorted(_merge(uncertain), key=lambda m: sorted(facts_read(conditions[m[1][0]])))
+    merged = sorted(_merge([(i, p) for i, _, p in lowered]), key=lambda m: sorted(facts_read(conditions[m[1][0]])))
     for base in range(0, len(merged), RULES_PER_GROUP):
         group = merged[base : base + RULES_PER_GROUP]
         tag = f"h{base // RULES_PER_GROUP}"

@@ -15,7 +15,7 @@ from typing import Any
 from policy_engine.language import tree
 from policy_engine.language.text import to_text
 from policy_engine.language.tree import Node
-from policy_engine.lowering.values import MAX_STRING
+from policy_engine.lowering.values import sayable
 
 #: A durable_rules condition, or a truth value that needs none.
 Form = dict[str, Any] | bool
@@ -23,6 +23,8 @@ Form = dict[str, Any] | bool
 # durable_rules crashes or loops beyond 15 groups and 500 alternatives; these leave room
 MAX_GROUPS = 12
 MAX_LEAVES = 60
+# nested `?:` multiply their forms with each level; a form this large is hoisted anyway
+MAX_FORM = 4 * MAX_LEAVES
 
 _REL = {"<": "$lt", "<=": "$lte", ">": "$gt", ">=": "$gte", "!=": "$neq"}
 _FLIP = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
@@ -58,6 +60,16 @@ class Names:
 
     def atom_of(self, text: str) -> str:
         return self.atoms.setdefault(text, f"a{len(self.atoms)}")
+
+    def mark(self) -> tuple[int, int, int]:
+        """Return a mark for `roll_back`."""
+        return len(self.fields), len(self.lengths), len(self.atoms)
+
+    def roll_back(self, mark: tuple[int, int, int]) -> None:
+        """Forget the names given since `mark`: nothing reads them any more."""
+        for names, count in zip((self.fields, self.lengths, self.atoms), mark, strict=True):
+            for name in list(names)[count:]:
+                del names[name]
 
 
 def _junction(op: str, stop: bool, parts: list[Form]) -> Form:
@@ -100,13 +112,24 @@ def _leaves(form: Form) -> int:
 
 def lower(node: Node, names: Names) -> Forms:
     """Return the forms of the condition `node`, as one atom where it is too large for the engine."""
+    mark = names.mark()
     forms = _forms(node, names)
     if max(_groups(forms.T), _groups(forms.P)) > MAX_GROUPS or max(_leaves(forms.T), _leaves(forms.P)) > MAX_LEAVES:
+        names.roll_back(mark)
         return _atom(node, names)
     return forms
 
 
 def _forms(node: Node, names: Names) -> Forms:
+    mark = names.mark()
+    forms = _forms_of(node, names)
+    if max(map(_leaves, (forms.T, forms.F, forms.P, forms.N))) > MAX_FORM:
+        names.roll_back(mark)
+        return _atom(node, names)
+    return forms
+
+
+def _forms_of(node: Node, names: Names) -> Forms:
     match node:
         case tree.Const(value=bool(value)):
             return Forms(T=value, F=not value, P=value, N=not value)
@@ -172,7 +195,7 @@ def _atom(node: Node, names: Names) -> Forms:
 
 
 def _sayable(constant: tree.Const) -> bool:
-    return not isinstance(constant.value, str) or len(constant.value) < MAX_STRING // 4
+    return sayable(constant.value)
 
 
 def _test(key: str, op: str, operand: Any) -> dict[str, Any]:

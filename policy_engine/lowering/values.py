@@ -7,7 +7,14 @@ from json.encoder import encode_basestring
 from typing import Any
 
 MAX_STRING = 16_000
-_INT_LIMIT = 1 << 53
+_INT64 = 1 << 63
+#: Stands for a string that is too long; longer than any constant that a condition is lowered with.
+LONG = "x" * (MAX_STRING // 4)
+
+
+def sayable(value: Any) -> bool:
+    """Whether a constant can be written into a definition as it is."""
+    return not isinstance(value, str) or len(value) < len(LONG) and len(encode_basestring(value)) <= MAX_STRING
 
 
 def encode(value: Any) -> str:
@@ -19,14 +26,13 @@ def encode(value: Any) -> str:
     kind = type(value)
     if kind is str:
         text: str = encode_basestring(value)
-        if len(text) > MAX_STRING:
-            raise ValueError(f"a string of more than {MAX_STRING:,} characters")
-        return text
+        # constants are shorter than LONG, so that every comparison with one comes out the same
+        return text if len(text) <= MAX_STRING else f'"{LONG}"'
     if kind is bool:
         return "true" if value else "false"
     if kind is int:
-        if not -_INT_LIMIT <= value <= _INT_LIMIT:
-            raise ValueError("an integer beyond 2^53")
+        if not -_INT64 <= value < _INT64:
+            raise ValueError("an integer beyond 64 bits")
         return str(value)
     if kind is float:
         if not math.isfinite(value):

@@ -64,7 +64,6 @@ class Standing:
     high: int
     contributions: tuple[Contribution, ...]
     rules: tuple[str, ...]
-    reasons: tuple[str, ...]
     missing: frozenset[str]
     monthly_usd: float | None
     cost_open: frozenset[str] = frozenset()

@@ -162,6 +162,56 @@ def test_less_knowledge_never_lets_a_contradicted_claim_hold(
         assert consistent(judge_claim(SHIPPED, less).verdict, judge_claim(SHIPPED, more).verdict)
 
 
+LEAVES = ["name", "count", "memory_gb", "bandwidth_gb_s", "bf16_tflops"]
+SERVED = [each.name for each in fields(ServesClaim)]
+
+
+@st.composite
+def near_the_limit(draw: st.DrawFn) -> HardwareClaim:
+    """Draw a claim that is about as likely to hold as not, with every leaf declared."""
+    gpu = GpuClaim(
+        "NVIDIA A100-SXM4-80GB",
+        draw(st.integers(1, 4)),
+        memory_gb=draw(st.sampled_from([80.0, 80.0, 83.0, 84.0])),
+        bandwidth_gb_s=draw(st.sampled_from([1000.0, 2039.0, 2039.0, 2200.0])),
+        bf16_tflops=draw(st.sampled_from([312.0, 312.0, 312.0, 624.0])),
+    )
+    served = ServesClaim(
+        draw(st.sampled_from(["llama-3.1-8b", "llama-3.1-70b"])),
+        draw(st.sampled_from(QUANTIZATIONS)),
+        draw(st.sampled_from([10_000.0, 100_000.0, 300_000.0, 1_000_000.0, 10_000_000.0])),
+        draw(st.integers(1, 64)),
+        draw(st.integers(0, 4000)),
+        draw(st.integers(0, 4000)),
+    )
+    return HardwareClaim((gpu,), serves=served)
+
+
+@settings(max_examples=1500)
+@given(
+    near_the_limit(),
+    st.sampled_from([*LEAVES, *SERVED, "asked", "context"]),
+    st.sampled_from(QUANTIZATIONS),
+    st.sampled_from([1, 100_000, 1_000_000]),
+)
+def test_forgetting_one_leaf_never_lets_a_contradicted_claim_hold(
+    claim: HardwareClaim, leaf: str, quantization: str, tokens: int
+) -> None:
+    assert claim.gpus is not None
+    assert claim.serves is not None
+    gpu, served = claim.gpus[0], claim.serves
+    if leaf in LEAVES:
+        gpu = replace(gpu, **{leaf: None}, unknown=frozenset({leaf}))  # type: ignore[arg-type]
+    elif leaf in SERVED:
+        served = replace(served, **{leaf: None})  # type: ignore[arg-type]
+    less = HardwareClaim((gpu,), serves=served)
+    context = None if leaf == "context" else tokens
+    asked = None if leaf == "asked" else quantization
+    known = judge_serving(SHIPPED, claim, claim.serves.model, quantization, tokens).verdict
+    found = judge_serving(SHIPPED, less, claim.serves.model, asked, context).verdict
+    assert found in (None, known)
+
+
 @settings(max_examples=600)
 @given(needs_and_less(), st.sampled_from(OPTIONS), st.sampled_from([SHIPPED, PLACED]))
 def test_less_knowledge_never_reverses_whether_an_option_is_available(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -175,3 +176,22 @@ def test_a_claim_by_itself(catalog: Catalog) -> None:
     assert judge_claim(catalog, box("Frobnicator 9", 1, memory_gb=80)).verdict is None
     assert judge_claim(catalog, box(A100, None)).missing == ("hardware.gpus.count",)
     assert judge_claim(catalog, box(A100, 2, replace(SERVES, concurrency=8))).verdict == "holds"
+
+
+def test_a_claim_that_is_not_known_may_reach_the_tolerance(layered: Callable[..., Catalog]) -> None:
+    own = {"weights": "open", "params_b": 11.8, "source": "us", "as_of": "2026-01-01"}
+    catalog = layered({"models": {"acme-12b": own}})
+
+    def verdict(**figures: Any) -> str | None:
+        return judge_serving(catalog, box("T4", 1, **figures), "acme-12b", "fp8", None).verdict
+
+    assert verdict(memory_gb=16.6) == "holds"
+    assert verdict(memory_gb=16) == "contradicted"
+    assert verdict() == "contradicted"
+    assert verdict(unknown=frozenset({"memory_gb"})) is None
+
+
+def test_a_host_without_a_gpu_is_one_unless_its_number_is_not_known(catalog: Catalog) -> None:
+    for unknown, expected in ((frozenset[str](), "contradicted"), (frozenset({"count"}), None)):
+        claim = box("cpu", None, memory_gib=13, unknown=unknown)
+        assert judge_serving(catalog, claim, "llama-3.1-8b", "bf16", None).verdict == expected

@@ -1,0 +1,86 @@
+"""Judge claimed rates and prices by the roofline: what bandwidth and arithmetic allow at most."""
+
+from __future__ import annotations
+
+from policy_engine.catalog.boxes import Box, box_of
+from policy_engine.catalog.catalog import Catalog
+from policy_engine.catalog.claims import HardwareClaim, ServesClaim
+from policy_engine.catalog.entries import SECONDS_PER_MONTH, Model
+from policy_engine.catalog.sizing import QUANTIZATIONS, compute_floor_tflops, decode_ceiling_tokens_per_s
+from policy_engine.catalog.verdicts import Number, Verdict
+
+
+def judge_price(
+    catalog: Catalog, claim: HardwareClaim, model: str, usd_per_million_tokens: float, usd_per_month: float
+) -> Verdict:
+    """Judge a price per million tokens on hardware of that monthly cost, by the volume that it takes.
+
+    Dollars a month over dollars a token are tokens a month, without pause. Each takes two operations for each active
+    parameter, prompt and answer alike; that is more than no device can do, so that a rate above the peak is
+    contradicted whatever the batch, the lengths and the precision of the cache.
+    """
+    box, found = box_of(catalog, claim), catalog.model(model)
+    rate_tokens_per_s = usd_per_month / (usd_per_million_tokens / 1e6) / SECONDS_PER_MONTH
+    needed = compute_floor_tflops(found, rate_tokens_per_s) if found else None
+    if needed is None or box.tflops is None or found is None:
+        return Verdict(None, "parameters or peak arithmetic are not known", (), box.missing)
+    numbers = (
+        Number("rate", rate_tokens_per_s, "tokens/s"),
+        Number("arithmetic needed", needed, "TFLOP/s"),
+        Number("arithmetic peak", box.tflops, "TFLOP/s"),
+    )
+    said = f"{rate_tokens_per_s:,.0f} tokens/s need about {needed:,.0f} TFLOP/s"
+    if needed > box.tflops:
+        return Verdict("contradicted", f"{said} against a peak of {box.tflops:,.0f}", numbers)
+    if box.missing:
+        return Verdict(
+            None, f"{said}, within the peak of {box.tflops:,.0f}, but part is not known", numbers, box.missing
+        )
+    return Verdict("holds", f"{said} within a peak of {box.tflops:,.0f}", numbers)
+
+
+def judge_rate(catalog: Catalog, box: Box, model: Model, serves: ServesClaim) -> Verdict:
+    """Judge the claimed tokens per hour, which count what is answered, against the roofline."""
+    missing = _not_said(catalog, serves)
+    if serves.tokens_per_hour is None or catalog.model(serves.model) is None:
+        return Verdict(None, "what is said to be served is not known in full", (), missing)
+    rate = serves.tokens_per_hour / 3600
+    if box.bandwidth_bytes_per_s is None:
+        return Verdict(None, "the bandwidth of the hardware is not known", (), ("hardware.gpus.bandwidth_gb_s",))
+    # What is unknown takes the value that allows most: the fewest bytes, an empty cache.
+    context = (serves.input_tokens or 0) + (serves.output_tokens or 0) / 2
+    streams = serves.concurrency or 1
+    tried = QUANTIZATIONS if serves.quantization is None else (serves.quantization,)
+    per_stream = [decode_ceiling_tokens_per_s(model, q, box.bandwidth_bytes_per_s, streams, context) for q in tried]
+    ceilings = [each * streams for each in per_stream if each is not None]
+    if not ceilings:
+        names = (f"catalog.models.{model.key}.params_b", f"catalog.models.{model.key}.kv_bytes_per_token")
+        return Verdict(None, f"the architecture of {model.key} is not known", (), names)
+    ceiling = max(ceilings)
+    numbers = [Number("rate", rate, "tokens/s"), Number("decode ceiling", ceiling, "tokens/s")]
+    said = f"{rate:,.1f} tokens/s from {streams:,} at once against a ceiling of {ceiling:,.1f}"
+    if serves.concurrency is not None and rate > ceiling:
+        return Verdict("contradicted", said, tuple(numbers))
+    needed = compute_floor_tflops(model, rate)
+    if needed is not None and box.tflops is not None:
+        numbers += [Number("arithmetic needed", needed, "TFLOP/s"), Number("arithmetic peak", box.tflops, "TFLOP/s")]
+        # The published peaks are 16-bit ones; at fewer bits a device may do more.
+        if serves.quantization == "bf16" and needed > box.tflops:
+            why = f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against a peak of {box.tflops:,.0f}"
+            return Verdict("contradicted", why, tuple(numbers))
+    missing = (*box.missing, *missing)
+    if missing:
+        return Verdict(None, f"{said}, as far as is known", tuple(numbers), missing)
+    return Verdict("holds", said, tuple(numbers))
+
+
+def _not_said(catalog: Catalog, serves: ServesClaim) -> tuple[str, ...]:
+    leaves = {
+        "model": catalog.model(serves.model),
+        "tokens_per_hour": serves.tokens_per_hour,
+        "quantization": serves.quantization,
+        "concurrency": serves.concurrency,
+        "input_tokens": serves.input_tokens,
+        "output_tokens": serves.output_tokens,
+    }
+    return tuple(f"hardware.serves.{name}" for name, value in leaves.items() if value is None)

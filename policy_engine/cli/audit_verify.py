@@ -1,0 +1,163 @@
+"""`policy audit verify`: derive the whole ledger again, and say step by step what was checked."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from policy_engine.cli.ledger_reading import read_text, reading
+from policy_engine.cli.options import ledger_options
+from policy_engine.cli.sections import FORMATS, Section, report_writers
+from policy_engine.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import VerificationReport
+
+OWN_KEY = (
+    "no --vkey was given, so this pins the operator's own key, beside the ledger: it finds what others changed, "
+    "not what the operator signed again"
+)
+KEEP = "nothing kept was given: a dropped tail or an older copy is found only with --kept CHECKPOINT|RECEIPT"
+
+
+@click.command("verify", epilog="Example: policy audit verify --vkey KEY --kept last-month.tlog-proof")
+@click.option("--vkey", "vkeys", metavar="KEY", multiple=True, help="A verifier key that you pinned; repeatable.")
+@click.option("--origin", metavar="NAME", help="The log's name that you pinned.  [default: the first key's name]")
+@click.option(
+    "--kept",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="A checkpoint or receipt that you kept; repeatable.",
+)
+@click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
+@ledger_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    vkeys: Sequence[str],
+    origin: str | None,
+    kept: Sequence[Path],
+    outputs: Sequence[str],
+    ledger: str | None,
+    ledger_key: Path | None,
+) -> int:
+    """Verify the ledger against pinned keys and kept checkpoints.
+
+    Everything is derived again from the entries' bytes. The exit status is 0 where every step ran and passed, and 6
+    where any failed. Without --vkey the key file beside the ledger is taken, which is the operator's own.
+    """
+    from policy_engine.cli.main import LEDGER, OK
+    from policy_engine.cli.output import parse_outputs, write_reports
+
+    targets = parse_outputs(outputs, FORMATS)
+    check_keys(vkeys)
+    notes = [_note(read_text(path)) for path in kept]
+    with reading(ctx, ledger, ledger_key) as open_ledger, _progress() as progress:
+        report = open_ledger.verify(list(vkeys) or None, origin, kept=notes, progress=progress)
+    shown = _shown(report, vkeys)
+    write_reports(targets, report_writers(lambda: shown, lambda: _sections(shown)))
+    return OK if report.ok else LEDGER
+
+
+def check_keys(vkeys: Sequence[str]) -> None:
+    """Refuse what is no verifier key before anything is read.
+
+    Raises:
+        UsageError: one is malformed.
+    """
+    from policy_audit.errors import VerificationError
+    from policy_audit.keys import parse_verifier_key
+
+    for vkey in vkeys:
+        try:
+            parse_verifier_key(vkey)
+        except VerificationError as error:
+            raise UsageError(Problem("verifier-key", error.message, help=error.help)) from None
+
+
+def _note(text: str) -> str:
+    """Return the checkpoint in `text`, which is one or a receipt; a malformed one is left to fail its step."""
+    from policy_audit.errors import VerificationError
+    from policy_audit.proof import HEADER, parse_proof
+
+    try:
+        return parse_proof(text).checkpoint if text.startswith(HEADER) else text
+    except VerificationError:
+        return text
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[int, int], None] | None]:
+    """Show a bar on standard error, on a terminal alone."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("verifying", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
+    return {
+        "kind": "VerificationReport",
+        "ok": report.ok,
+        "origin": report.origin,
+        "pinned": "given" if vkeys else "operator",
+        "entries": report.entries,
+        "size": report.size,
+        "root": report.root,
+        "first_failing_index": report.first_failing_index,
+        "steps": [
+            {
+                "number": step.number,
+                "name": step.name,
+                "title": step.title,
+                "status": step.status,
+                "checked": step.checked,
+                "problems": step.problems,
+                "first_problem": step.first_problem,
+                "first_index": step.first_index,
+            }
+            for step in report.steps
+        ],
+    }
+
+
+def _sections(shown: Mapping[str, Any]) -> list[Section]:
+    steps = [
+        (str(s["number"]), s["name"], s["status"], f"{s['checked']:,}", s["first_problem"] or s["title"])
+        for s in shown["steps"]
+    ]
+    sections = [
+        Section(header=(">#", "Step", "Result", ">Checked", "What"), rows=steps),
+        Section(pairs=[("VERIFIED" if shown["ok"] else "FAILED", _verdict(shown))]),
+    ]
+    if shown["size"]:
+        covered = f"{shown['size']:,} entries of `{shown['origin']}`, root {shown['root']}"
+        sections.append(Section(pairs=[("Covered", covered)]))
+    remarks = [OWN_KEY] if shown["pinned"] == "operator" else []
+    if next(s for s in shown["steps"] if s["name"] == "kept")["status"] == "skipped":
+        remarks.append(KEEP)
+    return [*sections, Section(lines=remarks)] if remarks else sections
+
+
+def _verdict(shown: Mapping[str, Any]) -> str:
+    if shown["ok"]:
+        entries = f"{shown['entries']:,} entries" if shown["entries"] else "the ledger is empty: it holds no entries"
+        return f"{entries}, every step passed"
+    failed = [s for s in shown["steps"] if s["status"] == "failed"]
+    problems = sum(s["problems"] for s in failed)
+    text = f"{problems:,} problem{'s' if problems > 1 else ''} in {', '.join(s['name'] for s in failed) or 'no step'}"
+    index = shown["first_failing_index"]
+    return text if index is None else f"{text}; the first failing index is {index}"

@@ -1,0 +1,166 @@
+"""What the commands that read the ledger share: open it read-only, find an entry, write exact bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from policy_engine.cli.options import SCRATCH, choose_ledger, opened
+from policy_engine.errors import InputError, Problem, RecordingError, UsageError, VerificationFailedError
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger, StoredDecision, StoredEntry
+
+MIN_PREFIX = 4
+_MOST_DIGITS = 18
+_RECENT = 2000
+
+
+@contextmanager
+def reading(ctx: click.Context, url: str | None, key: Path | None) -> Iterator[Ledger]:
+    """Open the ledger of the settings for reading; none is ever made.
+
+    Raises:
+        RecordingError: it is not there, or is not a ledger.
+    """
+    choice = choose_ledger(ctx, url, key)
+    if choice.scratch:
+        message = f"`{SCRATCH}` holds nothing once the command that wrote it has ended"
+        raise RecordingError(Problem("ledger-missing", message, help="name the ledger to read with --ledger"))
+    try:
+        with opened(choice, read_only=True) as ledger:
+            yield ledger
+    except RecordingError as error:
+        if error.code == "ledger-missing" and error.help is None:
+            hint = "name one with --ledger; `policy evaluate` makes the default one"
+            raise type(error)(Problem(error.code, error.problems[0].message, help=hint)) from error
+        raise
+
+
+def find_entry(ledger: Ledger, target: str) -> StoredEntry:
+    """Return the entry at an index, or the one that records the decision with this id.
+
+    Raises:
+        InputError: there is none, or the beginning of an id fits several.
+    """
+    from policy_audit.errors import LedgerError
+
+    if target.isascii() and target.isdigit() and len(target) <= _MOST_DIGITS:
+        try:
+            return ledger.entry(int(target))
+        except LedgerError as error:
+            if error.code != "entry-missing":
+                raise
+            if len(target) < MIN_PREFIX:
+                hint = "`policy audit list` shows what is on record"
+                raise InputError(Problem(error.code, error.message, help=hint)) from error
+    return ledger.entry(find_decision(ledger, target).index)
+
+
+def find_decision(ledger: Ledger, identifier: str) -> StoredDecision:
+    """Return the decision with this id, or with the only id that begins so.
+
+    Raises:
+        InputError: there is none, or there are several.
+    """
+    from policy_audit.errors import LedgerError
+
+    wanted = identifier.strip().lower().removeprefix("sha256:")
+    if len(wanted) < MIN_PREFIX:
+        message = f"`{identifier}` is too short for the id of a decision"
+        raise InputError(Problem("decision-missing", message, help=f"give at least {MIN_PREFIX} characters of it"))
+    try:
+        return ledger.find_decision(wanted)
+    except LedgerError as error:
+        if error.code == "decision-ambiguous":
+            raise InputError(Problem(error.code, error.message, help=error.help)) from error
+        if error.code != "decision-missing":
+            raise
+        message = f"the ledger has no decision `{identifier}`"
+        raise InputError(Problem(error.code, message, help=_near(ledger, identifier, wanted))) from error
+
+
+def _near(ledger: Ledger, identifier: str, wanted: str) -> str:
+    from difflib import get_close_matches
+
+    from policy_audit.ledger import DecisionFilter
+
+    namespace, _, name = identifier.rpartition("/")
+    if ledger.list_decisions(DecisionFilter(namespace=namespace or None, workload=name), limit=1):
+        return f"that is a workload; `policy audit list --workload {identifier}` shows its decisions"
+    known = {d.decision_id[: len(wanted)]: d.decision_id for d in ledger.list_decisions(limit=_RECENT)}
+    near = get_close_matches(wanted, list(known), n=1, cutoff=0.7)
+    return f"did you mean `{known[near[0]][:16]}`?" if near else "`policy audit list` shows what is on record"
+
+
+def decision_document(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
+    """Return the decision that `entry` records, as it was recorded.
+
+    Raises:
+        VerificationFailedError: the entry does not name the document, or another one than its id says.
+    """
+    document = entry.document
+    digest = document.get("blobs", {}).get("decision")
+    if not isinstance(digest, str) or digest != f"sha256:{document.get('view', {}).get('decision_id')}":
+        message = f"the entry {entry.index} does not name the decision that it records"
+        raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`"))
+    value: dict[str, Any] = json.loads(ledger.blob(digest))
+    return value
+
+
+def write_bytes(target: str, data: bytes) -> None:
+    """Write `data` to a file, whole or not at all, or with `-` to standard output.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    if target == "-":
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
+    path = Path(target)
+    try:
+        with tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False) as stream:
+            stream.write(data)
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(stream.name, 0o666 & ~umask)
+        os.replace(stream.name, path)
+    except OSError as error:
+        message = f"cannot write `{path}`: {(error.strerror or str(error)).lower()}"
+        raise UsageError(Problem("cannot-write", message)) from None
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text.
+
+    Raises:
+        InputError: it cannot be read, is too long or is not UTF-8.
+    """
+    try:
+        return read_exact(path).decode("utf-8")
+    except UnicodeDecodeError:
+        raise InputError(Problem("file-unreadable", f"`{path}` is not text in UTF-8")) from None
+
+
+def read_exact(path: Path) -> bytes:
+    """Return a file's bytes, of which there may be four million at most."""
+    most = 4_000_000
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(most + 1)
+    except OSError as error:
+        message = f"cannot read `{path}`: {(error.strerror or str(error)).lower()}"
+        raise InputError(Problem("file-unreadable", message)) from None
+    if len(data) > most:
+        raise InputError(Problem("file-unreadable", f"`{path}` has more than {most:,} bytes"))
+    return data

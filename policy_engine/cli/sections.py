@@ -1,0 +1,112 @@
+"""Reports made of titled sections, each of lines or of a table: one description, rendered as text or as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO, Any
+
+from policy_engine.cli.output import Writer, to_json, to_yaml
+
+FORMATS = ("text", "json", "yaml", "markdown")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+
+
+@dataclass(frozen=True)
+class Section:
+    """A titled part of a report: `lines` are shown as a list, `pairs` by name, `rows` as a table under `header`.
+
+    A column of `header` that starts with `>` is aligned to the right.
+    """
+
+    title: str = ""
+    lines: Sequence[str] = ()
+    pairs: Sequence[tuple[str, str]] = ()
+    header: Sequence[str] = ()
+    rows: Sequence[Sequence[str]] = ()
+
+
+def report_writers(value: Callable[[], Any], sections: Callable[[], Sequence[Section]]) -> Mapping[str, Writer]:
+    """Return a writer for each of `FORMATS`: `value` gives the JSON value, `sections` what people read."""
+    return {
+        "text": lambda stream: as_text(sections(), stream),
+        "json": lambda stream: to_json(value()),
+        "yaml": lambda stream: to_yaml(value()),
+        "markdown": lambda stream: as_markdown(sections()),
+    }
+
+
+def as_text(sections: Sequence[Section], stream: IO[str]) -> str:
+    """Render for a terminal or a pipe."""
+    from policy_engine.cli.text import render
+
+    return "\n".join(render(_renderable(section), stream).rstrip("\n") for section in sections) + "\n"
+
+
+def as_markdown(sections: Sequence[Section]) -> str:
+    """Render as Markdown; everything that a record says is escaped."""
+    from policy_engine.cli.markdown import escape
+
+    lines: list[str] = []
+    for section in sections:
+        if section.title:
+            lines += [f"### {escape(section.title)}", ""]
+        lines += [f"- {escape(name)}: {escape(value)}" for name, value in section.pairs]
+        lines += [f"- {escape(line)}" for line in section.lines]
+        if section.rows:
+            lines += [_row(escape(name.removeprefix(">")) for name in section.header)]
+            lines += [_row("---:" if name.startswith(">") else "---" for name in section.header)]
+            lines += [_row(map(escape, row)) for row in section.rows]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def harmless(text: str) -> str:
+    """Show control characters and bidirectional overrides instead of obeying them: a record may hold any text."""
+    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _row(cells: Any) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _renderable(section: Section) -> Any:
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[Any] = [Text(harmless(section.title), "bold")] if section.title else []
+    indent = (0, 0, 0, 2 if section.title else 0)
+    if section.pairs:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column(style="bold", no_wrap=True)
+        grid.add_column(overflow="fold")
+        for name, value in section.pairs:
+            grid.add_row(name, Text(harmless(value)))
+        parts.append(Padding(grid, indent))
+    if section.lines:
+        grid = Table.grid(padding=(0, 1))
+        grid.add_column()
+        grid.add_column(overflow="fold")
+        for line in section.lines:
+            grid.add_row("-", Text(harmless(line)))
+        parts.append(Padding(grid, indent))
+    if section.rows:
+        parts.append(_table(section))
+    return Group(*parts)
+
+
+def _table(section: Section) -> Any:
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
+    for name in section.header:
+        right = name.startswith(">")
+        table.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
+    for row in section.rows:
+        table.add_row(*(Text(harmless(cell)) for cell in row))
+    return table
