@@ -161,7 +161,9 @@ def _least_cost(standing: Standing) -> float:
     return 0.0 if standing.monthly_usd is None and standing.cost_open else _cost(standing)
 
 
-def rank(standings: Mapping[str, Standing], effects: Effects, outcomes: Outcomes, missing_of: Mapping[int, frozenset[str]]) -> Ranking:
+def rank(
+    standings: Mapping[str, Standing], effects: Effects, outcomes: Outcomes, missing_of: Mapping[int, frozenset[str]]
+) -> Ranking:
     """Rank the permitted options by score, then cost (unknown last), then canonical order.
 
     The first is firm unless unknowns could let another that is not ruled out come before it.
@@ -179,11 +181,7 @@ def rank(standings: Mapping[str, Standing], effects: Effects, outcomes: Outcomes
     best = permitted[0]
     cheapest = min(permitted, key=lambda s: (_cost(s), order[s.option]))
     worst_case = (-best.low, _cost(best), order[best.option])
-    rivals = [
-        s
-        for s in [*permitted[1:], *uncertain]
-        if (-s.high, _least_cost(s), order[s.option]) < worst_case
-    ]
+    rivals = [s for s in [*permitted[1:], *uncertain] if (-s.high, _least_cost(s), order[s.option]) < worst_case]
     open_facts: frozenset[str] = frozenset()
     if rivals:
         names = {best.option, *(s.option for s in rivals)}
@@ -196,7 +194,9 @@ def rank(standings: Mapping[str, Standing], effects: Effects, outcomes: Outcomes
     return Ranking(best.option, None, not rivals, open_facts, known_cost)
 
 
-def rule_out(effects: Effects, outcomes: Outcomes, enforcement: Sequence[Enforcement], missing_of: Mapping[int, frozenset[str]]) -> ProposalRuling:
+def rule_out(
+    effects: Effects, outcomes: Outcomes, enforcement: Sequence[Enforcement], missing_of: Mapping[int, frozenset[str]]
+) -> ProposalRuling:
     """Say what the forbids of `[proposal]` make of it."""
     holds: bool | None = True
     rules: list[str] = []

@@ -11,7 +11,7 @@ from policy_engine.catalog import Catalog, Needs, OptionModels, api_spend, choos
 from policy_engine.combining import OptionInput
 from policy_engine.claims import gpu_count, memory_gib
 from policy_engine.facts import FactSheet, derive_volume, region_allowed
-from policy_engine.model.rule import Scalar
+from policy_engine.language.tree import Scalar
 from policy_engine.model.task_case import TaskCase
 from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
 
@@ -115,7 +115,7 @@ def _hardware(case: TaskCase, sheet: FactSheet, catalog: Catalog) -> tuple[str, 
     get = sheet.get
     own = judge_claim(catalog, claim)
     sheet.derive("hardware.verdict", own.verdict)
-    why = (own.why,)
+    why: tuple[str, ...] = (own.why,)
     if get("proposal.deployment") in _OWN_HARDWARE and get("proposal.model") is not None:
         quantization = get("proposal.quantization")
         judged = judge_serving(catalog, claim, get("proposal.model"), quantization, get("task.context_tokens"))

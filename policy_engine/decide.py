@@ -104,8 +104,10 @@ class Decider:
         with span("evaluate", workload=workload.identity) as current:
             results = tuple(self.judge.judge(case) for case in self.cases(workload, evidence, at))
             current.set("fired", lambda: sorted({r for result in results for r in self._fired(result)}))
-        with span("combine"):
-            return self._assemble(workload, evidence, at, results)
+        with span("combine", workload=workload.identity) as current:
+            decision = self._assemble(workload, evidence, at, results)
+            current.set("verdict", lambda: decision.verdict)
+            return decision
 
     def _fired(self, result: TaskResult) -> list[str]:
         return [rule.id for rule, outcome in zip(self.judge.rules, result.outcomes, strict=True) if outcome]

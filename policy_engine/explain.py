@@ -68,7 +68,8 @@ class Explainer:
             return None
         facts = result.facts
         document: dict[str, Any] = {
-            name: facts.get(f"proposal.{name}") for name in ("deployment", "model", "provider", "region", "quantization")
+            name: facts.get(f"proposal.{name}")
+            for name in ("deployment", "model", "provider", "region", "quantization")
         }
         document |= {
             "holds": ruling.holds,

@@ -124,7 +124,9 @@ class FactSheet:
 
 
 _DECLARED: tuple[str, str | None] = ("declared", None)
-GRADE_ORDER = {grade: place for place, grade in enumerate(("declared", "derived", "catalog", "specification", "measured"))}
+GRADE_ORDER = {
+    grade: place for place, grade in enumerate(("declared", "derived", "catalog", "specification", "measured"))
+}
 
 
 def derive_volume(sheet: FactSheet) -> None:

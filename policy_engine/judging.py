@@ -22,10 +22,10 @@ from policy_engine.errors import Problem, RulesError
 from policy_engine.facts import PROPOSED
 from policy_engine.inference import Network, evaluate_all
 from policy_engine.language import kleene
-from policy_engine.language.tree import Node
+from policy_engine.language.tree import Node, Scalar
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
-from policy_engine.model.rule import Enforcement, Rule, Scalar
+from policy_engine.model.rule import Enforcement, Rule
 from policy_engine.model.task_case import ProposalRuling, Standing, TaskCase, TaskResult, Verdict
 
 Missing = frozenset[str]
@@ -143,9 +143,7 @@ class Judge:
         if facts["proposal.present"]:
             judged = facts.get("proposal.deployment")
             ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog)
-        owed = (
-            obligations(self.effects, outcomes, enforcement, judged, case.evidence) if judged is not None else ()
-        )
+        owed = obligations(self.effects, outcomes, enforcement, judged, case.evidence) if judged is not None else ()
         standing = standings[judged] if judged is not None else None
         found = verdict(self.effects, outcomes, enforcement, standing, ruling, ranking.firm, owed)
         fallback, fallback_found = self._judge_fallback(case, catalog)
@@ -183,9 +181,7 @@ class Judge:
         facts = completed.sheet.values
         model = rule_model(facts, completed.models, catalog)
         holds = False if False in (ruling.holds, model.holds) else (True if ruling.holds and model.holds else None)
-        return ProposalRuling(
-            holds, model.reasons, ruling.rules, ruling.missing | model.missing, model.unknown_model
-        )
+        return ProposalRuling(holds, model.reasons, ruling.rules, ruling.missing | model.missing, model.unknown_model)
 
     def _judge_fallback(self, case: TaskCase, catalog: Catalog) -> tuple[ProposalRuling | None, Verdict | None]:
         """Run the forbids again with `proposal.*` taken from the fallback: data must not leak through it."""

@@ -70,11 +70,12 @@ class Recorder:
         """
         from policy_audit.errors import AuditError
 
-        with span("record", count=len(decisions)):
+        with span("record", decisions=len(decisions)) as current:
             try:
                 recorded = self.ledger.append_many([self._draft(d, context) for d in decisions])
             except AuditError as error:
                 raise recording_error(error) from error
+            current.set("indexes", lambda: [each.index for each in recorded])
         return [
             {
                 "index": each.index,

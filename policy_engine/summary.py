@@ -115,7 +115,10 @@ def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]
         return [f"{option} is forbidden: {rules[r]['message']} ({r})" for r in row["rules"]]
     if status == "unavailable":
         return [f"{option} is unavailable: {'; '.join(row['reasons'])}"]
-    found = [f"{option} is uncertain: {rules[r]['title']} ({r}) depends on {listed(rules[r]['missing'], 'and')}" for r in row["rules"]]
+    found = [
+        f"{option} is uncertain: {rules[r]['title']} ({r}) depends on {listed(rules[r]['missing'], 'and')}"
+        for r in row["rules"]
+    ]
     return found + [f"{option} is uncertain: {reason}" for reason in row["reasons"]]
 
 
@@ -146,7 +149,9 @@ def _obligation_reasons(task: Document) -> list[str]:
             continue
         verb = "is needed" if duty["status"] == "outstanding" else "may be needed"
         why = duty["why"] or ""
-        found.append(f"evidence `{duty['evidence']}` {verb} ({duty['enforcement']}): {why} ({', '.join(duty['rules'])})")
+        found.append(
+            f"evidence `{duty['evidence']}` {verb} ({duty['enforcement']}): {why} ({', '.join(duty['rules'])})"
+        )
     return found
 
 

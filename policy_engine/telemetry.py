@@ -186,7 +186,9 @@ def _asked(env: Mapping[str, str], signal: str) -> list[str]:
 def _build(asked: Mapping[str, Sequence[str]], env: Mapping[str, str]) -> Telemetry:
     global _noise  # noqa: PLW0603 - as in `use`
     refused: dict[str, None] = {}
-    usable = {signal: [name for name in names if _usable(name, signal, env, refused)] for signal, names in asked.items()}
+    usable = {
+        signal: [name for name in names if _usable(name, signal, env, refused)] for signal, names in asked.items()
+    }
     if refused:
         _warn(f"no telemetry: {'; '.join(refused)}")
     if not any(usable.values()):

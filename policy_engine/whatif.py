@@ -1,4 +1,4 @@
-"""What a decision rests on: disputed figures and their other side, missing facts that matter, ways out of a collision."""
+"""What a decision rests on: disputed figures, missing facts that matter, and the ways out of a collision."""
 
 from __future__ import annotations
 
@@ -40,6 +40,10 @@ ORIGINS: dict[str, tuple[str, ...]] = {
     "hardware.memory_gib": ("hardware.gpus",),
     "migration.present": ("migration",),
 }
+
+#: Disputes by id, each with the sides that were tried.
+Found = dict[str, list[dict[str, Any]]]
+
 
 class WhatIf:
     """Asks the same judge about other values."""
@@ -83,7 +87,7 @@ class WhatIf:
             for name, sides in sorted(found.items())
         ]
 
-    def _parameter_sides(self, parameter: Parameter, result: TaskResult, found: dict[str, list[dict[str, Any]]]) -> None:
+    def _parameter_sides(self, parameter: Parameter, result: TaskResult, found: Found) -> None:
         indexes = self._readers[parameter.name]
         for other in parameter.alternatives:
             changed = {}
@@ -102,7 +106,7 @@ class WhatIf:
             }
             self._add(other.dispute, side, result, changed, found)
 
-    def _without_rule(self, index: int, rule: Rule, result: TaskResult, found: dict[str, list[dict[str, Any]]]) -> None:
+    def _without_rule(self, index: int, rule: Rule, result: TaskResult, found: Found) -> None:
         for dispute in rule.disputes:
             side = {"what": f"rule {rule.id}", "value": "applies", "other_value": "does not apply"}
             self._add(dispute, side, result, {index: False}, found)
@@ -113,7 +117,7 @@ class WhatIf:
         side: dict[str, Any],
         result: TaskResult,
         changed: Mapping[int, bool | None],
-        found: dict[str, list[dict[str, Any]]],
+        found: Found,
     ) -> None:
         recommended = result.ranking.recommended
         if changed and self._could_overtake(result, changed):
@@ -142,7 +146,7 @@ class WhatIf:
             if option != best and standing.status == "permitted"
         )
 
-    def _figure_sides(self, result: TaskResult, found: dict[str, list[dict[str, Any]]]) -> None:
+    def _figure_sides(self, result: TaskResult, found: Found) -> None:
         """Try the other side of every disputed figure that the cost or choice of a possible option rests on."""
         catalog = self.judge.policy.catalog
         sides: dict[tuple[str, str], dict[str, OptionModels]] = {}
@@ -151,7 +155,7 @@ class WhatIf:
                 for dispute, side, models in other_choices(catalog, result.models[option]):
                     sides.setdefault((dispute, side), {})[option] = models
         for (dispute, side), changed in sorted(sides.items()):
-            models = {**result.models, **changed}
+            by_option: dict[str, OptionModels] = {**result.models, **changed}
             inputs = {**result.inputs}
             for option, other in changed.items():
                 inputs[option] = dataclasses.replace(inputs[option], monthly_usd=_cost_of(other))
@@ -162,9 +166,10 @@ class WhatIf:
                     "what": "figures of the catalog",
                     "source": side,
                     "recommendation": after,
-                    "model": _model(models, after),
-                    "monthly_usd": _cost(models, after),
-                    "changes_recommendation": (before, _model(result.models, before)) != (after, _model(models, after)),
+                    "model": _model(by_option, after),
+                    "monthly_usd": _cost(by_option, after),
+                    "changes_recommendation": (before, _model(result.models, before))
+                    != (after, _model(by_option, after)),
                 }
             )
 

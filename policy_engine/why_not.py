@@ -204,7 +204,7 @@ def _overtake(row: Document, best: Document) -> str:
     if behind > 0:
         topics = [t for t in _topics(row, best) if (t["recommended_points"] or 0) > t["points"]]
         where = listed([f"{t['topic']} ({t['points']} against {t['recommended_points']})" for t in topics])
-        needed = f"it needs {behind + 1} points more than it has, or {behind} and a lower cost, to come before {name}"
+        needed = f"to come before {name} it needs {_more_points(row, best, behind)}"
         return f"{needed}; it is behind in {where}" if where else needed
     if behind < 0:
         return f"it would come before {name}, with {-behind} points more"
@@ -221,6 +221,13 @@ def _overtake(row: Document, best: Document) -> str:
     if mine < its:
         return f"it has as many points as {name} and costs {usd(its - mine)} USD/month less, so it would come first"
     return f"it has as many points and the same cost as {name}, which stands before it in the fixed order"
+
+
+def _more_points(row: Document, best: Document, behind: int) -> str:
+    mine, its = row["monthly_usd"], best["monthly_usd"]
+    if mine is not None and (its is None or mine < its):
+        return f"{behind} more point{'s' if behind > 1 else ''}, since it costs less"
+    return f"{behind + 1} more points, or {behind} and a lower cost"
 
 
 def _model_changes(found: Document, row: Document, model: str | None) -> Iterator[str]:

@@ -56,11 +56,15 @@ def locate(url: str) -> Location:
     name = url.removeprefix(SQLITE_PREFIX)
     if not url.startswith(SQLITE_PREFIX) or not name or "?" in name or "\x00" in name:
         raise LedgerError(
-            f"`{url.partition('@')[0][:80]}` is not the URL of a ledger",
+            f"`{_without_password(url)[:80]}` is not the URL of a ledger",
             code="ledger-url",
             help="one of sqlite:///path, sqlite:///:memory:, postgresql+psycopg://user@host/database",
         )
     return Location(url, path=Path(name).expanduser().absolute())
+
+
+def _without_password(url: str) -> str:
+    return f"{url.partition(':')[0]}:..." if "@" in url or "?" in url else url
 
 
 class Database:
@@ -218,7 +222,7 @@ def _connect_server(location: Location) -> Database:
             code="ledger-driver",
             help="pip install policy-engine[postgres]",
         ) from None
-    except ArgumentError:
+    except (ArgumentError, ValueError):
         raise LedgerError("the URL of the PostgreSQL ledger is malformed", code="ledger-url") from None
     return Database(location, engine)
 

@@ -39,7 +39,7 @@ def status(url: str) -> MigrationStatus:
     """Tell which revision the ledger at `url` has.
 
     Raises:
-        LedgerError: there is no such database, or it cannot be read.
+        LedgerError: there is no such database, it is not a ledger, or it cannot be read.
     """
     location = locate(url)
     if location.path is not None:
@@ -47,6 +47,7 @@ def status(url: str) -> MigrationStatus:
     database = connect(location)
     try:
         with database.read() as connection:
+            refuse_other(connection, location)
             return MigrationStatus(revision(connection), REVISION)
     finally:
         database.close()

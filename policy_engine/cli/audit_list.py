@@ -28,8 +28,8 @@ TYPES = (
 ).split()
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_WINDOW = 256
-_DECISION_HEADER = (">#", "Recorded (UTC)", "Workload", "Owner", "Verdict", "Purpose", "Decision")
-_ENTRY_HEADER = (">#", "Recorded (UTC)", "Type", "Context")
+_DECISION_HEADER = (">#", "=Recorded (UTC)", "Workload, owner", "Verdict", "=Purpose", "=Decision")
+_ENTRY_HEADER = (">#", "=Recorded (UTC)", "Type", "Context")
 
 
 class Moment(Time):
@@ -194,8 +194,7 @@ def _decision_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(row["index"]),
         _minute(row["recorded_at"]),
-        f"{row['namespace']}/{row['workload']}",
-        row["owner"] or "erased",
+        f"{row['namespace']}/{row['workload']},\n{row['owner'] or 'owner erased'}",
         row["verdict"],
         row["purpose"] or "",
         row["decision_id"][:12],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -15,18 +15,30 @@ from policy_engine.decide import Decider, Decision
 from policy_engine.errors import InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.recorder import Recorder, context_from_environment, shown
-from policy_engine.telemetry import count, listening
+from policy_engine.telemetry import count, listening, span
 
 if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
+    from policy_engine.loading.workload_file import LoadedWorkload
+
+
+@dataclass(frozen=True)
+class Run:
+    """What the options of a run come down to."""
+
+    layers: Sequence[Path]
+    policy_digest: str | None
+    ledger: LedgerChoice
+    at: datetime
+    purpose: str
 
 
 @dataclass
 class Judged:
-    """The outcome of a run: shown decisions in the order given with their files, and what could not be read."""
+    """The outcome of a run: shown decisions in the order given with their files, and whether a document was invalid."""
 
     decisions: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    problems: list[InputError] = field(default_factory=list)
+    invalid: bool = False
     documents: int = 0
 
     @property
@@ -39,24 +51,41 @@ class Judged:
         return documents[0] if self.documents == 1 and documents else documents
 
 
-def decide_files(
-    files: Sequence[str], layers: Sequence[Path], digest: str | None, choice: LedgerChoice, at: datetime, purpose: str
-) -> Judged:
+@dataclass(frozen=True)
+class _Made:
+    """A decision that is not recorded yet, the file it is about, and how long it took."""
+
+    file: str
+    decision: Decision
+    seconds: float
+
+
+def decide_files(files: Sequence[str], run: Run, on_invalid: Callable[[InputError], None]) -> Judged:
     """Decide every valid workload of `files`, record all, and return what may be shown.
 
-    An invalid file keeps no other from being decided. Raises PolicyError where nothing may be handed out.
+    An invalid file keeps no other from being decided: `on_invalid` hears of it at once. Raises PolicyError where
+    nothing may be handed out.
     """
-    policy = load(layers, digest)
     judged = Judged()
-    made = _decide(files, policy, at, judged)
-    if not made:
-        return judged
-    with opened(choice) as ledger:
-        recorded = Recorder(ledger, policy).record([d for _, d, _ in made], context_from_environment(purpose))
-    for (file, decision, started), part in zip(made, recorded, strict=True):
-        judged.decisions.append((file, shown(decision, part)))
-        if listening():
-            count(decision.verdict, _fired(decision), started)
+    with span("run", files=len(files), purpose=run.purpose):
+        policy = load(run.layers, run.policy_digest)
+
+        def refuse(error: InputError) -> None:
+            judged.invalid = True
+            on_invalid(error)
+
+        made = _decide(files, policy, run.at, judged, refuse)
+        if not made:
+            return judged
+        started = time.perf_counter()
+        with opened(run.ledger) as ledger:
+            context = context_from_environment(run.purpose)
+            recorded = Recorder(ledger, policy).record([each.decision for each in made], context)
+        seconds = time.perf_counter() - started
+        for each, part in zip(made, recorded, strict=True):
+            judged.decisions.append((each.file, shown(each.decision, part)))
+            if listening():
+                count(each.decision.verdict, _fired(each.decision), each.seconds + seconds)
     return judged
 
 
@@ -64,34 +93,38 @@ def _fired(decision: Decision) -> list[str]:
     return [row["id"] for task in decision.document["tasks"] for row in task["rules"] if row["outcome"] == "fired"]
 
 
-def _decide(files: Sequence[str], policy: Policy, at: datetime, judged: Judged) -> list[tuple[str, Decision, float]]:
+def _decide(
+    files: Sequence[str], policy: Policy, at: datetime, judged: Judged, refuse: Callable[[InputError], None]
+) -> list[_Made]:
     from policy_engine.loading.workload_file import load_workload_documents
 
     decider: Decider | None = None
-    made: list[tuple[str, Decision, float]] = []
+    made: list[_Made] = []
     for file in files:
         try:
             text, name, folder = read_source(file)
         except InputError as error:
-            judged.problems.append(error)
             judged.documents += 1
+            refuse(error)
             continue
         for loaded in load_workload_documents(text, name, policy.vocabulary):
             judged.documents += 1
             if isinstance(loaded, InputError):
-                judged.problems.append(loaded)
+                refuse(loaded)
                 continue
             decider = decider or Decider(policy)
             started = time.perf_counter()
             try:
                 evidence = check_evidence(loaded.workload, at.date(), folder)
-                made.append((name, decider.decide(loaded.workload, evidence, at), started))
+                decision = decider.decide(loaded.workload, evidence, at)
             except InputError as error:
-                judged.problems.append(placed(error, loaded))
+                refuse(placed(error, loaded))
+            else:
+                made.append(_Made(name, decision, time.perf_counter() - started))
     return made
 
 
-def placed(error: InputError, loaded: Any) -> InputError:
+def placed(error: InputError, loaded: LoadedWorkload) -> InputError:
     """Give problems that were found while deciding the place of the document that they stand in."""
     return InputError(
         Problem(p.code, p.message, p.span or loaded.document.span("spec", "tasks"), p.help) for p in error.problems
@@ -99,10 +132,16 @@ def placed(error: InputError, loaded: Any) -> InputError:
 
 
 def read_source(file: str) -> tuple[bytes, str, Path]:
-    """Return the bytes of `file` (`-`: standard input), its name in messages, and the folder evidence is relative to."""
+    """Return the bytes of `file` (`-`: standard input), its name in messages, and what evidence is relative to.
+
+    Raises:
+        InputError: it cannot be read.
+    """
     from policy_engine.loading.yaml_source import LARGEST_FILE, read_bytes
 
     if file == "-":
+        if sys.stdin is None:
+            raise InputError(Problem("file-unreadable", "standard input is closed"))
         return sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>", Path.cwd()
     path = Path(file)
     if path.is_dir():

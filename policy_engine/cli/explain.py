@@ -89,6 +89,7 @@ def _writers(document: Mapping[str, Any], all_rules: bool, quiet: bool) -> Mappi
     from policy_engine.cli.reports import trimmed
 
     shown = trimmed(document, all_rules)
+    recorded = {**shown, "ledger": None}  # what is on record is told at the end
     after = [*(_silent_rules(document) if all_rules else ()), _record(document)]
 
     def text(stream: IO[str]) -> str:
@@ -97,7 +98,7 @@ def _writers(document: Mapping[str, Any], all_rules: bool, quiet: bool) -> Mappi
         workload = shown["workload"]
         if quiet:
             return f"{shown['verdict']} {workload['namespace']}/{workload['name']}\n"
-        return f"{render(decision(shown, None, 1), stream).rstrip()}\n\n{as_text(after, stream)}"
+        return f"{render(decision(recorded, None, 1), stream).rstrip()}\n\n{as_text(after, stream)}"
 
     def markdown(stream: IO[str]) -> str:
         from policy_engine.cli.markdown import decisions

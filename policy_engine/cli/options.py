@@ -162,6 +162,7 @@ def choose_ledger(ctx: click.Context, url: str | None, key: Path | None) -> Ledg
 @contextmanager
 def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
     """Open the ledger; a key that was just made is told once."""
+    from policy_audit.database import locate
     from policy_audit.errors import AuditError
     from policy_audit.ledger import open_ledger
 
@@ -180,7 +181,7 @@ def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
         raise RecordingError(Problem("ledger-unwritable", text, help="name a ledger with --ledger")) from error
     try:
         if ledger.created_verifier_key and not choice.scratch:
-            click.echo(f"new ledger {choice.url}", err=True)
+            click.echo(f"new ledger {locate(choice.url)}", err=True)  # a server's password is left out
             click.echo(f"verifier key, pin it where you verify: {ledger.created_verifier_key}", err=True)
         yield ledger
     except AuditError as error:

@@ -10,6 +10,7 @@ from typing import IO, Any
 from policy_engine.cli.output import Writer, to_json, to_yaml
 
 FORMATS = ("text", "json", "yaml", "markdown")
+_MARKS = ">="
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -17,7 +18,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 class Section:
     """A titled part of a report: `lines` are shown as a list, `pairs` by name, `rows` as a table under `header`.
 
-    A column of `header` that starts with `>` is aligned to the right.
+    A column of `header` that starts with `>` is aligned to the right, and neither it nor one with `=` is wrapped.
     """
 
     title: str = ""
@@ -55,7 +56,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
         lines += [f"- {escape(name)}: {escape(value)}" for name, value in section.pairs]
         lines += [f"- {escape(line)}" for line in section.lines]
         if section.rows:
-            lines += [_row(escape(name.removeprefix(">")) for name in section.header)]
+            lines += [_row(escape(name.lstrip(_MARKS)) for name in section.header)]
             lines += [_row("---:" if name.startswith(">") else "---" for name in section.header)]
             lines += [_row(map(escape, row)) for row in section.rows]
         lines.append("")
@@ -106,7 +107,8 @@ def _table(section: Section) -> Any:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
     for name in section.header:
         right = name.startswith(">")
-        table.add_column(name.removeprefix(">"), justify="right" if right else "left", overflow="fold", no_wrap=right)
+        justify: Any = "right" if right else "left"
+        table.add_column(name.lstrip(_MARKS), justify=justify, overflow="fold", no_wrap=name[:1] in _MARKS)
     for row in section.rows:
         table.add_row(*(Text(harmless(cell)) for cell in row))
     return table

@@ -21,7 +21,7 @@ def sections(found: Document) -> list[Section]:
 def _option(option: Document, several: bool, model: str | None) -> list[Section]:
     where = f" for the task {option['task']}" if several else ""
     what = f"{model} on {option['deployment']}" if model else option["deployment"]
-    found = [Section(f"Why not {what}{where}", pairs=_standing(option))]
+    found = [Section(f"Why not {what}{where}", pairs=_standing(option)[: 2 if model else None])]
     if model is None:
         found += [
             Section("Rules behind its status", lines=[_rule(rule) for rule in option["rules"]]),

@@ -198,9 +198,7 @@ class Checker:
             if name.lower() in _METHODS:
                 hint = f"did you mean `{_METHODS[name.lower()]}`?"
             return ConditionProblem(line, column, f"no fact or function is called `{name}`", hint)
-        return ConditionProblem(
-            line, column, f"no fact is called `{name}`", did_you_mean(name, list(self.variables))
-        )
+        return ConditionProblem(line, column, f"no fact is called `{name}`", did_you_mean(name, list(self.variables)))
 
 
 def _syntax(line: int, column: int, message: str) -> ConditionProblem:

@@ -14,9 +14,7 @@ from policy_engine.language import tree
 from policy_engine.language.tree import Node
 from policy_engine.language.wire import RawExpression, RawNode
 
-_TYPES = frozenset(
-    {"bool", "int", "double", "string", "list<string>", "list<int>", "list<double>", "list<bool>"}
-)
+_TYPES = frozenset({"bool", "int", "double", "string", "list<string>", "list<int>", "list<double>", "list<bool>"})
 _COMPARE = {"_==_": "==", "_!=_": "!=", "_<_": "<", "_<=_": "<=", "_>_": ">", "_>=_": ">="}
 _ARITHMETIC = {"_+_": "+", "_-_": "-", "_*_": "*", "_/_": "/", "_%_": "%", "-_": "neg"}
 _CALLS = frozenset({"size", "startsWith", "endsWith", "contains", "matches"})
@@ -88,9 +86,7 @@ class _Converter:
         # `exists` folds with ||, `all` with &&; both as accumulator op body
         kind = {"_||_": "exists", "_&&_": "all"}.get(step.value if step.kind == "call" else "")
         if kind is None:
-            raise NotExpressibleError(
-                self.at(raw), "of the macros only `exists` and `all` may stand in a rule"
-            )
+            raise NotExpressibleError(self.at(raw), "of the macros only `exists` and `all` may stand in a rule")
         body = self.node(step.args[1], bound | {raw.value})
         over = self.node(over_raw, bound)
         if over.type != "list<string>":

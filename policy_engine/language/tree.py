@@ -129,21 +129,7 @@ class Quantified:
     type: str = "bool"
 
 
-Node = (
-    Const
-    | FactRef
-    | Variable
-    | Not
-    | And
-    | Or
-    | Compare
-    | Member
-    | ListOf
-    | Choose
-    | Arithmetic
-    | Call
-    | Quantified
-)
+Node = Const | FactRef | Variable | Not | And | Or | Compare | Member | ListOf | Choose | Arithmetic | Call | Quantified
 
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
@@ -193,7 +179,7 @@ def replace_facts(node: Node, values: dict[str, Const]) -> Node:
     if isinstance(node, FactRef):
         constant = values.get(node.name)
         return node if constant is None else Const(constant.value, constant.type, node.at)
-    changed = {}
+    changed: dict[str, Any] = {}
     for name in _FIELDS[type(node).__name__]:
         value = getattr(node, name)
         if type(value).__name__ in _KINDS:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy_engine.language.tree import Node, facts_read
+from policy_engine.lowering.grouping import MAX_TAGS, groups
 from policy_engine.lowering.to_durable import Form, Names, all_of, lower
 from policy_engine.lowering.values import encode
 
-# durable_rules holds 64 pending matches behind one first test, and 253 properties in a fact
-RULES_PER_GROUP = 10
-MAX_PROPERTIES = 230
+# durable_rules holds 253 properties in a fact, tags among them
+MAX_FIELDS = 200
+MAX_CONDITIONS = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,26 +88,27 @@ def compile_networks(conditions: Sequence[Node], types: dict[str, str]) -> list[
 
 
 def _compile(conditions: Sequence[Node], start: int, types: dict[str, str]) -> tuple[NetworkSpec, int]:
-    names = Names()
-    lowered: list[tuple[int, Form, Form]] = []
-    end = start
-    while end < len(conditions):
-        forms = lower(conditions[end], names)
-        tags = 2 * (len(lowered) // RULES_PER_GROUP + 1)
-        if lowered and len(names.fields) + len(names.lengths) + len(names.atoms) + tags > MAX_PROPERTIES:
-            return _build(conditions[:end], lowered, start, types), end
-        lowered.append((end, forms.T, forms.P))
-        end += 1
-    return _assemble(conditions, lowered, names, types), end
+    """Compile as many conditions from `start` on as one network holds, and return where the next one begins."""
+    end = _fitting(conditions, start)
+    while True:
+        names = Names()
+        lowered = [(i, forms.T, forms.P) for i in range(start, end) for forms in (lower(conditions[i], names),)]
+        spec = _assemble(conditions, lowered, names, types)
+        tags = len(spec.tags) + len(spec.guards)
+        if tags <= MAX_TAGS:
+            return spec, end
+        end = start + max(1, (end - start) * MAX_TAGS // tags - 1)
 
 
-def _build(
-    conditions: Sequence[Node], lowered: list[tuple[int, Form, Form]], start: int, types: dict[str, str]
-) -> NetworkSpec:
-    """Lower the conditions that fit once more, so that no name of the one that did not fit stays behind."""
+def _fitting(conditions: Sequence[Node], start: int) -> int:
+    """Return the end of the conditions from `start` on whose fields one network holds."""
     names = Names()
-    again = [(i, f.T, f.P) for i, f in ((i, lower(conditions[i], names)) for i, _, _ in lowered)]
-    return _assemble(conditions, again, names, types)
+    last = min(len(conditions), start + MAX_CONDITIONS)
+    for end in range(start, last):
+        lower(conditions[end], names)
+        if end > start and len(names.fields) + len(names.lengths) + len(names.atoms) > MAX_FIELDS:
+            return end
+    return last
 
 
 def _merge(forms: list[tuple[int, Form]]) -> list[tuple[dict[str, Any], tuple[int, ...]]]:
@@ -125,32 +127,27 @@ def _assemble(
     rules: dict[str, Any] = {}
     true_rules: dict[str, tuple[int, ...]] = {}
     possible: dict[str, tuple[int, ...]] = {}
-    tags: list[str] = []
-    guards: list[Guard] = []
-    atom_facts = {text: key for text, key in names.atoms.items()}
-    for number, (form, indexes) in enumerate(_merge([(i, t) for i, t, _ in lowered])):
-        tag = f"g{number // RULES_PER_GROUP}"
-        if tag not in tags:
-            tags.append(tag)
-        true_rules[f"t{number}"] = indexes
-        rules[f"t{number}"] = _rule(tag, form)
+    number = 0
+    certain = list(groups(_merge([(i, t) for i, t, _ in lowered])))
+    for place, group in enumerate(certain):
+        for form, indexes in group:
+            true_rules[f"t{number}"] = indexes
+            rules[f"t{number}"] = _rule(f"g{place}", form)
+            number += 1
     # neighbours in this order share facts, so that few groups wake for one missing fact
     merged = sorted(_merge([(i, p) for i, _, p in lowered]), key=lambda m: sorted(facts_read(conditions[m[1][0]])))
-    for base in range(0, len(merged), RULES_PER_GROUP):
-        group = merged[base : base + RULES_PER_GROUP]
-        tag = f"h{base // RULES_PER_GROUP}"
-        facts: frozenset[str] = frozenset()
-        for offset, (form, indexes) in enumerate(group):
-            possible[f"p{base + offset}"] = indexes
-            rules[f"p{base + offset}"] = _rule(tag, form)
-            facts |= frozenset().union(*(facts_read(conditions[i]) for i in indexes))
-        text = json.dumps([form for form, _ in group])
-        atoms = frozenset(key for key in atom_facts.values() if f'"{key}"' in text)
-        guards.append(Guard(tag, facts, atoms))
+    guards: list[Guard] = []
+    number = 0
+    for place, group in enumerate(groups(merged)):
+        for form, indexes in group:
+            possible[f"p{number}"] = indexes
+            rules[f"p{number}"] = _rule(f"h{place}", form)
+            number += 1
+        guards.append(_guard(f"h{place}", group, conditions, names))
     always = tuple(i for i, t, _ in lowered if t is True)
     return NetworkSpec(
         definition=encode(rules),
-        tags=tuple(tags),
+        tags=tuple(f"g{place}" for place in range(len(certain))),
         guards=tuple(guards),
         true_rules=true_rules,
         possible_rules=possible,
@@ -159,6 +156,17 @@ def _assemble(
         | {fact: ("", types[fact]) for fact in names.lengths if fact not in names.fields},
         lengths=dict(names.lengths),
         atoms=dict(names.atoms),
+    )
+
+
+def _guard(
+    tag: str, group: Sequence[tuple[dict[str, Any], tuple[int, ...]]], conditions: Sequence[Node], names: Names
+) -> Guard:
+    text = json.dumps([form for form, _ in group])
+    return Guard(
+        tag=tag,
+        facts=frozenset(fact for _, indexes in group for i in indexes for fact in facts_read(conditions[i])),
+        atoms=frozenset(key for key in names.atoms.values() if f'"{key}"' in text),
     )
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from policy_engine.language import tree
 from policy_engine.language.text import to_text
 from policy_engine.language.tree import Node
+from policy_engine.lowering.grouping import MAX_WIDTH, leaves, width
 from policy_engine.lowering.values import sayable
 
 #: A durable_rules condition, or a truth value that needs none.
@@ -103,18 +104,15 @@ def _groups(form: Form) -> int:
     return 1 + sum(map(_groups, value)) if key in ("$and", "$or") else 0
 
 
-def _leaves(form: Form) -> int:
-    if isinstance(form, bool):
-        return 1
-    ((key, value),) = form.items()
-    return sum(map(_leaves, value)) if key in ("$and", "$or") else 1
+def _too_large(form: Form) -> bool:
+    return _groups(form) > MAX_GROUPS or leaves(form) > MAX_LEAVES or width(form) > MAX_WIDTH
 
 
 def lower(node: Node, names: Names) -> Forms:
     """Return the forms of the condition `node`, as one atom where it is too large for the engine."""
     mark = names.mark()
     forms = _forms(node, names)
-    if max(_groups(forms.T), _groups(forms.P)) > MAX_GROUPS or max(_leaves(forms.T), _leaves(forms.P)) > MAX_LEAVES:
+    if any(_too_large(form) for form in (forms.T, forms.P)):
         names.roll_back(mark)
         return _atom(node, names)
     return forms
@@ -123,7 +121,7 @@ def lower(node: Node, names: Names) -> Forms:
 def _forms(node: Node, names: Names) -> Forms:
     mark = names.mark()
     forms = _forms_of(node, names)
-    if max(map(_leaves, (forms.T, forms.F, forms.P, forms.N))) > MAX_FORM:
+    if max(map(leaves, (forms.T, forms.F, forms.P, forms.N))) > MAX_FORM:
         names.roll_back(mark)
         return _atom(node, names)
     return forms
