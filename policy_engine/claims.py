@@ -25,7 +25,8 @@ def claim_of(hardware: Hardware | None) -> HardwareClaim | None:
 
 def _gpu(gpu: Gpu) -> GpuClaim:
     figures = {name: getattr(gpu, name) for name in _FIGURES}
-    unknown = frozenset(name for name in _FIGURES if name in gpu.model_fields_set and figures[name] is None)
+    given = {**figures, "count": gpu.count}
+    unknown = frozenset(name for name in given if name in gpu.model_fields_set and given[name] is None)
     return GpuClaim(name=gpu.name, count=gpu.count, unknown=unknown, **figures)
 
 
@@ -35,7 +36,7 @@ def gpu_count(claim: HardwareClaim) -> int | None:
     for gpu in claim.gpus or (None,):
         if gpu is None or gpu.name is None:
             return None
-        if gpu.name.lower() == NO_GPU:
+        if gpu.name == NO_GPU:
             continue
         if gpu.count is None:
             return None
@@ -49,7 +50,7 @@ def memory_gib(catalog: Catalog, claim: HardwareClaim) -> float | None:
     for gpu in claim.gpus or (None,):
         if gpu is None or gpu.count is None or gpu.name is None:
             return None
-        if gpu.name.lower() == NO_GPU:
+        if gpu.name == NO_GPU:
             continue
         each = _memory_bytes(catalog, gpu)
         if each is None:

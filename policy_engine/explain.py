@@ -109,16 +109,7 @@ class Explainer:
             "reasons": list(catalog_reasons(standing, models)),
             "missing": sorted(standing.missing),
             "model": models.model,
-            "models": [
-                {
-                    "name": each.name,
-                    "qualifies": each.qualifies,
-                    "reasons": list(each.reasons),
-                    "monthly_usd": each.monthly_usd,
-                    "quantization": each.quantization,
-                }
-                for each in models.considered
-            ],
+            "models": models.rows(),
         }
 
     def _rule(self, result: TaskResult, index: int) -> dict[str, Any]:

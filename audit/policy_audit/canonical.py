@@ -16,6 +16,7 @@ from policy_audit.errors import CanonicalError
 
 MAX_ENTRY_BYTES = 65_535
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+_AS_IT_IS = frozenset((str, bool, type(None)))
 MAX_DEPTH = 128  # below orjson's own limit of 254
 MAX_INTEGER = 2**53 - 1
 
@@ -133,28 +134,39 @@ def _check_depth(depth: int) -> None:
 
 def _prepare(value: Any, depth: int) -> Any:
     """Return `value` as `orjson` must be given it to write RFC 8785."""
-    if isinstance(value, str | bool) or value is None:
+    # Exact types come first: documents hold thousands of values, and recording waits for this.
+    kind = type(value)
+    if kind in _AS_IT_IS:
         return value
+    if kind is dict:
+        return _prepare_object(value, depth)
+    if kind is list or kind is tuple:
+        _check_depth(depth)
+        return [each if type(each) in _AS_IT_IS else _prepare(each, depth + 1) for each in value]
+    if isinstance(value, float):
+        return _prepare_float(value)
     if isinstance(value, int):
         _check_integer(value)
         return value
-    if isinstance(value, float):
-        return _prepare_float(value)
-    _check_depth(depth)
-    if isinstance(value, list | tuple):
-        return [_prepare(member, depth + 1) for member in value]
+    if isinstance(value, str):
+        return value
     if isinstance(value, Mapping):
         return _prepare_object(value, depth)
-    raise CanonicalError(f"JSON has no `{type(value).__name__}`")
+    if isinstance(value, list | tuple):
+        return _prepare(list(value), depth)
+    raise CanonicalError(f"JSON has no `{kind.__name__}`")
 
 
 def _prepare_object(value: Mapping[Any, Any], depth: int) -> Any:
+    _check_depth(depth)
     astral = False
-    for key in value:
-        if not isinstance(key, str):
-            raise CanonicalError(f"the key `{key!r}` is not text")
-        astral = astral or (not key.isascii() and max(key) > "\uffff")
-    members = {key: _prepare(member, depth + 1) for key, member in value.items()}
+    members = {}
+    for key, member in value.items():
+        if type(key) is not str or not key.isascii():
+            if not isinstance(key, str):
+                raise CanonicalError(f"the key `{key!r}` is not text")
+            astral = astral or max(key, default="") > "\uffff"
+        members[key] = member if type(member) in _AS_IT_IS else _prepare(member, depth + 1)
     if not astral:
         return members
     # RFC 8785 3.2.3 sorts by UTF-16 units; orjson sorts by code points, so this object is written here.

@@ -149,7 +149,10 @@ def _pick(rated: Sequence[Rated], needs: Needs, named: tuple[str, ...]) -> Pick 
         if needs.quality == "best":
             order = (score, usd, name not in named, name)
         else:
-            order = (usd, name not in named, score, name)
+            # where no price is known, size stands in for it: the smaller model is the cheaper one to serve
+            size = each.candidate.model.params_b
+            stand_in = 0.0 if cost is not None else (inf if size is None else size)
+            order = (usd, stand_in, name not in named, score, name)
         if best is None or order < best:
             best, pick = order, Pick(each, cost)
     return pick

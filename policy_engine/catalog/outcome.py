@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
+from typing import Any
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN, Cost, plan_cost, price_cost
@@ -11,7 +12,7 @@ from policy_engine.catalog.needs import Considered
 from policy_engine.catalog.qualify import Rated
 from policy_engine.catalog.regions import ANYWHERE
 from policy_engine.catalog.slate import Asked, Pick, Slate, cost_of, figure_of, offer_of, scores_read
-from policy_engine.catalog.wording import considered, lost, why_not
+from policy_engine.catalog.wording import considered, lost, row, why_not
 
 
 class OptionModels:
@@ -68,6 +69,18 @@ class OptionModels:
         if self._considered is None:
             self._considered = tuple(self._consider(each) for each in self._slate.all)
         return self._considered
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Return what a decision's document says of every model, in the order of names."""
+        needs, pick = self.asked.needs, self._pick
+        into, out = needs.input_tokens_per_month, needs.output_tokens_per_month
+        found = []
+        for rated in self._slate.all:
+            extra: tuple[str, ...] = ()
+            if pick is not None and rated.qualifies and rated is not pick.rated:
+                extra = (lost(self._catalog, rated, pick, needs, self._route),)
+            found.append(row(rated, needs, cost_of(rated, into, out), extra))
+        return found
 
     @property
     def why(self) -> tuple[str, ...]:

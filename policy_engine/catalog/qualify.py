@@ -38,7 +38,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Rated:
-    """A candidate with the verdict on it, and the offers and plans that remain."""
+    """A candidate with the verdict on it, and the offers and plans that remain.
+
+    `texts` are the reasons in words where no number of the task stands in them.
+    """
 
     candidate: Candidate
     qualifies: bool | None
@@ -46,6 +49,11 @@ class Rated:
     offers: tuple[Offer, ...]
     plans: tuple[Plan, ...]
     quantization: str | None
+    texts: tuple[str, ...] | None = None
+
+    def said(self, needs: Needs) -> tuple[str, ...]:
+        """Return the reasons with the task's own numbers."""
+        return self.texts if self.texts is not None else tuple(reason.said(needs) for reason in self.reasons)
 
     @property
     def name(self) -> str:
@@ -67,7 +75,8 @@ def rate(catalog: Catalog, candidate: Candidate, needs: Needs) -> Rated:
         reasons += [reason] if reason else []
     sure = any(reason.sure for reason in reasons)
     verdict = False if sure else (None if reasons else True)
-    return Rated(candidate, verdict, tuple(reasons), offers, plans, quantization)
+    fixed = None if any(CONTEXT in reason.text for reason in reasons) else tuple(reason.text for reason in reasons)
+    return Rated(candidate, verdict, tuple(reasons), offers, plans, quantization, fixed)
 
 
 def _unknown(candidate: Candidate, field: str, what: str) -> Reason:

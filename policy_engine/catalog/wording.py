@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN
@@ -10,6 +11,20 @@ from policy_engine.catalog.entries import Entry, Route
 from policy_engine.catalog.needs import Considered, Needs
 from policy_engine.catalog.qualify import Rated
 from policy_engine.catalog.slate import Pick, Slate, cost_of, figure_of, least_rates, scores_read
+
+
+def row(rated: Rated, needs: Needs, cost: tuple[float, int] | None, extra: tuple[str, ...]) -> dict[str, Any]:
+    """Return what a decision's document says of a model: a part of `considered`, made for every model every time."""
+    quantization = rated.quantization
+    if quantization is None and cost is not None and rated.plans:
+        quantization = rated.plans[cost[1]].quantization
+    return {
+        "name": rated.candidate.model.key,
+        "qualifies": rated.qualifies,
+        "reasons": [*rated.said(needs), *extra],
+        "monthly_usd": cost[0] if cost else None,
+        "quantization": quantization,
+    }
 
 
 def considered(
@@ -27,7 +42,7 @@ def considered(
     return Considered(
         name=rated.name,
         qualifies=rated.qualifies,
-        reasons=(*(reason.said(needs) for reason in rated.reasons), *extra),
+        reasons=(*rated.said(needs), *extra),
         missing=tuple(dict.fromkeys(name for reason in rated.reasons for name in reason.missing)),
         monthly_usd=cost[0] if cost else None,
         score=candidate.scores.get(needs.score_benchmark),
@@ -49,6 +64,10 @@ def lost(catalog: Catalog, rated: Rated, first: Pick, needs: Needs, route: Route
         by_score = f"{title} {mine:g} is below the {its:g} of {winner.name}"
     if needs.quality == "best" and lower:
         return by_score
+    size, its_size = rated.candidate.model.params_b, winner.candidate.model.params_b
+    if first.cost is None and needs.quality != "best" and size != its_size and its_size is not None:
+        mine_text = f"has {size:g} billion parameters" if size is not None else "is of unknown size"
+        return f"no cost is known of either; it {mine_text}, {winner.name} has {its_size:g} billion"
     if first.cost is not None and cost is None:
         return f"no cost is known; {winner.name} costs {first.cost[0]:,.2f} USD/month"
     if first.cost is not None and cost is not None and cost[0] > first.cost[0]:

@@ -35,6 +35,7 @@ FAIL_ON = ("deny", "review", "allow_with_conditions")
 @click.pass_context
 def command(
     ctx: click.Context,
+    *,
     files: Sequence[str],
     all_rules: bool,
     fail_on: str | None,
@@ -53,23 +54,25 @@ def command(
     FILE is a workload file; - reads standard input. The exit status is 0 whatever the verdicts are, unless --fail-on
     asks otherwise; 2 where a file is invalid, 3 where the rules are, 6 where the ledger refuses.
     """
-    from policy_engine.cli.deciding import decide_files
+    from policy_engine.cli.deciding import Run, decide_files
     from policy_engine.cli.main import CONDITION, OK, USAGE, first_of, show_error
-    from policy_engine.cli.output import parse_outputs, write_reports
-    from policy_engine.cli.reports import writers
-    from policy_engine.model.task_case import VERDICTS
+    from policy_engine.cli.output import parse_outputs
+    from policy_engine.cli.reports import report
 
     targets = parse_outputs(outputs, FORMATS)
-    choice = choose_ledger(ctx, ledger, ledger_key)
-    judged = decide_files(files, layers, policy_digest, choice, at or now(), purpose)
-    for error in judged.problems:
-        show_error(error)
-    if judged.decisions:
-        write_reports(targets, writers(judged, all_rules, verbose, quiet))
-    statuses = [USAGE] if judged.problems else [OK]
-    if fail_on is not None:
-        limit = VERDICTS.index(fail_on)  # type: ignore[arg-type]
-        statuses += [CONDITION for verdict in judged.verdicts if VERDICTS.index(verdict) >= limit]  # type: ignore[arg-type]
+    run = Run(layers, policy_digest, choose_ledger(ctx, ledger, ledger_key), at or now(), purpose)
+    judged = decide_files(files, run, show_error)
+    statuses = [OK]
+    if judged.invalid:
+        statuses.append(USAGE)
+    if fail_on is not None and _is_met(fail_on, judged.verdicts):
+        statuses.append(CONDITION)
+    statuses.append(report(judged, targets, all_rules, verbose, quiet))
     return first_of(statuses)
 
 
+def _is_met(limit: str, verdicts: Sequence[str]) -> bool:
+    from policy_engine.model.task_case import VERDICTS
+
+    order: tuple[str, ...] = VERDICTS
+    return any(order.index(verdict) >= order.index(limit) for verdict in verdicts)

@@ -37,6 +37,7 @@ CLOCK_TOLERANCE_S = 300
 @click.pass_context
 def command(
     ctx: click.Context,
+    *,
     files: Sequence[str],
     all_rules: bool,
     outputs: Sequence[str],
@@ -54,31 +55,29 @@ def command(
     0: every workload is allow or allow_with_conditions. 1: at least one deny. 5: no deny, at least one review. 2: a
     file is invalid. 3: the rules are. 6: the ledger refused. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
     """
-    from policy_engine.cli.deciding import decide_files
+    from policy_engine.cli.deciding import Run, decide_files
     from policy_engine.cli.main import CONDITION, OK, REVIEW, USAGE, first_of, show_error
-    from policy_engine.cli.output import parse_outputs, write_reports
-    from policy_engine.cli.reports import writers
+    from policy_engine.cli.output import parse_outputs
+    from policy_engine.cli.reports import report
 
     targets = parse_outputs(outputs, FORMATS)
     choice = choose_ledger(ctx, ledger, ledger_key)
     _check_ledger(choice)
     _check_clock(at, choice)
-    judged = decide_files(files, layers, policy_digest, choice, at or now(), purpose)
-    for error in judged.problems:
-        show_error(error)
-    if judged.decisions:
-        write_reports(targets, writers(judged, all_rules, verbose, quiet))
+    judged = decide_files(files, Run(layers, policy_digest, choice, at or now(), purpose), show_error)
     by_verdict = {"deny": CONDITION, "review": REVIEW, "allow": OK, "allow_with_conditions": OK}
     statuses = [by_verdict[verdict] for verdict in judged.verdicts]
-    if judged.problems or not judged.decisions:
+    if judged.invalid or not judged.decisions:
         statuses.append(USAGE)
+    statuses.append(report(judged, targets, all_rules, verbose, quiet))
     return first_of(statuses)
 
 
 def _check_ledger(choice: LedgerChoice) -> None:
     if in_ci() and not choice.explicit:
         message = "in CI the gate wants to be told its ledger"
-        hint = "give --ledger (or POLICY_LEDGER): sqlite:///PATH, postgresql+psycopg://..., or sqlite:///:memory: to try"
+        choices = "sqlite:///PATH, postgresql+psycopg://..., or sqlite:///:memory: to try"
+        hint = f"give --ledger (or POLICY_LEDGER): {choices}"
         raise UsageError(Problem("no-ledger", message, help=hint))
 
 

@@ -9,11 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
+from types import ModuleType
 
 import click
 
 from policy_engine import __version__
+from policy_engine.cli.printable import printable
 from policy_engine.errors import CaseError, InputError, PolicyError, RecordingError, RulesError, UsageError
 
 OK, CONDITION, USAGE, RULES, CASES, REVIEW, LEDGER, UNEXPECTED = 0, 1, 2, 3, 4, 5, 6, 7
@@ -90,23 +94,53 @@ def show_error(error: PolicyError) -> None:
     """Write each problem on standard error: its place, what is wrong, what to do."""
     for problem in error.problems:
         place = f"{problem.span}: " if problem.span else ""
-        click.echo(f"{place}error: {problem.message} [{problem.code}]", err=True)
+        _say(f"{place}error: {problem.message} [{problem.code}]")
         if problem.help:
-            click.echo(f"  help: {problem.help}", err=True)
+            _say(f"  help: {problem.help}")
+
+
+def _say(line: str) -> None:
+    """Write a line on standard error; that nobody reads it there changes no status."""
+    with suppress(OSError):
+        click.echo(printable(line), err=True)
 
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal without the character gets its number
     status = call(arguments)
     try:
-        sys.stdout.flush()
-    except OSError:
-        status = _broken_output(status)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError as error:
+        status = _broken_output(error)
     sys.exit(status)
 
 
 def call(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit status; no traceback reaches a user."""
+    telemetry = _telemetry()
+    try:
+        return _call(arguments)
+    finally:
+        if telemetry is not None:
+            with suppress(KeyboardInterrupt):
+                telemetry.shutdown()
+
+
+def _telemetry() -> ModuleType | None:
+    """Turn telemetry on where the environment asks for it; nothing is imported where it does not."""
+    if not any(name.startswith("OTEL_") for name in os.environ):
+        return None
+    from policy_engine import telemetry
+
+    telemetry.configure_from_environment()
+    return telemetry
+
+
+def _call(arguments: list[str] | None) -> int:
     try:
         result = command.main(arguments, prog_name="policy", standalone_mode=False)
         return result if isinstance(result, int) else OK
@@ -117,15 +151,16 @@ def call(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except click.ClickException as error:
         usage = getattr(error, "ctx", None)
-        click.echo(f"error: {_lower(error.format_message())} [usage]", err=True)
+        _say(f"error: {_lower(error.format_message())} [usage]")
         if usage is not None:
-            click.echo(f"  help: try `{usage.command_path} --help`", err=True)
+            _say(f"  help: try `{usage.command_path} --help`")
         return USAGE
     except (click.Abort, KeyboardInterrupt):
-        click.echo("error: interrupted [interrupted]", err=True)
+        _say("error: interrupted [interrupted]")
         return UNEXPECTED
-    except BrokenPipeError:
-        return _broken_output(UNEXPECTED)
+    except SystemExit as error:
+        # click leaves this way where the reader of standard output is gone: its status would read as a deny
+        return OK if error.code in (None, OK) else _broken_output(BrokenPipeError())
     except Exception as error:  # noqa: BLE001 - the last line of defence: a status and a line instead of a traceback
         return _unexpected(error)
 
@@ -142,13 +177,16 @@ def _unexpected(error: Exception) -> int:
 
         traceback.print_exc()
     text = " ".join(str(error).split())[:300]
-    click.echo(f"error: unexpected {type(error).__name__}: {text} [unexpected]", err=True)
-    click.echo("  help: set POLICY_TRACE=1 for the trace, and report it", err=True)
+    _say(f"error: unexpected {type(error).__name__}: {text} [unexpected]")
+    _say("  help: set POLICY_TRACE=1 for the trace, and report it")
     return UNEXPECTED
 
 
-def _broken_output(status: int) -> int:
-    """Standard output is gone: whoever read it has not seen the report, so the status may not be 0."""
+def _broken_output(error: OSError) -> int:
+    """Standard output is gone: whoever read it has not seen the whole report, so that the status is no verdict."""
     devnull = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(devnull, sys.stdout.fileno())
-    return status or UNEXPECTED
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(devnull, sys.__stdout__.fileno())  # type: ignore[union-attr]
+    reason = (error.strerror or "its reader is gone").lower()
+    _say(f"error: cannot write the report to standard output: {reason} [broken-output]")
+    return UNEXPECTED

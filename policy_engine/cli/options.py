@@ -24,7 +24,7 @@ SCRATCH = "sqlite:///:memory:"
 PURPOSES = ("draft", "pull_request", "deploy")
 
 
-class Time(click.ParamType):
+class Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """An RFC 3339 time with an offset."""
 
     name = "time"
@@ -96,7 +96,12 @@ def policy_options(command: F) -> F:
 def decision_options(command: F) -> F:
     """`--at` and `--purpose`."""
     command = click.option(
-        "--at", type=Time(), envvar="POLICY_AT", callback=_settings, help="The decision's time, RFC 3339.  [default: now]"
+        "--at",
+        metavar="TIME",
+        type=Time(),
+        envvar="POLICY_AT",
+        callback=_settings,
+        help="The decision's time, RFC 3339.  [default: now]",
     )(command)
     return click.option(
         "--purpose",
@@ -123,10 +128,10 @@ def output_options(formats: Sequence[str]) -> Callable[[F], F]:
             callback=_settings,
             help=f"{', '.join(formats)}; to a file with =PATH; repeatable.  [default: text]",
         )(command)
-        command = click.option("-q", "--quiet", is_flag=True, help="Print only what was asked for with -o, and errors.")(
-            command
-        )
-        return click.option("-v", "--verbose", count=True, help="Say more: every model, every rule that fired.")(command)
+        quiet = "Say less: a line for each workload, and errors."
+        command = click.option("-q", "--quiet", is_flag=True, help=quiet)(command)
+        verbose = "Say more: every model, every rule that fired."
+        return click.option("-v", "--verbose", count=True, help=verbose)(command)
 
     return add
 

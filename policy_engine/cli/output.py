@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from io import StringIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -29,7 +30,7 @@ def parse_outputs(given: Sequence[str], formats: Sequence[str], default: str = "
     """Read `-o` values.
 
     Raises:
-        UsageError: an unknown format, or two reports on standard output.
+        UsageError: an unknown format, two reports on standard output or in one file, or a file that cannot be.
     """
     targets = []
     for text in given or (default,):
@@ -43,44 +44,75 @@ def parse_outputs(given: Sequence[str], formats: Sequence[str], default: str = "
     if sum(target.path is None for target in targets) > 1:
         message = "only one report can go to standard output"
         raise UsageError(Problem("two-on-stdout", message, help="give the others a file: -o json=decision.json"))
+    paths = [os.path.abspath(target.path) for target in targets if target.path is not None]
+    if len(set(paths)) < len(paths):
+        raise UsageError(Problem("two-in-one-file", "two reports cannot go to one file"))
+    for path in map(Path, paths):
+        _check_place(path)
     return targets
 
 
+def _check_place(path: Path) -> None:
+    """Refuse a file that cannot be written while nothing has been done yet."""
+    reason = None
+    if path.is_dir():
+        reason = "is a directory"
+    elif not path.parent.is_dir():
+        reason = "no such directory"
+    elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+        reason = "permission denied"
+    if reason is not None:
+        raise UsageError(Problem("cannot-write", f"cannot write `{path}`: {reason}"))
+
+
 def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> None:
-    """Write every report; files first, so that what is on the terminal was not printed before a failure.
+    """Write every report that can be written.
 
     Raises:
-        UsageError: a file cannot be written.
+        UsageError: with each file that cannot be written.
     """
-    for target in targets:
-        if target.path is not None:
-            _write_file(target.path, writers[target.format](_Plain()))
+    problems: list[Problem] = []
     for target in targets:
         if target.path is None:
+            if sys.stdout is None:
+                problems.append(Problem("cannot-write", "standard output is closed"))
+                continue
             text = writers[target.format](sys.stdout)
             click.echo(text, nl=not text.endswith("\n"))
+        else:
+            try:
+                write_file(target.path, writers[target.format](_Plain()))
+            except OSError as error:
+                message = f"cannot write `{target.path}`: {(error.strerror or str(error)).lower()}"
+                problems.append(Problem("cannot-write", message))
+    if problems:
+        raise UsageError(problems)
 
 
-class _Plain:
+class _Plain(StringIO):
     """Stands for a file: never a terminal."""
 
-    def isatty(self) -> bool:
-        return False
 
-
-def _write_file(path: Path, text: str) -> None:
-    if not text.endswith("\n"):
-        text += "\n"
-    try:
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, delete=False, encoding="utf-8") as stream:
-            stream.write(text)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(stream.name, 0o666 & ~umask)
-        os.replace(stream.name, path)
-    except OSError as error:
-        message = f"cannot write `{path}`: {(error.strerror or str(error)).lower()}"
-        raise UsageError(Problem("cannot-write", message)) from None
+def write_file(path: Path, text: str) -> None:
+    """Write `text` whole or not at all, through links to what they name; a device or pipe takes it as it comes."""
+    path = Path(os.path.realpath(path))
+    content = (text if text.endswith("\n") else text + "\n").encode()
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    umask = os.umask(0)
+    os.umask(umask)
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask
+    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
+        try:
+            stream.write(content)
+            stream.flush()
+            os.fsync(stream.fileno())
+            os.chmod(stream.name, mode)
+            os.replace(stream.name, path)
+        except BaseException:
+            os.unlink(stream.name)
+            raise
 
 
 def to_json(value: Any) -> str:

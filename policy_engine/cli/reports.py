@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
 from policy_engine.cli.deciding import Judged
-from policy_engine.cli.output import Writer, to_json, to_yaml
+from policy_engine.cli.output import Target, Writer, to_json, to_yaml, write_reports
+from policy_engine.errors import UsageError
 from policy_engine.explain import used_rules
+
+
+def report(judged: Judged, targets: Sequence[Target], all_rules: bool, verbose: int, quiet: bool) -> int:
+    """Write the reports, and return the exit status of the writing: what was decided stands either way."""
+    from policy_engine.cli.main import OK, show_error, status_of
+
+    if not judged.decisions:
+        return OK
+    try:
+        write_reports(targets, writers(judged, all_rules, verbose, quiet))
+    except UsageError as error:
+        show_error(error)
+        return status_of(error)
+    return OK
 
 
 def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
@@ -20,20 +35,21 @@ def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
 
 def writers(judged: Judged, all_rules: bool, verbose: int, quiet: bool) -> dict[str, Writer]:
     """Return a writer for each format."""
-    shown = Judged([(file, trimmed(d, all_rules)) for file, d in judged.decisions], [], judged.documents)
+    decisions = [(file, trimmed(document, all_rules)) for file, document in judged.decisions]
+    shown = Judged(decisions, judged.invalid, judged.documents)
 
     def text(stream: IO[str]) -> str:
-        from policy_engine.cli.text import decision, render
+        from policy_engine.cli.text import decision, render, verdict_line
 
         if quiet:
-            return "\n".join(f"{d['verdict']} {d['workload']['namespace']}/{d['workload']['name']}" for d in _documents(shown))
-        rendered = [render(decision(d, file, verbose), stream).rstrip("\n") for file, d in shown.decisions]
-        return "\n\n".join(rendered) + "\n"
+            return "\n".join(verdict_line(document) for _, document in decisions)
+        views = [render(decision(document, file, verbose), stream).rstrip("\n") for file, document in decisions]
+        return "\n\n".join(views) + "\n"
 
     def markdown(stream: IO[str]) -> str:
-        from policy_engine.cli.markdown import decisions
+        from policy_engine.cli.markdown import decisions as rendered
 
-        return decisions(shown.decisions)
+        return rendered(decisions)
 
     return {
         "text": text,
@@ -41,7 +57,3 @@ def writers(judged: Judged, all_rules: bool, verbose: int, quiet: bool) -> dict[
         "yaml": lambda stream: to_yaml(shown.value()),
         "markdown": markdown,
     }
-
-
-def _documents(judged: Judged) -> list[dict[str, Any]]:
-    return [document for _, document in judged.decisions]

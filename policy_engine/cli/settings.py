@@ -6,6 +6,7 @@ not choose layers, ledger, keys or time.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,14 @@ def _judges_below(ctx: click.Context, folder: Path) -> bool:
     files = ctx.params.get("files") or ()
     if not files:
         return True
-    return any(str(name) == "-" or Path(name).resolve().is_relative_to(folder.resolve()) for name in files)
+    return any(str(name) == "-" or _lies_below(Path(name), folder) for name in files)
+
+
+def _lies_below(file: Path, folder: Path) -> bool:
+    """Whether `file` lies in `folder` by its name, or by what its name links to: its subject may have made the link."""
+    places = (Path(os.path.abspath(file)), file.resolve())
+    folders = (Path(os.path.abspath(folder)), folder.resolve())
+    return any(place.is_relative_to(each) for place in places for each in folders)
 
 
 def _read(ctx: click.Context) -> tuple[Path, dict[str, Any]] | None:

@@ -30,8 +30,7 @@ _CONFIG = "name: policy\nstdlib:\n  include_macros: [exists, all]\n  include_fun
 )
 _ABSENT = {
     name: f"`{name}()`"
-    for name in ("int", "uint", "double", "string", "bytes", "type", "dyn", "duration", "timestamp")
-    + ("map", "filter", "exists_one")
+    for name in "int uint double string bytes type dyn duration timestamp map filter exists_one".split()
 } | {"_[_]": "`[...]`, an item of a list by its number,"}
 _METHODS = {name.lower(): name for name in ("startsWith", "endsWith", "contains", "matches", "size", "exists", "all")}
 _MUST_BE_REFUSED = ("has(a.b)", "int(a.b) > 1", "a.l.map(x, x) == a.l", "a.l[0] == ''")

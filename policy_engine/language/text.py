@@ -28,10 +28,9 @@ def _text(node: Node, bound: frozenset[str]) -> str:
             return node.name
         case tree.Not():
             return f"!({text(node.operand)})"
-        case tree.And():
-            return "(" + " && ".join(map(text, node.operands)) + ")"
-        case tree.Or():
-            return "(" + " || ".join(map(text, node.operands)) + ")"
+        case tree.And() | tree.Or():
+            sign = " && " if isinstance(node, tree.And) else " || "
+            return "(" + sign.join(map(text, node.operands)) + ")"
         case tree.Compare():
             return f"({text(node.left)} {node.op} {text(node.right)})"
         case tree.Member():

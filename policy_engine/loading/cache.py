@@ -64,21 +64,30 @@ def load(key: str, layers: Sequence[LayerFiles]) -> Policy | None:
         if not (_private(path.parent) and _private(path)):
             return None
         return _policy(orjson.loads(path.read_bytes()), layers)
-    except (OSError, ValueError, KeyError, TypeError, IndexError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def store(key: str, policy: Policy) -> None:
     """Keep `policy` under `key`; a cache that cannot be written is no error."""
     folder = directory()
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, TypeError):  # TypeError: an integer that orjson does not write
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _private(folder):
-            return
-        with tempfile.NamedTemporaryFile(dir=folder, delete=False) as stream:  # 0600 by itself
-            stream.write(orjson.dumps(_data(policy), default=_default))
-        os.replace(stream.name, folder / f"{key}.json")
-        _prune(folder)
+        if _private(folder):
+            _write(folder / f"{key}.json", orjson.dumps(_data(policy), default=_default))
+            _prune(folder)
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Put the file in place whole, so that a reader at the same time sees this one or the one before."""
+    handle, name = tempfile.mkstemp(dir=path.parent)  # 0600 by itself
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(data)
+        os.replace(name, path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
 
 
 def _prune(folder: Path) -> None:
@@ -171,6 +180,7 @@ def _policy(data: dict[str, Any], layers: Sequence[LayerFiles]) -> Policy:
     )
     vocabulary = Vocabulary({f["name"]: _fact(f) for f in data["facts"]}, data["evidence"], data["regulations"])
     strata = tuple(
-        Stratum(tuple(indexes), tuple(NetworkSpec.from_data(n) for n in networks)) for indexes, networks in data["strata"]
+        Stratum(tuple(indexes), tuple(NetworkSpec.from_data(n) for n in networks))
+        for indexes, networks in data["strata"]
     )
     return Policy(rules, vocabulary, strata, tuple((name, documents) for name, documents in data["catalog"]))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date
 
-from policy_engine.errors import Problem, Span
+from policy_engine.errors import Problem
 from policy_engine.language.tree import Node, facts_read
+from policy_engine.loading.places import locate
 from policy_engine.loading.rule_file import RuleDraft, effects
-from policy_engine.loading.yaml_source import Document
 from policy_engine.model.rule import Derivation, Parameter, Rule
 from policy_engine.model.vocabulary import Vocabulary
 
@@ -67,9 +66,7 @@ class ConditionReader:
                 found.append(Derivation(fact, text, expression))
         return tuple(found)
 
-    def _check(
-        self, draft: RuleDraft, text: str, expected: str, problems: list[Problem], *path: str
-    ) -> Node | None:
+    def _check(self, draft: RuleDraft, text: str, expected: str, problems: list[Problem], *path: str) -> Node | None:
         from policy_engine.language.cel import ConditionError
 
         try:
@@ -80,27 +77,3 @@ class ConditionReader:
                 message = f"rule `{draft.id}`: {problem.message}"
                 problems.append(Problem("bad-condition", message, span, problem.help))
             return None
-
-
-def locate(document: Document, path: tuple[str, ...], text: str, line: int, column: int) -> Span:
-    """Return the place in the file of (`line`, `column`) in an expression's text.
-
-    Looks the expression's line up in the file, from where its value begins, because quoting and block scalars
-    shift columns; falls back to the value's own place.
-    """
-    start = document.span(*path)
-    lines = text.split("\n")
-    if not 0 < line <= len(lines):
-        return start
-    wanted = lines[line - 1].strip()
-    indent = len(lines[line - 1]) - len(lines[line - 1].lstrip())
-    try:
-        with open(document.file, encoding="utf-8-sig") as stream:
-            source = re.split("\r\n|\r|\n", stream.read())
-    except (OSError, UnicodeDecodeError):
-        return start
-    for number in range(start.line, min(len(source), start.line + len(lines) + 1) + 1):
-        found = source[number - 1].find(wanted, start.column - 1 if number == start.line else 0)
-        if wanted and found >= 0:
-            return Span(document.file, number, found + max(column - indent, 1))
-    return start

@@ -57,7 +57,9 @@ def shipped_rules() -> Path:
         if (folder / POLICY_SET).is_file():
             return folder
     message = "this installation holds no rules"
-    raise RulesError(Problem("no-rules", message, help="reinstall policy-engine; the wheel was built without its rules"))
+    raise RulesError(
+        Problem("no-rules", message, help="reinstall policy-engine; the wheel was built without its rules")
+    )
 
 
 def read_layers(paths: Sequence[Path]) -> list[LayerFiles]:
@@ -90,7 +92,7 @@ def _read(root: Path, name: str) -> LayerFiles:
         relative = path.relative_to(root).as_posix()
         if path.is_dir() or any(part.startswith(".") for part in path.relative_to(root).parts):
             continue
-        if path.suffix not in (".yaml", ".yml") or relative.endswith(CASES_SUFFIX):
+        if path.suffix.lower() not in (".yaml", ".yml") or relative.endswith(CASES_SUFFIX):
             continue
         problem = _misplaced(root, relative)
         if problem is not None:
@@ -126,5 +128,8 @@ def _misplaced(root: Path, relative: str) -> Problem | None:
         return Problem("misplaced-file", f"`{relative}` has no place at the root of a layer", span, hint)
     if len(parts) == 2 and parts[0] in (*TOPICS, CATALOG):
         return None
+    if parts[0] in (*TOPICS, CATALOG):
+        hint = f"put it in {parts[0]}/ itself"
+        return Problem("misplaced-file", f"`{relative}` lies too deep", span, hint)
     hint = did_you_mean(parts[0], (*TOPICS, CATALOG)) or f"the topics are {', '.join(TOPICS)}"
     return Problem("misplaced-file", f"`{parts[0]}` is not a topic", span, hint)

@@ -68,11 +68,22 @@ class Reader:
                 self.problem("wrong-type", f"`{key}` must hold strings", key, index)
         return tuple(item for item in found if isinstance(item, str))
 
+    def items(self, key: str) -> list[Reader]:
+        """A reader for every entry of the list of mappings at `key`."""
+        found = self._get(key, list, "a list of mappings", False) or []
+        return [Reader(self.document, self.problems, (*self.path, key, index)) for index in range(len(found))]
+
+    def number(self, key: str) -> float | None:
+        found: float | None = self._get(key, (int, float), "a number", False)
+        return found
+
     def choice(self, key: str, allowed: Sequence[str], required: bool = False) -> str | None:
         found = self.text(key, required)
         return found if found is None or self.known(found, allowed, key) else None
 
-    def known(self, word: str, allowed: Sequence[str], *path: str | int, what: str = "value", key: bool = False) -> bool:
+    def known(
+        self, word: str, allowed: Sequence[str], *path: str | int, what: str = "value", key: bool = False
+    ) -> bool:
         """Report `word` unless it is one of `allowed`."""
         if word in allowed:
             return True

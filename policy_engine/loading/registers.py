@@ -15,6 +15,7 @@ from policy_engine.model.vocabulary import FACT_SOURCES, FACT_TYPES, Fact, FactS
 _SCALARS = {"double": float, "int": int, "string": str, "bool": bool}
 _FACT_KEYS = ("type", "unit", "values", "min", "max", "default", "required", "source", "meaning")
 _PARAMETER_KEYS = ("value", "type", "unit", "meaning", "criterion", "source", "disputes", "locked")
+_PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _FACT_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
 #: Components that CEL takes for something else.
 _RESERVED = frozenset(
@@ -31,9 +32,9 @@ class Registers:
     evidence: dict[str, str] = field(default_factory=dict)
     regulations: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
-    reparameterised: list[tuple[str, Problem]] = field(default_factory=list)
+    reparameterised: list[tuple[str, str, Problem]] = field(default_factory=list)
     overrides: dict[tuple[str, str], Enforcement] = field(default_factory=dict)
-    override_places: list[tuple[str, Enforcement, Problem]] = field(default_factory=list)
+    override_places: list[tuple[str, str, Enforcement, Problem]] = field(default_factory=list)
     disputes: dict[str, Dispute] = field(default_factory=dict)
     criteria: dict[str, str] = field(default_factory=dict)
     sources: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -92,13 +93,22 @@ def _fact(entry: Reader, name: str, layer: str) -> Fact | None:
         meaning=meaning,
         unit=entry.text("unit"),
         values=entry.texts("values") or None,
-        default=entry.value.get("default"),
+        default=_default(entry, type_),
         required=entry.flag("required"),
         source=cast(FactSource, source),
-        minimum=entry.value.get("min"),
-        maximum=entry.value.get("max"),
+        minimum=entry.number("min"),
+        maximum=entry.number("max"),
         layer=layer,
     )
+
+
+def _default(entry: Reader, type_: str) -> Any:
+    """The value of a field that is left out, in the fact's type."""
+    if entry.value.get("default") is None:
+        return None
+    if type_ == "list<string>":
+        return list(entry.texts("default"))
+    return _scalar(entry, "default", type_)
 
 
 def _scalar(entry: Reader, key: str, type_: str, *path: str | int) -> Any:
@@ -117,6 +127,10 @@ def _parameters(reader: Reader, layer: str, into: Registers) -> None:
 
     def parameter(entry: Reader, name: str) -> None:
         entry.only(_PARAMETER_KEYS)
+        if not _PARAMETER_NAME.match(name) or name in _RESERVED:
+            hint = "lower-case letters, digits and underscores, a letter first"
+            entry.problem("bad-parameter-name", f"`{name}` cannot be the name of a parameter", help_=hint, key=True)
+            return
         before = into.parameters.get(name)
         type_ = entry.choice("type", tuple(_SCALARS), required=before is None) or (before.type if before else None)
         if type_ is None:
@@ -128,7 +142,7 @@ def _parameters(reader: Reader, layer: str, into: Registers) -> None:
         if before is not None:
             span = entry.document.key_span(*entry.path)
             message = f"`param.{name}` is read by a locked rule and may not be set by a later layer"
-            into.reparameterised.append((name, Problem("locked", message, span)))
+            into.reparameterised.append((name, layer, Problem("locked", message, span)))
         value = _scalar(entry, "value", type_)
         if value is None:
             return
@@ -150,8 +164,7 @@ def _parameters(reader: Reader, layer: str, into: Registers) -> None:
 
 def _alternatives(entry: Reader, type_: str) -> tuple[Alternative, ...]:
     found = []
-    for index, item in enumerate(entry.value.get("disputes") or ()):
-        side = Reader(entry.document, entry.problems, (*entry.path, "disputes", index))
+    for side in entry.items("disputes"):
         side.only(("id", "source", "value", "says"))
         value = _scalar(side, "value", type_)
         dispute, source = side.text("id", required=True), side.text("source", required=True)
@@ -166,27 +179,26 @@ def _policy_set(reader: Reader, layer: str, into: Registers) -> None:
     if version:
         into.version = f"{into.version}+{layer}.{version}" if into.version else version
     into.mechanisms |= {key: str(value) for key, value in reader.mapping("mechanisms").items()}
-    for index, _ in enumerate(reader.value.get("enforcement") or ()):
-        item = Reader(reader.document, reader.problems, ("enforcement", index))
+    for item in reader.items("enforcement"):
         item.only(("rule", "namespace", "enforcement"))
         rule = item.text("rule", required=True)
         enforcement = item.choice("enforcement", ENFORCEMENTS, required=True)
         if rule and enforcement:
             chosen = cast(Enforcement, enforcement)
             into.overrides[(rule, item.text("namespace") or "*")] = chosen
-            problem = Problem("locked", f"the rule `{rule}` is locked and may not be weakened", item.document.span(*item.path))
-            into.override_places.append((rule, chosen, problem))
+            problem = Problem(
+                "locked", f"the rule `{rule}` is locked and may not be weakened", item.document.span(*item.path)
+            )
+            into.override_places.append((rule, layer, chosen, problem))
 
 
 def _disputes(reader: Reader, layer: str, into: Registers) -> None:
     reader.only(("disputes",))
-    for index, _ in enumerate(reader.value.get("disputes") or ()):
-        item = Reader(reader.document, reader.problems, ("disputes", index))
+    for item in reader.items("disputes"):
         item.only(("id", "about", "sides", "kind"))
         name = item.text("id", required=True) or ""
         sides = []
-        for number, _ in enumerate(item.value.get("sides") or ()):
-            side = Reader(reader.document, reader.problems, ("disputes", index, "sides", number))
+        for side in item.items("sides"):
             side.only(("sources", "says"))
             sides.append(f"{', '.join(side.texts('sources'))}: {side.text('says', required=True)}")
         about = item.text("about", required=True) or ""

@@ -68,7 +68,7 @@ def read_rule_file(layer: LayerFiles, name: str, problems: list[Problem]) -> Rul
         problems.append(Problem("several-documents", "a rule file holds one rule", documents[1].span()))
     reader.only(KEYS)
     rule_id = reader.text("id", required=True) or ""
-    topic, stem = name.split("/")[0], name.split("/")[-1].removesuffix(".yaml")
+    topic, stem = name.partition("/")[0], name.rpartition("/")[2].removesuffix(".yaml")
     if rule_id and rule_id != stem:
         reader.problem("id-not-file-name", f"the id `{rule_id}` is not the file's name `{stem}`", "id")
     disabled = reader.flag("disabled")
@@ -93,7 +93,7 @@ def _check_body(reader: Reader) -> None:
     reader.choice("grade", EVIDENCE_GRADES)
     if not reader.texts("criteria") and "origin" not in reader.value:
         reader.problem("no-criterion", "a rule cites `criteria:`, or says its `origin:`")
-    if not any(effect in reader.value for effect in EFFECTS):
+    if not any(reader.value.get(effect) for effect in EFFECTS):
         reader.problem("no-effect", "the rule has no effect", help_=f"give one of {', '.join(EFFECTS)}")
     for index, option in enumerate(reader.texts("forbid")):
         reader.known(option, (*OPTIONS, PROPOSAL), "forbid", index, what="deployment option")

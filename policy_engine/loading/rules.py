@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from policy_engine.errors import Problem, RulesError, did_you_mean
 from policy_engine.loading.conditions import ConditionReader
 from policy_engine.loading.layers import LayerFiles
+from policy_engine.loading.references import check_locks, check_references
 from policy_engine.loading.registers import Registers, read_registers
 from policy_engine.loading.rule_file import RuleDraft, read_rule_file
 from policy_engine.loading.strata import stratify
-from policy_engine.model.rule import ENFORCEMENTS, Rule, RuleSet
+from policy_engine.model.rule import Rule, RuleSet
 from policy_engine.model.vocabulary import Vocabulary
 
 
@@ -33,8 +34,8 @@ def build_rules(layers: Sequence[LayerFiles]) -> tuple[RuleSet, Vocabulary]:
     found = [reader.rule(draft, problems) for draft in drafts.values() if not draft.disabled]
     rules = [rule for rule in found if rule is not None]
     for rule in rules:
-        _check_references(rule, registers, vocabulary, problems)
-    _check_locks(rules, registers, problems)
+        check_references(rule, drafts[rule.id], registers, vocabulary, problems)
+    check_locks(rules, registers, [each.layer.name for each in layers], problems)
     if not problems:
         rules = stratify(rules, problems)
         _check_coalesced(rules, vocabulary, problems)
@@ -85,67 +86,22 @@ def _lay(layer: LayerFiles, drafts: dict[str, RuleDraft], problems: list[Problem
             drafts[rule_id] = draft
 
 
-def _check_references(rule: Rule, registers: Registers, vocabulary: Vocabulary, problems: list[Problem]) -> None:
-    def unknown(word: str, known: Sequence[str], what: str) -> None:
-        if word not in known:
-            message = f"rule `{rule.id}`: `{word}` is not {what}"
-            problems.append(Problem("unknown-reference", message, rule.span, did_you_mean(word, known)))
-
-    for criterion in rule.criteria:
-        unknown(criterion, list(registers.criteria), "a criterion of the register")
-    for dispute in rule.disputes:
-        unknown(dispute, list(registers.disputes), "a dispute of the register")
-    for evidence in rule.require:
-        unknown(evidence, list(vocabulary.evidence), "an evidence name of the vocabulary")
-    for place, name in message_fields(rule):
-        if name not in vocabulary.facts and name != "option" and name.removeprefix("param.") not in registers.parameters:
-            message = f"rule `{rule.id}`: the {place} names `{{{name}}}`, which is no fact"
-            problems.append(Problem("unknown-field", message, rule.span, did_you_mean(name, list(vocabulary.facts))))
-
-
-def message_fields(rule: Rule) -> list[tuple[str, str]]:
-    """Return the fields in braces of the rule's texts, each with the text it stands in."""
-    from string import Formatter
-
-    found = []
-    for place, text in (("message", rule.message), ("advice", rule.advise or "")):
-        try:
-            found += [(place, name) for _, name, _, _ in Formatter().parse(text) if name is not None]
-        except ValueError:
-            found.append((place, "unbalanced braces"))
-    return found
-
-
-def _check_locks(rules: Sequence[Rule], registers: Registers, problems: list[Problem]) -> None:
-    locked = {rule.id: rule for rule in rules if rule.locked}
-    read = {name for rule in locked.values() for name in rule.parameters}
-    problems += [problem for name, problem in registers.reparameterised if name in read]
-    known = {rule.id for rule in rules}
-    for rule_id, enforcement, problem in registers.override_places:
-        if rule_id not in known:
-            hint = did_you_mean(rule_id, sorted(known))
-            problems.append(Problem("unknown-rule", f"there is no rule `{rule_id}`", problem.span, hint))
-        rule = locked.get(rule_id)
-        if rule is not None and ENFORCEMENTS.index(enforcement) > ENFORCEMENTS.index(rule.enforcement):
-            problems.append(problem)
-
-
 def _check_coalesced(rules: Sequence[Rule], vocabulary: Vocabulary, problems: list[Problem]) -> None:
     """Refuse forbids and requirements on facts that are declared, else computed.
 
     INVARIANT: taking knowledge away must not allow, and removing such a declaration lets another value appear.
     """
-    coalesced = set(vocabulary.coalesced)
+    # a fact that may be declared and is derived as well is coalesced too
+    derived = {derivation.fact for rule in rules for derivation in rule.derive}
+    coalesced = set(vocabulary.coalesced) | {fact for fact in derived if vocabulary.facts[fact].source == "declared"}
     for rule in sorted(rules, key=lambda r: r.stratum):
         if coalesced & rule.reads:
             coalesced |= {derivation.fact for derivation in rule.derive}
-    # a fact that may be declared and is derived as well is coalesced too
-    derived = {derivation.fact for rule in rules for derivation in rule.derive}
-    coalesced |= {fact for fact in derived if vocabulary.facts[fact].source == "declared"}
     for rule in rules:
         enforcing = rule.enforcement != "advisory" and (rule.forbid or rule.require)
         for fact in sorted(coalesced & rule.reads) if enforcing else ():
-            message = f"rule `{rule.id}`: a {rule.enforcement} forbid or require may not read the coalesced fact `{fact}`"
+            message = (
+                f"rule `{rule.id}`: a {rule.enforcement} forbid or require may not read the coalesced fact `{fact}`"
+            )
             hint = "make the rule advisory or a preference, or read the declared figure alone"
             problems.append(Problem("coalesced-fact", message, rule.span, hint))
-

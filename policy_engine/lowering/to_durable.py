@@ -81,7 +81,7 @@ def _junction(op: str, stop: bool, parts: list[Form]) -> Form:
             if part is stop:
                 return stop
             continue
-        for item in part[op] if op in part else (part,):
+        for item in part.get(op, (part,)):
             if item not in out:
                 out.append(item)
     if not out:

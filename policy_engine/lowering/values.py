@@ -14,7 +14,7 @@ LONG = "x" * (MAX_STRING // 4)
 
 def sayable(value: Any) -> bool:
     """Whether a constant can be written into a definition as it is."""
-    return not isinstance(value, str) or len(value) < len(LONG) and len(encode_basestring(value)) <= MAX_STRING
+    return not isinstance(value, str) or (len(value) < len(LONG) and len(encode_basestring(value)) <= MAX_STRING)
 
 
 def encode(value: Any) -> str:

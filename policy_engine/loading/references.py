@@ -1,0 +1,75 @@
+"""Check what rules name beside facts: criteria, disputes, evidence, fields of their texts, and what locks forbid."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import Formatter
+
+from policy_engine.errors import Problem, did_you_mean
+from policy_engine.loading.registers import Registers
+from policy_engine.loading.rule_file import RuleDraft
+from policy_engine.model.rule import ENFORCEMENTS, Rule
+from policy_engine.model.vocabulary import Vocabulary
+
+PARAMETER = "param."
+#: What a message may name beside facts and parameters.
+OPTION = "option"
+
+
+def check_references(
+    rule: Rule, draft: RuleDraft, registers: Registers, vocabulary: Vocabulary, problems: list[Problem]
+) -> None:
+    """Report every name in `rule` that no register and no vocabulary knows, where it stands."""
+
+    def unknown(word: str, known: Sequence[str], what: str, *path: str | int) -> None:
+        if word not in known:
+            message = f"rule `{rule.id}`: `{word}` is not {what}"
+            span = draft.document.key_span(*path)
+            problems.append(Problem("unknown-reference", message, span, did_you_mean(word, known)))
+
+    for index, criterion in enumerate(rule.criteria):
+        unknown(criterion, list(registers.criteria), "a criterion of the register", "criteria", index)
+    for index, dispute in enumerate(rule.disputes):
+        unknown(dispute, list(registers.disputes), "a dispute of the register", "disputes", index)
+    for evidence in rule.require:
+        unknown(evidence, list(vocabulary.evidence), "an evidence name of the vocabulary", "require", evidence)
+    known = [*vocabulary.facts, *(PARAMETER + name for name in registers.parameters), OPTION]
+    for key, text in texts(rule):
+        for name in fields(text):
+            if name not in known:
+                what = f"`{{{name}}}`, which is no fact" if name is not None else "a brace that is not closed"
+                message = f"rule `{rule.id}`: the {key} names {what}"
+                span = draft.span("message" if key == "message" else "advise")
+                problems.append(Problem("unknown-field", message, span, did_you_mean(name or "", known)))
+
+
+def texts(rule: Rule) -> list[tuple[str, str]]:
+    """Return the rule's texts by what they are called."""
+    return [("message", rule.message), *([("advice", rule.advise)] if rule.advise else [])]
+
+
+def fields(text: str) -> list[str | None]:
+    """Return the names in braces in `text`; None stands for braces that do not match."""
+    try:
+        return [name for _, name, _, _ in Formatter().parse(text) if name is not None]
+    except ValueError:
+        return [None]
+
+
+def check_locks(rules: Sequence[Rule], registers: Registers, layers: Sequence[str], problems: list[Problem]) -> None:
+    """Report what a later layer does to a locked rule: other parameters, weaker enforcement."""
+    order = {name: place for place, name in enumerate(layers)}
+    locked = {rule.id: rule for rule in rules if rule.locked}
+    for name, layer, problem in registers.reparameterised:
+        if any(name in rule.parameters and order[layer] > order[rule.layer] for rule in locked.values()):
+            problems.append(problem)
+    known = {rule.id for rule in rules}
+    for rule_id, layer, enforcement, problem in registers.override_places:
+        if rule_id not in known:
+            hint = did_you_mean(rule_id, sorted(known))
+            problems.append(Problem("unknown-rule", f"there is no rule `{rule_id}`", problem.span, hint))
+        owner = locked.get(rule_id)
+        if owner is None or order[layer] <= order[owner.layer]:
+            continue
+        if ENFORCEMENTS.index(enforcement) > ENFORCEMENTS.index(owner.enforcement):
+            problems.append(problem)
