@@ -49,7 +49,9 @@ def expression(node: Node) -> str:
             return f"{expression(node.items)}.contains({expression(node.item)})"
         case tree.ListOf():
             return "[" + ", ".join(map(expression, node.items)) + "]"
-        case tree.Quantified(kind="exists", body=tree.Compare(op="!=", left=tree.Variable(), right=tree.Const() as one)):
+        case tree.Quantified(
+            kind="exists", body=tree.Compare(op="!=", left=tree.Variable(), right=tree.Const() as one)
+        ):
             return f"!([{_constant(one)}].containsAll({expression(node.over)}))"
     raise UntranslatableError(type(node).__name__)
 

@@ -11,10 +11,10 @@ from typing import Any
 
 from policy_engine.catalog import OptionModels
 from policy_engine.judging import Judge
-from policy_engine.model.rule import PROPOSAL, Rule
+from policy_engine.model.rule import Rule
 from policy_engine.model.task_case import Obligation, Standing, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
-from policy_engine.wording import fill
+from policy_engine.wording import Template
 
 _OUTCOMES = {True: "fired", False: "not_fired", None: "indeterminate"}
 
@@ -27,6 +27,9 @@ class Explainer:
         self.rules = judge.rules
         self._static = [_static(rule) for rule in self.rules]
         self._reads = [sorted(rule.reads) for rule in self.rules]
+        self._messages = [Template(rule.message) for rule in self.rules]
+        self._texts = [Template(rule.advise) if rule.advise is not None else None for rule in self.rules]
+        self._enforcing = [bool(rule.forbid or rule.require) for rule in self.rules]
 
     def task(self, result: TaskResult) -> dict[str, Any]:
         """Return the document of one task, without what-if findings."""
@@ -113,35 +116,29 @@ class Explainer:
         }
 
     def _rule(self, result: TaskResult, index: int) -> dict[str, Any]:
-        outcome = result.outcomes[index]
-        rule, static = self.rules[index], self._static[index]
-        return {
-            **static,
-            "outcome": _OUTCOMES[outcome],
-            "enforcement": result.enforcement[index] if rule.forbid or rule.require else None,
-            "facts": self._facts(result, index),
-            "missing": sorted(result.missing_of[index]) if outcome is None else [],
-            "message": self.message(rule, result, rule.message) if outcome is not False else "",
-        }
-
-    def message(self, rule: Rule, result: TaskResult, text: str) -> str:
-        """Return a rule's text with this task's values in it."""
-        message = fill(text, result.facts, self.judge.parameters, affected(rule, result.judged))
-        if rule.enforce_from is not None and result.case.day < rule.enforce_from:
-            message += f" Denies from {rule.enforce_from.isoformat()}."
-        return message
-
-    def _facts(self, result: TaskResult, index: int) -> dict[str, Any]:
-        facts, grades = result.facts, result.grades
-        found = {}
+        outcome, facts, grades = result.outcomes[index], result.facts, result.grades
+        read = {}
         for name in self._reads[index]:
             value = facts.get(name)
             if value is not None:
-                grade, weakest = grades.get(name, ("declared", None))
-                found[name] = {"value": value, "grade": grade}
-                if weakest is not None:
-                    found[name]["weakest"] = weakest
-        return found
+                grade = grades.get(name)
+                read[name] = {"value": value, "grade": "declared"} if grade is None else _graded(value, *grade)
+        return {
+            **self._static[index],
+            "outcome": _OUTCOMES[outcome],
+            "enforcement": result.enforcement[index] if self._enforcing[index] else None,
+            "facts": read,
+            "missing": sorted(result.missing_of[index]) if outcome is None else [],
+            "message": self._text(index, result, self._messages[index]) if outcome is not False else "",
+        }
+
+    def _text(self, index: int, result: TaskResult, template: Template) -> str:
+        """Return a rule's text with this task's values in it."""
+        rule = self.rules[index]
+        text = template.fill(result.facts, self.judge.parameters, affected(rule, result.judged))
+        if rule.enforce_from is not None and result.case.day < rule.enforce_from:
+            text += f" Denies from {rule.enforce_from.isoformat()}."
+        return text
 
     def _obligation(self, obligation: Obligation) -> dict[str, Any]:
         return {
@@ -155,9 +152,9 @@ class Explainer:
 
     def _advice(self, result: TaskResult) -> list[dict[str, Any]]:
         advice = []
-        for index, rule in enumerate(self.rules):
-            if rule.advise is not None and result.outcomes[index]:
-                text = self.message(rule, result, rule.advise)
+        for index, template in enumerate(self._texts):
+            if template is not None and result.outcomes[index]:
+                rule, text = self.rules[index], self._text(index, result, template)
                 advice.append({"rule": rule.id, "criteria": list(rule.criteria), "message": text})
         for option in dict.fromkeys((result.judged, result.ranking.recommended)):
             if option is not None:
@@ -172,6 +169,12 @@ def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]
     return models.why if speaks else ()
 
 
+def _graded(value: Any, grade: str, weakest: str | None) -> dict[str, Any]:
+    if weakest is None:
+        return {"value": value, "grade": grade}
+    return {"value": value, "grade": grade, "weakest": weakest}
+
+
 def _static(rule: Rule) -> dict[str, Any]:
     return {
         "id": rule.id,
@@ -183,15 +186,11 @@ def _static(rule: Rule) -> dict[str, Any]:
 
 
 def affected(rule: Rule, judged: str | None) -> Sequence[str]:
-    """The options that a message speaks of: those it names, the judged one alone where it is among them."""
-    named: list[str] = [option for option in rule.forbid if option != PROPOSAL]
-    for options in rule.require.values():
-        named += [option for option in options if option not in named]
-    for option in (*rule.prefer, *rule.disfavour):
-        if option not in named:
-            named.append(option)
-    ordered = [option for option in OPTIONS if option in named]
-    return [judged] if judged in ordered and (rule.require and not rule.forbid) else ordered
+    """The options that a message speaks of: those it names, the judged one alone where an obligation is on it."""
+    named = {*rule.forbid, *rule.prefer, *rule.disfavour}.union(*rule.require.values())
+    if judged in named and rule.require and not rule.forbid:
+        return [judged]
+    return [option for option in OPTIONS if option in named]
 
 
 def used_rules(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

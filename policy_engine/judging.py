@@ -75,9 +75,9 @@ class Judge:
         """
         outcomes: list[bool | None] = [False] * len(self.rules)
         sheet = completed.sheet
+        setters: dict[str, str] = {}
         for indexes, networks in self._strata:
             found = evaluate_all(networks, len(indexes), sheet.values)
-            setters: dict[str, str] = {}
             for index, outcome in zip(indexes, found, strict=True):
                 outcomes[index] = outcome
                 if outcome and index in self._derive_reads:

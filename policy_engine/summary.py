@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policy_engine.wording import listed, usd, value_text
@@ -71,7 +71,8 @@ def option_why(task: Document, row: Document) -> str:
         if row["missing"]:
             parts.append(f"unknown: {listed(row['missing'])}")
     if row["status"] == "permitted" and row["scores"]:
-        parts = [f"{c['points']:+d} {c['topic']}" for c in row["scores"]]
+        strongest = sorted(row["scores"], key=lambda c: -abs(c["points"]))
+        return ", ".join(f"{c['points']:+d} {c['topic']}" for c in strongest)
     return "; ".join(parts)
 
 
@@ -177,7 +178,8 @@ def next_steps(task: Document, file: str | None = None) -> list[str]:
             steps.append(f"add evidence `{duty['evidence']}`: {message}")
     collision = task.get("collision")
     if collision:
-        steps += [way_text(way) for way in collision["ways_out"]]
+        # an option that the catalog leaves out is no way out: the table says why
+        steps += [way_text(way) for way in collision["ways_out"] if way["kind"] != "catalog"]
     else:
         steps += [way_text(way) for way in task["counterfactuals"]]
     return list(dict.fromkeys(steps))
@@ -187,27 +189,31 @@ def way_text(way: Document) -> str:
     """Say one way out of a collision."""
     option = way["option"]
     if way["kind"] == "waiver":
-        return f"{option}: an approved waiver of {listed(way['rules'])} would permit it"
+        return f"{option}: would need an approved waiver of {listed(way['rules'])}"
     if way["kind"] == "catalog":
         return f"{option}: {'; '.join(way['reasons'])}"
-    lead = "hire or train" if way["kind"] == "hire" else "were it otherwise"
-    return f"{option}: {lead}: {'; and '.join(_release_text(change['any_of']) for change in way['changes'])}"
+    lead = "hire or train, so that" if way["kind"] == "hire" else "would need"
+    changes = dict.fromkeys(_release_text(change["any_of"]) for change in way["changes"])
+    return f"{option}: {lead} {'; and '.join(changes)}"
 
 
 def _release_text(any_of: Mapping[str, Any]) -> str:
-    return listed([f"{name} {listed([value_text(v) for v in values], 'or')}" for name, values in any_of.items()], "or")
+    return listed([f"{name} = {listed([value_text(v) for v in values], 'or')}" for name, values in any_of.items()], "or")
 
 
-def dispute_text(dispute: Document) -> str:
-    """Say a dispute and whether its other side would change the recommendation."""
-    changing = [side for side in dispute["alternatives"] if side["changes_recommendation"]]
-    if not dispute["alternatives"]:
-        return f"{dispute['id']} {dispute['about']}"
-    if not changing:
-        return f"{dispute['id']} {dispute['about']}: the other side would not change the recommendation"
-    side = changing[0]
-    other = side.get("source") or side["what"]
+def dispute_lines(disputes: Sequence[Document]) -> list[str]:
+    """Say each dispute whose other side would change the recommendation, and name the rest in one line."""
+    lines = [_dispute_text(dispute) for dispute in disputes if dispute["changes_recommendation"]]
+    lines += [f"{dispute['id']} ({dispute['about']})" for dispute in disputes if not dispute["alternatives"]]
+    rest = [d["id"] for d in disputes if d["alternatives"] and not d["changes_recommendation"]]
+    return [*lines, f"{listed(rest)} would not change the recommendation"] if rest else lines
+
+
+def _dispute_text(dispute: Document) -> str:
+    """Say what would be recommended by the other side of a dispute."""
+    side = next(each for each in dispute["alternatives"] if each["changes_recommendation"])
+    other = f"by source {side['source']}" if side.get("source") else f"if {side['what']} {side['other_value']}"
     target = side["recommendation"] or "nothing permitted"
     if side.get("model"):
         target += f" with {side['model']}"
-    return f"{dispute['id']} {dispute['about']}: by {other} the recommendation would be {target}"
+    return f"{dispute['id']} ({dispute['about']}): {other} the recommendation would be {target}"

@@ -156,11 +156,8 @@ class WhatIf:
                     sides.setdefault((dispute, side), {})[option] = models
         for (dispute, side), changed in sorted(sides.items()):
             by_option: dict[str, OptionModels] = {**result.models, **changed}
-            inputs = {**result.inputs}
-            for option, other in changed.items():
-                inputs[option] = dataclasses.replace(inputs[option], monthly_usd=_cost_of(other))
-            ranking = self._reranked(result, self._outcomes_at(result, dispute, side), inputs)
-            before, after = result.ranking.recommended, ranking.recommended
+            before = result.ranking.recommended
+            after = self._recommended_at(result, changed, self._outcomes_at(result, dispute, side))
             found.setdefault(dispute, []).append(
                 {
                     "what": "figures of the catalog",
@@ -173,16 +170,32 @@ class WhatIf:
                 }
             )
 
-    def _outcomes_at(self, result: TaskResult, dispute: str, side: str) -> list[bool | None]:
-        """The outcomes with the other side's price in the API spend, where that is computed."""
+    def _recommended_at(
+        self, result: TaskResult, changed: Mapping[str, OptionModels], outcomes: list[bool | None] | None
+    ) -> str | None:
+        """The recommendation at other costs and outcomes (None: the same); costs decide only between equal scores."""
+        best = result.ranking.recommended
+        if outcomes is None and best is not None:
+            score = result.standings[best].score
+            level = [o for o, s in result.standings.items() if s.status == "permitted" and s.score == score]
+            if level == [best]:
+                return best
+        inputs = dict(result.inputs)
+        for option, other in changed.items():
+            cost = other.monthly_usd if other.available else None
+            inputs[option] = dataclasses.replace(inputs[option], monthly_usd=cost)
+        return self._reranked(result, outcomes or list(result.outcomes), inputs).recommended
+
+    def _outcomes_at(self, result: TaskResult, dispute: str, side: str) -> list[bool | None] | None:
+        """The outcomes with the other side's price in the API spend; None where it is declared, or the same."""
         name = "cost.api_spend_usd_per_month"
         if result.grades.get(name, ("declared", None))[0] == "declared":
-            return list(result.outcomes)
+            return None
         sheet = FactSheet({key: value for key, value in result.facts.items() if key != name})
         other = self.judge.policy.catalog.with_figures(dispute, side)
         add_api_spend(sheet, other, self.judge.parameters, result.case.day)
         if sheet.get(name) == result.facts.get(name):
-            return list(result.outcomes)
+            return None
         return [
             self.judge.outcome(index, sheet.values) if name in rule.reads else outcome
             for (index, rule), outcome in zip(enumerate(self.judge.rules), result.outcomes, strict=True)
@@ -314,17 +327,11 @@ def other_values(fact: Fact, value: Any) -> list[Any]:
 
 
 def _model(models: Mapping[str, Any], option: str | None) -> str | None:
-    chosen = models[option].chosen if option is not None else None
-    return chosen.name if chosen is not None else None
-
-
-def _cost_of(models: OptionModels) -> float | None:
-    return models.chosen.monthly_usd if models.chosen is not None else None
+    return models[option].model if option is not None and models[option].available else None
 
 
 def _cost(models: Mapping[str, Any], option: str | None) -> float | None:
-    chosen = models[option].chosen if option is not None else None
-    return chosen.monthly_usd if chosen is not None else None
+    return models[option].monthly_usd if option is not None and models[option].available else None
 
 
 def _collides_on_team(result: TaskResult, judge: Judge) -> bool:

@@ -44,15 +44,27 @@ def listed(words: Sequence[str], last: str = "and") -> str:
     return f"{', '.join(words[:-1])} {last} {words[-1]}"
 
 
-def fill(text: str, facts: Mapping[str, Any], parameters: Mapping[str, Any], options: Sequence[str]) -> str:
-    """Put values in the place of `{fact}`, `{param.name}` and `{option}`."""
+class Template:
+    """A rule's text with `{fact}`, `{param.name}` and `{option}` in it, split once and filled often."""
 
-    def replace(match: re.Match[str]) -> str:
-        name = match[1]
-        if name == "option":
-            return listed(options) or "the option"
-        if name.startswith("param."):
-            return value_text(parameters.get(name.removeprefix("param.")))
-        return value_text(facts.get(name))
+    __slots__ = ("_parts",)
 
-    return _FIELD.sub(replace, text) if "{" in text else text
+    def __init__(self, text: str) -> None:
+        # split gives literal, field, literal, ..., literal
+        self._parts = _FIELD.split(text)
+
+    def fill(self, facts: Mapping[str, Any], parameters: Mapping[str, Any], options: Sequence[str]) -> str:
+        """Put values in the place of the fields."""
+        parts = self._parts
+        if len(parts) == 1:
+            return parts[0]
+        out = list(parts)
+        for place in range(1, len(parts), 2):
+            name = parts[place]
+            if name == "option":
+                out[place] = listed(options) or "the option"
+            elif name.startswith("param."):
+                out[place] = value_text(parameters.get(name.removeprefix("param.")))
+            else:
+                out[place] = value_text(facts.get(name))
+        return "".join(out)

@@ -20,7 +20,7 @@ from policy_engine.catalog.figures import in_force, preferred
 from policy_engine.catalog.needs import Considered, Needs
 from policy_engine.catalog.outcome import OptionModels
 from policy_engine.catalog.qualify import Rated, rate
-from policy_engine.catalog.slate import NOBODY, Asked, Pick, Slate, cost_of, undominated
+from policy_engine.catalog.slate import NOBODY, Asked, Pick, Slate, compared_disputes, cost_of, undominated
 from policy_engine.catalog.wording import considered
 
 
@@ -88,19 +88,19 @@ def _slate(catalog: Catalog, option: str, needs: Needs, at: date) -> Slate:
     )
     slate = catalog.remembered.get(key)
     if slate is None:
-        slate = _rated([rate(catalog, each, needs) for each in day.candidates[option]])
+        slate = _rated([rate(catalog, each, needs) for each in day.candidates[option]], needs)
         catalog.remember(key, slate)
     found: Slate = slate
     return found
 
 
-def _rated(rated: Sequence[Rated]) -> Slate:
+def _rated(rated: Sequence[Rated], needs: Needs) -> Slate:
     sure = tuple(each for each in rated if each.qualifies)
     maybe = tuple(each for each in rated if each.qualifies is None)
     gaps = [sum(name.startswith("catalog.") for name in _missing_of(each)) for each in maybe]
     nearest = tuple(each for each, gap in zip(maybe, gaps, strict=True) if gap == min(gaps))
     missing = tuple(dict.fromkeys(name for each in nearest for name in _missing_of(each)))
-    return Slate(tuple(rated), sure, maybe, nearest, missing)
+    return Slate(tuple(rated), sure, maybe, nearest, missing, compared_disputes(rated, needs))
 
 
 def _missing_of(rated: Rated) -> list[str]:

@@ -145,16 +145,9 @@ class OptionModels:
     @property
     def disputes(self) -> tuple[str, ...]:
         """The disputes about any figure that was compared, that of a model which lost among them."""
-        found = list(self._route.disputes) if self._route else []
-        for each in self._slate.all:
-            if each.qualifies is not False:
-                for entry in (*(offer.price for offer in each.offers), *(plan.figure for plan in each.plans)):
-                    found += entry.disputes if entry else ()
-            for name in scores_read(self.asked.needs):
-                score = each.candidate.score_figures.get(name)
-                found += score.disputes if score else ()
+        route = self._route.disputes if self._route else ()
         picked = self._picked()
-        return tuple(sorted({*found, *(picked.disputes if picked else ())}))
+        return tuple(sorted({*route, *self._slate.disputes, *(picked.disputes if picked else ())}))
 
     def of(self, name: str) -> Considered | None:
         """Return what was found of one model; None where it was not considered."""

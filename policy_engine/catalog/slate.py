@@ -78,7 +78,7 @@ class Asked(NamedTuple):
 class Slate:
     """The candidates of an option by what is known of them.
 
-    `nearest` are those of `maybe` of which the catalog knows most, and `missing` the facts that would tell of them.
+    `disputes` are about figures that were compared. `nearest` are those of `maybe` of which the catalog knows most, and `missing` the facts that would tell of them.
     """
 
     all: tuple[Rated, ...]
@@ -86,9 +86,24 @@ class Slate:
     maybe: tuple[Rated, ...]
     nearest: tuple[Rated, ...]
     missing: tuple[str, ...]
+    disputes: frozenset[str] = frozenset()
 
 
 NOBODY = Slate((), (), (), (), ())
+
+
+def compared_disputes(rated: Sequence[Rated], needs: Needs) -> frozenset[str]:
+    """Return the disputes about any figure that is compared, that of a model which loses among them."""
+    found: set[str] = set()
+    for each in rated:
+        if each.qualifies is False:
+            continue
+        for entry in (*(offer.price for offer in each.offers), *(plan.figure for plan in each.plans)):
+            found.update(entry.disputes if entry else ())
+        for name in scores_read(needs):
+            score = each.candidate.score_figures.get(name)
+            found.update(score.disputes if score else ())
+    return frozenset(found)
 
 
 def offer_of(pick: Pick) -> Offer:

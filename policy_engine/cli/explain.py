@@ -8,7 +8,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import decision_document, find_decision, reading
+from policy_engine.cli.ledger_reading import decision_document, decision_entry, reading
 from policy_engine.cli.options import ledger_options, output_options
 from policy_engine.cli.sections import FORMATS, Section, as_markdown, as_text, report_writers
 
@@ -51,7 +51,7 @@ def command(
 
     targets = parse_outputs(outputs, FORMATS)
     with reading(ctx, ledger, ledger_key) as open_ledger:
-        entry = open_ledger.entry(find_decision(open_ledger, identifier).index)
+        entry = decision_entry(open_ledger, identifier)
         document = _recorded(open_ledger, entry)
     write_reports(targets, _why_not(document, asked) if asked is not None else _writers(document, all_rules, quiet))
 

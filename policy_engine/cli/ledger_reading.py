@@ -62,15 +62,25 @@ def find_entry(ledger: Ledger, target: str) -> StoredEntry:
             if len(target) < MIN_PREFIX:
                 hint = "`policy audit list` shows what is on record"
                 raise InputError(Problem(error.code, error.message, help=hint)) from error
-    return ledger.entry(find_decision(ledger, target).index)
+    return decision_entry(ledger, target)
 
 
-def find_decision(ledger: Ledger, identifier: str) -> StoredDecision:
-    """Return the decision with this id, or with the only id that begins so.
+def decision_entry(ledger: Ledger, identifier: str) -> StoredEntry:
+    """Return the entry that records the decision with this id, or with the only id that begins so.
 
     Raises:
         InputError: there is none, or there are several.
+        VerificationFailedError: the query column that led to the entry is not what its bytes say.
     """
+    found = _find_decision(ledger, identifier)
+    entry = ledger.entry(found.index)
+    if entry.document.get("view", {}).get("decision_id") != found.decision_id:
+        message = f"the query columns of the entry {entry.index} are not those of its bytes"
+        raise VerificationFailedError(Problem("view-changed", message, help="run `policy audit verify`"))
+    return entry
+
+
+def _find_decision(ledger: Ledger, identifier: str) -> StoredDecision:
     from policy_audit.errors import LedgerError
 
     wanted = identifier.strip().lower().removeprefix("sha256:")

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from policy_engine.cli.printable import printable
 from policy_engine.summary import (
     VERDICT_WORDS,
-    dispute_text,
+    dispute_lines,
     next_steps,
     option_why,
     proposal_text,
@@ -18,12 +19,20 @@ from policy_engine.summary import (
 from policy_engine.wording import usd
 
 Document = Mapping[str, Any]
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@])")
+_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@$:])")
+_LINK = re.compile(r"\bwww\.", re.IGNORECASE)
+# what makes a list or a heading at the start of a line
+_START = re.compile(r"^([-+=]|\d+(?=[.)]))")
+# A word joiner, which is not seen: forges look for mentions and references after the escapes are gone.
+_JOINER = "\u2060"
 
 
 def escape(text: str) -> str:
-    """Make text mean itself in Markdown: no markup, no HTML, no mentions, no line breaks."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    """Make text mean itself in Markdown: no markup, no HTML, no links, no mentions, no line breaks."""
+    escaped = _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
+    escaped = re.sub(r"(\\[@#])(?=\w)", rf"\1{_JOINER}", escaped)
+    escaped = _LINK.sub(lambda found: found[0][:-1] + r"\.", escaped)
+    return _START.sub(lambda found: rf"\{found[0]}" if not found[0].isdigit() else f"{found[0]}{_JOINER}", escaped)
 
 
 def decisions(shown: Sequence[tuple[str, Document]]) -> str:
@@ -76,7 +85,7 @@ def _task(task: Document, file: str) -> list[str]:
         lines += [f"Not known: {escape(', '.join(task['missing_facts']))}.", ""]
     lines += _list("Do next", next_steps(task, file))
     lines += _list("Advice", [advice["message"] for advice in task["advice"]])
-    lines += _list("Disputed figures", [dispute_text(dispute) for dispute in task["disputes"]])
+    lines += _list("Disputed figures", dispute_lines(task["disputes"]))
     return lines
 
 

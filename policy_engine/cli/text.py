@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import IO, Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from policy_engine.cli.printable import printable
 from policy_engine.summary import (
     STATUS_ORDER,
     VERDICT_WORDS,
-    dispute_text,
+    dispute_lines,
     next_steps,
     option_why,
     proposal_text,
@@ -27,36 +27,46 @@ from policy_engine.summary import (
 from policy_engine.wording import listed, usd, value_text
 
 Document = Mapping[str, Any]
-_VERDICT_STYLE = {"allow": "bold green", "allow_with_conditions": "bold yellow", "review": "bold yellow", "deny": "bold red"}
+_VERDICT_STYLE = {
+    "allow": "bold green",
+    "allow_with_conditions": "bold yellow",
+    "review": "bold yellow",
+    "deny": "bold red",
+}
 _STATUS_STYLE = {"permitted": "green", "uncertain": "yellow", "unavailable": "dim", "forbidden": "red"}
-MAX_WIDTH = 100
+_POSSIBLE = ("permitted", "uncertain")
+PIPE_WIDTH, MIN_WIDTH, MAX_WIDTH = 80, 40, 100
 
 
 def console_for(stream: IO[str]) -> Console:
-    """Return a console on `stream`: colour only on a terminal and never with NO_COLOR, 80 columns elsewhere."""
+    """Return a console on `stream`: escape codes only on a terminal and never with NO_COLOR, 80 columns elsewhere."""
     terminal = stream.isatty()
-    width = None if terminal else 80
-    if os.environ.get("COLUMNS", "").isdigit():
-        width = int(os.environ["COLUMNS"])
-    console = Console(
+    styled = terminal and not os.environ.get("NO_COLOR")
+    given = os.environ.get("COLUMNS", "")
+    columns = int(given) if given.isascii() and given.isdigit() else 0
+    return Console(
         file=stream,
-        force_terminal=terminal,
-        no_color=not terminal or bool(os.environ.get("NO_COLOR")),
-        width=width,
+        force_terminal=styled,
+        no_color=not styled,
+        width=max(MIN_WIDTH, columns or (_terminal_width(stream) if terminal else PIPE_WIDTH)),
         highlight=False,
         markup=False,
         emoji=False,
         legacy_windows=False,
     )
-    if width is None and console.width > MAX_WIDTH:
-        console.width = MAX_WIDTH
-    return console
+
+
+def _terminal_width(stream: IO[str]) -> int:
+    try:
+        columns = os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        columns = 0
+    return min(columns or PIPE_WIDTH, MAX_WIDTH)
 
 
 def render(renderable: RenderableType, stream: IO[str] | None = None) -> str:
     """Print `renderable` as it would look on `stream`, and return the text."""
-    target = stream or sys.stdout
-    console = console_for(target)
+    console = console_for(stream or sys.stdout)
     buffer = StringIO()
     copy = Console(
         file=buffer,
@@ -66,18 +76,30 @@ def render(renderable: RenderableType, stream: IO[str] | None = None) -> str:
         highlight=False,
         markup=False,
         emoji=False,
+        legacy_windows=False,
     )
     copy.print(renderable)
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
 
 
+def said(text: str, style: str = "") -> Text:
+    """Return words that may come from a file: they are shown, never obeyed."""
+    return Text(printable(text), style)
+
+
+def verdict_line(document: Document) -> str:
+    """Return the shortest report."""
+    workload = document["workload"]
+    return f"{document['verdict']} {printable(workload['namespace'])}/{printable(workload['name'])}"
+
+
 def decision(document: Document, file: str | None = None, verbose: int = 0) -> RenderableType:
     """Return a whole decision."""
+    several = len(document["tasks"]) > 1
     parts: list[RenderableType] = [_headline(document)]
-    for task in document["tasks"]:
-        parts.append(task_view(task, file, verbose, len(document["tasks"]) > 1))
-    if len(document["tasks"]) > 1:
-        parts.append(_plan(document["plan"]))
+    if several:
+        parts.append(_plan(document))
+    parts.extend(task_view(task, file, verbose, several) for task in document["tasks"])
     parts.append(_footer(document))
     return Group(*parts)
 
@@ -86,7 +108,7 @@ def _headline(document: Document) -> RenderableType:
     workload = document["workload"]
     line = Text()
     line.append(VERDICT_WORDS[document["verdict"]], _VERDICT_STYLE[document["verdict"]])
-    line.append(f"  {workload['namespace']}/{workload['name']}", "bold")
+    line.append_text(said(f"  {workload['namespace']}/{workload['name']}", "bold"))
     line.append(f"  ({workload['stage']})")
     return line
 
@@ -96,40 +118,42 @@ def task_view(task: Document, file: str | None, verbose: int, named: bool) -> Re
     parts: list[RenderableType] = []
     if named:
         head = Text("\n")
-        head.append(f"Task {task['name']}: ", "bold")
-        head.append(VERDICT_WORDS[task["verdict"]].lower(), _VERDICT_STYLE[task["verdict"]])
+        head.append_text(said(f"Task {task['name']}: ", "bold"))
+        head.append(VERDICT_WORDS[task["verdict"]], _VERDICT_STYLE[task["verdict"]])
         parts.append(head)
-    if task["proposal"] is not None:
-        parts.append(_pair("Proposed", proposal_text(task["proposal"])))
-        if task["proposal"]["fallback"] is not None:
-            parts.append(_pair("Fallback", proposal_text(task["proposal"]["fallback"])))
-    parts.append(_pair("Recommended", recommendation_text(task)))
+    parts.append(_named(task))
     parts += _bullets("Why", reasons(task))
     parts += _bullets("Hardware", task["hardware"])
-    parts.append(_options(task))
+    parts += _options(task)
     parts += _missing(task)
     parts += _numbered("Do next", next_steps(task, file))
     parts += _bullets("Advice", [advice["message"] for advice in task["advice"]])
-    parts += _bullets("Rests on disputed figures", [dispute_text(d) for d in task["disputes"]])
+    parts += _bullets("Disputed figures", dispute_lines(task["disputes"]))
     if verbose:
         parts += _bullets("Rules", [_rule_text(row) for row in task["rules"] if row["outcome"] != "not_fired"])
         parts += _models(task)
     return Group(*parts)
 
 
-def _pair(name: str, value: str) -> RenderableType:
-    table = Table.grid(padding=(0, 1))
-    table.add_column(width=12, style="bold")
+def _named(task: Document) -> RenderableType:
+    """Return what is recommended and proposed, one under the other."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(no_wrap=True, style="bold")
     table.add_column(overflow="fold")
-    table.add_row(name, Text(value))
+    table.add_row("Recommended", said(recommendation_text(task)))
+    proposal = task["proposal"]
+    if proposal is not None:
+        table.add_row("Proposed", said(proposal_text(proposal)))
+        if proposal["fallback"] is not None:
+            table.add_row("Fallback", said(proposal_text(proposal["fallback"])))
     return table
 
 
-def _bullets(title: str, lines: list[str]) -> list[RenderableType]:
+def _bullets(title: str, lines: Sequence[str]) -> list[RenderableType]:
     return _list(title, [("-", line) for line in lines])
 
 
-def _numbered(title: str, lines: list[str]) -> list[RenderableType]:
+def _numbered(title: str, lines: Sequence[str]) -> list[RenderableType]:
     return _list(title, [(f"{number}.", line) for number, line in enumerate(lines, 1)])
 
 
@@ -137,53 +161,58 @@ def _list(title: str, rows: list[tuple[str, str]]) -> list[RenderableType]:
     if not rows:
         return []
     table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right")
+    table.add_column(justify="right", no_wrap=True)
     table.add_column(overflow="fold")
     for mark, line in rows:
-        table.add_row(mark, Text(line))
-    return [Text(title, "bold"), Padding(table, (0, 0, 0, 2))]
+        table.add_row(mark, said(line))
+    return [Text(f"\n{title}", "bold"), Padding(table, (0, 0, 0, 2))]
 
 
-def _options(task: Document) -> RenderableType:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
-    table.add_column("Option", no_wrap=True)
-    table.add_column("Status", no_wrap=True)
-    table.add_column("Score", justify="right", no_wrap=True)
-    table.add_column("USD/month", justify="right", no_wrap=True)
-    table.add_column("Model and why", overflow="fold")
+def _options(task: Document) -> list[RenderableType]:
+    """Return the options as a table, each with why it stands where it stands on the lines below it."""
     rows = sorted(task["options"], key=lambda row: (STATUS_ORDER.index(row["status"]), -row["score"]))
+    cells = [_cells(task, row) for row in rows]
+    head = ("  Option", "Status", "Score", "USD/month", "Model")
+    widths = [max(len(row[place]) for row in (head, *cells)) for place in range(4)]
+    parts: list[RenderableType] = [Text(f"\n{_line(head, widths)}", "bold", no_wrap=True)]
+    for row, texts in zip(rows, cells, strict=True):
+        line = said(_line(texts, widths))
+        start = widths[0] + 2
+        line.stylize(_STATUS_STYLE[row["status"]], start, start + len(row["status"]))
+        parts.append(line)
+        if why := option_why(task, row):
+            parts.append(Padding(said(why, "dim" if row["status"] == "unavailable" else ""), (0, 0, 0, 6)))
+    return parts
+
+
+def _cells(task: Document, row: Document) -> tuple[str, str, str, str, str]:
+    possible = row["status"] in _POSSIBLE
+    low, high = row["score_range"]
+    score = str(row["score"]) if low == high else f"{row['score']} ({low}..{high})"
     recommended = (task["recommendation"] or {}).get("deployment")
-    for row in rows:
-        low, high = row["score_range"]
-        score = str(row["score"]) if low == high else f"{row['score']} ({low}..{high})"
-        mark = "*" if row["deployment"] == recommended else " "
-        table.add_row(
-            f"{mark} {row['deployment']}",
-            Text(row["status"], _STATUS_STYLE[row["status"]]),
-            score,
-            usd(row["monthly_usd"]) if row["monthly_usd"] is not None else "unknown",
-            Text(_option_line(task, row)),
-        )
-    return table
+    cost = usd(row["monthly_usd"]) if row["monthly_usd"] is not None or possible else "-"
+    notes = [row["model"]] if possible and row["model"] else []
+    notes += ["over budget"] if row["over_budget"] and possible else []
+    notes += ["cheapest"] if row["deployment"] == task["cheapest"] and _choice(task) else []
+    mark = "*" if row["deployment"] == recommended else " "
+    return f"{mark} {row['deployment']}", row["status"], score, cost, ", ".join(notes)
 
 
-def _option_line(task: Document, row: Document) -> str:
-    notes = []
-    if row["status"] in ("permitted", "uncertain") and row["model"]:
-        notes.append(row["model"])
-    if row["over_budget"]:
-        notes.append("over budget")
-    if row["deployment"] == task["cheapest"]:
-        notes.append("cheapest")
-    why = option_why(task, row)
-    return ": ".join(part for part in (", ".join(notes), why) if part)
+def _choice(task: Document) -> bool:
+    """Whether more than one option is permitted, so that the cheapest is worth a word."""
+    return sum(row["status"] == "permitted" for row in task["options"]) > 1
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    option, status, score, cost, model = cells
+    return (
+        f"{option:<{widths[0]}}  {status:<{widths[1]}}  {score:>{widths[2]}}  {cost:>{widths[3]}}  {model}".rstrip()
+    )
 
 
 def _missing(task: Document) -> list[RenderableType]:
-    missing, decisive = task["missing_facts"], task["decisive_facts"]
-    if not missing:
-        return []
-    others = [name for name in missing if name not in decisive]
+    decisive = task["decisive_facts"]
+    others = [name for name in task["missing_facts"] if name not in decisive]
     lines = []
     if decisive:
         lines.append(f"can change the verdict: {', '.join(decisive)}")
@@ -209,22 +238,33 @@ def _models(task: Document) -> list[RenderableType]:
     return parts
 
 
-def _plan(plan: Document) -> RenderableType:
+def _plan(document: Document) -> RenderableType:
+    plan = document["plan"]
+    verdicts = {task["name"]: VERDICT_WORDS[task["verdict"]] for task in document["tasks"]}
     lines = []
     for route in plan["routes"]:
         target = f"{route['deployment'] or 'nothing permitted'} {route['model'] or ''}".strip()
-        lines.append(f"{route['task']} ({route['share']:.0%} of the volume): {target}, {usd(route['monthly_usd'])} USD/month")
-    total = "unknown" if plan["monthly_usd"] is None else f"{usd(plan['monthly_usd'])} USD/month"
+        part = f"{route['task']} ({route['share']:.0%} of the volume): {verdicts[route['task']]}, {target}"
+        lines.append(f"{part}, {_cost_text(route['monthly_usd'])}")
     over = ", over budget" if plan["over_budget"] else ""
-    return Group(Text(""), *_bullets(f"Plan: {plan['kind']}, {total}{over}", lines))
+    return Group(*_bullets(f"Plan: {plan['kind']}, {_cost_text(plan['monthly_usd'])}{over}", lines))
+
+
+def _cost_text(cost: float | None) -> str:
+    return "monthly cost unknown" if cost is None else f"{usd(cost)} USD/month"
 
 
 def _footer(document: Document) -> RenderableType:
     policy, ledger = document["policy"], document.get("ledger")
-    lines = [f"Decision {document['id'][:16]} at {document['decided_at']}, policy {policy['version']} {policy['digest'][:19]}"]
+    short = document["id"][:16]
+    lines = [
+        f"Decision {short}, {document['decided_at']}",
+        f"Policy {policy['version']}, {policy['digest'][:19]}",
+    ]
     if document["valid_until"]:
         lines.append(f"Valid until {document['valid_until']}")
-    if ledger:
-        where = "scratch ledger, kept nowhere" if ledger.get("status") == "scratch" else "ledger"
-        lines.append(f"Recorded in the {where} as entry {ledger['index']}; `policy explain {document['id'][:16]}` shows all")
-    return Text("\n" + "\n".join(lines), "dim")
+    if ledger and ledger.get("status") == "scratch":
+        lines.append("Recorded in a scratch ledger, which is kept nowhere")
+    elif ledger:
+        lines.append(f"Ledger entry {ledger['index']}; `policy explain {short}` shows it again")
+    return said("\n" + "\n".join(lines), "dim")

@@ -112,6 +112,8 @@ class Checker:
 
     def __init__(self, variables: Mapping[str, str]) -> None:
         self.variables = dict(variables)
+        self._patterns: dict[str, Program] = {}
+        self._pattern_env: Any = None
 
     @cached_property
     def _env(self) -> Any:
@@ -143,6 +145,16 @@ class Checker:
     def program(self, text: str) -> Program:
         """Compile `text` for evaluation by the CEL runtime."""
         return Program(self._env.compile(text), self._env)
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """Say whether `pattern` is found in `text`, by RE2."""
+        program = self._patterns.get(pattern)
+        if program is None:
+            if self._pattern_env is None:
+                self._pattern_env = _environment({"a.text": "string"})
+            compiled = self._pattern_env.compile(f"a.text.matches({quote(pattern)})")
+            program = self._patterns[pattern] = Program(compiled, self._pattern_env)
+        return bool(program.evaluate({"a.text": text}))
 
     @staticmethod
     def _check_text(text: str) -> None:

@@ -1,0 +1,103 @@
+"""Ledgers with decisions on record, and the command line in this process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policy_engine.cli.main import call
+
+DENIED = """\
+apiVersion: policy-engine/v1
+kind: Workload
+metadata: {namespace: support, name: triage, owner: olga.owner@acme.example}
+spec:
+  stage: production
+  tasks:
+    - {name: t, kind: classification, complexity: simple, batch: false,
+       proposal: {deployment: proprietary_api, model: gpt-4o}}
+  data: {sensitivity: public, may_leave_network: false}
+  team: {mlops: mature, ml_engineers: 3, gpu_devops_engineers: 2, can_hire: true}
+  migration: {from: {deployment: proprietary_api, model: gpt-4o}, champion: carl.champion@acme.example}
+"""
+OPEN = """\
+apiVersion: policy-engine/v1
+kind: Workload
+metadata: {namespace: drafts, name: assistant, owner: otto.owner@acme.example}
+spec:
+  stage: pilot
+  tasks: [{name: t, kind: summarisation}]
+"""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture(autouse=True)
+def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep settings, ledgers and caches of the user out of the tests, and the tests out of them."""
+    for name in [name for name in os.environ if name.startswith(("POLICY_", "OTEL_", "GITHUB_", "GITLAB_", "CI"))]:
+        monkeypatch.delenv(name)
+    home = tmp_path / "home"
+    home.mkdir()
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "POLICY_CACHE_DIR"):
+        monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("POLICY_ACTOR", "anna.actor@acme.example")
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def policy(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Outcome]:
+    """Run `policy` with these arguments."""
+
+    def run(*arguments: str) -> Outcome:
+        capfdbinary.readouterr()
+        status = call(list(arguments))
+        captured = capfdbinary.readouterr()
+        return Outcome(status, captured.out.decode(), captured.err.decode())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger of four decisions: triage, assistant, triage for deploy, assistant."""
+    folder = tmp_path_factory.mktemp("recorded")
+    (folder / "denied.yaml").write_text(DENIED, encoding="utf-8")
+    (folder / "open.yaml").write_text(OPEN, encoding="utf-8")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POLICY_CACHE_DIR", str(folder / "cache"))
+        patch.setenv("POLICY_ACTOR", "anna.actor@acme.example")
+        for file, purpose in (("denied", "draft"), ("open", "draft"), ("denied", "deploy"), ("open", "pull_request")):
+            url = f"sqlite:///{folder}/ledger.db"
+            at = f"2026-11-0{1 + (folder / 'ledger.db').exists()}T00:00:00Z"
+            given = ["evaluate", str(folder / f"{file}.yaml"), "--ledger", url, "--at", at, "--purpose", purpose, "-q"]
+            assert call(given) == 0
+    return folder
+
+
+@pytest.fixture
+def ledger(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that ledger, which the settings name."""
+    for name in ("ledger.db", "ledger.db.key"):
+        shutil.copy2(recorded / name, tmp_path / name)
+    monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path}/ledger.db")
+    return tmp_path / "ledger.db"

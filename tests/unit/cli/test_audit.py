@@ -1,0 +1,316 @@
+"""`policy audit`: list, show, verify, prove."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from policy_audit.ledger import Draft, EntryType, open_ledger
+from policy_audit.proof import parse_proof
+
+from policy_engine.cli import audit_list
+
+Run = Callable[..., Any]
+OWNER = "olga.owner@acme.example"
+
+
+def indexes(outcome: Any) -> list[int]:
+    assert outcome.status == 0, outcome.err
+    return [row["index"] for row in outcome.json["decisions"]]
+
+
+def add(path: Path, *drafts: Draft) -> None:
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        ledger.append_many(drafts)
+
+
+def vkey(path: Path) -> str:
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        return str(ledger.verifier_key)
+
+
+def tamper(path: Path, statement: str, *values: object) -> None:
+    connection = sqlite3.connect(path)
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute(statement, values)
+    for _, sql in triggers:
+        connection.execute(sql)
+    connection.commit()
+    connection.close()
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ((), [3, 2, 1, 0]),
+        (("--workload", "triage"), [2, 0]),
+        (("--workload", "support/triage"), [2, 0]),
+        (("--workload", "drafts/triage"), []),
+        (("--namespace", "drafts"), [3, 1]),
+        (("--verdict", "deny"), [2, 0]),
+        (("--verdict", "deny", "--verdict", "review"), [3, 2, 1, 0]),
+        (("--verdict", "allow"), []),
+        (("--stage", "pilot"), [3, 1]),
+        (("--purpose", "deploy"), [2]),
+        (("--since", "2020-01-01", "--until", "2099-01-01T00:00:00+02:00"), [3, 2, 1, 0]),
+        (("--since", "2099-01-01"), []),
+        (("--policy-digest", "sha256:" + "0" * 64), []),
+        (("--rule", "data-stays-in-network", "--verdict", "deny"), [2, 0]),
+        (("--rule", "no-such-rule"), []),
+        (("--criterion", "DATA-01", "--namespace", "support"), [2, 0]),
+        (("--rule", "data-stays-in-network", "--criterion", "OPS-01"), []),
+    ],
+)
+def test_list_selects(policy: Run, given: tuple[str, ...], expected: list[int]) -> None:
+    assert indexes(policy("audit", "list", "-o", "json", *given)) == expected
+
+
+@pytest.mark.usefixtures("ledger")
+def test_list_says_when_there_are_more(policy: Run) -> None:
+    found = policy("audit", "list", "-o", "json", "--limit", "3")
+    assert indexes(found) == [3, 2, 1]
+    assert found.json["more"] is True
+    assert "there are more" in policy("audit", "list", "--limit", "3").out
+    whole = policy("audit", "list", "--limit", "4")
+    assert "there are more" not in whole.out
+
+
+@pytest.mark.usefixtures("ledger")
+def test_list_filters_documents_beyond_the_first_window(policy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_list, "_FIRST_WINDOW", 1)
+    found = policy("audit", "list", "-o", "json", "--criterion", "DATA-01", "--verdict", "deny", "--limit", "1")
+    assert indexes(found) == [2]
+    assert found.json["more"] is True
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("format_", ["text", "markdown", "yaml", "json"])
+def test_list_shows_the_owner_in_every_format(policy: Run, format_: str) -> None:
+    found = policy("audit", "list", "-o", format_)
+    assert found.status == 0, found.err
+    assert "olga.owner" in found.out
+    assert "triage" in found.out
+    if format_ == "text":
+        assert max(map(len, found.out.splitlines())) <= 80
+
+
+def test_list_says_that_an_owner_is_erased(policy: Run, ledger: Path) -> None:
+    connection = sqlite3.connect(ledger)
+    connection.execute("DELETE FROM personal WHERE leaf_index = 0")
+    connection.commit()
+    connection.close()
+    erasure = Draft(
+        EntryType.ERASURE, body={"erased": [{"index": 0, "name": n} for n in ("owner", "champion", "actor")]}
+    )
+    add(ledger, erasure)
+    rows = policy("audit", "list", "-o", "json", "--workload", "triage").json["decisions"]
+    assert [row["owner"] for row in rows] == [OWNER, None]
+    assert "owner erased" in policy("audit", "list").out
+    shown = policy("audit", "show", "0", "-o", "json").json
+    assert shown["personal"] == {"actor": None, "champion": None, "owner": None}
+    assert "erased" in policy("audit", "show", "0").out
+    assert policy("audit", "verify").status == 0
+
+
+def test_list_shows_other_entries(policy: Run, ledger: Path) -> None:
+    add(ledger, Draft(EntryType.HOLD, context={"ticket": "LEG-\x1b[31m7"}))
+    every = policy("audit", "list", "--type", "all", "-o", "json").json["entries"]
+    assert [row["type"] for row in every] == ["hold", *["decision"] * 4]
+    text = policy("audit", "list", "--type", "hold").out
+    assert "LEG-" in text
+    assert "\x1b" not in text
+    assert indexes(policy("audit", "list", "-o", "json")) == [3, 2, 1, 0]
+    refused = policy("audit", "list", "--type", "hold", "--verdict", "deny")
+    assert refused.status == 2
+    assert "--verdict" in refused.err
+
+
+def test_list_offers_every_type_verdict_and_stage() -> None:
+    from policy_engine.model.fields import Stage
+    from policy_engine.model.task_case import VERDICTS
+
+    assert set(audit_list.TYPES) == {"all", *(str(kind) for kind in EntryType)}
+    assert audit_list.VERDICTS == VERDICTS
+    assert audit_list.STAGES == Stage.__args__  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("ledger")
+def test_what_is_asked_wrongly_is_status_2(policy: Run) -> None:
+    for given in (
+        ["list", "--since", "yesterday"],
+        ["list", "--limit", "0"],
+        ["list", "--workload", "a/b", "--namespace", "c"],
+        ["list", "-o", "xml"],
+        ["show", "99"],
+        ["show", "abc"],
+        ["show", "ffffffff"],
+        ["show", "0", "--blob", "nothing"],
+        ["show", "0", "--raw", "-o", "json"],
+        ["show", "0", "--receipt", "/no/such/folder/receipt"],
+        ["verify", "--vkey", "not a key"],
+        ["verify", "--kept", "missing"],
+        ["prove"],
+        ["prove", "0", "--vkey", "x"],
+        ["prove", "--check", "a"],
+    ):
+        found = policy("audit", *given)
+        assert found.status == 2, (given, found)
+        assert found.out == ""
+        assert found.err.startswith("error: "), (given, found.err)
+
+
+def test_reading_never_makes_a_ledger(policy: Run, tmp_path: Path) -> None:
+    path = tmp_path / "none.db"
+    for given in (["list"], ["show", "0"], ["verify"], ["prove", "0"]):
+        for url in (f"sqlite:///{path}", "sqlite:///:memory:"):
+            found = policy("audit", *given, "--ledger", url)
+            assert found.status == 6
+            assert found.out == ""
+            assert "[ledger-missing]" in found.err
+        default = policy("audit", *given)
+        assert default.status == 6
+    assert not list(tmp_path.rglob("*.db*"))
+
+
+@pytest.mark.usefixtures("ledger")
+def test_show_gives_the_whole_entry(policy: Run) -> None:
+    shown = policy("audit", "show", "2", "-o", "json").json
+    assert (shown["index"], shown["type"], shown["view"]["verdict"]) == (2, "decision", "deny")
+    assert shown["context"]["purpose"] == "deploy"
+    assert shown["personal"]["owner"] == OWNER
+    assert shown["personal"]["champion"] == "carl.champion@acme.example"
+    assert shown["commitments"].keys() == {"owner", "champion", "actor"}
+    assert shown["checkpoint"]["size"] == 3
+    assert shown["blobs"].keys() == {"decision", "workload", "rules", "catalog"}
+    text = policy("audit", "show", shown["view"]["decision_id"][:8]).out
+    for part in (OWNER, shown["leaf_hash"][:40], "deploy", "Covered by the checkpoint"):
+        assert part in text
+
+
+@pytest.mark.usefixtures("ledger")
+def test_show_writes_exact_bytes(policy: Run) -> None:
+    shown = policy("audit", "show", "0", "-o", "json").json
+    for role, blob in shown["blobs"].items():
+        content = policy("audit", "show", "0", "--blob", role).out.encode()
+        assert f"sha256:{hashlib.sha256(content).hexdigest()}" == blob["digest"]
+        assert len(content) == blob["bytes"]
+    raw = policy("audit", "show", "0", "--raw").out.encode()
+    assert hashlib.sha256(b"\0" + raw).hexdigest() == shown["leaf_hash"]
+    assert "help: did you mean `decision`?" in policy("audit", "show", "0", "--blob", "decison").err
+
+
+def test_show_writes_the_receipt(policy: Run, ledger: Path, tmp_path: Path) -> None:
+    shown = policy("audit", "show", "1", "--receipt", str(tmp_path / "receipt"), "-o", "json")
+    assert shown.status == 0
+    receipt = (tmp_path / "receipt").read_text(encoding="utf-8")
+    assert policy("audit", "show", "1", "--receipt", "-").out == receipt
+    entry = policy("audit", "show", "1", "--raw").out.encode()
+    key = vkey(ledger)
+    parse_proof(receipt).verify(entry, [key], key.partition("+")[0])
+
+
+def test_verify_names_what_it_pins(policy: Run, ledger: Path) -> None:
+    own = policy("audit", "verify")
+    assert own.status == 0, own.err
+    assert "VERIFIED" in own.out
+    assert "operator's own" in own.out
+    pinned = policy("audit", "verify", "--vkey", vkey(ledger))
+    assert pinned.status == 0
+    assert "operator's own" not in pinned.out
+    report = policy("audit", "verify", "--vkey", vkey(ledger), "-o", "json").json
+    assert (report["ok"], report["entries"], report["pinned"]) == (True, 4, "given")
+    assert [step["status"] for step in report["steps"]] == ["ok"] * 7 + ["skipped"]
+    assert policy("audit", "verify", "-o", "yaml").status == 0
+    assert "| schema | ok |" in policy("audit", "verify", "-o", "markdown").out
+
+
+def test_verify_of_an_empty_ledger_says_so(policy: Run, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/empty.db"
+    open_ledger(url).close()
+    found = policy("audit", "verify", "--ledger", url)
+    assert found.status == 0
+    assert "the ledger is empty" in found.out
+
+
+@pytest.mark.usefixtures("ledger")
+def test_verify_with_another_key_or_origin_fails(policy: Run, tmp_path: Path) -> None:
+    with open_ledger(f"sqlite:///{tmp_path}/other.db") as other:
+        key = str(other.verifier_key)
+    assert policy("audit", "verify", "--vkey", key).status == 6
+    found = policy("audit", "verify", "--origin", "elsewhere.example/log")
+    assert found.status == 6
+    assert "FAILED" in found.out
+
+
+def test_verify_without_any_key_fails(policy: Run, ledger: Path) -> None:
+    ledger.with_name("ledger.db.key").unlink()
+    found = policy("audit", "verify")
+    assert found.status == 6
+    assert "[no-verifier-key]" in found.err
+
+
+def test_verify_tells_the_first_failing_index(policy: Run, ledger: Path) -> None:
+    tamper(ledger, "UPDATE decision SET verdict = 'allow' WHERE leaf_index = 2")
+    found = policy("audit", "verify")
+    assert found.status == 6
+    assert "the first failing index is 2" in found.out
+    assert policy("audit", "verify", "-o", "json").json["first_failing_index"] == 2
+
+
+@pytest.mark.parametrize("kind", ["receipt", "checkpoint"])
+def test_verify_compares_with_what_was_kept(policy: Run, ledger: Path, tmp_path: Path, kind: str) -> None:
+    kept = tmp_path / "kept"
+    text = policy("audit", "prove", "3").out
+    kept.write_text(text if kind == "receipt" else parse_proof(text).checkpoint, encoding="utf-8")
+    assert policy("audit", "verify", "--kept", str(kept)).status == 0
+    for table in ("log_entry", "decision", "personal"):
+        tamper(ledger, f"DELETE FROM {table} WHERE leaf_index = 3")
+    tamper(ledger, "DELETE FROM log_checkpoint WHERE size = 4")
+    named = {d for e in _entries(ledger) for d in e["blobs"].values()}
+    tamper(ledger, f"DELETE FROM blob WHERE digest NOT IN ({','.join('?' * len(named))})", *named)
+    assert policy("audit", "verify").status == 0, "what was kept is what finds it"
+    found = policy("audit", "verify", "--kept", str(kept))
+    assert found.status == 6
+    assert "its tail was dropped" in found.out.replace("\n", " ").replace("  ", " ") or "tail" in found.out
+
+
+def _entries(path: Path) -> list[dict[str, Any]]:
+    connection = sqlite3.connect(path)
+    rows = [json.loads(row[0]) for row in connection.execute("SELECT entry FROM log_entry")]
+    connection.close()
+    return rows
+
+
+def test_a_malformed_kept_file_fails_its_step(policy: Run, ledger: Path, tmp_path: Path) -> None:
+    assert ledger.exists()
+    (tmp_path / "kept").write_text("c2sp.org/tlog-proof@v1\nnonsense", encoding="utf-8")
+    found = policy("audit", "verify", "--kept", str(tmp_path / "kept"), "-o", "json")
+    assert found.status == 6
+    assert found.json["steps"][-1]["status"] == "failed"
+
+
+def test_a_proof_is_checked_without_the_ledger(policy: Run, ledger: Path, tmp_path: Path) -> None:
+    proof, entry, key = tmp_path / "p", tmp_path / "e", vkey(ledger)
+    assert policy("audit", "prove", "1", "--to", str(proof), "--entry", str(entry)).out == ""
+    ledger.unlink()
+    ledger.with_name("ledger.db.key").unlink()
+    check = ("audit", "prove", "--check", str(proof), "--entry", str(entry), "--vkey", key)
+    found = policy(*check)
+    assert (found.status, found.err) == (0, "")
+    assert "entry 1 of the log" in found.out
+    assert policy(*check, "--origin", key.partition("+")[0]).status == 0
+    assert policy(*check, "--origin", "elsewhere").status == 6
+    entry.write_bytes(entry.read_bytes().replace(b"pilot", b"pilof"))
+    forged = policy(*check)
+    assert forged.status == 6
+    assert forged.out == ""
+    proof.write_text("nothing", encoding="utf-8")
+    assert policy(*check).status == 6
