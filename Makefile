@@ -98,12 +98,12 @@ migration: $(READY) ## a new Alembic script: make migration m="what changes"
 	$(VENV)/bin/alembic revision --rev-id $$(printf '%04d' $$(($$(ls migrations/versions/[0-9]*.py | wc -l) + 1))) -m "$(m)"
 
 .PHONY: dist
-dist: $(READY)
+dist: $(READY) ## build sdist and wheel under dist/
 	@rm -rf dist
 	$(PY) -m build --no-isolation --outdir dist .
 
 .PHONY: wheel
-wheel: dist ## build sdist and wheel, check the contents, try the wheel in a fresh environment
+wheel: dist ## dist, its contents checked, and the wheel tried in a fresh environment
 	@$(PY) -m zipfile -l $(WHEEL) > dist/contents
 	@for f in policy_engine/_rules/policy-set.yaml policy_engine/_rules/schemas/ policy_engine/py.typed \
 		policy_audit/_migrations/env.py policy_audit/_migrations/versions/ policy_audit/py.typed; do \

@@ -27,7 +27,7 @@ PAIRS = (
 def report() -> None:
     """Print each pair: medians of RUNS runs, and the median of the paired ratios."""
     with tempfile.TemporaryDirectory() as home:
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("POLICY_", "OTEL_", "XDG_"))}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("POLICY_", "OTEL_", "XDG_", "PYTHON"))}
         environment = {**kept, "HOME": home}
         # the first run makes ledger, key and cache, and does not count
         commands = [command for _, *both, _ in PAIRS for command in both]

@@ -7,8 +7,9 @@ it stands whatever else is unknown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import NO_GPU, GpuClaim, HardwareClaim
@@ -20,8 +21,7 @@ from policy_engine.catalog.sizing import GIB, MIB, Cards, card_bytes, peak_tflop
 TOLERANCE = 0.04
 
 
-@dataclass(frozen=True, slots=True)
-class Box:
+class Box(Struct, frozen=True):
     """The devices of a claim together.
 
     `cards` are None where no bound of the memory is known. `excess` says which claims exceed

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN, Plan, plans_of
@@ -12,16 +13,14 @@ from policy_engine.catalog.entries import Model, Price, Provider, Score
 from policy_engine.model.vocabulary import OPTIONS
 
 
-@dataclass(frozen=True, slots=True)
-class Offer:
+class Offer(Struct, frozen=True):
     """A provider that serves the model, and its price; each None where it is not known."""
 
     provider: Provider | None
     price: Price | None
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(Struct, frozen=True):
     """A model on an option; `meant` None where it is not known whether the option can run it."""
 
     model: Model
@@ -38,8 +37,7 @@ class Candidate:
         return self.model.key
 
 
-@dataclass(frozen=True, slots=True)
-class Day:
+class Day(Struct, frozen=True):
     """The candidates of each option on one day, and the context windows there are, in order."""
 
     candidates: Mapping[str, tuple[Candidate, ...]]

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 NO_GPU = "cpu"
 
 
-@dataclass(frozen=True, slots=True)
-class GpuClaim:
+class GpuClaim(Struct, frozen=True):
     """Devices of one kind: memory of each in GB as sold, GiB or MiB; bandwidth in GB/s; TFLOP/s dense.
 
     A figure that is None is not claimed, and the published one counts. One that is claimed but not known (null in the
@@ -26,8 +25,7 @@ class GpuClaim:
     unknown: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class ServesClaim:
+class ServesClaim(Struct, frozen=True):
     """What the hardware is said to serve; tokens answered per hour in all, lengths of one request in tokens."""
 
     model: str | None = None
@@ -38,8 +36,7 @@ class ServesClaim:
     output_tokens: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class HardwareClaim:
+class HardwareClaim(Struct, frozen=True):
     """Everything claimed of the hardware; `serves` None says that nothing is claimed to be served."""
 
     gpus: tuple[GpuClaim, ...] | None

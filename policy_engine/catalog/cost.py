@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import date
+
+from msgspec import Struct
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim
@@ -30,8 +31,7 @@ SELF_RUN = ("self_hosted", "edge")
 CONSUMER = "consumer"
 
 
-@dataclass(frozen=True, slots=True)
-class CostPart:
+class CostPart(Struct, frozen=True):
     """One part of a monthly cost, and the figure that it rests on, where it rests on one."""
 
     what: str
@@ -40,8 +40,7 @@ class CostPart:
     stale: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
+class Cost(Struct, frozen=True):
     """A monthly cost: the middle, and the range that the sources leave; `at_least` where it is a floor."""
 
     usd_per_month: float
@@ -56,8 +55,7 @@ class Cost:
         return tuple(dict.fromkeys(found))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(Struct, frozen=True):
     """A way to run a model on hardware: what one box costs a month, and the most tokens that it can compute.
 
     `tokens_per_month` None is unknown, and then one box is counted. `engineers_usd` is counted once.

@@ -6,9 +6,10 @@ None is unknown: no source states it. Money is in US dollars, memory as sold in 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
+
+from msgspec import Struct
 
 HOURS_PER_MONTH = 365.25 / 12 * 24
 SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
@@ -18,8 +19,7 @@ Commercial = Literal["allowed", "review", "forbidden"]
 Weights = Literal["open", "closed"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class Entry(Struct, frozen=True, kw_only=True):
     """What every entry has: its key, and who states it.
 
     `rank` counts the layers, 0 for the shipped one. `side` names the party in a dispute: the source, or a label where
@@ -43,8 +43,7 @@ class Entry:
         return self.valid_from or self.as_of
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Price(Entry):
+class Price(Entry, frozen=True, kw_only=True):
     """Dollars per million tokens of a model on one option; `blended` where one price covers both directions."""
 
     model: str
@@ -60,8 +59,7 @@ class Price(Entry):
         return total / TOKENS_PER_PRICE_UNIT
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HostingCost(Entry):
+class HostingCost(Entry, frozen=True, kw_only=True):
     """Dollars for `count` devices together, by the hour or the month; without a device, of self-hosting at large."""
 
     model: str | None
@@ -83,8 +81,7 @@ class HostingCost(Entry):
         return HOURS_PER_MONTH if self.per == "hour" else 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OwnershipCost(Entry):
+class OwnershipCost(Entry, frozen=True, kw_only=True):
     """Dollars to buy the hardware."""
 
     model: str | None
@@ -95,8 +92,7 @@ class OwnershipCost(Entry):
     at_least: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostExample(Entry):
+class CostExample(Entry, frozen=True, kw_only=True):
     """A monthly bill that a source works out."""
 
     model: str
@@ -106,8 +102,7 @@ class CostExample(Entry):
     usd: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Score(Entry):
+class Score(Entry, frozen=True, kw_only=True):
     """A model's score in a benchmark, in the benchmark's unit."""
 
     model: str
@@ -115,8 +110,7 @@ class Score(Entry):
     score: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BenchmarkLeader(Entry):
+class BenchmarkLeader(Entry, frozen=True, kw_only=True):
     """The best score of the open or the closed field, where the source names no model."""
 
     benchmark: str
@@ -124,8 +118,7 @@ class BenchmarkLeader(Entry):
     score: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Speed(Entry):
+class Speed(Entry, frozen=True, kw_only=True):
     """A speed that someone reported; never a bound."""
 
     model: str | None
@@ -135,8 +128,7 @@ class Speed(Entry):
     at_least: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemoryRequirement(Entry):
+class MemoryRequirement(Entry, frozen=True, kw_only=True):
     """The memory that a source asks for; the arithmetic of `sizing` does not read it."""
 
     model: str
@@ -145,8 +137,7 @@ class MemoryRequirement(Entry):
     devices: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Route(Entry):
+class Route(Entry, frozen=True, kw_only=True):
     """Models that a router names for a kind of work; no kinds or complexities stands for all of them."""
 
     kinds: tuple[str, ...]
@@ -155,16 +146,14 @@ class Route(Entry):
     models: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Licence(Entry):
+class Licence(Entry, frozen=True, kw_only=True):
     """What a licence says of commercial use."""
 
     commercial: Commercial
     terms: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu(Entry):
+class Gpu(Entry, frozen=True, kw_only=True):
     """A device's published figures; TFLOP/s are dense tensor figures."""
 
     aliases: tuple[str, ...]
@@ -176,8 +165,7 @@ class Gpu(Entry):
     watts: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provider(Entry):
+class Provider(Entry, frozen=True, kw_only=True):
     """Who serves models to third parties; `serves` None is every model it can, `regions` None is unknown."""
 
     title: str | None
@@ -186,8 +174,7 @@ class Provider(Entry):
     regions: tuple[str, ...] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model(Entry):
+class Model(Entry, frozen=True, kw_only=True):
     """A model; `kv_bytes_per_token` is the 16-bit cache of one token, `deployments` None the default of its kind."""
 
     weights: Weights
@@ -199,10 +186,10 @@ class Model(Entry):
     params_b: float | None
     active_b: float | None
     kv_bytes_per_token: float | None
-    architecture: Mapping[str, object] | None = field(hash=False)
+    architecture: Mapping[str, object] | None
     deployments: tuple[str, ...] | None
     retires_on: date | None
-    sources: Mapping[str, tuple[str, date]] = field(hash=False)
+    sources: Mapping[str, tuple[str, date]]
 
     @property
     def parameters(self) -> float | None:
@@ -216,8 +203,7 @@ class Model(Entry):
         return None if billions is None else billions * 1e9
 
 
-@dataclass(frozen=True, slots=True)
-class Benchmark:
+class Benchmark(Struct, frozen=True):
     """A benchmark and the unit of its scores; more is better."""
 
     key: str
@@ -225,8 +211,7 @@ class Benchmark:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Region:
+class Region(Struct, frozen=True):
     """A place in the tree of regions."""
 
     key: str
@@ -235,8 +220,7 @@ class Region:
     aliases: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(Struct, frozen=True):
     """A source by its short name."""
 
     key: str
@@ -244,8 +228,7 @@ class Source:
     as_of: date
 
 
-@dataclass(frozen=True, slots=True)
-class Dispute:
+class Dispute(Struct, frozen=True):
     """A disagreement among sources, or of a source with arithmetic."""
 
     key: str

@@ -11,7 +11,8 @@ alone, and a claim holds only where nothing that it says is unknown.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
@@ -29,8 +30,7 @@ from policy_engine.catalog.sizing import (
 from policy_engine.catalog.verdicts import Number, Verdict, worst
 
 
-@dataclass(frozen=True, slots=True)
-class Flight:
+class Flight(Struct, frozen=True):
     """Tokens that are held at once: a lower bound, and which facts would make it exact."""
 
     tokens: float

@@ -7,9 +7,12 @@ run shows all of it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_engine.catalog.sections import SECTIONS
 from policy_engine.errors import Problem, Span, did_you_mean
@@ -23,8 +26,7 @@ REFERENCES = {"model": "models", "provider": "providers", "benchmark": "benchmar
 MODEL_LISTS = ("models", "serves")
 
 
-@dataclass(frozen=True, slots=True)
-class RawEntry:
+class RawEntry(Struct, frozen=True):
     """An entry as it was read, and where it stands."""
 
     section: str

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_engine.catalog.claims import HardwareClaim
 
 
-@dataclass(frozen=True, slots=True)
-class Needs:
+class Needs(Struct, frozen=True):
     """What a task needs; None is unknown, never "no need".
 
     `min_scores` {} asks for none. `edge_wanted` is needs.edge, or a latency under the edge parameter. Tokens are those
@@ -42,8 +42,7 @@ class Needs:
         return "humaneval" if self.kind == "coding" else "mmlu"
 
 
-@dataclass(frozen=True, slots=True)
-class Considered:
+class Considered(Struct, frozen=True):
     """A model that was considered: whether it meets the needs, and the reason where it was not chosen.
 
     `missing` names the facts that would tell, `disputes` those that its figures rest on; `score` is that of the quality

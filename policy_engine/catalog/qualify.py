@@ -7,7 +7,8 @@ facts that would tell. INVARIANT: a check whose need is unknown gives a sure rea
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_engine.catalog.boxes import box_of
 from policy_engine.catalog.candidates import Candidate, Offer
@@ -23,8 +24,7 @@ from policy_engine.catalog.sizing import QUANTIZATIONS
 CONTEXT = "{context}"
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True):
     """Why a model does not, or may not, meet the needs."""
 
     sure: bool
@@ -36,8 +36,7 @@ class Reason:
         return self.text.replace(CONTEXT, f"{needs.context_tokens:,}") if CONTEXT in self.text else self.text
 
 
-@dataclass(frozen=True, slots=True)
-class Rated:
+class Rated(Struct, frozen=True):
     """A candidate with the verdict on it, and the offers and plans that remain.
 
     `texts` are the reasons in words where no number of the task stands in them.

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
 
 from policy_engine.catalog.layers import Problems
 from policy_engine.errors import Problem
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(Struct, frozen=True):
     """Parameters by name, in the units that the names say; scores in points of the benchmark, days in days."""
 
     high_quality_score: float

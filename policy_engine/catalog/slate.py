@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date
 from math import inf
 from typing import NamedTuple
+
+from msgspec import Struct
 
 from policy_engine.catalog.candidates import Offer
 from policy_engine.catalog.cost import SELF_RUN
@@ -74,8 +75,7 @@ class Asked(NamedTuple):
     at: date
 
 
-@dataclass(frozen=True, slots=True)
-class Slate:
+class Slate(Struct, frozen=True):
     """The candidates of an option by what is known of them.
 
     `disputes` are about figures that were compared. `nearest` are those of `maybe` of which the catalog knows most, and `missing` the facts that would tell of them.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Number:
+
+class Number(Struct, frozen=True):
     """A number that decides, with its unit."""
 
     name: str
@@ -16,8 +16,7 @@ class Number:
     unit: str
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(Struct, frozen=True):
     """What arithmetic says of a claim: it holds, it is contradicted, or (None) a needed figure is not known.
 
     `why` explains it in one line, `missing` names the facts that would decide it.

@@ -47,7 +47,7 @@ def set_value(text: str, file: str, index: int, path: Path, value: Any) -> str:
         changed = bom + _edited(body, index, path, value)
     except (_NotEditableError, yaml.YAMLError) as caught:
         raise _refusal(path, place, str(caught) if isinstance(caught, _NotEditableError) else None) from None
-    expected = [*before]
+    expected = list(before)
     expected[index] = with_value(before[index], path, value)
     after = load_documents(changed, file)
     if any(isinstance(each, Exception) for each in after) or not _same(
@@ -114,6 +114,8 @@ def _edited(body: str, index: int, path: Path, value: Any) -> str:
             return _inserted(text, node, step, _nested(path[depth + 1 :], value))
         if isinstance(child, yaml.ScalarNode) and depth + 1 < len(path):
             # a null that stands for a mapping: the keys below it take its place
+            if child.style is not None or resolve_plain(child.value) is not None:
+                raise _NotEditableError("a value stands where a mapping would have to")
             return _replaced(text, child, _nested(path[depth + 1 :], value), _is_json(text, node))
         node, parent = child, node
     return _replaced(text, node, value, _is_json(text, parent))
@@ -148,6 +150,8 @@ def _replaced(text: _Text, node: Any, value: Any, quoted: bool) -> str:
         old = text.text[start:end]
         if isinstance(node, yaml.ScalarNode) and node.style in ("|", ">"):
             raise _NotEditableError("it is a block of text")
+        if not isinstance(node, yaml.ScalarNode) and "#" in old and "\n" in old:
+            raise _NotEditableError("it stands on several lines, with comments")
         gap = "" if old or text.text[start - 1 : start] in ("", " ") else " "
         return text.text[:start] + gap + flow(value, quoted) + text.text[end:]
     end = _last(text, node)

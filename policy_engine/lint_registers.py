@@ -1,0 +1,114 @@
+"""Findings about what stands beside the rules: parameters, criteria, facts, and how layers lie over one another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from policy_engine.errors import Problem, Span
+from policy_engine.loading.layers import LayerFiles, read_layers
+from policy_engine.loading.policy import Policy
+from policy_engine.loading.references import PARAMETER, fields, texts
+from policy_engine.model.rule import RuleSet
+
+#: Parameters that the catalog, sizing and model choice read by name.
+READ_BY_ENGINE = frozenset(
+    {
+        "high_quality_score",
+        "catalog_stale_days",
+        "edge_latency_ms",
+        "edge_max_parameters_billions",
+        "reference_model",
+        "memory_utilisation",
+        "memory_overhead_gib",
+        "collective_overhead_gib",
+        "card_gib_per_gb",
+        "engineer_usd_per_month",
+        "self_hosting_engineers",
+    }
+)
+Graded = tuple[Literal["error", "warning", "info"], Problem]
+
+
+def register_findings(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]:
+    """Yield what is found in the registers of `policy`, which was loaded with the layers at `paths`."""
+    layers = read_layers(paths)
+    named = {name for rule in policy.rules.rules for _, text in texts(rule) for name in fields(text) if name}
+    yield from _parameters(policy.rules, named, layers)
+    yield from _criteria(policy, layers)
+    yield from _facts(policy, named, layers)
+    yield from _replacements(layers)
+
+
+def _parameters(rules: RuleSet, named: set[str], layers: Sequence[LayerFiles]) -> Iterator[Graded]:
+    read = {name for rule in rules.rules for name in rule.parameters} | READ_BY_ENGINE
+    read |= {name.removeprefix(PARAMETER) for name in named if name.startswith(PARAMETER)}
+    for name in rules.parameters:
+        if name not in read:
+            place = _place(layers, "parameters.yaml", "parameters", name)
+            problem = Problem(
+                "parameter-unread", f"nothing reads `param.{name}`", place, "remove it, or read it in a rule"
+            )
+            yield "warning", problem
+
+
+def _criteria(policy: Policy, layers: Sequence[LayerFiles]) -> Iterator[Graded]:
+    rules = policy.rules
+    cited = {criterion for rule in rules.rules for criterion in rule.criteria} | set(rules.mechanisms)
+    for _, documents in policy.catalog_documents:
+        cited |= set(_cited(documents))
+    for criterion in rules.criteria:
+        if criterion not in cited:
+            place = _place(layers, "criteria.yaml", "criteria", criterion)
+            message = f"no rule, mechanism or catalog entry cites `{criterion}`"
+            help_ = "cite it in a rule's criteria, or name its mechanism in policy-set.yaml"
+            yield "warning", Problem("criterion-uncited", message, place, help_)
+
+
+def _cited(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, child in value.items():
+            if key == "criteria" and isinstance(child, list):
+                yield from map(str, child)
+            else:
+                yield from _cited(child)
+    elif isinstance(value, list):
+        for child in value:
+            yield from _cited(child)
+
+
+def _facts(policy: Policy, named: set[str], layers: Sequence[LayerFiles]) -> Iterator[Graded]:
+    read = {name for rule in policy.rules.rules for name in rule.reads} | named
+    for name in policy.vocabulary.facts:
+        if name not in read:
+            place = _place(layers, "vocabulary.yaml", "facts", name)
+            yield "info", Problem("fact-unread", f"no rule reads `{name}`", place)
+
+
+def _replacements(layers: Sequence[LayerFiles]) -> Iterator[Graded]:
+    before: dict[str, tuple[str, str]] = {}
+    for layer in layers:
+        for file in layer.rule_files():
+            topic, _, name = file.partition("/")
+            rule = name.removesuffix(".yaml")
+            if rule in before:
+                where, other = before[rule]
+                span = Span(str(layer.root / file), 1, 1)
+                yield "info", Problem("replaces", f"`{rule}` lies over the rule of layer {where}", span)
+                if other != topic:
+                    message = f"`{rule}` stands in {topic}, and the rule that it lies over in {other}"
+                    help_ = f"move it to {other}/, or give it an id of its own"
+                    yield "warning", Problem("replaces-in-other-topic", message, span, help_)
+            before[rule] = (layer.layer.name, topic)
+
+
+def _place(layers: Sequence[LayerFiles], file: str, *path: str) -> Span | None:
+    """Return where the last layer that has `path` in its `file` says it."""
+    for layer in reversed(layers):
+        if file in layer.files:
+            document = layer.documents(file)[0]
+            section = document.value.get(path[0]) if isinstance(document.value, dict) else None
+            if isinstance(section, dict) and path[1] in section:
+                return document.key_span(*path)
+    return None
