@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any
 
 from policy_engine.catalog import Catalog, Needs, OptionModels, api_spend, choose, judge_claim, judge_serving
-from policy_engine.combining import OptionInput
 from policy_engine.claims import gpu_count, memory_gib
+from policy_engine.combining import OptionInput
 from policy_engine.facts import FactSheet, derive_volume, region_allowed
 from policy_engine.language.tree import Scalar
 from policy_engine.model.task_case import TaskCase

@@ -1,4 +1,4 @@
-"""Which unknown facts of a workload can change its verdict, largest effect first. Pure: it decides, and records nothing.
+"""Which unknown facts of a workload can change its verdict, largest effect first. Pure: nothing is recorded.
 
 Two searches add up. The decision names the facts that its verdict waits for. And every unknown fact is tried with the
 values at which rules turn: a fact whose value alone changes a verdict comes first.
@@ -6,7 +6,6 @@ values at which rules turn: a fact whose value alone changes a verdict comes fir
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -116,10 +115,23 @@ class _Search:
         found: dict[Path, None] = {}
         for index, result in enumerate(self.results):
             for name in self.completion.decisive(result):
-                path = path_of(name, index, self.workload)
-                if path is not None:
-                    found[path] = None
+                for path in self._paths(name, index):
+                    if value_at(self.document, path) is None:
+                        found[path] = None
         return list(found)
+
+    def _paths(self, name: str, index: int) -> list[Path]:
+        """Return where `name` is stated; a claim that is there lacks what it says to be null."""
+        hardware = self.workload.spec.hardware
+        if name == "hardware.gpus" and hardware is not None and hardware.gpus is not None:
+            return [
+                ("spec", "hardware", "gpus", place, leaf)
+                for place, gpu in enumerate(hardware.gpus)
+                for leaf in type(gpu).model_fields
+                if getattr(gpu, leaf) is None and (leaf in gpu.model_fields_set or leaf in _HARDWARE_LEAVES)
+            ]
+        path = path_of(name, index, self.workload)
+        return [] if path is None else [path]
 
     def unknown(self, waiting: list[Path]) -> Iterator[tuple[Path, Fact]]:
         """Yield what can be stated and is not: first what verdicts wait for, then the rest of the vocabulary."""
@@ -132,10 +144,10 @@ class _Search:
             for name, fact in self.completion.vocabulary.facts.items():
                 if name in known or fact.source != "declared" or not self._can_stand(name, index):
                     continue
-                path = path_of(name, index, self.workload)
-                if path is not None and path not in seen:
-                    seen.add(path)
-                    yield path, fact
+                place = path_of(name, index, self.workload)
+                if place is not None and place not in seen:
+                    seen.add(place)
+                    yield place, fact
 
     def _can_stand(self, name: str, index: int) -> bool:
         """Whether stating `name` only adds knowledge: a proposal, a claim or a migration is not made by the way."""
@@ -192,6 +204,17 @@ class _Search:
         return tuple(verdicts)
 
 
+def value_at(document: Any, path: Path) -> Any:
+    """Return the value at `path` of plain data; None where it is null or not there."""
+    for step in path:
+        if isinstance(document, dict):
+            document = document.get(step)
+        else:
+            known = isinstance(document, list) and isinstance(step, int) and step < len(document)
+            document = document[step] if known else None
+    return document
+
+
 def path_of(name: str, index: int, workload: Workload) -> Path | None:
     """Return where the fact `name` of task `index` is stated; None where a workload file does not state it."""
     head, _, rest = name.partition(".")
@@ -245,11 +268,6 @@ def fact_at(path: Path, vocabulary: Vocabulary) -> Fact:
 def is_structure(fact: Fact) -> bool:
     """Whether the value of `fact` is more than a scalar or a list of strings."""
     return fact.name in _NOT_FACTS
-
-
-def restated(question: Question, **changes: Any) -> Question:
-    """Return `question` with other parts."""
-    return dataclasses.replace(question, **changes)
 
 
 def _reach(question: Question) -> int:

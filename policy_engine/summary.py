@@ -198,7 +198,9 @@ def way_text(way: Document) -> str:
 
 
 def _release_text(any_of: Mapping[str, Any]) -> str:
-    return listed([f"{name} = {listed([value_text(v) for v in values], 'or')}" for name, values in any_of.items()], "or")
+    return listed(
+        [f"{name} = {listed([value_text(v) for v in values], 'or')}" for name, values in any_of.items()], "or"
+    )
 
 
 def dispute_lines(disputes: Sequence[Document]) -> list[str]:

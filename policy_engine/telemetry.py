@@ -1,7 +1,7 @@
 """Traces and metrics: the only place that imports opentelemetry, and only where the `OTEL_*` variables ask.
 
 Spans: run, and in it load, evaluate, combine, record. Metrics: `policy.decisions` by verdict, `policy.rules.fired` by
-rule, `policy.decision.duration` in seconds. Without a request for them every call here does nothing and imports nothing.
+rule, `policy.decision.duration` in seconds. Without a request for them every call here is idle and no import happens.
 
 INVARIANT: telemetry never keeps a decision back, changes an exit status or prints more than a line: what goes wrong in
 it is one warning, and what is not sent in time is dropped.
@@ -119,7 +119,7 @@ _noise: _Noise | None = None
 
 def use(telemetry: Telemetry) -> None:
     """Make `telemetry` the one that `span` and `count` report to."""
-    global _current, _request  # noqa: PLW0603 - one process has one telemetry, as OpenTelemetry's own globals
+    global _current, _request
     _current, _request = telemetry, None
 
 

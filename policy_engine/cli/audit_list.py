@@ -41,7 +41,15 @@ class Moment(Time):
 
 
 @click.command("list", epilog="Example: policy audit list --verdict deny --verdict review --since 2026-11-01 -o json")
-@click.option("--type", "kind", type=click.Choice(TYPES), default="decision", show_default=True, help="Which entries.")
+@click.option(
+    "--type",
+    "kind",
+    metavar="TYPE",
+    type=click.Choice(TYPES),
+    default="decision",
+    show_default=True,
+    help=f"Which entries: {', '.join(TYPES)}.",
+)
 @click.option("--workload", metavar="[NAMESPACE/]NAME", help="Decisions on this workload.")
 @click.option("--namespace", metavar="NAME", help="Decisions in this namespace.")
 @click.option("--verdict", "verdicts", type=click.Choice(VERDICTS), multiple=True, help="Repeatable.")

@@ -144,7 +144,7 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         Section(pairs=[("VERIFIED" if shown["ok"] else "FAILED", _verdict(shown))]),
     ]
     if shown["size"]:
-        covered = f"{shown['size']:,} entries of `{shown['origin']}`, root {shown['root']}"
+        covered = f"{_entries(shown['size'])} of `{shown['origin']}`, root {shown['root']}"
         sections.append(Section(pairs=[("Covered", covered)]))
     remarks = [OWN_KEY] if shown["pinned"] == "operator" else []
     if next(s for s in shown["steps"] if s["name"] == "kept")["status"] == "skipped":
@@ -152,9 +152,13 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
     return [*sections, Section(lines=remarks)] if remarks else sections
 
 
+def _entries(count: int) -> str:
+    return f"{count:,} entr{'y' if count == 1 else 'ies'}"
+
+
 def _verdict(shown: Mapping[str, Any]) -> str:
     if shown["ok"]:
-        entries = f"{shown['entries']:,} entries" if shown["entries"] else "the ledger is empty: it holds no entries"
+        entries = _entries(shown["entries"]) if shown["entries"] else "the ledger is empty: it holds no entries"
         return f"{entries}, every step passed"
     failed = [s for s in shown["steps"] if s["status"] == "failed"]
     problems = sum(s["problems"] for s in failed)

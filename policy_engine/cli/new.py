@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import click
 
 from policy_engine.cli.new_questions import QUESTIONS, AnswerError, Question
+from policy_engine.cli.options import Time, load, now, policy_options
 from policy_engine.errors import InputError, Problem, UsageError
 
 _EXAMPLE = """
@@ -19,9 +21,15 @@ Write a workload file from answers to five questions.
 Asks for what is not given as an option. Empty or `?` means that you do not know: the fact is then unknown, and
 the decision says what it would change.
 
+With --complete FILE it asks only the unknown facts of FILE that can change its verdict, largest effect first, and
+writes the answers into FILE, with its comments and layout as they are. Without a terminal it lists what it would ask,
+or takes the answers from --set.
+
 \b
 Example:
   policy new --to triage.yaml
+  policy new --complete triage.yaml
+  policy new --complete triage.yaml --set data.residency=eu,us --set volume.pattern=steady
   policy new --name triage --owner me@acme.example --stage pilot --task-name triage \\
     --task-kind classification --data-may-leave no --to triage.yaml
 """
@@ -36,9 +44,44 @@ def _options(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.command("new", help=_EXAMPLE)
 @_options
-@click.option("--to", metavar="FILE", help="The file to write; `-` is standard output. Default: NAME.yaml.")
+@click.option("--complete", "completed", metavar="FILE", help="Complete FILE; `-` is standard input.")
+@click.option("--set", "settings", metavar="FACT=VALUE", multiple=True, help="With --complete: an answer; repeatable.")
+@click.option("--workload", metavar="NAME", help="With --complete: the workload that is meant, of several in FILE.")
+@click.option("--to", metavar="FILE", help="The file to write; `-` is standard output. Default: NAME.yaml, or FILE.")
 @click.option("--force", is_flag=True, help="Overwrite the file if it is there.")
-def command(to: str | None, force: bool, **given: str | None) -> None:
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    metavar="FORMAT[=PATH]",
+    multiple=True,
+    help="With --complete: list what would be asked, as text, json or yaml.",
+)
+@click.option("--at", metavar="TIME", type=Time(), help="With --complete: the decision's time.  [default: now]")
+@policy_options
+def command(
+    *,
+    completed: str | None,
+    settings: Sequence[str],
+    workload: str | None,
+    to: str | None,
+    force: bool,
+    outputs: Sequence[str],
+    at: datetime | None,
+    layers: Sequence[Path],
+    policy_digest: str | None,
+    **given: str | None,
+) -> None:
+    if completed is not None:
+        _refuse_together(given)
+        from policy_engine.cli.new_complete import Request, complete
+
+        request = Request(completed, settings, workload, to, force, outputs, at or now())
+        complete(request, load(layers, policy_digest))
+        return
+    extra = [name for name, value in (("--set", settings), ("--workload", workload), ("-o", outputs)) if value]
+    if extra:
+        raise UsageError(Problem("needs-complete", f"{', '.join(extra)} goes with --complete FILE"))
     answers = _answers(given, ask=sys.stdin.isatty())
     target = to or f"{answers['metadata.name']}.yaml"
     text = _text(answers, Path() if target == "-" else Path(target).parent)
@@ -47,6 +90,14 @@ def command(to: str | None, force: bool, **given: str | None) -> None:
         return
     _write(Path(target), text, force)
     click.echo(f"wrote {target}; `policy evaluate {target}` decides it")
+
+
+def _refuse_together(given: dict[str, str | None]) -> None:
+    """Refuse the options that answer the questions of a new file."""
+    named = [question.option for question in QUESTIONS if given[question.parameter] is not None]
+    if named:
+        hint = "with --complete, answers are given by --set FACT=VALUE"
+        raise UsageError(Problem("bad-option", f"{', '.join(named)} is for a new file", help=hint))
 
 
 def _answers(given: dict[str, str | None], ask: bool) -> dict[str, Any]:

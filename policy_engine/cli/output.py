@@ -47,8 +47,8 @@ def parse_outputs(given: Sequence[str], formats: Sequence[str], default: str = "
     paths = [os.path.abspath(target.path) for target in targets if target.path is not None]
     if len(set(paths)) < len(paths):
         raise UsageError(Problem("two-in-one-file", "two reports cannot go to one file"))
-    for path in map(Path, paths):
-        _check_place(path)
+    for place in paths:
+        _check_place(Path(place))
     return targets
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
 from policy_engine.cli.output import Writer, to_json, to_yaml
+from policy_engine.cli.printable import printable
 
 FORMATS = ("text", "json", "yaml", "markdown")
 _MARKS = ">="
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True)
@@ -63,11 +62,6 @@ def as_markdown(sections: Sequence[Section]) -> str:
     return "\n".join(lines)
 
 
-def harmless(text: str) -> str:
-    """Show control characters and bidirectional overrides instead of obeying them: a record may hold any text."""
-    return _CONTROL.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
 def _row(cells: Any) -> str:
     return "| " + " | ".join(cells) + " |"
 
@@ -78,21 +72,21 @@ def _renderable(section: Section) -> Any:
     from rich.table import Table
     from rich.text import Text
 
-    parts: list[Any] = [Text(harmless(section.title), "bold")] if section.title else []
+    parts: list[Any] = [Text(printable(section.title), "bold")] if section.title else []
     indent = (0, 0, 0, 2 if section.title else 0)
     if section.pairs:
         grid = Table.grid(padding=(0, 1))
         grid.add_column(style="bold", no_wrap=True)
         grid.add_column(overflow="fold")
         for name, value in section.pairs:
-            grid.add_row(name, Text(harmless(value)))
+            grid.add_row(name, Text(printable(value)))
         parts.append(Padding(grid, indent))
     if section.lines:
         grid = Table.grid(padding=(0, 1))
         grid.add_column()
         grid.add_column(overflow="fold")
         for line in section.lines:
-            grid.add_row("-", Text(harmless(line)))
+            grid.add_row("-", Text(printable(line)))
         parts.append(Padding(grid, indent))
     if section.rows:
         parts.append(_table(section))
@@ -110,5 +104,5 @@ def _table(section: Section) -> Any:
         justify: Any = "right" if right else "left"
         table.add_column(name.lstrip(_MARKS), justify=justify, overflow="fold", no_wrap=name[:1] in _MARKS)
     for row in section.rows:
-        table.add_row(*(Text(harmless(cell)) for cell in row))
+        table.add_row(*(Text(printable(cell)) for cell in row))
     return table

@@ -200,14 +200,12 @@ def _cells(task: Document, row: Document) -> tuple[str, str, str, str, str]:
 
 def _choice(task: Document) -> bool:
     """Whether more than one option is permitted, so that the cheapest is worth a word."""
-    return sum(row["status"] == "permitted" for row in task["options"]) > 1
+    return [row["status"] for row in task["options"]].count("permitted") > 1
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     option, status, score, cost, model = cells
-    return (
-        f"{option:<{widths[0]}}  {status:<{widths[1]}}  {score:>{widths[2]}}  {cost:>{widths[3]}}  {model}".rstrip()
-    )
+    return f"{option:<{widths[0]}}  {status:<{widths[1]}}  {score:>{widths[2]}}  {cost:>{widths[3]}}  {model}".rstrip()
 
 
 def _missing(task: Document) -> list[RenderableType]:

@@ -27,7 +27,5 @@ def literal(value: bool | int | float | str) -> str:
         if not math.isfinite(value):
             raise ValueError("not a finite number")
         text = repr(value)
-        text = text if "." in text or "e" in text else text + ".0"
-    else:
-        text = str(value)
-    return f"({text})" if text.startswith("-") else text
+        return text if "." in text or "e" in text else text + ".0"
+    return str(value)

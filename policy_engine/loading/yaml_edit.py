@@ -91,7 +91,8 @@ class _Text:
     starts: tuple[int, ...]
 
     def at(self, mark: Any) -> int:
-        return self.starts[mark.line] + int(mark.column)
+        offset: int = self.starts[mark.line] + mark.column
+        return offset
 
     def end_of_line(self, offset: int) -> int:
         found = _LINE_BREAK.search(self.text, offset)

@@ -23,7 +23,8 @@ LARGEST_FILE = 1024 * 1024
 
 # What YAML 1.2 does not print, or what it and YAML 1.1 take for different things (U+0085, U+2028 and U+2029 as
 # line breaks), or what only misleads (a byte-order mark inside the text).
-_UNREADABLE = re.compile("[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]")
+_UNREADABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
+_UNREADABLE = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 _LINE_BREAK = re.compile("\r\n|\r|\n")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -112,7 +113,9 @@ def _decoded(text: str | bytes, file: str) -> str | Problem:
     if isinstance(decoded, Problem):
         return decoded
     decoded = decoded.removeprefix("\ufeff")
-    if found := _UNREADABLE.search(decoded):
+    # the whole pattern takes as long to compile as a workload to decide, and most files are ASCII
+    unreadable = _UNREADABLE_ASCII if decoded.isascii() else re.compile(_UNREADABLE)
+    if found := unreadable.search(decoded):
         message = f"the character U+{ord(found.group()):04X} is not allowed in the text"
         hint = "write it as an escape in double quotes, or leave it out"
         return Problem("yaml-control-character", message, _end_of(decoded[: found.start()], file), hint)

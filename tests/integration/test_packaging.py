@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import venv
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 from policy_engine.inference import MENDING
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -81,6 +87,43 @@ def test_the_wheel_holds_rules_migrations_and_types_and_no_tests(wheel: Path) ->
     tops = {name.split("/")[0] for name in names}
     assert tops == {"policy_engine", "policy_audit", f"{wheel.name.split('-py3')[0]}.dist-info"}
     assert not [name for name in names if "/tests/" in name or name.endswith((".db", ".key", ".pyc"))]
+
+
+def required(names: list[str]) -> set[str]:
+    """The distributions that `names` bring in, with all that these need."""
+    found: set[str] = set()
+    waiting = [Requirement(name) for name in names]
+    while waiting:
+        requirement = waiting.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found or (requirement.marker and not requirement.marker.evaluate({"extra": ""})):
+            continue
+        found.add(name)
+        waiting += map(Requirement, metadata.requires(name) or [])
+    return found
+
+
+def imported(folder: Path) -> set[str]:
+    """The top-level modules that the code below `folder` imports, wherever it does."""
+    names: set[str] = set()
+    for path in folder.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                names |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names.add(node.module.split(".")[0])
+    return names - sys.stdlib_module_names - {"policy_engine", "policy_audit"}
+
+
+def test_whatever_is_imported_is_a_declared_dependency() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = [name for names in project["optional-dependencies"].values() for name in names]
+    declared = required(project["dependencies"] + extras)
+    owners = metadata.packages_distributions()
+    for folder in ("policy_engine", "audit", "migrations"):
+        for module in imported(ROOT / folder):
+            names = {canonicalize_name(name) for name in owners.get(module, [])}
+            assert names & declared, f"{folder} imports {module}, which nothing in pyproject.toml brings in"
 
 
 @pytest.mark.slow

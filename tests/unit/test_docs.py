@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 import pytest
+
 from policy_engine.cli import main
 from policy_engine.inference import MENDING
 from policy_engine.loading.policy import load_policy

@@ -7,7 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from policy_audit.ledger import Draft, EntryType, open_ledger
@@ -139,7 +139,7 @@ def test_list_offers_every_type_verdict_and_stage() -> None:
 
     assert set(audit_list.TYPES) == {"all", *(str(kind) for kind in EntryType)}
     assert audit_list.VERDICTS == VERDICTS
-    assert audit_list.STAGES == Stage.__args__  # type: ignore[attr-defined]
+    assert get_args(Stage) == audit_list.STAGES
 
 
 @pytest.mark.usefixtures("ledger")
