@@ -22,7 +22,7 @@ from policy_engine.errors import Problem, RulesError
 from policy_engine.facts import PROPOSED
 from policy_engine.inference import Network, evaluate_all
 from policy_engine.language import kleene
-from policy_engine.language.tree import Node, Scalar
+from policy_engine.language.tree import Node
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
 from policy_engine.model.rule import Enforcement, Rule
@@ -46,6 +46,7 @@ class Judge:
         self._strata = [
             (stratum.rules, [Network(spec, self._atom) for spec in stratum.networks]) for stratum in policy.strata
         ]
+        self._alternatives = [Network(spec, self._atom) for spec in policy.alternatives.networks]
 
     def _checker(self) -> Any:
         if "" not in self._programs:
@@ -63,9 +64,8 @@ class Judge:
         return result
 
     def _matches(self, pattern: str, text: str) -> bool:
-        from policy_engine.language.literals import quote
-
-        return bool(self._atom(f"{quote(text)}.matches({quote(pattern)})", {}))
+        found: bool = self._checker().matches(pattern, text)
+        return found
 
     def infer(self, completed: Completed) -> list[bool | None]:
         """Ask the rules, stratum by stratum; derived facts are added to the sheet.
@@ -111,9 +111,10 @@ class Judge:
         """Evaluate rule `index` on other facts, without the engine."""
         return kleene.truth(self._conditions.of(index), facts, self._matches)[0]
 
-    def outcome_under(self, index: int, facts: Mapping[str, Any], parameter: str, value: Scalar) -> bool | None:
-        """Evaluate rule `index` with another value for one parameter."""
-        return kleene.truth(self._conditions.under(index, parameter, value), facts, self._matches)[0]
+    def alternatives(self, facts: Mapping[str, Any]) -> dict[tuple[str, int, int], bool | None]:
+        """Ask the rules that read disputed parameters under each of the other sides' values."""
+        keys = self.policy.alternatives.keys
+        return dict(zip(keys, evaluate_all(self._alternatives, len(keys), facts), strict=True))
 
     def enforcement(self, case: TaskCase) -> tuple[Enforcement, ...]:
         """Return how each rule acts for this namespace on this day."""

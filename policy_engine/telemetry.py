@@ -23,7 +23,7 @@ _METRICS = "METRICS"
 _EXPORTERS = ("otlp", "console")
 _PROTOCOL = "http/protobuf"
 #: How long the end of a run waits for a collector, for all signals together.
-FLUSH_SECONDS = 3.0
+FLUSH_SECONDS = 2.0
 #: A decision takes a fraction of a millisecond, a recorded one some milliseconds.
 _DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 

@@ -43,6 +43,8 @@ ORIGINS: dict[str, tuple[str, ...]] = {
 
 #: Disputes by id, each with the sides that were tried.
 Found = dict[str, list[dict[str, Any]]]
+#: Outcomes under other values: by parameter, number of the alternative, index of the rule.
+Others = Mapping[tuple[str, int, int], bool | None]
 
 
 class WhatIf:
@@ -67,8 +69,9 @@ class WhatIf:
     def disputes(self, result: TaskResult) -> list[dict[str, Any]]:
         """Return the disputes that the decision rests on, each with the effect of the other sides' values."""
         found: dict[str, list[dict[str, Any]]] = {}
+        others = self.judge.alternatives(result.facts)
         for parameter in self._disputed:
-            self._parameter_sides(parameter, result, found)
+            self._parameter_sides(parameter, result, others, found)
         for index, rule in enumerate(self.judge.rules):
             if rule.disputes and result.outcomes[index]:
                 self._without_rule(index, rule, result, found)
@@ -87,15 +90,16 @@ class WhatIf:
             for name, sides in sorted(found.items())
         ]
 
-    def _parameter_sides(self, parameter: Parameter, result: TaskResult, found: Found) -> None:
+    def _parameter_sides(self, parameter: Parameter, result: TaskResult, others: Others, found: Found) -> None:
         indexes = self._readers[parameter.name]
-        for other in parameter.alternatives:
+        rests = any(result.outcomes[index] for index in indexes)
+        for number, other in enumerate(parameter.alternatives):
             changed = {}
             for index in indexes:
-                outcome = self.judge.outcome_under(index, result.facts, parameter.name, other.value)
+                outcome = others[parameter.name, number, index]
                 if outcome is not result.outcomes[index]:
                     changed[index] = outcome
-            if not changed and not any(result.outcomes[i] for i in indexes):
+            if not changed and not rests:
                 continue
             side = {
                 "what": f"param.{parameter.name}",

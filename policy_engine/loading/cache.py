@@ -148,6 +148,7 @@ def _data(policy: Policy) -> dict[str, Any]:
         "facts": [dataclasses.asdict(f) for f in policy.vocabulary.facts.values()],
         "evidence": dict(policy.vocabulary.evidence),
         "regulations": dict(policy.vocabulary.regulations),
+        "alternatives": [policy.alternatives.keys, [n.to_data() for n in policy.alternatives.networks]],
         "strata": [[s.rules, [n.to_data() for n in s.networks]] for s in policy.strata],
         "catalog": policy.catalog_documents,
     }
@@ -164,7 +165,7 @@ def _fact(data: dict[str, Any]) -> Fact:
 
 
 def _policy(data: dict[str, Any], layers: Sequence[LayerFiles]) -> Policy:
-    from policy_engine.loading.policy import Policy, Stratum
+    from policy_engine.loading.policy import Alternatives, Policy, Stratum
 
     rules = RuleSet(
         rules=tuple(_rule(rule) for rule in data["rules"]),
@@ -183,4 +184,8 @@ def _policy(data: dict[str, Any], layers: Sequence[LayerFiles]) -> Policy:
         Stratum(tuple(indexes), tuple(NetworkSpec.from_data(n) for n in networks))
         for indexes, networks in data["strata"]
     )
-    return Policy(rules, vocabulary, strata, tuple((name, documents) for name, documents in data["catalog"]))
+    keys, networks = data["alternatives"]
+    alternatives = Alternatives(
+        tuple((name, number, index) for name, number, index in keys), tuple(NetworkSpec.from_data(n) for n in networks)
+    )
+    return Policy(rules, vocabulary, strata, alternatives, tuple((name, documents) for name, documents in data["catalog"]))

@@ -31,12 +31,24 @@ class Stratum:
 
 
 @dataclass(frozen=True)
+class Alternatives:
+    """Conditions under the other sides' values of disputed parameters, for the question "what if".
+
+    `keys` names each condition: parameter, number of the alternative, index of the rule.
+    """
+
+    keys: tuple[tuple[str, int, int], ...]
+    networks: tuple[NetworkSpec, ...]
+
+
+@dataclass(frozen=True)
 class Policy:
     """What decisions are made under. `digest` covers rules, parameters, vocabulary and enforcement, not the catalog."""
 
     rules: RuleSet
     vocabulary: Vocabulary
     strata: tuple[Stratum, ...]
+    alternatives: Alternatives
     catalog_documents: tuple[tuple[str, Mapping[str, Any]], ...]
 
     @property
@@ -88,7 +100,7 @@ def _build(layers: Sequence[LayerFiles]) -> Policy:
     document = policy_document(rules, vocabulary)
     rules = replace(rules, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
     documents = tuple((each.layer.name, _catalog_documents(each)) for each in layers)
-    policy = Policy(rules, vocabulary, compile_strata(rules, vocabulary), documents)
+    policy = Policy(rules, vocabulary, *compile_rules(rules, vocabulary), documents)
     _check_catalog(policy, layers)
     return policy
 
@@ -117,11 +129,13 @@ def _check_catalog(policy: Policy, layers: Sequence[LayerFiles]) -> None:
         raise CatalogError(Problem("catalog-parameter", f"the catalog needs the parameter `{error.args[0]}`")) from None
 
 
-def compile_strata(rules: RuleSet, vocabulary: Vocabulary) -> tuple[Stratum, ...]:
-    """Compile the conditions of each stratum, with parameters put in."""
-    from policy_engine.language.tree import Const, replace_facts
+def compile_rules(rules: RuleSet, vocabulary: Vocabulary) -> tuple[tuple[Stratum, ...], Alternatives]:
+    """Compile the conditions of each stratum with parameters put in, and once more under each disputed value."""
+    from policy_engine.language.tree import replace_facts
+    from policy_engine.lowering.conditions import with_parameters
 
-    constants = {f"param.{name}": Const(p.value, p.type) for name, p in rules.parameters.items()}
+    ready = with_parameters(rules)
+    constants = ready.constants
     types: dict[str, str] = {name: fact.type for name, fact in vocabulary.facts.items()}
     numbers: dict[int, list[int]] = {}
     for index, rule in enumerate(rules.rules):
@@ -130,7 +144,13 @@ def compile_strata(rules: RuleSet, vocabulary: Vocabulary) -> tuple[Stratum, ...
     for number in sorted(numbers):
         conditions = [replace_facts(rules.rules[i].condition, constants) for i in numbers[number]]
         strata.append(Stratum(tuple(numbers[number]), tuple(compile_networks(conditions, types))))
-    return tuple(strata)
+    keys, others = [], []
+    for index, rule in enumerate(rules.rules):
+        for name in sorted(rule.parameters):
+            for number, other in enumerate(rules.parameters[name].alternatives):
+                keys.append((name, number, index))
+                others.append(ready.under(index, name, other.value))
+    return tuple(strata), Alternatives(tuple(keys), tuple(compile_networks(others, types)))
 
 
 def with_rules(policy: Policy, rules: Sequence[Rule]) -> Policy:
@@ -138,4 +158,4 @@ def with_rules(policy: Policy, rules: Sequence[Rule]) -> Policy:
     changed = replace(policy.rules, rules=tuple(sorted(rules, key=lambda rule: (rule.topic, rule.id))))
     document = policy_document(changed, policy.vocabulary)
     changed = replace(changed, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
-    return Policy(changed, policy.vocabulary, compile_strata(changed, policy.vocabulary), policy.catalog_documents)
+    return Policy(changed, policy.vocabulary, *compile_rules(changed, policy.vocabulary), policy.catalog_documents)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from policy_engine.language.tree import Const, Node, Scalar, replace_facts
 from policy_engine.model.rule import RuleSet
@@ -17,7 +16,6 @@ class Conditions:
     raw: Sequence[Node]
     constants: dict[str, Const]
     _ready: dict[int, Node]
-    _under: dict[tuple[int, str, Any], Node]
 
     def of(self, index: int) -> Node:
         node = self._ready.get(index)
@@ -30,16 +28,11 @@ class Conditions:
 
     def under(self, index: int, parameter: str, value: Scalar) -> Node:
         """The condition with another value for one parameter."""
-        key = (index, parameter, value)
-        node = self._under.get(key)
-        if node is None:
-            name = f"param.{parameter}"
-            other = {name: Const(value, self.constants[name].type)}
-            node = self._under[key] = replace_facts(self.raw[index], self.constants | other)
-        return node
+        name = f"param.{parameter}"
+        return replace_facts(self.raw[index], self.constants | {name: Const(value, self.constants[name].type)})
 
 
 def with_parameters(rules: RuleSet) -> Conditions:
     """Return the rule set's conditions under the parameters in force."""
     constants = {f"param.{name}": Const(p.value, p.type) for name, p in rules.parameters.items()}
-    return Conditions([rule.condition for rule in rules.rules], constants, {}, {})
+    return Conditions([rule.condition for rule in rules.rules], constants, {})

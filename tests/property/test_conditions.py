@@ -32,7 +32,9 @@ PROFILE = settings(
     database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
 )
-TYPES = {f"{s}.{n}": t for s in ("a", "b") for n, t in (("b", "bool"), ("c", "bool"), ("i", "int"), ("j", "int"), ("d", "double"), ("e", "double"), ("s", "string"), ("t", "string"), ("l", "list<string>"), ("m", "list<string>"))}  # fmt: skip
+_NAMES = {"b": "bool", "c": "bool", "i": "int", "j": "int", "d": "double", "e": "double", "s": "string", "t": "string"}
+_NAMES |= {"l": "list<string>", "m": "list<string>"}
+TYPES = {f"{section}.{name}": type_ for section in ("a", "b") for name, type_ in _NAMES.items()}
 CHECKER = Checker(TYPES)
 
 INTS = [0, 1, -1, 2, -2, 3, 7, 1000, 2**53 - 1, -(2**53) + 1]
@@ -172,8 +174,9 @@ def checked(text: str) -> Node | None:
     try:
         return CHECKER.check(text)
     except ConditionError as error:
-        assert "recursion" in str(error) or "characters long" in str(error), (text, error.problems)
-        return None
+        if "recursion" in str(error) or "characters long" in str(error):
+            return None
+        raise
 
 
 def atoms() -> Callable[[str, Mapping[str, Any]], bool | None]:
@@ -210,9 +213,8 @@ def test_engines_agree(texts: list[str], records: list[dict[str, Any]]) -> None:
             assert missing.isdisjoint(record)
 
 
-@PROFILE
-@given(st.lists(boolean(3), min_size=CONDITIONS * RECORDS, max_size=CONDITIONS * RECORDS))
-@settings(max_examples=max(1, CASES // (CONDITIONS * RECORDS * 4)))
+@settings(PROFILE, max_examples=max(1, CASES // (CONDITIONS * CONDITIONS)))
+@given(st.lists(boolean(3), min_size=CONDITIONS, max_size=CONDITIONS))
 def test_printing_is_stable(texts: list[str]) -> None:
     for text in texts:
         tree = checked(text)
