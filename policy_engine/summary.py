@@ -162,11 +162,8 @@ def next_steps(task: Document, file: str | None = None) -> list[str]:
     rules = rule_rows(task)
     recommendation = task["recommendation"]
     proposal = task["proposal"]
-    if task["verdict"] == "deny" and recommendation is not None and not recommendation["provisional"]:
-        if recommendation["deployment"] != task["judged_option"]:
-            steps.append(f"propose instead {recommendation_text(task)}")
-        elif proposal is not None and recommendation["model"] not in (None, proposal["model"]):
-            steps.append(f"propose the model {recommendation['model']} instead of {proposal['model']}")
+    if task["verdict"] == "deny" and proposal is not None:
+        steps += _other_proposals(task, proposal, recommendation)
     if task["decisive_facts"] and task["verdict"] != "deny":
         where = f"policy new --complete {file}" if file and file != "-" else "policy new --complete FILE"
         steps.append(f"state {listed(task['decisive_facts'][:6])}; `{where}` asks for them")
@@ -183,6 +180,21 @@ def next_steps(task: Document, file: str | None = None) -> list[str]:
     else:
         steps += [way_text(way) for way in task["counterfactuals"]]
     return list(dict.fromkeys(steps))
+
+
+def _other_proposals(task: Document, proposal: Document, recommendation: Document | None) -> list[str]:
+    """Say what to propose instead of what is denied: another option or model, another fallback."""
+    steps = []
+    ruled_out = option_row(task, task["judged_option"])["status"] in ("forbidden", "unavailable")
+    if (ruled_out or proposal["holds"] is False) and recommendation is not None and not recommendation["provisional"]:
+        if recommendation["deployment"] != task["judged_option"]:
+            steps.append(f"propose instead {recommendation_text(task)}")
+        elif recommendation["model"] not in (None, proposal["model"]):
+            steps.append(f"propose the model {recommendation['model']} instead of {proposal['model']}")
+    fallback = proposal["fallback"]
+    if fallback is not None and fallback["verdict"] == "deny":
+        steps.append(f"propose another fallback than {proposal_text(fallback)}, or none")
+    return steps
 
 
 def way_text(way: Document) -> str:

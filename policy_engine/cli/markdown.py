@@ -19,10 +19,11 @@ from policy_engine.summary import (
 from policy_engine.wording import usd
 
 Document = Mapping[str, Any]
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~!&@$:])")
+# `_` within a word and `:` before a space mean nothing, and are left readable
+_SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~!&@$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=\S))")
 _LINK = re.compile(r"\bwww\.", re.IGNORECASE)
 # what makes a list or a heading at the start of a line
-_START = re.compile(r"^([-+=]|\d+(?=[.)]))")
+_START = re.compile(r"^([-+](?=[-+\s]|$)|\d+(?=[.)]))")
 # A word joiner, which is not seen: forges look for mentions and references after the escapes are gone.
 _JOINER = "\u2060"
 
@@ -71,12 +72,13 @@ def _task(task: Document, file: str) -> list[str]:
         "| --- | --- | ---: | ---: | --- | --- |",
     ]
     for row in task["options"]:
+        possible = row["status"] in ("permitted", "uncertain")
         cells = (
             row["deployment"],
             row["status"],
             str(row["score"]),
-            usd(row["monthly_usd"]),
-            row["model"] or "",
+            usd(row["monthly_usd"]) if possible or row["monthly_usd"] is not None else "",
+            (row["model"] or "") if possible else "",
             option_why(task, row),
         )
         lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")

@@ -53,7 +53,13 @@ def console_for(stream: IO[str]) -> Console:
         markup=False,
         emoji=False,
         legacy_windows=False,
+        _environ=_environ(),
     )
+
+
+def _environ() -> dict[str, str]:
+    """Return the environment without the sizes, which rich would read with less care."""
+    return {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
 
 
 def _terminal_width(stream: IO[str]) -> int:
@@ -77,6 +83,7 @@ def render(renderable: RenderableType, stream: IO[str] | None = None) -> str:
         markup=False,
         emoji=False,
         legacy_windows=False,
+        _environ=_environ(),
     )
     copy.print(renderable)
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))

@@ -33,6 +33,7 @@ _ABSENT = {
     for name in "int uint double string bytes type dyn duration timestamp map filter exists_one".split()
 } | {"_[_]": "`[...]`, an item of a list by its number,"}
 _METHODS = {name.lower(): name for name in ("startsWith", "endsWith", "contains", "matches", "size", "exists", "all")}
+_OPERATORS = {"and": "&&", "or": "||", "not": "!", "=": "==", "<>": "!="}
 _MUST_BE_REFUSED = ("has(a.b)", "int(a.b) > 1", "a.l.map(x, x) == a.l", "a.l[0] == ''")
 _MISSING = 'UNKNOWN: No value with name "'
 
@@ -220,6 +221,11 @@ def _syntax(line: int, column: int, message: str) -> ConditionProblem:
         return ConditionProblem(
             line, column, f"a `{missing[1]}` is missing at the end" if missing else "the expression ends too early"
         )
+    unexpected = re.match(r"(?:mismatched|extraneous) input '([^']*)'", message)
+    if unexpected:
+        word = unexpected[1]
+        hint = f"write `{_OPERATORS[word]}`" if word in _OPERATORS else None
+        return ConditionProblem(line, column, f"`{word}` is not expected here", hint)
     return ConditionProblem(line, column, (message[:1].lower() + message[1:300]).replace("'", "`"))
 
 
@@ -239,7 +245,7 @@ def _overload(function: str, types: str, line: int, column: int, source: str) ->
         hint = "a fact that is not given is unknown; there is no `null` to compare with"
         return ConditionProblem(line, column, "`null` is not part of the rule language", hint)
     if sorted(sides) == ["double", "int"]:
-        message = f"`{operator}` compares a double with an int"
+        message = f"`{operator}` stands between a double and an int"
         return ConditionProblem(line, column, message, _with_point(source, column))
     message = f"`{operator}` does not apply to {' and '.join(_a(s) for s in sides)}"
     return ConditionProblem(line, column, message)

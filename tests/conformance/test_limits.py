@@ -71,7 +71,14 @@ def test_several_networks_hold_what_one_cannot(engines: Any, checker: Checker) -
 def test_strings_that_are_too_long_for_durable_rules_compare_all_the_same(
     text: str, engines: Any, checker: Checker
 ) -> None:
-    conditions = ["q.s == 'k3'", "q.s != 'k3'", "q.s in ['a', 'b']", "'k3' in q.l", "q.l.all(x, x != 'y')", "size(q.s) > 4"]
+    conditions = [
+        "q.s == 'k3'",
+        "q.s != 'k3'",
+        "q.s in ['a', 'b']",
+        "'k3' in q.l",
+        "q.l.all(x, x != 'y')",
+        "size(q.s) > 4",
+    ]
     found = engines(conditions, TYPES, checker)
     assert found.agreed({"q.s": text, "q.l": [text, "k3"]}) == [False, True, False, True, True, True]
     assert found.agreed({"q.s": text, "q.l": [text]}) == [False, True, False, False, True, True]

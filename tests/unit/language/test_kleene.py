@@ -1,0 +1,54 @@
+"""The three-valued evaluator's own side: values of expressions, and what an unknown rests on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from policy_engine.language import kleene
+from policy_engine.language.cel import Checker
+
+TYPES = {
+    "a.b": "bool",
+    "a.c": "bool",
+    "a.i": "int",
+    "a.j": "int",
+    "a.d": "double",
+    "a.s": "string",
+    "a.l": "list<string>",
+}
+CHECKER = Checker(TYPES)
+
+
+@pytest.mark.parametrize(
+    ("text", "type_", "facts", "value"),
+    [
+        ("a.i / 2 + a.j % 3", "int", {"a.i": -7, "a.j": -7}, -4),
+        ("a.d / 4.0", "double", {"a.d": 1.0}, 0.25),
+        ("a.b ? 'x' : a.s", "string", {"a.b": True}, "x"),
+        ("size(a.l)", "int", {"a.l": ["x", "y"]}, 2),
+        ("a.b || a.c", "bool", {"a.c": True}, True),
+    ],
+)
+def test_values(text: str, type_: str, facts: dict[str, Any], value: Any) -> None:
+    assert kleene.value(CHECKER.check(text, type_), facts) == (value, frozenset())
+
+
+def test_an_unknown_value_names_what_is_missing() -> None:
+    node = CHECKER.check("a.i + a.j * size(a.l)", "int")
+    assert kleene.value(node, {"a.j": 1}) == (None, {"a.i", "a.l"})
+    assert kleene.value(CHECKER.check("a.b ? a.s : 'x'", "string"), {}) == (None, {"a.b"})
+
+
+def test_what_cannot_decide_is_not_missing() -> None:
+    node = CHECKER.check("(a.b && a.c) || a.i > 1")
+    assert kleene.truth(node, {"a.b": False}) == (None, {"a.i"})
+    assert kleene.truth(node, {"a.i": 2}) == (True, frozenset())
+
+
+def test_matches_needs_a_matcher() -> None:
+    node = CHECKER.check("a.s.matches('x')")
+    assert kleene.truth(node, {"a.s": "x"}, CHECKER.matches) == (True, frozenset())
+    with pytest.raises(LookupError):
+        kleene.truth(node, {"a.s": "x"})
