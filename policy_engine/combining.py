@@ -271,13 +271,13 @@ def worst(verdicts: Sequence[Verdict]) -> Verdict:
     return max(verdicts, key=VERDICTS.index)
 
 
-def fallback_verdict(standing: Standing, ruling: ProposalRuling) -> Verdict:
+def fallback_verdict(standing: Standing, ruling: ProposalRuling, warned: bool = False) -> Verdict:
     """Judge a fallback by the forbids alone: data must not leak through it."""
     if standing.status in ("forbidden", "unavailable") or ruling.holds is False:
         return "deny"
     if standing.status == "uncertain" or ruling.holds is None:
         return "review"
-    return "allow"
+    return "allow_with_conditions" if warned else "allow"
 
 
 def verdict(
@@ -302,12 +302,12 @@ def verdict(
         or (ruling is None and not firm)
     ):
         return "review"
-    if open_duties or _warned(effects, outcomes, enforcement, standing.option, ruling is not None):
+    if open_duties or is_warned(effects, outcomes, enforcement, standing.option, ruling is not None):
         return "allow_with_conditions"
     return "allow"
 
 
-def _warned(
+def is_warned(
     effects: Effects, outcomes: Outcomes, enforcement: Sequence[Enforcement], option: str, proposed: bool
 ) -> bool:
     """Whether an advisory forbid fired on the judged option."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from functools import cached_property
 from typing import Any
 
 from policy_audit.canonical import document_bytes
@@ -25,36 +23,12 @@ from policy_engine.facts import declared_facts
 from policy_engine.judging import Judge
 from policy_engine.loading.evidence import evidence_documents
 from policy_engine.loading.policy import Policy
+from policy_engine.model.decision import Decision
 from policy_engine.model.personal import redacted_document
 from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
 from policy_engine.model.workload import Workload
 from policy_engine.telemetry import span
 from policy_engine.whatif import WhatIf
-
-
-@dataclass(frozen=True)
-class Decision:
-    """A decision; its document holds no personal value, its id and place in the ledger are outside it."""
-
-    document: dict[str, Any]
-    workload_content: bytes
-    workload: Workload
-    results: tuple[TaskResult, ...]
-
-    @cached_property
-    def content(self) -> bytes:
-        """The document as RFC 8785 bytes: what is recorded."""
-        return document_bytes(self.document)
-
-    @cached_property
-    def id(self) -> str:
-        """The SHA-256 of the content, in hexadecimal."""
-        return hashlib.sha256(self.content).hexdigest()
-
-    @property
-    def verdict(self) -> str:
-        verdict: str = self.document["verdict"]
-        return verdict
 
 
 def parse_time(text: str) -> datetime:
@@ -178,6 +152,9 @@ class Decider:
             for rule, outcome in zip(self.judge.rules, result.outcomes, strict=True):
                 if rule.enforce_from is not None and outcome is not False and rule.enforce_from > result.case.day:
                     days.add(rule.enforce_from - timedelta(days=1))
+            model = self.policy.catalog.model(result.facts.get("proposal.model"))
+            if model is not None and model.retires_on is not None and model.retires_on > result.case.day:
+                days.add(model.retires_on - timedelta(days=1))
         for models in _named(results):
             if models.valid_until is not None:
                 days.add(models.valid_until)
@@ -207,7 +184,7 @@ def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
                 "monthly_usd": cost,
             }
         )
-    options = {route["deployment"] for route in routes}
+    options = {route["deployment"] for route in routes} - {None}
     budget = results[0].facts.get("budget.monthly_usd")
     return {
         "kind": "hybrid" if len(options) > 1 else "single",

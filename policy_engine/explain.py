@@ -151,7 +151,7 @@ class Explainer:
         }
 
     def _advice(self, result: TaskResult) -> list[dict[str, Any]]:
-        advice = []
+        advice: list[dict[str, Any]] = []
         for index, template in enumerate(self._texts):
             if template is not None and result.outcomes[index]:
                 rule, text = self.rules[index], self._text(index, result, template)
@@ -160,6 +160,10 @@ class Explainer:
             if option is not None:
                 rows = ({"rule": None, "criteria": [], "message": text} for text in result.models[option].advice)
                 advice += [row for row in rows if row not in advice]
+        model = self.judge.policy.catalog.model(result.facts.get("proposal.model"))
+        if model is not None and model.retires_on is not None and model.retires_on > result.case.day:
+            text = f"{model.key} is retired on {model.retires_on}: plan what replaces it"
+            advice.append({"rule": None, "criteria": [], "message": text})
         return advice
 
 

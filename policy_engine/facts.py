@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from policy_engine.model.fields import LARGEST_COUNT
 from policy_engine.model.workload import ANYWHERE, Task, Workload
 
 DAYS_PER_MONTH = 365.25 / 12
@@ -135,11 +136,12 @@ def derive_volume(sheet: FactSheet) -> None:
     if sent is None or answered is None:
         return
     both = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
-    sheet.derive("volume.tokens_per_month", sent + answered, *both)
-    sheet.derive("volume.tokens_per_day", (sent + answered) / DAYS_PER_MONTH, *both)
+    total = min(sent + answered, LARGEST_COUNT)  # a decision holds no whole number beyond
+    sheet.derive("volume.tokens_per_month", total, *both)
+    sheet.derive("volume.tokens_per_day", total / DAYS_PER_MONTH, *both)
     share = sheet.get("task.share")
     if share is not None:
-        sheet.derive("task.tokens_per_month", (sent + answered) * share, *both, "task.share")
+        sheet.derive("task.tokens_per_month", total * share, *both, "task.share")
 
 
 def region_allowed(residency: list[str] | None, region: str | None, contains: Any) -> bool | None:

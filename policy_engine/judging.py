@@ -10,6 +10,7 @@ from policy_engine.catalog import Catalog, OptionModels
 from policy_engine.combining import (
     Effects,
     fallback_verdict,
+    is_warned,
     obligations,
     rank,
     rule_out,
@@ -119,10 +120,12 @@ class Judge:
     def enforcement(self, case: TaskCase) -> tuple[Enforcement, ...]:
         """Return how each rule acts for this namespace on this day."""
         key = (case.namespace, case.day)
-        if self._enforcement[0] != key:
+        known, found = self._enforcement  # read once: another thread may put another day's there
+        if known != key:
             overrides = self.policy.rules.overrides
-            self._enforcement = (key, tuple(rule.acts(*key, overrides) for rule in self.rules))
-        return self._enforcement[1]
+            found = tuple(rule.acts(*key, overrides) for rule in self.rules)
+            self._enforcement = (key, found)
+        return found
 
     def judge(self, case: TaskCase, catalog: Catalog | None = None) -> TaskResult:
         """Judge `case` on its own facts, its fallback included."""
@@ -204,8 +207,13 @@ class Judge:
         standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of)
         standing: Standing = standings[facts["proposal.deployment"]]
         ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog)
-        ruling = dataclasses.replace(ruling, rules=tuple(dict.fromkeys((*standing.rules, *ruling.rules))))
-        return ruling, fallback_verdict(standing, ruling)
+        ruling = dataclasses.replace(
+            ruling,
+            rules=tuple(dict.fromkeys((*standing.rules, *ruling.rules))),
+            missing=ruling.missing | standing.missing,
+        )
+        warned = is_warned(self.effects, outcomes, enforcement, standing.option, True)
+        return ruling, fallback_verdict(standing, ruling, warned)
 
 
 def rule_model(facts: Mapping[str, Any], models: Mapping[str, OptionModels], catalog: Catalog) -> ProposalRuling:

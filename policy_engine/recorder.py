@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from policy_engine.decide import Decision
 from policy_engine.errors import Problem, RecordingError
 from policy_engine.loading.policy import Policy
+from policy_engine.model.decision import Decision
 from policy_engine.telemetry import span
 
 if TYPE_CHECKING:

@@ -130,16 +130,17 @@ def _warns(row: Document, option: str) -> bool:
 
 def _ruling_reasons(ruling: Document, rules: Mapping[str, Document], what: str) -> list[str]:
     found = []
+    ruled_out = ruling.get("verdict") == "deny" or ruling.get("holds") is False
     for rule in ruling["rules"]:
-        row = rules.get(rule)
-        if row is None:
-            continue
+        # what rules out a fallback need not have fired on the proposal: then its row says nothing of it, or is left out
+        row = rules.get(rule) or {"outcome": "not_fired"}
         if row["outcome"] == "fired" and row["message"]:
             found.append(f"{what} is ruled out: {row['message']} ({rule})")
         elif row["outcome"] == "indeterminate":
             found.append(f"{what} is not cleared: {row['title']} ({rule}) depends on {listed(row['missing'])}")
         else:
-            found.append(f"{what} is ruled out by {row['title']} ({rule})")
+            name = f"{row['title']} ({rule})" if "title" in row else rule
+            found.append(f"{what} is {'ruled out' if ruled_out else 'not cleared'} by {name}")
     return found + [f"{what}: {reason}" for reason in ruling["reasons"]]
 
 
@@ -167,7 +168,7 @@ def next_steps(task: Document, file: str | None = None) -> list[str]:
     if task["decisive_facts"] and task["verdict"] != "deny":
         where = f"policy new --complete {file}" if file and file != "-" else "policy new --complete FILE"
         steps.append(f"state {listed(task['decisive_facts'][:6])}; `{where}` asks for them")
-    if task["catalog_gaps"]:
+    if task.get("catalog_gaps"):
         steps.append(f"add to a layer's catalog, which does not know it: {listed(task['catalog_gaps'])}")
     for duty in task["obligations"]:
         if duty["status"] == "outstanding" and (task["verdict"] != "deny"):

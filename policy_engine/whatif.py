@@ -9,12 +9,16 @@ from typing import Any
 from policy_engine.catalog import OptionModels, other_choices
 from policy_engine.combining import rank, statuses
 from policy_engine.completing import add_api_spend
-from policy_engine.facts import FactSheet
+from policy_engine.facts import PROPOSED, FactSheet
 from policy_engine.judging import Judge
-from policy_engine.model.rule import Parameter, Rule
-from policy_engine.model.task_case import Ranking, TaskResult
+from policy_engine.model.rule import PROPOSAL, Parameter, Rule
+from policy_engine.model.task_case import ProposalRuling, Ranking, TaskResult
 from policy_engine.model.vocabulary import OPTIONS, Fact
 
+_SERVED = tuple(
+    f"hardware.serves.{name}"
+    for name in ("model", "quantization", "tokens_per_hour", "concurrency", "input_tokens", "output_tokens")
+)
 #: Which declared facts a computed fact comes from: what a team can be asked.
 ORIGINS: dict[str, tuple[str, ...]] = {
     "volume.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
@@ -32,10 +36,9 @@ ORIGINS: dict[str, tuple[str, ...]] = {
         "proposal.quantization",
         "hardware.gpus",
         "task.context_tokens",
-        "hardware.serves.concurrency",
-        "hardware.serves.quantization",
+        *_SERVED,
     ),
-    "hardware.verdict": ("hardware.gpus", "hardware.serves.concurrency", "hardware.serves.quantization"),
+    "hardware.verdict": ("hardware.gpus", *_SERVED),
     "hardware.gpu_count": ("hardware.gpus",),
     "hardware.memory_gib": ("hardware.gpus",),
     "migration.present": ("migration",),
@@ -155,7 +158,7 @@ class WhatIf:
         catalog = self.judge.policy.catalog
         sides: dict[tuple[str, str], dict[str, OptionModels]] = {}
         for option in OPTIONS:
-            if result.standings[option].status in ("permitted", "uncertain"):
+            if result.standings[option].status != "forbidden":
                 for dispute, side, models in other_choices(catalog, result.models[option]):
                     sides.setdefault((dispute, side), {})[option] = models
         for (dispute, side), changed in sorted(sides.items()):
@@ -179,7 +182,8 @@ class WhatIf:
     ) -> str | None:
         """The recommendation at other costs and outcomes (None: the same); costs decide only between equal scores."""
         best = result.ranking.recommended
-        if outcomes is None and best is not None:
+        same = all(other.available is result.models[option].available for option, other in changed.items())
+        if outcomes is None and best is not None and same:
             score = result.standings[best].score
             level = [o for o, s in result.standings.items() if s.status == "permitted" and s.score == score]
             if level == [best]:
@@ -187,7 +191,9 @@ class WhatIf:
         inputs = dict(result.inputs)
         for option, other in changed.items():
             cost = other.monthly_usd if other.available else None
-            inputs[option] = dataclasses.replace(inputs[option], monthly_usd=cost)
+            inputs[option] = dataclasses.replace(
+                inputs[option], available=other.available, missing=other.missing, monthly_usd=cost
+            )
         return self._reranked(result, outcomes or list(result.outcomes), inputs).recommended
 
     def _outcomes_at(self, result: TaskResult, dispute: str, side: str) -> list[bool | None] | None:
@@ -242,9 +248,12 @@ class WhatIf:
         judged = result.standings[result.judged] if result.judged is not None else None
         if judged is not None and judged.status == "uncertain":
             add(judged.missing, 3)
-        for ruling in (result.proposal, result.fallback):
-            if ruling is not None and ruling.holds is None:
-                add(ruling.missing, 3)
+        if result.proposal is not None and result.proposal.holds is None:
+            add(result.proposal.missing, 3)
+            add(self._unknown_places(result, result.proposal, "proposal"), 3)
+        if result.fallback is not None and result.fallback_verdict == "review":
+            add(_of_fallback(result.fallback.missing), 3)
+            add(self._unknown_places(result, result.fallback, "proposal.fallback"), 3)
         if result.proposal is None and not result.ranking.firm:
             add(result.ranking.open_facts, 3 if result.ranking.recommended is None else 1)
         index_of = {rule.id: index for index, rule in enumerate(self.judge.rules)}
@@ -253,7 +262,24 @@ class WhatIf:
                 for rule in obligation.rules:
                     missing = result.missing_of.get(index_of[rule], frozenset())
                     add(missing, 1 if obligation.enforcement == "advisory" else 2)
+        for index, missing in result.missing_of.items():
+            if result.enforcement[index] == "advisory" and self._concerns(index, result):
+                add(missing, 1)
         return weights
+
+    def _concerns(self, index: int, result: TaskResult) -> bool:
+        """Whether a forbid names what is judged."""
+        forbid = self.judge.rules[index].forbid
+        return result.judged in forbid or (result.proposal is not None and PROPOSAL in forbid)
+
+    def _unknown_places(self, result: TaskResult, ruling: ProposalRuling, prefix: str) -> list[str]:
+        """The entries that the catalog lacks of what is proposed: its model, and regions."""
+        found = [f"catalog.models.{result.facts[f'{prefix}.model']}"] if ruling.unknown_model else []
+        if "proposal.region_allowed" in ruling.missing:
+            regions = [result.facts.get(f"{prefix}.region"), *result.facts.get("data.residency", ())]
+            known = self.judge.policy.catalog.regions
+            found += [f"catalog.regions.{name}" for name in regions if name is not None and name not in known]
+        return found
 
     def expand(self, names: Iterable[str], result: TaskResult) -> list[str]:
         """Return the declared facts behind `names` that are indeed missing, sorted."""
@@ -269,7 +295,7 @@ class WhatIf:
             for origin in origins if origins is not None else (name,):
                 if origin.startswith("catalog."):
                     continue  # nothing that a team knows of its workload: see `catalog_gaps`
-                if result.facts.get(origin) is None and (origin != "hardware.gpus" or result.case.hardware is not None):
+                if result.facts.get(origin) is None and _claimed(origin, result.case.hardware):
                     found.add(origin)
         return sorted(found)
 
@@ -317,6 +343,20 @@ class WhatIf:
             if values:
                 found[name] = values
         return found
+
+
+def _claimed(name: str, claim: Any) -> bool:
+    """Whether a fact can be asked for: one about hardware only where that is claimed."""
+    if name.startswith("hardware.serves."):
+        return claim is not None and claim.serves is not None
+    return claim is not None or name != "hardware.gpus"
+
+
+def _of_fallback(names: Iterable[str]) -> set[str]:
+    """Return the facts behind `names`, where `proposal.*` was taken from the fallback, by their own names."""
+    origins = {origin for name in names for origin in ORIGINS.get(name, (name,))}
+    own = {f"proposal.{name}": f"proposal.fallback.{name}" for name in PROPOSED}
+    return {own.get(name, name) for name in origins if name != "proposal.quantization"}
 
 
 def other_values(fact: Fact, value: Any) -> list[Any]:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.cli.options import LedgerChoice, load, opened
-from policy_engine.decide import Decider, Decision
+from policy_engine.decide import Decider
 from policy_engine.errors import InputError, Problem
 from policy_engine.loading.evidence import check_evidence
+from policy_engine.model.decision import Decision
 from policy_engine.recorder import Recorder, context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
 

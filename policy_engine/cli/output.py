@@ -123,8 +123,21 @@ def to_json(value: Any) -> str:
 
 
 def to_yaml(value: Any) -> str:
-    """Write one YAML document."""
+    """Write one YAML document that YAML 1.2 and 1.1 read alike.
+
+    PyYAML quotes what YAML 1.1 would take for something else than a string; `0o17` and `1e5` are numbers in 1.2 alone.
+    """
     import yaml
 
-    text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
-    return text
+    from policy_engine.loading.yaml_scalars import resolve_plain
+
+    class Dumper(yaml.SafeDumper):
+        pass
+
+    def string(dumper: Any, text: str) -> Any:
+        style = None if resolve_plain(text) == text else "'"
+        return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+    Dumper.add_representer(str, string)
+    written: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return written

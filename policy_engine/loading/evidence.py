@@ -20,9 +20,11 @@ def check_evidence(workload: Workload, day: date, folder: Path) -> dict[str, Evi
         if evidence is not None:
             found[name] = _check(name, evidence, day, folder)
     migration = workload.spec.migration
-    if migration is not None and migration != "none" and migration.champion is not None:
+    owner = found.get("owner_named")
+    unnamed = owner is None or owner.problem is not None
+    if unnamed and migration is not None and migration != "none" and migration.champion is not None:
         # MIGRATE-01: the champion is the migration's named owner
-        found.setdefault("owner_named", EvidenceStatus("owner_named", "asserted"))
+        found["owner_named"] = EvidenceStatus("owner_named", "asserted")
     return found
 
 
@@ -49,8 +51,9 @@ def _check_file(path: Path, evidence: Evidence) -> str | None:
         with path.open("rb") as stream:
             while chunk := stream.read(_CHUNK):
                 digest.update(chunk)
-    except OSError as error:
-        return f"the file `{evidence.file}` cannot be read: {(error.strerror or 'no such file').lower()}"
+    except (OSError, ValueError) as error:  # a path with a NUL character is a ValueError
+        why = getattr(error, "strerror", None) or "no such file"
+        return f"the file `{evidence.file}` cannot be read: {why.lower()}"
     if digest.hexdigest() != evidence.sha256:
         return f"the file `{evidence.file}` has another sha256 than the workload says"
     return None

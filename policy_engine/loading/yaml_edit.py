@@ -115,7 +115,7 @@ def _edited(body: str, index: int, path: Path, value: Any) -> str:
             return _inserted(text, node, step, _nested(path[depth + 1 :], value))
         if isinstance(child, yaml.ScalarNode) and depth + 1 < len(path):
             # a null that stands for a mapping: the keys below it take its place
-            if child.style is not None or resolve_plain(child.value) is not None:
+            if child.style or resolve_plain(child.value) is not None:
                 raise _NotEditableError("a value stands where a mapping would have to")
             return _replaced(text, child, _nested(path[depth + 1 :], value), _is_json(text, node))
         node, parent = child, node
@@ -191,9 +191,7 @@ def _inserted(text: _Text, parent: Any, key: str, value: Any) -> str:
     rest = text.text[at:]
     if text.text[at - 1 : at] in ("\n", "\r"):
         return text.text[:at] + lines + rest
-    if _LINE_BREAK.match(rest):
-        return f"{text.text[:at]}{text.line_break}{lines.removesuffix(text.line_break)}{rest}"
-    return f"{text.text[:at]}{text.line_break}{lines}"
+    return f"{text.text[:at]}{text.line_break}{lines.removesuffix(text.line_break)}{rest}"
 
 
 def _into_flow(text: _Text, parent: Any, key: str, value: Any) -> str:

@@ -101,6 +101,10 @@ def test_decision(stem: str, number: int, tmp_path: Path) -> None:
         assert given == {row["deployment"]: points.get(row["deployment"], 0) for row in task["options"]}
     for option, span in case.get("ranges", {}).items():
         assert _option(task, option)["score_range"] == span
+    if "dispute" in case:
+        wanted = case["dispute"]
+        (dispute,) = (each for each in task["disputes"] if each["id"] == wanted["id"])
+        assert wanted["recommendation"] in {side["recommendation"] for side in dispute["alternatives"]}
     for criterion in case.get("criteria", []):
         _assert_acts(task, criterion)
     assert document["verdict"] == _worst(each["verdict"] for each in document["tasks"])

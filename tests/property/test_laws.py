@@ -23,12 +23,13 @@ import yaml
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from policy_engine.decide import Decider, Decision
+from policy_engine.decide import Decider
 from policy_engine.language.cel import Checker
 from policy_engine.language.tree import facts_read
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import Policy, load_policy, with_rules
 from policy_engine.loading.workload_file import load_workloads
+from policy_engine.model.decision import Decision
 from policy_engine.model.rule import TOPICS, Rule
 from policy_engine.model.task_case import VERDICTS, TaskResult
 from policy_engine.model.vocabulary import OPTIONS

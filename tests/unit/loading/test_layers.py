@@ -1,4 +1,4 @@
-"""Layers over the shipped rules: replace, disable, lock, re-parameterise, enforce by namespace; and what is misplaced."""
+"""Layers over the shipped rules: replacing, disabling, locks, parameters, namespaces; and what is misplaced."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_parameter_is_set_and_keeps_the_rest(layers: Any) -> None:
 
 PARAMETERS = {
     "another type": (f"{PARAMETER}: {{value: 1, type: int}}", "wrong-type", 3, f"`param.{PARAMETER}` is a double"),
-    "a text for a number": (f"{PARAMETER}: {{value: much}}", "wrong-type", 46, "`value` must be a double"),
+    "a text for a number": (f"{PARAMETER}: {{value: much}}", "wrong-type", 45, "`value` must be a double"),
     "a fraction for an int": ("many_requests_per_day: {value: 1.5}", "wrong-type", 34, "`value` must be a int"),
     "new without a type": ("own: {value: 1}", "missing-key", 8, "`type` is missing"),
     "no name": ("own-limit: {value: 1, type: int}", "bad-parameter-name", 3, "`own-limit` cannot be the name"),
@@ -152,7 +152,7 @@ ROOTS = {
         "policy-set.yaml",
         f"enforcement:\n  - {{rule: {SHIPPED}, enforcement: adviory}}\n",
         "unknown-value",
-        "2:47",
+        "2:48",
     ),
     "disputes that are no list": ("disputes.yaml", "disputes: {id: x}\n", "wrong-type", "1:11"),
     "a bound that is no number": (
@@ -206,7 +206,7 @@ def test_a_layer_adds_custom_facts_that_its_rules_read(layers: Any, rule: Rule) 
 
 
 MISPLACED = {
-    "own-rule.yaml": ("`own-rule.yaml` has no place at the root of a layer", "a rule stands in its topic's folder"),
+    "zzz.yaml": ("`zzz.yaml` has no place at the root of a layer", "a rule stands in its topic's folder"),
     "parameter.yaml": ("`parameter.yaml` has no place at the root of a layer", "did you mean `parameters.yaml`?"),
     "latencyy/own-rule.yaml": ("`latencyy` is not a topic", "did you mean `latency`?"),
     "xyz/own-rule.yaml": ("`xyz` is not a topic", "the topics are data-residency"),

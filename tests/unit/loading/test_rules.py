@@ -221,6 +221,9 @@ def test_derivations_that_form_a_cycle(layers: Any, rule: Rule) -> None:
     assert code == "derivation-cycle"
     assert place.startswith("l1/latency/")
     assert message == "the derivations form a cycle: ab -> ba -> ab"
+
+
+def test_a_derivation_that_reads_its_own_fact(layers: Any, rule: Rule) -> None:
     own = rule(when='"true"', derive='{custom.a: "!custom.a"}')
     assert "own-rule -> own-rule" in layers.problem({"vocabulary.yaml": CUSTOM, FILE: own})[2]
 
