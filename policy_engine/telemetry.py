@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 _TRACES = "TRACES"
@@ -107,8 +107,10 @@ def _failed(inner: Any, error: BaseException) -> None:
 
 
 def _end(provider: Any) -> None:
-    provider.force_flush()
-    provider.shutdown()
+    # in a thread of its own, where an exception would print its trace; what is lost, the log has said
+    with suppress(Exception):
+        provider.force_flush()
+        provider.shutdown()
 
 
 _SILENT = Span()

@@ -69,9 +69,7 @@ class Oracle:
         case = result.case
         outcomes = self.outcomes(result.facts)
         acts = {rule.id: self.enforcement(rule, case.namespace, case.day) for rule in self.rules}
-        statuses = {
-            option: self._status(option, outcomes, acts, result.models[option].available) for option in OPTIONS
-        }
+        statuses = {option: self._status(option, outcomes, acts, result.models[option].available) for option in OPTIONS}
         costs = {
             option: INFINITE if (chosen := result.models[option].chosen) is None else _or_infinite(chosen.monthly_usd)
             for option in OPTIONS

@@ -18,7 +18,7 @@ from policy_audit.entry import Blob, Prepared, seal
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
-from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL
+from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL
 from policy_audit.view import decision_row
 
 _MAX_PARAMETERS = 500

@@ -6,18 +6,19 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
-from policy_audit import reading
 from policy_audit.appending import Recorded, extend, lock_head, read_head, store_blobs
 from policy_audit.database import Database, locate
 from policy_audit.entry import Draft, EntryType, Prepared, prepare
 from policy_audit.errors import CanonicalError, LedgerError
-from policy_audit.fsck import verify_database
 from policy_audit.keys import Signer
 from policy_audit.opening import Opened, open_file, open_memory, open_server
-from policy_audit.reading import DecisionFilter, StoredDecision, StoredEntry
-from policy_audit.report import VerificationReport
+from policy_audit.records import DecisionFilter, StoredDecision, StoredEntry
 from policy_audit.view import instant
+
+if TYPE_CHECKING:
+    from policy_audit.report import VerificationReport
 
 __all__ = [
     "DecisionFilter",
@@ -27,7 +28,6 @@ __all__ = [
     "Recorded",
     "StoredDecision",
     "StoredEntry",
-    "VerificationReport",
     "open_ledger",
 ]
 
@@ -150,6 +150,8 @@ class Ledger:
             LedgerError: there is none.
             VerificationError: its bytes were changed.
         """
+        from policy_audit import reading
+
         with self._database.read() as connection:
             return reading.read_entry(connection, index)
 
@@ -163,6 +165,8 @@ class Ledger:
         newest_first: bool = True,
     ) -> list[StoredEntry]:
         """Return entries of a type, recorded at `since` or later and before `until`."""
+        from policy_audit import reading
+
         kind = str(type) if type is not None else None
         with self._database.read() as connection:
             return reading.read_entries(
@@ -173,6 +177,8 @@ class Ledger:
         self, wanted: DecisionFilter | None = None, *, limit: int | None = None, newest_first: bool = True
     ) -> list[StoredDecision]:
         """Return the query columns of the decisions that `wanted` selects."""
+        from policy_audit import reading
+
         with self._database.read() as connection:
             return reading.read_decisions(connection, wanted or DecisionFilter(), limit, newest_first)
 
@@ -182,6 +188,8 @@ class Ledger:
         Raises:
             LedgerError: there is none (`decision-missing`), or several (`decision-ambiguous`).
         """
+        from policy_audit import reading
+
         with self._database.read() as connection:
             return reading.find_decision(connection, identifier)
 
@@ -192,16 +200,22 @@ class Ledger:
             LedgerError: there is none.
             VerificationError: its bytes were changed.
         """
+        from policy_audit import reading
+
         with self._database.read() as connection:
             return reading.read_blob(connection, digest)
 
     def personal(self, index: int) -> dict[str, str]:
         """Return the personal values of an entry by name; erased ones are absent."""
+        from policy_audit import reading
+
         with self._database.read() as connection:
             return reading.read_personal(connection, index)
 
     def checkpoint(self) -> str:
         """Return the latest signed checkpoint, which whoever keeps it can hold the ledger to."""
+        from policy_audit import reading
+
         with self._database.read() as connection:
             return reading.read_checkpoint(connection)
 
@@ -212,6 +226,8 @@ class Ledger:
             LedgerError: there is no such entry.
             VerificationError: the stored tree does not lead to the checkpoint.
         """
+        from policy_audit import reading
+
         with self._database.read() as connection:
             return reading.read_receipt(connection, index)
 
@@ -231,6 +247,8 @@ class Ledger:
         Raises:
             LedgerError: the database cannot be read, or nothing is pinned.
         """
+        from policy_audit.fsck import verify_database
+
         keys = list(verifier_keys or ()) or ([self._signer.verifier_key] if self._signer else [])
         name = origin or (keys[0].partition("+")[0] if keys else None)
         if not keys or not name:

@@ -15,8 +15,8 @@ from policy_audit.database import (
     use_write_ahead_log,
 )
 from policy_audit.errors import LedgerError
-from policy_audit.schema import refuse_other, revision
-from policy_audit.tables import REVISION
+from policy_audit.names import REVISION
+from policy_audit.state import refuse_other, revision
 
 if TYPE_CHECKING:
     from alembic.config import Config

@@ -21,8 +21,8 @@ from policy_audit.database import (
 )
 from policy_audit.errors import LedgerError, SigningKeyError
 from policy_audit.keys import Ed25519Signer, generate_signer, read_key_file, write_key_file
-from policy_audit.schema import create_in_memory, refuse_other, revision
-from policy_audit.tables import CHECKPOINT, ENTRY, REVISION
+from policy_audit.names import CHECKPOINT, ENTRY, REVISION
+from policy_audit.state import refuse_other, revision
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,8 @@ class Opened:
 
 def open_memory(location: Location) -> Opened:
     """Make a scratch ledger, with a key that nobody keeps."""
+    from policy_audit.schema import create_in_memory
+
     database = connect(location)
     signer = generate_signer()
     with database.write() as connection:

@@ -1,7 +1,4 @@
-"""What the migrations make: the expected schema, its triggers, and the state that a database is in.
-
-Alembic is not imported here: a database at the current revision is opened without it.
-"""
+"""What the migrations make: the expected schema with its triggers, and how a database differs from it."""
 
 from __future__ import annotations
 
@@ -10,8 +7,8 @@ from typing import Any
 from sqlalchemy import Connection, Dialect, Inspector, Table, inspect
 from sqlalchemy.types import TypeEngine
 
-from policy_audit.errors import LedgerError
-from policy_audit.tables import HEAD, METADATA, REVISION, REVISION_TABLE
+from policy_audit.names import REVISION, REVISION_TABLE
+from policy_audit.tables import HEAD, METADATA
 
 REFUSAL = "the ledger is append-only"
 _DELETABLE = "personal"
@@ -56,25 +53,6 @@ def create_in_memory(connection: Connection) -> None:
         f"CONSTRAINT {REVISION_TABLE}_pkc PRIMARY KEY (version_num))"
     )
     connection.exec_driver_sql(f"INSERT INTO {REVISION_TABLE} VALUES ('{REVISION}')")  # noqa: S608
-
-
-def revision(connection: Connection) -> str | None:
-    """Return the ledger's schema revision, None in a database that has none or is something else."""
-    inspector = inspect(connection)
-    if not inspector.has_table(REVISION_TABLE) or not inspector.has_table(HEAD.name):
-        return None
-    value = connection.exec_driver_sql(f"SELECT version_num FROM {REVISION_TABLE}").scalar()  # noqa: S608
-    return None if value is None else str(value)
-
-
-def refuse_other(connection: Connection, place: object) -> None:
-    """Refuse a database that holds tables but no ledger, before anything of it is changed.
-
-    Raises:
-        LedgerError: it is something else's database.
-    """
-    if revision(connection) is None and inspect(connection).get_table_names():
-        raise LedgerError(f"the database `{place}` is not a ledger", code="not-a-ledger")
 
 
 def differences(connection: Connection) -> tuple[list[str], list[str]]:

@@ -19,8 +19,6 @@ from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
 METADATA = MetaData()
-REVISION = "0001"
-REVISION_TABLE = "alembic_version"
 
 # An alias of SQLite's rowid must be declared INTEGER; PostgreSQL's INTEGER has only 32 bits.
 INDEX = BigInteger().with_variant(Integer(), "sqlite")

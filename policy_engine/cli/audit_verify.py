@@ -16,7 +16,7 @@ from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from policy_audit.ledger import VerificationReport
+    from policy_audit.report import VerificationReport
 
 OWN_KEY = (
     "no --vkey was given, so this pins the operator's own key, beside the ledger: it finds what others changed, "

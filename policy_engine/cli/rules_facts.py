@@ -14,7 +14,7 @@ from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.model.vocabulary import Fact
 
 
-@click.command("facts", epilog="Example: policy rules facts data")
+@click.command("facts", short_help="List what conditions may read.", epilog="Example: policy rules facts data")
 @click.argument("section", required=False)
 @output_option
 @policy_options

@@ -20,7 +20,11 @@ if TYPE_CHECKING:
 _HEADER = ("Rule", "=Effects", "=Criteria")
 
 
-@click.command("list", epilog="Example: policy rules list --topic data-residency --effect forbid")
+@click.command(
+    "list",
+    short_help="List the rules in force.",
+    epilog="Example: policy rules list --topic data-residency --effect forbid",
+)
 @click.option("--topic", metavar="TOPIC", help="Rules of this topic.")
 @click.option("--criterion", metavar="ID", help="Rules that cite this criterion.")
 @click.option("--effect", type=click.Choice(EFFECTS), help="Rules that have this effect.")

@@ -183,8 +183,8 @@ _FOUND: dict[str, Any] = {
     "fallback": lambda document, task, wanted: task["proposal"]["fallback"]["verdict"],
     "fallback_rules": lambda document, task, wanted: task["proposal"]["fallback"]["rules"],
     "missing": lambda document, task, wanted: _among(task["missing_facts"], wanted),
-    "decisive": lambda document, task, wanted: sorted(task["decisive_facts"]) if not wanted else _among(
-        task["decisive_facts"], wanted
+    "decisive": lambda document, task, wanted: (
+        sorted(task["decisive_facts"]) if not wanted else _among(task["decisive_facts"], wanted)
     ),
     "gaps": lambda document, task, wanted: task["catalog_gaps"],
     "disputes": lambda document, task, wanted: _among([each["id"] for each in task["disputes"]], wanted),

@@ -16,9 +16,10 @@ from policy_audit.canonical import canonical_bytes, parse_canonical
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.keys import Ed25519Signer, generate_signer, read_key_file
-from policy_audit.ledger import Draft, EntryType, VerificationReport, open_ledger
+from policy_audit.ledger import Draft, EntryType, open_ledger
 from policy_audit.merkle import Frontier, leaf_hash, root_hash
 from policy_audit.proof import parse_proof
+from policy_audit.report import VerificationReport
 
 Attack = Callable[[sqlite3.Connection], object]
 

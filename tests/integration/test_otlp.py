@@ -125,7 +125,9 @@ def test_spans_and_metrics_arrive(shared: Path, collector: Collector) -> None:
     (record,) = spans["policy.record"]
     assert record.parent_span_id == run_span.span_id
     assert {_attributes(span)["policy.verdict"] for span in spans["policy.combine"]} == {"allow", "deny"}
-    assert all("real-time-work-excludes-batch" in _attributes(span)["policy.fired"] for span in spans["policy.evaluate"])
+    assert all(
+        "real-time-work-excludes-batch" in _attributes(span)["policy.fired"] for span in spans["policy.evaluate"]
+    )
     metrics = _metrics(collector)
     assert set(metrics) == {"policy.decisions", "policy.rules.fired", "policy.decision.duration"}
     counted = {_attributes(p)["policy.verdict"]: p.as_int for p in metrics["policy.decisions"].sum.data_points}
@@ -186,9 +188,7 @@ def test_a_collector_that_refuses_changes_nothing(
     _same_but_for_a_warning(plain, evaluate(shared, EXAMPLE, OTEL_EXPORTER_OTLP_ENDPOINT=collector.endpoint))
 
 
-def _same_but_for_a_warning(
-    plain: subprocess.CompletedProcess[str], done: subprocess.CompletedProcess[str]
-) -> None:
+def _same_but_for_a_warning(plain: subprocess.CompletedProcess[str], done: subprocess.CompletedProcess[str]) -> None:
     assert done.returncode == plain.returncode == 0
     assert done.stdout == plain.stdout
     (line,) = done.stderr.splitlines()

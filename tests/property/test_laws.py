@@ -94,7 +94,7 @@ def cases(default: int, most: int | None = None) -> Any:
     )
 
 
-# ---- whole workloads -----------------------------------------------------------------------------------------------
+# ---- whole workloads
 
 MODELS = {
     "proprietary_api": ["gpt-4o", "gpt-4o-mini", "claude-3.5-sonnet", "gemini-ultra", "gpt-4"],
@@ -306,7 +306,7 @@ def _put(draw: Any, at: dict[str, Any], name: str, values: list[Any]) -> None:
         at[name] = _of(draw, values)
 
 
-# ---- deciding ------------------------------------------------------------------------------------------------------
+# ---- deciding
 
 
 def judged(engine: Decider, raw: Mapping[str, Any]) -> tuple[str, list[TaskResult]]:
@@ -378,7 +378,7 @@ def allows(verdict: str) -> bool:
     return verdict in ("allow", "allow_with_conditions")
 
 
-# ---- law 1: knowledge taken away never allows ------------------------------------------------------------------------
+# ---- law 1: knowledge taken away never allows
 
 
 @cases(80)
@@ -451,7 +451,7 @@ def test_law_1_holds_of_a_benchmark_floor_that_is_not_known(raw: dict[str, Any],
         assert not allows(after), f"{before} becomes {after} without the floor of {name}"
 
 
-# ---- law 2: a forbid never helps ---------------------------------------------------------------------------------------
+# ---- law 2: a forbid never helps
 
 
 def _atoms() -> list[str]:
@@ -530,7 +530,7 @@ def test_law_2_adding_a_forbid_never_helps(raws: list[dict[str, Any]], rule: Rul
 
 
 def _monotone(rule: Rule) -> bool:
-    """Whether a rule reads no fact that depends on which model the catalog would choose, or is declared else computed."""
+    """Whether a rule reads no fact that depends on which model would be chosen, or is declared, else computed."""
     return not any(name.startswith(("cost.", "licence.")) for name in rule.reads)
 
 
@@ -550,7 +550,7 @@ def test_law_1_holds_under_other_forbids(raws: list[dict[str, Any]], rule: Rule,
             assert not allows(after), f"{before} becomes {after} without {paths} under {rule.when} {rule.forbid}"
 
 
-# ---- the literal oracle --------------------------------------------------------------------------------------------------
+# ---- the literal oracle
 
 
 @cases(150)
@@ -610,7 +610,7 @@ def assert_agrees(result: TaskResult, literal: Oracle) -> None:
         assert standing.low <= standing.score <= standing.high
 
 
-# ---- missing facts ----------------------------------------------------------------------------------------------------
+# ---- missing facts
 
 
 @cases(100)
@@ -631,7 +631,9 @@ def test_a_fact_that_does_not_decide_never_changes_the_verdict(
             more = copy.deepcopy(raw)
             put(more, path, copy.deepcopy(value))
             after = judged(engine, more)[0]
-            assert after == document["verdict"], f"{name} = {value} is not said to decide; {document['verdict']}, {after}"
+            assert after == document["verdict"], (
+                f"{name} = {value} is not said to decide; {document['verdict']}, {after}"
+            )
 
 
 def path_name(path: tuple[str | int, ...]) -> str:
@@ -671,7 +673,7 @@ def _unknown_to_catalog(task: Mapping[str, Any]) -> bool:
     return any("catalog does not know" in reason for ruling in rulings for reason in ruling["reasons"])
 
 
-# ---- disputes ------------------------------------------------------------------------------------------------------------
+# ---- disputes
 
 
 @functools.cache
@@ -723,7 +725,7 @@ def lacking(rule_id: str) -> Decider:
     return Decider(with_rules(policy, [rule for rule in policy.rules.rules if rule.id != rule_id]))
 
 
-# ---- bytes ---------------------------------------------------------------------------------------------------------------
+# ---- bytes
 
 
 @cases(40)
@@ -775,13 +777,14 @@ for name in sys.argv[1:]:
     for loaded in load_workloads(Path(name), None, policy.vocabulary):
         evidence = check_evidence(loaded.workload, at.date(), Path(name).parent)
         decision = engine.decide(loaded.workload, evidence, at)
-        print(decision.id, hashlib.sha256(decision.content).hexdigest(), hashlib.sha256(decision.workload_content).hexdigest())
+        for content in (decision.content, decision.workload_content):
+            print(decision.id, hashlib.sha256(content).hexdigest())
 """
 
 
 def test_two_processes_decide_to_the_same_bytes(tmp_path: Path) -> None:
     examples = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
-    chance = random.Random(7)
+    chance = random.Random(7)  # noqa: S311 - which facts are unknown, the same each time
     for number, text in enumerate(_some_workloads(chance)):
         path = tmp_path / f"workload-{number}.yaml"
         path.write_text(text, encoding="utf-8")
@@ -818,7 +821,13 @@ def test_workloads_of_every_verdict_are_tried(layered: bool) -> None:
         spec = copy.deepcopy(CALM)
         spec["needs"] = {"edge": option == "edge"}
         proposal = {"deployment": option, "model": MODELS[option][0], "region": "us"}
-        task = {"name": "task", "kind": "extraction", **CALM_TASK, "batch": option == "open_batch", "proposal": proposal}
+        task = {
+            "name": "task",
+            "kind": "extraction",
+            **CALM_TASK,
+            "batch": option == "open_batch",
+            "proposal": proposal,
+        }
         spec |= {"stage": "pilot", "tasks": [task]}
         raw = {
             "apiVersion": "policy-engine/v1",

@@ -17,6 +17,14 @@ SPEND = "high-api-spend-favours-self-hosting"
 KIND = "task-class-workhorse"
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's cache out of the tests; they share one of their own."""
+    folder = tmp_path_factory.getbasetemp() / "parsed"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    monkeypatch.setenv("POLICY_CACHE_DIR", str(folder))
+
+
 @pytest.fixture(scope="module")
 def policy() -> Policy:
     return load_policy(use_cache=False)

@@ -100,14 +100,12 @@ def evidence(name: str, grade: str = "asserted", problem: str | None = None) -> 
     return EvidenceStatus(name, grade, problem=problem)
 
 
-# ---- step 2: the first status that applies ---------------------------------------------------------------------------
+# ---- step 2: the first status that applies
 
 THREE = [None, False, True]
 
 
-@pytest.mark.parametrize(
-    ("mandatory", "waivable", "available"), list(itertools.product(THREE, THREE, THREE))
-)
+@pytest.mark.parametrize(("mandatory", "waivable", "available"), list(itertools.product(THREE, THREE, THREE)))
 def test_an_option_has_the_first_status_that_applies(
     mandatory: bool | None, waivable: bool | None, available: bool | None
 ) -> None:
@@ -167,7 +165,7 @@ def test_a_forbid_of_the_proposal_alone_leaves_the_options() -> None:
     assert case.ruling().rules == ("region",)
 
 
-# ---- step 3: scores ------------------------------------------------------------------------------------------------
+# ---- step 3: scores
 
 
 def test_each_topic_speaks_once_for_an_option() -> None:
@@ -215,7 +213,7 @@ def test_open_preferences_give_a_range_and_count_for_nothing_in_the_score() -> N
     assert (standing.score, standing.low, standing.high) == (1 - 1, (1 - 2) + (0 - 3), (3 - 0) + (0 - 1))
 
 
-# ---- step 3: ranking -------------------------------------------------------------------------------------------------
+# ---- step 3: ranking
 
 
 def test_the_highest_score_comes_first_whatever_it_costs() -> None:
@@ -267,7 +265,7 @@ def test_the_cheapest_permitted_option_is_named() -> None:
     assert case.ranking().cheapest == EDGE
 
 
-# ---- step 3: firmness -------------------------------------------------------------------------------------------------
+# ---- step 3: firmness
 
 
 def test_a_recommendation_is_firm_where_nothing_is_open() -> None:
@@ -361,7 +359,7 @@ def test_where_nothing_is_left_there_is_no_provisional_one() -> None:
     assert case.verdict() == "review"
 
 
-# ---- step 4: obligations ----------------------------------------------------------------------------------------------
+# ---- step 4: obligations
 
 
 def test_an_obligation_is_outstanding_uncertain_or_satisfied() -> None:
@@ -418,7 +416,7 @@ def test_a_sure_obligation_outranks_a_possible_one_of_the_same_enforcement() -> 
     assert case.obligations(OPEN)["dpa"].status == "outstanding"
 
 
-# ---- step 5: the verdict ----------------------------------------------------------------------------------------------
+# ---- step 5: the verdict
 
 
 @pytest.mark.parametrize(
@@ -517,7 +515,7 @@ def test_a_proposal_ruled_out_surely_is_ruled_out_whatever_else_is_open() -> Non
         assert set(ruling.rules) == {"open", "fired", "later"}
 
 
-# ---- how a rule acts ---------------------------------------------------------------------------------------------------
+# ---- how a rule acts
 
 DAY = date(2026, 11, 24)
 NOTHING: Mapping[tuple[str, str], Enforcement] = {}

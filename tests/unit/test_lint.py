@@ -28,6 +28,14 @@ cases:
 Found = Callable[..., list[Finding]]
 
 
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's cache out of the tests; they share one of their own."""
+    folder = tmp_path_factory.getbasetemp() / "parsed"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    monkeypatch.setenv("POLICY_CACHE_DIR", str(folder))
+
+
 @pytest.fixture
 def found(tmp_path: Path) -> Found:
     """The findings of a layer with these files, those about the shipped rules left out."""

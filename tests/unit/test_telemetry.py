@@ -6,6 +6,7 @@ import importlib.util
 import logging
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -178,9 +179,7 @@ def test_what_cannot_be_used_is_one_warning(
     assert said in line
 
 
-def test_a_missing_exporter_is_one_warning(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_missing_exporter_is_one_warning(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setitem(sys.modules, "opentelemetry.exporter.otlp.proto.http", None)
     telemetry.configure_from_environment({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:9"})
     assert not telemetry.listening()
@@ -200,22 +199,25 @@ def test_a_wrong_variable_is_one_warning(monkeypatch: pytest.MonkeyPatch, capsys
 
 
 class _Stuck:
-    """A provider whose collector never answers."""
+    """A provider whose collector never answers, and then breaks."""
+
+    never = threading.Event()
 
     def get_tracer(self, _: str) -> Any:
         return TracerProvider().get_tracer("x")
 
     def force_flush(self) -> None:
-        time.sleep(30)
+        self.never.wait(30)
 
     def shutdown(self) -> None:
-        raise AssertionError("not reached")
+        raise ValueError("is not seen")
 
 
 def test_a_collector_that_hangs_is_left_behind() -> None:
     started = time.monotonic()
     assert telemetry.Telemetry(_Stuck()).shutdown(0.2) is False
     assert time.monotonic() - started < 5
+    _Stuck.never.set()
 
 
 def test_the_sdks_log_is_one_line_without_traces(capfd: pytest.CaptureFixture[str]) -> None:
@@ -228,7 +230,7 @@ def test_the_sdks_log_is_one_line_without_traces(capfd: pytest.CaptureFixture[st
             raise ValueError("inner")
         except ValueError:
             logging.getLogger("opentelemetry.sdk.trace.export").exception("Exception while exporting Span.")
-            logging.getLogger("opentelemetry.sdk.trace.export").error("and again")
+            logging.getLogger("opentelemetry.sdk.metrics").exception("and again")
     telemetry.shutdown()
     error = capfd.readouterr().err
     assert "Traceback" not in error

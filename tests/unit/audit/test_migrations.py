@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +14,13 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from policy_audit import migrate
+from policy_audit import migrate, names
 from policy_audit.database import connect, locate
 from policy_audit.errors import LedgerError
 from policy_audit.ledger import open_ledger
+from policy_audit.names import REVISION
 from policy_audit.schema import create_in_memory, differences, postgresql_triggers, sqlite_triggers
-from policy_audit.tables import METADATA, REVISION
+from policy_audit.tables import METADATA
 from sqlmodel import SQLModel
 
 
@@ -152,3 +155,21 @@ def test_the_triggers_refuse_changes(path: Path, table: str) -> None:
 def test_every_table_has_its_triggers() -> None:
     assert len(sqlite_triggers()) == 3 * len(METADATA.tables) - 1
     assert len(postgresql_triggers()) == len(METADATA.tables)
+
+
+def test_the_names_that_appending_goes_by_are_those_of_the_tables() -> None:
+    light = {table.name: [column.name for column in table.c] for table in vars(names).values() if hasattr(table, "c")}
+    defined = {table.name: [column.name for column in table.columns] for table in METADATA.sorted_tables}
+    assert light == defined
+
+
+def test_appending_to_a_current_ledger_loads_neither_the_table_definitions_nor_alembic(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    open_ledger(url).close()
+    script = (
+        "import sys; from policy_audit.ledger import open_ledger, Draft, EntryType\n"
+        f"with open_ledger({url!r}) as ledger: ledger.append(Draft(EntryType.EXPORT))\n"
+        "print(sorted({'sqlmodel', 'alembic', 'policy_audit.tables'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

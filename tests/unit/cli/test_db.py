@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policy_audit.tables import REVISION
+from policy_audit.names import REVISION
 
 Run = Callable[..., Any]
 

@@ -144,7 +144,9 @@ def test_the_cheapest_is_named_where_there_is_a_choice(policy: Policy) -> None:
 
 
 def test_disputes_that_change_nothing_share_a_line(policy: Policy) -> None:
-    disputes = policy("evaluate", str(ALLOWED), *MEMORY, *AT).out.partition("Disputed figures\n")[2].partition("\n\n")[0]
+    disputes = (
+        policy("evaluate", str(ALLOWED), *MEMORY, *AT).out.partition("Disputed figures\n")[2].partition("\n\n")[0]
+    )
     assert " ".join(disputes.split()).count("would not change the recommendation") == 1
     assert disputes.count("\n") < 6
 
@@ -376,7 +378,7 @@ message: Nothing.
 @pytest.mark.parametrize(
     ("when", "place", "said"),
     [
-        ('"data.sensitivty == \'public\'"', "4:8", "did you mean `data.sensitivity`?"),
+        ("\"data.sensitivty == 'public'\"", "4:8", "did you mean `data.sensitivity`?"),
         ('"budget.monthly_usd > 5000"', "4:", "5000.0"),
         ('"data.sensitivity == 1"', "4:", ""),
         ('"data.sensitivity =="', "4:", ""),

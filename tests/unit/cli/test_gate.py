@@ -32,14 +32,6 @@ def warm(cache: Path, monkeypatch: pytest.MonkeyPatch, own_folders: None) -> Non
     monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
 
 
-def conditional(folder: Path) -> Path:
-    """Write a workload whose verdict is allow_with_conditions: own_benchmark is outstanding, and advisory."""
-    text = (EXAMPLES / "support-tickets.yaml").read_text(encoding="utf-8")
-    path = folder / "conditional.yaml"
-    path.write_text(text, encoding="utf-8")
-    return path
-
-
 # ---- the status is the verdict
 
 
@@ -48,6 +40,17 @@ def test_one_workload(policy: Policy, file: Path, status: int) -> None:
     done = policy("gate", str(file), *MEMORY, "-q")
     assert done.status == status
     assert done.out.startswith({0: "allow ", 1: "deny ", 5: "review "}[status])
+
+
+def test_conditions_are_no_failure(policy: Policy, tmp_path: Path) -> None:
+    """In production a fallback is asked for, and its enforcement is advisory."""
+    path = tmp_path / "conditional.yaml"
+    text = ALLOW.read_text(encoding="utf-8").replace("stage: pilot", "stage: production")
+    path.write_text(text, encoding="utf-8")
+    done = policy("gate", str(path), *MEMORY, "-q")
+    assert (done.status, done.out) == (0, "allow_with_conditions default/writing-assistant\n")
+    assert policy("evaluate", str(path), *MEMORY, "--fail-on", "allow_with_conditions").status == 1
+    assert policy("evaluate", str(path), *MEMORY, "--fail-on", "review").status == 0
 
 
 INVALID = Path("invalid.yaml")
@@ -228,9 +231,7 @@ def test_a_file_from_elsewhere_is_judged_by_the_settings_of_the_working_director
     assert (operator / "central.db").exists()
 
 
-def test_standard_input_may_come_from_anywhere(
-    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_standard_input_may_come_from_anywhere(policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import io
     import sys
 

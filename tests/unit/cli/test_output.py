@@ -96,7 +96,7 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(UsageError, match="cannot write .*: no space left on device"):
+    with pytest.raises(UsageError, match=r"cannot write .*: no space left on device"):
         write_reports([Target("text", path)], {"text": lambda _: "new"})
     assert path.read_text(encoding="utf-8") == "old"
     assert [each for each in tmp_path.iterdir() if each.is_file()] == [path]
@@ -116,7 +116,14 @@ def test_one_file_that_fails_keeps_no_other_back(
 
 
 def test_yaml_reads_back_as_the_json(tmp_path: Path) -> None:
-    value = {"no": "no", "n": None, "time": "2026-11-22T09:00:00Z", "octal": "0o17", "e": "1e5", "x": [1, 2.5, True, "é\u202e", "0x1"]}
+    value = {
+        "no": "no",
+        "n": None,
+        "time": "2026-11-22T09:00:00Z",
+        "octal": "0o17",
+        "e": "1e5",
+        "x": [1, 2.5, True, "é\u202e", "0x1"],
+    }
     (document,) = load_yaml(to_yaml(value), "x")
     assert document.value == value == json.loads(to_json(value))
 

@@ -64,7 +64,7 @@ def test_the_other_documents_stay() -> None:
     [
         ("a: &x null\nb: *x\n", ["b"], "2:4"),
         ("a: &x null\nb: *x\n", ["a"], "1:4"),
-        ("a: &x {k: 1}\nb: *x\n", ["b", "k"], "2:4"),
+        ("a: &x {k: 1}\nb: *x\n", ["b", "k"], "1:11"),
         ("a:\n  - x # why\n  - y\n", ["a"], "2:3"),
         ("a: [x, # why\n y]\n", ["a"], "1:4"),
         ("a: |\n  text\n", ["a"], "1:4"),

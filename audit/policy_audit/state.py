@@ -1,0 +1,30 @@
+"""The state that a database is in: which revision, or something else's.
+
+Neither Alembic nor the table definitions are imported here: a ledger at the current revision is opened without them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection, inspect
+
+from policy_audit.errors import LedgerError
+from policy_audit.names import HEAD, REVISION_TABLE
+
+
+def revision(connection: Connection) -> str | None:
+    """Return the ledger's schema revision, None in a database that has none or is something else."""
+    inspector = inspect(connection)
+    if not inspector.has_table(REVISION_TABLE) or not inspector.has_table(HEAD.name):
+        return None
+    value = connection.exec_driver_sql(f"SELECT version_num FROM {REVISION_TABLE}").scalar()  # noqa: S608
+    return None if value is None else str(value)
+
+
+def refuse_other(connection: Connection, place: object) -> None:
+    """Refuse a database that holds tables but no ledger, before anything of it is changed.
+
+    Raises:
+        LedgerError: it is something else's database.
+    """
+    if revision(connection) is None and inspect(connection).get_table_names():
+        raise LedgerError(f"the database `{place}` is not a ledger", code="not-a-ledger")

@@ -1,0 +1,104 @@
+"""What counts as evidence on a day, and of which grade."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policy_engine.loading.evidence import check_evidence, evidence_documents
+from policy_engine.model.task_case import EvidenceStatus
+from policy_engine.model.workload import Workload
+
+DAY = date(2026, 11, 24)
+SIGNED = hashlib.sha256(b"signed").hexdigest()
+
+
+def workload(evidence: Any = None, migration: Any = "none") -> Workload:
+    task = {"name": "work", "kind": "other"}
+    spec = {"stage": "pilot", "tasks": [task], "evidence": evidence, "migration": migration}
+    metadata = {"name": "some-workload", "owner": "somebody"}
+    document = {"apiVersion": "policy-engine/v1", "kind": "Workload", "metadata": metadata, "spec": spec}
+    return Workload.model_validate(document)
+
+
+def checked(folder: Path, **fields: Any) -> EvidenceStatus:
+    return check_evidence(workload({"dpa": fields}), DAY, folder)["dpa"]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"reference": "CTR-1"},
+        {"receipt": "host.tlog-proof"},
+        {"signature": "dpa.sig"},
+        {"ledger_index": 0},
+        {"reference": "CTR-1", "valid_until": "2026-11-24"},
+        {"reference": "CTR-1", "issued": "2026-11-24"},
+        {"reference": "CTR-1", "issued": None, "valid_until": None},
+    ],
+)
+def test_what_says_something_is_asserted(fields: dict[str, Any], tmp_path: Path) -> None:
+    found = checked(tmp_path, **fields)
+    assert (found.grade, found.problem) == ("asserted", None)
+
+
+@pytest.mark.parametrize(
+    ("fields", "problem"),
+    [
+        ({}, "it says nothing"),
+        ({"valid_until": "2027-01-01"}, "it says nothing"),
+        ({"issued": "2026-01-01"}, "it says nothing"),
+        ({"sha256": SIGNED}, "it says nothing"),
+        ({"entry": "entry.json"}, "it says nothing"),
+        ({"reference": None}, "it says nothing"),
+        ({"reference": "CTR-1", "valid_until": "2026-11-23"}, "it ended on 2026-11-23"),
+        ({"reference": "CTR-1", "issued": "2026-11-25"}, "it is issued on 2026-11-25"),
+        ({"file": "signed.txt"}, "named without its sha256"),
+        ({"file": "signed.txt", "sha256": "0" * 64}, "has another sha256"),
+        ({"file": "gone.txt", "sha256": SIGNED}, "cannot be read: no such file"),
+        ({"file": ".", "sha256": SIGNED}, "cannot be read: is a directory"),
+        ({"file": "a\0b", "sha256": SIGNED}, "cannot be read"),
+        ({"reference": "CTR-1", "file": "gone.txt", "sha256": SIGNED}, "cannot be read"),
+        ({"file": "signed.txt", "sha256": SIGNED, "valid_until": "2026-11-23"}, "it ended"),
+    ],
+)
+def test_what_is_no_evidence_says_why(fields: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    (tmp_path / "signed.txt").write_text("signed", encoding="utf-8")
+    found = checked(tmp_path, **fields)
+    assert found.problem is not None
+    assert problem in found.problem
+    assert found.grade == "asserted"
+
+
+def test_a_file_with_its_digest_is_attached(tmp_path: Path) -> None:
+    (tmp_path / "signed.txt").write_text("signed", encoding="utf-8")
+    found = checked(tmp_path, file="signed.txt", sha256=SIGNED, valid_until="2027-06-30")
+    assert found == EvidenceStatus("dpa", "attached", date(2027, 6, 30), None)
+
+
+def test_what_is_left_out_or_null_is_not_there(tmp_path: Path) -> None:
+    assert check_evidence(workload(), DAY, tmp_path) == {}
+    assert check_evidence(workload({"dpa": None}), DAY, tmp_path) == {}
+
+
+def test_a_champion_names_the_owner_of_a_migration(tmp_path: Path) -> None:
+    found = check_evidence(workload(migration={"champion": "jane"}), DAY, tmp_path)
+    assert found == {"owner_named": EvidenceStatus("owner_named", "asserted")}
+    ended = {"owner_named": {"reference": "A", "valid_until": "2020-01-01"}}
+    assert check_evidence(workload(ended, {"champion": "jane"}), DAY, tmp_path)["owner_named"].problem is None
+    assert check_evidence(workload(ended, {"champion": None}), DAY, tmp_path)["owner_named"].problem is not None
+    good = {"owner_named": {"reference": "A", "valid_until": "2027-01-01"}}
+    kept = check_evidence(workload(good, {"champion": "jane"}), DAY, tmp_path)["owner_named"]
+    assert kept.valid_until == date(2027, 1, 1)
+
+
+def test_the_document_names_no_reference(tmp_path: Path) -> None:
+    evidence = {"dpa": {"reference": "CTR-1 of jane", "valid_until": "2027-01-01"}, "baa": {}}
+    found = evidence_documents(check_evidence(workload(evidence), DAY, tmp_path))
+    assert list(found) == ["baa", "dpa"]
+    assert found["dpa"] == {"grade": "asserted", "valid_until": "2027-01-01", "problem": None}
+    assert "jane" not in str(found)
