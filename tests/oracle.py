@@ -90,7 +90,16 @@ class Oracle:
         proposed = result.facts["proposal.present"]
         judged = result.facts["proposal.deployment"] if proposed else recommended
         duties = self._obligations(judged, outcomes, acts, case.evidence) if judged else {}
-        verdict = self._verdict(judged, proposed, statuses, firm, duties, outcomes, acts, result)
+        verdict = self._verdict(
+            judged=judged,
+            proposed=proposed,
+            statuses=statuses,
+            firm=firm,
+            duties=duties,
+            outcomes=outcomes,
+            acts=acts,
+            result=result,
+        )
         return Judgement(
             outcomes=outcomes,
             statuses=statuses,
@@ -168,6 +177,7 @@ class Oracle:
 
     def _verdict(
         self,
+        *,
         judged: str | None,
         proposed: bool,
         statuses: Mapping[str, str],

@@ -22,7 +22,7 @@ from policy_engine.model.workload import Workload
 EXAMPLES = Path(__file__).parents[2] / "examples"
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 _KEPT = ("name", "kind", "share", "proposal", "min_scores")
-LAWS = settings(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+LAWS = settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @cache

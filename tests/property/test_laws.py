@@ -24,6 +24,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from policy_engine.decide import Decider
+from policy_engine.errors import RulesError
 from policy_engine.language.cel import Checker
 from policy_engine.language.tree import facts_read
 from policy_engine.loading.evidence import check_evidence
@@ -548,6 +549,43 @@ def test_law_1_holds_under_other_forbids(raws: list[dict[str, Any]], rule: Rule,
         for paths in [*([path] for path in places), *(chance.sample(places, 4) for _ in range(4))]:
             after, _ = judged(engine, without(raw, *paths))
             assert not allows(after), f"{before} becomes {after} without {paths} under {rule.when} {rule.forbid}"
+
+
+LAYERS = {
+    "the cost of a model that would be chosen": (
+        "volume-cost/dear.yaml",
+        {"when": "cost.self_hosted_usd_per_month > 10000.0", "forbid": ["self_hosted"], "enforcement": "mandatory"},
+        {"deployment": "self_hosted", "model": "llama-3.1-405b", "region": "us"},
+        ("tasks", 0, "quality"),
+    ),
+    "a rule that answers where the engine cannot": (
+        "data-residency/inside.yaml",
+        {"when": "true", "derive": {"proposal.region_allowed": "true"}},
+        {"deployment": "proprietary_api", "model": "gpt-4o", "region": "ch"},
+        ("tasks", 0, "proposal", "region"),
+    ),
+}
+
+
+@pytest.mark.xfail(strict=True, reason="the loader takes a rule whose fact changes with what else is known")
+@pytest.mark.parametrize("name", list(LAYERS))
+def test_law_1_holds_of_what_a_layer_may_say(name: str, tmp_path: Path) -> None:
+    """The smallest counterexamples to law 1: rules for the loader to refuse, like those on coalesced facts."""
+    place, effects, proposal, path = LAYERS[name]
+    file = tmp_path / place
+    file.parent.mkdir()
+    head = {"id": file.stem, "title": name, "origin": "a test", "message": name}
+    file.write_text(yaml.safe_dump({**head, **effects}), encoding="utf-8")
+    try:
+        engine = Decider(load_policy([tmp_path], use_cache=False))
+    except RulesError:
+        return
+    task = {"name": "task", "kind": "extraction", **CALM_TASK, "quality": "best", "proposal": proposal}
+    metadata = {"name": "some-workload", "owner": "owner@acme.example"}
+    raw = {"apiVersion": "policy-engine/v1", "kind": "Workload", "metadata": metadata}
+    raw["spec"] = {**copy.deepcopy(CALM), "stage": "pilot", "tasks": [task]}
+    assert judged(engine, raw)[0] == "deny"
+    assert not allows(judged(engine, without(raw, path))[0])
 
 
 # ---- the literal oracle
