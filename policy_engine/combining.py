@@ -158,7 +158,11 @@ def _cost(standing: Standing) -> float:
 
 def _least_cost(standing: Standing) -> float:
     """The cost that an option has at best: open where it waits for facts, and last where no price is known."""
-    return 0.0 if standing.monthly_usd is None and standing.cost_open else _cost(standing)
+    return 0.0 if standing.cost_open else _cost(standing)
+
+
+def _most_cost(standing: Standing) -> float:
+    return _UNKNOWN_COST if standing.cost_open else _cost(standing)
 
 
 def rank(
@@ -180,7 +184,7 @@ def rank(
         return Ranking(None, uncertain[0].option if uncertain else None, False, facts, None)
     best = permitted[0]
     cheapest = min(permitted, key=lambda s: (_cost(s), order[s.option]))
-    worst_case = (-best.low, _cost(best), order[best.option])
+    worst_case = (-best.low, _most_cost(best), order[best.option])
     rivals = [s for s in [*permitted[1:], *uncertain] if (-s.high, _least_cost(s), order[s.option]) < worst_case]
     open_facts: frozenset[str] = frozenset()
     if rivals:

@@ -146,10 +146,20 @@ def _licences(sheet: FactSheet, catalog: Catalog, models: Mapping[str, OptionMod
             sheet.derive(_LICENCE_FACTS[option], licence, grade="catalog")
 
 
+def choice_waits(option: str, facts: Mapping[str, Any]) -> list[str]:
+    """The unknown facts that could let another model be chosen where one surely meets the needs already."""
+    found = ["task.quality"] if facts.get("task.quality") is None else []
+    if option in _OWN_HARDWARE and facts.get("workload.organisation") is None:
+        found.append("workload.organisation")  # a licence that forbids commercial use
+    return found
+
+
 def _option_input(models: OptionModels, sheet: FactSheet) -> OptionInput:
-    cost = models.monthly_usd if models.available else None
-    waits: frozenset[str] = frozenset()
+    # edge names both facts that would make it meant, whichever of them is known already
+    missing = tuple(name for name in models.missing if sheet.get(name) is None)
+    # of an option that is not known to be available, the cost is that of the model to expect
+    cost = models.monthly_usd if models.available is not False else None
+    waits = set(missing) if models.available is None else set(choice_waits(models.option, sheet.values))
     if cost is None:
-        waits = frozenset(name for name in (*_VOLUME, "task.share") if sheet.get(name) is None)
-        waits |= frozenset(models.missing)
-    return OptionInput(models.available, models.missing, cost, waits)
+        waits.update(name for name in (*_VOLUME, "task.share") if sheet.get(name) is None)
+    return OptionInput(models.available, missing, cost, frozenset(waits))

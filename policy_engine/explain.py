@@ -60,6 +60,7 @@ class Explainer:
             "provider": chosen.provider if chosen is not None else None,
             "quantization": chosen.quantization if chosen is not None else None,
             "monthly_usd": chosen.monthly_usd if chosen is not None else None,
+            "cost": _cost(result.models[option]),
             "firm": result.ranking.firm,
             "provisional": result.ranking.recommended is None,
             "open_facts": sorted(result.ranking.open_facts),
@@ -171,6 +172,28 @@ def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]
     """Why the catalog leaves the option out or in doubt; nothing where a rule forbids it, or all is well."""
     speaks = standing.status == "unavailable" or (standing.status == "uncertain" and models.available is None)
     return models.why if speaks else ()
+
+
+def _cost(models: OptionModels) -> dict[str, Any] | None:
+    """The cost by its parts: what each is for, and the figure with source and day that it rests on."""
+    cost = models.cost
+    if cost is None:
+        return None
+    return {
+        "at_least": cost.at_least,
+        "usd_low": cost.usd_low,
+        "usd_high": cost.usd_high,
+        "parts": [
+            {
+                "what": part.what,
+                "usd_per_month": part.usd_per_month,
+                "source": part.figure.source if part.figure is not None else None,
+                "as_of": part.figure.as_of.isoformat() if part.figure is not None else None,
+                "stale": part.stale,
+            }
+            for part in cost.parts
+        ],
+    }
 
 
 def _graded(value: Any, grade: str, weakest: str | None) -> dict[str, Any]:

@@ -54,7 +54,8 @@ def recommendation_text(task: Document) -> str:
     if recommendation.get("provider"):
         text += f" from {recommendation['provider']}"
     cost = recommendation["monthly_usd"]
-    text += f", {usd(cost)} USD/month" if cost is not None else ", monthly cost unknown"
+    floor = "at least " if (recommendation.get("cost") or {}).get("at_least") else ""
+    text += f", {floor}{usd(cost)} USD/month" if cost is not None else ", monthly cost unknown"
     if recommendation["provisional"]:
         return f"{text} (provisional: no option is permitted yet)"
     return text if recommendation["firm"] else f"{text} (not firm)"

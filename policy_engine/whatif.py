@@ -8,7 +8,7 @@ from typing import Any
 
 from policy_engine.catalog import OptionModels, other_choices
 from policy_engine.combining import rank, statuses
-from policy_engine.completing import add_api_spend
+from policy_engine.completing import add_api_spend, choice_waits
 from policy_engine.facts import PROPOSED, FactSheet
 from policy_engine.judging import Judge
 from policy_engine.model.rule import PROPOSAL, Parameter, Rule
@@ -190,7 +190,7 @@ class WhatIf:
                 return best
         inputs = dict(result.inputs)
         for option, other in changed.items():
-            cost = other.monthly_usd if other.available else None
+            cost = other.monthly_usd if other.available is not False else None
             inputs[option] = dataclasses.replace(
                 inputs[option], available=other.available, missing=other.missing, monthly_usd=cost
             )
@@ -262,10 +262,22 @@ class WhatIf:
                 for rule in obligation.rules:
                     missing = result.missing_of.get(index_of[rule], frozenset())
                     add(missing, 1 if obligation.enforcement == "advisory" else 2)
+        if result.proposal is None and result.judged is not None and self._licence_matters(result, result.judged):
+            volume = ORIGINS["task.tokens_per_month"] if result.standings[result.judged].monthly_usd is None else ()
+            add([*choice_waits(result.judged, result.facts), *volume], 2)
         for index, missing in result.missing_of.items():
             if result.enforcement[index] == "advisory" and self._concerns(index, result):
                 add(missing, 1)
         return weights
+
+    def _licence_matters(self, result: TaskResult, option: str) -> bool:
+        """Whether the licence of the model that is chosen on `option` decides what is owed."""
+        name = f"licence.{option}"
+        readers = [index for index in self.judge.effects.requiring if name in self.judge.rules[index].reads]
+        values = self.judge.policy.vocabulary.facts[name].values or () if readers else ()
+        return any(
+            len({self.judge.outcome(index, {**result.facts, name: value}) for value in values}) > 1 for index in readers
+        )
 
     def _concerns(self, index: int, result: TaskResult) -> bool:
         """Whether a forbid names what is judged."""

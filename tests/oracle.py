@@ -255,9 +255,9 @@ def _comes_before(
     """Whether the rival at its best would come before the first at its worst."""
     if ranges[rival][1] != ranges[best][0]:
         return ranges[rival][1] > ranges[best][0]
-    dear, cheap = costs[best], costs[rival]
-    if cheap == INFINITE and result.standings[rival].cost_open:
-        cheap = 0.0
+    # a cost that waits for facts may come out low for the one and high for the other
+    dear = INFINITE if result.standings[best].cost_open else costs[best]
+    cheap = 0.0 if result.standings[rival].cost_open else costs[rival]
     if cheap != dear:
         return cheap < dear
     return OPTIONS.index(rival) < OPTIONS.index(best)

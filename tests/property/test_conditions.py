@@ -23,7 +23,7 @@ from policy_engine.language.tree import Node, from_data, to_data
 from policy_engine.lowering.network import NetworkSpec, compile_networks
 
 GIVEN = os.environ.get("POLICY_PROPERTY_CASES")
-CASES = int(GIVEN or 6_000)
+CASES = int(GIVEN or 20_000)
 CONDITIONS, RECORDS = 12, 10
 PROFILE = settings(
     max_examples=max(1, CASES // (CONDITIONS * RECORDS)),

@@ -516,7 +516,7 @@ FORBIDS = st.builds(
 )
 
 
-@cases(60, most=4000)
+@cases(60, most=7000)
 @given(st.lists(workloads(), min_size=3, max_size=3), FORBIDS, st.booleans())
 def test_law_2_adding_a_forbid_never_helps(raws: list[dict[str, Any]], rule: Rule, layered: bool) -> None:
     policy = placed() if layered else shipped()
