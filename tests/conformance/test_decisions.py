@@ -6,7 +6,7 @@ import copy
 import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import yaml
 
 from policy_engine.decide import Decider
 from policy_engine.loading.evidence import check_evidence
-from policy_engine.loading.policy import load_policy
+from policy_engine.loading.policy import load_policy, with_rules
 from policy_engine.loading.workload_file import load_workloads
 from policy_engine.summary import next_steps, reasons
 
@@ -210,3 +210,78 @@ def test_every_criterion_that_decides_something_has_a_case() -> None:
 def test_each_case_is_called_something_of_its_own() -> None:
     names = [(stem, case["case"]) for stem, file in files().items() for case in file["cases"]]
     assert len(names) == len(set(names)) >= 40
+
+
+def enforced(rule_id: str, **changes: Any) -> Decider:
+    """A decider under the shipped rules with one of them enforced otherwise; `overrides` by namespace."""
+    policy = load_policy()
+    overrides = changes.pop("overrides", {})
+    rules = [replace(rule, **changes) if rule.id == rule_id else rule for rule in policy.rules.rules]
+    changed_set = replace(policy.rules, overrides={**policy.rules.overrides, **overrides})
+    found = with_rules(replace(policy, rules=changed_set), rules)
+    found.__dict__["catalog"] = policy.catalog
+    return Decider(found)
+
+
+def verdict_of(engine: Decider, **spec: Any) -> tuple[str, dict[str, Any]]:
+    """The verdict on the base of `verdicts.yaml` with other values below `spec`, and its decision."""
+    text = yaml.safe_dump(changed(files()["verdicts"]["base"], {"set": spec}))
+    (loaded,) = load_workloads(text, None, engine.policy.vocabulary)
+    document = engine.decide(loaded.workload, check_evidence(loaded.workload, AT.date(), FOLDER), AT).document
+    return document["verdict"], document
+
+
+LEAKS = {"data.may_leave_network": False}
+LEAKING = {
+    "data.may_leave_network": False,
+    "tasks.0.proposal": {
+        **{"deployment": "self_hosted", "model": "qwen3-14b", "region": "us"},
+        "fallback": {"deployment": "proprietary_api", "model": "gpt-4o", "region": "us"},
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("starts", "expected"), [("2026-11-24", "deny"), ("2026-11-25", "allow_with_conditions"), (None, "deny")]
+)
+@pytest.mark.parametrize("spec", [LEAKS, LEAKING], ids=["proposal", "fallback"])
+def test_a_rule_warns_before_its_date_and_denies_from_it(
+    spec: dict[str, Any], starts: str | None, expected: str
+) -> None:
+    day = date.fromisoformat(starts) if starts else None
+    verdict, document = verdict_of(enforced("data-stays-in-network", enforce_from=day), **spec)
+    assert verdict == expected
+    (row,) = (row for row in document["tasks"][0]["rules"] if row["id"] == "data-stays-in-network")
+    if expected == "deny":
+        assert "Denies from" not in row["message"]
+    else:
+        assert row["enforcement"] == "advisory"
+        assert row["message"].endswith("Denies from 2026-11-25.")
+        assert document["valid_until"] == "2026-11-24T23:59:59Z"
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        ({}, "deny"),
+        ({("data-stays-in-network", "conformance"): "advisory"}, "allow_with_conditions"),
+        ({("data-stays-in-network", "elsewhere"): "advisory"}, "deny"),
+        ({("data-stays-in-network", "*"): "advisory"}, "allow_with_conditions"),
+        (
+            {
+                ("data-stays-in-network", "*"): "advisory",
+                ("data-stays-in-network", "conformance"): "waivable",
+            },
+            "deny",
+        ),
+    ],
+)
+def test_a_namespace_may_have_an_enforcement_of_its_own(overrides: dict[Any, Any], expected: str) -> None:
+    assert verdict_of(enforced("data-stays-in-network", overrides=overrides), **LEAKS)[0] == expected
+
+
+def test_an_advisory_forbid_that_is_open_names_the_fact_that_would_add_a_condition() -> None:
+    engine = enforced("data-stays-in-network", enforcement="advisory")
+    verdict, document = verdict_of(engine, **{"data.may_leave_network": None})
+    assert verdict == "allow"
+    assert document["tasks"][0]["decisive_facts"] == ["data.may_leave_network"]
