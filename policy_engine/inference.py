@@ -95,6 +95,18 @@ class Network:
     def evaluate(self, facts: Mapping[str, Any], outcomes: list[bool | None]) -> None:
         """Set `outcomes[i]` for each condition i of this network; what stands there must be False."""
         spec = self.spec
+        for name in self._session().run(self._assertion(facts)):
+            for index in spec.possible_rules.get(name, ()):
+                if outcomes[index] is False:
+                    outcomes[index] = None
+            for index in spec.true_rules.get(name, ()):
+                outcomes[index] = True
+        for index in spec.always:
+            outcomes[index] = True
+
+    def _assertion(self, facts: Mapping[str, Any]) -> str:
+        """Write the one fact to assert: known values, atoms, and the tags of the groups that have to wake."""
+        spec = self.spec
         parts = [self._tags]
         missing: set[str] = set()
         for fact, key, length in self._fields:
@@ -119,15 +131,7 @@ class Network:
                 for g in spec.guards
                 if not g.facts.isdisjoint(missing) or not g.atoms.isdisjoint(unknown_atoms)
             )
-        fired = self._session().run(",".join(parts))
-        for name in fired:
-            for index in spec.possible_rules.get(name, ()):
-                if outcomes[index] is False:
-                    outcomes[index] = None
-            for index in spec.true_rules.get(name, ()):
-                outcomes[index] = True
-        for index in spec.always:
-            outcomes[index] = True
+        return ",".join(parts)
 
 
 def evaluate_all(networks: Sequence[Network], count: int, facts: Mapping[str, Any]) -> list[bool | None]:

@@ -32,6 +32,7 @@ class Run:
     ledger: LedgerChoice
     at: datetime
     purpose: str
+    cross_check: bool = False
 
 
 @dataclass
@@ -78,6 +79,8 @@ def decide_files(files: Sequence[str], run: Run, on_invalid: Callable[[InputErro
         made = _decide(files, policy, run.at, judged, refuse)
         if not made:
             return judged
+        if run.cross_check:
+            _cross_check(policy, made)
         started = time.perf_counter()
         with opened(run.ledger) as ledger:
             context = context_from_environment(run.purpose)
@@ -88,6 +91,15 @@ def decide_files(files: Sequence[str], run: Run, on_invalid: Callable[[InputErro
             if listening():
                 count(each.decision.verdict, _fired(each.decision), each.seconds + seconds)
     return judged
+
+
+def _cross_check(policy: Policy, made: Sequence[_Made]) -> None:
+    """Ask the CEL runtime the same conditions; where the engines differ, nothing is recorded or handed out."""
+    from policy_engine.crosscheck import CrossCheck
+
+    oracle = CrossCheck(policy)
+    for each in made:
+        oracle.check(each.decision.results)
 
 
 def _fired(decision: Decision) -> list[str]:

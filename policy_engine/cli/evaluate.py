@@ -27,6 +27,9 @@ FAIL_ON = ("deny", "review", "allow_with_conditions")
 )
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--all-rules", is_flag=True, help="List the rules that did not fire, too.")
+@click.option(
+    "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
+)
 @click.option("--fail-on", type=click.Choice(FAIL_ON), help="Exit with 1 where a verdict is this or worse.")
 @output_options(FORMATS)
 @decision_options
@@ -38,6 +41,7 @@ def command(
     *,
     files: Sequence[str],
     all_rules: bool,
+    cross_check: bool,
     fail_on: str | None,
     outputs: Sequence[str],
     quiet: bool,
@@ -60,7 +64,7 @@ def command(
     from policy_engine.cli.reports import report
 
     targets = parse_outputs(outputs, FORMATS)
-    run = Run(layers, policy_digest, choose_ledger(ctx, ledger, ledger_key), at or now(), purpose)
+    run = Run(layers, policy_digest, choose_ledger(ctx, ledger, ledger_key), at or now(), purpose, cross_check)
     judged = decide_files(files, run, show_error)
     statuses = [OK]
     if judged.invalid:

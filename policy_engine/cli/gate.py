@@ -30,6 +30,9 @@ CLOCK_TOLERANCE_S = 300
 @click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
 @click.argument("files", nargs=-1, required=True, metavar="FILE...")
 @click.option("--all-rules", is_flag=True, help="List the rules that did not fire, too.")
+@click.option(
+    "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
+)
 @output_options(FORMATS)
 @decision_options
 @policy_options
@@ -40,6 +43,7 @@ def command(
     *,
     files: Sequence[str],
     all_rules: bool,
+    cross_check: bool,
     outputs: Sequence[str],
     quiet: bool,
     verbose: int,
@@ -64,7 +68,7 @@ def command(
     choice = choose_ledger(ctx, ledger, ledger_key)
     _check_ledger(choice)
     _check_clock(at, choice)
-    judged = decide_files(files, Run(layers, policy_digest, choice, at or now(), purpose), show_error)
+    judged = decide_files(files, Run(layers, policy_digest, choice, at or now(), purpose, cross_check), show_error)
     by_verdict = {"deny": CONDITION, "review": REVIEW, "allow": OK, "allow_with_conditions": OK}
     statuses = [by_verdict[verdict] for verdict in judged.verdicts]
     if judged.invalid or not judged.decisions:

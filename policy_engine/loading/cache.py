@@ -188,4 +188,6 @@ def _policy(data: dict[str, Any], layers: Sequence[LayerFiles]) -> Policy:
     alternatives = Alternatives(
         tuple((name, number, index) for name, number, index in keys), tuple(NetworkSpec.from_data(n) for n in networks)
     )
-    return Policy(rules, vocabulary, strata, alternatives, tuple((name, documents) for name, documents in data["catalog"]))
+    return Policy(
+        rules, vocabulary, strata, alternatives, tuple((name, documents) for name, documents in data["catalog"])
+    )

@@ -136,8 +136,23 @@ def compared(depth: int, scope: Scope) -> Text:
 
 
 @functools.cache
+def simple(scope: Scope) -> Text:
+    """A fact against a constant or another fact: what rules mostly say."""
+    found: Text = st.nothing()
+    for type_, values in (("int", SMALL_INTS), ("double", SMALL_DOUBLES), ("string", SMALL_STRINGS)):
+        signs = st.sampled_from("== != < <= > >=".split())
+        fact, constant = facts(type_, scope), constants(values)
+        found |= formatted("{} {} {}", fact, signs, constant) | formatted("{} {} {}", constant, signs, fact)
+        found |= formatted("{} {} {}", fact, signs, fact)
+        if type_ == "int":
+            divided = formatted("{} {} {}", fact, st.sampled_from("/%"), st.sampled_from(["2", "-2", "3"]))
+            found |= formatted("{} {} {}", divided, signs, constant)
+    return found.map(lambda text: f"({text})") | found.map(lambda text: f"!({text})")
+
+
+@functools.cache
 def boolean(depth: int, scope: Scope = ()) -> Text:
-    found = facts("bool", scope) | compared(depth, scope) | compared(depth, scope)
+    found = facts("bool", scope) | simple(scope) | simple(scope) | compared(depth, scope)
     if depth == 0:
         return found | st.sampled_from(["true", "false"])
     below = boolean(depth - 1, scope)
@@ -150,8 +165,8 @@ def boolean(depth: int, scope: Scope = ()) -> Text:
         kinds = st.sampled_from(["exists", "all"])
         over = lists(depth - 1, scope)
         found |= formatted("{}.{}(" + variable + ", {})", over, kinds, inner)
-        simple = formatted("{} {} {}", st.just(variable), st.sampled_from(["==", "!="]), constants(STRINGS))
-        found |= formatted("{}.{}(" + variable + ", {})", over, kinds, simple)
+        plain = formatted("{} {} {}", st.just(variable), st.sampled_from(["==", "!="]), constants(STRINGS))
+        found |= formatted("{}.{}(" + variable + ", {})", over, kinds, plain)
     return found
 
 
