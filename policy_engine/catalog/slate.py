@@ -78,7 +78,8 @@ class Asked(NamedTuple):
 class Slate(Struct, frozen=True):
     """The candidates of an option by what is known of them.
 
-    `disputes` are about figures that were compared. `nearest` are those of `maybe` of which the catalog knows most, and `missing` the facts that would tell of them.
+    `disputes` are about figures that were compared. `nearest` are those of `maybe` of which the catalog knows most,
+    and `missing` the facts that would tell of them.
     """
 
     all: tuple[Rated, ...]
