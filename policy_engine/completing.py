@@ -84,7 +84,7 @@ def _edge_wanted(needed: bool | None, latency_ms: int | None, limit_ms: Any) -> 
 
 def _costs(sheet: FactSheet, models: Mapping[str, OptionModels]) -> None:
     for option, found in models.items():
-        if found.available:
+        if found.available and not choice_waits(found, sheet.values):
             sheet.derive(_COST_FACTS[option], found.monthly_usd, *_VOLUME, "task.share")
 
 
@@ -140,17 +140,26 @@ def _licences(sheet: FactSheet, catalog: Catalog, models: Mapping[str, OptionMod
         if option == proposed:
             model = sheet.get("proposal.model")
         else:
-            model = models[option].model if models[option].available else None
+            found = models[option]
+            model = found.model if found.available and not choice_waits(found, sheet.values) else None
         licence = catalog.licence(model)
         if licence != "proprietary":
             sheet.derive(_LICENCE_FACTS[option], licence, grade="catalog")
 
 
-def choice_waits(option: str, facts: Mapping[str, Any]) -> list[str]:
-    """The unknown facts that could let another model be chosen where one surely meets the needs already."""
-    found = ["task.quality"] if facts.get("task.quality") is None else []
-    if option in _OWN_HARDWARE and facts.get("workload.organisation") is None:
+def choice_waits(models: OptionModels, facts: Mapping[str, Any]) -> list[str]:
+    """The unknown facts that could let another model be chosen where one surely meets the needs already.
+
+    INVARIANT: a cost or licence of the chosen model is known only where none is left, or it would change with what
+    else is known.
+    """
+    found = [] if "task.quality" in facts else ["task.quality"]
+    if models.option in _OWN_HARDWARE and "workload.organisation" not in facts:
         found.append("workload.organisation")  # a licence that forbids commercial use
+    if models.asked.needs.routed and "task.complexity" not in facts:
+        found.append("task.complexity")  # which models the router names
+    if models.volume_decides:
+        found += [name for name in (*_VOLUME, "task.share") if name not in facts]
     return found
 
 
@@ -159,7 +168,7 @@ def _option_input(models: OptionModels, sheet: FactSheet) -> OptionInput:
     missing = tuple(name for name in models.missing if sheet.get(name) is None)
     # of an option that is not known to be available, the cost is that of the model to expect
     cost = models.monthly_usd if models.available is not False else None
-    waits = set(missing) if models.available is None else set(choice_waits(models.option, sheet.values))
+    waits = set(missing) if models.available is None else set(choice_waits(models, sheet.values))
     if cost is None:
         waits.update(name for name in (*_VOLUME, "task.share") if sheet.get(name) is None)
     return OptionInput(models.available, missing, cost, frozenset(waits))

@@ -262,22 +262,10 @@ class WhatIf:
                 for rule in obligation.rules:
                     missing = result.missing_of.get(index_of[rule], frozenset())
                     add(missing, 1 if obligation.enforcement == "advisory" else 2)
-        if result.proposal is None and result.judged is not None and self._licence_matters(result, result.judged):
-            volume = ORIGINS["task.tokens_per_month"] if result.standings[result.judged].monthly_usd is None else ()
-            add([*choice_waits(result.judged, result.facts), *volume], 2)
         for index, missing in result.missing_of.items():
             if result.enforcement[index] == "advisory" and self._concerns(index, result):
                 add(missing, 1)
         return weights
-
-    def _licence_matters(self, result: TaskResult, option: str) -> bool:
-        """Whether the licence of the model that is chosen on `option` decides what is owed."""
-        name = f"licence.{option}"
-        readers = [index for index in self.judge.effects.requiring if name in self.judge.rules[index].reads]
-        values = self.judge.policy.vocabulary.facts[name].values or () if readers else ()
-        return any(
-            len({self.judge.outcome(index, {**result.facts, name: value}) for value in values}) > 1 for index in readers
-        )
 
     def _concerns(self, index: int, result: TaskResult) -> bool:
         """Whether a forbid names what is judged."""
@@ -298,18 +286,26 @@ class WhatIf:
         found: set[str] = set()
         for name in names:
             origins = ORIGINS.get(name)
-            if origins is None and name.startswith("licence."):
-                option = name.removeprefix("licence.")
-                proposed = result.facts.get("proposal.deployment") == option
-                origins = ("proposal.model",) if proposed else (*result.models[option].missing,)
-            if origins is None and name.startswith("cost."):
-                origins = ORIGINS["task.tokens_per_month"]
+            if origins is None and name.startswith(("licence.", "cost.")):
+                origins = self._choice_origins(name, result)
             for origin in origins if origins is not None else (name,):
                 if origin.startswith("catalog."):
                     continue  # nothing that a team knows of its workload: see `catalog_gaps`
                 if result.facts.get(origin) is None and _claimed(origin, result.case.hardware):
                     found.add(origin)
         return sorted(found)
+
+    def _choice_origins(self, name: str, result: TaskResult) -> tuple[str, ...]:
+        """What a cost or licence of the chosen model waits for; on the proposed option the licence is its model's."""
+        section, _, rest = name.partition(".")
+        option = rest.removesuffix("_usd_per_month")
+        if option not in result.models:
+            return (name,)
+        if section == "licence" and result.facts.get("proposal.deployment") == option:
+            return ("proposal.model",)
+        models = result.models[option]
+        volume = ORIGINS["task.tokens_per_month"] if section == "cost" else ()
+        return (*models.missing, *choice_waits(models, result.facts), *volume)
 
     def collision(self, result: TaskResult) -> dict[str, Any] | None:
         """Where nothing is permitted or may be: the rules that collide, and the ways out (never taken silently)."""

@@ -11,7 +11,7 @@ from policy_engine.catalog.entries import Entry, Route
 from policy_engine.catalog.needs import Considered
 from policy_engine.catalog.qualify import Rated
 from policy_engine.catalog.regions import ANYWHERE
-from policy_engine.catalog.slate import Asked, Pick, Slate, cost_of, figure_of, offer_of, scores_read
+from policy_engine.catalog.slate import Asked, Pick, Slate, cost_of, figure_of, offer_of, scores_read, undominated
 from policy_engine.catalog.wording import considered, lost, row, why_not
 
 
@@ -52,6 +52,11 @@ class OptionModels:
     def provisional(self) -> Considered | None:
         """The model that would come first if what is not known turned out well."""
         return self._picked() if self.available is None else None
+
+    @property
+    def volume_decides(self) -> bool:
+        """Whether an unknown volume leaves open which of several models is the cheapest."""
+        return self.asked.needs.tokens_per_month is None and len(undominated(self._slate.sure)) > 1
 
     @property
     def monthly_usd(self) -> float | None:

@@ -56,7 +56,7 @@ class ConditionReader:
         found = []
         for fact, text in draft.value.get("derive", {}).items():
             known = self.vocabulary.facts.get(fact)
-            if known is None or (known.source not in ("derived",) and not fact.startswith("custom.")):
+            if known is None or (known.source != "rule" and not fact.startswith("custom.")):
                 message = f"`{fact}` is not a fact that a rule may derive"
                 hint = "derive `task.class`, or a custom.<name> that a vocabulary.yaml declares"
                 problems.append(Problem("bad-derivation", message, draft.document.key_span("derive", fact), hint))

@@ -9,9 +9,9 @@ from typing import Literal
 FactType = Literal["bool", "int", "double", "string", "list<string>"]
 FACT_TYPES: tuple[FactType, ...] = ("bool", "int", "double", "string", "list<string>")
 
-#: How a fact comes to be: said by the team, computed, looked up, or said and else computed.
-FactSource = Literal["declared", "derived", "catalog", "coalesced"]
-FACT_SOURCES: tuple[FactSource, ...] = ("declared", "derived", "catalog", "coalesced")
+#: How a fact comes to be: said by the team, computed, set by rules, looked up, or said and else computed.
+FactSource = Literal["declared", "derived", "rule", "catalog", "coalesced"]
+FACT_SOURCES: tuple[FactSource, ...] = ("declared", "derived", "rule", "catalog", "coalesced")
 
 #: Grades from the weakest to the strongest (contract: workload file, "Facts").
 GRADES = ("declared", "derived", "catalog", "specification", "measured")
