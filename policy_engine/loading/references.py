@@ -12,6 +12,8 @@ from policy_engine.model.rule import ENFORCEMENTS, Rule
 from policy_engine.model.vocabulary import Vocabulary
 
 PARAMETER = "param."
+#: What a layer does to a rule: as it was (None: it is new), and as it is after.
+Change = tuple[RuleDraft | None, RuleDraft]
 #: What a message may name beside facts and parameters.
 OPTION = "option"
 
@@ -73,3 +75,40 @@ def check_locks(rules: Sequence[Rule], registers: Registers, layers: Sequence[st
             continue
         if ENFORCEMENTS.index(enforcement) > ENFORCEMENTS.index(owner.enforcement):
             problems.append(problem)
+
+
+def check_locked_derivations(
+    rules: Sequence[Rule], changes: Sequence[Change], layers: Sequence[str], problems: list[Problem]
+) -> None:
+    """Report what a later layer does to the derivations that a locked rule rests on: that would weaken it, too."""
+    order = {name: place for place, name in enumerate(layers)}
+    for rule in rules:
+        facts = _facts_beneath(rule, rules) if rule.locked else frozenset()
+        for before, after in changes:
+            if order[after.layer] <= order[rule.layer]:
+                continue
+            derived = {*_derived(before), *_derived(after)}
+            for fact in sorted(facts & derived):
+                verb = "disabled" if after.disabled else ("replaced" if before is not None else "added")
+                message = (
+                    f"`{after.id}` derives `{fact}`, which the locked rule `{rule.id}` reads; it may not be {verb}"
+                )
+                problems.append(Problem("locked", message, after.span("id")))
+
+
+def _derived(draft: RuleDraft | None) -> list[str]:
+    derive = draft.value.get("derive") if draft is not None else None
+    return list(derive) if isinstance(derive, dict) else []
+
+
+def _facts_beneath(rule: Rule, rules: Sequence[Rule]) -> frozenset[str]:
+    """Return the facts that `rule` reads, and those that their derivations read, all the way down."""
+    found: set[str] = set()
+    waiting = set(rule.reads)
+    while waiting:
+        fact = waiting.pop()
+        if fact in found:
+            continue
+        found.add(fact)
+        waiting |= {name for each in rules for d in each.derive if d.fact == fact for name in each.reads}
+    return frozenset(found)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from policy_engine.errors import Problem, RulesError, did_you_mean
 from policy_engine.loading.conditions import ConditionReader
 from policy_engine.loading.layers import LayerFiles
-from policy_engine.loading.references import check_locks, check_references
+from policy_engine.loading.references import Change, check_locked_derivations, check_locks, check_references
 from policy_engine.loading.registers import Registers, read_registers
 from policy_engine.loading.rule_file import RuleDraft, read_rule_file
 from policy_engine.loading.strata import stratify
-from policy_engine.model.rule import Rule, RuleSet
+from policy_engine.model.rule import ENFORCEMENTS, Rule, RuleSet
 from policy_engine.model.vocabulary import Vocabulary
 
 
@@ -24,9 +24,10 @@ def build_rules(layers: Sequence[LayerFiles]) -> tuple[RuleSet, Vocabulary]:
     problems: list[Problem] = []
     registers = Registers()
     drafts: dict[str, RuleDraft] = {}
+    changes: list[Change] = []
     for layer in layers:
         read_registers(layer, registers, problems)
-        _lay(layer, drafts, problems)
+        _lay(layer, drafts, changes, problems)
     if problems:
         raise RulesError(problems)
     vocabulary = Vocabulary(registers.facts, registers.evidence, registers.regulations)
@@ -36,9 +37,10 @@ def build_rules(layers: Sequence[LayerFiles]) -> tuple[RuleSet, Vocabulary]:
     for rule in rules:
         check_references(rule, drafts[rule.id], registers, vocabulary, problems)
     check_locks(rules, registers, [each.layer.name for each in layers], problems)
+    check_locked_derivations(rules, changes, [each.layer.name for each in layers], problems)
     if not problems:
         rules = stratify(rules, problems)
-        _check_coalesced(rules, vocabulary, problems)
+        _check_coalesced(rules, registers, vocabulary, problems)
     if problems:
         raise RulesError(problems)
     if not rules:
@@ -61,8 +63,8 @@ def _rule_set(rules: list[Rule], registers: Registers, layers: Sequence[LayerFil
     )
 
 
-def _lay(layer: LayerFiles, drafts: dict[str, RuleDraft], problems: list[Problem]) -> None:
-    """Lay the layer's rules over `drafts`: the same id replaces, unless it is locked."""
+def _lay(layer: LayerFiles, drafts: dict[str, RuleDraft], changes: list[Change], problems: list[Problem]) -> None:
+    """Lay the layer's rules over `drafts`: the same id replaces, unless it is locked. Note what changes."""
     own: dict[str, RuleDraft] = {}
     for name in layer.rule_files():
         draft = read_rule_file(layer, name, problems)
@@ -84,9 +86,12 @@ def _lay(layer: LayerFiles, drafts: dict[str, RuleDraft], problems: list[Problem
             problems.append(Problem("unknown-rule", f"there is no rule `{rule_id}` to disable", draft.span("id"), hint))
         else:
             drafts[rule_id] = draft
+            changes.append((before, draft))
 
 
-def _check_coalesced(rules: Sequence[Rule], vocabulary: Vocabulary, problems: list[Problem]) -> None:
+def _check_coalesced(
+    rules: Sequence[Rule], registers: Registers, vocabulary: Vocabulary, problems: list[Problem]
+) -> None:
     """Refuse forbids and requirements on facts that are declared, else computed.
 
     INVARIANT: taking knowledge away must not allow, and removing such a declaration lets another value appear.
@@ -98,10 +103,10 @@ def _check_coalesced(rules: Sequence[Rule], vocabulary: Vocabulary, problems: li
         if coalesced & rule.reads:
             coalesced |= {derivation.fact for derivation in rule.derive}
     for rule in rules:
-        enforcing = rule.enforcement != "advisory" and (rule.forbid or rule.require)
-        for fact in sorted(coalesced & rule.reads) if enforcing else ():
-            message = (
-                f"rule `{rule.id}`: a {rule.enforcement} forbid or require may not read the coalesced fact `{fact}`"
-            )
+        # a policy set may make the rule mandatory for a namespace, whatever its own file says
+        acts = {rule.enforcement, *(e for (rule_id, _), e in registers.overrides.items() if rule_id == rule.id)}
+        strict = next((e for e in ENFORCEMENTS if e in acts and e != "advisory"), None)
+        for fact in sorted(coalesced & rule.reads) if strict and (rule.forbid or rule.require) else ():
+            message = f"rule `{rule.id}`: a {strict} forbid or require may not read the coalesced fact `{fact}`"
             hint = "make the rule advisory or a preference, or read the declared figure alone"
             problems.append(Problem("coalesced-fact", message, rule.span, hint))
