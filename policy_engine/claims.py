@@ -5,7 +5,7 @@ from __future__ import annotations
 from policy_engine.catalog import Catalog, GpuClaim, HardwareClaim, ServesClaim
 from policy_engine.catalog.claims import NO_GPU
 from policy_engine.catalog.sizing import GIB, card_bytes
-from policy_engine.model.workload import Gpu, Hardware
+from policy_engine.model.workload import Gpu, Hardware, Serves
 
 _FIGURES = ("memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops")
 
@@ -15,6 +15,8 @@ def claim_of(hardware: Hardware | None) -> HardwareClaim | None:
     if hardware is None:
         return None
     serves = hardware.serves
+    if serves is None and "serves" in hardware.model_fields_set:
+        serves = Serves()  # null is unknown, not "nothing is served"
     return HardwareClaim(
         gpus=None if hardware.gpus is None else tuple(_gpu(gpu) for gpu in hardware.gpus),
         usd_per_hour=hardware.usd_per_hour,

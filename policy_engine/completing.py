@@ -29,6 +29,7 @@ class Completed:
     models: Mapping[str, OptionModels]
     inputs: Mapping[str, OptionInput]
     hardware_why: tuple[str, ...]
+    spend_disputes: tuple[str, ...]
 
 
 def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar]) -> Completed:
@@ -38,12 +39,12 @@ def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar])
     needs = needs_of(case, sheet, parameters)
     models = {option: choose(catalog, option, needs, case.day) for option in OPTIONS}
     _costs(sheet, models)
-    add_api_spend(sheet, catalog, parameters, case.day)
+    spend_disputes = add_api_spend(sheet, catalog, parameters, case.day)
     why = _hardware(case, sheet, catalog)
     _proposal(sheet, catalog)
     _licences(sheet, catalog, models)
     inputs = {option: _option_input(models[option], sheet) for option in OPTIONS}
-    return Completed(sheet, models, inputs, why)
+    return Completed(sheet, models, inputs, why, spend_disputes)
 
 
 def needs_of(case: TaskCase, sheet: FactSheet, parameters: Mapping[str, Scalar]) -> Needs:
@@ -88,21 +89,25 @@ def _costs(sheet: FactSheet, models: Mapping[str, OptionModels]) -> None:
             sheet.derive(_COST_FACTS[option], found.monthly_usd, *_VOLUME, "task.share")
 
 
-def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, Scalar], day: date) -> None:
-    """The declared bill, else the volume at the price of the model in use, else of the reference model."""
+def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, Scalar], day: date) -> tuple[str, ...]:
+    """The declared bill, else the volume at the price of the model in use, else of the reference model.
+
+    Returns the disputes about the price that it is computed with.
+    """
     declared = sheet.get("budget.api_spend_usd_per_month")
     if declared is not None:
         sheet.values["cost.api_spend_usd_per_month"] = declared
-        return
+        return ()
     sent, answered = (sheet.get(name) for name in _VOLUME)
     if sent is None or answered is None:
-        return
+        return ()
     candidates = (sheet.get("migration.from.model"), str(parameters["reference_model"]))
     for model in candidates:
         spend = api_spend(catalog, model, sent, answered, day) if model is not None else None
         if spend is not None:
             sheet.derive("cost.api_spend_usd_per_month", spend.usd_per_month, *_VOLUME)
-            return
+            return spend.disputes
+    return ()
 
 
 def _hardware(case: TaskCase, sheet: FactSheet, catalog: Catalog) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from policy_engine.catalog import OptionModels
 from policy_engine.claims import claim_of
 from policy_engine.combining import worst
 from policy_engine.errors import InputError, Problem, did_you_mean
-from policy_engine.explain import Explainer
+from policy_engine.explain import Explainer, judged_models
 from policy_engine.facts import declared_facts
 from policy_engine.judging import Judge
 from policy_engine.loading.evidence import evidence_documents
@@ -36,7 +36,10 @@ def parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         raise ValueError("no offset")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("beyond the years 1 to 9999 in UTC") from None
 
 
 def format_time(moment: datetime) -> str:
@@ -206,12 +209,13 @@ def _judged_cost(result: TaskResult) -> float | None:
 
 
 def _named(results: tuple[TaskResult, ...]) -> list[OptionModels]:
-    """The options that a decision names: those judged and those recommended."""
+    """The options that a decision names: those judged, with the proposed model, and those recommended."""
     found = []
     for result in results:
-        for option in (result.judged, result.ranking.recommended):
-            if option is not None and result.models[option] not in found:
-                found.append(result.models[option])
+        if result.judged is not None:
+            found.append(judged_models(result, result.judged))
+        if result.ranking.recommended is not None:
+            found.append(result.models[result.ranking.recommended])
     return found
 
 

@@ -6,14 +6,15 @@ on a clock, on chance or on the order of a set.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from policy_engine.catalog import OptionModels
+from policy_engine.catalog import Catalog, OptionModels
 from policy_engine.judging import Judge
 from policy_engine.model.rule import Rule
 from policy_engine.model.task_case import Obligation, Standing, TaskResult
-from policy_engine.model.vocabulary import OPTIONS
+from policy_engine.model.vocabulary import OPTIONS, THIRD_PARTY
+from policy_engine.model.workload import ANYWHERE
 from policy_engine.wording import Template
 
 _OUTCOMES = {True: "fired", False: "not_fired", None: "indeterminate"}
@@ -75,7 +76,11 @@ class Explainer:
             name: facts.get(f"proposal.{name}")
             for name in ("deployment", "model", "provider", "region", "quantization")
         }
+        cost = judged_models(result, document["deployment"]).monthly_usd if document["model"] else None
+        budget = facts.get("budget.monthly_usd")
         document |= {
+            "monthly_usd": cost,
+            "over_budget": None if budget is None or cost is None else cost > budget,
             "holds": ruling.holds,
             "reasons": list(ruling.reasons),
             "rules": list(ruling.rules),
@@ -138,7 +143,8 @@ class Explainer:
         rule = self.rules[index]
         text = template.fill(result.facts, self.judge.parameters, affected(rule, result.judged))
         if rule.enforce_from is not None and result.case.day < rule.enforce_from:
-            text += f" Denies from {rule.enforce_from.isoformat()}."
+            stop = "" if text.endswith((".", "!", "?")) else "."
+            text += f"{stop} Denies from {rule.enforce_from.isoformat()}."
         return text
 
     def _obligation(self, obligation: Obligation) -> dict[str, Any]:
@@ -157,10 +163,11 @@ class Explainer:
             if template is not None and result.outcomes[index]:
                 rule, text = self.rules[index], self._text(index, result, template)
                 advice.append({"rule": rule.id, "criteria": list(rule.criteria), "message": text})
-        for option in dict.fromkeys((result.judged, result.ranking.recommended)):
-            if option is not None:
-                rows = ({"rule": None, "criteria": [], "message": text} for text in result.models[option].advice)
-                advice += [row for row in rows if row not in advice]
+        catalog, recommended = self.judge.policy.catalog, result.ranking.recommended
+        texts = list(region_advice(result, catalog)) if result.proposal is not None else []
+        if recommended is not None and (result.proposal is None or recommended != result.judged):
+            texts += result.models[recommended].advice
+        advice += [{"rule": None, "criteria": [], "message": text} for text in dict.fromkeys(texts)]
         model = self.judge.policy.catalog.model(result.facts.get("proposal.model"))
         if model is not None and model.retires_on is not None and model.retires_on > result.case.day:
             text = f"{model.key} is retired on {model.retires_on}: plan what replaces it"
@@ -172,6 +179,25 @@ def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]
     """Why the catalog leaves the option out or in doubt; nothing where a rule forbids it, or all is well."""
     speaks = standing.status == "unavailable" or (standing.status == "uncertain" and models.available is None)
     return models.why if speaks else ()
+
+
+def judged_models(result: TaskResult, option: str) -> OptionModels:
+    """What the catalog has for the judged option: with the proposed model, where one is proposed."""
+    name = result.facts.get("proposal.model") if result.proposal is not None else None
+    models: OptionModels = result.models[option]
+    return models if name is None else models.naming(name)
+
+
+def region_advice(result: TaskResult, catalog: Catalog) -> Iterator[str]:
+    """Say where nobody knows in which regions the proposed provider processes (it disqualifies nothing by itself)."""
+    residency, name = result.facts.get("data.residency"), result.facts.get("proposal.provider")
+    if residency is None or ANYWHERE in residency or result.facts["proposal.deployment"] not in THIRD_PARTY:
+        return
+    provider = catalog.providers.get(name) if name is not None else None
+    if provider is None or provider.regions is None:
+        who = f"`{name}`" if name is not None else "the provider"
+        where = ", ".join(residency)
+        yield f"the catalog does not know the regions of {who}: make sure that it processes inside {where}"
 
 
 def _cost(models: OptionModels) -> dict[str, Any] | None:
@@ -208,7 +234,9 @@ def _static(rule: Rule) -> dict[str, Any]:
         "title": rule.title,
         "topic": rule.topic,
         "criteria": list(rule.criteria),
+        "origin": rule.origin,
         "layer": rule.layer,
+        "forbid": list(rule.forbid),
     }
 
 

@@ -171,6 +171,7 @@ class Judge:
             obligations=owed,
             verdict=found,
             hardware_why=completed.hardware_why,
+            spend_disputes=completed.spend_disputes,
         )
 
     def _rule_proposal(

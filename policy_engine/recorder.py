@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
 PURPOSES = ("draft", "pull_request", "deploy")
+_LONGEST_VALUE = 500
 
 
 @dataclass(frozen=True)
@@ -46,8 +48,14 @@ def context_from_environment(purpose: str, environment: Mapping[str, str] | None
     else:
         names = {"repository": "POLICY_REPOSITORY", "commit": "POLICY_COMMIT", "run": "POLICY_RUN"}
         actor, known = env.get("POLICY_ACTOR") or env.get("USER") or env.get("LOGNAME"), "asserted"
-    details = {key: env[name] for key, name in names.items() if env.get(name)}
-    return Context(purpose, actor, known, details)
+    details = {key: value for key, name in names.items() if (value := _recordable(env.get(name)))}
+    return Context(purpose, _recordable(actor) or None, known, details)
+
+
+def _recordable(value: str | None) -> str:
+    """Return what the ledger takes of an environment's value: NFC, no control characters, no halves of characters."""
+    kept = "".join(each for each in value or "" if unicodedata.category(each) not in ("Cc", "Cs"))
+    return unicodedata.normalize("NFC", kept)[:_LONGEST_VALUE].strip()
 
 
 class Recorder:

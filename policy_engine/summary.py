@@ -42,6 +42,15 @@ def proposal_text(proposal: Document) -> str:
     return " ".join(parts)
 
 
+def proposed_text(task: Document) -> str:
+    """Name the proposal with what it costs, and whether that is over the budget."""
+    proposal = task["proposal"]
+    text = proposal_text(proposal)
+    if proposal.get("monthly_usd") is not None:
+        text += f", {usd(proposal['monthly_usd'])} USD/month"
+    return f"{text}, over budget" if proposal.get("over_budget") else text
+
+
 def recommendation_text(task: Document) -> str:
     """Say the recommendation, its model and its cost, or that there is none."""
     recommendation = task["recommendation"]
@@ -112,7 +121,8 @@ def reasons(task: Document) -> list[str]:
 def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]) -> list[str]:
     option, status = row["deployment"], row["status"]
     if status == "permitted":
-        return [rules[r]["message"] for r in rules if _warns(rules[r], option)]
+        proposed = task["proposal"] is not None
+        return [f"{rules[r]['message']} ({r}, advisory)" for r in rules if _warns(rules[r], option, proposed)]
     if status == "forbidden":
         return [f"{option} is forbidden: {rules[r]['message']} ({r})" for r in row["rules"]]
     if status == "unavailable":
@@ -124,9 +134,11 @@ def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]
     return found + [f"{option} is uncertain: {reason}" for reason in row["reasons"]]
 
 
-def _warns(row: Document, option: str) -> bool:
+def _warns(row: Document, option: str, proposed: bool) -> bool:
+    """Whether an advisory forbid fired on what is judged: the condition of an allowance."""
     forbidden = row.get("forbid") or ()
-    return row["outcome"] == "fired" and row["enforcement"] == "advisory" and option in forbidden
+    named = option in forbidden or (proposed and "proposal" in forbidden)
+    return row["outcome"] == "fired" and row["enforcement"] == "advisory" and named
 
 
 def _ruling_reasons(ruling: Document, rules: Mapping[str, Document], what: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from policy_engine.catalog import OptionModels, other_choices
@@ -161,6 +161,9 @@ class WhatIf:
             if result.standings[option].status != "forbidden":
                 for dispute, side, models in other_choices(catalog, result.models[option]):
                     sides.setdefault((dispute, side), {})[option] = models
+        for dispute in result.spend_disputes:
+            for side in catalog.other_sides(dispute, result.case.day):
+                sides.setdefault((dispute, side), {})
         for (dispute, side), changed in sorted(sides.items()):
             by_option: dict[str, OptionModels] = {**result.models, **changed}
             before = result.ranking.recommended
@@ -256,6 +259,8 @@ class WhatIf:
             add(self._unknown_places(result, result.fallback, "proposal.fallback"), 3)
         if result.proposal is None and not result.ranking.firm:
             add(result.ranking.open_facts, 3 if result.ranking.recommended is None else 1)
+        if result.judged is None:
+            self._add_later(result, add)
         index_of = {rule.id: index for index, rule in enumerate(self.judge.rules)}
         for obligation in result.obligations:
             if obligation.status == "uncertain":
@@ -266,6 +271,17 @@ class WhatIf:
             if result.enforcement[index] == "advisory" and self._concerns(index, result):
                 add(missing, 1)
         return weights
+
+    def _add_later(self, result: TaskResult, add: Callable[[Iterable[str], int], None]) -> None:
+        """While nothing is permitted: what will order the options that may come to be, and oblige on them."""
+        open_options = {option for option, standing in result.standings.items() if standing.status == "uncertain"}
+        for index, missing in result.missing_of.items():
+            rule = self.judge.rules[index]
+            obliged = {option for options in rule.require.values() for option in options}
+            if open_options & obliged and result.enforcement[index] != "advisory":
+                add(missing, 2)
+            elif open_options & (obliged | rule.prefer.keys() | rule.disfavour.keys()):
+                add(missing, 1)
 
     def _concerns(self, index: int, result: TaskResult) -> bool:
         """Whether a forbid names what is judged."""
@@ -323,6 +339,9 @@ class WhatIf:
     def _ways_out(self, result: TaskResult, option: str) -> list[dict[str, Any]]:
         standing = result.standings[option]
         index_of = {rule.id: index for index, rule in enumerate(self.judge.rules)}
+        if option == "edge" and result.models[option].asked.needs.edge_wanted is False:
+            change = {"rule": None, "any_of": {"needs.edge": [True]}}
+            return [{"option": option, "kind": "fact", "rules": [], "changes": [change]}]
         if standing.status == "unavailable":
             return [{"option": option, "kind": "catalog", "reasons": list(result.models[option].why)}]
         rules = [index_of[name] for name in standing.rules]

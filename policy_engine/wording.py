@@ -62,7 +62,7 @@ class Template:
         for place in range(1, len(parts), 2):
             name = parts[place]
             if name == "option":
-                out[place] = listed(options) or "the option"
+                out[place] = listed(options, "or") or "the option"
             elif name.startswith("param."):
                 out[place] = value_text(parameters.get(name.removeprefix("param.")))
             else:

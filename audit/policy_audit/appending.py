@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.commitment import Disclosure
 from policy_audit.database import BUSY_SECONDS
 from policy_audit.entry import Blob, Prepared, seal
@@ -50,7 +50,7 @@ def read_head(connection: Connection, signer: Signer, trusted: str | None) -> Fr
     """Return the frontier that the last checkpoint signs.
 
     `trusted` is the note that this process signed last: where it is still the head, its signature is not
-    verified again.
+    verified again. What is signed is always read from the note, never from the columns beside it.
 
     Raises:
         LedgerError: the head is not what this key signed. A tampered head is never extended.
@@ -58,14 +58,16 @@ def read_head(connection: Connection, signer: Signer, trusted: str | None) -> Fr
     row = connection.execute(select(CHECKPOINT).order_by(CHECKPOINT.c.size.desc()).limit(1)).one_or_none()
     if row is None:
         raise _tampered("it has no checkpoint")
+    if not (isinstance(row.note, str) and isinstance(row.root, bytes) and isinstance(row.frontier, bytes)):
+        raise _tampered("its columns are malformed")
     try:
         frontier = Frontier.from_bytes(row.frontier)
-        if row.note != trusted:
-            checkpoint = open_checkpoint(row.note, [signer.verifier_key], signer.name)
+        if row.note == trusted:
+            checkpoint = parse_checkpoint(row.note)
         else:
-            checkpoint = Checkpoint(signer.name, row.size, row.root)
-    except (VerificationError, TypeError) as error:
-        raise _tampered(getattr(error, "message", "its columns are malformed")) from error
+            checkpoint = open_checkpoint(row.note, [signer.verifier_key], signer.name)
+    except VerificationError as error:
+        raise _tampered(error.message) from error
     if (checkpoint.size, checkpoint.root) != (row.size, row.root) or frontier.size != row.size:
         raise _tampered("its columns are not what is signed")
     if frontier.root() != row.root:

@@ -26,7 +26,6 @@ Progress = Callable[[int, int], None]
 _PAGE = 1000
 _BLOB_PAGE = 16
 _PROGRESS_EVERY = 256
-_BEFORE_ALL = -(2**63)
 
 
 def verify_database(
@@ -60,6 +59,8 @@ class _Verification:
         self.frontier = Frontier()
         self.next_index = 0
         self.covered = 0
+        self.last_checkpoint = -1
+        self.recorded_at: str | None = None
         self.tree_is_broken = False
         self.blobs: set[bytes] = set()
         self.unnamed: set[bytes] = set()
@@ -114,7 +115,8 @@ class _Verification:
             self.report.step(name).done = True
         checkpoints = self._checkpoints()
         due = self._check_roots(next(checkpoints, None), checkpoints)
-        last, more = _BEFORE_ALL, True
+        last: int | None = None
+        more = True
         while more:
             rows = self._page(ENTRY, last, None, limit=_PAGE)
             more = len(rows) == _PAGE
@@ -148,18 +150,21 @@ class _Verification:
                 size,
             )
 
-    def _page(self, table: Table, last: int, end: int | None, limit: int | None = None) -> Sequence[Any]:
-        query = select(table).where(table.c.leaf_index > last)
+    def _page(self, table: Table, last: int | None, end: int | None, limit: int | None = None) -> Sequence[Any]:
+        # The first page has no lower bound: a row may stand at the lowest index there is.
+        query = select(table) if last is None else select(table).where(table.c.leaf_index > last)
         if end is not None:
             query = query.where(table.c.leaf_index <= end)
         return self.connection.execute(query.order_by(table.c.leaf_index).limit(limit)).all()
 
     def _checkpoints(self) -> Iterator[Any]:
         """Step 2: yield the checkpoints' rows by size, each after its signature and columns were checked."""
-        step, last, more = self.report.step("checkpoints"), _BEFORE_ALL, True
+        step, more = self.report.step("checkpoints"), True
+        query = select(CHECKPOINT).order_by(CHECKPOINT.c.size).limit(_PAGE)
+        last: int | None = None
         while more:
-            query = select(CHECKPOINT).where(CHECKPOINT.c.size > last).order_by(CHECKPOINT.c.size).limit(_PAGE)
-            rows = self.connection.execute(query).all()
+            part = query if last is None else query.where(CHECKPOINT.c.size > last)
+            rows = self.connection.execute(part).all()
             more = len(rows) == _PAGE
             for row in rows:
                 if step.checked == 0 and row.size != 0:
@@ -187,9 +192,13 @@ class _Verification:
         step, index = self.report.step("entries"), row.leaf_index
         step.checked += 1
         self._advance()
-        if index != self.next_index:
-            step.fail(f"the entry {self.next_index} is missing", self.next_index)
-        self.next_index = index + 1
+        in_sequence = index == self.next_index
+        if index < 0:
+            step.fail(f"no entry can have the index {index}", index)
+        else:
+            if not in_sequence:
+                step.fail(f"the entry {self.next_index} is missing", self.next_index)
+            self.next_index = index + 1
         raw = row.entry if isinstance(row.entry, bytes) else b""
         leaf = leaf_hash(raw)
         self.frontier.append(leaf)
@@ -200,7 +209,9 @@ class _Verification:
             entry = parse_entry(raw)
         except CanonicalError as error:
             step.fail(f"the entry {index} is malformed: {error.message}", index)
+            self.recorded_at = None
             return None
+        self._check_commit(index, entry.recorded_at, in_sequence)
         if (entry.type, entry.recorded_at) != (row.type, row.recorded_at):
             step.fail(f"the columns of the entry {index} are not those of its bytes", index)
         for digest in entry.blobs.values():
@@ -210,10 +221,18 @@ class _Verification:
                 self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} is missing", index)
         return entry
 
+    def _check_commit(self, index: int, recorded_at: str, in_sequence: bool) -> None:
+        """Step 4: a commit gives all its entries one time, so where the time changes a checkpoint must stand."""
+        changes = in_sequence and self.recorded_at not in (None, recorded_at)
+        if changes and self.last_checkpoint != index:
+            self.report.step("tree").fail(f"no checkpoint ends the commit of the entry {index - 1}", index - 1)
+        self.recorded_at = recorded_at
+
     def _check_roots(self, due: Any, checkpoints: Iterator[Any]) -> Any:
         """Steps 4 and 8: compare the tree so far with the checkpoints of its size; return the next one due."""
         while due is not None and due.size <= self.frontier.size:
             self._check_root(due)
+            self.last_checkpoint = due.size
             due = next(checkpoints, None)
         while self.kept and self.kept[-1].size <= self.frontier.size:
             checkpoint, step = self.kept.pop(), self.report.step("kept")

@@ -14,7 +14,7 @@ from policy_audit.merkle import Frontier, inclusion_ranges, leaf_hash, verify_in
 from policy_audit.proof import Proof, format_proof
 from policy_audit.records import DecisionFilter, StoredDecision, StoredEntry
 from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, PERSONAL
-from policy_audit.view import instant
+from policy_audit.view import OPTIONAL, instant
 
 MIN_PREFIX = 4
 _LAST_CHARACTER = "\U0010ffff"
@@ -88,7 +88,8 @@ def read_personal(connection: Connection, index: int) -> dict[str, str]:
     rows = connection.execute(
         select(PERSONAL.c.name, PERSONAL.c.value).where(PERSONAL.c.leaf_index == index).order_by(PERSONAL.c.name)
     )
-    return {row.name: row.value for row in rows}
+    where = f"the personal values of the entry {index}"
+    return {_text(row.name, where): _text(row.value, where) for row in rows}
 
 
 def read_checkpoint(connection: Connection) -> str:
@@ -96,9 +97,9 @@ def read_checkpoint(connection: Connection) -> str:
     note = connection.execute(
         select(CHECKPOINT.c.note).order_by(CHECKPOINT.c.size.desc()).limit(1)
     ).scalar_one_or_none()
-    if not isinstance(note, str):
+    if note is None:
         raise LedgerError("the ledger has no checkpoint", code="ledger-tampered")
-    return note
+    return _text(note, "the columns of the latest checkpoint")
 
 
 def read_receipt(connection: Connection, index: int) -> str:
@@ -118,12 +119,19 @@ def read_receipt(connection: Connection, index: int) -> str:
         raise LedgerError(f"no checkpoint covers the entry {index}", code="ledger-tampered")
     hashes = ENTRY.c.leaf_index >= before.size, ENTRY.c.leaf_index < covering.size
     rows = connection.execute(select(ENTRY.c.leaf_hash).where(*hashes).order_by(ENTRY.c.leaf_index)).scalars()
-    known, leaves = Frontier.from_bytes(before.frontier), list(rows)
+    leaves = list(rows)
+    if not all(isinstance(value, bytes) for value in (before.frontier, *leaves)):
+        raise VerificationError(f"what the proof of the entry {index} is made of was changed", code="tree-changed")
+    known = Frontier.from_bytes(before.frontier)
     if known.size + len(leaves) != covering.size:
         raise LedgerError("entries are missing before a checkpoint", code="ledger-tampered")
     path = [_range_root(known, leaves, start, end) for start, end in inclusion_ranges(index, covering.size)]
-    verify_inclusion(index, covering.size, leaf_hash(raw), path, parse_checkpoint(covering.note).root)
-    return format_proof(Proof(index, tuple(path), covering.note))
+    note = _text(covering.note, f"the columns of the checkpoint that covers the entry {index}")
+    checkpoint = parse_checkpoint(note)
+    if checkpoint.size != covering.size:
+        raise VerificationError(f"the checkpoint of size {covering.size} was changed", code="tree-changed")
+    verify_inclusion(index, checkpoint.size, leaf_hash(raw), path, checkpoint.root)
+    return format_proof(Proof(index, tuple(path), note))
 
 
 def _range_root(known: Frontier, leaves: list[bytes], start: int, end: int) -> bytes:
@@ -160,7 +168,8 @@ def _complete(connection: Connection, prefix: str) -> str:
     if len(prefix) < MIN_PREFIX:
         raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
     query = select(column).distinct().where(column >= prefix, column < prefix + _LAST_CHARACTER)
-    found = list(connection.execute(query.order_by(column).limit(4)).scalars())
+    rows = connection.execute(query.order_by(column).limit(4)).scalars()
+    found = [_text(identifier, "the query columns of a decision") for identifier in rows]
     if not found:
         raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
     if len(found) > 1:
@@ -168,15 +177,33 @@ def _complete(connection: Connection, prefix: str) -> str:
         raise LedgerError(
             f"several decisions begin with `{prefix}`", code="decision-ambiguous", help=f"among them {some}"
         )
-    return str(found[0])
+    return found[0]
 
 
 def _entry(row: Any) -> StoredEntry:
     if not isinstance(row.entry, bytes) or leaf_hash(row.entry) != row.leaf_hash:
         raise VerificationError(f"the entry {row.leaf_index} was changed", code="entry-changed")
-    return StoredEntry(row.leaf_index, row.type, row.recorded_at, row.leaf_hash.hex(), row.entry)
+    where = f"the columns of the entry {row.leaf_index}"
+    entry_type, recorded_at = _text(row.type, where), _text(row.recorded_at, where)
+    return StoredEntry(row.leaf_index, entry_type, recorded_at, row.leaf_hash.hex(), row.entry)
 
 
 def _decision(row: Any) -> StoredDecision:
     columns = dict(row._mapping)
-    return StoredDecision(index=columns.pop("leaf_index"), **columns)
+    index = columns.pop("leaf_index")
+    where = f"the query columns of the entry {index}"
+    for name, value in columns.items():
+        if value is not None or name not in OPTIONAL:
+            _text(value, where)
+    return StoredDecision(index=index, **columns)
+
+
+def _text(value: object, where: str) -> str:
+    """Return a column's text; SQLite lets any column hold bytes, and text that is not UTF-8."""
+    if not isinstance(value, str):
+        raise VerificationError(f"{where} were changed: they hold what is not text", code="columns-changed")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise VerificationError(f"{where} were changed: they hold what is not UTF-8", code="columns-changed") from None
+    return value

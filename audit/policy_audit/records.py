@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+
+from policy_audit.canonical import parse_canonical
+from policy_audit.entry import parse_entry
+from policy_audit.errors import CanonicalError, VerificationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +23,18 @@ class StoredEntry:
 
     @property
     def document(self) -> dict[str, Any]:
-        """The entry, parsed."""
-        value: dict[str, Any] = json.loads(self.raw)
+        """The entry, parsed.
+
+        Raises:
+            VerificationError: the bytes are not an entry.
+        """
+        try:
+            parse_entry(self.raw)
+            value: dict[str, Any] = parse_canonical(self.raw)
+        except CanonicalError as error:
+            raise VerificationError(
+                f"the entry {self.index} is malformed: {error.message}", code="entry-changed"
+            ) from error
         return value
 
 

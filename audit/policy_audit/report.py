@@ -8,7 +8,10 @@ STEPS = (
     ("schema", "the tables, columns and triggers are the ledger's, and no others are there"),
     ("checkpoints", "every checkpoint is signed by a pinned key for the pinned origin, from size 0 on"),
     ("entries", "indexes run from 0 without a gap; each entry is canonical, and its leaf hash and columns follow"),
-    ("tree", "the entries give the root of every checkpoint, and the last one covers the last entry"),
+    (
+        "tree",
+        "the entries give the root of every checkpoint, one stands wherever the time changes, the last covers all",
+    ),
     ("blobs", "every document has its digest, every named one is there, and no other"),
     ("personal", "every personal value opens its commitment, and none is missing without an erasure"),
     ("view", "the query columns are those that follow from the entries, and there are no other rows"),

@@ -1,13 +1,17 @@
-"""The tables, in a `MetaData` of their own; every column is covered by verification (`policy_audit.fsck`).
+"""The tables, in a `MetaData` of their own; every column of every row is covered by verification (`policy_audit.fsck`).
 
 | table            | covered by                                                         |
 |------------------|--------------------------------------------------------------------|
 | `log_head`       | exactly one row, which is the lock for appending                   |
 | `log_entry`      | the leaf hash, and the checkpoints' roots                          |
-| `log_checkpoint` | the signature, and the root derived again                          |
+| `log_checkpoint` | the signature, and the root derived again; rows that are missing:  |
+|                  | the first, the last, and where the time of recording changes       |
 | `blob`           | its digest, which an entry names                                   |
 | `personal`       | the commitment in the entry                                        |
 | `decision`       | derived again from the entry                                       |
+
+A tail dropped with its checkpoints, and a missing checkpoint between two commits of the same microsecond, are not
+found: what is left is a ledger that could have been written so. A checkpoint kept elsewhere finds the former.
 """
 
 from __future__ import annotations

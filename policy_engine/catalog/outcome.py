@@ -53,6 +53,24 @@ class OptionModels:
         """The model that would come first if what is not known turned out well."""
         return self._picked() if self.available is None else None
 
+    def naming(self, name: str) -> OptionModels:
+        """Return the same answer with `name` as the model to use, so that costs and figures are those of it."""
+        model = self._catalog.model(name)
+        rated = next((each for each in self._slate.all if model is not None and each.name == model.key), None)
+        if rated is None:
+            return self
+        needs = self.asked.needs
+        pick = Pick(rated, cost_of(rated, needs.input_tokens_per_month, needs.output_tokens_per_month))
+        return OptionModels(
+            self._catalog,
+            self.asked,
+            available=self.available,
+            missing=self.missing,
+            slate=self._slate,
+            pick=pick,
+            route=self._route,
+        )
+
     @property
     def volume_decides(self) -> bool:
         """Whether an unknown volume leaves open which of several models is the cheapest."""

@@ -13,6 +13,10 @@ from policy_engine.catalog.layers import Problems
 from policy_engine.errors import Problem
 
 
+#: A hundred years: what is older is nobody's figure, and what is longer no number of days.
+MOST_DAYS = 36_500
+
+
 class Rules(Struct, frozen=True):
     """Parameters by name, in the units that the names say; scores in points of the benchmark, days in days."""
 
@@ -35,6 +39,10 @@ def read_rules(parameters: Mapping[str, Any], problems: Problems) -> Rules | Non
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
             message = f"the catalog needs the parameter `{field.name}`, a number that is zero or more"
             problems.found.append(Problem("catalog-parameter", message, None, "state it in parameters.yaml"))
+            continue
+        if field.name.endswith("_days") and value > MOST_DAYS:
+            message = f"the parameter `{field.name}` is more than {MOST_DAYS:,} days"
+            problems.found.append(Problem("catalog-parameter", message, None, "state fewer in parameters.yaml"))
             continue
         found[field.name] = float(value)
     return Rules(**found) if len(found) == len(fields(Rules)) else None

@@ -33,6 +33,7 @@ class Run:
     at: datetime
     purpose: str
     cross_check: bool = False
+    use_cache: bool = True
 
 
 @dataclass
@@ -70,7 +71,7 @@ def decide_files(files: Sequence[str], run: Run, on_invalid: Callable[[InputErro
     """
     judged = Judged()
     with span("run", files=len(files), purpose=run.purpose):
-        policy = load(run.layers, run.policy_digest)
+        policy = load(run.layers, run.policy_digest, run.use_cache)
 
         def refuse(error: InputError) -> None:
             judged.invalid = True

@@ -68,7 +68,8 @@ def command(
     choice = choose_ledger(ctx, ledger, ledger_key)
     _check_ledger(choice)
     _check_clock(at, choice)
-    judged = decide_files(files, Run(layers, policy_digest, choice, at or now(), purpose, cross_check), show_error)
+    run = Run(layers, policy_digest, choice, at or now(), purpose, cross_check, use_cache=False)
+    judged = decide_files(files, run, show_error)
     by_verdict = {"deny": CONDITION, "review": REVIEW, "allow": OK, "allow_with_conditions": OK}
     statuses = [by_verdict[verdict] for verdict in judged.verdicts]
     if judged.invalid or not judged.decisions:

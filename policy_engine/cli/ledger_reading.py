@@ -115,14 +115,26 @@ def decision_document(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
     """Return the decision that `entry` records, as it was recorded.
 
     Raises:
-        VerificationFailedError: the entry does not name the document, or another one than its id says.
+        VerificationFailedError: the entry does not name the document, or another one than its id says, or what
+            it names is not a decision.
     """
+    from policy_audit.errors import AuditError
+
     document = entry.document
     digest = document.get("blobs", {}).get("decision")
     if not isinstance(digest, str) or digest != f"sha256:{document.get('view', {}).get('decision_id')}":
         message = f"the entry {entry.index} does not name the decision that it records"
         raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`"))
-    value: dict[str, Any] = json.loads(ledger.blob(digest))
+    try:
+        value: Any = json.loads(ledger.blob(digest))
+    except (ValueError, RecursionError) as error:
+        # `VerificationError` is a ValueError too, and says more.
+        if isinstance(error, AuditError):
+            raise
+        value = None
+    if not isinstance(value, dict):
+        message = f"the document that the entry {entry.index} names is not a decision"
+        raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`"))
     return value
 
 

@@ -12,7 +12,7 @@ from policy_engine.summary import (
     dispute_lines,
     next_steps,
     option_why,
-    proposal_text,
+    proposed_text,
     reasons,
     recommendation_text,
 )
@@ -64,7 +64,7 @@ def _decision(document: Document, file: str) -> str:
 def _task(task: Document, file: str) -> list[str]:
     lines = [f"### Task {escape(task['name'])}: {VERDICT_WORDS[task['verdict']].lower()}", ""]
     if task["proposal"] is not None:
-        lines += [f"Proposed: {escape(proposal_text(task['proposal']))}.", ""]
+        lines += [f"Proposed: {escape(proposed_text(task))}.", ""]
     lines += [f"Recommended: {escape(recommendation_text(task))}.", ""]
     lines += _list("Why", reasons(task))
     lines += [

@@ -78,7 +78,12 @@ def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> N
                 problems.append(Problem("cannot-write", "standard output is closed"))
                 continue
             text = writers[target.format](sys.stdout)
-            click.echo(text, nl=not text.endswith("\n"))
+            try:
+                click.echo(text, nl=not text.endswith("\n"))
+            except BrokenPipeError:
+                raise  # click's own way out: the reader is gone
+            except OSError as error:
+                raise BrokenOutputError(error) from error
         else:
             try:
                 write_file(target.path, writers[target.format](_Plain()))

@@ -1,7 +1,7 @@
 """`policy.toml`: found in the working directory or above it, read once.
 
 INVARIANT: a gate that its subject can steer is no gate. For `gate`, a policy.toml beside or above a judged file may
-not choose layers, ledger, keys or time.
+not choose layers, ledger, keys, time or outputs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ KEYS = {
     "purpose": "purpose",
     "output": "outputs",
 }
-STEERING = frozenset({"ledger", "ledger_key", "layers", "policy_digest", "at", "purpose"})
+STEERING = frozenset({"ledger", "ledger_key", "layers", "policy_digest", "at", "purpose", "outputs"})
 
 
 def setting(ctx: click.Context, parameter: str) -> Any:

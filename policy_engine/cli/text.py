@@ -21,6 +21,7 @@ from policy_engine.summary import (
     next_steps,
     option_why,
     proposal_text,
+    proposed_text,
     reasons,
     recommendation_text,
 )
@@ -150,7 +151,7 @@ def _named(task: Document) -> RenderableType:
     table.add_row("Recommended", said(recommendation_text(task)))
     proposal = task["proposal"]
     if proposal is not None:
-        table.add_row("Proposed", said(proposal_text(proposal)))
+        table.add_row("Proposed", said(proposed_text(task)))
         if proposal["fallback"] is not None:
             table.add_row("Fallback", said(proposal_text(proposal["fallback"])))
     return table
@@ -229,7 +230,8 @@ def _missing(task: Document) -> list[RenderableType]:
 def _rule_text(row: Document) -> str:
     facts = ", ".join(f"{name} = {value_text(f['value'])} ({f['grade']})" for name, f in row["facts"].items())
     missing = f"; unknown: {listed(row['missing'])}" if row["missing"] else ""
-    return f"{row['outcome']} {row['id']} ({', '.join(row['criteria'])}): {facts}{missing}"
+    cited = ", ".join(row["criteria"]) or row.get("origin") or "no criterion"
+    return f"{row['outcome']} {row['id']} ({cited}): {facts}{missing}"
 
 
 def _models(task: Document) -> list[RenderableType]:
@@ -268,6 +270,9 @@ def _footer(document: Document) -> RenderableType:
     ]
     if document["valid_until"]:
         lines.append(f"Valid until {document['valid_until']}")
+    stale = document["catalog"].get("stale") or ()
+    if stale:
+        lines.append(f"Rests on figures that are older than they should be: {', '.join(stale)}")
     if ledger and ledger.get("status") == "scratch":
         lines.append("Recorded in a scratch ledger, which is kept nowhere")
     elif ledger:

@@ -20,6 +20,8 @@ Matcher = Callable[[str, str], bool]
 
 _NONE: Missing = frozenset()
 _INT64 = 1 << 63
+#: Items that the quantifiers of one evaluation go through, nested ones multiplied: as many as the CEL runtime takes.
+MOST_STEPS = 10_000
 _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
@@ -57,6 +59,7 @@ def value(node: Node, facts: Mapping[str, Any], matches: Matcher = _no_matcher) 
 class _Evaluator:
     def __init__(self, facts: Mapping[str, Any], matches: Matcher) -> None:
         self.facts, self.matches = facts, matches
+        self.steps = 0
 
     def truth(self, node: Node, bound: dict[str, str]) -> tuple[Truth, Missing]:
         kind = type(node)
@@ -97,6 +100,9 @@ class _Evaluator:
             return None, error.missing
         unknown, missing = False, _NONE
         for item in items:
+            self.steps += 1
+            if self.steps > MOST_STEPS:
+                return None, missing
             result, absent = self.truth(node.body, {**bound, node.variable: item})
             if result is decides:
                 return result, _NONE

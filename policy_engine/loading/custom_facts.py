@@ -9,6 +9,7 @@ from policy_engine.errors import Problem, did_you_mean
 from policy_engine.loading.wording import listed, quoted
 from policy_engine.loading.workload_errors import kind_of
 from policy_engine.loading.yaml_source import Document
+from policy_engine.model.fields import MOST_ITEMS
 from policy_engine.model.vocabulary import Fact, Vocabulary
 
 _PREFIX = "custom."
@@ -31,6 +32,11 @@ def custom_problems(document: Document, vocabulary: Vocabulary) -> Iterator[Prob
             hint = did_you_mean(name, known) or "a layer's vocabulary.yaml declares custom facts"
             message = f"no layer declares the custom fact {quoted(name)}"
             yield Problem("workload-unknown-name", message, document.key_span(*path), hint)
+        elif fact.source != "declared":
+            # what a workload says would stand before what the rules derive
+            message = f"{quoted('spec.custom.' + name)} is not for a workload to say: its source is {quoted(fact.source)}"
+            hint = "leave it out; only custom facts whose source is `declared` are said by workloads"
+            yield Problem("workload-custom", message, document.key_span(*path), hint)
         elif value is not None and (wrong := _wrong(value, fact)):
             message = f"{quoted('spec.custom.' + name)} {wrong}"
             yield Problem("workload-custom", message, document.span(*path), fact.meaning)
@@ -59,6 +65,8 @@ def _wrong(value: Any, fact: Fact) -> str | None:
     """Return what is wrong with a value that is not null, or None."""
     if not _has_type(value, fact):
         return f"wants {_WANTED[fact.type]}, and is {kind_of(value)}"
+    if isinstance(value, list) and len(value) > MOST_ITEMS:
+        return f"has {len(value):,} items, more than {MOST_ITEMS}"
     if fact.values is not None:
         for each in value if isinstance(value, list) else [value]:
             if each not in fact.values:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import stat
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -11,6 +13,7 @@ from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Evidence, Workload
 
 _CHUNK = 1 << 20
+LARGEST_FILE = 64 << 20
 
 
 def check_evidence(workload: Workload, day: date, folder: Path) -> dict[str, EvidenceStatus]:
@@ -36,27 +39,44 @@ def _check(name: str, evidence: Evidence, day: date, folder: Path) -> EvidenceSt
     if until is not None and until < day:
         return EvidenceStatus(name, "asserted", until, f"it ended on {until}")
     if evidence.file is not None:
-        problem = _check_file(folder / evidence.file, evidence)
+        problem = _check_file(folder, evidence.file, evidence.sha256)
         return EvidenceStatus(name, "attached" if problem is None else "asserted", until, problem)
     if any((evidence.reference, evidence.receipt, evidence.signature, evidence.ledger_index is not None)):
         return EvidenceStatus(name, "asserted", until)
     return EvidenceStatus(name, "asserted", until, "it says nothing; give a reference, or a file with its sha256")
 
 
-def _check_file(path: Path, evidence: Evidence) -> str | None:
-    if evidence.sha256 is None:
-        return f"the file `{evidence.file}` is named without its sha256"
-    digest = hashlib.sha256()
+def _check_file(folder: Path, name: str, sha256: str | None) -> str | None:
+    """Return why the file `name` of `folder` proves nothing, or None."""
+    if sha256 is None:
+        return f"the file `{name}` is named without its sha256"
     try:
-        with path.open("rb") as stream:
-            while chunk := stream.read(_CHUNK):
-                digest.update(chunk)
-    except (OSError, ValueError) as error:  # a path with a NUL character is a ValueError
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            return f"the file `{name}` lies outside the workload's folder"
+        found = _digest(path)
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL is a ValueError, a loop of links a RuntimeError
         why = getattr(error, "strerror", None) or "no such file"
-        return f"the file `{evidence.file}` cannot be read: {why.lower()}"
-    if digest.hexdigest() != evidence.sha256:
-        return f"the file `{evidence.file}` has another sha256 than the workload says"
-    return None
+        return f"the file `{name}` cannot be read: {why.lower()}"
+    if found is None:
+        return f"the file `{name}` is not a regular file of 1 byte to {LARGEST_FILE >> 20} MiB"
+    return None if found == sha256 else f"the file `{name}` has another sha256 than the workload says"
+
+
+def _digest(path: Path) -> str | None:
+    """Return the file's SHA-256, or None where it is no regular file, empty, or too large."""
+    # a pipe that nobody writes to would hold the decision up for good
+    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    with os.fdopen(handle, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            return None
+        whole, size = hashlib.sha256(), 0
+        while chunk := stream.read(_CHUNK):
+            size += len(chunk)
+            if size > LARGEST_FILE:
+                return None
+            whole.update(chunk)
+    return whole.hexdigest() if size else None
 
 
 def evidence_documents(statuses: Mapping[str, EvidenceStatus]) -> dict[str, dict[str, object]]:

@@ -20,7 +20,6 @@ ROOT_FILES = (
     "disputes.yaml",
     "criteria.yaml",
     "sources.yaml",
-    "approvers.yaml",
 )
 CATALOG = "catalog"
 CASES_SUFFIX = "_test.yaml"
@@ -38,6 +37,18 @@ class LayerFiles:
         from policy_engine.loading.yaml_source import load_yaml
 
         return load_yaml(self.files[name], str(self.root / name), RulesError)
+
+    def document(self, name: str) -> Document:
+        """Return the only document of a register or a catalog file.
+
+        Raises:
+            RulesError: it cannot be read, or holds a second document, which nobody would read.
+        """
+        first, *more = self.documents(name)
+        if more:
+            message = "a second document stands here, and only one is read"
+            raise RulesError(Problem("several-documents", message, more[0].span(), "merge it into the first"))
+        return first
 
     def rule_files(self) -> list[str]:
         return [name for name in self.files if "/" in name and not name.startswith(f"{CATALOG}/")]

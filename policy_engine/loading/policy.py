@@ -70,10 +70,13 @@ class Policy:
 def load_policy(paths: Sequence[Path] = (), expected_digest: str | None = None, use_cache: bool = True) -> Policy:
     """Load the shipped rules with the layers at `paths` over them.
 
+    With an expected digest everything is read afresh: the digest of a cached policy is what the cache says it is.
+
     Raises:
         RulesError: something is invalid, or the effective policy is not the expected one.
     """
     layers = read_layers(paths)
+    use_cache = use_cache and expected_digest is None
     key = _cache_key(layers)
     policy = cache.load(key, layers) if use_cache else None
     if policy is None:
@@ -108,7 +111,7 @@ def _build(layers: Sequence[LayerFiles]) -> Policy:
 def _catalog_documents(layer: LayerFiles) -> dict[str, Any]:
     found = {}
     for name in layer.catalog_files():
-        found[Path(name).stem] = layer.documents(name)[0].value
+        found[Path(name).stem] = layer.document(name).value
     return found
 
 
@@ -121,7 +124,7 @@ def _check_catalog(policy: Policy, layers: Sequence[LayerFiles]) -> None:
     def span(layer: str, stem: str, path: tuple[str | int, ...]) -> Span | None:
         files = by_name[layer]
         name = f"catalog/{stem}.yaml"
-        return files.documents(name)[0].span(*path) if name in files.files else None
+        return files.document(name).span(*path) if name in files.files else None
 
     try:
         policy.__dict__["catalog"] = build_catalog(policy.catalog_documents, policy.rules.values, span=span)

@@ -54,7 +54,7 @@ def read_registers(layer: LayerFiles, into: Registers, problems: list[Problem]) 
     }
     for name, read in readers.items():
         if name in layer.files:
-            read(Reader(layer.documents(name)[0], problems), layer.layer.name, into)
+            read(Reader(layer.document(name), problems), layer.layer.name, into)
 
 
 def _vocabulary(reader: Reader, layer: str, into: Registers) -> None:

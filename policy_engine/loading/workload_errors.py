@@ -201,7 +201,8 @@ def _pattern(found: _Found) -> Iterator[Problem]:
 
 
 def _too_long(found: _Found) -> Iterator[Problem]:
-    yield found.problem("range", f"is longer than {found.context['max_length']:,}")
+    what = f"has {len(found.value):,} items, more than" if isinstance(found.value, list) else "is longer than"
+    yield found.problem("range", f"{what} {found.context['max_length']:,}")
 
 
 def _too_short(found: _Found) -> Iterator[Problem]:

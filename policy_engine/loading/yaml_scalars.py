@@ -7,6 +7,7 @@ YAML 1.2.2 section 10.3.2: only `true` and `false` are booleans, octal is `0o17`
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 
 LONGEST_STRING = 16_000
@@ -63,6 +64,11 @@ def check_string(text: str) -> str | Refusal:
         if 0xD800 <= point <= 0xDFFF:
             return Refusal("yaml-surrogate", f"U+{point:04X} is half of a surrogate pair and not a character")
         return Refusal("yaml-control-character", f"the control character U+{point:04X} in a string")
+    if not text.isascii() and not unicodedata.is_normalized("NFC", text):
+        # the ledger keeps no other form: two that look alike would be two names
+        return Refusal(
+            "yaml-not-nfc", "the text is not in Unicode normal form C", "normalise it to NFC: an accent with its letter"
+        )
     return text
 
 

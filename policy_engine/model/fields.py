@@ -18,6 +18,8 @@ LINE_PATTERN = r"^\S(.*\S)?$"
 DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 MOST_TASKS = 1000
+#: Items of a list that conditions may go through.
+MOST_ITEMS = 256
 MOST_TOKENS = 100_000_000
 LARGEST_COUNT = 2**53 - 1
 

@@ -124,3 +124,4 @@ class TaskResult:
     obligations: tuple[Obligation, ...]
     verdict: Verdict
     hardware_why: tuple[str, ...] = ()
+    spend_disputes: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
 from policy_engine.model.fields import (
+    MOST_ITEMS,
     MOST_TASKS,
     Amount,
     Complexity,
@@ -89,7 +90,9 @@ class Task(Strict):
     complexity: Complexity | None = None
     quality: Quality | None = None
     share_given: Ratio | None = Field(None, alias="share")
-    modalities: Annotated[tuple[Modality, ...], Field(strict=False, min_length=1)] | None = ("text",)
+    modalities: Annotated[tuple[Modality, ...], Field(strict=False, min_length=1, max_length=MOST_ITEMS)] | None = (
+        "text",
+    )
     batch: bool | None = None
     customer_facing: bool | None = None
     well_defined: bool | None = None
@@ -112,9 +115,9 @@ class Data(Strict):
     """What the workload's data is and where it may go."""
 
     sensitivity: Sensitivity | None = None
-    regulations: Annotated[tuple[Line, ...], Field(strict=False)] | None = None
+    regulations: Annotated[tuple[Line, ...], Field(strict=False, max_length=MOST_ITEMS)] | None = None
     may_leave_network: bool | None = None
-    residency: Annotated[tuple[Line, ...], Field(strict=False)] | None = None
+    residency: Annotated[tuple[Line, ...], Field(strict=False, max_length=MOST_ITEMS)] | None = None
     must_own_logs: bool | None = None
     third_party_accepted: bool | None = None
 

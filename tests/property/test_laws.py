@@ -569,7 +569,7 @@ LAYERS = {
 
 @pytest.mark.parametrize("name", list(LAYERS))
 def test_law_1_holds_of_what_a_layer_may_say(name: str, tmp_path: Path) -> None:
-    """The smallest counterexamples to law 1 that there were: a layer cannot say them, or the engine answers for them."""
+    """The smallest counterexamples that there were: a layer cannot say them, or the engine answers for them."""
     place, effects, proposal, path = LAYERS[name]
     file = tmp_path / place
     file.parent.mkdir()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from policy_engine import summary
 from policy_engine.decide import Decider
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import load_policy
@@ -73,3 +74,29 @@ def test_a_leaking_fallback_is_the_reason() -> None:
 def test_what_is_forbidden_says_by_which_criterion() -> None:
     task = example("hospital")
     assert "DATA-01" in option_why(task, option_row(task, "proprietary_api"))
+
+
+def test_an_advisory_forbid_that_fired_is_the_condition_that_is_named() -> None:
+    row = {
+        "id": "soon",
+        "outcome": "fired",
+        "enforcement": "advisory",
+        "forbid": ["proprietary_api"],
+        "message": "Not here. Denies from 2027-01-01.",
+        "title": "Soon",
+        "criteria": [],
+        "missing": [],
+    }
+    option = {"deployment": "proprietary_api", "status": "permitted", "rules": [], "reasons": [], "missing": []}
+    task = {
+        "verdict": "allow_with_conditions",
+        "judged_option": "proprietary_api",
+        "recommendation": None,
+        "proposal": None,
+        "collision": None,
+        "options": [option],
+        "rules": [row],
+        "obligations": [],
+    }
+    assert summary.reasons(task) == ["Not here. Denies from 2027-01-01. (soon, advisory)"]
+    assert summary.reasons({**task, "rules": [{**row, "forbid": ["proposal"]}]}) == []

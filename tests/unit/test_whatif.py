@@ -56,7 +56,7 @@ def spec_of(**changes: Any) -> dict[str, Any]:
     found = copy.deepcopy(BASE)
     for path, value in changes.items():
         section, _, name = path.partition("__")
-        at = found["tasks"][0] if section == "task" else found[section]
+        at = found["tasks"][0] if section == "task" else found.setdefault(section, {})
         at[name] = value
     return found
 
@@ -92,7 +92,7 @@ def _with(spec: dict[str, Any], changes: list[dict[str, Any]]) -> Iterator[dict[
         for change in changes:
             name, values = list(change["any_of"].items())[pick]
             section, _, leaf = name.partition(".")
-            at = found["tasks"][0] if section == "task" else found[section]
+            at = found["tasks"][0] if section == "task" else found.setdefault(section, {})
             at[leaf] = values[pick]
         yield found
 
