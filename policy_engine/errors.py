@@ -68,6 +68,14 @@ class PolicyError(Exception):
         return self.problems[0].help
 
 
+class BrokenOutputError(Exception):
+    """Standard output does not take the report, for the reason that is its cause."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(str(cause))
+        self.cause = cause
+
+
 class UsageError(PolicyError):
     """The command was called in a way that cannot work."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from policy_engine.errors import Problem, RecordingError
+from policy_engine.errors import PolicyError, Problem, RecordingError, UsageError
 from policy_engine.loading.policy import Policy
 from policy_engine.model.decision import Decision
 from policy_engine.telemetry import span
@@ -139,9 +139,10 @@ class Recorder:
         )
 
 
-def recording_error(error: Any) -> RecordingError:
-    """Return the ledger's error as ours, with its code and help."""
-    return RecordingError(Problem(error.code, error.message, help=error.help))
+def recording_error(error: Any) -> PolicyError:
+    """Return the ledger's error as ours, with its code and help; a URL that is none is an error of usage."""
+    kind = UsageError if error.code == "ledger-url" else RecordingError
+    return kind(Problem(error.code, error.message, help=error.help))
 
 
 def shown(decision: Decision, ledger: Mapping[str, Any]) -> dict[str, Any]:

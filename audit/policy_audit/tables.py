@@ -11,7 +11,7 @@
 | `decision`       | derived again from the entry                                       |
 
 A tail dropped with its checkpoints, and a missing checkpoint between two commits of the same microsecond, are not
-found: what is left is a ledger that could have been written so. A checkpoint kept elsewhere finds the former.
+found: what is left is a ledger that could have been written so. A kept checkpoint finds the former.
 """
 
 from __future__ import annotations

@@ -12,7 +12,6 @@ from msgspec.structs import fields
 from policy_engine.catalog.layers import Problems
 from policy_engine.errors import Problem
 
-
 #: A hundred years: what is older is nobody's figure, and what is longer no number of days.
 MOST_DAYS = 36_500
 

@@ -14,7 +14,7 @@ import click
 from policy_engine.cli.ledger_reading import decision_document, reading
 from policy_engine.cli.options import PURPOSES, Time, ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.errors import Problem, UsageError
+from policy_engine.errors import Problem, UsageError, VerificationFailedError
 
 if TYPE_CHECKING:
     from policy_audit.ledger import DecisionFilter, Ledger, StoredDecision, StoredEntry
@@ -116,7 +116,7 @@ def _decisions(
     rule, criterion = wanted["rule"], wanted["criterion"]
     found = []
     for row in rows:
-        if not (rule or criterion) or _acts(decision_document(ledger, ledger.entry(row.index)), rule, criterion):
+        if not (rule or criterion) or _is_on(ledger, row.index, rule, criterion):
             found.append(row)
             if len(found) > limit:
                 break
@@ -151,6 +151,15 @@ def _newest(window: Callable[[int], list[R]], at_least: int) -> Iterator[R]:
         if len(rows) < size:
             return
         size *= 2
+
+
+def _is_on(ledger: Ledger, index: int, rule: str | None, criterion: str | None) -> bool:
+    document = decision_document(ledger, ledger.entry(index))
+    try:
+        return _acts(document, rule, criterion)
+    except (KeyError, TypeError) as error:
+        message = f"the document that the entry {index} names is not a decision"
+        raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`")) from error
 
 
 def _acts(document: Mapping[str, Any], rule: str | None, criterion: str | None) -> bool:

@@ -18,7 +18,15 @@ import click
 
 from policy_engine import __version__
 from policy_engine.cli.printable import printable
-from policy_engine.errors import CaseError, InputError, PolicyError, RecordingError, RulesError, UsageError
+from policy_engine.errors import (
+    BrokenOutputError,
+    CaseError,
+    InputError,
+    PolicyError,
+    RecordingError,
+    RulesError,
+    UsageError,
+)
 
 OK, CONDITION, USAGE, RULES, CASES, REVIEW, LEDGER, UNEXPECTED = 0, 1, 2, 3, 4, 5, 6, 7
 _PRECEDENCE = (UNEXPECTED, LEDGER, RULES, CASES, USAGE, CONDITION, REVIEW, OK)
@@ -147,6 +155,8 @@ def _call(arguments: list[str] | None) -> int:
     except PolicyError as error:
         show_error(error)
         return status_of(error)
+    except BrokenOutputError as error:
+        return _broken_output(error.cause)
     except click.exceptions.Exit as error:
         return error.exit_code
     except click.ClickException as error:

@@ -24,6 +24,15 @@ SCRATCH = "sqlite:///:memory:"
 PURPOSES = ("draft", "pull_request", "deploy")
 
 
+class Folder(click.Path):
+    """A directory's path; an empty one would be the working directory."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty path names no directory", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """An RFC 3339 time with an offset."""
 
@@ -79,7 +88,7 @@ def policy_options(command: F) -> F:
         "layers",
         metavar="DIR",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=Folder(path_type=Path),
         envvar="POLICY_POLICY",
         callback=_settings,
         help="A layer of rules over the shipped ones; repeatable, later ones win.",
@@ -174,8 +183,9 @@ def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
     from policy_engine.recorder import recording_error
 
     try:
-        if not read_only and choice.url.startswith("sqlite:///") and not choice.scratch and not choice.explicit:
-            Path(choice.url.removeprefix("sqlite:///")).parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path = locate(choice.url).path
+        if not read_only and path is not None and not choice.explicit:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         ledger = open_ledger(choice.url, key_path=choice.key, read_only=read_only)
     except AuditError as error:
         raise recording_error(error) from error

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import click
 
-from policy_engine.errors import Problem, UsageError, did_you_mean
+from policy_engine.errors import BrokenOutputError, Problem, UsageError, did_you_mean
 
 Writer = Callable[[IO[str]], str]
 
@@ -70,6 +70,7 @@ def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> N
 
     Raises:
         UsageError: with each file that cannot be written.
+        BrokenOutputError: standard output does not take its report.
     """
     problems: list[Problem] = []
     for target in targets:

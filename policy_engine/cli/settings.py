@@ -25,6 +25,7 @@ KEYS = {
     "purpose": "purpose",
     "output": "outputs",
 }
+_SQLITE = "sqlite:///"
 STEERING = frozenset({"ledger", "ledger_key", "layers", "policy_digest", "at", "purpose", "outputs"})
 
 
@@ -84,10 +85,28 @@ def _load() -> tuple[Path, dict[str, Any]] | None:
 
 
 def _placed(key: str, value: Any, path: Path) -> Any:
-    """Read layers and keys relative to the file; a list where the option repeats."""
-    if key in ("policy", "output"):
-        items = value if isinstance(value, list) else [value]
-        return [str(path.parent / item) if key == "policy" else str(item) for item in items]
+    """Read layers, keys and a SQLite ledger relative to the file; a list where the option repeats."""
+    repeats = key in ("policy", "output")
+    items = value if repeats and isinstance(value, list) else [value]
+    for item in items:
+        wrong = not isinstance(item, str) if repeats else isinstance(item, list | dict)
+        if wrong or item == "":
+            wanted = "a string that is not empty, or a list of them" if repeats else "a value that is not empty"
+            raise UsageError(Problem("bad-settings", f"`{key}` wants {wanted}", Span(str(path), 1, 1)))
+    if key == "policy":
+        return [_beside(path, item) for item in items]
+    if key == "output":
+        return items
     if key == "ledger_key":
-        return str(path.parent / str(value))
+        return _beside(path, str(value))
+    if key == "ledger" and str(value).startswith(_SQLITE) and value not in (_SQLITE, f"{_SQLITE}:memory:"):
+        return _SQLITE + _beside(path, str(value).removeprefix(_SQLITE))
     return str(value)
+
+
+def _beside(path: Path, name: str) -> str:
+    """Return the path `name` of the settings at `path`: `~` is the user's own folder, as in a ledger's URL."""
+    try:
+        return str(path.parent / Path(name).expanduser())
+    except RuntimeError as error:
+        raise UsageError(Problem("bad-settings", f"`{name}` is no path: {error}", Span(str(path), 1, 1))) from None

@@ -20,7 +20,7 @@ Matcher = Callable[[str, str], bool]
 
 _NONE: Missing = frozenset()
 _INT64 = 1 << 63
-#: Items that the quantifiers of one evaluation go through, nested ones multiplied: as many as the CEL runtime takes.
+#: At this many items that the quantifiers of one evaluation go through it is unknown, as it is to the CEL runtime.
 MOST_STEPS = 10_000
 _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -101,7 +101,7 @@ class _Evaluator:
         unknown, missing = False, _NONE
         for item in items:
             self.steps += 1
-            if self.steps > MOST_STEPS:
+            if self.steps >= MOST_STEPS:
                 return None, missing
             result, absent = self.truth(node.body, {**bound, node.variable: item})
             if result is decides:

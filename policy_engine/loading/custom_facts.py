@@ -34,7 +34,9 @@ def custom_problems(document: Document, vocabulary: Vocabulary) -> Iterator[Prob
             yield Problem("workload-unknown-name", message, document.key_span(*path), hint)
         elif fact.source != "declared":
             # what a workload says would stand before what the rules derive
-            message = f"{quoted('spec.custom.' + name)} is not for a workload to say: its source is {quoted(fact.source)}"
+            message = (
+                f"{quoted('spec.custom.' + name)} is not for a workload to say: its source is {quoted(fact.source)}"
+            )
             hint = "leave it out; only custom facts whose source is `declared` are said by workloads"
             yield Problem("workload-custom", message, document.key_span(*path), hint)
         elif value is not None and (wrong := _wrong(value, fact)):

@@ -9,6 +9,7 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,7 @@ from policy_audit.proof import parse_proof
 from policy_audit.report import VerificationReport
 
 Attack = Callable[[sqlite3.Connection], object]
+LOWEST = -(2**63)
 
 
 def decision(number: int) -> Draft:
@@ -151,6 +153,17 @@ def swap_salts(connection: sqlite3.Connection) -> None:
     )
 
 
+def add_at_the_lowest_index(table: str, column: str) -> Attack:
+    """Add a copy of a row where a page that begins above the lowest index does not look."""
+
+    def attack(connection: sqlite3.Connection) -> None:
+        connection.execute(f"CREATE TEMP TABLE t AS SELECT * FROM {table} ORDER BY {column} DESC LIMIT 1")
+        connection.execute(f"UPDATE t SET {column} = ?", (LOWEST,))
+        connection.execute(f"INSERT INTO {table} SELECT * FROM t")
+
+    return attack
+
+
 @pytest.mark.parametrize(
     ("attack", "steps", "index"),
     [
@@ -171,6 +184,11 @@ def swap_salts(connection: sqlite3.Connection) -> None:
         (sql("DELETE FROM decision WHERE leaf_index = 3"), ["view"], 3),
         (sql("UPDATE decision SET leaf_index = 99 WHERE leaf_index = 3"), ["view"], 3),
         (sql("UPDATE decision SET leaf_index = -5 WHERE leaf_index = 3"), ["view"], -5),
+        (add_at_the_lowest_index("decision", "leaf_index"), ["view"], LOWEST),
+        (add_at_the_lowest_index("personal", "leaf_index"), ["personal"], LOWEST),
+        (add_at_the_lowest_index("log_entry", "leaf_index"), ["entries", "tree", "personal", "view"], LOWEST),
+        (add_at_the_lowest_index("log_checkpoint", "size"), ["checkpoints", "tree"], 0),
+        (sql("INSERT INTO personal VALUES (-1e300, 'owner', 'salt', 'value')"), ["personal"], None),
         (sql("UPDATE blob SET content = X'00' WHERE content = X'72756c6573'"), ["blobs"], None),
         (sql("UPDATE blob SET content = 7 WHERE content = X'72756c6573'"), ["blobs"], None),
         (sql("UPDATE blob SET digest = CAST(X'FF' AS TEXT) WHERE content = X'72756c6573'"), ["blobs"], 0),
@@ -193,6 +211,10 @@ def swap_salts(connection: sqlite3.Connection) -> None:
         (sql("UPDATE log_checkpoint SET size = 12 WHERE size = 11"), ["checkpoints", "tree"], 10),
         (sql("DELETE FROM log_checkpoint WHERE size = 11"), ["tree"], 10),
         (sql("DELETE FROM log_checkpoint WHERE size = 0"), ["checkpoints"], None),
+        (sql("DELETE FROM log_checkpoint WHERE size = 1"), ["tree"], 0),
+        (sql("DELETE FROM log_checkpoint WHERE size = 4"), ["tree"], 3),
+        (sql("DELETE FROM log_checkpoint WHERE size = 10"), ["tree"], 9),
+        (sql("DELETE FROM log_checkpoint WHERE size BETWEEN 1 AND 10"), ["tree"], 0),
         (sql("DELETE FROM log_checkpoint"), ["checkpoints", "tree"], 0),
         (sql("DELETE FROM log_entry"), None, 0),
         (sql("INSERT INTO log_head VALUES (2)"), ["schema"], None),
@@ -217,6 +239,27 @@ def test_an_attack_is_found(path: Path, attack: Attack, steps: list[str] | None,
 
 def test_undisturbed_it_verifies(path: Path) -> None:
     assert verify(path).ok
+
+
+def test_a_row_at_the_lowest_index_that_is_listed_is_not_verified(path: Path) -> None:
+    with administrator(path) as connection:
+        add_at_the_lowest_index("decision", "leaf_index")(connection)
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        assert ledger.list_decisions(newest_first=False, limit=1)[0].index == LOWEST
+        assert not ledger.verify().ok
+
+
+def test_a_checkpoint_between_commits_of_one_instant_can_be_missed(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    with open_ledger(f"sqlite:///{path}", clock=lambda: datetime(2026, 1, 31, tzinfo=UTC)) as ledger:
+        for number in range(3):
+            ledger.append(decision(number))
+        assert ledger.verify().ok
+        with administrator(path) as connection:
+            connection.execute("DELETE FROM log_checkpoint WHERE size = 2")
+        assert ledger.verify().ok, "as the README says: the two commits look like one"
+        keys, origin = [str(ledger.verifier_key)], str(ledger.origin)
+        parse_proof(ledger.receipt(1)).verify(ledger.entry(1).raw, keys, origin)  # a later checkpoint covers it
 
 
 def test_missing_triggers_are_found(path: Path) -> None:
@@ -355,6 +398,101 @@ def test_a_head_changed_after_this_process_signed_it_is_not_extended(path: Path)
             connection.execute("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 12")
         with pytest.raises(LedgerError, match="head"):
             ledger.append(decision(12))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_forged_frontier_beside_the_note_that_this_process_signed_is_not_believed(path: Path, again: bool) -> None:
+    """An entry is changed, and root and frontier of the head with it; the note stays as this process signed it."""
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        ledger.append(decision(11))
+        with administrator(path) as connection:
+            change_entry_and_all_that_follows_from_it(connection)
+            frontier = Frontier()
+            for (leaf,) in connection.execute("SELECT leaf_hash FROM log_entry ORDER BY leaf_index"):
+                frontier.append(leaf)
+            columns = frontier.root(), frontier.to_bytes()
+            connection.execute("UPDATE log_checkpoint SET root = ?, frontier = ? WHERE size = 12", columns)
+            assert frontier.size == 12
+        for _ in range(1 + again):
+            with pytest.raises(LedgerError) as caught:
+                ledger.append(decision(12))
+            assert caught.value.code == "ledger-tampered"
+        assert "tree" in failed(ledger.verify())
+    connection = sqlite3.connect(path)
+    assert connection.execute("SELECT max(size) FROM log_checkpoint").fetchone() == (12,), "nothing was signed over it"
+    connection.close()
+
+
+def test_a_head_whose_note_was_moved_to_another_size_is_not_extended(path: Path) -> None:
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        ledger.append(decision(11))
+        with administrator(path) as connection:
+            connection.execute("UPDATE log_checkpoint SET size = 13 WHERE size = 12")
+        with pytest.raises(LedgerError) as caught:
+            ledger.append(decision(12))
+        assert caught.value.code == "ledger-tampered"
+
+
+@pytest.mark.parametrize("value", ["X'FF'", "CAST(X'FF' AS TEXT)"])
+@pytest.mark.parametrize(
+    ("table", "column", "reads"),
+    [
+        ("log_entry", "type", ["entry", "list_entries", "receipt"]),
+        ("log_entry", "recorded_at", ["entry", "list_entries", "receipt"]),
+        ("log_entry", "leaf_hash", ["entry", "list_entries", "receipt"]),
+        ("log_entry", "entry", ["entry", "list_entries", "receipt"]),
+        ("log_checkpoint", "note", ["checkpoint", "receipt", "append"]),
+        ("log_checkpoint", "frontier", ["receipt", "append"]),
+        ("log_checkpoint", "root", ["append"]),
+        ("personal", "name", ["personal"]),
+        ("personal", "value", ["personal"]),
+        *(
+            ("decision", name, ["list_decisions"])
+            for name in ("recorded_at", "decision_id", "namespace", "workload", "verdict", "policy_digest", "stage")
+        ),
+        ("decision", "valid_until", ["list_decisions", "find_decision"]),
+    ],
+)
+@pytest.mark.parametrize("newest", [False, True])
+def test_bytes_and_broken_text_are_refused_where_they_are_read(
+    path: Path, table: str, column: str, reads: list[str], value: str, newest: bool
+) -> None:
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        if newest:
+            ledger.append(decision(11))  # so that the head is one that this process signed
+        with administrator(path) as connection:
+            connection.execute(f"UPDATE {table} SET {column} = {value}")
+        calls: dict[str, Callable[[], object]] = {
+            "entry": lambda: ledger.entry(3),
+            "list_entries": ledger.list_entries,
+            "list_decisions": ledger.list_decisions,
+            "find_decision": lambda: ledger.find_decision("d-10"),
+            "receipt": lambda: ledger.receipt(3),
+            "checkpoint": ledger.checkpoint,
+            "personal": lambda: ledger.personal(3),
+            "append": lambda: ledger.append(decision(12)),
+        }
+        for read in reads:
+            with pytest.raises((LedgerError, VerificationError)) as caught:
+                calls[read]()
+            assert caught.value.message.encode()
+        assert not ledger.verify().ok
+
+
+@pytest.mark.parametrize("forged", [b"\xff", b"[]", b"{}", b"null", b"[" * 60_000])
+def test_an_entry_that_is_none_is_refused_though_its_leaf_hash_is_right(path: Path, forged: bytes) -> None:
+    with administrator(path) as connection:
+        row = (forged, leaf_hash(forged))
+        connection.execute("UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = 3", row)
+    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(VerificationError, match="entry 3"):
+        _ = ledger.entry(3).document
+
+
+def test_a_receipt_is_not_made_from_a_checkpoint_of_another_size(path: Path) -> None:
+    with administrator(path) as connection:
+        connection.execute("UPDATE log_checkpoint SET note = (SELECT note FROM log_checkpoint WHERE size = 11)")
+    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(VerificationError):
+        ledger.receipt(3)
 
 
 def test_reading_finds_what_it_touches(path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -60,18 +61,37 @@ def test_what_says_something_is_asserted(fields: dict[str, Any], tmp_path: Path)
         ({"file": "signed.txt"}, "named without its sha256"),
         ({"file": "signed.txt", "sha256": "0" * 64}, "has another sha256"),
         ({"file": "gone.txt", "sha256": SIGNED}, "cannot be read: no such file"),
-        ({"file": ".", "sha256": SIGNED}, "cannot be read: is a directory"),
+        ({"file": ".", "sha256": SIGNED}, "is not a regular file"),
+        ({"file": "pipe", "sha256": SIGNED}, "is not a regular file"),
+        ({"file": "empty.txt", "sha256": hashlib.sha256(b"").hexdigest()}, "is not a regular file of 1 byte"),
+        ({"file": "../outside.txt", "sha256": SIGNED}, "lies outside the workload's folder"),
+        ({"file": "link.txt", "sha256": SIGNED}, "lies outside the workload's folder"),
+        ({"file": "/etc/hosts", "sha256": SIGNED}, "lies outside the workload's folder"),
         ({"file": "a\0b", "sha256": SIGNED}, "cannot be read"),
         ({"reference": "CTR-1", "file": "gone.txt", "sha256": SIGNED}, "cannot be read"),
         ({"file": "signed.txt", "sha256": SIGNED, "valid_until": "2026-11-23"}, "it ended"),
     ],
 )
 def test_what_is_no_evidence_says_why(fields: dict[str, Any], problem: str, tmp_path: Path) -> None:
-    (tmp_path / "signed.txt").write_text("signed", encoding="utf-8")
-    found = checked(tmp_path, **fields)
+    (tmp_path / "outside.txt").write_text("signed", encoding="utf-8")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    (folder / "signed.txt").write_text("signed", encoding="utf-8")
+    (folder / "empty.txt").write_text("", encoding="utf-8")
+    (folder / "link.txt").symlink_to("../outside.txt")
+    os.mkfifo(folder / "pipe")
+    found = checked(folder, **fields)
     assert found.problem is not None
     assert problem in found.problem
     assert found.grade == "asserted"
+
+
+def test_a_file_that_is_too_large_is_not_read_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "signed.txt").write_text("signed", encoding="utf-8")
+    monkeypatch.setattr("policy_engine.loading.evidence.LARGEST_FILE", 5)
+    assert "MiB" in (checked(tmp_path, file="signed.txt", sha256=SIGNED).problem or "")
+    monkeypatch.setattr("policy_engine.loading.evidence.LARGEST_FILE", 6)
+    assert checked(tmp_path, file="./signed.txt", sha256=SIGNED).grade == "attached"
 
 
 def test_a_file_with_its_digest_is_attached(tmp_path: Path) -> None:

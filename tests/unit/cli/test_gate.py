@@ -114,7 +114,7 @@ def test_what_is_shown_is_on_record(policy: Policy, tmp_path: Path) -> None:
 # ---- what its subject could steer
 
 
-@pytest.mark.parametrize("ci", ["true", "1", "yes"])
+@pytest.mark.parametrize("ci", ["true", "1", "yes", "false", "0"])
 def test_in_ci_the_ledger_is_named(policy: Policy, monkeypatch: pytest.MonkeyPatch, ci: str) -> None:
     monkeypatch.setenv("CI", ci)
     done = policy("gate", str(ALLOW))
@@ -129,7 +129,7 @@ def test_in_ci_the_ledger_is_named(policy: Policy, monkeypatch: pytest.MonkeyPat
     assert policy("evaluate", str(ALLOW)).status == 0
 
 
-@pytest.mark.parametrize("ci", ["", "false", "0"])
+@pytest.mark.parametrize("ci", [""])
 def test_elsewhere_the_ledger_is_the_users_own(policy: Policy, monkeypatch: pytest.MonkeyPatch, ci: str) -> None:
     monkeypatch.setenv("CI", ci)
     assert policy("gate", str(ALLOW)).status == 0
@@ -160,6 +160,26 @@ def test_a_time_is_rfc_3339_with_an_offset(policy: Policy, time: str) -> None:
     done = policy("gate", str(ALLOW), *MEMORY, "--at", time)
     assert done.status == 2
     assert "2026-11-22T09:00:00Z" in done.err
+
+
+def test_the_gate_does_not_believe_the_cache(policy: Policy, cache: Path) -> None:
+    assert policy("evaluate", str(DENY), *MEMORY, "-q").status == 0
+    for kept in cache.glob("*.json"):
+        kept.write_text("{}", encoding="utf-8")
+    assert policy("gate", str(DENY), *MEMORY, "-q").status == 1
+    assert {kept.read_text(encoding="utf-8") for kept in cache.glob("*.json")} == {"{}"}  # neither read nor written
+
+
+def test_outputs_of_a_policy_toml_beside_the_judged_file_do_not_count(policy: Policy, tmp_path: Path) -> None:
+    subject = tmp_path / "w.yaml"
+    subject.write_text(DENY.read_text(encoding="utf-8"), encoding="utf-8")
+    (tmp_path / "policy.toml").write_text('output = "json"\n', encoding="utf-8")
+    assert policy("gate", str(subject), *MEMORY).out.startswith("DENY")
+    assert policy("evaluate", str(subject), *MEMORY).out.startswith("{")
+
+
+def test_a_time_beyond_the_calendar_is_usage(policy: Policy) -> None:
+    assert policy("gate", str(ALLOW), *MEMORY, "--at", "9999-12-31T23:59:59-14:00").status == 2
 
 
 WEAKENED = ("data-stays-in-network", "proposed-region-outside-residency")

@@ -69,6 +69,23 @@ def test_layers_and_keys_are_relative_to_the_file(
     assert policy("evaluate", str(ALLOW)).status == 6
 
 
+@pytest.mark.parametrize("url", ["sqlite:///l.db", "sqlite:///~/l.db"])
+def test_a_ledger_is_relative_to_the_file_or_to_the_user(
+    policy: Policy, toml: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    toml(f'ledger = "{url}"')
+    below = tmp_path / "below"
+    below.mkdir()
+    monkeypatch.chdir(below)
+    assert policy("evaluate", str(ALLOW), "-q").status == 0
+    assert (tmp_path / ("home" if "~" in url else ".") / "l.db").exists()
+    assert list(below.iterdir()) == []
+
+
+def test_an_empty_layer_is_usage(policy: Policy) -> None:
+    assert policy("evaluate", str(ALLOW), "--policy", "", "--ledger", "sqlite:///:memory:").status == 2
+
+
 def test_outputs_of_the_file(policy: Policy, toml: Callable[..., Path]) -> None:
     toml('output = ["json"]\nledger = "sqlite:///:memory:"')
     assert policy("evaluate", str(ALLOW)).json["verdict"] == "allow"
@@ -78,6 +95,10 @@ def test_outputs_of_the_file(policy: Policy, toml: Callable[..., Path]) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
+        ("policy = [3]", "`policy` wants a string"),
+        ('policy = ""', "`policy` wants a string"),
+        ("ledger = {a = 1}", "`ledger` wants a value"),
+        ('ledger = "oracle:x"', "[ledger-url]"),
         ("ledgre = 1", "did you mean `ledger`?"),
         ("nonsense = 1", "the settings are ledger, ledger_key, policy"),
         ("a = [", "cannot read policy.toml"),

@@ -47,6 +47,16 @@ def test_what_cannot_decide_is_not_missing() -> None:
     assert kleene.truth(node, {"a.i": 2}) == (True, frozenset())
 
 
+def test_quantifiers_take_no_more_steps_than_the_cel_runtime() -> None:
+    for text, most in (("a.l.all(x, x == 'k')", 9_999), ("a.l.all(x, a.l.all(y, y == x))", 99)):
+        node, program = CHECKER.check(text), CHECKER.program(text)
+        for count, expected in ((most, True), (most + 1, None)):
+            facts = {"a.l": ["k"] * count}
+            assert kleene.truth(node, facts)[0] is program.evaluate(facts) is expected
+    node = CHECKER.check("a.l.all(x, x == a.s || x == 'k')")
+    assert kleene.truth(node, {"a.l": ["j"] * 10_001}) == (None, {"a.s"})
+
+
 def test_matches_needs_a_matcher() -> None:
     node = CHECKER.check("a.s.matches('x')")
     assert kleene.truth(node, {"a.s": "x"}, CHECKER.matches) == (True, frozenset())

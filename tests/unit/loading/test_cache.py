@@ -64,6 +64,12 @@ def test_a_hit_is_the_same_policy(folder: Path, builds: list[int], layers: Any, 
     assert cached.rules.rule("own-rule").review_by == fresh.rules.rule("own-rule").review_by
 
 
+def test_it_is_not_believed_where_a_digest_is_expected(folder: Path, builds: list[int]) -> None:
+    digest = load_policy().digest
+    load_policy(expected_digest=digest)
+    assert len(builds) == 2
+
+
 @posix
 def test_nobody_else_may_read_or_write_it(folder: Path) -> None:
     load_policy()

@@ -22,6 +22,7 @@ LAYERED = Vocabulary(
         "custom.ratio": Fact("custom.ratio", "double", "A ratio.", minimum=0.0, maximum=1.0),
         "custom.level": Fact("custom.level", "string", "A level.", values=("low", "high")),
         "custom.tags": Fact("custom.tags", "list<string>", "Tags."),
+        "custom.derived": Fact("custom.derived", "bool", "What rules derive.", source="rule"),
         "custom.seats": Fact("custom.seats", "int", "Seats.", minimum=1),
     },
     {"dpa": "An agreement.", "tea_ceremony": "A layer's own."},
@@ -119,6 +120,33 @@ def test_a_layers_names_are_known() -> None:
     text = SMALL + "  data: {regulations: [dora]}\n  evidence: {tea_ceremony: {}}\n  custom:\n    critical: null\n"
     assert only(text, LAYERED).spec.custom == {"critical": None}
     assert len(messages(text)) == 3
+
+
+@pytest.mark.parametrize("value", ["true", "null"])
+def test_what_rules_derive_is_not_declared(value: str) -> None:
+    (found,) = messages(SMALL + f"  custom: {{derived: {value}}}\n", LAYERED)
+    assert found.startswith("input.yaml:7:12: `spec.custom.derived` is not for a workload to say")
+
+
+def test_lists_are_bounded() -> None:
+    for count, expected in ((256, 0), (257, 3)):
+        items = ", ".join(["gdpr"] * count)
+        text = SMALL.replace("coding", f"coding, modalities: [{items.replace('gdpr', 'text')}]")
+        text += f"  data: {{regulations: [{items}]}}\n  custom: {{tags: [{items}]}}\n"
+        found = messages(text, LAYERED)
+        assert len(found) == expected
+        assert all("257 items, more than 256" in each for each in found)
+
+
+def test_text_that_is_not_nfc_is_refused_and_the_next_document_read() -> None:
+    text = SMALL.replace("name: t", "name: cafe\u0301") + "---\n" + SMALL
+    first, second = load_workload_documents(text, "input.yaml", SHIPPED)
+    assert isinstance(second, LoadedWorkload)
+    assert isinstance(first, InputError)
+    (problem,) = first.problems
+    assert str(problem).startswith("input.yaml:6:17: the text is not in Unicode normal form C")
+    assert "NFC" in (problem.help or "")
+    assert only(SMALL.replace("name: t", "name: caf\u00e9")).spec.tasks[0].name == "caf\u00e9"
 
 
 def test_custom_facts_have_their_declared_types() -> None:
