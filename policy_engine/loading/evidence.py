@@ -67,9 +67,10 @@ def _digest(path: Path) -> str | None:
     """Return the file's SHA-256, or None where it is no regular file, empty, or too large."""
     # a pipe that nobody writes to would hold the decision up for good
     handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        return None
     with os.fdopen(handle, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            return None
         whole, size = hashlib.sha256(), 0
         while chunk := stream.read(_CHUNK):
             size += len(chunk)

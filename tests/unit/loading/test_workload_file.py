@@ -144,7 +144,7 @@ def test_text_that_is_not_nfc_is_refused_and_the_next_document_read() -> None:
     assert isinstance(second, LoadedWorkload)
     assert isinstance(first, InputError)
     (problem,) = first.problems
-    assert str(problem).startswith("input.yaml:6:17: the text is not in Unicode normal form C")
+    assert str(problem).startswith("input.yaml:6:18: the text is not in Unicode normal form C")
     assert "NFC" in (problem.help or "")
     assert only(SMALL.replace("name: t", "name: caf\u00e9")).spec.tasks[0].name == "caf\u00e9"
 
