@@ -71,8 +71,8 @@ class Oracle:
         acts = {rule.id: self.enforcement(rule, case.namespace, case.day) for rule in self.rules}
         statuses = {option: self._status(option, outcomes, acts, result.models[option].available) for option in OPTIONS}
         costs = {
-            option: INFINITE if (chosen := result.models[option].chosen) is None else _or_infinite(chosen.monthly_usd)
-            for option in OPTIONS
+            option: INFINITE if models.available is False else _or_infinite(models.monthly_usd)
+            for option, models in result.models.items()  # where it is uncertain, of the model to expect
         }
         scores = {option: self._score(option, outcomes) for option in OPTIONS}
         ranges = {option: self._range(option, outcomes) for option in OPTIONS}
