@@ -9,9 +9,9 @@ from policy_engine.facts import DAYS_PER_MONTH
 from policy_engine.language.tree import Compare, Const, Member, Node, facts_read, walk
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
+from policy_engine.missing import ORIGINS
 from policy_engine.model.vocabulary import OPTIONS, Fact
 from policy_engine.model.workload import ANYWHERE
-from policy_engine.whatif import ORIGINS
 
 _DECADES = tuple(10**power for power in range(13))
 _STEP = 0.001  # of a cut point that is no whole number

@@ -19,11 +19,11 @@ from policy_engine.decide import Decider
 from policy_engine.facts import declared_facts
 from policy_engine.loading.custom_facts import with_typed_custom
 from policy_engine.loading.yaml_edit import with_value
+from policy_engine.missing import MissingFacts
 from policy_engine.model.task_case import VERDICTS, EvidenceStatus, TaskResult, Verdict
 from policy_engine.model.vocabulary import Fact, Vocabulary
 from policy_engine.model.workload import Migration, Workload
 from policy_engine.model.workload_paths import fields_by_path, pattern_of
-from policy_engine.whatif import WhatIf
 
 Path = tuple[str | int, ...]
 #: Judgements that a search may take: a large file with hundreds of tasks is asked by its structure alone.
@@ -71,7 +71,7 @@ class Completion:
     def __init__(self, decider: Decider, at: datetime) -> None:
         self.decider, self.at = decider, at
         self.vocabulary: Vocabulary = decider.policy.vocabulary
-        self._whatif = WhatIf(decider.judge)
+        self._missing = MissingFacts(decider.judge)
         self._candidates = Candidates(decider.policy)
 
     def state(
@@ -87,11 +87,11 @@ class Completion:
         order = {path: place for place, path in enumerate(waiting)}
         asked = [each for each in found if each.path not in skipped and (each.effect or each.path in order)]
         asked.sort(key=lambda each: (-each.effect, -_reach(each), order.get(each.path, len(order)), each.path[-1:]))
-        gaps = dict.fromkeys(name for result in search.results for name in self._whatif.catalog_gaps(result))
+        gaps = dict.fromkeys(name for result in search.results for name in self._missing.catalog_gaps(result))
         return State(_worst(search.verdicts), search.verdicts, tuple(asked), tuple(gaps))
 
     def decisive(self, result: TaskResult) -> list[str]:
-        return self._whatif.missing_facts(result)[1]
+        return self._missing.of(result)[1]
 
     def candidates(self, fact: Fact, facts: Mapping[str, Any]) -> list[Any]:
         return self._candidates.of(fact, facts)

@@ -17,18 +17,20 @@ from policy_engine import SEMANTICS_VERSION, __version__
 from policy_engine.catalog import OptionModels
 from policy_engine.claims import claim_of
 from policy_engine.combining import worst
+from policy_engine.disputes import Disputes
 from policy_engine.errors import InputError, Problem, did_you_mean
 from policy_engine.explain import Explainer, judged_models
 from policy_engine.facts import declared_facts
 from policy_engine.judging import Judge
 from policy_engine.loading.evidence import evidence_documents
 from policy_engine.loading.policy import Policy
+from policy_engine.missing import MissingFacts
 from policy_engine.model.decision import Decision
 from policy_engine.model.personal import redacted_document
 from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
 from policy_engine.model.workload import Workload
 from policy_engine.telemetry import span
-from policy_engine.whatif import WhatIf
+from policy_engine.ways_out import collision, counterfactuals
 
 
 def parse_time(text: str) -> datetime:
@@ -54,7 +56,8 @@ class Decider:
         self.policy = policy
         self.judge = Judge(policy)
         self._explainer = Explainer(self.judge)
-        self._whatif = WhatIf(self.judge)
+        self._missing = MissingFacts(self.judge)
+        self._disputes = Disputes(self.judge)
 
     def cases(self, workload: Workload, evidence: Mapping[str, EvidenceStatus], at: datetime) -> list[TaskCase]:
         """Return one case for each task.
@@ -92,13 +95,13 @@ class Decider:
     def task_document(self, result: TaskResult) -> dict[str, Any]:
         """Return the whole document of one task."""
         document = self._explainer.task(result)
-        missing, decisive = self._whatif.missing_facts(result)
+        missing, decisive = self._missing.of(result)
         document["missing_facts"] = missing
         document["decisive_facts"] = decisive
-        document["catalog_gaps"] = self._whatif.catalog_gaps(result)
-        document["disputes"] = self._whatif.disputes(result)
-        document["collision"] = self._whatif.collision(result)
-        document["counterfactuals"] = self._whatif.counterfactuals(result)
+        document["catalog_gaps"] = self._missing.catalog_gaps(result)
+        document["disputes"] = self._disputes.of(result)
+        document["collision"] = collision(self.judge, result)
+        document["counterfactuals"] = counterfactuals(self.judge, result)
         return document
 
     def _assemble(

@@ -12,9 +12,10 @@ import pytest
 
 from policy_engine.decide import Decider
 from policy_engine.loading.policy import load_policy
+from policy_engine.missing import ORIGINS
 from policy_engine.model.vocabulary import Fact
 from policy_engine.model.workload import Workload
-from policy_engine.whatif import ORIGINS, other_values
+from policy_engine.ways_out import other_values
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 BASE: dict[str, Any] = {
