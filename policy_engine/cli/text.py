@@ -86,7 +86,7 @@ def render(renderable: RenderableType, stream: IO[str] | None = None) -> str:
         legacy_windows=False,
         _environ=_environ(),
     )
-    copy.print(renderable)
+    copy.print(renderable, crop=False)  # what may not be broken runs over the edge, and is there whole
     return "\n".join(line.rstrip() for line in buffer.getvalue().split("\n"))
 
 

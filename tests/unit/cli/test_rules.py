@@ -12,6 +12,7 @@ import yaml
 from policy_engine.model.rule import TOPICS
 
 Run = Callable[..., Any]
+TOPIC = "volume-cost"
 SPEND = "high-api-spend-favours-self-hosting"
 RULE = """\
 id: own-rule
@@ -307,3 +308,14 @@ def test_a_new_rule_where_nothing_can_be_written_is_2(policy: Run, tmp_path: Pat
     found = policy(*NEW, "--origin", "x", "--to", "file")
     assert found.status == 2
     assert "cannot write" in found.err
+
+
+@pytest.mark.parametrize("depth", [1, 8, 30])
+def test_a_place_is_never_broken_over_lines(depth: int, policy: Run, tmp_path: Path) -> None:
+    layer = tmp_path.joinpath(*[f"a-folder-{number}" for number in range(depth)])
+    made = policy("rules", "new", "hyphens-in-a-name", "--topic", TOPIC, "--origin", "ours", "--to", str(layer))
+    assert made.status == 0, made.err
+    file = layer / TOPIC / "hyphens-in-a-name.yaml"
+    found = policy("rules", "show", "hyphens-in-a-name", "--policy", str(layer))
+    assert found.status == 0, found.err
+    assert f"{file}:" in found.out
