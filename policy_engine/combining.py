@@ -7,8 +7,9 @@ Pure and without I/O. Rules are known by their index; an outcome is True (fired)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from policy_engine.model.rule import EVIDENCE_GRADES, PROPOSAL, Enforcement, Rule
 from policy_engine.model.task_case import (
@@ -28,8 +29,7 @@ Outcomes = Sequence[bool | None]
 _UNKNOWN_COST = float("inf")
 
 
-@dataclass(frozen=True, slots=True)
-class OptionInput:
+class OptionInput(Struct, frozen=True):
     """What the catalog says of one option: whether a model serves it, what is missing, its cost."""
 
     available: bool | None

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import date
 from typing import Any
+
+from msgspec import Struct
 
 from policy_engine.catalog import Catalog, Needs, OptionModels, api_spend, choose, judge_claim, judge_serving
 from policy_engine.claims import gpu_count, memory_gib
@@ -21,8 +22,7 @@ _LICENCE_FACTS = {option: f"licence.{option}" for option in OPEN_OPTIONS}
 _OWN_HARDWARE = ("self_hosted", "edge")
 
 
-@dataclass(frozen=True, slots=True)
-class Completed:
+class Completed(Struct, frozen=True):
     """The facts in full, and what the catalog says of each option."""
 
     sheet: FactSheet

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
+
+from msgspec.structs import replace
 
 from policy_engine.catalog import OptionModels, other_choices
 from policy_engine.combining import rank, statuses
@@ -163,9 +164,7 @@ class Disputes:
         inputs = dict(result.inputs)
         for option, other in changed.items():
             cost = other.monthly_usd if other.available is not False else None
-            inputs[option] = dataclasses.replace(
-                inputs[option], available=other.available, missing=other.missing, monthly_usd=cost
-            )
+            inputs[option] = replace(inputs[option], available=other.available, missing=other.missing, monthly_usd=cost)
         return self._reranked(result, outcomes or list(result.outcomes), inputs).recommended
 
     def _outcomes_at(self, result: TaskResult, dispute: str, side: str) -> list[bool | None] | None:

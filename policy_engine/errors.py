@@ -15,12 +15,12 @@ Messages: lower case, no final period, user input in backticks, what to do goes 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from difflib import get_close_matches
 
+from msgspec import Struct
 
-@dataclass(frozen=True, slots=True)
-class Span:
+
+class Span(Struct, frozen=True):
     """A place in a file; line and column count from 1, in code points."""
 
     file: str
@@ -31,8 +31,7 @@ class Span:
         return f"{self.file}:{self.line}:{self.column}"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+class Problem(Struct, frozen=True):
     """One thing that is wrong: a stable `code`, what, where, and what to do about it."""
 
     code: str

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from msgspec.structs import replace
 
 from policy_engine.catalog import Catalog, OptionModels
 from policy_engine.combining import (
@@ -200,7 +201,7 @@ class Judge:
                 facts[f"proposal.{name}"] = value
         # a fallback states no precision: it runs at the default
         facts["proposal.quantization"] = "bf16"
-        other = dataclasses.replace(case, facts=facts)
+        other = replace(case, facts=facts)
         completed = complete(other, catalog, self.parameters)
         outcomes = self.infer(completed)
         missing_of = {i: self.missing(i, completed.sheet.values) for i, o in enumerate(outcomes) if o is None}
@@ -208,7 +209,7 @@ class Judge:
         standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of)
         standing: Standing = standings[facts["proposal.deployment"]]
         ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog)
-        ruling = dataclasses.replace(
+        ruling = replace(
             ruling,
             rules=tuple(dict.fromkeys((*standing.rules, *ruling.rules))),
             missing=ruling.missing | standing.missing,

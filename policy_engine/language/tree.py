@@ -7,22 +7,25 @@ call's parenthesis, a dotted name's last dot) is what the errors point at.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
 from typing import Any, Literal
+
+from msgspec import Struct
 
 Scalar = bool | int | float | str
 CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
 
 
-@dataclass(frozen=True, slots=True)
-class Const:
+class _Tagged(Struct, frozen=True, tag=True, tag_field="node", array_like=True):
+    """In JSON a node is its kind, then its fields: what the cache of parsed rules keeps."""
+
+
+class Const(_Tagged, frozen=True):
     value: Scalar
     type: str
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class FactRef:
+class FactRef(_Tagged, frozen=True):
     """A fact, or a parameter before parameters are put in."""
 
     name: str
@@ -30,8 +33,7 @@ class FactRef:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
+class Variable(_Tagged, frozen=True):
     """The loop variable of `exists` or `all`."""
 
     name: str
@@ -39,29 +41,25 @@ class Variable:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Not:
+class Not(_Tagged, frozen=True):
     operand: Node
     at: int = 0
     type: str = "bool"
 
 
-@dataclass(frozen=True, slots=True)
-class And:
+class And(_Tagged, frozen=True):
     operands: tuple[Node, ...]
     at: int = 0
     type: str = "bool"
 
 
-@dataclass(frozen=True, slots=True)
-class Or:
+class Or(_Tagged, frozen=True):
     operands: tuple[Node, ...]
     at: int = 0
     type: str = "bool"
 
 
-@dataclass(frozen=True, slots=True)
-class Compare:
+class Compare(_Tagged, frozen=True):
     op: CompareOp
     left: Node
     right: Node
@@ -69,8 +67,7 @@ class Compare:
     type: str = "bool"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(_Tagged, frozen=True):
     """`item in items`; `items` is a list literal or a list fact."""
 
     item: Node
@@ -79,15 +76,13 @@ class Member:
     type: str = "bool"
 
 
-@dataclass(frozen=True, slots=True)
-class ListOf:
+class ListOf(_Tagged, frozen=True):
     items: tuple[Node, ...]
     type: str
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Choose:
+class Choose(_Tagged, frozen=True):
     """`condition ? then : otherwise`; the branch that is not taken is never read."""
 
     condition: Node
@@ -97,8 +92,7 @@ class Choose:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
+class Arithmetic(_Tagged, frozen=True):
     """`+ - * / %` on two numbers of one type, or `neg` on one."""
 
     op: str
@@ -107,8 +101,7 @@ class Arithmetic:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(_Tagged, frozen=True):
     """`size`, `startsWith`, `endsWith`, `contains` or `matches`; a method's target comes first."""
 
     function: str
@@ -117,8 +110,7 @@ class Call:
     at: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Quantified:
+class Quantified(_Tagged, frozen=True):
     """`over.exists(variable, body)` or `over.all(variable, body)` over a list of strings."""
 
     kind: Literal["exists", "all"]
@@ -149,7 +141,7 @@ _KINDS: dict[str, type[Any]] = {
         Quantified,
     )
 }
-_FIELDS = {name: tuple(f.name for f in fields(kind)) for name, kind in _KINDS.items()}
+_FIELDS = {name: kind.__struct_fields__ for name, kind in _KINDS.items()}
 
 
 def children(node: Node) -> Iterator[Node]:
@@ -189,31 +181,3 @@ def replace_facts(node: Node, values: dict[str, Const]) -> Node:
         else:
             changed[name] = value
     return type(node)(**changed)
-
-
-def to_data(node: Node) -> list[Any]:
-    """Return `node` as nested lists that JSON keeps exactly (for the cache of parsed rules)."""
-    out: list[Any] = [type(node).__name__]
-    for name in _FIELDS[type(node).__name__]:
-        value = getattr(node, name)
-        if type(value).__name__ in _KINDS:
-            out.append(to_data(value))
-        elif isinstance(value, tuple):
-            out.append([to_data(v) for v in value])
-        else:
-            out.append(value)
-    return out
-
-
-def from_data(data: list[Any]) -> Node:
-    """Read what `to_data` wrote."""
-    kind = data[0]
-    values: list[Any] = []
-    for value in data[1:]:
-        if isinstance(value, list):
-            nested = bool(value) and isinstance(value[0], str)
-            values.append(from_data(value) if nested else tuple(from_data(v) for v in value))
-        else:
-            values.append(value)
-    node: Node = _KINDS[kind](*values)
-    return node

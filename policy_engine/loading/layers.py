@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from msgspec import Struct
 
 from policy_engine.errors import Problem, RulesError, Span, did_you_mean
 from policy_engine.loading.yaml_source import Document, read_bytes
@@ -25,8 +26,7 @@ CATALOG = "catalog"
 CASES_SUFFIX = "_test.yaml"
 
 
-@dataclass(frozen=True, slots=True)
-class LayerFiles:
+class LayerFiles(Struct, frozen=True):
     """The bytes of one layer's files by path relative to it; case files are left out."""
 
     layer: Layer

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_engine import SEMANTICS_VERSION
 from policy_engine.errors import CatalogError, Problem, RulesError, Span
 from policy_engine.loading import cache
 from policy_engine.loading.layers import LayerFiles, read_layers
 from policy_engine.loading.rule_document import policy_document
-from policy_engine.lowering.network import NetworkSpec, compile_networks
+from policy_engine.lowering.network import Alternatives, Stratum, compile_networks
 from policy_engine.model.rule import Rule, RuleSet
 from policy_engine.model.vocabulary import Vocabulary
 
@@ -22,27 +24,7 @@ if TYPE_CHECKING:
     from policy_engine.catalog import Catalog
 
 
-@dataclass(frozen=True)
-class Stratum:
-    """Rules that are asked together, by their index in the rule set, and their networks."""
-
-    rules: tuple[int, ...]
-    networks: tuple[NetworkSpec, ...]
-
-
-@dataclass(frozen=True)
-class Alternatives:
-    """Conditions under the other sides' values of disputed parameters, for the question "what if".
-
-    `keys` names each condition: parameter, number of the alternative, index of the rule.
-    """
-
-    keys: tuple[tuple[str, int, int], ...]
-    networks: tuple[NetworkSpec, ...]
-
-
-@dataclass(frozen=True)
-class Policy:
+class Policy(Struct, frozen=True, dict=True):
     """What decisions are made under. `digest` covers rules, parameters, vocabulary and enforcement, not the catalog."""
 
     rules: RuleSet

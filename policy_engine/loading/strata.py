@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from policy_engine.errors import Problem
 from policy_engine.model.rule import Rule
@@ -41,4 +42,4 @@ def stratify(rules: Sequence[Rule], problems: list[Problem]) -> list[Rule]:
         if len(problems) > before:
             return list(rules)
     last = max(strata.values(), default=-1) + 1
-    return [dataclasses.replace(rule, stratum=strata.get(rule.id, last)) for rule in rules]
+    return [replace(rule, stratum=strata.get(rule.id, last)) for rule in rules]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from policy_engine.language.tree import Const, Node, Scalar, replace_facts
 from policy_engine.model.rule import RuleSet
 
 
-@dataclass
-class Conditions:
+class Conditions(Struct):
     """The conditions of a rule set by index; substituted when first asked for."""
 
     raw: Sequence[Node]

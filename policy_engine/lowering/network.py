@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+from msgspec import Struct
 
 from policy_engine.language.tree import Node, facts_read
 from policy_engine.lowering.grouping import MAX_TAGS, groups
@@ -17,8 +18,7 @@ MAX_FIELDS = 200
 MAX_CONDITIONS = 400
 
 
-@dataclass(frozen=True, slots=True)
-class Guard:
+class Guard(Struct, frozen=True):
     """A group of P rules; its tag is asserted only while one of these is missing."""
 
     tag: str
@@ -26,8 +26,7 @@ class Guard:
     atoms: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True)
-class NetworkSpec:
+class NetworkSpec(Struct, frozen=True):
     """One durable_rules network.
 
     `true_rules` and `possible_rules` map a generated rule name to the indexes of the conditions it stands for;
@@ -45,35 +44,22 @@ class NetworkSpec:
     lengths: dict[str, str]
     atoms: dict[str, str]
 
-    def to_data(self) -> list[Any]:
-        """Return plain JSON data; `from_data` reads it."""
-        guards = [[g.tag, sorted(g.facts), sorted(g.atoms)] for g in self.guards]
-        return [
-            self.definition,
-            self.tags,
-            guards,
-            self.true_rules,
-            self.possible_rules,
-            self.always,
-            self.fields,
-            self.lengths,
-            self.atoms,
-        ]
 
-    @classmethod
-    def from_data(cls, data: list[Any]) -> NetworkSpec:
-        definition, tags, guards, true_rules, possible, always, fields, lengths, atoms = data
-        return cls(
-            definition=definition,
-            tags=tuple(tags),
-            guards=tuple(Guard(tag, frozenset(facts), frozenset(a)) for tag, facts, a in guards),
-            true_rules={k: tuple(v) for k, v in true_rules.items()},
-            possible_rules={k: tuple(v) for k, v in possible.items()},
-            always=tuple(always),
-            fields={k: (v[0], v[1]) for k, v in fields.items()},
-            lengths=lengths,
-            atoms=atoms,
-        )
+class Stratum(Struct, frozen=True):
+    """Rules that are asked together, by their index in the rule set, and their networks."""
+
+    rules: tuple[int, ...]
+    networks: tuple[NetworkSpec, ...]
+
+
+class Alternatives(Struct, frozen=True):
+    """Conditions under the other sides' values of disputed parameters, for the question "what if".
+
+    `keys` names each condition: parameter, number of the alternative, index of the rule.
+    """
+
+    keys: tuple[tuple[str, int, int], ...]
+    networks: tuple[NetworkSpec, ...]
 
 
 def compile_networks(conditions: Sequence[Node], types: dict[str, str]) -> list[NetworkSpec]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import date
 from typing import Any, Literal
+
+from msgspec import Struct, field
 
 from policy_engine.errors import Span
 from policy_engine.language.tree import Node, Scalar
@@ -32,8 +33,7 @@ EVIDENCE_GRADES = ("asserted", "attached", "approved", "recorded")
 PROPOSAL = "proposal"
 
 
-@dataclass(frozen=True, slots=True)
-class Derivation:
+class Derivation(Struct, frozen=True):
     """A fact that a rule sets when it fires; `expression` is evaluated over the facts known by then."""
 
     fact: str
@@ -41,8 +41,7 @@ class Derivation:
     expression: Node
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(Struct, frozen=True):
     """One rule in force. Strengths are numbers (strong 3, normal 2, weak 1); `span` is where it stands."""
 
     id: str
@@ -81,8 +80,7 @@ class Rule:
         return chosen
 
 
-@dataclass(frozen=True, slots=True)
-class Alternative:
+class Alternative(Struct, frozen=True):
     """The other side of a disputed parameter, in the parameter's own unit."""
 
     dispute: str
@@ -91,8 +89,7 @@ class Alternative:
     says: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Parameter:
+class Parameter(Struct, frozen=True):
     """A threshold or setting that rules read as `param.<name>`."""
 
     name: str
@@ -107,8 +104,7 @@ class Parameter:
     layer: str = "shipped"
 
 
-@dataclass(frozen=True, slots=True)
-class Dispute:
+class Dispute(Struct, frozen=True):
     """A matter on which the sources, or a source and arithmetic, disagree."""
 
     id: str
@@ -117,8 +113,7 @@ class Dispute:
     kind: str = "other"
 
 
-@dataclass(frozen=True, slots=True)
-class Layer:
+class Layer(Struct, frozen=True):
     """A directory of rules laid over those before it; `digest` covers its files."""
 
     name: str
@@ -126,8 +121,7 @@ class Layer:
     digest: str
 
 
-@dataclass(frozen=True)
-class RuleSet:
+class RuleSet(Struct, frozen=True):
     """Everything in force: rules, parameters, enforcement by namespace, and the register they cite."""
 
     rules: tuple[Rule, ...]

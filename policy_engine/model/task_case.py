@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Literal
+
+from msgspec import Struct
 
 from policy_engine.model.rule import Enforcement
 
@@ -15,8 +16,7 @@ Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
 VERDICTS: tuple[Verdict, ...] = ("allow", "allow_with_conditions", "review", "deny")
 
 
-@dataclass(frozen=True, slots=True)
-class EvidenceStatus:
+class EvidenceStatus(Struct, frozen=True):
     """One piece of evidence as checked: `problem` says why it does not count."""
 
     name: str
@@ -25,8 +25,7 @@ class EvidenceStatus:
     problem: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TaskCase:
+class TaskCase(Struct, frozen=True):
     """The declared facts of one task (absent = unknown), with what does not fit a flat fact.
 
     `min_scores` maps benchmark -> floor (None: unknown); `hardware` is the claim, None where none is made.
@@ -44,8 +43,7 @@ class TaskCase:
         return self.at.date()
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(Struct, frozen=True):
     """What one topic adds to an option's score, by which rule."""
 
     topic: str
@@ -53,8 +51,7 @@ class Contribution:
     points: int
 
 
-@dataclass(slots=True)
-class Standing:
+class Standing(Struct):
     """How one option stands: status, score with its range, and the rules behind both."""
 
     option: str
@@ -69,8 +66,7 @@ class Standing:
     cost_open: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Obligation:
+class Obligation(Struct, frozen=True):
     """An evidence name that the judged option needs, and whether it is there."""
 
     evidence: str
@@ -81,8 +77,7 @@ class Obligation:
     why: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class ProposalRuling:
+class ProposalRuling(Struct, frozen=True):
     """What is said of the proposal (or its fallback) beyond its option: True fine, False ruled out, None unknown."""
 
     holds: bool | None
@@ -92,8 +87,7 @@ class ProposalRuling:
     unknown_model: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Ranking:
+class Ranking(Struct, frozen=True):
     """Which option comes first. `provisional` is the first of the uncertain ones where none is permitted."""
 
     recommended: str | None
@@ -103,8 +97,7 @@ class Ranking:
     cheapest: str | None
 
 
-@dataclass(slots=True)
-class TaskResult:
+class TaskResult(Struct):
     """Everything that the stages found for one task."""
 
     case: TaskCase

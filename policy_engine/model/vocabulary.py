@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Literal
+
+from msgspec import Struct, field
 
 FactType = Literal["bool", "int", "double", "string", "list<string>"]
 FACT_TYPES: tuple[FactType, ...] = ("bool", "int", "double", "string", "list<string>")
@@ -21,8 +22,7 @@ THIRD_PARTY = OPTIONS[:3]
 OPEN_OPTIONS = OPTIONS[1:]
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(Struct, frozen=True):
     """One row of the vocabulary.
 
     `values` lists the members of an enumeration; `minimum` and `maximum` bound numbers, in `unit`;
@@ -61,8 +61,7 @@ _ALWAYS_KNOWN = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Vocabulary:
+class Vocabulary(Struct, frozen=True):
     """Facts, evidence names and regulations, shipped and added by layers."""
 
     facts: Mapping[str, Fact]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
 import pytest
 
 from policy_engine.inference import Network, evaluate_all
@@ -21,9 +22,12 @@ class Engines:
         self.trees = [self.checker.check(text) for text in texts]
         self.programs = [self.checker.program(text) for text in texts]
         self.specs = compile_networks(self.trees, dict(types))
-        # as they come back from the cache of parsed rules
-        self.networks = [Network(NetworkSpec.from_data(spec.to_data()), self._atom) for spec in self.specs]
+        self.networks = [Network(self._stored(spec), self._atom) for spec in self.specs]
         self._atoms: dict[str, Program] = {}
+
+    def _stored(self, spec: NetworkSpec) -> NetworkSpec:
+        """Return `spec` as it comes back from the cache of parsed rules."""
+        return msgspec.json.decode(msgspec.json.encode(spec), type=NetworkSpec)
 
     def _atom(self, text: str, facts: Mapping[str, Any]) -> bool | None:
         program = self._atoms.get(text)

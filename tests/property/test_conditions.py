@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from policy_engine.language import kleene
 from policy_engine.language.cel import Checker, ConditionError, Program
 from policy_engine.language.literals import literal, quote
 from policy_engine.language.text import to_text
-from policy_engine.language.tree import Node, from_data, to_data
+from policy_engine.language.tree import Node
 from policy_engine.lowering.network import NetworkSpec, compile_networks
 
 GIVEN = os.environ.get("POLICY_PROPERTY_CASES")
@@ -222,7 +223,7 @@ def test_engines_agree(texts: list[str], records: list[dict[str, Any]]) -> None:
     pairs = [(text, tree) for text in texts if (tree := checked(text)) is not None]
     programs = [CHECKER.program(text) for text, _ in pairs]
     trees = [tree for _, tree in pairs]
-    specs = [NetworkSpec.from_data(spec.to_data()) for spec in compile_networks(trees, TYPES)]
+    specs = [stored(spec, NetworkSpec) for spec in compile_networks(trees, TYPES)]
     networks = [Network(spec, atoms()) for spec in specs]
     for record in records:
         found = evaluate_all(networks, len(trees), record)
@@ -247,16 +248,21 @@ def test_printing_is_stable(texts: list[str]) -> None:
         if again is not None:
             assert shape(again) == shape(tree)
             assert to_text(again) == printed
-        assert from_data(to_data(tree)) == tree
+        assert stored(tree, Node) == tree
+
+
+def stored(value: Any, type_: Any) -> Any:
+    """Return `value` as it comes back from the cache of parsed rules."""
+    return msgspec.json.decode(msgspec.json.encode(value), type=type_)
 
 
 def shape(node: Node) -> Any:
     """Return the tree without places."""
-    return _without_places(to_data(node))
+    return _without_places(msgspec.to_builtins(node))
 
 
 def _without_places(data: Any) -> Any:
-    if isinstance(data, list):
+    if isinstance(data, list | tuple):
         if data and data[0] == "Const":
             return ["Const", repr(data[1]), data[2]]
         named = data and isinstance(data[0], str)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from policy_engine.language.cel import Checker
 from policy_engine.language.literals import literal, quote
 from policy_engine.language.text import to_text
-from policy_engine.language.tree import Const, facts_read, from_data, replace_facts, to_data
+from policy_engine.language.tree import Const, Node, facts_read, replace_facts
 
 TYPES = {"a.b": "bool", "a.c": "bool", "a.i": "int", "a.d": "double", "a.s": "string", "a.l": "list<string>"}
 CHECKER = Checker(TYPES)
@@ -42,7 +43,7 @@ def test_printed_as_it_could_be_written(text: str, printed: str) -> None:
     assert to_text(tree) == printed
     again = CHECKER.check(printed)
     assert to_text(again) == printed
-    assert from_data(to_data(tree)) == tree
+    assert msgspec.json.decode(msgspec.json.encode(tree), type=Node) == tree
 
 
 @pytest.mark.parametrize(
