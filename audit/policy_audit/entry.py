@@ -159,6 +159,18 @@ def parse_entry(data: bytes) -> Entry:
     return Entry(value["type"], value["recorded_at"], *objects)
 
 
+def erased_fields(body: Mapping[str, Any]) -> set[tuple[int, str]]:
+    """Return the personal values, by entry and name, that the body of an erasure names.
+
+    It lists them as `erased`, objects with `index` and `name`; what has another form names nothing.
+    """
+    listed = body.get("erased")
+    fields = listed if isinstance(listed, list) else []
+    pairs = ((item.get("index"), item.get("name")) for item in fields if isinstance(item, dict))
+    # `type`, because true is an int to `isinstance`
+    return {(index, name) for index, name in pairs if type(index) is int and isinstance(name, str)}
+
+
 def _match_all(pattern: re.Pattern[str], values: Any) -> None:
     for value in values:
         if not isinstance(value, str) or not pattern.fullmatch(value):

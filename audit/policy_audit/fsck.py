@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Table, func, select
 
 from policy_audit.checkpoint import Checkpoint, open_checkpoint
 from policy_audit.commitment import Disclosure, verify_commitment
-from policy_audit.entry import DIGEST, Entry, EntryType, parse_entry
+from policy_audit.entry import DIGEST, Entry, EntryType, erased_fields, parse_entry
 from policy_audit.errors import AuditError, CanonicalError, VerificationError
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.report import VerificationReport
@@ -283,7 +283,7 @@ class _Verification:
         for name in rows:
             step.fail(f"the entry {index} commits to no {name!a}", index)
         if entry is not None and entry.type == EntryType.ERASURE:
-            self.erased |= _erased_fields(entry)
+            self.erased |= erased_fields(entry.body)
 
     def _check_view(self, index: int, entry: Entry | None, row: Any) -> None:
         """Step 7."""
@@ -299,14 +299,6 @@ class _Verification:
         self.done += 1
         if self.progress is not None and self.done % _PROGRESS_EVERY == 0:
             self.progress(self.done, self.total)
-
-
-def _erased_fields(entry: Entry) -> set[tuple[int, str]]:
-    """Return what an erasure names: `body.erased`, a list of objects with `index` and `name`."""
-    listed = entry.body.get("erased")
-    fields = listed if isinstance(listed, list) else []
-    pairs = ((item.get("index"), item.get("name")) for item in fields if isinstance(item, dict))
-    return {(index, name) for index, name in pairs if isinstance(index, int) and isinstance(name, str)}
 
 
 def _by_index_and_name(rows: Sequence[Any]) -> dict[Any, dict[Any, Any]]:

@@ -206,11 +206,21 @@ class Ledger:
             return reading.read_blob(connection, digest)
 
     def personal(self, index: int) -> dict[str, str]:
-        """Return the personal values of an entry by name; erased ones are absent."""
+        """Return the personal values of an entry by name; those no longer held are absent: see `erased`."""
         from policy_audit import reading
 
         with self._database.read() as connection:
             return reading.read_personal(connection, index)
+
+    def erased(self) -> set[tuple[int, str]]:
+        """Return the personal values that erasures on record name, by entry and name.
+
+        A value that is missing and not among them is a finding: `verify` reports it.
+        """
+        from policy_audit import reading
+
+        with self._database.read() as connection:
+            return reading.read_erased(connection)
 
     def checkpoint(self) -> str:
         """Return the latest signed checkpoint, which whoever keeps it can hold the ledger to."""

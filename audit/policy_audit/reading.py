@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from policy_audit.checkpoint import parse_checkpoint
+from policy_audit.entry import EntryType, erased_fields
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.merkle import Frontier, inclusion_ranges, leaf_hash, verify_inclusion
 from policy_audit.proof import Proof, format_proof
@@ -84,12 +85,24 @@ def read_blob(connection: Connection, digest: str) -> bytes:
 
 
 def read_personal(connection: Connection, index: int) -> dict[str, str]:
-    """Return the personal values of an entry by name; those erased are absent."""
+    """Return the personal values of an entry by name; those no longer held are absent."""
     rows = connection.execute(
         select(PERSONAL.c.name, PERSONAL.c.value).where(PERSONAL.c.leaf_index == index).order_by(PERSONAL.c.name)
     )
     where = f"the personal values of the entry {index}"
     return {_text(row.name, where): _text(row.value, where) for row in rows}
+
+
+def read_erased(connection: Connection) -> set[tuple[int, str]]:
+    """Return the personal values, by entry and name, that erasures on record name."""
+    found: set[tuple[int, str]] = set()
+    query = select(ENTRY).where(ENTRY.c.type == EntryType.ERASURE.value)
+    for row in connection.execute(query.order_by(ENTRY.c.leaf_index)):
+        document = _entry(row).document
+        # what counts is the entry's bytes, and not the column that led to it
+        if document["type"] == EntryType.ERASURE:
+            found |= erased_fields(document["body"])
+    return found
 
 
 def read_checkpoint(connection: Connection) -> str:

@@ -6,12 +6,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from policy_engine.cli.ledger_reading import decision_document, reading
+from policy_engine.cli.ledger_reading import ERASED, LOST, decision_document, personal_values, reading
 from policy_engine.cli.options import PURPOSES, Time, ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError, VerificationFailedError
@@ -29,6 +30,7 @@ TYPES = (
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_WINDOW = 256
 _DECISION_HEADER = (">#", "=Recorded (UTC)", "Workload, owner", "Verdict", "=Purpose", "=Decision")
+_NO_OWNER = {"none": "no owner", "erased": f"owner {ERASED}", "missing": f"owner {LOST}"}
 _ENTRY_HEADER = (">#", "=Recorded (UTC)", "Type", "Context")
 
 
@@ -120,8 +122,19 @@ def _decisions(
             found.append(row)
             if len(found) > limit:
                 break
-    shown = [{**asdict(row), "owner": ledger.personal(row.index).get("owner")} for row in found[:limit]]
+    erased = cache(ledger.erased)  # read once, and only where an owner is not held
+    shown = [{**asdict(row), **_owner(ledger, row.index, erased)} for row in found[:limit]]
     return {"kind": "DecisionList", "decisions": shown, "more": len(found) > limit}
+
+
+def _owner(ledger: Ledger, index: int, erased: Callable[[], set[tuple[int, str]]]) -> dict[str, str | None]:
+    """Return the owner on record, and where none is held whether it was erased, or is missing."""
+    held = ledger.personal(index).get("owner")
+    if held is not None:
+        return {"owner": held, "owner_status": "held"}
+    found = personal_values(ledger, ledger.entry(index), erased)
+    status = "none" if "owner" not in found["personal"] else "erased" if "owner" in found["erased"] else "missing"
+    return {"owner": None, "owner_status": status}
 
 
 def _identity(workload: str | None, namespace: str | None) -> tuple[str | None, str | None]:
@@ -211,7 +224,7 @@ def _decision_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(row["index"]),
         _minute(row["recorded_at"]),
-        f"{row['namespace']}/{row['workload']},\n{row['owner'] or 'owner erased'}",
+        f"{row['namespace']}/{row['workload']},\n{row['owner'] or _NO_OWNER[row['owner_status']]}",
         row["verdict"],
         row["purpose"] or "",
         row["decision_id"][:12],

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import find_entry, reading, write_bytes
+from policy_engine.cli.ledger_reading import find_entry, personal_text, personal_values, reading, write_bytes
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
@@ -80,8 +80,6 @@ def _shown(ledger: Ledger, entry: StoredEntry, proof: str) -> dict[str, Any]:
     document = entry.document
     note = parse_proof(proof).checkpoint
     checkpoint = parse_checkpoint(note)
-    personal = ledger.personal(entry.index)
-    commitments = document.get("commitments", {})
     return {
         "kind": "Entry",
         "index": entry.index,
@@ -91,8 +89,8 @@ def _shown(ledger: Ledger, entry: StoredEntry, proof: str) -> dict[str, Any]:
         "bytes": len(entry.raw),
         "view": document.get("view", {}),
         "context": document.get("context", {}),
-        "personal": {name: personal.get(name) for name in sorted(commitments)},
-        "commitments": commitments,
+        **personal_values(ledger, entry),
+        "commitments": document.get("commitments", {}),
         "blobs": {
             role: {"digest": digest, "bytes": len(ledger.blob(digest))}
             for role, digest in sorted(document.get("blobs", {}).items())
@@ -114,7 +112,7 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         ("Leaf hash", shown["leaf_hash"]),
     ]
     personal = [
-        (name, f"{'erased' if value is None else value}  (commitment {shown['commitments'][name]})")
+        (name, f"{personal_text(value, name in shown['erased'])}  (commitment {shown['commitments'][name]})")
         for name, value in shown["personal"].items()
     ]
     blobs = [(role, f"{blob['bytes']:,}", blob["digest"]) for role, blob in shown["blobs"].items()]

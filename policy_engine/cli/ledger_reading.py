@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 MIN_PREFIX = 4
 _MOST_DIGITS = 18
 _RECENT = 2000
+ERASED = "erased"
+LOST = "missing, and no entry erases it: run `policy audit verify`"
 
 
 @contextmanager
@@ -136,6 +138,27 @@ def decision_document(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
         message = f"the document that the entry {entry.index} names is not a decision"
         raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`"))
     return value
+
+
+def personal_values(
+    ledger: Ledger, entry: StoredEntry, erased: Callable[[], Collection[tuple[int, str]]] | None = None
+) -> dict[str, Any]:
+    """Return the personal values that `entry` commits to, None where one is not held, and the names of those erased.
+
+    `erased` gives what `Ledger.erased` does; it is asked only where a value is not held.
+    """
+    held = ledger.personal(entry.index)
+    values = {name: held.get(name) for name in sorted(entry.document["commitments"])}
+    gone = {name for name, value in values.items() if value is None}
+    recorded = (erased or ledger.erased)() if gone else ()
+    return {"personal": values, "erased": sorted(name for name in gone if (entry.index, name) in recorded)}
+
+
+def personal_text(value: str | None, erased: bool) -> str:
+    """Return a personal value as people read it; only what an entry erases is called erased."""
+    if value is not None:
+        return value
+    return ERASED if erased else LOST
 
 
 def write_bytes(target: str, data: bytes) -> None:

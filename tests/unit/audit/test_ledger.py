@@ -237,8 +237,15 @@ def test_an_erasure_on_record_explains_a_missing_value(tmp_path: Path) -> None:
         report = ledger.verify()
         assert report.step("personal").status == "failed"
         assert report.first_failing_index == 1
+        assert ledger.erased() == set()
+        for nothing in ([{"index": True, "name": "owner"}], [{"index": 1}], {"index": 1, "name": "owner"}):
+            ledger.append(Draft(EntryType.ERASURE, body={"erased": nothing}))
+        ledger.append(Draft(EntryType.HOLD, body={"erased": [{"index": 1, "name": "owner"}]}))
+        assert ledger.erased() == set()
+        assert ledger.verify().step("personal").status == "failed"
         ledger.append(Draft(EntryType.ERASURE, body={"erased": [{"index": 1, "name": "owner"}, {"index": []}, 1]}))
         assert ledger.verify().ok
+        assert ledger.erased() == {(1, "owner")}
         assert ledger.personal(1) == {}
 
 
