@@ -105,7 +105,7 @@ class CaseRunner:
         for derivation in rule.derive:
             node = replace_facts(derivation.expression, parameters)
             found = kleene.value(node, case.facts, self._checker.matches)[0]
-            oracle = self._program(derivation.text).evaluate(everything)
+            oracle = kleene.kept(self._program(derivation.text).evaluate(everything))
             if found != oracle:
                 failures.append(Failure("engines", f"`{derivation.fact}`: kleene gives {found}, cel {oracle}"))
             if derivation.fact in case.derives and case.derives[derivation.fact] != oracle:

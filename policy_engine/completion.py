@@ -20,6 +20,7 @@ from policy_engine.facts import declared_facts
 from policy_engine.loading.custom_facts import with_typed_custom
 from policy_engine.loading.yaml_edit import with_value
 from policy_engine.missing import MissingFacts
+from policy_engine.model.fields import MOST_DEVICES, MOST_OF_A_DEVICE, MOST_SCORE
 from policy_engine.model.task_case import VERDICTS, EvidenceStatus, TaskResult, Verdict
 from policy_engine.model.vocabulary import Fact, Vocabulary
 from policy_engine.model.workload import Migration, Workload
@@ -140,7 +141,7 @@ class _Search:
             seen.add(path)
             yield path, fact_at(path, self.completion.vocabulary)
         for index, task in enumerate(self.workload.spec.tasks):
-            known = declared_facts(self.workload, task)
+            known = declared_facts(self.workload, task, self.completion.vocabulary.custom_defaults)
             for name, fact in self.completion.vocabulary.facts.items():
                 if name in known or fact.source != "declared" or not self._can_stand(name, index):
                     continue
@@ -257,11 +258,13 @@ def fact_at(path: Path, vocabulary: Vocabulary) -> Fact:
     if fact is not None:
         return fact
     if name.startswith("task.min_scores."):
-        return Fact(name, "double", f"The least {steps[-1]} score that a model must have.", minimum=0.0)
+        meaning = f"The least {steps[-1]} score that a model must have."
+        return Fact(name, "double", meaning, minimum=0.0, maximum=MOST_SCORE)
     if name.startswith("hardware.gpus."):
         info = fields_by_path()[("spec", "hardware", "gpus", steps[-1])]
         kind: Any = _HARDWARE_LEAVES.get(steps[-1], "double")
-        return Fact(name, kind, info.description or "", minimum=1 if kind == "int" else 0.0)
+        low, high = (1, MOST_DEVICES) if kind == "int" else (0.0, MOST_OF_A_DEVICE)
+        return Fact(name, kind, info.description or "", minimum=low, maximum=high)
     return Fact(name, "string", _NOT_FACTS[name])
 
 

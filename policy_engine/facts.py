@@ -33,8 +33,11 @@ _TASK_FIELDS = (
 PROPOSED = ("deployment", "model", "provider", "region")
 
 
-def declared_facts(workload: Workload, task: Task) -> dict[str, Any]:
-    """Return the facts that the file states for `task`; what it leaves unknown is absent."""
+def declared_facts(workload: Workload, task: Task, defaults: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Return the facts that the file states for `task`; what it leaves unknown is absent.
+
+    `defaults` are those of custom facts, for what is left out; what is given as null stays unknown.
+    """
     spec = workload.spec
     facts: dict[str, Any] = {
         "workload.namespace": workload.namespace,
@@ -55,6 +58,8 @@ def declared_facts(workload: Workload, task: Task) -> dict[str, Any]:
     _proposal(task, facts)
     _hardware(workload, facts)
     _migration(workload, facts)
+    if spec.custom is not None or "custom" not in spec.model_fields_set:
+        facts.update(defaults or {})
     for name, value in (spec.custom or {}).items():
         facts[f"custom.{name}"] = value
     return {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items() if v is not None}

@@ -31,7 +31,7 @@ from policy_engine.cases import LayerCases, gather
 from policy_engine.errors import Problem, RulesError, Span
 from policy_engine.language.tree import Arithmetic, Const, Node, children, facts_read
 from policy_engine.lint_registers import register_findings
-from policy_engine.loading.places import locate
+from policy_engine.loading.places import locate_node
 from policy_engine.loading.references import OPTION, PARAMETER, fields, texts
 from policy_engine.loading.yaml_source import Document, read_yaml
 from policy_engine.model.rule import PROPOSAL, Rule
@@ -96,9 +96,7 @@ def _literals(rule: Rule, document: Document) -> Iterator[Finding]:
     parts += [(("derive", each.fact), each.text, each.expression) for each in rule.derive]
     for path, text, node in parts:
         for constant in _numbers(node):
-            before = text[: constant.at]
-            column = constant.at - (before.rfind("\n") + 1) + 1
-            place = locate(document, path, text, before.count("\n") + 1, column)
+            place = locate_node(document, path, text, constant.at)
             message = f"rule `{rule.id}`: the number {constant.value} stands in the condition"
             yield _warning("literal-threshold", message, place, "put it into parameters.yaml and read param.<name>")
 

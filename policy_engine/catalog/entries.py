@@ -224,7 +224,7 @@ class Source(Struct, frozen=True):
     """A source by its short name."""
 
     key: str
-    title: str
+    description: str
     as_of: date
 
 

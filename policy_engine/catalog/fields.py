@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from datetime import date
 from typing import Any, NamedTuple
 
 Read = Callable[[Any], Any]
+#: Figures are multiplied and divided by one another; within these no result is infinite, and no divisor zero.
+LEAST, MOST = 1e-9, 1e15
 
 
 class WrongValueError(ValueError):
@@ -45,16 +46,16 @@ def flag(value: Any) -> bool:
 
 
 def number(value: Any) -> float:
-    """Read a finite number that is not negative."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise WrongValueError("takes a number, zero or more")
+    """Read a number that is not negative."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST:
+        raise WrongValueError(f"takes a number from zero to {MOST:g}")
     return float(value)
 
 
 def positive(value: Any) -> float:
-    """Read a finite number above zero."""
-    if number(value) == 0:
-        raise WrongValueError("takes a number above zero")
+    """Read a number above zero."""
+    if number(value) < LEAST:
+        raise WrongValueError(f"takes a number above zero, at least {LEAST:g}")
     return float(value)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-from policy_engine.catalog.sections import SECTIONS
+from policy_engine.catalog.sections import REGISTERS, SECTIONS
 from policy_engine.errors import Problem, Span, did_you_mean
 
 Layers = Sequence[tuple[str, Mapping[str, Any]]]
@@ -142,10 +142,12 @@ def _section_of(
     layer: str, rank: int, file: str, section: Any, entries: Any, *, problems: Problems
 ) -> Iterator[RawEntry]:
     place = problems.at(layer, file, (str(section),))
-    if section not in SECTIONS:
-        hint = did_you_mean(str(section), list(SECTIONS))
+    if section not in SECTIONS or REGISTERS.get(section, file) != file:
+        hint = did_you_mean(str(section), [each for each in SECTIONS if each not in REGISTERS])
+        if section in REGISTERS:
+            hint = f"write it into {REGISTERS[section]} at the root of the layer, where rules find it too"
         problems.found.append(
-            Problem("catalog-unknown-section", f"`{section}` is no section of the catalog", place, hint)
+            Problem("catalog-unknown-section", f"`{section}` is no section of the catalog's files", place, hint)
         )
         return
     if not isinstance(entries, Mapping):

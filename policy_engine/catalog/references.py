@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_engine.catalog.layers import REFERENCES, Problems, Raw, RawEntry
+from policy_engine.catalog.sections import REGISTERS
 from policy_engine.errors import did_you_mean
 
 Values = dict[str, Any]
@@ -58,7 +59,10 @@ class Resolver:
     def _key(self, entry: RawEntry, name: str, value: str, section: str) -> str:
         names = self.names[section]
         if value not in names:
-            hint = did_you_mean(value, list(names)) or f"add it to the section `{section}` of a catalog layer"
+            home = f"the section `{section}` of a catalog layer"
+            if section in REGISTERS:
+                home = f"{REGISTERS[section]} at the root of a layer"
+            hint = did_you_mean(value, list(names)) or f"add it to {home}"
             message = f"`{name}` names `{value}`, which the catalog does not have"
             self._problems.add("catalog-reference", message, entry, (name,), hint)
         return names.get(value, value)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import fields
 
+from policy_engine.catalog.fields import LEAST, MOST
 from policy_engine.catalog.layers import Problems
 from policy_engine.errors import Problem
 
@@ -35,8 +35,8 @@ def read_rules(parameters: Mapping[str, Any], problems: Problems) -> Rules | Non
     found: dict[str, float] = {}
     for field in fields(Rules):
         value = parameters.get(field.name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-            message = f"the catalog needs the parameter `{field.name}`, a number that is zero or more"
+        if isinstance(value, bool) or not isinstance(value, int | float) or not (value == 0 or LEAST <= value <= MOST):
+            message = f"the catalog needs the parameter `{field.name}`, zero or a number from {LEAST:g} to {MOST:g}"
             problems.found.append(Problem("catalog-parameter", message, None, "state it in parameters.yaml"))
             continue
         if field.name.endswith("_days") and value > MOST_DAYS:

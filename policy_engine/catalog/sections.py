@@ -143,6 +143,8 @@ SECTIONS: dict[str, dict[str, FieldSpec]] = {
         "regions": FieldSpec(texts),
     },
     "regions": {"parent": _text, "title": _text, "aliases": _names},
-    "sources": {"title": _name, "as_of": FieldSpec(day, required=True)},
+    "sources": {"description": _name, "as_of": FieldSpec(day, required=True)},
     "disputes": {"about": _name, "sides": _name},
 }
+#: Sections that rules speak of as well: they stand in these files at a layer's root, and in no file of its catalog.
+REGISTERS = {"sources": "sources.yaml", "disputes": "disputes.yaml"}

@@ -1,11 +1,13 @@
 """Three values by CEL's own rules, and the facts that an unknown rests on.
 
 A failing sub-expression (an overflow, say) is unknown as well: `&&` and `||` absorb it exactly as they absorb a
-missing fact. Only `matches` needs the CEL runtime (RE2's dialect is not Python's): the caller hands in how.
+missing fact. So is a value that no document holds: an infinity, or an integer beyond 2^53. Only `matches` needs the CEL
+runtime (RE2's dialect is not Python's): the caller hands in how.
 """
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -20,6 +22,8 @@ Matcher = Callable[[str, str], bool]
 
 _NONE: Missing = frozenset()
 _INT64 = 1 << 63
+#: From here on a double, and so JSON, no longer holds every integer.
+_EXACT = 1 << 53
 #: At this many items that the quantifiers of one evaluation go through it is unknown, as it is to the CEL runtime.
 MOST_STEPS = 10_000
 _RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
@@ -51,9 +55,18 @@ def truth(node: Node, facts: Mapping[str, Any], matches: Matcher = _no_matcher) 
 def value(node: Node, facts: Mapping[str, Any], matches: Matcher = _no_matcher) -> tuple[Any, Missing]:
     """Evaluate any expression: its value, or None with the missing facts."""
     try:
-        return _Evaluator(facts, matches).value(node, {}), _NONE
+        return kept(_Evaluator(facts, matches).value(node, {})), _NONE
     except _UnknownError as error:
         return None, error.missing
+
+
+def kept(found: Any) -> Any:
+    """Return `found`, or None where no document could hold it as a fact."""
+    if type(found) is float:
+        return found if math.isfinite(found) else None
+    if type(found) is int:
+        return found if -_EXACT < found < _EXACT else None
+    return found
 
 
 class _Evaluator:

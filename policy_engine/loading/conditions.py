@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from policy_engine.errors import Problem
-from policy_engine.language.tree import Node, facts_read
-from policy_engine.loading.places import locate
+from policy_engine.language.tree import Choose, Const, ListOf, Node, facts_read
+from policy_engine.loading.fact_declaration import hint_for, outside
+from policy_engine.loading.places import locate, locate_node
 from policy_engine.loading.rule_file import RuleDraft, effects
 from policy_engine.model.rule import Derivation, Parameter, Rule
-from policy_engine.model.vocabulary import Vocabulary
+from policy_engine.model.vocabulary import Fact, Vocabulary
 
 PARAMETER = "param."
 
@@ -63,6 +64,7 @@ class ConditionReader:
                 continue
             expression = self._check(draft, text, known.type, problems, "derive", fact)
             if expression is not None:
+                problems += _wrong_results(draft, known, text, expression)
                 found.append(Derivation(fact, text, expression))
         return tuple(found)
 
@@ -77,3 +79,24 @@ class ConditionReader:
                 message = f"rule `{draft.id}`: {problem.message}"
                 problems.append(Problem("bad-condition", message, span, problem.help))
             return None
+
+
+def _wrong_results(draft: RuleDraft, fact: Fact, text: str, expression: Node) -> Iterator[Problem]:
+    """Find literals that a derivation may give its fact, and that the fact cannot be: no condition expects them."""
+    for constant in _literal_results(expression):
+        wrong = outside(fact, constant.value)
+        if wrong:
+            span = locate_node(draft.document, ("derive", fact.name), text, constant.at)
+            message = f"rule `{draft.id}`: {wrong}"
+            yield Problem("bad-derivation", message, span, hint_for(fact, constant.value))
+
+
+def _literal_results(node: Node) -> Iterator[Const]:
+    if isinstance(node, Const):
+        yield node
+    elif isinstance(node, Choose):
+        yield from _literal_results(node.then)
+        yield from _literal_results(node.otherwise)
+    elif isinstance(node, ListOf):
+        for item in node.items:
+            yield from _literal_results(item)

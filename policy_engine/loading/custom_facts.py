@@ -10,9 +10,8 @@ from policy_engine.loading.wording import listed, quoted
 from policy_engine.loading.workload_errors import kind_of
 from policy_engine.loading.yaml_source import Document
 from policy_engine.model.fields import MOST_ITEMS
-from policy_engine.model.vocabulary import Fact, Vocabulary
+from policy_engine.model.vocabulary import CUSTOM, Fact, Vocabulary
 
-_PREFIX = "custom."
 _WANTED = {
     "bool": "true or false",
     "int": "a whole number",
@@ -26,9 +25,9 @@ def custom_problems(document: Document, vocabulary: Vocabulary) -> Iterator[Prob
     """Find custom facts that no layer declares, and values that their declarations do not allow."""
     for name, value in _custom(document.value).items():
         path = ("spec", "custom", name)
-        fact = vocabulary.facts.get(_PREFIX + name)
+        fact = vocabulary.facts.get(CUSTOM + name)
         if fact is None:
-            known = [each.removeprefix(_PREFIX) for each in vocabulary.facts if each.startswith(_PREFIX)]
+            known = [each.removeprefix(CUSTOM) for each in vocabulary.facts if each.startswith(CUSTOM)]
             hint = did_you_mean(name, known) or "a layer's vocabulary.yaml declares custom facts"
             message = f"no layer declares the custom fact {quoted(name)}"
             yield Problem("workload-unknown-name", message, document.key_span(*path), hint)
@@ -50,7 +49,7 @@ def with_typed_custom(value: dict[str, Any], vocabulary: Vocabulary) -> dict[str
     typed = {
         name: float(each)
         for name, each in custom.items()
-        if type(each) is int and (fact := vocabulary.facts.get(_PREFIX + name)) is not None and fact.type == "double"
+        if type(each) is int and (fact := vocabulary.facts.get(CUSTOM + name)) is not None and fact.type == "double"
     }
     if not typed:
         return value

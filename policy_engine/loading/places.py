@@ -12,6 +12,12 @@ from policy_engine.loading.yaml_source import Document
 _ESCAPE = re.compile(r"\\(?:x..|u....|U........|.)")
 
 
+def locate_node(document: Document, path: tuple[str, ...], text: str, at: int) -> Span:
+    """Return the place in the file of the code point `at`, from 0, of an expression's text."""
+    before = text[:at]
+    return locate(document, path, text, before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1)
+
+
 def locate(document: Document, path: tuple[str, ...], text: str, line: int, column: int) -> Span:
     """Return the place in the file of (`line`, `column`) in an expression's text.
 

@@ -85,16 +85,20 @@ def _build(layers: Sequence[LayerFiles]) -> Policy:
     document = policy_document(rules, vocabulary)
     rules = replace(rules, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
     documents = tuple((each.layer.name, _catalog_documents(each)) for each in layers)
+    documents[0][1].update(_registers(rules))
     policy = Policy(rules, vocabulary, *compile_rules(rules, vocabulary), documents)
     _check_catalog(policy, layers)
     return policy
 
 
 def _catalog_documents(layer: LayerFiles) -> dict[str, Any]:
-    found = {}
-    for name in layer.catalog_files():
-        found[Path(name).stem] = layer.document(name).value
-    return found
+    return {name: layer.document(name).value for name in layer.catalog_files()}
+
+
+def _registers(rules: RuleSet) -> dict[str, Any]:
+    """Return the sources and disputes of all layers, read and checked already, as the catalog's sections of them."""
+    disputes = {each.id: {"about": each.about, "sides": each.sides} for each in rules.disputes.values()}
+    return {"sources.yaml": {"sources": rules.sources}, "disputes.yaml": {"disputes": disputes}}
 
 
 def _check_catalog(policy: Policy, layers: Sequence[LayerFiles]) -> None:
@@ -103,9 +107,8 @@ def _check_catalog(policy: Policy, layers: Sequence[LayerFiles]) -> None:
 
     by_name = {each.layer.name: each for each in layers}
 
-    def span(layer: str, stem: str, path: tuple[str | int, ...]) -> Span | None:
+    def span(layer: str, name: str, path: tuple[str | int, ...]) -> Span | None:
         files = by_name[layer]
-        name = f"catalog/{stem}.yaml"
         return files.document(name).span(*path) if name in files.files else None
 
     try:

@@ -91,8 +91,8 @@ class Reader:
         self.problem("unknown-value", f"`{word}` is not a {what} here", *path, help_=hint, key=key)
         return False
 
-    def day(self, key: str) -> date | None:
-        found = self.text(key)
+    def day(self, key: str, required: bool = False) -> date | None:
+        found = self.text(key, required)
         if found is None:
             return None
         try:

@@ -7,21 +7,17 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from policy_engine.errors import Problem
+from policy_engine.loading.fact_declaration import RESERVED, SCALARS, read_fact, read_scalar
 from policy_engine.loading.layers import POLICY_SET, LayerFiles
 from policy_engine.loading.reader import Reader
+from policy_engine.loading.wording import quoted
 from policy_engine.model.rule import ENFORCEMENTS, Alternative, Dispute, Enforcement, Parameter
-from policy_engine.model.vocabulary import FACT_SOURCES, FACT_TYPES, Fact, FactSource, FactType
+from policy_engine.model.vocabulary import Fact
 
-_SCALARS = {"double": float, "int": int, "string": str, "bool": bool}
-_FACT_KEYS = ("type", "unit", "values", "min", "max", "default", "required", "source", "meaning")
 _PARAMETER_KEYS = ("value", "type", "unit", "meaning", "criterion", "source", "disputes", "locked")
 _PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
-_FACT_NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+\Z")
-#: Components that CEL takes for something else.
-_RESERVED = frozenset(
-    "in true null false as break const continue else for function if import let loop package return var void while "
-    "int uint double bool string bytes list map type".split()
-)
+#: What a policy set says that it is; both, or neither.
+_HEADER = {"apiVersion": "policy-engine/v1", "kind": "PolicySet"}
 
 
 @dataclass
@@ -61,7 +57,7 @@ def _vocabulary(reader: Reader, layer: str, into: Registers) -> None:
     reader.only(("facts", "evidence", "regulations"))
 
     def fact(entry: Reader, name: str) -> None:
-        read = _fact(entry, name, layer)
+        read = read_fact(entry, name, layer)
         if read is not None:
             into.facts[name] = read
 
@@ -74,65 +70,17 @@ def _vocabulary(reader: Reader, layer: str, into: Registers) -> None:
                 reader.problem("wrong-type", f"`{name}` needs its meaning as a string", section, name)
 
 
-def _fact(entry: Reader, name: str, layer: str) -> Fact | None:
-    entry.only(_FACT_KEYS)
-    parts = name.split(".")
-    if not _FACT_NAME.match(name) or _RESERVED.intersection(parts):
-        entry.problem("bad-fact-name", f"`{name}` cannot be the name of a fact", key=True)
-    if layer != "shipped" and (parts[0] != "custom" or len(parts) != 2):
-        hint = "facts of a layer are called custom.<name>"
-        entry.problem("bad-fact-name", f"a layer may not declare `{name}`", help_=hint, key=True)
-    type_ = entry.choice("type", FACT_TYPES, required=True)
-    meaning = entry.text("meaning", required=True)
-    source = entry.choice("source", FACT_SOURCES) or "declared"
-    if type_ is None or meaning is None:
-        return None
-    return Fact(
-        name=name,
-        type=cast(FactType, type_),
-        meaning=meaning,
-        unit=entry.text("unit"),
-        values=entry.texts("values") or None,
-        default=_default(entry, type_),
-        required=entry.flag("required"),
-        source=cast(FactSource, source),
-        minimum=entry.number("min"),
-        maximum=entry.number("max"),
-        layer=layer,
-    )
-
-
-def _default(entry: Reader, type_: str) -> Any:
-    """The value of a field that is left out, in the fact's type."""
-    if entry.value.get("default") is None:
-        return None
-    if type_ == "list<string>":
-        return list(entry.texts("default"))
-    return _scalar(entry, "default", type_)
-
-
-def _scalar(entry: Reader, key: str, type_: str, *path: str | int) -> Any:
-    """The scalar at `key` in the parameter's type; an int may stand where a double belongs."""
-    value = entry.value.get(key)
-    if type_ == "double" and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not _SCALARS[type_]:
-        entry.problem("wrong-type", f"`{key}` must be a {type_}", *(path or (key,)))
-        return None
-    return value
-
-
 def _parameters(reader: Reader, layer: str, into: Registers) -> None:
     reader.only(("parameters",))
 
     def parameter(entry: Reader, name: str) -> None:
         entry.only(_PARAMETER_KEYS)
-        if not _PARAMETER_NAME.match(name) or name in _RESERVED:
+        if not _PARAMETER_NAME.match(name) or name in RESERVED:
             hint = "lower-case letters, digits and underscores, a letter first"
             entry.problem("bad-parameter-name", f"`{name}` cannot be the name of a parameter", help_=hint, key=True)
             return
         before = into.parameters.get(name)
-        type_ = entry.choice("type", tuple(_SCALARS), required=before is None) or (before.type if before else None)
+        type_ = entry.choice("type", tuple(SCALARS), required=before is None) or (before.type if before else None)
         if type_ is None:
             return
         if before is not None and (before.locked or type_ != before.type):
@@ -143,7 +91,7 @@ def _parameters(reader: Reader, layer: str, into: Registers) -> None:
             span = entry.document.key_span(*entry.path)
             message = f"`param.{name}` is read by a locked rule and may not be set by a later layer"
             into.reparameterised.append((name, layer, Problem("locked", message, span)))
-        value = _scalar(entry, "value", type_)
+        value = read_scalar(entry, "value", type_)
         if value is None:
             return
         into.parameters[name] = Parameter(
@@ -166,7 +114,7 @@ def _alternatives(entry: Reader, type_: str) -> tuple[Alternative, ...]:
     found = []
     for side in entry.items("disputes"):
         side.only(("id", "source", "value", "says"))
-        value = _scalar(side, "value", type_)
+        value = read_scalar(side, "value", type_)
         dispute, source = side.text("id", required=True), side.text("source", required=True)
         if value is not None and dispute and source:
             found.append(Alternative(dispute, source, value, side.text("says") or ""))
@@ -174,7 +122,14 @@ def _alternatives(entry: Reader, type_: str) -> tuple[Alternative, ...]:
 
 
 def _policy_set(reader: Reader, layer: str, into: Registers) -> None:
-    reader.only(("apiVersion", "kind", "name", "version", "description", "enforcement", "mechanisms"))
+    reader.only((*_HEADER, "name", "version", "description", "enforcement", "mechanisms"))
+    for key, wanted in _HEADER.items() if _HEADER.keys() & reader.value.keys() else ():
+        hint = f"write `{key}: {wanted}`"
+        if key not in reader.value:
+            reader.problem("missing-key", f"`{key}` is missing", help_=hint)
+        elif reader.value[key] != wanted:
+            message = f"`{key}` is {quoted(reader.value[key])}, and only `{wanted}` is read here"
+            reader.problem("policy-set-kind", message, key, help_=hint)
     version = reader.text("version")
     if version:
         into.version = f"{into.version}+{layer}.{version}" if into.version else version
@@ -194,13 +149,19 @@ def _policy_set(reader: Reader, layer: str, into: Registers) -> None:
 
 def _disputes(reader: Reader, layer: str, into: Registers) -> None:
     reader.only(("disputes",))
+    own: set[str] = set()
     for item in reader.items("disputes"):
         item.only(("id", "about", "sides", "kind"))
         name = item.text("id", required=True) or ""
+        if name in own:
+            item.problem("duplicate-id", f"two disputes are called `{name}`", "id", help_="keep one of them")
+        own.add(name)
         sides = []
         for side in item.items("sides"):
             side.only(("sources", "says"))
             sides.append(f"{', '.join(side.texts('sources'))}: {side.text('says', required=True)}")
+        if not sides:
+            item.problem("missing-key", "`sides` is missing", help_="a dispute says what each side states")
         about = item.text("about", required=True) or ""
         into.disputes[name] = Dispute(name, about, " ".join(sides), item.text("kind") or "other")
 
@@ -220,6 +181,8 @@ def _sources(reader: Reader, layer: str, into: Registers) -> None:
 
     def source(entry: Reader, name: str) -> None:
         entry.only(("description", "as_of"))
-        into.sources[name] = dict(entry.value)
+        description, day = entry.text("description", required=True), entry.day("as_of", required=True)
+        if description and day:
+            into.sources[name] = {"description": description, "as_of": day.isoformat()}
 
     reader.each("sources", source)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from policy_engine.errors import Problem, Span
 from policy_engine.loading.layers import LayerFiles
 from policy_engine.loading.reader import Reader
+from policy_engine.loading.wording import quoted
 from policy_engine.loading.yaml_source import Document
 from policy_engine.model.rule import ENFORCEMENTS, EVIDENCE_GRADES, PROPOSAL, STRENGTHS
 from policy_engine.model.vocabulary import OPTIONS
@@ -36,6 +38,8 @@ KEYS = (
     "locked",
     "disabled",
 )
+#: Words of lower-case letters and digits, joined by hyphens.
+ID_PATTERN = "^[a-z0-9]+(-[a-z0-9]+)*$"
 EFFECTS = ("forbid", "prefer", "disfavour", "require", "derive", "advise")
 
 
@@ -69,7 +73,10 @@ def read_rule_file(layer: LayerFiles, name: str, problems: list[Problem]) -> Rul
     reader.only(KEYS)
     rule_id = reader.text("id", required=True) or ""
     topic, stem = name.partition("/")[0], name.rpartition("/")[2].removesuffix(".yaml")
-    if rule_id and rule_id != stem:
+    if rule_id and not re.fullmatch(ID_PATTERN, rule_id):
+        hint = "lower-case letters and digits, with hyphens between words; the file is called so, too"
+        reader.problem("bad-rule-id", f"{quoted(rule_id)} cannot be the id of a rule", "id", help_=hint)
+    elif rule_id and rule_id != stem:
         reader.problem("id-not-file-name", f"the id `{rule_id}` is not the file's name `{stem}`", "id")
     disabled = reader.flag("disabled")
     if not disabled:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from policy_engine.loading.rule_file import EFFECTS, KEYS
+from policy_engine.loading.rule_file import EFFECTS, ID_PATTERN, KEYS
 from policy_engine.model.rule import ENFORCEMENTS, EVIDENCE_GRADES, PROPOSAL, STRENGTHS
 from policy_engine.model.vocabulary import OPTIONS
 
@@ -72,7 +72,7 @@ def _properties() -> dict[str, dict[str, Any]]:
     options = {"enum": list(OPTIONS)}
     forbidden = f"Options that the rule rules out; `{PROPOSAL}` rules out the proposed option alone."
     return {
-        "id": _text("The rule's id: the file's name without .yaml.", pattern="^[a-z0-9]+(-[a-z0-9]+)*$"),
+        "id": _text("The rule's id: the file's name without .yaml.", pattern=ID_PATTERN),
         "title": _text("What the rule says, in one line."),
         "criteria": _words("Criteria of the register that the rule encodes.") | {"minItems": 1},
         "origin": _text("Where a rule of one's own comes from; instead of criteria."),

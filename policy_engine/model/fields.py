@@ -22,6 +22,13 @@ MOST_TASKS = 1000
 MOST_ITEMS = 256
 MOST_TOKENS = 100_000_000
 LARGEST_COUNT = 2**53 - 1
+#: Amounts are multiplied by counts, hours and prices. Far beyond anything real, and no product of them is infinite.
+MOST_USD = 1e15
+MOST_TOKENS_PER_HOUR = 1e15
+MOST_SCORE = 1e6
+#: GB, GB/s and TFLOP/s of one device.
+MOST_OF_A_DEVICE = 1e9
+MOST_DEVICES = 100_000
 
 
 class Finding(NamedTuple):
@@ -72,7 +79,11 @@ Days = Annotated[int, Field(ge=0, le=36_500)]
 Milliseconds = Annotated[int, Field(ge=1, le=86_400_000)]
 Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
 SomeTokens = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
-Amount = Annotated[float, Field(ge=0.0)]
+Usd = Annotated[float, Field(ge=0.0, le=MOST_USD)]
+TokensPerHour = Annotated[float, Field(ge=0.0, le=MOST_TOKENS_PER_HOUR)]
+Score = Annotated[float, Field(ge=0.0, le=MOST_SCORE)]
+Devices = Annotated[int, Field(ge=1, le=MOST_DEVICES)]
+DeviceFigure = Annotated[float, Field(ge=0.0, le=MOST_OF_A_DEVICE)]
 Ratio = Annotated[float, Field(ge=0.0, le=1.0)]
 Percent = Annotated[float, Field(ge=0.0, le=100.0)]
 Weeks = Annotated[float, Field(ge=0.0, le=5200.0)]

@@ -17,6 +17,9 @@ FACT_SOURCES: tuple[FactSource, ...] = ("declared", "derived", "rule", "catalog"
 #: Grades from the weakest to the strongest (contract: workload file, "Facts").
 GRADES = ("declared", "derived", "catalog", "specification", "measured")
 
+#: What the names of a layer's own facts start with.
+CUSTOM = "custom."
+
 OPTIONS = ("proprietary_api", "open_api", "open_batch", "self_hosted", "edge")
 THIRD_PARTY = OPTIONS[:3]
 OPEN_OPTIONS = OPTIONS[1:]
@@ -67,6 +70,12 @@ class Vocabulary(Struct, frozen=True):
     facts: Mapping[str, Fact]
     evidence: Mapping[str, str] = field(default_factory=dict)
     regulations: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def custom_defaults(self) -> dict[str, object]:
+        """The values of custom facts that a workload leaves out; those of the others are the workload model's."""
+        facts = self.facts.values()
+        return {fact.name: fact.default for fact in facts if fact.default is not None and fact.name.startswith(CUSTOM)}
 
     @property
     def coalesced(self) -> frozenset[str]:

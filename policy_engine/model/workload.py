@@ -16,12 +16,13 @@ from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 from policy_engine.model.fields import (
     MOST_ITEMS,
     MOST_TASKS,
-    Amount,
     Complexity,
     Count,
     Date,
     Days,
     Deployment,
+    DeviceFigure,
+    Devices,
     Finding,
     Line,
     Margin,
@@ -36,6 +37,7 @@ from policy_engine.model.fields import (
     Quality,
     Quantization,
     Ratio,
+    Score,
     Sensitivity,
     Sha256,
     ShortLine,
@@ -44,6 +46,8 @@ from policy_engine.model.fields import (
     Strict,
     TaskKind,
     Tokens,
+    TokensPerHour,
+    Usd,
     Weeks,
     refused,
 )
@@ -100,7 +104,7 @@ class Task(Strict):
     edge_cases_matter: bool | None = None
     latency_p95_ms: Milliseconds | None = None
     context_tokens: SomeTokens | None = None
-    min_scores: dict[str, Amount] | None = Field(
+    min_scores: dict[str, Score | None] | None = Field(
         default_factory=dict, description="Benchmark floors, by the catalog's benchmark names; {} where left out."
     )
     proposal: Proposal | None = None
@@ -145,8 +149,8 @@ class Volume(Strict):
 class Budget(Strict):
     """What it may cost, and costs today."""
 
-    monthly_usd: Amount | None = None
-    api_spend_usd_per_month: Amount | None = None
+    monthly_usd: Usd | None = None
+    api_spend_usd_per_month: Usd | None = None
     margin: Margin | None = None
 
 
@@ -176,13 +180,13 @@ class Gpu(Strict):
     """GPUs of one kind that are claimed; a host without one is `name: cpu`."""
 
     name: Line | None = Field(None, description="The driver's name of the device, or `cpu`.")
-    count: Annotated[int, Field(ge=1, le=100_000)] | None = Field(None, description="How many of them.")
-    memory_gb: Amount | None = Field(None, description="Memory of each, in GB as sold.")
-    memory_gib: Amount | None = Field(None, description="Memory of each, in GiB; instead of memory_gb.")
-    memory_mib: Amount | None = Field(None, description="Memory of each, in MiB; instead of memory_gb.")
-    bandwidth_gb_s: Amount | None = Field(None, description="Memory bandwidth of each, in GB/s.")
-    bf16_tflops: Amount | None = Field(None, description="Dense bf16 matrix product of each, in TFLOP/s.")
-    fp32_tflops: Amount | None = Field(None, description="fp32 matrix product of each, in TFLOP/s.")
+    count: Devices | None = Field(None, description="How many of them.")
+    memory_gb: DeviceFigure | None = Field(None, description="Memory of each, in GB as sold.")
+    memory_gib: DeviceFigure | None = Field(None, description="Memory of each, in GiB; instead of memory_gb.")
+    memory_mib: DeviceFigure | None = Field(None, description="Memory of each, in MiB; instead of memory_gb.")
+    bandwidth_gb_s: DeviceFigure | None = Field(None, description="Memory bandwidth of each, in GB/s.")
+    bf16_tflops: DeviceFigure | None = Field(None, description="Dense bf16 matrix product of each, in TFLOP/s.")
+    fp32_tflops: DeviceFigure | None = Field(None, description="fp32 matrix product of each, in TFLOP/s.")
 
     @model_validator(mode="after")
     def _one_memory(self) -> Gpu:
@@ -198,7 +202,7 @@ class Serves(Strict):
 
     model: Line | None = None
     quantization: Quantization | None = None
-    tokens_per_hour: Amount | None = None
+    tokens_per_hour: TokensPerHour | None = None
     concurrency: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
     input_tokens: Tokens | None = None
     output_tokens: Tokens | None = None
@@ -210,7 +214,7 @@ class Hardware(Strict):
     gpus: Annotated[tuple[Gpu, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="The GPUs claimed; a host without one is [{name: cpu}]."
     )
-    usd_per_hour: Amount | None = None
+    usd_per_hour: Usd | None = None
     region: Line | None = None
     serves: Serves | None = Field(None, description="What the hardware is said to serve.")
 

@@ -107,6 +107,15 @@ def test_a_claim_that_leaves_its_count_open_is_asked_for_it(completion: Completi
     assert all(value_at(document, question.path) is None for question in found.questions)
 
 
+def test_a_benchmark_floor_that_is_not_known_is_asked_for(completion: Completion) -> None:
+    path = ("spec", "tasks", 0, "min_scores")
+    found = state(completion, with_value(example("support-tickets"), path, {"mmlu": None}))
+    assert found.verdict == "review"
+    question = next(each for each in found.questions if each.path == (*path, "mmlu"))
+    assert (question.name, question.fact.minimum, question.fact.maximum) == ("task.min_scores.mmlu", 0.0, 1e6)
+    assert {outcome for _, outcome in question.outcomes} > {"deny"}
+
+
 def test_several_orders_of_the_same_search_give_the_same_bytes(completion: Completion) -> None:
     document = example("research-lab")
     assert state(completion, document) == state(completion, document)
@@ -120,6 +129,16 @@ def test_every_declared_fact_has_its_place(policy: Policy) -> None:
             assert path is not None, fact.name
             assert pattern_of(path) in fields_by_path()
             assert fact_at(path, policy.vocabulary) == fact
+
+
+def test_what_is_no_fact_has_the_bounds_of_its_field(policy: Policy) -> None:
+    def bounds(*leaf: str | int) -> tuple[str, float | None, float | None]:
+        fact = fact_at(("spec", *leaf), policy.vocabulary)
+        return fact.type, fact.minimum, fact.maximum
+
+    assert bounds("tasks", 0, "min_scores", "mmlu") == ("double", 0.0, 1e6)
+    assert bounds("hardware", "gpus", 0, "count") == ("int", 1, 100_000)
+    assert bounds("hardware", "gpus", 0, "memory_gb") == ("double", 0.0, 1e9)
 
 
 def test_candidates_stand_on_both_sides_of_every_cut_point(policy: Policy) -> None:

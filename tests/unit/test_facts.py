@@ -21,6 +21,29 @@ def facts(task: dict[str, Any] | None = None, **spec: Any) -> dict[str, Any]:
     return declared_facts(workload, workload.spec.tasks[0])
 
 
+DEFAULTS = {"custom.sold": True, "custom.places": ["shop"]}
+
+
+@pytest.mark.parametrize(
+    ("spec", "known"),
+    [
+        ({}, DEFAULTS),
+        ({"custom": {}}, DEFAULTS),
+        ({"custom": {"sold": False}}, {**DEFAULTS, "custom.sold": False}),
+        ({"custom": {"sold": None}}, {"custom.places": ["shop"]}),
+        ({"custom": None}, {}),
+    ],
+)
+def test_a_custom_fact_that_is_left_out_has_its_default_and_null_is_unknown(
+    spec: dict[str, Any], known: dict[str, Any]
+) -> None:
+    whole = {"stage": "pilot", "tasks": [{"name": "work", "kind": "other"}], **spec}
+    document = {"kind": "Workload", "metadata": {"name": "w", "owner": "o"}, "spec": whole}
+    workload = Workload.model_validate({"apiVersion": "policy-engine/v1", **document})
+    found = declared_facts(workload, workload.spec.tasks[0], DEFAULTS)
+    assert {name: value for name, value in found.items() if name.startswith("custom.")} == known
+
+
 NEEDS = ("fine_tuning", "change_architecture", "choose_serving", "see_weights")
 NEEDS += ("vendor_independence", "no_rate_limits", "newest_capabilities", "edge")
 

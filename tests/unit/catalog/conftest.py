@@ -30,8 +30,20 @@ Layered = Callable[..., Catalog]
 
 @pytest.fixture(scope="session")
 def files() -> dict[str, Any]:
-    folder = Path(__file__).parents[3] / "rules" / "catalog"
-    return {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.yaml"))}
+    """The shipped catalog's files by stem, and the registers that its figures speak of."""
+    rules = Path(__file__).parents[3] / "rules"
+    disputes = yaml.safe_load((rules / "disputes.yaml").read_text(encoding="utf-8"))["disputes"]
+    return {
+        **{path.stem: yaml.safe_load(path.read_text("utf-8")) for path in sorted((rules / "catalog").glob("*.yaml"))},
+        "sources.yaml": yaml.safe_load((rules / "sources.yaml").read_text(encoding="utf-8")),
+        "disputes.yaml": {
+            "disputes": {each["id"]: {"about": each["about"], "sides": _said(each)} for each in disputes}
+        },
+    }
+
+
+def _said(dispute: dict[str, Any]) -> str:
+    return " ".join(f"{', '.join(side['sources'])}: {side['says']}" for side in dispute["sides"])
 
 
 @pytest.fixture(scope="session")

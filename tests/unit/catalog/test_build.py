@@ -39,6 +39,9 @@ def without(entry: dict[str, Any], name: str) -> dict[str, Any]:
         ({"prices": {"x": {**PRICE, "blended": True}}}, "catalog-type", "`blended`"),
         ({"prices": {"x": {**PRICE, "blended": -1}}}, "catalog-type", "`blended`"),
         ({"prices": {"x": {**PRICE, "blended": float("nan")}}}, "catalog-type", "`blended`"),
+        ({"prices": {"x": {**PRICE, "blended": 1.1e15}}}, "catalog-type", "from zero to 1e+15"),
+        ({"prices": {"x": {**PRICE, "blended": float("inf")}}}, "catalog-type", "from zero to 1e+15"),
+        ({"models": {"m": {**MODEL, "params_b": 1e-10}}}, "catalog-type", "at least 1e-09"),
         ({"prices": {"x": {**PRICE, "input": 1.0}}}, "catalog-type", "either"),
         ({"prices": {"x": without(PRICE, "blended")}}, "catalog-type", "either"),
         ({"prices": {"x": {**without(PRICE, "blended"), "input": 1.0}}}, "catalog-type", "either"),
@@ -52,6 +55,8 @@ def without(entry: dict[str, Any], name: str) -> dict[str, Any]:
         ({"prices": {"x": "cheap"}}, "catalog-type", "mapping"),
         ({"prices": ["x"]}, "catalog-type", "by key"),
         ({"price": {}}, "catalog-unknown-section", "`price`"),
+        ({"sources": {}}, "catalog-unknown-section", "`sources`"),
+        ({"disputes": {}}, "catalog-unknown-section", "`disputes`"),
         ({"models": {"m": {**MODEL, "licence": "mti"}}}, "catalog-reference", "`mti`"),
         ({"models": {"m": {**MODEL, "weights": "closed", "vendor": "acme"}}}, "catalog-reference", "`acme`"),
         ({"models": {"m": {**MODEL, "weights": "closed"}}}, "catalog-type", "`vendor`"),
@@ -109,6 +114,14 @@ def test_a_problem_has_the_place_that_the_caller_tells(files: dict[str, Any], pa
 def test_a_missing_parameter_is_named(files: dict[str, Any], parameters: dict[str, Any]) -> None:
     with pytest.raises(CatalogError, match="`high_quality_score`"):
         build_catalog([("shipped", files)], without(parameters, "high_quality_score"))
+
+
+@pytest.mark.parametrize("value", [-1.0, 1e-10, 1.1e15, float("inf"), float("nan"), True, "1"])
+def test_a_parameter_that_no_arithmetic_takes_is_refused(
+    value: object, files: dict[str, Any], parameters: dict[str, Any]
+) -> None:
+    with pytest.raises(CatalogError, match="`engineer_usd_per_month`, zero or a number from 1e-09 to 1e\\+15"):
+        build_catalog([("shipped", files)], {**parameters, "engineer_usd_per_month": value})
 
 
 def test_an_entry_twice_in_one_layer_is_refused(files: dict[str, Any], parameters: dict[str, Any]) -> None:

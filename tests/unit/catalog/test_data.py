@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from policy_engine.catalog import Catalog
+from policy_engine.loading.policy import load_policy
 
 SOURCES = {
     "s0": date(2025, 1, 1),
@@ -32,6 +33,18 @@ def test_every_entry_that_states_something_has_a_source_and_that_sources_day(cat
         for source, day in model.sources.values():
             assert day == SOURCES[source], model.key
     assert {source.key: source.as_of for source in catalog.sources.values()} == SOURCES
+
+
+def test_the_registers_are_those_of_the_rules(catalog: Catalog) -> None:
+    policy = load_policy(use_cache=False)
+    assert policy.catalog.digest == catalog.digest
+    assert {each.key: (each.about, each.sides) for each in catalog.disputes.values()} == {
+        each.id: (each.about, each.sides) for each in policy.rules.disputes.values()
+    }
+    assert policy.rules.sources == {
+        each.key: {"description": each.description, "as_of": each.as_of.isoformat()}
+        for each in catalog.sources.values()
+    }
 
 
 def test_every_model_of_the_register_is_there(catalog: Catalog) -> None:

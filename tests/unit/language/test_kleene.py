@@ -41,6 +41,21 @@ def test_an_unknown_value_names_what_is_missing() -> None:
     assert kleene.value(CHECKER.check("a.b ? a.s : 'x'", "string"), {}) == (None, {"a.b"})
 
 
+@pytest.mark.parametrize(
+    ("text", "type_", "facts"),
+    [
+        ("a.d * 10.0", "double", {"a.d": 1.5e308}),
+        ("a.d * 10.0 - a.d * 10.0", "double", {"a.d": 1.5e308}),
+        ("a.i * 100", "int", {"a.i": 2**53 - 1}),
+        ("-a.i - 1", "int", {"a.i": 2**53 - 1}),
+        ("a.i * a.i", "int", {"a.i": 2**53 - 1}),
+    ],
+)
+def test_a_value_that_no_document_holds_is_unknown(text: str, type_: str, facts: dict[str, Any]) -> None:
+    assert kleene.value(CHECKER.check(text, type_), facts) == (None, frozenset())
+    assert kleene.kept(CHECKER.program(text).evaluate(facts)) is None
+
+
 def test_what_cannot_decide_is_not_missing() -> None:
     node = CHECKER.check("(a.b && a.c) || a.i > 1")
     assert kleene.truth(node, {"a.b": False}) == (None, {"a.i"})

@@ -81,6 +81,77 @@ def test_a_wrong_derivation_is_named_with_its_place(layers: Any, rule: Rule) -> 
     assert (code, place) == ("bad-derivation", f"l1/{FILE}:7:10")
 
 
+RANGED = """\
+facts:
+  custom.level: {type: string, values: [low, high], meaning: Level., source: rule}
+  custom.tags: {type: list<string>, values: [red, green], meaning: Tags., source: rule}
+  custom.ratio: {type: double, min: 0, max: 1, meaning: Ratio., source: rule}
+  custom.seats: {type: int, min: 1, meaning: Seats., source: rule}
+"""
+RESULTS: dict[str, tuple[str, str, str, str | None]] = {
+    "a word of no class": (
+        "{task.class: \"'workhorze'\"}",
+        "7:23",
+        "`workhorze` is not among the values of `task.class`",
+        "did you mean `workhorse`?",
+    ),
+    "in one branch": (
+        "{custom.level: \"task.batch ? 'low' : 'middle'\"}",
+        "7:46",
+        "`middle` is not among the values of `custom.level`",
+        "one of `low` or `high`",
+    ),
+    "in a branch of a branch": (
+        "{custom.level: \"task.batch ? 'low' : task.well_defined ? 'lo' : 'high'\"}",
+        "7:66",
+        "`lo` is not among the values of `custom.level`",
+        "did you mean `low`?",
+    ),
+    "in a list": (
+        "{custom.tags: \"['red', 'gren']\"}",
+        "7:32",
+        "`gren` is not among the values of `custom.tags`",
+        "did you mean `green`?",
+    ),
+    "above": ('{custom.ratio: "1.5"}', "7:25", "1.5 is above 1, the `max` of `custom.ratio`", None),
+    "below": ('{custom.ratio: "-0.5"}', "7:25", "-0.5 is below 0, the `min` of `custom.ratio`", None),
+    "below, whole": ('{custom.seats: "0"}', "7:25", "0 is below 1, the `min` of `custom.seats`", None),
+}
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_a_derivation_to_what_the_fact_cannot_be_is_refused(name: str, layers: Any, rule: Rule) -> None:
+    derive, place, message, hint = RESULTS[name]
+    found = layers.problem({"vocabulary.yaml": RANGED, FILE: rule(derive=derive)})
+    assert found == ("bad-derivation", f"l1/{FILE}:{place}", f"rule `own-rule`: {message}", hint)
+
+
+def test_a_derivation_to_what_the_fact_can_be_is_taken(layers: Any, rule: Rule) -> None:
+    derive = "{task.class: \"task.batch ? 'workhorse' : 'frontier'\", custom.tags: \"['red']\", custom.ratio: '1.0'}"
+    assert len(layers.load({"vocabulary.yaml": RANGED, FILE: rule(derive=derive)}).rules.rule("own-rule").derive) == 3
+    compared = {"custom.level": "\"task.kind == 'coding' ? 'low' : 'high'\""}
+    lines = "{" + ", ".join(f"{name}: {text}" for name, text in compared.items()) + "}"
+    layers.load({"vocabulary.yaml": RANGED, FILE: rule(derive=lines)})
+
+
+IDS = ["Own-rule", "own_rule", "own--rule", "-own", "own-", "own rule", "öwn", "own.rule"]
+
+
+@pytest.mark.parametrize("rule_id", IDS)
+def test_an_id_is_words_joined_by_hyphens(rule_id: str, layers: Any, rule: Rule) -> None:
+    found = layers.problem({f"latency/{rule_id}.yaml": rule(rule_id)})
+    message = f"`{rule_id}` cannot be the id of a rule"
+    assert found[:3] == ("bad-rule-id", f"l1/latency/{rule_id}.yaml:1:5", message)
+    assert found[3].startswith("lower-case letters and digits, with hyphens between words")
+    gone = layers.problem({f"latency/{rule_id}.yaml": f"id: {rule_id}\ndisabled: true\n"})
+    assert gone[0] == "bad-rule-id"
+
+
+@pytest.mark.parametrize("rule_id", ["a", "4u", "own-rule-2", "o-w-n"])
+def test_short_ids_are_ids(rule_id: str, layers: Any, rule: Rule) -> None:
+    assert layers.load({f"latency/{rule_id}.yaml": rule(rule_id)}).rules.rule(rule_id) is not None
+
+
 FILES: dict[str, tuple[dict[str, str | None], str, str, str, str | None]] = {
     "unknown key": ({"forbidden": "[edge]"}, "unknown-key", "7:1", "`forbidden` is not a key here", "did you mean"),
     "no title": ({"title": None}, "missing-key", "1:1", "`title` is missing", None),

@@ -104,10 +104,12 @@ TASK = ("spec", "tasks", 0)
         _set(*TASK, "latency_p95_ms", to=0.5),
         _set(*TASK, "context_tokens", to=True),
         _set(*TASK, "min_scores", to={"mmlu": "80"}),
+        _set(*TASK, "min_scores", to={"mmlu": 1e7}),
         _set(*TASK, "proposal", "fallback", to={"deployment": "cloud"}),
         _set("spec", "data", "residency", to=[]),
         _set("spec", "data", "residency", to=["anywhere", "eu"]),
         _set("spec", "budget", "monthly_usd", to=-1),
+        _set("spec", "budget", "monthly_usd", to=1e16),
         _set("spec", "team", "mlops", to="some"),
         _set("spec", "needs", "edge", to=0),
         _set("spec", "migration", to="nothing"),
@@ -135,6 +137,7 @@ def test_nulls_are_valid_in_both() -> None:
          spec: {stage: pilot, organisation: null, deploy_within_days: null, data: null, volume: null, budget: null,
           team: null, needs: null, hardware: null, migration: null, evidence: {dpa: null}, custom: null,
           tasks: [{name: t, kind: other, share: null, modalities: null, min_scores: null, proposal: null}]}}"""
-    (document,) = load_yaml(text, "w.yaml")
-    VALIDATOR.validate(document.value)
-    assert not isinstance(load_document(document, 0, SHIPPED), InputError)
+    for each in (text, text.replace("min_scores: null", "min_scores: {mmlu: null, gsm8k: 50}")):
+        (document,) = load_yaml(each, "w.yaml")
+        VALIDATOR.validate(document.value)
+        assert not isinstance(load_document(document, 0, SHIPPED), InputError)
