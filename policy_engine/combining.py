@@ -27,6 +27,8 @@ from policy_engine.model.vocabulary import OPTIONS
 
 Outcomes = Sequence[bool | None]
 _UNKNOWN_COST = float("inf")
+_NOTHING: frozenset[str] = frozenset()
+_ORDER = {option: place for place, option in enumerate(OPTIONS)}
 
 
 class OptionInput(Struct, frozen=True):
@@ -39,7 +41,12 @@ class OptionInput(Struct, frozen=True):
 
 
 class Effects:
-    """The effects of a rule set, by index, so that combining touches only rules that act."""
+    """The effects of a rule set, by index, so that combining touches only rules that act.
+
+    `moves` gives each scoring rule its points: option, slot, sign and strength. A slot is where the strongest of a
+    topic's preferences (or disfavours) for one option is kept: the strongest that fired, and in the next slot the
+    strongest that fired or may. `topics` names the slots of each option in the order of the rules.
+    """
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         self.rules = rules
@@ -47,6 +54,18 @@ class Effects:
         self.ruling_out = [i for i, rule in enumerate(rules) if PROPOSAL in rule.forbid]
         self.scoring = [i for i, rule in enumerate(rules) if rule.prefer or rule.disfavour]
         self.requiring = [i for i, rule in enumerate(rules) if rule.require]
+        slots: dict[tuple[str, str], int] = {}
+        self.moves: list[tuple[int, list[tuple[int, int, int, int]]]] = []
+        for index in self.scoring:
+            moves = []
+            rule = rules[index]
+            for first, sign, strengths in ((0, 1, rule.prefer), (2, -1, rule.disfavour)):
+                for option, strength in strengths.items():
+                    slot = slots.setdefault((option, rule.topic), 4 * len(slots))
+                    moves.append((_ORDER[option], slot + first, sign, strength))
+            self.moves.append((index, moves))
+        self.slots = 4 * len(slots)
+        self.topics = {o: [(topic, slot) for (option, topic), slot in slots.items() if option == o] for o in OPTIONS}
 
 
 def statuses(
@@ -55,8 +74,9 @@ def statuses(
     enforcement: Sequence[Enforcement],
     inputs: Mapping[str, OptionInput],
     missing_of: Mapping[int, frozenset[str]],
+    explained: bool = True,
 ) -> dict[str, Standing]:
-    """Give each option the first status that applies, and its score."""
+    """Give each option the first status that applies, and its score; `explained`: and the rules behind both."""
     forbidden: dict[str, list[int]] = {option: [] for option in OPTIONS}
     uncertain: dict[str, list[int]] = {option: [] for option in OPTIONS}
     for index in effects.forbidding:
@@ -69,87 +89,82 @@ def statuses(
                 target[option].append(index)
     points = _Points(effects, outcomes)
     found = {}
-    for option in OPTIONS:
-        found[option] = _standing(
-            option, forbidden[option], uncertain[option], inputs[option], points, effects.rules, missing_of
+    for place, option in enumerate(OPTIONS):
+        given = inputs[option]
+        status: Status = "permitted"
+        behind: list[int] = []
+        missing = _NOTHING
+        if forbidden[option]:
+            status, behind = "forbidden", forbidden[option]
+        elif given.available is False:
+            status = "unavailable"
+        elif uncertain[option] or given.available is None:
+            status, behind = "uncertain", uncertain[option]
+            missing = _NOTHING.union(*(missing_of.get(i, _NOTHING) for i in behind))
+            if given.available is None:
+                missing = missing.union(given.missing)
+        found[option] = Standing(
+            option=option,
+            status=status,
+            score=points.score[place],
+            low=points.low[place],
+            high=points.high[place],
+            contributions=points.contributions(option) if explained else (),
+            rules=tuple([effects.rules[i].id for i in behind]) if explained else (),
+            missing=missing,
+            monthly_usd=given.monthly_usd,
+            cost_open=given.cost_open,
         )
     return found
 
 
-def _standing(
-    option: str,
-    forbidden: list[int],
-    uncertain: list[int],
-    given: OptionInput,
-    points: _Points,
-    rules: Sequence[Rule],
-    missing_of: Mapping[int, frozenset[str]],
-) -> Standing:
-    status: Status = "permitted"
-    behind: list[int] = []
-    missing: frozenset[str] = frozenset()
-    if forbidden:
-        status, behind = "forbidden", forbidden
-    elif given.available is False:
-        status = "unavailable"
-    elif uncertain or given.available is None:
-        status, behind = "uncertain", uncertain
-        missing = frozenset().union(*(missing_of.get(i, frozenset()) for i in uncertain))
-        if given.available is None:
-            missing = missing | frozenset(given.missing)
-    contributions, score, low, high = points.of(option)
-    return Standing(
-        option=option,
-        status=status,
-        score=score,
-        low=low,
-        high=high,
-        contributions=contributions,
-        rules=tuple(rules[i].id for i in behind),
-        missing=missing,
-        monthly_usd=given.monthly_usd,
-        cost_open=given.cost_open,
-    )
-
-
 class _Points:
-    """Scores by option and topic. Each topic speaks once: its strongest preference less its strongest disfavour."""
+    """Scores by option, with the least and greatest that unknowns allow.
+
+    Each topic speaks once: its strongest preference less its strongest disfavour.
+    """
+
+    __slots__ = ("_effects", "_strongest", "_who", "high", "low", "score")
 
     def __init__(self, effects: Effects, outcomes: Outcomes) -> None:
-        # by option and topic: fired preference, possible preference, fired disfavour, possible disfavour
-        self.cells: dict[str, dict[str, list[tuple[int, str]]]] = {option: {} for option in OPTIONS}
-        for index in effects.scoring:
+        self._effects = effects
+        self._strongest = strongest = [0] * effects.slots
+        self._who = who = [-1] * effects.slots
+        score, low, high = [0] * len(OPTIONS), [0] * len(OPTIONS), [0] * len(OPTIONS)
+        self.score, self.low, self.high = score, low, high
+        for index, moves in effects.moves:
             outcome = outcomes[index]
             if outcome is False:
                 continue
-            rule = effects.rules[index]
-            for option, strength in rule.prefer.items():
-                self._raise(option, rule, 0, strength, outcome)
-            for option, strength in rule.disfavour.items():
-                self._raise(option, rule, 2, strength, outcome)
+            for option, slot, sign, strength in moves:
+                more = strength - strongest[slot + 1]
+                if more > 0:
+                    strongest[slot + 1] = strength
+                    if sign > 0:
+                        high[option] += more
+                    else:
+                        low[option] -= more
+                if outcome and (more := strength - strongest[slot]) > 0:
+                    strongest[slot] = strength
+                    who[slot] = index
+                    score[option] += sign * more
+                    if sign > 0:
+                        low[option] += more
+                    else:
+                        high[option] -= more
 
-    def _raise(self, option: str, rule: Rule, slot: int, strength: int, outcome: bool | None) -> None:
-        cell = self.cells[option].get(rule.topic)
-        if cell is None:
-            cell = self.cells[option][rule.topic] = [(0, "")] * 4
-        if strength > cell[slot + 1][0]:
-            cell[slot + 1] = (strength, rule.id)
-        if outcome and strength > cell[slot][0]:
-            cell[slot] = (strength, rule.id)
+    def contributions(self, option: str) -> tuple[Contribution, ...]:
+        """Return what each topic adds to the option's score, by which rule."""
+        strongest, parts = self._strongest, []
+        for topic, slot in self._effects.topics[option]:
+            if strongest[slot]:
+                parts.append(self._contribution(topic, slot, 1))
+            if strongest[slot + 2]:
+                parts.append(self._contribution(topic, slot + 2, -1))
+        return tuple(parts)
 
-    def of(self, option: str) -> tuple[tuple[Contribution, ...], int, int, int]:
-        """Return the contributions, the score, and the least and greatest score that unknowns allow."""
-        parts: list[Contribution] = []
-        score = low = high = 0
-        for topic, (preferred, maybe, disfavoured, maybe_not) in self.cells[option].items():
-            score += preferred[0] - disfavoured[0]
-            low += preferred[0] - maybe_not[0]
-            high += maybe[0] - disfavoured[0]
-            if preferred[0]:
-                parts.append(Contribution(topic, preferred[1], preferred[0]))
-            if disfavoured[0]:
-                parts.append(Contribution(topic, disfavoured[1], -disfavoured[0]))
-        return tuple(parts), score, low, high
+    def _contribution(self, topic: str, slot: int, sign: int) -> Contribution:
+        return Contribution(topic, self._effects.rules[self._who[slot]].id, sign * self._strongest[slot])
 
 
 def _cost(standing: Standing) -> float:
@@ -172,7 +187,7 @@ def rank(
 
     The first is firm unless unknowns could let another that is not ruled out come before it.
     """
-    order = {option: place for place, option in enumerate(OPTIONS)}
+    order = _ORDER
 
     def key(standing: Standing) -> tuple[int, float, int]:
         return (-standing.score, _cost(standing), order[standing.option])

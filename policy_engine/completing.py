@@ -8,7 +8,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from policy_engine.catalog import Catalog, Needs, OptionModels, api_spend, choose, judge_claim, judge_serving
+from policy_engine.catalog import Catalog, Needs, OptionModels, api_price, choose, judge_claim, judge_serving
 from policy_engine.claims import gpu_count, memory_gib
 from policy_engine.combining import OptionInput
 from policy_engine.facts import FactSheet, derive_volume, region_allowed
@@ -103,10 +103,10 @@ def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, S
         return ()
     candidates = (sheet.get("migration.from.model"), str(parameters["reference_model"]))
     for model in candidates:
-        spend = api_spend(catalog, model, sent, answered, day) if model is not None else None
-        if spend is not None:
-            sheet.derive("cost.api_spend_usd_per_month", spend.usd_per_month, *_VOLUME)
-            return spend.disputes
+        price = api_price(catalog, model, day) if model is not None else None
+        if price is not None:
+            sheet.derive("cost.api_spend_usd_per_month", price.usd(sent, answered), *_VOLUME)
+            return price.disputes
     return ()
 
 

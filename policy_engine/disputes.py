@@ -15,12 +15,13 @@ from policy_engine.judging import Judge
 from policy_engine.model.rule import Parameter, Rule
 from policy_engine.model.task_case import Ranking, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
-from policy_engine.ways_out import collision
+from policy_engine.ways_out import collides
 
 #: Disputes by id, each with the sides that were tried.
 Found = dict[str, list[dict[str, Any]]]
 #: Outcomes under other values: by parameter, number of the alternative, index of the rule.
 Others = Mapping[tuple[str, int, int], bool | None]
+SPEND = "cost.api_spend_usd_per_month"
 
 
 class Disputes:
@@ -33,6 +34,7 @@ class Disputes:
         for index, rule in enumerate(policy.rules):
             for name in rule.parameters:
                 self._readers.setdefault(name, []).append(index)
+        self._spend_readers = [index for index, rule in enumerate(policy.rules) if SPEND in rule.reads]
         self._disputed = [p for p in policy.parameters.values() if p.alternatives and p.name in self._readers]
 
     def of(self, result: TaskResult) -> list[dict[str, Any]]:
@@ -46,11 +48,7 @@ class Disputes:
                 self._without_rule(index, rule, result, found)
         self._figure_sides(result, found)
         register = self.judge.policy.rules.disputes
-        if (
-            collision(self.judge, result) is not None
-            and "DISPUTE-12" in register
-            and _collides_on_team(result, self.judge)
-        ):
+        if collides(result) and "DISPUTE-12" in register and _collides_on_team(result, self.judge):
             found.setdefault("DISPUTE-12", [])
         return [
             {
@@ -109,13 +107,20 @@ class Disputes:
     def _could_overtake(self, result: TaskResult, changed: Mapping[int, bool | None]) -> bool:
         """Whether the recommendation could change at all: a bound on what the changed rules move, before reranking.
 
-        A topic speaks once, so a rule moves an option's score by its own strength at most.
+        A topic speaks once, so a rule moves an option's score by its own strength at most; it takes a forbid to
+        permit an option, or to permit it no more.
         """
         best = result.ranking.recommended
-        rules = [self.judge.rules[index] for index in changed]
-        if best is None or any(rule.forbid for rule in rules):
-            return True
-        moved = {option: sum(r.prefer.get(option, 0) + r.disfavour.get(option, 0) for r in rules) for option in OPTIONS}
+        moved = dict.fromkeys(OPTIONS, 0)
+        for index in changed:
+            rule = self.judge.rules[index]
+            if rule.forbid:
+                return True
+            for strengths in (rule.prefer, rule.disfavour):
+                for option, strength in strengths.items():
+                    moved[option] += strength
+        if best is None:
+            return False
         least = result.standings[best].score - moved[best]
         return any(
             standing.score + moved[option] >= least
@@ -156,10 +161,12 @@ class Disputes:
         """The recommendation at other costs and outcomes (None: the same); costs decide only between equal scores."""
         best = result.ranking.recommended
         same = all(other.available is result.models[option].available for option, other in changed.items())
-        if outcomes is None and best is not None and same:
+        if outcomes is None and same:
+            if best is None:
+                return None
             score = result.standings[best].score
             level = [o for o, s in result.standings.items() if s.status == "permitted" and s.score == score]
-            if level == [best]:
+            if level == [best] or changed.keys().isdisjoint(level):
                 return best
         inputs = dict(result.inputs)
         for option, other in changed.items():
@@ -168,8 +175,8 @@ class Disputes:
         return self._reranked(result, outcomes or list(result.outcomes), inputs).recommended
 
     def _outcomes_at(self, result: TaskResult, dispute: str, side: str) -> list[bool | None] | None:
-        """The outcomes with the other side's price in the API spend; None where it is declared, or the same."""
-        name = "cost.api_spend_usd_per_month"
+        """The outcomes with the other side's price in the API spend; None where they are the same."""
+        name = SPEND
         if result.grades.get(name, ("declared", None))[0] == "declared":
             return None
         sheet = FactSheet({key: value for key, value in result.facts.items() if key != name})
@@ -177,16 +184,16 @@ class Disputes:
         add_api_spend(sheet, other, self.judge.parameters, result.case.day)
         if sheet.get(name) == result.facts.get(name):
             return None
-        return [
-            self.judge.outcome(index, sheet.values) if name in rule.reads else outcome
-            for (index, rule), outcome in zip(enumerate(self.judge.rules), result.outcomes, strict=True)
-        ]
+        changed = {index: self.judge.outcome(index, sheet.values) for index in self._spend_readers}
+        if all(result.outcomes[index] is outcome for index, outcome in changed.items()):
+            return None
+        return [changed.get(index, outcome) for index, outcome in enumerate(result.outcomes)]
 
     def _reranked(self, result: TaskResult, outcomes: list[bool | None], inputs: Any = None) -> Ranking:
         judge = self.judge
         missing = {i: result.missing_of.get(i, frozenset()) for i, outcome in enumerate(outcomes) if outcome is None}
         given = inputs or result.inputs
-        standings = statuses(judge.effects, outcomes, result.enforcement, given, missing)
+        standings = statuses(judge.effects, outcomes, result.enforcement, given, missing, explained=False)
         return rank(standings, judge.effects, outcomes, missing)
 
 

@@ -28,8 +28,10 @@ class Explainer:
         self.rules = judge.rules
         self._static = [_static(rule) for rule in self.rules]
         self._reads = [sorted(rule.reads) for rule in self.rules]
-        self._messages = [Template(rule.message) for rule in self.rules]
-        self._texts = [Template(rule.advise) if rule.advise is not None else None for rule in self.rules]
+        values = judge.parameters
+        self._messages = [Template(rule.message, values) for rule in self.rules]
+        self._texts = [Template(rule.advise, values) if rule.advise is not None else None for rule in self.rules]
+        self._named = [_named_options(rule) for rule in self.rules]
         self._enforcing = [bool(rule.forbid or rule.require) for rule in self.rules]
 
     def task(self, result: TaskResult) -> dict[str, Any]:
@@ -45,7 +47,7 @@ class Explainer:
             "cheapest": ranking.cheapest,
             "proposal": self._proposal(result),
             "options": [self._option(result, option) for option in OPTIONS],
-            "rules": [self._rule(result, index) for index in range(len(self.rules))],
+            "rules": self._rules(result),
             "obligations": [self._obligation(each) for each in result.obligations],
             "advice": self._advice(result),
             "hardware": list(result.hardware_why),
@@ -121,31 +123,34 @@ class Explainer:
             "models": models.rows(),
         }
 
-    def _rule(self, result: TaskResult, index: int) -> dict[str, Any]:
-        outcome, facts, grades = result.outcomes[index], result.facts, result.grades
-        read = {}
-        for name in self._reads[index]:
-            value = facts.get(name)
-            if value is not None:
-                grade = grades.get(name)
-                read[name] = {"value": value, "grade": "declared"} if grade is None else _graded(value, *grade)
-        return {
-            **self._static[index],
-            "outcome": _OUTCOMES[outcome],
-            "enforcement": result.enforcement[index] if self._enforcing[index] else None,
-            "facts": read,
-            "missing": sorted(result.missing_of[index]) if outcome is None else [],
-            "message": self._text(index, result, self._messages[index]) if outcome is not False else "",
-        }
+    def _rules(self, result: TaskResult) -> list[dict[str, Any]]:
+        """Return what every rule read and came to."""
+        graded, rows = _graded(result), []
+        for index, outcome in enumerate(result.outcomes):
+            row = self._static[index].copy()  # with every key in place: cheaper than to build it
+            row["outcome"] = _OUTCOMES[outcome]
+            if self._enforcing[index]:
+                row["enforcement"] = result.enforcement[index]
+            row["facts"] = {name: graded[name] for name in self._reads[index] if name in graded}
+            row["missing"] = sorted(result.missing_of[index]) if outcome is None else []
+            if outcome is not False:
+                row["message"] = self._text(index, result, self._messages[index])
+            rows.append(row)
+        return rows
 
     def _text(self, index: int, result: TaskResult, template: Template) -> str:
         """Return a rule's text with this task's values in it."""
         rule = self.rules[index]
-        text = template.fill(result.facts, self.judge.parameters, affected(rule, result.judged))
+        text = template.fill(result.facts, self._affected(index, result.judged))
         if rule.enforce_from is not None and result.case.day < rule.enforce_from:
             stop = "" if text.endswith((".", "!", "?")) else "."
             text += f"{stop} Denies from {rule.enforce_from.isoformat()}."
         return text
+
+    def _affected(self, index: int, judged: str | None) -> Sequence[str]:
+        """The options that a message speaks of: those it names, the judged one alone where an obligation is on it."""
+        rule, named = self.rules[index], self._named[index]
+        return (judged,) if judged in named and rule.require and not rule.forbid else named
 
     def _obligation(self, obligation: Obligation) -> dict[str, Any]:
         return {
@@ -222,10 +227,18 @@ def _cost(models: OptionModels) -> dict[str, Any] | None:
     }
 
 
-def _graded(value: Any, grade: str, weakest: str | None) -> dict[str, Any]:
-    if weakest is None:
-        return {"value": value, "grade": grade}
-    return {"value": value, "grade": grade, "weakest": weakest}
+def _graded(result: TaskResult) -> dict[str, dict[str, Any]]:
+    """Return every known fact with its grade, once for all the rules that read it."""
+    found: dict[str, dict[str, Any]] = {}
+    grades = result.grades
+    for name, value in result.facts.items():
+        if value is None:
+            continue
+        grade, weakest = grades.get(name) or ("declared", None)
+        found[name] = {"value": value, "grade": grade}
+        if weakest is not None:
+            found[name]["weakest"] = weakest
+    return found
 
 
 def _static(rule: Rule) -> dict[str, Any]:
@@ -237,15 +250,17 @@ def _static(rule: Rule) -> dict[str, Any]:
         "origin": rule.origin,
         "layer": rule.layer,
         "forbid": list(rule.forbid),
+        "outcome": "",
+        "enforcement": None,
+        "facts": {},
+        "missing": [],
+        "message": "",
     }
 
 
-def affected(rule: Rule, judged: str | None) -> Sequence[str]:
-    """The options that a message speaks of: those it names, the judged one alone where an obligation is on it."""
+def _named_options(rule: Rule) -> tuple[str, ...]:
     named = {*rule.forbid, *rule.prefer, *rule.disfavour}.union(*rule.require.values())
-    if judged in named and rule.require and not rule.forbid:
-        return [judged]
-    return [option for option in OPTIONS if option in named]
+    return tuple(option for option in OPTIONS if option in named)
 
 
 def used_rules(rules: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

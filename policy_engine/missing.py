@@ -95,11 +95,10 @@ class MissingFacts:
             add(result.ranking.open_facts, 3 if result.ranking.recommended is None else 1)
         if result.judged is None:
             self._add_later(result, add)
-        index_of = {rule.id: index for index, rule in enumerate(self.judge.rules)}
         for obligation in result.obligations:
             if obligation.status == "uncertain":
                 for rule in obligation.rules:
-                    missing = result.missing_of.get(index_of[rule], frozenset())
+                    missing = result.missing_of.get(self.judge.index_of[rule], frozenset())
                     add(missing, 1 if obligation.enforcement == "advisory" else 2)
         for index, missing in result.missing_of.items():
             if result.enforcement[index] == "advisory" and self._concerns(index, result):

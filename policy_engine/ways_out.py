@@ -9,9 +9,14 @@ from policy_engine.model.task_case import TaskResult
 from policy_engine.model.vocabulary import OPTIONS, Fact
 
 
+def collides(result: TaskResult) -> bool:
+    """Whether no option is permitted, nor may be."""
+    return all(standing.status in ("forbidden", "unavailable") for standing in result.standings.values())
+
+
 def collision(judge: Judge, result: TaskResult) -> dict[str, Any] | None:
     """Where nothing is permitted or may be: the rules that collide, and the ways out (never taken silently)."""
-    if any(s.status in ("permitted", "uncertain") for s in result.standings.values()):
+    if not collides(result):
         return None
     rules = sorted({rule for s in result.standings.values() for rule in s.rules})
     return {"rules": rules, "ways_out": [way for option in OPTIONS for way in _ways_out(judge, result, option)]}
@@ -26,13 +31,12 @@ def counterfactuals(judge: Judge, result: TaskResult) -> list[dict[str, Any]]:
 
 def _ways_out(judge: Judge, result: TaskResult, option: str) -> list[dict[str, Any]]:
     standing = result.standings[option]
-    index_of = {rule.id: index for index, rule in enumerate(judge.rules)}
     if option == "edge" and result.models[option].asked.needs.edge_wanted is False:
         change = {"rule": None, "any_of": {"needs.edge": [True]}}
         return [{"option": option, "kind": "fact", "rules": [], "changes": [change]}]
     if standing.status == "unavailable":
         return [{"option": option, "kind": "catalog", "reasons": list(result.models[option].why)}]
-    rules = [index_of[name] for name in standing.rules]
+    rules = [judge.index_of[name] for name in standing.rules]
     ways: list[dict[str, Any]] = []
     if all(result.enforcement[i] == "waivable" for i in rules):
         ways.append({"option": option, "kind": "waiver", "rules": list(standing.rules)})

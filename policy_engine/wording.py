@@ -47,24 +47,22 @@ def listed(words: Sequence[str], last: str = "and") -> str:
 class Template:
     """A rule's text with `{fact}`, `{param.name}` and `{option}` in it, split once and filled often."""
 
-    __slots__ = ("_parts",)
+    __slots__ = ("_fields", "_parts")
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, parameters: Mapping[str, Any]) -> None:
         # split gives literal, field, literal, ..., literal
         self._parts = _FIELD.split(text)
-
-    def fill(self, facts: Mapping[str, Any], parameters: Mapping[str, Any], options: Sequence[str]) -> str:
-        """Put values in the place of the fields."""
-        parts = self._parts
-        if len(parts) == 1:
-            return parts[0]
-        out = list(parts)
-        for place in range(1, len(parts), 2):
-            name = parts[place]
-            if name == "option":
-                out[place] = listed(options, "or") or "the option"
-            elif name.startswith("param."):
-                out[place] = value_text(parameters.get(name.removeprefix("param.")))
+        self._fields: list[tuple[int, str]] = []
+        for place in range(1, len(self._parts), 2):
+            name = self._parts[place]
+            if name.startswith("param."):
+                self._parts[place] = value_text(parameters.get(name.removeprefix("param.")))
             else:
-                out[place] = value_text(facts.get(name))
+                self._fields.append((place, name))
+
+    def fill(self, facts: Mapping[str, Any], options: Sequence[str]) -> str:
+        """Put values in the place of the fields."""
+        out = list(self._parts)
+        for place, name in self._fields:
+            out[place] = (listed(options, "or") or "the option") if name == "option" else value_text(facts.get(name))
         return "".join(out)

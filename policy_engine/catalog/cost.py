@@ -73,7 +73,8 @@ class Plan(Struct, frozen=True):
 
     def boxes(self, tokens: float) -> int:
         """Return how many boxes `tokens` a month take at least."""
-        return 1 if self.tokens_per_month is None else max(1, math.ceil(tokens / self.tokens_per_month))
+        most = self.tokens_per_month
+        return 1 if most is None or tokens <= most else math.ceil(tokens / most)
 
     def cost_usd(self, tokens: float) -> float:
         """Return dollars a month, in the middle of the range."""
@@ -211,6 +212,26 @@ def plan_cost(catalog: Catalog, plan: Plan, tokens: float, at: date) -> Cost:
     return Cost(plan.cost_usd(tokens), low, high, plan.at_least, tuple(parts))
 
 
+def api_price(
+    catalog: Catalog, model: str, at: date, *, provider: str | None = None, option: str | None = None
+) -> Price | None:
+    """Return the price of `model` on an API on the day `at`; None where model or price is not known.
+
+    Without `option` it is the vendor's API for closed weights, a hosted one for open weights.
+    """
+    found = catalog.model(model)
+    if found is None:
+        return None
+    key = ("price", found.key, option, at, provider)
+    known: Price | bool | None = catalog.remembered.get(key, False)
+    if not isinstance(known, bool):
+        return known
+    where = option or ("proprietary_api" if found.weights == "closed" else "open_api")
+    price = catalog.price(found.key, where, at, provider)
+    catalog.remember(key, price)
+    return price
+
+
 def api_spend(
     catalog: Catalog,
     model: str,
@@ -221,13 +242,6 @@ def api_spend(
     provider: str | None = None,
     option: str | None = None,
 ) -> Cost | None:
-    """Return the monthly bill of `model` on an API; None where model or price is not known.
-
-    Without `option` it is the vendor's API for closed weights, a hosted one for open weights.
-    """
-    found = catalog.model(model)
-    if found is None:
-        return None
-    where = option or ("proprietary_api" if found.weights == "closed" else "open_api")
-    price = catalog.price(found.key, where, at, provider)
+    """Return the monthly bill of `model` on an API at its `api_price`; None where model or price is not known."""
+    price = api_price(catalog, model, at, provider=provider, option=option)
     return None if price is None else price_cost(catalog, price, input_tokens_per_month, output_tokens_per_month, at)

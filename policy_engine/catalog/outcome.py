@@ -9,10 +9,10 @@ from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN, Cost, plan_cost, price_cost
 from policy_engine.catalog.entries import Entry, Route
 from policy_engine.catalog.needs import Considered
-from policy_engine.catalog.qualify import Rated
+from policy_engine.catalog.qualify import Rated, context_text
 from policy_engine.catalog.regions import ANYWHERE
 from policy_engine.catalog.slate import Asked, Pick, Slate, cost_of, figure_of, offer_of, scores_read, undominated
-from policy_engine.catalog.wording import considered, lost, row, why_not
+from policy_engine.catalog.wording import considered, lost, why_not
 
 
 class OptionModels:
@@ -95,14 +95,26 @@ class OptionModels:
 
     def rows(self) -> list[dict[str, Any]]:
         """Return what a decision's document says of every model, in the order of names."""
-        needs, pick = self.asked.needs, self._pick
+        needs, pick, context = self.asked.needs, self._pick, context_text(self.asked.needs)
         into, out = needs.input_tokens_per_month, needs.output_tokens_per_month
         found = []
         for rated in self._slate.all:
-            extra: tuple[str, ...] = ()
+            cost = cost_of(rated, into, out)
+            quantization = rated.quantization
+            if quantization is None and cost is not None and rated.plans:
+                quantization = rated.plans[cost[1]].quantization
+            reasons = rated.said(context)
             if pick is not None and rated.qualifies and rated is not pick.rated:
-                extra = (lost(self._catalog, rated, pick, needs, self._route),)
-            found.append(row(rated, needs, cost_of(rated, into, out), extra))
+                reasons.append(lost(self._catalog, Pick(rated, cost), pick, needs, self._route))
+            found.append(
+                {
+                    "name": rated.candidate.model.key,
+                    "qualifies": rated.qualifies,
+                    "reasons": reasons,
+                    "monthly_usd": cost[0] if cost is not None else None,
+                    "quantization": quantization,
+                }
+            )
         return found
 
     @property
@@ -186,5 +198,5 @@ class OptionModels:
         cost = cost_of(rated, needs.input_tokens_per_month, needs.output_tokens_per_month)
         extra: tuple[str, ...] = ()
         if self._pick is not None and rated.qualifies and rated is not self._pick.rated:
-            extra = (lost(self._catalog, rated, self._pick, needs, self._route),)
+            extra = (lost(self._catalog, Pick(rated, cost), self._pick, needs, self._route),)
         return considered(self._catalog, rated, needs, cost, extra)

@@ -31,9 +31,9 @@ class Reason(Struct, frozen=True):
     text: str
     missing: tuple[str, ...] = ()
 
-    def said(self, needs: Needs) -> str:
-        """Return the reason with the task's own numbers."""
-        return self.text.replace(CONTEXT, f"{needs.context_tokens:,}") if CONTEXT in self.text else self.text
+    def said(self, context: str) -> str:
+        """Return the reason with the task's own numbers: see `context_text`."""
+        return self.text.replace(CONTEXT, context)
 
 
 class Rated(Struct, frozen=True):
@@ -50,13 +50,20 @@ class Rated(Struct, frozen=True):
     quantization: str | None
     texts: tuple[str, ...] | None = None
 
-    def said(self, needs: Needs) -> tuple[str, ...]:
-        """Return the reasons with the task's own numbers."""
-        return self.texts if self.texts is not None else tuple(reason.said(needs) for reason in self.reasons)
+    def said(self, context: str) -> list[str]:
+        """Return the reasons with the task's own numbers: see `context_text`."""
+        if self.texts is not None:
+            return list(self.texts)
+        return [reason.text.replace(CONTEXT, context) for reason in self.reasons]
 
     @property
     def name(self) -> str:
         return self.candidate.model.key
+
+
+def context_text(needs: Needs) -> str:
+    """Write the task's context as reasons name it."""
+    return "unknown" if needs.context_tokens is None else f"{needs.context_tokens:,}"
 
 
 def rate(catalog: Catalog, candidate: Candidate, needs: Needs) -> Rated:
