@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from policy_engine.errors import PolicyError, Problem
 from policy_engine.language.cel import Checker
@@ -29,21 +30,27 @@ class CrossCheck:
         self._values = {f"param.{name}": parameter.value for name, parameter in parameters.items()}
 
     def check(self, results: Sequence[TaskResult]) -> int:
-        """Compare every outcome of `results`; return how many agreed.
+        """Compare every outcome of `results`, those on fallbacks included; return how many agreed.
 
         Raises:
             CrossCheckError: with each rule on which the two differ.
         """
-        problems = []
-        count = 0
+        inferences = []
         for result in results:
-            facts = {**self._values, **result.facts}
-            for rule, program, outcome in zip(self.rules, self._programs, result.outcomes, strict=True):
-                oracle = program.evaluate(facts)
-                count += 1
-                if oracle is not outcome:
-                    message = f"rule `{rule.id}` has {_WORDS[outcome]}, and by the CEL runtime it has {_WORDS[oracle]}"
-                    problems.append(Problem("cross-check", message, rule.span, "report it: this is a defect"))
+            inferences.append(("", result.facts, result.outcomes))
+            if result.fallback_inference is not None:
+                inferences.append((" on the fallback", *result.fallback_inference))
+        problems = [problem for inference in inferences for problem in self._differences(*inference)]
         if problems:
             raise CrossCheckError(problems)
-        return count
+        return len(inferences) * len(self.rules)
+
+    def _differences(self, where: str, found: Mapping[str, Any], outcomes: Sequence[bool | None]) -> Iterator[Problem]:
+        facts = {**self._values, **found}
+        for rule, program, outcome in zip(self.rules, self._programs, outcomes, strict=True):
+            oracle = program.evaluate(facts)
+            if oracle is not outcome:
+                message = (
+                    f"rule `{rule.id}` has {_WORDS[outcome]}{where}, and by the CEL runtime it has {_WORDS[oracle]}"
+                )
+                yield Problem("cross-check", message, rule.span, "report it: this is a defect")

@@ -58,6 +58,8 @@ class Decider:
         self._explainer = Explainer(self.judge)
         self._missing = MissingFacts(self.judge)
         self._disputes = Disputes(self.judge)
+        self._custom_defaults = policy.vocabulary.custom_defaults
+        self._starts = [(i, rule.enforce_from) for i, rule in enumerate(self.judge.rules) if rule.enforce_from]
 
     def cases(self, workload: Workload, evidence: Mapping[str, EvidenceStatus], at: datetime) -> list[TaskCase]:
         """Return one case for each task.
@@ -74,7 +76,7 @@ class Decider:
                     message = f"the catalog has no benchmark `{name}`"
                     hint = did_you_mean(name, list(catalog.benchmarks)) or f"it has {', '.join(catalog.benchmarks)}"
                     raise InputError(Problem("unknown-benchmark", message, help=hint))
-            facts = declared_facts(workload, task)
+            facts = declared_facts(workload, task, self._custom_defaults)
             facts.setdefault("task.share", task.share)
             found.append(TaskCase(facts, task.min_scores, claim, evidence, workload.namespace, at))
         return found
@@ -155,9 +157,9 @@ class Decider:
                 status = result.case.evidence.get(obligation.evidence)
                 if obligation.status == "satisfied" and status is not None and status.valid_until is not None:
                     days.add(status.valid_until)
-            for rule, outcome in zip(self.judge.rules, result.outcomes, strict=True):
-                if rule.enforce_from is not None and outcome is not False and rule.enforce_from > result.case.day:
-                    days.add(rule.enforce_from - timedelta(days=1))
+            for index, start in self._starts:
+                if result.outcomes[index] is not False and start > result.case.day:
+                    days.add(start - timedelta(days=1))
             model = self.policy.catalog.model(result.facts.get("proposal.model"))
             if model is not None and model.retires_on is not None and model.retires_on > result.case.day:
                 days.add(model.retires_on - timedelta(days=1))
@@ -176,8 +178,6 @@ def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
     known = True
     for result in results:
         option = result.judged
-        chosen = result.models[option].chosen if option is not None else None
-        proposed = result.facts.get("proposal.model") if result.proposal is not None else None
         cost = _judged_cost(result)
         known = known and cost is not None
         total += cost or 0.0
@@ -186,7 +186,7 @@ def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
                 "task": result.facts["task.name"],
                 "share": result.facts["task.share"],
                 "deployment": option,
-                "model": proposed or (chosen.name if chosen is not None else None),
+                "model": _judged_model(result),
                 "monthly_usd": cost,
             }
         )
@@ -198,6 +198,14 @@ def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
         "over_budget": total > budget if known and budget is not None else None,
         "routes": routes,
     }
+
+
+def _judged_model(result: TaskResult) -> str | None:
+    """The model that is proposed, and nothing where the proposal names none; without a proposal the chosen one."""
+    if result.proposal is not None:
+        return result.facts.get("proposal.model")
+    chosen = result.models[result.judged].chosen if result.judged is not None else None
+    return chosen.name if chosen is not None else None
 
 
 def _judged_cost(result: TaskResult) -> float | None:

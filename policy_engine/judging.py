@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 from msgspec.structs import replace
 
-from policy_engine.catalog import Catalog, OptionModels
+from policy_engine.catalog import Catalog, OptionModels, qualify
 from policy_engine.combining import (
     Effects,
     fallback_verdict,
@@ -29,8 +30,39 @@ from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
 from policy_engine.model.rule import Enforcement, Rule
 from policy_engine.model.task_case import ProposalRuling, Standing, TaskCase, TaskResult, Verdict
+from policy_engine.model.vocabulary import OPEN_OPTIONS, Vocabulary
 
 Missing = frozenset[str]
+
+
+class _Runtime:
+    """The CEL runtime, imported and asked where durable_rules and Kleene's logic cannot answer.
+
+    Not a part of the judge, which it would tie to its networks in a circle: a policy that is dropped gives its memory
+    back at once, and not when somebody collects circles.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
+        self._programs: dict[str, Any] = {}
+
+    @cached_property
+    def _checker(self) -> Any:
+        from policy_engine.language.cel import Checker
+
+        return Checker({name: fact.type for name, fact in self._vocabulary.facts.items()})
+
+    def atom(self, text: str, facts: Mapping[str, Any]) -> bool | None:
+        """Evaluate what durable_rules cannot say."""
+        program = self._programs.get(text)
+        if program is None:
+            program = self._programs[text] = self._checker.program(text)
+        result: bool | None = program.evaluate(facts)
+        return result
+
+    def matches(self, pattern: str, text: str) -> bool:
+        found: bool = self._checker.matches(pattern, text)
+        return found
 
 
 class Judge:
@@ -39,35 +71,18 @@ class Judge:
     def __init__(self, policy: Policy) -> None:
         self.policy = policy
         self.rules: tuple[Rule, ...] = policy.rules.rules
+        self.index_of = {rule.id: index for index, rule in enumerate(self.rules)}
         self.effects = Effects(self.rules)
         self.parameters = policy.rules.values
         self._conditions = with_parameters(policy.rules)
-        self._programs: dict[str, Any] = {}
+        self._runtime = _Runtime(policy.vocabulary)
         self._enforcement: tuple[Any, tuple[Enforcement, ...]] = (None, ())
         self._derive_reads = {i: sorted(rule.reads) for i, rule in enumerate(self.rules) if rule.derive}
+        atom = self._runtime.atom
         self._strata = [
-            (stratum.rules, [Network(spec, self._atom) for spec in stratum.networks]) for stratum in policy.strata
+            (stratum.rules, [Network(spec, atom) for spec in stratum.networks]) for stratum in policy.strata
         ]
-        self._alternatives = [Network(spec, self._atom) for spec in policy.alternatives.networks]
-
-    def _checker(self) -> Any:
-        if "" not in self._programs:
-            from policy_engine.language.cel import Checker
-
-            self._programs[""] = Checker({n: f.type for n, f in self.policy.vocabulary.facts.items()})
-        return self._programs[""]
-
-    def _atom(self, text: str, facts: Mapping[str, Any]) -> bool | None:
-        """Evaluate what durable_rules cannot say, with the CEL runtime."""
-        program = self._programs.get(text)
-        if program is None:
-            program = self._programs[text] = self._checker().program(text)
-        result: bool | None = program.evaluate(facts)
-        return result
-
-    def _matches(self, pattern: str, text: str) -> bool:
-        found: bool = self._checker().matches(pattern, text)
-        return found
+        self._alternatives = [Network(spec, atom) for spec in policy.alternatives.networks]
 
     def infer(self, completed: Completed) -> list[bool | None]:
         """Ask the rules, stratum by stratum; derived facts are added to the sheet.
@@ -103,15 +118,15 @@ class Judge:
 
     def value(self, node: Node, facts: Mapping[str, Any]) -> Any:
         """Evaluate an expression over facts and parameters; None where it is unknown."""
-        return kleene.value(self._conditions.substitute(node), facts, self._matches)[0]
+        return kleene.value(self._conditions.substitute(node), facts, self._runtime.matches)[0]
 
     def missing(self, index: int, facts: Mapping[str, Any]) -> Missing:
         """Return the facts that the unknown outcome of rule `index` rests on."""
-        return kleene.truth(self._conditions.of(index), facts, self._matches)[1]
+        return kleene.truth(self._conditions.of(index), facts, self._runtime.matches)[1]
 
     def outcome(self, index: int, facts: Mapping[str, Any]) -> bool | None:
         """Evaluate rule `index` on other facts, without the engine."""
-        return kleene.truth(self._conditions.of(index), facts, self._matches)[0]
+        return kleene.truth(self._conditions.of(index), facts, self._runtime.matches)[0]
 
     def alternatives(self, facts: Mapping[str, Any]) -> dict[tuple[str, int, int], bool | None]:
         """Ask the rules that read disputed parameters under each of the other sides' values."""
@@ -151,7 +166,7 @@ class Judge:
         owed = obligations(self.effects, outcomes, enforcement, judged, case.evidence) if judged is not None else ()
         standing = standings[judged] if judged is not None else None
         found = verdict(self.effects, outcomes, enforcement, standing, ruling, ranking.firm, owed)
-        fallback, fallback_found = self._judge_fallback(case, catalog)
+        fallback, fallback_found, fallback_inference = self._judge_fallback(case, catalog)
         if fallback_found is not None:
             found = worst([found, fallback_found])
         return TaskResult(
@@ -173,6 +188,7 @@ class Judge:
             verdict=found,
             hardware_why=completed.hardware_why,
             spend_disputes=completed.spend_disputes,
+            fallback_inference=fallback_inference,
         )
 
     def _rule_proposal(
@@ -189,10 +205,15 @@ class Judge:
         holds = False if False in (ruling.holds, model.holds) else (True if ruling.holds and model.holds else None)
         return ProposalRuling(holds, model.reasons, ruling.rules, ruling.missing | model.missing, model.unknown_model)
 
-    def _judge_fallback(self, case: TaskCase, catalog: Catalog) -> tuple[ProposalRuling | None, Verdict | None]:
-        """Run the forbids again with `proposal.*` taken from the fallback: data must not leak through it."""
+    def _judge_fallback(
+        self, case: TaskCase, catalog: Catalog
+    ) -> tuple[ProposalRuling | None, Verdict | None, tuple[dict[str, Any], list[bool | None]] | None]:
+        """Run the forbids again with `proposal.*` taken from the fallback: data must not leak through it.
+
+        Returns what is said of it, its verdict, and the facts and outcomes that both rest on.
+        """
         if not case.facts.get("proposal.fallback.present"):
-            return None, None
+            return None, None, None
         facts = {name: value for name, value in case.facts.items() if not name.startswith("proposal.")}
         facts |= {"proposal.present": True, "proposal.fallback.present": False}
         for name in PROPOSED:
@@ -215,7 +236,7 @@ class Judge:
             missing=ruling.missing | standing.missing,
         )
         warned = is_warned(self.effects, outcomes, enforcement, standing.option, True)
-        return ruling, fallback_verdict(standing, ruling, warned)
+        return ruling, fallback_verdict(standing, ruling, warned), (completed.sheet.values, outcomes)
 
 
 def rule_model(facts: Mapping[str, Any], models: Mapping[str, OptionModels], catalog: Catalog) -> ProposalRuling:
@@ -229,8 +250,15 @@ def rule_model(facts: Mapping[str, Any], models: Mapping[str, OptionModels], cat
         return ProposalRuling(None, (reason,), unknown_model=True)
     considered = models[option].of(name)
     if considered is None:
-        why = "has no open weights" if model.weights == "closed" else "is not served that way"
-        return ProposalRuling(False, (f"{model.key} {why}, so it cannot run as {option}",))
+        return ProposalRuling(False, _never_there(catalog, model.key, models[option]))
     if considered.qualifies is True:
         return ProposalRuling(True)
     return ProposalRuling(considered.qualifies, considered.reasons, missing=frozenset(considered.missing))
+
+
+def _never_there(catalog: Catalog, name: str, models: OptionModels) -> tuple[str, ...]:
+    """Say why the option does not even consider the model: for what the model is, else because it is not meant."""
+    if catalog.models[name].weights == "closed" and models.option in OPEN_OPTIONS:
+        return (f"{name} has no open weights, so it cannot run as {models.option}",)
+    found = qualify(catalog, models.option, name, models.asked.needs, models.asked.at)
+    return found.reasons if found is not None and found.qualifies is False else models.why

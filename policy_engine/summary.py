@@ -15,6 +15,8 @@ VERDICT_WORDS = {
     "review": "REVIEW",
     "deny": "DENY",
 }
+#: What a report says in the place of a model.
+NO_MODEL = "(no model named)"
 STATUS_ORDER = ("permitted", "uncertain", "unavailable", "forbidden")
 
 
@@ -30,9 +32,7 @@ def option_row(task: Document, option: str) -> Document:
 
 def proposal_text(proposal: Document) -> str:
     """Name a proposal or fallback: option, model, precision, provider, region."""
-    parts = [proposal["deployment"]]
-    if proposal.get("model"):
-        parts.append(proposal["model"])
+    parts = [proposal["deployment"], proposal.get("model") or NO_MODEL]
     if proposal.get("quantization") not in (None, "bf16") and proposal["deployment"] in ("self_hosted", "edge"):
         parts.append(proposal["quantization"])
     if proposal.get("provider"):
@@ -96,15 +96,18 @@ def reasons(task: Document) -> list[str]:
     found: list[str] = []
     judged = task["judged_option"]
     rules = rule_rows(task)
+    told: Sequence[str] = ()
     if judged is None:
         collision = task["collision"]
         what = "nothing is proposed, and no option is permitted"
         found.append(f"{what}: {listed(collision['rules'])} leave nothing" if collision else what)
     else:
-        found += _option_reasons(task, option_row(task, judged), rules)
+        row = option_row(task, judged)
+        found += _option_reasons(task, row, rules)
+        told = row["reasons"]
     proposal = task["proposal"]
     if proposal is not None:
-        found += _ruling_reasons(proposal, rules, "the proposal")
+        found += _ruling_reasons(proposal, rules, "the proposal", told)
         fallback = proposal["fallback"]
         if fallback is not None and fallback["verdict"] != "allow":
             found += _ruling_reasons(fallback, rules, f"the fallback {proposal_text(fallback)}")
@@ -141,7 +144,7 @@ def _warns(row: Document, option: str, proposed: bool) -> bool:
     return row["outcome"] == "fired" and row["enforcement"] == "advisory" and named
 
 
-def _ruling_reasons(ruling: Document, rules: Mapping[str, Document], what: str) -> list[str]:
+def _ruling_reasons(ruling: Document, rules: Mapping[str, Document], what: str, told: Sequence[str] = ()) -> list[str]:
     found = []
     ruled_out = ruling.get("verdict") == "deny" or ruling.get("holds") is False
     for rule in ruling["rules"]:
@@ -154,7 +157,7 @@ def _ruling_reasons(ruling: Document, rules: Mapping[str, Document], what: str) 
         else:
             name = f"{row['title']} ({rule})" if "title" in row else rule
             found.append(f"{what} is {'ruled out' if ruled_out else 'not cleared'} by {name}")
-    return found + [f"{what}: {reason}" for reason in ruling["reasons"]]
+    return found + [f"{what}: {reason}" for reason in ruling["reasons"] if reason not in told]
 
 
 def _obligation_reasons(task: Document) -> list[str]:
@@ -204,7 +207,8 @@ def _other_proposals(task: Document, proposal: Document, recommendation: Documen
         if recommendation["deployment"] != task["judged_option"]:
             steps.append(f"propose instead {recommendation_text(task)}")
         elif recommendation["model"] not in (None, proposal["model"]):
-            steps.append(f"propose the model {recommendation['model']} instead of {proposal['model']}")
+            instead = f" instead of {proposal['model']}" if proposal["model"] else ""
+            steps.append(f"propose the model {recommendation['model']}{instead}")
     fallback = proposal["fallback"]
     if fallback is not None and fallback["verdict"] == "deny":
         steps.append(f"propose another fallback than {proposal_text(fallback)}, or none")

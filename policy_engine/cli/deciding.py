@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy_engine.cli.options import LedgerChoice, load, opened
+from policy_engine.cli.options import load, opened
 from policy_engine.decide import Decider
 from policy_engine.errors import InputError, Problem
 from policy_engine.loading.evidence import check_evidence
@@ -19,21 +19,9 @@ from policy_engine.recorder import Recorder, context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
 
 if TYPE_CHECKING:
+    from policy_engine.cli.run_options import Run
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the options of a run come down to."""
-
-    layers: Sequence[Path]
-    policy_digest: str | None
-    ledger: LedgerChoice
-    at: datetime
-    purpose: str
-    cross_check: bool = False
-    use_cache: bool = True
 
 
 @dataclass
@@ -63,21 +51,21 @@ class _Made:
     seconds: float
 
 
-def decide_files(files: Sequence[str], run: Run, on_invalid: Callable[[InputError], None]) -> Judged:
-    """Decide every valid workload of `files`, record all, and return what may be shown.
+def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: bool = True) -> Judged:
+    """Decide every valid workload of the run's files, record all, and return what may be shown.
 
     An invalid file keeps no other from being decided: `on_invalid` hears of it at once. Raises PolicyError where
     nothing may be handed out.
     """
     judged = Judged()
-    with span("run", files=len(files), purpose=run.purpose):
-        policy = load(run.layers, run.policy_digest, run.use_cache)
+    with span("run", files=len(run.files), purpose=run.purpose):
+        policy = load(run.layers, run.policy_digest, use_cache)
 
         def refuse(error: InputError) -> None:
             judged.invalid = True
             on_invalid(error)
 
-        made = _decide(files, policy, run.at, judged, refuse)
+        made = _decide(run.files, policy, run.at, judged, refuse)
         if not made:
             return judged
         if run.cross_check:

@@ -8,7 +8,13 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import decision_document, decision_entry, reading
+from policy_engine.cli.ledger_reading import (
+    decision_document,
+    decision_entry,
+    personal_text,
+    personal_values,
+    reading,
+)
 from policy_engine.cli.options import ledger_options, output_options
 from policy_engine.cli.sections import FORMATS, Section, as_markdown, as_text, report_writers
 
@@ -57,15 +63,16 @@ def command(
 
 
 def _recorded(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
-    """Return the recorded document with id, names and its place in the ledger; an erased owner is absent."""
+    """Return the recorded document with id, names and its place in the ledger; an owner not held is absent."""
     from policy_audit.checkpoint import parse_checkpoint
     from policy_audit.proof import parse_proof
 
     document = decision_document(ledger, entry)
-    personal = ledger.personal(entry.index)
+    personal = personal_values(ledger, entry)
+    owner = personal["personal"].get("owner")
     workload = {name: value for name, value in document["workload"].items() if name != "owner"}
-    if "owner" in personal:
-        workload["owner"] = personal["owner"]
+    if owner is not None:
+        workload["owner"] = owner
     place = {
         "index": entry.index,
         "leaf_hash": entry.leaf_hash,
@@ -81,7 +88,7 @@ def _recorded(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
         "workload": workload,
         "ledger": place,
         "context": entry.document["context"],
-        "personal": {name: personal.get(name) for name in sorted(entry.document["commitments"])},
+        **personal,
     }
 
 
@@ -112,7 +119,8 @@ def _record(document: Mapping[str, Any]) -> Section:
     """Say who asked, from where, and where the receipt is."""
     ledger, context = document["ledger"], document["context"]
     pairs = [("entry", f"{ledger['index']}, recorded {ledger['recorded_at']}")]
-    pairs += [(name, value or "erased") for name, value in document["personal"].items()]
+    erased = document["erased"]
+    pairs += [(name, personal_text(value, name in erased)) for name, value in document["personal"].items()]
     pairs += [(name, str(value)) for name, value in context.items() if name not in ("namespace", "workload")]
     pairs += [
         ("leaf hash", ledger["leaf_hash"]),

@@ -6,6 +6,7 @@ first of 7, 6, 3, 2, 1, 5, 0 wins.
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable
@@ -115,6 +116,9 @@ def _say(line: str) -> None:
 
 def run(arguments: list[str] | None = None) -> None:
     """Run the command line and leave with its exit status."""
+    # a plugin that happens to be installed may not change what a workload file means; looking for one costs, too
+    os.environ["PYDANTIC_DISABLE_PLUGINS"] = "__all__"
+    gc.set_threshold(50_000, 20, 50)  # while modules load there is nothing to collect, and the default looks 300 times
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal without the character gets its number

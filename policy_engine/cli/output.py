@@ -138,7 +138,8 @@ def to_yaml(value: Any) -> str:
     from policy_engine.loading.yaml_scalars import resolve_plain
 
     class Dumper(yaml.SafeDumper):
-        pass
+        def ignore_aliases(self, data: Any) -> bool:
+            return True  # what stands in two places is written twice: a reader should not have to look for it
 
     def string(dumper: Any, text: str) -> Any:
         style = None if resolve_plain(text) == text else "'"

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import IO, Any
+from collections.abc import Mapping
+from typing import IO, TYPE_CHECKING, Any
 
 from policy_engine.cli.deciding import Judged
-from policy_engine.cli.output import Target, Writer, to_json, to_yaml, write_reports
+from policy_engine.cli.output import Writer, to_json, to_yaml, write_reports
 from policy_engine.errors import UsageError
 from policy_engine.explain import used_rules
 
+if TYPE_CHECKING:
+    from policy_engine.cli.run_options import Run
 
-def report(judged: Judged, targets: Sequence[Target], all_rules: bool, verbose: int, quiet: bool) -> int:
+
+def report(judged: Judged, run: Run) -> int:
     """Write the reports, and return the exit status of the writing: what was decided stands either way."""
     from policy_engine.cli.main import OK, show_error, status_of
 
     if not judged.decisions:
         return OK
     try:
-        write_reports(targets, writers(judged, all_rules, verbose, quiet))
+        write_reports(run.targets, _writers(judged, run.all_rules, run.verbose, run.quiet))
     except UsageError as error:
         show_error(error)
         return status_of(error)
@@ -33,7 +36,7 @@ def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
     return {**document, "tasks": tasks}
 
 
-def writers(judged: Judged, all_rules: bool, verbose: int, quiet: bool) -> dict[str, Writer]:
+def _writers(judged: Judged, all_rules: bool, verbose: int, quiet: bool) -> dict[str, Writer]:
     """Return a writer for each format."""
     decisions = [(file, trimmed(document, all_rules)) for file, document in judged.decisions]
     shown = Judged(decisions, judged.invalid, judged.documents)

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from policy_engine.cli.printable import printable
 from policy_engine.summary import (
+    NO_MODEL,
     STATUS_ORDER,
     VERDICT_WORDS,
     dispute_lines,
@@ -250,7 +251,8 @@ def _plan(document: Document) -> RenderableType:
     verdicts = {task["name"]: VERDICT_WORDS[task["verdict"]] for task in document["tasks"]}
     lines = []
     for route in plan["routes"]:
-        target = f"{route['deployment'] or 'nothing permitted'} {route['model'] or ''}".strip()
+        option = route["deployment"]
+        target = f"{option} {route['model'] or NO_MODEL}" if option is not None else "nothing permitted"
         part = f"{route['task']} ({route['share']:.0%} of the volume): {verdicts[route['task']]}, {target}"
         lines.append(f"{part}, {_cost_text(route['monthly_usd'])}")
     over = ", over budget" if plan["over_budget"] else ""

@@ -118,3 +118,5 @@ class TaskResult(Struct):
     verdict: Verdict
     hardware_why: tuple[str, ...] = ()
     spend_disputes: tuple[str, ...] = ()
+    #: Facts and outcomes of the inference on the fallback.
+    fallback_inference: tuple[dict[str, Any], list[bool | None]] | None = None

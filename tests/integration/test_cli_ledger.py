@@ -1,154 +1,24 @@
-"""The command line on real ledgers, in processes of its own: write, then answer; what is refused; what is found."""
+"""The command line on real ledgers, in processes of its own: write, then answer; what is on record; what is found."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import hashlib
 import json
-import os
 import random
 import re
-import resource
 import shutil
 import signal
 import sqlite3
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-OWNER, CHAMPION, ACTOR = "olga.owner@acme.example", "carl.champion@acme.example", "anna.actor@acme.example"
-WORKLOAD = f"""\
-apiVersion: policy-engine/v1
-kind: Workload
-metadata: {{namespace: support, name: NAME, owner: {OWNER}}}
-spec:
-  stage: production
-  tasks:
-    - {{name: t, kind: classification, complexity: simple, batch: false,
-       proposal: {{deployment: proprietary_api, model: gpt-4o}}}}
-  data: {{sensitivity: public, may_leave_network: false}}
-  migration: {{from: {{deployment: proprietary_api, model: gpt-4o}}, champion: {CHAMPION}}}
-"""
+from tests.integration.place import ACTOR, CHAMPION, OWNER, Place
+
 AT = ("--at", "2026-11-01T00:00:00Z")
-IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH = 24, 1, 2
 pytestmark = pytest.mark.slow
-
-
-class Place:
-    """A folder with a workload, a ledger to be, and the environment in which commands run."""
-
-    def __init__(self, folder: Path, parsed_rules: Path | None = None) -> None:
-        self.folder, self.path = folder, folder / "ledger.db"
-        self.url = f"sqlite:///{self.path}"
-        self.home = folder / "home"
-        self.home.mkdir()
-        if parsed_rules is not None:
-            shutil.copytree(parsed_rules, self.home / "cache")
-        self.workload = self.write("triage")
-
-    def write(self, *names: str) -> Path:
-        file = self.home / f"{names[0]}.yaml"
-        file.write_text("---\n".join(WORKLOAD.replace("NAME", name) for name in names), encoding="utf-8")
-        return file
-
-    @property
-    def environment(self) -> dict[str, str]:
-        names = ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
-        kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
-        own = {**dict.fromkeys(names, str(self.home)), "POLICY_CACHE_DIR": str(self.home / "cache")}
-        return {**kept, **own, "POLICY_ACTOR": ACTOR, "POLICY_LEDGER": self.url}
-
-    def start(self, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
-        environment = {**self.environment, **more.pop("env", {})}
-        command = [sys.executable, "-m", "policy_engine", *arguments]
-        streams = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        return subprocess.Popen(command, cwd=self.home, env=environment, **{**streams, **more})
-
-    def run(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
-        process = self.start(*arguments, **more)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-    def evaluate(self, *arguments: str, **more: Any) -> subprocess.CompletedProcess[bytes]:
-        return self.run("evaluate", str(self.workload), *arguments, **more)
-
-    def decided(self, *arguments: str, **more: Any) -> dict[str, Any]:
-        found = self.evaluate("-o", "json", *arguments, **more)
-        assert found.returncode == 0, found.stderr
-        value: dict[str, Any] = json.loads(found.stdout)
-        return value
-
-    def verify(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return self.run("audit", "verify", "-o", "json", *arguments)
-
-    def verified(self, *arguments: str) -> int:
-        """Return the number of entries of the ledger, which verifies."""
-        found = self.verify(*arguments)
-        assert found.returncode == 0, (found.stdout, found.stderr)
-        entries: int = json.loads(found.stdout)["entries"]
-        return entries
-
-
-def refused(found: subprocess.CompletedProcess[bytes], *codes: str) -> None:
-    assert found.returncode == 6, found.stderr
-    assert found.stdout == b"", "a decision that is not on record was handed out"
-    error = found.stderr.decode()
-    assert any(f"[{code}]" in error for code in codes), error
-    assert "Traceback" not in error
-
-
-@pytest.fixture(scope="session")
-def parsed_rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache that a first run leaves, so that not every test has to parse all rules."""
-    first = Place(tmp_path_factory.mktemp("first"))
-    assert first.evaluate().returncode == 0
-    return first.home / "cache"
-
-
-@pytest.fixture(scope="session")
-def three_decisions(tmp_path_factory: pytest.TempPathFactory, parsed_rules: Path) -> Path:
-    """A folder with a ledger of three decisions, each of a commit of its own, which verifies."""
-    made = Place(tmp_path_factory.mktemp("three"), parsed_rules)
-    for _ in range(3):
-        assert made.evaluate().returncode == 0
-    assert made.verified() == 3
-    return made.folder
-
-
-@pytest.fixture
-def place(tmp_path: Path, parsed_rules: Path) -> Place:
-    return Place(tmp_path, parsed_rules)
-
-
-@pytest.fixture
-def small_disk(place: Place) -> Iterator[Place]:
-    """A place whose ledger is on a file system of one megabyte, where this user may mount one."""
-    disk = place.folder / "disk"
-    disk.mkdir()
-    mount = shutil.which("mount")
-    command = [str(mount), "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)]
-    if not (IS_ROOT and mount) or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("cannot mount a small file system")
-    place.path = disk / "ledger.db"
-    place.url = f"sqlite:///{place.path}"
-    yield place
-    subprocess.run(["umount", str(disk)], check=True)
-
-
-def bound_by_rights() -> None:
-    """Make the rights of files hold for root too, in the process that is about to start."""
-    if IS_ROOT:
-        libc = ctypes.CDLL(None, use_errno=True)
-        for capability in (CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH):
-            if libc.prctl(PR_CAPBSET_DROP, capability, 0, 0, 0):
-                raise OSError(ctypes.get_errno(), "prctl")
 
 
 def test_a_decision_is_on_record_before_it_is_shown(place: Place) -> None:
@@ -185,128 +55,6 @@ def test_a_new_ledger_tells_its_key_once(place: Place) -> None:
         0o600,
         0o600,
     )
-
-
-@pytest.mark.skipif(sys.platform != "linux" and IS_ROOT, reason="root cannot be bound by rights here")
-def test_a_folder_that_may_not_be_written(place: Place) -> None:
-    sealed = place.folder / "sealed"
-    sealed.mkdir(mode=0o555)
-    found = place.evaluate("--ledger", f"sqlite:///{sealed}/ledger.db", preexec_fn=bound_by_rights)
-    refused(found, "ledger-unwritable")
-    assert list(sealed.iterdir()) == []
-
-
-@pytest.mark.skipif(sys.platform != "linux" and IS_ROOT, reason="root cannot be bound by rights here")
-@pytest.mark.parametrize("sealed", ["file", "folder", "both"])
-def test_a_database_that_may_not_be_written(place: Place, sealed: str) -> None:
-    folder = place.folder / "sealed"
-    folder.mkdir()
-    place.path = folder / "ledger.db"
-    place.url = f"sqlite:///{place.path}"
-    assert place.evaluate().returncode == 0
-    if sealed != "folder":
-        place.path.chmod(0o444)
-    if sealed != "file":
-        folder.chmod(0o555)
-    found = place.evaluate(preexec_fn=bound_by_rights)
-    for command in (["audit", "verify"], ["audit", "list"]):
-        assert place.run(*command, preexec_fn=bound_by_rights).returncode == 0
-    folder.chmod(0o755)
-    refused(found, "ledger-read-only", "ledger-unreadable")
-    assert place.verified() == 1
-
-
-def test_a_full_disk(small_disk: Place) -> None:
-    assert small_disk.evaluate().returncode == 0
-    ballast = small_disk.path.with_name("ballast")
-    with ballast.open("wb", buffering=0) as file, contextlib.suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    refused(small_disk.evaluate(), "ledger-disk-full", "ledger-io", "ledger-unreadable")
-    ballast.unlink()
-    assert small_disk.verified() == 1
-    assert small_disk.decided()["ledger"]["index"] == 1
-    assert small_disk.verified() == 2
-
-
-def test_a_disk_too_full_for_a_new_ledger(small_disk: Place) -> None:
-    ballast = small_disk.path.with_name("ballast")
-    ballast.write_bytes(bytes(1024 * 1024 - 8 * 4096))
-    refused(small_disk.evaluate(), "ledger-disk-full", "ledger-io", "ledger-unwritable", "signing-key")
-    ballast.unlink()
-    assert small_disk.decided()["ledger"]["index"] == 0
-    assert small_disk.verified() == 1
-
-
-def test_a_limit_on_the_size_of_files(place: Place) -> None:
-    assert place.evaluate().returncode == 0
-    size = place.path.stat().st_size
-    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
-    many = place.write(*(f"triage-{number}" for number in range(12)))
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 4096, hard))
-
-    refused(place.run("evaluate", str(many), preexec_fn=limit), "ledger-disk-full", "ledger-io")
-    assert place.verified() == 1
-    assert place.decided()["ledger"]["index"] == 1
-
-
-@pytest.mark.parametrize("what", ["text", "empty database", "other database", "folder"])
-def test_a_ledger_that_is_not_one(place: Place, what: str) -> None:
-    if what == "text":
-        place.path.write_text("this is a text\n" * 1000, encoding="utf-8")
-    elif what == "folder":
-        place.path.mkdir()
-    else:
-        connection = sqlite3.connect(place.path)
-        connection.execute("CREATE TABLE customers (name TEXT)")
-        if what == "empty database":
-            connection.execute("DROP TABLE customers")
-        connection.commit()
-        connection.close()
-    before = place.path.read_bytes() if place.path.is_file() else b""
-    if what == "empty database":
-        # Nothing is lost by making a ledger of it, but reading does not.
-        refused(place.run("audit", "list"), "ledger-missing")
-        assert place.path.read_bytes() == before
-        return
-    codes = ("not-a-ledger", "ledger-unreadable", "ledger-unwritable")
-    refused(place.evaluate(), *codes)
-    for command in (["list"], ["verify"]):
-        refused(place.run("audit", *command), *codes)
-    refused(place.run("explain", "abcd1234"), *codes)
-    assert (place.path.read_bytes() if place.path.is_file() else b"") == before
-
-
-def test_a_key_that_is_missing_or_exposed(place: Place) -> None:
-    assert place.evaluate().returncode == 0
-    key = place.path.with_name("ledger.db.key")
-    verifier = json.loads(place.verify().stdout)["origin"]
-    assert verifier.startswith("policy-ledger.local/")
-    key.chmod(0o644)
-    exposed = place.evaluate()
-    refused(exposed, "signing-key-exposed")
-    assert b"chmod 600" in exposed.stderr
-    key.chmod(0o600)
-    content = key.read_bytes()
-    key.unlink()
-    refused(place.evaluate(), "signing-key-missing")
-    assert not key.exists(), "a new key would hide the loss of the old one"
-    assert place.run("audit", "list").returncode == 0
-    key.write_bytes(b"nonsense")
-    key.chmod(0o600)
-    refused(place.evaluate(), "signing-key")
-    key.write_bytes(content)
-    assert place.decided()["ledger"]["index"] == 1
-
-
-def test_a_ledger_that_is_gone_is_not_begun_anew(place: Place) -> None:
-    assert place.evaluate().returncode == 0
-    place.path.unlink()
-    refused(place.evaluate(), "ledger-gone")
-    refused(place.run("audit", "verify"), "ledger-gone", "ledger-missing")
-    assert not place.path.exists()
 
 
 def test_processes_evaluate_into_one_ledger_at_once(place: Place) -> None:

@@ -1,109 +1,34 @@
-"""What an attacker tries on a real database, with all of an administrator's rights, and what finds it.
-
-Each attack drops the triggers first and puts them back, so that the evidence has to find it.
-"""
+"""What an attacker tries on a real database, with all of an administrator's rights, and what finds it."""
 
 from __future__ import annotations
 
-import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from policy_audit.canonical import canonical_bytes, parse_canonical
-from policy_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
-from policy_audit.errors import LedgerError, VerificationError
+from policy_audit.checkpoint import Checkpoint, sign_checkpoint
+from policy_audit.errors import VerificationError
 from policy_audit.keys import Ed25519Signer, generate_signer, read_key_file
-from policy_audit.ledger import Draft, EntryType, open_ledger
+from policy_audit.ledger import open_ledger
 from policy_audit.merkle import Frontier, leaf_hash, root_hash
 from policy_audit.proof import parse_proof
-from policy_audit.report import VerificationReport
 
-Attack = Callable[[sqlite3.Connection], object]
+from tests.integration.tampering import (
+    Attack,
+    administrator,
+    change_byte,
+    change_entry_and_all_that_follows_from_it,
+    decision,
+    failed,
+    insert_at_the_end,
+    sign_with_another_key,
+    sql,
+    verify,
+)
+
 LOWEST = -(2**63)
-
-
-def decision(number: int) -> Draft:
-    return Draft(
-        EntryType.DECISION,
-        body={"n": number},
-        personal={"owner": f"owner{number}"},
-        blobs={"decision": b'{"n":%d}' % number, "rules": b"rules"},
-        view={
-            "decision_id": f"d-{number}",
-            "namespace": "default",
-            "workload": "chat",
-            "verdict": "deny",
-            "policy_digest": "sha256:p",
-            "catalog_digest": "sha256:c",
-            "decided_at": "2026-01-31T12:00:00Z",
-        },
-    )
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("original") / "ledger.db"
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        for number in range(4):
-            ledger.append(decision(number))
-        ledger.append_many([decision(number) for number in range(4, 10)])
-        ledger.append(decision(10))
-    return path
-
-
-@pytest.fixture
-def path(original: Path, tmp_path: Path) -> Path:
-    """A ledger of eleven decisions: four commits of one, one of six, one of one."""
-    shutil.copytree(original.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / original.name
-
-
-@contextmanager
-def administrator(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path)
-    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    yield connection
-    for _, statement in triggers:
-        with suppress(sqlite3.OperationalError):  # where its table is gone
-            connection.execute(statement)
-    connection.commit()
-    connection.close()
-
-
-def verify(path: Path, *kept: str) -> VerificationReport:
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        return ledger.verify(kept=kept)
-
-
-def failed(report: VerificationReport) -> list[str]:
-    assert report.ok is (not report.problems)
-    return [step.name for step in report.steps if step.status == "failed"]
-
-
-def sql(statement: str, *values: object) -> Attack:
-    return lambda connection: connection.execute(statement, values)
-
-
-def change_byte(connection: sqlite3.Connection) -> None:
-    (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 6").fetchone()
-    connection.execute("UPDATE log_entry SET entry = ? WHERE leaf_index = 6", (entry.replace(b"deny", b"dent"),))
-
-
-def change_entry_and_all_that_follows_from_it(connection: sqlite3.Connection) -> None:
-    (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 6").fetchone()
-    value = parse_canonical(entry)
-    value["view"]["verdict"] = "allow"
-    forged = canonical_bytes(value)
-    connection.execute(
-        "UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = 6", (forged, leaf_hash(forged))
-    )
-    connection.execute("UPDATE decision SET verdict = 'allow' WHERE leaf_index = 6")
 
 
 def delete_in_the_middle(connection: sqlite3.Connection) -> None:
@@ -118,17 +43,6 @@ def delete_and_close_the_gap(connection: sqlite3.Connection) -> None:
             connection.execute(f"UPDATE {table} SET leaf_index = {index - 1} WHERE leaf_index = {index}")
 
 
-def insert_at_the_end(connection: sqlite3.Connection) -> None:
-    copy = "SELECT 11, type, recorded_at, leaf_hash, entry FROM log_entry WHERE leaf_index = 10"
-    connection.execute(f"INSERT INTO log_entry {copy}")
-    connection.execute("CREATE TEMP TABLE t AS SELECT * FROM decision WHERE leaf_index = 10")
-    connection.execute("UPDATE t SET leaf_index = 11")
-    connection.execute("INSERT INTO decision SELECT * FROM t")
-    connection.execute(
-        "INSERT INTO personal SELECT 11, name, salt, value FROM personal WHERE leaf_index = 10",
-    )
-
-
 def reorder(connection: sqlite3.Connection) -> None:
     for table in ("log_entry", "decision", "personal"):
         for old, new in ((5, -1), (6, 5), (-1, 6)):
@@ -138,13 +52,6 @@ def reorder(connection: sqlite3.Connection) -> None:
 def change_checkpoint(connection: sqlite3.Connection) -> None:
     (note,) = connection.execute("SELECT note FROM log_checkpoint WHERE size = 4").fetchone()
     connection.execute("UPDATE log_checkpoint SET note = ? WHERE size = 4", (note.replace("\n4\n", "\n5\n"),))
-
-
-def sign_with_another_key(connection: sqlite3.Connection) -> None:
-    for size, root, note in connection.execute("SELECT size, root, note FROM log_checkpoint").fetchall():
-        signer = generate_signer(parse_checkpoint(note).origin)
-        forged = sign_checkpoint(Checkpoint(signer.name, size, root), signer)
-        connection.execute("UPDATE log_checkpoint SET note = ? WHERE size = ?", (forged, size))
 
 
 def swap_salts(connection: sqlite3.Connection) -> None:
@@ -364,148 +271,3 @@ def test_rows_of_a_second_ledger_do_not_pass(path: Path, tmp_path: Path) -> None
     assert failed(report) == ["checkpoints", "tree", "blobs"]
     assert "is of the log" in report.problems[0] or "known key" in report.problems[0]
     assert report.first_failing_index == 11
-
-
-@pytest.mark.parametrize(
-    "attack",
-    [
-        sql("UPDATE log_checkpoint SET frontier = zeroblob(40) WHERE size = 11"),
-        sql("UPDATE log_checkpoint SET frontier = 5 WHERE size = 11"),
-        sql("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 11"),
-        sql("UPDATE log_checkpoint SET note = 'nothing' WHERE size = 11"),
-        sql("UPDATE log_checkpoint SET size = 12 WHERE size = 11"),
-        sql("DELETE FROM log_checkpoint"),
-        sign_with_another_key,
-        insert_at_the_end,
-    ],
-)
-def test_a_tampered_head_is_never_extended(path: Path, attack: Attack) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        with administrator(path) as connection:
-            attack(connection)
-        with pytest.raises(LedgerError) as caught:
-            ledger.append(decision(11))
-        assert caught.value.code == "ledger-tampered"
-        connection = sqlite3.connect(path)
-        assert connection.execute("SELECT count(*) FROM log_entry WHERE leaf_index > 11").fetchone() == (0,)
-        connection.close()
-
-
-def test_a_head_changed_after_this_process_signed_it_is_not_extended(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        ledger.append(decision(11))
-        with administrator(path) as connection:
-            connection.execute("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 12")
-        with pytest.raises(LedgerError, match="head"):
-            ledger.append(decision(12))
-
-
-@pytest.mark.parametrize("again", [False, True])
-def test_a_forged_frontier_beside_the_note_that_this_process_signed_is_not_believed(path: Path, again: bool) -> None:
-    """An entry is changed, and root and frontier of the head with it; the note stays as this process signed it."""
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        ledger.append(decision(11))
-        with administrator(path) as connection:
-            change_entry_and_all_that_follows_from_it(connection)
-            frontier = Frontier()
-            for (leaf,) in connection.execute("SELECT leaf_hash FROM log_entry ORDER BY leaf_index"):
-                frontier.append(leaf)
-            columns = frontier.root(), frontier.to_bytes()
-            connection.execute("UPDATE log_checkpoint SET root = ?, frontier = ? WHERE size = 12", columns)
-            assert frontier.size == 12
-        for _ in range(1 + again):
-            with pytest.raises(LedgerError) as caught:
-                ledger.append(decision(12))
-            assert caught.value.code == "ledger-tampered"
-        assert "tree" in failed(ledger.verify())
-    connection = sqlite3.connect(path)
-    assert connection.execute("SELECT max(size) FROM log_checkpoint").fetchone() == (12,), "nothing was signed over it"
-    connection.close()
-
-
-def test_a_head_whose_note_was_moved_to_another_size_is_not_extended(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        ledger.append(decision(11))
-        with administrator(path) as connection:
-            connection.execute("UPDATE log_checkpoint SET size = 13 WHERE size = 12")
-        with pytest.raises(LedgerError) as caught:
-            ledger.append(decision(12))
-        assert caught.value.code == "ledger-tampered"
-
-
-@pytest.mark.parametrize("value", ["X'FF'", "CAST(X'FF' AS TEXT)"])
-@pytest.mark.parametrize(
-    ("table", "column", "reads"),
-    [
-        ("log_entry", "type", ["entry", "list_entries", "receipt"]),
-        ("log_entry", "recorded_at", ["entry", "list_entries", "receipt"]),
-        ("log_entry", "leaf_hash", ["entry", "list_entries", "receipt"]),
-        ("log_entry", "entry", ["entry", "list_entries", "receipt"]),
-        ("log_checkpoint", "note", ["checkpoint", "receipt", "append"]),
-        ("log_checkpoint", "frontier", ["receipt", "append"]),
-        ("log_checkpoint", "root", ["append"]),
-        ("personal", "name", ["personal"]),
-        ("personal", "value", ["personal"]),
-        *(
-            ("decision", name, ["list_decisions"])
-            for name in ("recorded_at", "decision_id", "namespace", "workload", "verdict", "policy_digest", "stage")
-        ),
-        ("decision", "valid_until", ["list_decisions", "find_decision"]),
-    ],
-)
-@pytest.mark.parametrize("newest", [False, True])
-def test_bytes_and_broken_text_are_refused_where_they_are_read(
-    path: Path, table: str, column: str, reads: list[str], value: str, newest: bool
-) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        if newest:
-            ledger.append(decision(11))  # so that the head is one that this process signed
-        with administrator(path) as connection:
-            connection.execute(f"UPDATE {table} SET {column} = {value}")
-        calls: dict[str, Callable[[], object]] = {
-            "entry": lambda: ledger.entry(3),
-            "list_entries": ledger.list_entries,
-            "list_decisions": ledger.list_decisions,
-            "find_decision": lambda: ledger.find_decision("d-10"),
-            "receipt": lambda: ledger.receipt(3),
-            "checkpoint": ledger.checkpoint,
-            "personal": lambda: ledger.personal(3),
-            "append": lambda: ledger.append(decision(12)),
-        }
-        for read in reads:
-            with pytest.raises((LedgerError, VerificationError)) as caught:
-                calls[read]()
-            assert caught.value.message.encode()
-        assert not ledger.verify().ok
-
-
-@pytest.mark.parametrize("forged", [b"\xff", b"[]", b"{}", b"null", b"[" * 60_000])
-def test_an_entry_that_is_none_is_refused_though_its_leaf_hash_is_right(path: Path, forged: bytes) -> None:
-    with administrator(path) as connection:
-        row = (forged, leaf_hash(forged))
-        connection.execute("UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = 3", row)
-    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(VerificationError, match="entry 3"):
-        _ = ledger.entry(3).document
-
-
-def test_a_receipt_is_not_made_from_a_checkpoint_of_another_size(path: Path) -> None:
-    with administrator(path) as connection:
-        connection.execute("UPDATE log_checkpoint SET note = (SELECT note FROM log_checkpoint WHERE size = 11)")
-    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(VerificationError):
-        ledger.receipt(3)
-
-
-def test_reading_finds_what_it_touches(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        digest = ledger.entry(6).document["blobs"]["decision"]
-        with administrator(path) as connection:
-            change_byte(connection)
-            connection.execute("UPDATE blob SET content = X'00' WHERE digest = ?", (digest,))
-            connection.execute("UPDATE log_entry SET leaf_hash = zeroblob(32) WHERE leaf_index = 7")
-        for read in (lambda: ledger.entry(6), lambda: ledger.blob(digest), lambda: ledger.receipt(6)):
-            with pytest.raises(VerificationError):
-                read()
-        with pytest.raises(VerificationError):
-            ledger.receipt(5)
-        with pytest.raises(VerificationError):
-            ledger.list_entries()

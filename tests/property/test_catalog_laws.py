@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from datetime import date
-from pathlib import Path
 from typing import Any
 
-import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import fields, replace
@@ -23,6 +21,7 @@ from policy_engine.catalog import (
     judge_claim,
     judge_serving,
 )
+from policy_engine.loading.policy import load_policy
 
 PARAMETERS = {
     "high_quality_score": 85.0,
@@ -35,8 +34,7 @@ PARAMETERS = {
     "engineer_usd_per_month": 0.0,
     "self_hosting_engineers": 1.0,
 }
-FOLDER = Path(__file__).parents[2] / "rules" / "catalog"
-FILES = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in FOLDER.glob("*.yaml")}
+FILES = load_policy(use_cache=False).catalog_documents[0][1]
 OWN = {"source": "us", "as_of": "2026-01-01"}
 PLACES = {
     "openai": {"options": ["proprietary_api"], "regions": ["us-east-1"], **OWN},

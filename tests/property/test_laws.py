@@ -5,7 +5,6 @@ POLICY_PROPERTY_CASES sets the number of workloads for each law; by default as m
 
 from __future__ import annotations
 
-import contextlib
 import copy
 import functools
 import json
@@ -336,6 +335,7 @@ def leaves(raw: Mapping[str, Any]) -> list[tuple[str | int, ...]]:
     for number, task in enumerate(spec["tasks"]):
         at: tuple[str | int, ...] = ("tasks", number)
         found += [(*at, name) for name in TASK_FIELDS]
+        found += [(*at, "min_scores", name) for name in task.get("min_scores") or {}]
         if task.get("proposal"):
             found += [(*at, "proposal", name) for name in ("model", "provider", "region", "quantization")]
             if task["proposal"].get("fallback"):
@@ -502,19 +502,11 @@ def rule_of(rule_id: str, when: str, **effects: Any) -> Rule:
     )
 
 
-@contextlib.contextmanager
-def extended(policy: Policy, *rules: Rule) -> Iterator[Decider]:
-    """Give a decider under the policy with more rules; the catalog is the same, and not built again."""
+def extended(policy: Policy, *rules: Rule) -> Decider:
+    """Return a decider under the policy with more rules; the catalog is the same, and not built again."""
     found = with_rules(policy, [*policy.rules.rules, *rules])
     found.__dict__["catalog"] = policy.catalog
-    engine = Decider(found)
-    yield engine
-    # The engine keeps what it compiled until it is told; thousands of rule sets would not fit in memory.
-    for _, networks in engine.judge._strata:
-        for network in networks:
-            session = getattr(network._local, "session", None)
-            if session is not None:
-                session.engine.delete_ruleset(session.handle)
+    return Decider(found)
 
 
 def several(few: int, many: int, proposed: bool | None = None) -> st.SearchStrategy[list[dict[str, Any]]]:
@@ -535,14 +527,14 @@ FORBIDS = st.builds(
 @given(several(3, 10), FORBIDS, st.booleans())
 def test_law_2_adding_a_forbid_never_helps(raws: list[dict[str, Any]], rule: Rule, layered: bool) -> None:
     policy = placed() if layered else shipped()
-    with extended(policy, rule) as more:
-        for raw in raws:
-            before, _ = judged(decider(layered), raw)
-            after, _ = judged(more, raw)
-            if before == "deny":
-                assert after == "deny", f"deny becomes {after} with {rule.forbid} when {rule.when}"
-            if raw["spec"]["tasks"][0].get("proposal"):
-                assert VERDICTS.index(after) >= VERDICTS.index(before), f"{before} becomes {after} under {rule.when}"
+    more = extended(policy, rule)
+    for raw in raws:
+        before, _ = judged(decider(layered), raw)
+        after, _ = judged(more, raw)
+        if before == "deny":
+            assert after == "deny", f"deny becomes {after} with {rule.forbid} when {rule.when}"
+        if raw["spec"]["tasks"][0].get("proposal"):
+            assert VERDICTS.index(after) >= VERDICTS.index(before), f"{before} becomes {after} under {rule.when}"
 
 
 def _monotone(rule: Rule) -> bool:
@@ -555,15 +547,15 @@ def _monotone(rule: Rule) -> bool:
 def test_law_1_holds_under_other_forbids(raws: list[dict[str, Any]], rule: Rule, chance: random.Random) -> None:
     """Over the whole vocabulary, costs and licences of the models that would be chosen among it."""
     assume(_monotone(rule) and rule.enforcement != "advisory")
-    with extended(shipped(), rule) as engine:
-        for raw in raws:
-            before, _ = judged(engine, raw)
-            if allows(before):
-                continue
-            places = leaves(raw)
-            for paths in [*([path] for path in places), *(chance.sample(places, 4) for _ in range(4))]:
-                after, _ = judged(engine, without(raw, *paths))
-                assert not allows(after), f"{before} becomes {after} without {paths} under {rule.when} {rule.forbid}"
+    engine = extended(shipped(), rule)
+    for raw in raws:
+        before, _ = judged(engine, raw)
+        if allows(before):
+            continue
+        places = leaves(raw)
+        for paths in [*([path] for path in places), *(chance.sample(places, 4) for _ in range(4))]:
+            after, _ = judged(engine, without(raw, *paths))
+            assert not allows(after), f"{before} becomes {after} without {paths} under {rule.when} {rule.forbid}"
 
 
 LAYERS = {
@@ -637,11 +629,11 @@ def test_the_engine_agrees_under_rules_of_every_effect(
     raws: list[dict[str, Any]], drafts: list[tuple[str, dict[str, Any]]]
 ) -> None:
     rules = [rule_of(f"own-{number}", when, **dict(effects)) for number, (when, effects) in enumerate(drafts)]
-    with extended(shipped(), *rules) as engine:
-        literal = Oracle(engine.policy)
-        for raw in raws:
-            for result in judged(engine, raw)[1]:
-                assert_agrees(result, literal)
+    engine = extended(shipped(), *rules)
+    literal = Oracle(engine.policy)
+    for raw in raws:
+        for result in judged(engine, raw)[1]:
+            assert_agrees(result, literal)
 
 
 def assert_agrees(result: TaskResult, literal: Oracle) -> None:

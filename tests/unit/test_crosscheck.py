@@ -34,3 +34,21 @@ def test_an_outcome_that_cel_does_not_give_is_named() -> None:
     with pytest.raises(CrossCheckError) as caught:
         CrossCheck(policy).check([result])
     assert policy.rules.rules[0].id in str(caught.value)
+
+
+def test_the_inference_on_a_fallback_is_checked_too() -> None:
+    policy = load_policy()
+    path = next(path for path in EXAMPLES if path.stem == "leaking-fallback")
+    (loaded,) = load_workloads(path, str(path), policy.vocabulary)
+    (result,) = Decider(policy).decide(loaded.workload, {}, AT).results
+    oracle = CrossCheck(policy)
+    assert oracle.check([result]) == 2 * len(policy.rules.rules)
+    assert result.fallback_inference is not None
+    facts, outcomes = result.fallback_inference
+    assert facts["proposal.deployment"] == result.facts["proposal.fallback.deployment"]
+    index = outcomes.index(False)
+    outcomes[index] = True
+    with pytest.raises(CrossCheckError) as caught:
+        oracle.check([result])
+    (problem,) = caught.value.problems
+    assert f"rule `{policy.rules.rules[index].id}` has fired on the fallback" in problem.message

@@ -7,9 +7,12 @@ from typing import Any
 
 import pytest
 
+from policy_engine.cli.markdown import decisions
+from policy_engine.cli.text import decision, render
 from policy_engine.decide import Decider
 from policy_engine.loading.policy import load_policy
 from policy_engine.model.workload import Workload
+from policy_engine.summary import next_steps, reasons
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 
@@ -81,3 +84,81 @@ def test_null_serving_is_unknown_and_no_serving_is_no_claim() -> None:
     null = decide(task={"proposal": own}, hardware={"gpus": gpus, "serves": None})
     assert nothing["verdict"] == "allow"
     assert null["verdict"] == "review"
+
+
+def proposal_reasons(deployment: str, model: str, **spec: Any) -> tuple[Any, list[str]]:
+    proposal = {"deployment": deployment, "model": model, "provider": None, "region": "us"}
+    document = decide(task={"proposal": proposal, "latency_p95_ms": 400}, **spec)["tasks"][0]["proposal"]
+    return document["holds"], document["reasons"]
+
+
+NOT_MEANT = "edge is not meant here: neither `needs.edge` nor a latency under the edge parameter asks for it"
+TOO_LARGE = "billion parameters are more than the"
+WANTED = {"edge": True}
+
+
+@pytest.mark.parametrize(
+    ("deployment", "model", "needs", "reason"),
+    [
+        # what is wrong is the option, and not the model
+        ("edge", "qwen3-4b", {"edge": False}, NOT_MEANT),
+        ("edge", "gemma-2b", {"edge": False}, NOT_MEANT),
+        # what is wrong is the model, whether or not the option is meant
+        ("edge", "gpt-4o", {"edge": False}, "gpt-4o has no open weights, so it cannot run as edge"),
+        ("edge", "gpt-4o", WANTED, "gpt-4o has no open weights, so it cannot run as edge"),
+        ("self_hosted", "gpt-4o", {}, "gpt-4o has no open weights, so it cannot run as self_hosted"),
+        ("edge", "llama-3-70b", {"edge": False}, TOO_LARGE),
+        ("edge", "llama-3-70b", WANTED, TOO_LARGE),
+        ("proprietary_api", "llama-3-70b", {}, "has open weights and is not offered as proprietary_api"),
+    ],
+)
+def test_a_model_that_cannot_run_there_is_told_why(
+    deployment: str, model: str, needs: dict[str, Any], reason: str
+) -> None:
+    other = {"change_architecture": False, "choose_serving": False, "see_weights": False, "edge": False, **needs}
+    holds, (found,) = proposal_reasons(deployment, model, needs=other)
+    assert holds is False
+    assert reason in found
+
+
+def test_why_an_option_is_not_meant_is_said_once() -> None:
+    proposal = {"deployment": "edge", "model": "qwen3-4b", "region": "us"}
+    (task,) = decide(task={"proposal": proposal, "latency_p95_ms": 400}, needs={"edge": False})["tasks"]
+    said = [line for line in reasons(task) if "is not meant here" in line]
+    assert said == [f"edge is unavailable: {NOT_MEANT}"]
+
+
+def test_the_plan_names_no_model_where_the_proposal_names_none() -> None:
+    unnamed = {"deployment": "proprietary_api", "model": None, "region": "us"}
+    document = decide(task={"proposal": unnamed})
+    (route,), (task,) = document["plan"]["routes"], document["tasks"]
+    assert route == {"task": "t", "share": 1.0, "deployment": "proprietary_api", "model": None, "monthly_usd": None}
+    assert document["plan"]["monthly_usd"] is None
+    # what the catalog would choose stands with the option
+    (row,) = (row for row in task["options"] if row["deployment"] == "proprietary_api")
+    assert row["model"] is not None
+    assert row["monthly_usd"] is not None
+    assert decide(task={"proposal": PROPOSAL})["plan"]["routes"][0]["model"] == "gpt-4o"
+    recommended = decide()
+    assert recommended["plan"]["routes"][0]["model"] == recommended["tasks"][0]["recommendation"]["model"] is not None
+
+
+def test_reports_say_that_no_model_is_named() -> None:
+    unnamed = {"deployment": "proprietary_api", "model": None, "provider": "openai", "region": "us"}
+    document = {**decide(task={"proposal": unnamed}), "id": "0" * 64}
+    text = render(decision(document))
+    assert "Proposed     proprietary_api (no model named) at openai in us\n" in text
+    assert "Proposed: proprietary_api (no model named) at openai in us.\n" in decisions([("w.yaml", document)])
+    several = {**document, "tasks": document["tasks"] * 2}
+    plan = " ".join(render(decision(several)).split())
+    assert "t (100% of the volume): REVIEW, proprietary_api (no model named), monthly cost unknown" in plan
+
+
+def test_no_step_replaces_a_model_that_was_not_named() -> None:
+    data = {"sensitivity": "internal", "regulations": [], "may_leave_network": True, "residency": ["eu"]}
+    unnamed = {"deployment": "proprietary_api", "model": None, "region": "us"}
+    hard = {"kind": "complex_reasoning", "complexity": "complex", "quality": "best", "proposal": unnamed}
+    team = {"mlops": "none", "ml_engineers": 0, "gpu_devops_engineers": 0, "can_hire": False}
+    (task,) = decide(task=hard, data=data, team=team)["tasks"]
+    assert (task["verdict"], task["recommendation"]["deployment"]) == ("deny", "proprietary_api")
+    assert f"propose the model {task['recommendation']['model']}" in next_steps(task)

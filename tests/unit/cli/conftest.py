@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +16,7 @@ from typing import Any
 import pytest
 
 from policy_engine.cli.main import call
+from tests.unit.cli.given import ALLOWED, INVOICES
 
 DENIED = """\
 apiVersion: policy-engine/v1
@@ -101,3 +105,44 @@ def ledger(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         shutil.copy2(recorded / name, tmp_path / name)
     monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path}/ledger.db")
     return tmp_path / "ledger.db"
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def warm(cache: Path, monkeypatch: pytest.MonkeyPatch, own_folders: None) -> None:
+    """Parse the shipped rules once for all tests."""
+    monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Callable[..., Path]:
+    """Write a workload file: an example with text replaced."""
+
+    def write(name: str = "w.yaml", source: Path = ALLOWED, **replaced: str) -> Path:
+        text = source.read_text(encoding="utf-8")
+        for old, new in replaced.items():
+            text, count = re.subn(rf"^(\s*(?:- )?{old}): .*$", lambda m, new=new: f"{m[1]}: {new}", text, flags=re.M)
+            assert count, old
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    return write
+
+
+@pytest.fixture
+def nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody sits at a terminal, and nothing comes from elsewhere."""
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A file that is to be completed."""
+    path = tmp_path / "w.yaml"
+    path.write_text(INVOICES, encoding="utf-8")
+    return path

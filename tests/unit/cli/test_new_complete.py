@@ -1,89 +1,28 @@
-"""`policy new --complete FILE`: asks what matters, and writes the answers into the file as it stands."""
+"""`policy new --complete FILE` without a terminal: lists what it would ask, and writes answers into the file."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
-import re
 import stat
-import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from policy_engine.cli.new_answers import read_answer, wanted
-from policy_engine.cli.new_questions import AnswerError
-from policy_engine.completion import fact_at
-from policy_engine.loading.vocabulary_file import read_vocabulary
-from policy_engine.model.vocabulary import Fact
+from tests.unit.cli.given import EXAMPLES
+from tests.unit.cli.given import INVOICES as OPEN
 
-ROOT = Path(__file__).parents[3]
-EXAMPLES = ROOT / "examples"
-SHIPPED = read_vocabulary(ROOT / "rules")
-OPEN = """\
-# who: the finance team
-apiVersion: policy-engine/v1
-kind: Workload
-metadata: {name: invoices, owner: finance@acme.example} # one line
-spec:
-  stage: production
-  tasks:
-    - name: extraction # the only one
-      kind: extraction
-      batch: null # ask Ann
-      proposal: {deployment: proprietary_api, model: gpt-4o-mini, provider: openai, region: us}
-
-  data:
-    sensitivity: internal
-    residency:   # nobody knows
-  team:
-    mlops: mature
-"""
 TWO_TASKS = OPEN.replace(
     "    - name: extraction # the only one\n      kind: extraction\n",
     "    - {name: other, kind: coding, share: 0.5}\n"
     "    - name: extraction # the only one\n      kind: extraction\n      share: 0.5\n",
 )
 Policy = Callable[..., Any]
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def warm(cache: Path, monkeypatch: pytest.MonkeyPatch, own_folders: None) -> None:
-    """Parse the shipped rules once for all tests; nobody sits at a terminal."""
-    monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
-    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
-
-
-@pytest.fixture
-def file(tmp_path: Path) -> Path:
-    path = tmp_path / "w.yaml"
-    path.write_text(OPEN, encoding="utf-8")
-    return path
-
-
-class Terminal(io.TextIOWrapper):
-    """Lines that somebody types."""
-
-    def isatty(self) -> bool:
-        return True
-
-
-@pytest.fixture
-def typed(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    def give(*lines: str) -> None:
-        monkeypatch.setattr(sys, "stdin", Terminal(io.BytesIO("".join(f"{line}\n" for line in lines).encode())))
-
-    return give
+pytestmark = pytest.mark.usefixtures("warm", "nobody_there")
 
 
 def changed(before: str, after: str) -> list[tuple[str, str]]:
@@ -91,9 +30,6 @@ def changed(before: str, after: str) -> list[tuple[str, str]]:
     one, two = before.splitlines(), after.splitlines()
     assert len(one) == len(two)
     return [(old, new) for old, new in zip(one, two, strict=True) if old != new]
-
-
-# ---- without a terminal
 
 
 def test_without_answers_it_lists_what_it_would_ask_and_writes_nothing(policy: Policy, file: Path) -> None:
@@ -315,115 +251,6 @@ def test_options_that_do_not_go_together(policy: Policy, file: Path) -> None:
 def test_nothing_is_recorded(policy: Policy, file: Path) -> None:
     policy("new", "--complete", str(file), "--set", "task.batch=true")
     assert not list(Path(os.environ["XDG_DATA_HOME"]).rglob("*.db"))
-
-
-# ---- at a terminal
-
-
-@pytest.mark.usefixtures("warm")
-def test_it_asks_until_nothing_matters(policy: Policy, file: Path, typed: Callable[..., None]) -> None:
-    typed("mayb", "yes", *[""] * 30)
-    done = policy("new", "--complete", str(file))
-    assert done.status == 0, done.err
-    questions = re.findall(r"^([a-z_.0-9]+): [A-Z]", done.err, flags=re.M)
-    assert len(questions) == len(set(questions))
-    assert questions[0] == "data.may_leave_network"
-    assert "DENY for false; REVIEW for true" in done.err or "REVIEW for true; DENY for false" in done.err
-    assert "`mayb` is neither `true` nor `false`" in done.err
-    assert "nothing more to ask" in done.err
-    assert "    may_leave_network: true\n" in file.read_text(encoding="utf-8")
-
-
-def test_a_deny_ends_the_questions(policy: Policy, file: Path, typed: Callable[..., None]) -> None:
-    typed("no", "unused")
-    done = policy("new", "--complete", str(file))
-    assert done.err.count("don't know") == 1
-    assert "default/invoices: DENY\n  nothing more to ask\n" in done.err
-
-
-def test_stopping_keeps_the_answers(policy: Policy, file: Path, typed: Callable[..., None]) -> None:
-    typed("yes")
-    done = policy("new", "--complete", str(file))
-    assert done.status == 0
-    assert "wrote 1 fact into" in done.err
-    assert "may_leave_network: true" in file.read_text(encoding="utf-8")
-
-
-def test_stopping_at_once_writes_nothing(policy: Policy, file: Path, typed: Callable[..., None]) -> None:
-    typed()
-    before = file.stat().st_mtime_ns
-    assert policy("new", "--complete", str(file)).status == 0
-    assert file.stat().st_mtime_ns == before
-
-
-def test_the_text_alone_goes_to_standard_output(policy: Policy, file: Path, typed: Callable[..., None]) -> None:
-    typed("yes")
-    done = policy("new", "--complete", str(file), "--to", "-")
-    assert done.out == OPEN.replace("  # nobody knows\n", "  # nobody knows\n    may_leave_network: true\n")
-
-
-def test_a_real_terminal(file: Path) -> None:
-    """A session of its own on a pseudo-terminal: answer, do not know, stop."""
-    pty = pytest.importorskip("pty")
-    leader, follower = pty.openpty()
-    folders = {name: os.environ[name] for name in ("PATH", "HOME", "POLICY_CACHE_DIR")}
-    command = [sys.executable, "-m", "policy_engine", "new", "--complete", str(file)]
-    streams = {"stdin": follower, "stdout": follower, "stderr": follower}
-    process = subprocess.Popen(command, env={**folders, "TERM": "xterm"}, start_new_session=True, **streams)
-    os.close(follower)
-    seen = ""
-    for number, answer in enumerate(("yes\n", "\n", "\x04"), 1):
-        seen += until(leader, f"(?s)(.*Ctrl-D: stop\\): ){{{number}}}$", seen)
-        os.write(leader, answer.encode())
-    assert process.wait(60) == 0
-    os.close(leader)
-    assert "\ndata.may_leave_network: " in seen.replace("\r", "")
-    text = file.read_text(encoding="utf-8")
-    assert text == OPEN.replace("  # nobody knows\n", "  # nobody knows\n    may_leave_network: true\n")
-
-
-def until(leader: int, pattern: str, seen: str) -> str:
-    """Read from a pseudo-terminal until all that was seen matches."""
-    read = ""
-    end = time.monotonic() + 60
-    while not re.search(pattern, seen + read):
-        assert time.monotonic() < end, seen + read
-        read += os.read(leader, 65536).decode()
-    return read
-
-
-# ---- answers
-
-
-@pytest.mark.parametrize(
-    ("name", "given", "value"),
-    [
-        ("task.batch", "Yes", True),
-        ("task.batch", "false", False),
-        ("volume.requests_per_day", "1,000_000", 1_000_000),
-        ("budget.monthly_usd", "$1,500.50", 1500.5),
-        ("budget.monthly_usd", "1500", 1500),
-        ("team.mlops", " mature ", "mature"),
-        ("data.residency", "eu, us", ["eu", "us"]),
-        ("data.residency", "[eu]", ["eu"]),
-        ("data.regulations", "none", []),
-        ("task.modalities", "text,vision", ["text", "vision"]),
-        ("proposal.model", "llama 3: big", "llama 3: big"),
-        ("migration", "none", "none"),
-    ],
-)
-def test_answers(name: str, given: str, value: Any) -> None:
-    found = read_answer(SHIPPED.facts.get(name) or fact_at(("spec", name), SHIPPED), given)
-    assert found == value
-    assert type(found) is type(value)
-
-
-def test_every_fact_says_what_it_wants() -> None:
-    for fact in SHIPPED.facts.values():
-        assert wanted(fact)
-        with pytest.raises(AnswerError):
-            read_answer(fact, "\x00")
-    assert wanted(Fact("x", "int", "", unit="ms")) == "a whole number of ms"
 
 
 def test_the_json_list_is_json(policy: Policy) -> None:

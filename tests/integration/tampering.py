@@ -1,0 +1,100 @@
+"""What an administrator of the database can do to a ledger, and how it is looked at afterwards.
+
+Each attack drops the triggers first and puts them back, so that the evidence has to find it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from policy_audit.canonical import canonical_bytes, parse_canonical
+from policy_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
+from policy_audit.keys import generate_signer
+from policy_audit.ledger import Draft, EntryType, open_ledger
+from policy_audit.merkle import leaf_hash
+from policy_audit.report import VerificationReport
+
+Attack = Callable[[sqlite3.Connection], object]
+
+
+def decision(number: int) -> Draft:
+    return Draft(
+        EntryType.DECISION,
+        body={"n": number},
+        personal={"owner": f"owner{number}"},
+        blobs={"decision": b'{"n":%d}' % number, "rules": b"rules"},
+        view={
+            "decision_id": f"d-{number}",
+            "namespace": "default",
+            "workload": "chat",
+            "verdict": "deny",
+            "policy_digest": "sha256:p",
+            "catalog_digest": "sha256:c",
+            "decided_at": "2026-01-31T12:00:00Z",
+        },
+    )
+
+
+@contextmanager
+def administrator(path: Path) -> Iterator[sqlite3.Connection]:
+    connection = sqlite3.connect(path)
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    yield connection
+    for _, statement in triggers:
+        with suppress(sqlite3.OperationalError):  # where its table is gone
+            connection.execute(statement)
+    connection.commit()
+    connection.close()
+
+
+def verify(path: Path, *kept: str) -> VerificationReport:
+    with open_ledger(f"sqlite:///{path}") as ledger:
+        return ledger.verify(kept=kept)
+
+
+def failed(report: VerificationReport) -> list[str]:
+    assert report.ok is (not report.problems)
+    return [step.name for step in report.steps if step.status == "failed"]
+
+
+def sql(statement: str, *values: object) -> Attack:
+    return lambda connection: connection.execute(statement, values)
+
+
+def change_byte(connection: sqlite3.Connection) -> None:
+    (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 6").fetchone()
+    connection.execute("UPDATE log_entry SET entry = ? WHERE leaf_index = 6", (entry.replace(b"deny", b"dent"),))
+
+
+def change_entry_and_all_that_follows_from_it(connection: sqlite3.Connection) -> None:
+    (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 6").fetchone()
+    value = parse_canonical(entry)
+    value["view"]["verdict"] = "allow"
+    forged = canonical_bytes(value)
+    connection.execute(
+        "UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = 6", (forged, leaf_hash(forged))
+    )
+    connection.execute("UPDATE decision SET verdict = 'allow' WHERE leaf_index = 6")
+
+
+def insert_at_the_end(connection: sqlite3.Connection) -> None:
+    copy = "SELECT 11, type, recorded_at, leaf_hash, entry FROM log_entry WHERE leaf_index = 10"
+    connection.execute(f"INSERT INTO log_entry {copy}")
+    connection.execute("CREATE TEMP TABLE t AS SELECT * FROM decision WHERE leaf_index = 10")
+    connection.execute("UPDATE t SET leaf_index = 11")
+    connection.execute("INSERT INTO decision SELECT * FROM t")
+    connection.execute(
+        "INSERT INTO personal SELECT 11, name, salt, value FROM personal WHERE leaf_index = 10",
+    )
+
+
+def sign_with_another_key(connection: sqlite3.Connection) -> None:
+    for size, root, note in connection.execute("SELECT size, root, note FROM log_checkpoint").fetchall():
+        signer = generate_signer(parse_checkpoint(note).origin)
+        forged = sign_checkpoint(Checkpoint(signer.name, size, root), signer)
+        connection.execute("UPDATE log_checkpoint SET note = ? WHERE size = ?", (forged, size))
