@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -11,7 +11,6 @@ from policy_engine.cli.printable import printable
 
 FORMATS = ("text", "json", "yaml", "markdown")
 _MARKS = ">="
-_BELOW = 4  # the margin of words that do not fit beside their label
 
 
 @dataclass(frozen=True)
@@ -71,61 +70,19 @@ def _renderable(section: Section) -> Any:
     from rich.console import Group
     from rich.text import Text
 
+    from policy_engine.cli.hanging import Hanging
+
     parts: list[Any] = [Text(printable(section.title), "bold")] if section.title else []
     indent = 2 if section.title else 0
     width = max((len(name) for name, _ in section.pairs), default=0)
     for name, value in section.pairs:
         label = Text(f"{'':{indent}}{name:<{width}} ")
         label.stylize("bold")
-        parts.append(_Hanging(label, printable(value)))
-    parts += [_Hanging(Text(f"{'':{indent}}- "), printable(line)) for line in section.lines]
+        parts.append(Hanging(label, printable(value)))
+    parts += [Hanging(Text(f"{'':{indent}}- "), printable(line)) for line in section.lines]
     if section.rows:
         parts.append(_table(section))
     return Group(*parts)
-
-
-@dataclass(frozen=True)
-class _Hanging:
-    """Words beside a label, wrapped between words alone: a place, an id or a key can be copied whole, however long.
-
-    Where a word is too long to stand beside the label, the words stand below it.
-    """
-
-    label: Any
-    words: str
-
-    def __rich_console__(self, console: Any, options: Any) -> Iterator[Any]:
-        from rich.cells import cell_len
-        from rich.text import Text
-
-        indent, longest = self.label.cell_len, max((cell_len(word) for word in self.words.split()), default=0)
-        below = indent > _BELOW and longest > options.max_width - indent
-        if below:
-            yield self.label
-            indent = _BELOW
-        for number, line in enumerate(_wrapped(self.words, options.max_width - indent)):
-            text = Text(" " * indent) if number or below else self.label.copy()
-            text.append(line)
-            text.no_wrap, text.overflow = True, "ignore"
-            yield text
-
-
-def _wrapped(words: str, width: int) -> Iterator[str]:
-    """Yield the lines of `words`, each at most `width` cells wide but for a word that is wider.
-
-    Neither rich, which cuts such a word, nor textwrap, which counts characters where a terminal has cells, does this.
-    """
-    from rich.cells import cell_len
-
-    for paragraph in words.split("\n"):
-        line = ""
-        for word in paragraph.split(" "):
-            if line and cell_len(line) + 1 + cell_len(word) > width:
-                yield line
-                line = word
-            else:
-                line = f"{line} {word}" if line else word
-        yield line
 
 
 def _table(section: Section) -> Any:

@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from policy_engine.cli.hanging import Hanging
 from policy_engine.cli.printable import printable
 from policy_engine.summary import (
     NO_MODEL,
@@ -185,10 +186,11 @@ def _options(task: Document) -> list[RenderableType]:
     widths = [max(len(row[place]) for row in (head, *cells)) for place in range(4)]
     parts: list[RenderableType] = [Text(f"\n{_line(head, widths)}", "bold", no_wrap=True)]
     for row, texts in zip(rows, cells, strict=True):
-        line = said(_line(texts, widths))
+        *before, model = texts
+        label = said(_line((*before, ""), widths) + ("  " if model else ""))
         start = widths[0] + 2
-        line.stylize(_STATUS_STYLE[row["status"]], start, start + len(row["status"]))
-        parts.append(line)
+        label.stylize(_STATUS_STYLE[row["status"]], start, start + len(row["status"]))
+        parts.append(Hanging(label, printable(model)))
         if why := option_why(task, row):
             parts.append(Padding(said(why, "dim" if row["status"] == "unavailable" else ""), (0, 0, 0, 6)))
     return parts

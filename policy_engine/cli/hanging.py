@@ -1,0 +1,54 @@
+"""Words beside a label, wrapped under themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.text import Text
+
+_BELOW = 4  # the margin of words that do not fit beside their label
+
+
+@dataclass(frozen=True)
+class Hanging:
+    """Words beside a label, wrapped between words alone: a place, an id or a key can be copied whole, however long.
+
+    Where a word is too long to stand beside the label, the words stand below it.
+    """
+
+    label: Text
+    words: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        if not self.words:
+            yield self.label
+            return
+        indent, longest = self.label.cell_len, max((cell_len(word) for word in self.words.split()), default=0)
+        below = indent > _BELOW and longest > options.max_width - indent
+        if below:
+            yield self.label
+            indent = _BELOW
+        for number, line in enumerate(_wrapped(self.words, options.max_width - indent)):
+            text = Text(" " * indent) if number or below else self.label.copy()
+            text.append(line)
+            text.no_wrap, text.overflow = True, "ignore"
+            yield text
+
+
+def _wrapped(words: str, width: int) -> Iterator[str]:
+    """Yield the lines of `words`, each at most `width` cells wide but for a word that is wider.
+
+    Neither rich, which cuts such a word, nor textwrap, which counts characters where a terminal has cells, does this.
+    """
+    for paragraph in words.split("\n"):
+        line = ""
+        for word in paragraph.split(" "):
+            if line and cell_len(line) + 1 + cell_len(word) > width:
+                yield line
+                line = word
+            else:
+                line = f"{line} {word}" if line else word
+        yield line
