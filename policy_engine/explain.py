@@ -128,6 +128,7 @@ class Explainer:
         graded, rows = _graded(result), []
         for index, outcome in enumerate(result.outcomes):
             row = self._static[index].copy()  # with every key in place: cheaper than to build it
+            row["criteria"], row["forbid"] = list(row["criteria"]), list(row["forbid"])
             row["outcome"] = _OUTCOMES[outcome]
             if self._enforcing[index]:
                 row["enforcement"] = result.enforcement[index]

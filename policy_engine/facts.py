@@ -59,7 +59,8 @@ def declared_facts(workload: Workload, task: Task, defaults: Mapping[str, Any] |
     _hardware(workload, facts)
     _migration(workload, facts)
     if spec.custom is not None or "custom" not in spec.model_fields_set:
-        facts.update(defaults or {})
+        for name, default in (defaults or {}).items():
+            facts[name] = list(default) if isinstance(default, list) else default
     for name, value in (spec.custom or {}).items():
         facts[f"custom.{name}"] = value
     return {name: list(v) if isinstance(v, tuple) else v for name, v in facts.items() if v is not None}

@@ -49,7 +49,14 @@ class _Session:
         warm = '"_w":{"all":[{"m":{"_w":1}}],"cap":65535}'
         body = definition[:-1] + ("," if len(definition) > 2 else "") + warm + "}"
         self.handle = self.engine.create_ruleset("p", body)
-        if self._fire('"_w":1') != ["_w"]:
+        try:
+            fired = self._fire('"_w":1') == ["_w"]
+        except BaseException:
+            # interrupted: the state stays, because nothing may have fired in it yet
+            with suppress(self.engine.error):
+                self.engine.delete_ruleset(self.handle)
+            raise
+        if not fired:
             raise RuntimeError("the durable_rules engine did not fire its warm-up rule")
         # not at exit: the process gives everything back then, and the extension may be half gone
         weakref.finalize(self, _release, self.engine, self.handle).atexit = False

@@ -28,7 +28,7 @@ from policy_engine.model.vocabulary import Vocabulary
 if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
 
-FORMAT = "2"
+FORMAT = "3"
 _KEEP = 16
 
 
@@ -60,7 +60,10 @@ def load(key: str, layers: Sequence[LayerFiles]) -> Policy | None:
     try:
         if not (_private(path.parent) and _private(path)):
             return None
-        return _policy(path.read_bytes(), layers)
+        digest, _, data = path.read_bytes().partition(b"\n")
+        if digest != hashlib.sha256(data).hexdigest().encode():
+            return None  # a damaged disk is no other policy
+        return _policy(data, layers)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -71,7 +74,8 @@ def store(key: str, policy: Policy) -> None:
     with contextlib.suppress(OSError, TypeError, OverflowError):  # OverflowError: an integer beyond 64 bits
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if _private(folder):
-            _write(folder / f"{key}.json", _stored(policy))
+            data = _stored(policy)
+            _write(folder / f"{key}.json", hashlib.sha256(data).hexdigest().encode() + b"\n" + data)
             _prune(folder)
 
 
@@ -97,6 +101,8 @@ def _private(path: Path) -> bool:
     if os.name != "posix":
         return True
     status = path.lstat()
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):
+        return False  # a pipe would be waited for
     return status.st_uid == os.getuid() and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
 
 

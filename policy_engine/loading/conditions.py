@@ -62,6 +62,11 @@ class ConditionReader:
                 hint = "derive `task.class`, or a custom.<name> that a vocabulary.yaml declares"
                 problems.append(Problem("bad-derivation", message, draft.document.key_span("derive", fact), hint))
                 continue
+            if known.default is not None:
+                message = f"`{fact}` has a default, so that a rule that derives it would hardly ever count"
+                hint = "give it `source: rule` and no default, and let a rule derive what the default says"
+                problems.append(Problem("bad-derivation", message, draft.document.key_span("derive", fact), hint))
+                continue
             expression = self._check(draft, text, known.type, problems, "derive", fact)
             if expression is not None:
                 problems += _wrong_results(draft, known, text, expression)

@@ -15,6 +15,7 @@ from policy_engine import SEMANTICS_VERSION
 from policy_engine.errors import CatalogError, Problem, RulesError, Span
 from policy_engine.loading import cache
 from policy_engine.loading.layers import LayerFiles, read_layers
+from policy_engine.loading.locked_catalog import locked_catalog_problems
 from policy_engine.loading.rule_document import policy_document
 from policy_engine.lowering.network import Alternatives, Stratum, compile_networks
 from policy_engine.model.rule import Rule, RuleSet
@@ -25,7 +26,11 @@ if TYPE_CHECKING:
 
 
 class Policy(Struct, frozen=True, dict=True):
-    """What decisions are made under. `digest` covers rules, parameters, vocabulary and enforcement, not the catalog."""
+    """What decisions are made under.
+
+    `digest` covers rules, parameters, vocabulary, enforcement and the catalog entries of layers; the shipped catalog
+    comes with the engine's version, and a decision names the digest of all entries beside this one.
+    """
 
     rules: RuleSet
     vocabulary: Vocabulary
@@ -46,7 +51,7 @@ class Policy(Struct, frozen=True, dict=True):
     @cached_property
     def document(self) -> bytes:
         """The canonical bytes that `digest` is the SHA-256 of."""
-        return policy_document(self.rules, self.vocabulary)
+        return policy_document(self.rules, self.vocabulary, self.catalog_documents)
 
 
 def load_policy(paths: Sequence[Path] = (), expected_digest: str | None = None, use_cache: bool = True) -> Policy:
@@ -82,10 +87,10 @@ def _build(layers: Sequence[LayerFiles]) -> Policy:
     from policy_engine.loading.rules import build_rules
 
     rules, vocabulary = build_rules(layers)
-    document = policy_document(rules, vocabulary)
-    rules = replace(rules, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
     documents = tuple((each.layer.name, _catalog_documents(each)) for each in layers)
     documents[0][1].update(_registers(rules))
+    document = policy_document(rules, vocabulary, documents)
+    rules = replace(rules, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
     policy = Policy(rules, vocabulary, *compile_rules(rules, vocabulary), documents)
     _check_catalog(policy, layers)
     return policy
@@ -115,6 +120,8 @@ def _check_catalog(policy: Policy, layers: Sequence[LayerFiles]) -> None:
         policy.__dict__["catalog"] = build_catalog(policy.catalog_documents, policy.rules.values, span=span)
     except KeyError as error:
         raise CatalogError(Problem("catalog-parameter", f"the catalog needs the parameter `{error.args[0]}`")) from None
+    if locked := list(locked_catalog_problems(policy.rules, policy.catalog_documents, span)):
+        raise CatalogError(locked)
 
 
 def compile_rules(rules: RuleSet, vocabulary: Vocabulary) -> tuple[tuple[Stratum, ...], Alternatives]:
@@ -144,6 +151,6 @@ def compile_rules(rules: RuleSet, vocabulary: Vocabulary) -> tuple[tuple[Stratum
 def with_rules(policy: Policy, rules: Sequence[Rule]) -> Policy:
     """Return the policy with other rules, compiled and digested anew (for tests and comparisons)."""
     changed = replace(policy.rules, rules=tuple(sorted(rules, key=lambda rule: (rule.topic, rule.id))))
-    document = policy_document(changed, policy.vocabulary)
+    document = policy_document(changed, policy.vocabulary, policy.catalog_documents)
     changed = replace(changed, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
     return Policy(changed, policy.vocabulary, *compile_rules(changed, policy.vocabulary), policy.catalog_documents)

@@ -59,11 +59,14 @@ def fields(text: str) -> list[str | None]:
 
 
 def check_locks(rules: Sequence[Rule], registers: Registers, layers: Sequence[str], problems: list[Problem]) -> None:
-    """Report what a later layer does to a locked rule: other parameters, weaker enforcement."""
+    """Report what a later layer does to a locked rule: other parameters, weaker enforcement, facts redeclared."""
     order = {name: place for place, name in enumerate(layers)}
     locked = {rule.id: rule for rule in rules if rule.locked}
     for name, layer, problem in registers.reparameterised:
         if any(name in rule.parameters and order[layer] > order[rule.layer] for rule in locked.values()):
+            problems.append(problem)
+    for name, layer, problem in registers.redeclared:
+        if any(order[layer] > order[rule.layer] and name in facts_beneath(rule, rules) for rule in locked.values()):
             problems.append(problem)
     known = {rule.id for rule in rules}
     for rule_id, layer, enforcement, problem in registers.override_places:
@@ -83,7 +86,7 @@ def check_locked_derivations(
     """Report what a later layer does to the derivations that a locked rule rests on: that would weaken it, too."""
     order = {name: place for place, name in enumerate(layers)}
     for rule in rules:
-        facts = _facts_beneath(rule, rules) if rule.locked else frozenset()
+        facts = facts_beneath(rule, rules) if rule.locked else frozenset()
         for before, after in changes:
             if order[after.layer] <= order[rule.layer]:
                 continue
@@ -101,7 +104,7 @@ def _derived(draft: RuleDraft | None) -> list[str]:
     return list(derive) if isinstance(derive, dict) else []
 
 
-def _facts_beneath(rule: Rule, rules: Sequence[Rule]) -> frozenset[str]:
+def facts_beneath(rule: Rule, rules: Sequence[Rule]) -> frozenset[str]:
     """Return the facts that `rule` reads, and those that their derivations read, all the way down."""
     found: set[str] = set()
     waiting = set(rule.reads)

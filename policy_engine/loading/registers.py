@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, cast
 
+from msgspec.structs import replace
+
 from policy_engine.errors import Problem
 from policy_engine.loading.fact_declaration import RESERVED, SCALARS, read_fact, read_scalar
 from policy_engine.loading.layers import POLICY_SET, LayerFiles
@@ -25,6 +27,7 @@ class Registers:
     """What the layers read so far put in force."""
 
     facts: dict[str, Fact] = field(default_factory=dict)
+    redeclared: list[tuple[str, str, Problem]] = field(default_factory=list)
     evidence: dict[str, str] = field(default_factory=dict)
     regulations: dict[str, str] = field(default_factory=dict)
     parameters: dict[str, Parameter] = field(default_factory=dict)
@@ -58,8 +61,13 @@ def _vocabulary(reader: Reader, layer: str, into: Registers) -> None:
 
     def fact(entry: Reader, name: str) -> None:
         read = read_fact(entry, name, layer)
-        if read is not None:
-            into.facts[name] = read
+        if read is None:
+            return
+        before = into.facts.get(name)
+        if before is not None and replace(before, meaning=read.meaning, layer=layer) != read:
+            message = f"`{name}` is read by a locked rule and may not be declared otherwise by a later layer"
+            into.redeclared.append((name, layer, Problem("locked", message, entry.document.key_span(*entry.path))))
+        into.facts[name] = read
 
     reader.each("facts", fact)
     for section, target in (("evidence", into.evidence), ("regulations", into.regulations)):

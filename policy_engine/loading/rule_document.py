@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any
 
 from policy_audit.canonical import document_bytes
@@ -13,10 +15,18 @@ from policy_engine.model.vocabulary import Fact, Vocabulary
 _NAMES = {points: name for name, points in STRENGTHS.items()}
 
 
-def policy_document(rules: RuleSet, vocabulary: Vocabulary) -> bytes:
-    """Return RFC 8785 bytes of everything that decides, without comments, places and layer names."""
+def policy_document(
+    rules: RuleSet, vocabulary: Vocabulary, catalog: Sequence[tuple[str, Mapping[str, Any]]] = ()
+) -> bytes:
+    """Return RFC 8785 bytes of everything that decides, without comments, places and layer names.
+
+    Of `catalog`, the documents by layer with the shipped ones first, those of the layers count, by digest: whoever
+    agreed to a policy agreed to the entries that it adds. The shipped ones come with the engine.
+    """
+    added = [document_bytes(_catalog_entries(documents)) for _, documents in catalog[1:] if documents]
     return document_bytes(
         {
+            **({"catalog": [f"sha256:{sha256(content).hexdigest()}" for content in added]} if added else {}),
             "kind": "Policy",
             "semantics": SEMANTICS_VERSION,
             "version": rules.version,
@@ -35,6 +45,18 @@ def policy_document(rules: RuleSet, vocabulary: Vocabulary) -> bytes:
             "criteria": dict(rules.criteria),
         }
     )
+
+
+def _catalog_entries(documents: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the entries of a layer by section, whatever files they stand in; a layer names each once."""
+    found: dict[str, Any] = {}
+    for document in documents.values():
+        for section, entries in document.items() if isinstance(document, dict) else ():
+            if isinstance(entries, dict):
+                found.setdefault(section, {}).update(entries)
+            elif entries is not None:
+                found[section] = entries
+    return found
 
 
 def rule_document(rule: Rule) -> dict[str, Any]:

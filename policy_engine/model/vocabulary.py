@@ -40,8 +40,8 @@ class Fact(Struct, frozen=True):
     default: object = None
     required: bool = False
     source: FactSource = "declared"
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
     layer: str = "shipped"
 
     @property

@@ -102,8 +102,16 @@ class Interrupted:
             getattr(self.engine, self.name)(*arguments)
         raise KeyboardInterrupt
 
-CALLS = ("assert_fact", "start_action_for_state", "complete_and_start_action", "retract_facts")
 definition, *_ = [spec.definition for stratum in policy.strata for spec in stratum.networks]
+whole, _Session._fire = _Session._fire, lambda session, body: (_ for _ in ()).throw(KeyboardInterrupt)
+for _ in range(40):
+    try:
+        _Session(definition)
+        raise AssertionError("not interrupted")
+    except KeyboardInterrupt:
+        pass
+_Session._fire = whole
+CALLS = ("assert_fact", "start_action_for_state", "complete_and_start_action", "retract_facts")
 for number in range(40):
     session = _Session(definition)
     Interrupted(session, CALLS[number % 4], number // 4 % 2)

@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -111,19 +112,49 @@ def test_a_link_is_not_followed(folder: Path, builds: list[int], tmp_path: Path)
     assert len(builds) == 2
 
 
+@pytest.mark.parametrize("signed", [False, True])
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"{}", b"null", b"\xff", b'{"rules": [{}]}', b'{"rules": 5}', b"[" * 5000],
     ids=repr,
 )
-def test_a_damaged_file_is_not_believed(content: bytes, folder: Path, builds: list[int]) -> None:
+def test_a_damaged_file_is_not_believed(content: bytes, signed: bool, folder: Path, builds: list[int]) -> None:
     digest = load_policy().digest
     (file,) = files(folder)
-    file.write_bytes(content)
+    file.write_bytes(sha256(content).hexdigest().encode() + b"\n" + content if signed else content)
     assert load_policy().digest == digest
     assert len(builds) == 2
     load_policy()
     assert len(builds) == 2
+
+
+def test_no_bit_may_flip(folder: Path, builds: list[int]) -> None:
+    load_policy()
+    (file,) = files(folder)
+    whole = file.read_bytes()
+    for place in range(0, len(whole), len(whole) // 50):
+        file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        assert cache.load(file.stem, read_layers([])) is None
+
+
+@posix
+def test_a_pipe_is_not_waited_for(folder: Path, builds: list[int]) -> None:
+    load_policy()
+    (file,) = files(folder)
+    file.unlink()
+    os.mkfifo(file, 0o600)
+    assert cache.load(file.stem, read_layers([])) is None
+
+
+def test_what_comes_back_is_the_same_to_the_type(folder: Path, builds: list[int]) -> None:
+    fresh, again = load_policy(), load_policy()
+    assert len(builds) == 1
+    for one, other in zip(fresh.vocabulary.facts.values(), again.vocabulary.facts.values(), strict=True):
+        assert repr(one) == repr(other)
+    for one, other in zip(fresh.rules.rules, again.rules.rules, strict=True):
+        assert sorted(repr(one)) == sorted(repr(other))  # sets may print in another order
+    assert repr(fresh.rules.parameters) == repr(again.rules.parameters)
+    assert repr(fresh.catalog_documents) == repr(again.catalog_documents)
 
 
 def test_a_truncated_file_is_not_believed(folder: Path, builds: list[int]) -> None:

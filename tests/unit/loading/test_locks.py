@@ -85,3 +85,58 @@ def test_a_policy_set_may_not_make_a_forbid_on_a_coalesced_fact_strict(tmp_path:
     with pytest.raises(RulesError) as caught:
         load_policy([root], use_cache=False)
     assert caught.value.code == "coalesced-fact"
+
+
+DEFAULTED = {"facts": {"custom.dora": {"type": "bool", "meaning": "Whether DORA applies.", "default": False}}}
+DORA = {**LOCKED, "id": "dora-inside", "when": "!custom.dora", "message": "inside"}
+
+
+@pytest.mark.parametrize("default", [True, None, "absent"])
+def test_a_fact_that_a_locked_rule_reads_is_not_declared_otherwise(default: object, tmp_path: Path) -> None:
+    first = layer(tmp_path / "first", vocabulary_yaml=DEFAULTED, **{"routing__dora_inside_yaml": DORA})
+    fact = {key: value for key, value in DEFAULTED["facts"]["custom.dora"].items() if key != "default"}
+    fact |= {} if default == "absent" else {"default": default}
+    second = layer(tmp_path / "second", vocabulary_yaml={"facts": {"custom.dora": fact}})
+    with pytest.raises(RulesError) as caught:
+        load_policy([first, second], use_cache=False)
+    (problem,) = caught.value.problems
+    assert problem.code == "locked"
+    assert str(problem.span).startswith(str(second / "vocabulary.yaml"))
+    load_policy([second, first], use_cache=False)  # a lock binds later layers alone
+    same = {**DEFAULTED["facts"]["custom.dora"], "meaning": "In other words."}
+    other = layer(tmp_path / "other", vocabulary_yaml={"facts": {"custom.dora": same}})
+    load_policy([first, other], use_cache=False)
+
+
+INSIDE = {**LOCKED, "id": "inside", "when": "!proposal.region_allowed", "forbid": ["proposal"], "message": "inside"}
+LICENSED = {**LOCKED, "id": "licensed", "when": "licence.self_hosted == 'forbidden'", "message": "licensed"}
+DAY = {"source": "register", "as_of": "2026-11-22"}
+
+
+@pytest.mark.parametrize(
+    ("rule", "section", "entry", "field"),
+    [
+        (INSIDE, "regions", {"us": {"parent": "eu", "title": "US"}}, "parent"),
+        (LICENSED, "licences", {"llama-3.1-community": {"commercial": "allowed", **DAY}}, "commercial"),
+    ],
+)
+def test_the_catalog_that_a_locked_rule_decides_by_is_not_changed(
+    rule: dict[str, object], section: str, entry: dict[str, dict[str, object]], field: str, tmp_path: Path
+) -> None:
+    first = layer(tmp_path / "first", **{f"routing__{rule['id']}_yaml": rule})
+    second = layer(tmp_path / "second", **{f"catalog__{section}_yaml": {section: entry}})
+    with pytest.raises(RulesError) as caught:
+        load_policy([first, second], use_cache=False)
+    (problem,) = caught.value.problems
+    (name,) = entry
+    assert problem.code == "locked"
+    assert problem.message == f"the locked rule `{rule['id']}` decides by the {field} of `{section}.{name}`"
+    assert str(problem.span).startswith(str(second / "catalog" / f"{section}.yaml"))
+    load_policy([second, first], use_cache=False)
+    load_policy([second], use_cache=False)
+
+
+def test_the_catalog_may_grow_beneath_a_locked_rule(tmp_path: Path) -> None:
+    first = layer(tmp_path / "first", routing__inside_yaml=INSIDE)
+    grown = {"regions": {"us": {"parent": "world", "title": "America"}, "mars": {"parent": "world", "title": "Mars"}}}
+    load_policy([first, layer(tmp_path / "second", catalog__regions_yaml=grown)], use_cache=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -148,14 +149,59 @@ def test_a_wrong_register_is_named_with_its_place(name: str, layers: Any) -> Non
     assert layers.problem({file: text})[:2] == (code, f"l1/{file}:{place}")
 
 
+HEAD = "apiVersion: policy-engine/v1\nkind: Workload\nmetadata: {name: a, owner: b}\n"
+SMALL = HEAD + "spec:\n  stage: pilot\n  tasks: [{name: t, kind: judge}]\n"
+
+
 def test_a_default_of_a_layer_counts_in_a_decision(layers: Any) -> None:
     policy = layers.load({"vocabulary.yaml": "facts:\n  custom.sold: {type: bool, meaning: Sold., default: true}\n"})
-    head = "apiVersion: policy-engine/v1\nkind: Workload\nmetadata: {name: a, owner: b}\n"
-    spec = "spec:\n  stage: pilot\n  tasks: [{name: t, kind: judge}]\n"
     for custom, known in (("", True), ("  custom: {sold: false}\n", False), ("  custom: {sold: null}\n", None)):
-        workload = load_workloads(head + spec + custom, "w", policy.vocabulary)[0].workload
+        workload = load_workloads(SMALL + custom, "w", policy.vocabulary)[0].workload
         [case] = Decider(policy).cases(workload, {}, datetime(2026, 11, 22, tzinfo=UTC))
         assert case.facts.get("custom.sold") is known
+
+
+def test_a_fact_with_a_default_is_not_derived(layers: Any, rule: Rule) -> None:
+    vocabulary = "facts:\n  custom.tier: {type: int, meaning: X., default: 1}\n"
+    own = rule(when='"true"', advise=None, derive='{custom.tier: "3"}')
+    code, place, message, hint = layers.problem({"vocabulary.yaml": vocabulary, "licence/own-rule.yaml": own})
+    assert (code, message) == (
+        "bad-derivation",
+        "`custom.tier` has a default, so that a rule that derives it would hardly ever count",
+    )
+    assert place.startswith("l1/licence/own-rule.yaml:")
+    assert "source: rule" in hint
+
+
+def test_nobody_changes_a_default_by_changing_a_decision(layers: Any, rule: Rule) -> None:
+    vocabulary = "facts:\n  custom.x: {type: list<string>, meaning: X., default: [a]}\n"
+    own = rule(when="\"'a' in custom.x\"")
+    policy = layers.load({"vocabulary.yaml": vocabulary, "licence/own-rule.yaml": own})
+    workload = load_workloads(SMALL, "w", policy.vocabulary)[0].workload
+    decider = Decider(policy)
+    at = datetime(2026, 11, 22, tzinfo=UTC)
+    first = decider.decide(workload, {}, at)
+    before = first.content
+    for row in first.document["tasks"][0]["rules"]:
+        for value in (row["criteria"], row["forbid"], *(f["value"] for f in row["facts"].values())):
+            if isinstance(value, list):
+                value.append("changed")
+    assert policy.vocabulary.facts["custom.x"].default == ["a"]
+    assert decider.decide(workload, {}, at).content == before
+
+
+def test_the_digest_covers_the_catalog_of_layers(layers: Any) -> None:
+    plain = layers.load()
+    own = {"catalog/own.yaml": "regions:\n  mars: {parent: world, title: Mars}\n"}
+    one = layers.load(own)
+    assert one.digest != plain.digest
+    moved = layers.load({"catalog/own.yaml": "regions:\n  mars: {parent: eu, title: Mars}\n"})
+    assert moved.digest not in (one.digest, plain.digest)
+    assert layers.load({**own, "catalog/own.yaml": "# a comment\n" + own["catalog/own.yaml"]}).digest == one.digest
+    renamed = layers.write("l2", {"catalog/other.yaml": own["catalog/own.yaml"]})
+    assert load_policy([renamed], use_cache=False).digest == one.digest
+    for policy in (plain, one, moved):
+        assert f"sha256:{sha256(policy.document).hexdigest()}" == policy.digest
 
 
 def test_a_layer_adds_custom_facts_that_its_rules_read(layers: Any, rule: Rule) -> None:
