@@ -174,11 +174,13 @@ class Decider:
 
 def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
     """Return the plan over all tasks: hybrid where they land on different options; cost None where one is unknown."""
-    routes, total = [], 0.0
+    routes: list[dict[str, Any]] = []
+    total = 0.0
     known = True
     for result in results:
         option = result.judged
-        cost = _judged_cost(result)
+        models = judged_models(result, option) if option is not None else None
+        cost = models.monthly_usd if models is not None else None
         known = known and cost is not None
         total += cost or 0.0
         routes.append(
@@ -188,6 +190,7 @@ def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
                 "deployment": option,
                 "model": _judged_model(result),
                 "monthly_usd": cost,
+                "at_least": models is not None and models.at_least,
             }
         )
     options = {route["deployment"] for route in routes} - {None}
@@ -195,6 +198,7 @@ def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:
     return {
         "kind": "hybrid" if len(options) > 1 else "single",
         "monthly_usd": total if known else None,
+        "at_least": any(route["at_least"] for route in routes),
         "over_budget": total > budget if known and budget is not None else None,
         "routes": routes,
     }
@@ -206,17 +210,6 @@ def _judged_model(result: TaskResult) -> str | None:
         return result.facts.get("proposal.model")
     chosen = result.models[result.judged].chosen if result.judged is not None else None
     return chosen.name if chosen is not None else None
-
-
-def _judged_cost(result: TaskResult) -> float | None:
-    """The monthly cost of the judged option with the judged model."""
-    if result.judged is None:
-        return None
-    models = result.models[result.judged]
-    if result.proposal is None:
-        return models.chosen.monthly_usd if models.chosen is not None else None
-    found = models.of(result.facts["proposal.model"]) if "proposal.model" in result.facts else None
-    return found.monthly_usd if found is not None else None
 
 
 def _named(results: tuple[TaskResult, ...]) -> list[OptionModels]:

@@ -78,10 +78,12 @@ class Explainer:
             name: facts.get(f"proposal.{name}")
             for name in ("deployment", "model", "provider", "region", "quantization")
         }
-        cost = judged_models(result, document["deployment"]).monthly_usd if document["model"] else None
+        models = judged_models(result, document["deployment"])
+        cost = models.monthly_usd
         budget = facts.get("budget.monthly_usd")
         document |= {
             "monthly_usd": cost,
+            "at_least": models.at_least,
             "over_budget": None if budget is None or cost is None else cost > budget,
             "holds": ruling.holds,
             "reasons": list(ruling.reasons),
@@ -115,6 +117,7 @@ class Explainer:
             "score_range": [standing.low, standing.high],
             "scores": [{"topic": c.topic, "rule": c.rule, "points": c.points} for c in standing.contributions],
             "monthly_usd": cost,
+            "at_least": models.at_least,
             "over_budget": None if budget is None or cost is None else cost > budget,
             "rules": list(standing.rules),
             "reasons": list(catalog_reasons(standing, models)),
@@ -188,10 +191,9 @@ def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]
 
 
 def judged_models(result: TaskResult, option: str) -> OptionModels:
-    """What the catalog has for the judged option: with the proposed model, where one is proposed."""
-    name = result.facts.get("proposal.model") if result.proposal is not None else None
+    """What the catalog has for the judged option: with the proposed model, where something is proposed."""
     models: OptionModels = result.models[option]
-    return models if name is None else models.naming(name)
+    return models if result.proposal is None else models.naming(result.facts.get("proposal.model"))
 
 
 def region_advice(result: TaskResult, catalog: Catalog) -> Iterator[str]:

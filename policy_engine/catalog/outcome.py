@@ -53,14 +53,16 @@ class OptionModels:
         """The model that would come first if what is not known turned out well."""
         return self._picked() if self.available is None else None
 
-    def naming(self, name: str) -> OptionModels:
-        """Return the same answer with `name` as the model to use, so that costs and figures are those of it."""
+    def naming(self, name: str | None) -> OptionModels:
+        """Return the same answer with `name` as the model to use, so that costs and figures are those of it.
+
+        Of a model that the option does not run, or that is not named, nothing is known: never another one's price.
+        """
         model = self._catalog.model(name)
         rated = next((each for each in self._slate.all if model is not None and each.name == model.key), None)
-        if rated is None:
-            return self
-        needs = self.asked.needs
-        pick = Pick(rated, cost_of(rated, needs.input_tokens_per_month, needs.output_tokens_per_month))
+        pick, needs = None, self.asked.needs
+        if rated is not None:
+            pick = Pick(rated, cost_of(rated, needs.input_tokens_per_month, needs.output_tokens_per_month))
         return OptionModels(
             self._catalog,
             self.asked,
@@ -80,6 +82,13 @@ class OptionModels:
     def monthly_usd(self) -> float | None:
         """The monthly cost of the model that is chosen or provisional."""
         return self._pick.cost[0] if self._pick and self._pick.cost else None
+
+    @property
+    def at_least(self) -> bool:
+        """Whether that cost is a floor."""
+        if self._pick is None or self._pick.cost is None or self.option not in SELF_RUN:
+            return False
+        return self._pick.rated.plans[self._pick.cost[1]].at_least
 
     @property
     def model(self) -> str | None:
@@ -128,7 +137,10 @@ class OptionModels:
                     "edge is not meant here: neither `needs.edge` nor a latency under the edge parameter asks for it",
                 )
             return (f"the catalog has no model for {self.option}",)
-        return why_not(self._slate, self.asked.needs, self.available)
+        models = why_not(self._slate, self.asked.needs, self.available) if not self._slate.sure else ()
+        if self.available is None and self.option == "edge" and self.asked.needs.edge_wanted is None:
+            return ("whether edge is meant is not known: `needs.edge` or the latency would tell", *models)
+        return models
 
     @property
     def advice(self) -> tuple[str, ...]:

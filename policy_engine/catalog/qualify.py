@@ -80,6 +80,9 @@ def rate(catalog: Catalog, candidate: Candidate, needs: Needs) -> Rated:
         offers, reason = _inside(catalog, candidate, needs)
         reasons += [reason] if reason else []
     sure = any(reason.sure for reason in reasons)
+    if sure:
+        # what is not known matters no more, and would read as if something were open
+        reasons = [reason for reason in reasons if reason.sure]
     verdict = False if sure else (None if reasons else True)
     fixed = None if any(CONTEXT in reason.text for reason in reasons) else tuple(reason.text for reason in reasons)
     return Rated(candidate, verdict, tuple(reasons), offers, plans, quantization, fixed)

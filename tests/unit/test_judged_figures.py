@@ -132,7 +132,8 @@ def test_the_plan_names_no_model_where_the_proposal_names_none() -> None:
     unnamed = {"deployment": "proprietary_api", "model": None, "region": "us"}
     document = decide(task={"proposal": unnamed})
     (route,), (task,) = document["plan"]["routes"], document["tasks"]
-    assert route == {"task": "t", "share": 1.0, "deployment": "proprietary_api", "model": None, "monthly_usd": None}
+    said = {"task": "t", "share": 1.0, "deployment": "proprietary_api", "model": None}
+    assert route == {**said, "monthly_usd": None, "at_least": False}
     assert document["plan"]["monthly_usd"] is None
     # what the catalog would choose stands with the option
     (row,) = (row for row in task["options"] if row["deployment"] == "proprietary_api")
@@ -162,3 +163,37 @@ def test_no_step_replaces_a_model_that_was_not_named() -> None:
     (task,) = decide(task=hard, data=data, team=team)["tasks"]
     assert (task["verdict"], task["recommendation"]["deployment"]) == ("deny", "proprietary_api")
     assert f"propose the model {task['recommendation']['model']}" in next_steps(task)
+
+
+@pytest.mark.parametrize(
+    ("deployment", "model"), [("open_api", "no-such-model"), ("self_hosted", "no-such-model"), ("open_api", "gpt-4o")]
+)
+def test_what_cannot_be_priced_has_no_price_and_never_another_models(deployment: str, model: str) -> None:
+    document = decide(task={"proposal": {"deployment": deployment, "model": model}}, budget={"monthly_usd": 1})
+    proposal, (route,) = document["tasks"][0]["proposal"], document["plan"]["routes"]
+    assert (proposal["monthly_usd"], proposal["over_budget"], proposal["at_least"]) == (None, None, False)
+    assert (route["monthly_usd"], document["plan"]["monthly_usd"]) == (None, None)
+    (row,) = (row for row in document["tasks"][0]["options"] if row["deployment"] == deployment)
+    assert row["monthly_usd"] is not None
+
+
+def test_a_floor_is_marked_as_one() -> None:
+    document = decide(task={"proposal": {"deployment": "edge", "model": "qwen3-4b"}}, needs={"edge": True})
+    (task,), plan = document["tasks"], document["plan"]
+    assert task["proposal"]["at_least"] and plan["at_least"] and plan["routes"][0]["at_least"]
+    rows = {row["deployment"]: row["at_least"] for row in task["options"]}
+    assert rows == {
+        "proprietary_api": False,
+        "open_api": False,
+        "open_batch": False,
+        "self_hosted": True,
+        "edge": True,
+    }
+
+
+def test_where_only_the_latency_is_missing_edge_says_so_and_blames_no_model() -> None:
+    document = decide(needs={"edge": None})
+    (row,) = (row for row in document["tasks"][0]["options"] if row["deployment"] == "edge")
+    assert row["status"] == "uncertain"
+    assert row["reasons"] == ["whether edge is meant is not known: `needs.edge` or the latency would tell"]
+    assert any(model["qualifies"] for model in row["models"])
