@@ -173,6 +173,22 @@ def choose_ledger(ctx: click.Context, url: str | None, key: Path | None) -> Ledg
     return LedgerChoice(url, key, explicit)
 
 
+def ledger_files(choice: LedgerChoice) -> list[Path]:
+    """Return the files that the ledger is kept in, whether or not they are there yet: the database's, and its key."""
+    found = [choice.key] if choice.key is not None else []
+    if choice.url.startswith("sqlite:") and ":memory:" not in choice.url:
+        from policy_audit.database import locate
+        from policy_audit.errors import AuditError
+
+        try:
+            path = locate(choice.url).path
+        except AuditError:
+            path = None  # opening it says what is wrong
+        if path is not None:
+            found += [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal", ".key")]
+    return found
+
+
 @contextmanager
 def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
     """Open the ledger; a key that was just made is told once."""

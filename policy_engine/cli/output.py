@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -52,17 +52,46 @@ def parse_outputs(given: Sequence[str], formats: Sequence[str], default: str = "
     return targets
 
 
+def spare(targets: Sequence[Target], files: Iterable[Path], folders: Iterable[Path] = ()) -> None:
+    """Refuse reports that would overwrite what the run reads or records to: `files`, or anything in `folders`.
+
+    Raises:
+        UsageError: with each such report.
+    """
+    kept, inside = {path.resolve() for path in files}, [path.resolve() for path in folders]
+    problems = []
+    for target in targets:
+        place = target.path.resolve() if target.path is not None else None
+        if place is not None and (place in kept or any(place.is_relative_to(folder) for folder in inside)):
+            message = f"`{target.path}` is read or recorded to by this run, and no place for its report"
+            problems.append(Problem("cannot-write", message, help="name another file"))
+    if problems:
+        raise UsageError(problems)
+
+
 def _check_place(path: Path) -> None:
     """Refuse a file that cannot be written while nothing has been done yet."""
     reason = None
     if path.is_dir():
         reason = "is a directory"
+    elif _is_kept(path):
+        reason = "it is a ledger or a signing key"
     elif not path.parent.is_dir():
         reason = "no such directory"
     elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
         reason = "permission denied"
     if reason is not None:
         raise UsageError(Problem("cannot-write", f"cannot write `{path}`: {reason}"))
+
+
+def _is_kept(path: Path) -> bool:
+    """Whether a ledger or a signing key stands there: no report takes the place of either, whoever asks."""
+    try:
+        with path.open("rb") as stream:
+            start = stream.read(16) if path.is_file() else b""
+    except OSError:
+        return False
+    return start.startswith((b"SQLite format 3\0", b"PRIVATE+KEY+"))
 
 
 def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> None:

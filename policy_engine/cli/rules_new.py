@@ -46,6 +46,7 @@ def command(rule_id: str, topic: str, criterion: str | None, origin: str | None,
     if origin is not None and not (origin.strip() and origin.isprintable()):
         raise UsageError(Problem("usage", "`--origin` is empty, or more than a line of text"))
     _check_shipped(rule_id, criterion)
+    _check_layer(rule_id, directory)
     folder = directory / topic
     files = {
         folder / f"{rule_id}.yaml": rule_text(rule_id, topic, criterion, origin),
@@ -68,6 +69,15 @@ def _check_shipped(rule_id: str, criterion: str | None) -> None:
         message = f"`{rule_id}` is a shipped rule"
         help_ = f"choose another id; to replace the rule, copy {there.span.file if there.span else 'its file'}"
         raise UsageError(Problem("rule-exists", message, help=help_))
+
+
+def _check_layer(rule_id: str, directory: Path) -> None:
+    """Refuse an id that a rule in another topic of the layer has: the two would be refused together."""
+    there = next(iter(sorted(directory.glob(f"*/{rule_id}.yaml"))), None)
+    if there is not None:
+        raise UsageError(
+            Problem("file-exists", f"`{there}` is there already", help="choose another id, or edit that file")
+        )
 
 
 def _write(directory: Path, files: dict[Path, str]) -> None:

@@ -15,6 +15,7 @@ from policy_engine.cli.options import (
     LedgerChoice,
     choose_ledger,
     decision_options,
+    ledger_files,
     ledger_options,
     now,
     output_options,
@@ -76,11 +77,13 @@ def run_options(*own: Option) -> Option:
             ledger_key: Path | None,
             **given: Any,
         ) -> int:
-            from policy_engine.cli.output import parse_outputs
+            from policy_engine.cli.output import parse_outputs, spare
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
             run = Run(targets=targets, ledger=choose_ledger(ctx, ledger, ledger_key), at=at or now(), **shared)
+            if any(target.path is not None for target in targets):
+                spare(targets, [*map(Path, run.files), *ledger_files(run.ledger)], run.layers)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this

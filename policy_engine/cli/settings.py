@@ -41,11 +41,16 @@ def setting(ctx: click.Context, parameter: str) -> Any:
 
 
 def _judges_below(ctx: click.Context, folder: Path) -> bool:
-    """Whether a judged file lies in `folder` or below; standard input counts as lying anywhere."""
+    """Whether a judged file lies in `folder` or below; standard input and other pipes count as lying anywhere."""
     files = ctx.params.get("files") or ()
     if not files:
         return True
-    return any(str(name) == "-" or _lies_below(Path(name), folder) for name in files)
+    return any(str(name) == "-" or _is_piped(Path(name)) or _lies_below(Path(name), folder) for name in files)
+
+
+def _is_piped(file: Path) -> bool:
+    """Whether `file` is no file of its own but a pipe or an open one, as a shell's `<(command)` makes."""
+    return str(file).startswith(("/dev/", "/proc/")) or (file.exists() and not file.is_file() and not file.is_dir())
 
 
 def _lies_below(file: Path, folder: Path) -> bool:

@@ -180,7 +180,7 @@ def test_what_cannot_be_priced_has_no_price_and_never_another_models(deployment:
 def test_a_floor_is_marked_as_one() -> None:
     document = decide(task={"proposal": {"deployment": "edge", "model": "qwen3-4b"}}, needs={"edge": True})
     (task,), plan = document["tasks"], document["plan"]
-    assert task["proposal"]["at_least"] and plan["at_least"] and plan["routes"][0]["at_least"]
+    assert (task["proposal"]["at_least"], plan["at_least"], plan["routes"][0]["at_least"]) == (True, True, True)
     rows = {row["deployment"]: row["at_least"] for row in task["options"]}
     assert rows == {
         "proprietary_api": False,

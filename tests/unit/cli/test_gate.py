@@ -261,6 +261,19 @@ def test_standard_input_may_come_from_anywhere(policy: Policy, tmp_path: Path, m
     assert not (tmp_path / "hidden.db").exists()
 
 
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="the system does not name open files")
+def test_a_pipe_may_come_from_anywhere(policy: Policy, tmp_path: Path) -> None:
+    steering(tmp_path)
+    read, write = os.pipe()
+    os.write(write, DENY.read_bytes())
+    os.close(write)
+    try:
+        assert policy("gate", f"/dev/fd/{read}", "-q").status == 1
+    finally:
+        os.close(read)
+    assert not (tmp_path / "hidden.db").exists()
+
+
 def test_flags_and_environment_come_before_any_file(
     policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

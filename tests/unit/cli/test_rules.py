@@ -319,3 +319,13 @@ def test_a_place_is_never_broken_over_lines(depth: int, policy: Run, tmp_path: P
     found = policy("rules", "show", "hyphens-in-a-name", "--policy", str(layer))
     assert found.status == 0, found.err
     assert f"{file}:" in found.out
+
+
+def test_an_id_of_another_topic_is_not_given_again(policy: Run, tmp_path: Path) -> None:
+    first = ("rules", "new", "our-rule", "--topic", "routing", "--origin", "ours", "--to", str(tmp_path))
+    assert policy(*first).status == 0
+    found = policy(*first[:3], "--topic", "latency", *first[5:])
+    assert found.status == 2
+    assert "our-rule.yaml` is there already [file-exists]" in found.err
+    assert not (tmp_path / "latency").exists()
+    assert policy("rules", "lint", str(tmp_path)).status == 0
