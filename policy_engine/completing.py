@@ -9,6 +9,7 @@ from typing import Any
 from msgspec import Struct
 
 from policy_engine.catalog import Catalog, Needs, OptionModels, api_price, choose, judge_claim, judge_serving
+from policy_engine.catalog.boxes import box_of
 from policy_engine.claims import gpu_count, memory_gib
 from policy_engine.combining import OptionInput
 from policy_engine.facts import FactSheet, derive_volume, region_allowed
@@ -120,13 +121,17 @@ def _hardware(case: TaskCase, sheet: FactSheet, catalog: Catalog) -> tuple[str, 
     get = sheet.get
     own = judge_claim(catalog, claim)
     sheet.derive("hardware.verdict", own.verdict)
-    why: tuple[str, ...] = (own.why,)
+    # two lines that say opposite things have to say of what
+    served = claim.serves is not None and not box_of(catalog, claim).excess
+    about = "what it is said to serve" if served else "what is claimed of it"
+    why = {own.why: about}
     if get("proposal.deployment") in _OWN_HARDWARE and get("proposal.model") is not None:
         quantization = get("proposal.quantization")
         judged = judge_serving(catalog, claim, get("proposal.model"), quantization, get("task.context_tokens"))
         sheet.derive("proposal.hardware_verdict", judged.verdict)
-        why += (judged.why,)
-    return tuple(dict.fromkeys(text for text in why if text))
+        both = f"{about}, and the proposed model" if served else about
+        why[judged.why] = both if judged.why == own.why else "the proposed model"
+    return tuple(f"{what}: {text}" for text, what in why.items() if text)
 
 
 def _proposal(sheet: FactSheet, catalog: Catalog) -> None:

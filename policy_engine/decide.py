@@ -18,7 +18,7 @@ from policy_engine.catalog import OptionModels
 from policy_engine.claims import claim_of
 from policy_engine.combining import worst
 from policy_engine.disputes import Disputes
-from policy_engine.errors import InputError, Problem, did_you_mean
+from policy_engine.errors import FieldError, Problem, did_you_mean
 from policy_engine.explain import Explainer, judged_models
 from policy_engine.facts import declared_facts
 from policy_engine.judging import Judge
@@ -65,17 +65,18 @@ class Decider:
         """Return one case for each task.
 
         Raises:
-            InputError: a benchmark floor names a benchmark that the catalog does not have.
+            FieldError: a benchmark floor names a benchmark that the catalog does not have.
         """
         catalog = self.policy.catalog
         claim = claim_of(workload.spec.hardware)
         found = []
-        for task in workload.spec.tasks:
+        for index, task in enumerate(workload.spec.tasks):
             for name in task.min_scores or {}:
                 if name not in catalog.benchmarks:
                     message = f"the catalog has no benchmark `{name}`"
                     hint = did_you_mean(name, list(catalog.benchmarks)) or f"it has {', '.join(catalog.benchmarks)}"
-                    raise InputError(Problem("unknown-benchmark", message, help=hint))
+                    problem = Problem("unknown-benchmark", message, help=hint)
+                    raise FieldError(problem, ("spec", "tasks", index, "min_scores", name))
             facts = declared_facts(workload, task, self._custom_defaults)
             facts.setdefault("task.share", task.share)
             found.append(TaskCase(facts, task.min_scores, claim, evidence, workload.namespace, at))

@@ -3,6 +3,7 @@
     PolicyError                     one or more problems, each with code, place and help
     ├── UsageError                  the command was called in a way that cannot work
     ├── InputError                  a workload (or another input file) is unreadable or invalid
+    │   └── FieldError              a field that only deciding shows to be wrong
     ├── RulesError                  rules, parameters, vocabulary, layers are invalid
     │   └── CatalogError            a catalog entry is invalid
     ├── CaseError                   a rule's case did not come out as it says
@@ -81,6 +82,14 @@ class UsageError(PolicyError):
 
 class InputError(PolicyError):
     """A workload file, or another input, cannot be read or is invalid."""
+
+
+class FieldError(InputError):
+    """One field of a workload is wrong, as deciding found; `path` leads to its key in the document."""
+
+    def __init__(self, problem: Problem, path: tuple[str | int, ...]) -> None:
+        super().__init__(problem)
+        self.path = path
 
 
 class RulesError(PolicyError):

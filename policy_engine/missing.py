@@ -3,43 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any
 
+from policy_engine.catalog import HardwareClaim
+from policy_engine.catalog.boxes import box_of
 from policy_engine.completing import choice_waits
 from policy_engine.facts import PROPOSED
 from policy_engine.judging import Judge
 from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import ProposalRuling, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
+from policy_engine.ways_out import ORIGINS
 
-_SERVED = tuple(
-    f"hardware.serves.{name}"
-    for name in ("model", "quantization", "tokens_per_hour", "concurrency", "input_tokens", "output_tokens")
-)
-#: Which declared facts a computed fact comes from: what a team can be asked.
-ORIGINS: dict[str, tuple[str, ...]] = {
-    "volume.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
-    "volume.tokens_per_day": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
-    "task.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month", "task.share"),
-    "cost.api_spend_usd_per_month": (
-        "budget.api_spend_usd_per_month",
-        "volume.input_tokens_per_month",
-        "volume.output_tokens_per_month",
-    ),
-    "proposal.region_allowed": ("proposal.region", "data.residency"),
-    "proposal.licence": ("proposal.model",),
-    "proposal.hardware_verdict": (
-        "proposal.model",
-        "proposal.quantization",
-        "hardware.gpus",
-        "task.context_tokens",
-        *_SERVED,
-    ),
-    "hardware.verdict": ("hardware.gpus", *_SERVED),
-    "hardware.gpu_count": ("hardware.gpus",),
-    "hardware.memory_gib": ("hardware.gpus",),
-    "migration.present": ("migration",),
-}
+__all__ = ["ORIGINS", "MissingFacts"]
 
 
 class MissingFacts:
@@ -140,7 +115,7 @@ class MissingFacts:
             for origin in origins if origins is not None else (name,):
                 if origin.startswith("catalog."):
                     continue  # nothing that a team knows of its workload: see `catalog_gaps`
-                if result.facts.get(origin) is None and _claimed(origin, result.case.hardware):
+                if result.facts.get(origin) is None and self._claimed(origin, result.case.hardware):
                     found.add(origin)
         return sorted(found)
 
@@ -156,12 +131,17 @@ class MissingFacts:
         volume = ORIGINS["task.tokens_per_month"] if section == "cost" else ()
         return (*models.missing, *choice_waits(models, result.facts), *volume)
 
-
-def _claimed(name: str, claim: Any) -> bool:
-    """Whether a fact can be asked for: one about hardware only where that is claimed."""
-    if name.startswith("hardware.serves."):
-        return claim is not None and claim.serves is not None
-    return claim is not None or name != "hardware.gpus"
+    def _claimed(self, name: str, claim: HardwareClaim | None) -> bool:
+        """Whether a fact can be asked for: one about hardware only where that is claimed, and not said already."""
+        if name.startswith("hardware.serves."):
+            return claim is not None and claim.serves is not None
+        if name != "hardware.gpus":
+            return True
+        if claim is None:
+            return False
+        # the devices are no single fact that is known or not: what can be lacking is one of their figures
+        box = box_of(self.judge.policy.catalog, claim)
+        return bool(box.missing) or None in (box.cards, box.bandwidth_bytes_per_s, box.tflops)
 
 
 def _of_fallback(names: Iterable[str]) -> set[str]:

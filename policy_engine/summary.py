@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from policy_engine.ways_out import ORIGINS
 from policy_engine.wording import listed, usd, value_text
 
 Document = Mapping[str, Any]
@@ -18,6 +19,13 @@ VERDICT_WORDS = {
 #: What a report says in the place of a model.
 NO_MODEL = "(no model named)"
 STATUS_ORDER = ("permitted", "uncertain", "unavailable", "forbidden")
+# what no file states of evidence that is not there; any other reason is a fault of evidence that is
+_NOT_NAMED = "no such evidence is named"
+_STDIN = ("-", "<stdin>")
+# what a proposal is there for, and where: to change these is to propose something else
+_NO_CHOICE = ("proposal.present", "proposal.deployment", "proposal.fallback.present")
+# what can let another model be chosen for an option, and with it another cost and licence
+_CHOICE = ("task.quality", "workload.organisation", "task.complexity", *ORIGINS["task.tokens_per_month"])
 
 
 def rule_rows(task: Document) -> dict[str, Document]:
@@ -47,8 +55,55 @@ def proposed_text(task: Document) -> str:
     proposal = task["proposal"]
     text = proposal_text(proposal)
     if proposal.get("monthly_usd") is not None:
-        text += f", {usd(proposal['monthly_usd'])} USD/month"
+        text += f", {cost_text(proposal)}"
     return f"{text}, over budget" if proposal.get("over_budget") else text
+
+
+def cost_text(priced: Document) -> str:
+    """Say what a proposal, a route or a plan costs a month; documents of older engines do not tell a floor."""
+    if priced["monthly_usd"] is None:
+        return "monthly cost unknown"
+    return f"{'at least ' if priced.get('at_least') else ''}{usd(priced['monthly_usd'])} USD/month"
+
+
+def ranked_options(task: Document) -> list[Document]:
+    """Return the rows of the options, the best first."""
+    return sorted(task["options"], key=lambda row: (STATUS_ORDER.index(row["status"]), -row["score"]))
+
+
+def stated(task: Document, names: Iterable[str]) -> list[str]:
+    """Return the facts that a team can state behind `names`; a computed name only where nothing else is known."""
+    missing = task.get("missing_facts", ())
+    found: dict[str, None] = {}
+    for name in names:
+        behind = [each for each in _origins(task, name) if each in missing]
+        lacks = [] if name in missing or not name.startswith("proposal.") else task.get("catalog_gaps", ())
+        found.update(dict.fromkeys(behind or (lacks if name in ORIGINS else ()) or (name,)))
+    return list(found)
+
+
+def _origins(task: Document, name: str) -> Sequence[str]:
+    """Return the declared facts that `name` may come from."""
+    section, _, rest = name.partition(".")
+    option = rest.removesuffix("_usd_per_month")
+    if name in ORIGINS or section not in ("cost", "licence"):
+        return ORIGINS.get(name, (name,))
+    rows = [row for row in task["options"] if row["deployment"] == option]
+    return (*(each for row in rows for each in row["missing"]), *_CHOICE)
+
+
+def missing_lines(task: Document) -> list[str]:
+    """Say what is not known, by what it could change."""
+    decisive, recommendation = task["decisive_facts"], task["recommendation"]
+    open_facts = stated(task, recommendation["open_facts"]) if recommendation is not None else []
+    alone = [name for name in task["missing_facts"] if name in open_facts and name not in decisive]
+    neither = [name for name in task["missing_facts"] if name not in decisive and name not in alone]
+    parts = [
+        ("can change the verdict", decisive),
+        ("can change the recommendation alone", alone),
+        ("change neither", neither),
+    ]
+    return [f"{what}: {', '.join(names)}" for what, names in parts if names]
 
 
 def recommendation_text(task: Document) -> str:
@@ -79,7 +134,7 @@ def option_why(task: Document, row: Document) -> str:
     if row["status"] == "uncertain":
         parts += [f"{_title(rules, rule)}?" for rule in row["rules"]]
         if row["missing"]:
-            parts.append(f"unknown: {listed(row['missing'])}")
+            parts.append(f"unknown: {listed(stated(task, row['missing']))}")
     if row["status"] == "permitted" and row["scores"]:
         strongest = sorted(row["scores"], key=lambda c: -abs(c["points"]))
         return ", ".join(f"{c['points']:+d} {c['topic']}" for c in strongest)
@@ -107,18 +162,24 @@ def reasons(task: Document) -> list[str]:
         told = row["reasons"]
     proposal = task["proposal"]
     if proposal is not None:
-        found += _ruling_reasons(proposal, rules, "the proposal", told)
+        found += _ruling_reasons(task, proposal, "the proposal", told)
         fallback = proposal["fallback"]
         if fallback is not None and fallback["verdict"] != "allow":
-            found += _ruling_reasons(fallback, rules, f"the fallback {proposal_text(fallback)}")
-    if task["verdict"] == "deny":
-        return list(dict.fromkeys(found))
-    found += _obligation_reasons(task)
+            found += _ruling_reasons(task, fallback, f"the fallback {proposal_text(fallback)}")
+    if task["verdict"] != "deny":
+        found += _obligation_reasons(task)
     recommendation = task["recommendation"]
-    if proposal is None and recommendation is not None and not recommendation["firm"] and judged is not None:
-        facts = listed(recommendation["open_facts"], "or")
+    if recommendation is not None and not recommendation["firm"] and not recommendation["provisional"]:
+        facts = listed(_open_facts(task, recommendation), "or")
         found.append(f"the recommendation is not firm: another option could come first, depending on {facts}")
     return list(dict.fromkeys(found))
+
+
+def _open_facts(task: Document, recommendation: Document) -> list[str]:
+    """Return what a recommendation that is not firm waits for; what the catalog lacks is for no team to state."""
+    names = stated(task, recommendation["open_facts"])
+    facts = [name for name in names if not name.startswith("catalog.")]
+    return facts if len(facts) == len(names) else [*facts, "figures that the catalog lacks"]
 
 
 def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]) -> list[str]:
@@ -131,7 +192,7 @@ def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]
     if status == "unavailable":
         return [f"{option} is unavailable: {'; '.join(row['reasons'])}"]
     found = [
-        f"{option} is uncertain: {rules[r]['title']} ({r}) depends on {listed(rules[r]['missing'], 'and')}"
+        f"{option} is uncertain: {rules[r]['title']} ({r}) depends on {listed(stated(task, rules[r]['missing']))}"
         for r in row["rules"]
     ]
     return found + [f"{option} is uncertain: {reason}" for reason in row["reasons"]]
@@ -144,8 +205,8 @@ def _warns(row: Document, option: str, proposed: bool) -> bool:
     return row["outcome"] == "fired" and row["enforcement"] == "advisory" and named
 
 
-def _ruling_reasons(ruling: Document, rules: Mapping[str, Document], what: str, told: Sequence[str] = ()) -> list[str]:
-    found = []
+def _ruling_reasons(task: Document, ruling: Document, what: str, told: Sequence[str] = ()) -> list[str]:
+    found, rules = [], rule_rows(task)
     ruled_out = ruling.get("verdict") == "deny" or ruling.get("holds") is False
     for rule in ruling["rules"]:
         # what rules out a fallback need not have fired on the proposal: then its row says nothing of it, or is left out
@@ -153,7 +214,8 @@ def _ruling_reasons(ruling: Document, rules: Mapping[str, Document], what: str, 
         if row["outcome"] == "fired" and row["message"]:
             found.append(f"{what} is ruled out: {row['message']} ({rule})")
         elif row["outcome"] == "indeterminate":
-            found.append(f"{what} is not cleared: {row['title']} ({rule}) depends on {listed(row['missing'])}")
+            waits = listed(stated(task, row["missing"]))
+            found.append(f"{what} is not cleared: {row['title']} ({rule}) depends on {waits}")
         else:
             name = f"{row['title']} ({rule})" if "title" in row else rule
             found.append(f"{what} is {'ruled out' if ruled_out else 'not cleared'} by {name}")
@@ -174,45 +236,129 @@ def _obligation_reasons(task: Document) -> list[str]:
 
 
 def next_steps(task: Document, file: str | None = None) -> list[str]:
-    """Say what to do next, the most useful first."""
-    steps: list[str] = []
-    rules = rule_rows(task)
-    recommendation = task["recommendation"]
-    proposal = task["proposal"]
-    if task["verdict"] == "deny" and proposal is not None:
-        steps += _other_proposals(task, proposal, recommendation)
-    if task["decisive_facts"] and task["verdict"] != "deny":
-        where = f"policy new --complete {file}" if file and file != "-" else "policy new --complete FILE"
-        steps.append(f"state {listed(task['decisive_facts'][:6])}; `{where}` asks for them")
-    if task.get("catalog_gaps"):
-        steps.append(f"add to a layer's catalog, which does not know it: {listed(task['catalog_gaps'])}")
-    for duty in task["obligations"]:
-        if duty["status"] == "outstanding" and (task["verdict"] != "deny"):
-            message = next((rules[r]["message"] for r in duty["rules"] if rules[r]["outcome"] == "fired"), "")
-            steps.append(f"add evidence `{duty['evidence']}`: {message}")
-    collision = task.get("collision")
-    if collision:
-        # an option that the catalog leaves out is no way out: the table says why
-        steps += [way_text(way) for way in collision["ways_out"] if way["kind"] != "catalog"]
-    else:
-        steps += [way_text(way) for way in task["counterfactuals"]]
+    """Say what to do next, the most useful first; of a denial at least one step."""
+    steps = _denied_steps(task) if task["verdict"] == "deny" else _open_steps(task, file)
     return list(dict.fromkeys(steps))
 
 
-def _other_proposals(task: Document, proposal: Document, recommendation: Document | None) -> list[str]:
-    """Say what to propose instead of what is denied: another option or model, another fallback."""
+def _open_steps(task: Document, file: str | None) -> list[str]:
+    """Say what a review or an allowance waits for."""
+    steps: list[str] = []
+    if task["decisive_facts"]:
+        step = f"state {listed(task['decisive_facts'][:6])}"
+        # what came on standard input is no file that could be completed
+        steps.append(step if file in _STDIN else f"{step}; `policy new --complete {file or 'FILE'}` asks for them")
+    steps += _gap_steps(task)
+    steps += [
+        f"add evidence `{duty['evidence']}`: {_demand(task, duty)}"
+        for duty in task["obligations"]
+        if duty["status"] == "outstanding"
+    ]
+    return steps + _ways(task)
+
+
+def _denied_steps(task: Document) -> list[str]:
+    """Say what would lift a denial, and then what would be asked for."""
+    steps = _other_proposals(task) + _gap_steps(task) + _ways(task)
+    return (steps or [_last_resort(task)]) + _later_evidence(task)
+
+
+def _gap_steps(task: Document) -> list[str]:
+    gaps = task.get("catalog_gaps")
+    return [f"add to a layer's catalog, which does not know it: {listed(gaps)}"] if gaps else []
+
+
+def _ways(task: Document) -> list[str]:
+    collision = task.get("collision")
+    if collision:
+        # an option that the catalog leaves out is no way out: the table says why
+        return [way_text(way) for way in collision["ways_out"] if way["kind"] != "catalog"]
+    return [way_text(way) for way in task["counterfactuals"]]
+
+
+def _demand(task: Document, duty: Document) -> str:
+    rules = rule_rows(task)
+    return next((rules[r]["message"] for r in duty["rules"] if rules[r]["outcome"] == "fired"), "")
+
+
+def _later_evidence(task: Document) -> list[str]:
+    """Say what evidence a denied proposal lacks besides, and what is wrong with that which it names."""
+    steps = []
+    for duty in task["obligations"]:
+        faulty = duty["status"] == "uncertain" and duty["why"] != _NOT_NAMED
+        if duty["status"] == "outstanding" or faulty:
+            needed = ", if it is needed" if faulty else ""
+            what = f"for {task['judged_option']}{needed}, evidence `{duty['evidence']}`"
+            step = f"and then provide, {what} ({duty['enforcement']}; {duty['why']})"
+            steps.append(": ".join(part for part in (step, _demand(task, duty)) if part))
+    return steps
+
+
+def _other_proposals(task: Document) -> list[str]:
+    """Say what to propose instead of what is denied: another option or model, another fallback, other facts."""
+    proposal = task["proposal"]
+    if proposal is None:
+        return []
     steps = []
     ruled_out = option_row(task, task["judged_option"])["status"] in ("forbidden", "unavailable")
-    if (ruled_out or proposal["holds"] is False) and recommendation is not None and not recommendation["provisional"]:
-        if recommendation["deployment"] != task["judged_option"]:
-            steps.append(f"propose instead {recommendation_text(task)}")
-        elif recommendation["model"] not in (None, proposal["model"]):
-            instead = f" instead of {proposal['model']}" if proposal["model"] else ""
-            steps.append(f"propose the model {recommendation['model']}{instead}")
+    if ruled_out or proposal["holds"] is False:
+        instead, changes = _instead(task, proposal), _changes(task, proposal)
+        recommendation = task["recommendation"] or {}
+        # another model on the same option may be ruled out by the same claim: what is wrong with that comes first
+        same = recommendation.get("deployment") == task["judged_option"]
+        steps += changes + instead if same else instead + changes
     fallback = proposal["fallback"]
     if fallback is not None and fallback["verdict"] == "deny":
         steps.append(f"propose another fallback than {proposal_text(fallback)}, or none")
     return steps
+
+
+def _instead(task: Document, proposal: Document) -> list[str]:
+    """Name the recommendation; where that is what is denied, the next option that is permitted."""
+    recommendation = task["recommendation"]
+    if recommendation is None or recommendation["provisional"]:
+        return []
+    if recommendation["deployment"] != task["judged_option"]:
+        return [f"propose instead {recommendation_text(task)}"]
+    if recommendation["model"] not in (None, proposal["model"]):
+        instead = f" instead of {proposal['model']}" if proposal["model"] else ""
+        return [f"propose the model {recommendation['model']}{instead}"]
+    others = [row for row in ranked_options(task) if row["deployment"] != task["judged_option"]]
+    best = next((row for row in others if row["status"] == "permitted"), None)
+    if best is None:
+        return []
+    return [f"propose instead {best['deployment']} with {best['model'] or NO_MODEL}, {cost_text(best)}"]
+
+
+def _changes(task: Document, proposal: Document) -> list[str]:
+    """Name the facts of the proposal, or computed with it, on which the rules that rule it out rest."""
+    steps, rules = [], rule_rows(task)
+    for rule in proposal["rules"]:
+        row = rules.get(rule)
+        if row is None or row["outcome"] != "fired":
+            continue
+        computed = [name for name in row["facts"] if name in ORIGINS]
+        own = [name for name in row["facts"] if name.startswith("proposal.") and name not in _NO_CHOICE]
+        names = [origin for name in computed or own for origin in ORIGINS.get(name, (name,))]
+        # what is said to be served is one claim; its fields would hide the rest
+        whole = dict.fromkeys("hardware.serves" if n.startswith("hardware.serves.") else n for n in names)
+        if whole:
+            steps.append(f"correct or change {listed(list(whole), 'or')}, on which {rule} rests")
+    return steps
+
+
+def _last_resort(task: Document) -> str:
+    """Say of a denial that nothing else lifts what stands in the way."""
+    proposal = task["proposal"]
+    recommendation = task["recommendation"]
+    if recommendation is not None and recommendation["provisional"]:
+        row = option_row(task, recommendation["deployment"])
+        waits = listed(stated(task, row["missing"])) or "what the catalog lacks"
+        return f"propose another option: {row['deployment']} may be permitted once {waits} is known"
+    if task.get("collision"):
+        return "nothing is permitted, and no fact or waiver would change that: see why each option is out"
+    why = "; ".join(proposal["reasons"]) if proposal is not None else ""
+    return f"propose something else: {why or 'the reasons above stand against it'}"
 
 
 def way_text(way: Document) -> str:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from hmac import compare_digest
 
 from policy_audit.canonical import document_bytes
-from policy_audit.errors import VerificationError
+from policy_audit.errors import AuditError, VerificationError
 
 SALT_BYTES = 16
 
@@ -54,6 +54,15 @@ def verify_commitment(digest: str, disclosure: Disclosure) -> None:
     """
     if not compare_digest(disclosure.digest.encode(), digest.encode()):
         raise VerificationError(f"the value of `{disclosure.name}` is not the one that was committed to")
+
+
+def opens(digest: str, disclosure: Disclosure) -> bool:
+    """Whether `disclosure`, which may come from a column that holds anything, opens `digest`."""
+    try:
+        verify_commitment(digest, disclosure)
+    except AuditError:
+        return False
+    return True
 
 
 def _base64url(data: bytes) -> str:

@@ -64,6 +64,7 @@ class _Verification:
         self.tree_is_broken = False
         self.blobs: set[bytes] = set()
         self.unnamed: set[bytes] = set()
+        self.changed: set[bytes] = set()
         self.missing: dict[tuple[int, str], None] = {}
         self.erased: set[tuple[int, str]] = set()
         self.kept: list[Checkpoint] = []
@@ -106,7 +107,7 @@ class _Verification:
             named = bytes.fromhex(digest.removeprefix("sha256:"))
             self.blobs.add(named)
             if not isinstance(content, bytes) or sha256(content).digest() != named:
-                step.fail(f"the document `{digest}` was changed")
+                self.changed.add(named)  # reported with the first entry that names it
         self.unnamed = set(self.blobs)
 
     def check_log(self) -> None:
@@ -137,6 +138,8 @@ class _Verification:
 
     def check_left_over(self) -> None:
         """Steps 5, 6 and 8, second half: what nothing names, what is missing, what is not reached."""
+        for digest in sorted(self.changed):
+            self.report.step("blobs").fail(f"the document `sha256:{digest.hex()}` was changed")
         for digest in sorted(self.unnamed):
             self.report.step("blobs").fail(f"no entry names the document `sha256:{digest.hex()}`")
         for index, name in self.missing:
@@ -217,6 +220,9 @@ class _Verification:
         for digest in entry.blobs.values():
             named = bytes.fromhex(digest.removeprefix("sha256:"))
             self.unnamed.discard(named)
+            if named in self.changed:
+                self.changed.discard(named)
+                self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} was changed", index)
             if named not in self.blobs:
                 self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} is missing", index)
         return entry
@@ -249,7 +255,8 @@ class _Verification:
         root = self.frontier.root()
         if (row.size, row.root) != (self.frontier.size, root):
             self.tree_is_broken = True
-            step.fail(f"the entries do not give the root of the checkpoint of size {row.size}", self.covered)
+            problem = f"the entries do not give the root of the checkpoint of size {row.size}"
+            step.fail(problem, self.covered, row.size - 1)
         elif row.frontier != self.frontier.to_bytes():
             step.fail(f"the frontier of the checkpoint of size {row.size} was changed")
         else:

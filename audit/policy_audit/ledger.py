@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from policy_audit.appending import Recorded, extend, lock_head, read_head, store_blobs
+from policy_audit.commitment import Disclosure
 from policy_audit.database import Database, locate
 from policy_audit.entry import Draft, EntryType, Prepared, prepare
 from policy_audit.errors import CanonicalError, LedgerError
@@ -206,11 +207,18 @@ class Ledger:
             return reading.read_blob(connection, digest)
 
     def personal(self, index: int) -> dict[str, str]:
-        """Return the personal values of an entry by name; those no longer held are absent: see `erased`."""
+        """Return the personal values of an entry by name, as stored; those no longer held are absent: see `erased`."""
+        return {name: disclosure.value for name, disclosure in self.disclosures(index).items()}
+
+    def disclosures(self, index: int) -> dict[str, Disclosure]:
+        """Return the personal values of an entry by name, as stored, each with the salt that opens its commitment.
+
+        `commitment.opens` says whether it does: a value that does not is not the one that was recorded.
+        """
         from policy_audit import reading
 
         with self._database.read() as connection:
-            return reading.read_personal(connection, index)
+            return reading.read_disclosures(connection, index)
 
     def erased(self) -> set[tuple[int, str]]:
         """Return the personal values that erasures on record name, by entry and name.
@@ -221,6 +229,13 @@ class Ledger:
 
         with self._database.read() as connection:
             return reading.read_erased(connection)
+
+    def policy_digests(self, beginning: str = "", *, limit: int) -> list[str]:
+        """Return digests of policies that decisions were made under, in order, of those that begin so."""
+        from policy_audit import reading
+
+        with self._database.read() as connection:
+            return reading.read_policy_digests(connection, beginning, limit)
 
     def checkpoint(self) -> str:
         """Return the latest signed checkpoint, which whoever keeps it can hold the ledger to."""

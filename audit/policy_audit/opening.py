@@ -89,7 +89,7 @@ def open_server(location: Location, key: Path | None, read_only: bool) -> Opened
         raise SigningKeyError(
             "a ledger on PostgreSQL needs a file for its signing key",
             code="signing-key-path",
-            help="name it; the key never stands in the database",
+            help="name it with `--ledger-key`, or in POLICY_LEDGER_KEY; the key never stands in the database",
         )
     database = connect(location)
     try:

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from policy_audit.checkpoint import parse_checkpoint
+from policy_audit.commitment import Disclosure
 from policy_audit.entry import EntryType, erased_fields
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.merkle import Frontier, inclusion_ranges, leaf_hash, verify_inclusion
@@ -84,13 +85,12 @@ def read_blob(connection: Connection, digest: str) -> bytes:
     return content
 
 
-def read_personal(connection: Connection, index: int) -> dict[str, str]:
-    """Return the personal values of an entry by name; those no longer held are absent."""
-    rows = connection.execute(
-        select(PERSONAL.c.name, PERSONAL.c.value).where(PERSONAL.c.leaf_index == index).order_by(PERSONAL.c.name)
-    )
+def read_disclosures(connection: Connection, index: int) -> dict[str, Disclosure]:
+    """Return what is stored to open the commitments of an entry, by name; whether it does is for the caller to see."""
+    rows = connection.execute(select(PERSONAL).where(PERSONAL.c.leaf_index == index).order_by(PERSONAL.c.name))
     where = f"the personal values of the entry {index}"
-    return {_text(row.name, where): _text(row.value, where) for row in rows}
+    # a salt is never shown, so one that is not text need not be refused: it opens nothing
+    return {row.name: Disclosure(row.salt, _text(row.name, where), _text(row.value, where)) for row in rows}
 
 
 def read_erased(connection: Connection) -> set[tuple[int, str]]:
@@ -103,6 +103,11 @@ def read_erased(connection: Connection) -> set[tuple[int, str]]:
         if document["type"] == EntryType.ERASURE:
             found |= erased_fields(document["body"])
     return found
+
+
+def read_policy_digests(connection: Connection, beginning: str, limit: int) -> list[str]:
+    """Return the digests of policies that decisions were made under, of those that begin so."""
+    return _beginning(connection, DECISION.c.policy_digest, beginning, limit)
 
 
 def read_checkpoint(connection: Connection) -> str:
@@ -137,7 +142,8 @@ def read_receipt(connection: Connection, index: int) -> str:
         raise VerificationError(f"what the proof of the entry {index} is made of was changed", code="tree-changed")
     known = Frontier.from_bytes(before.frontier)
     if known.size + len(leaves) != covering.size:
-        raise LedgerError("entries are missing before a checkpoint", code="ledger-tampered")
+        help_ = "run `policy audit verify`"
+        raise LedgerError("entries are missing before a checkpoint", code="ledger-tampered", help=help_)
     path = [_range_root(known, leaves, start, end) for start, end in inclusion_ranges(index, covering.size)]
     note = _text(covering.note, f"the columns of the checkpoint that covers the entry {index}")
     checkpoint = parse_checkpoint(note)
@@ -180,9 +186,7 @@ def _complete(connection: Connection, prefix: str) -> str:
     column = DECISION.c.decision_id
     if len(prefix) < MIN_PREFIX:
         raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
-    query = select(column).distinct().where(column >= prefix, column < prefix + _LAST_CHARACTER)
-    rows = connection.execute(query.order_by(column).limit(4)).scalars()
-    found = [_text(identifier, "the query columns of a decision") for identifier in rows]
+    found = _beginning(connection, column, prefix, 4)
     if not found:
         raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
     if len(found) > 1:
@@ -191,6 +195,12 @@ def _complete(connection: Connection, prefix: str) -> str:
             f"several decisions begin with `{prefix}`", code="decision-ambiguous", help=f"among them {some}"
         )
     return found[0]
+
+
+def _beginning(connection: Connection, column: Any, prefix: str, limit: int) -> list[str]:
+    query = select(column).distinct().where(column >= prefix, column < prefix + _LAST_CHARACTER)
+    rows = connection.execute(query.order_by(column).limit(limit)).scalars()
+    return [_text(value, "the query columns of a decision") for value in rows]
 
 
 def _entry(row: Any) -> StoredEntry:

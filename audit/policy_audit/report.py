@@ -21,7 +21,10 @@ STEPS = (
 
 @dataclass
 class Step:
-    """One numbered step: how much was checked, how many problems, the first of them, the lowest index they name."""
+    """One numbered step: how much was checked, how many problems, the first of them, the lowest index they name.
+
+    Where all that is known is a range, `first_index` is its start and `last_index` its end; else the two are the same.
+    """
 
     number: int
     name: str
@@ -30,6 +33,7 @@ class Step:
     problems: int = 0
     first_problem: str | None = None
     first_index: int | None = None
+    last_index: int | None = None
     done: bool = False
 
     @property
@@ -39,13 +43,14 @@ class Step:
             return "failed"
         return "ok" if self.done else "skipped"
 
-    def fail(self, problem: str, index: int | None = None) -> None:
-        """Count a problem; `index` is the entry's, where there is one."""
+    def fail(self, problem: str, index: int | None = None, last: int | None = None) -> None:
+        """Count a problem; `index` is the entry's, where there is one, and `last` where it may be any up to that."""
         self.problems += 1
         if self.first_problem is None:
             self.first_problem = problem
         if index is not None and (self.first_index is None or index < self.first_index):
             self.first_index = index
+            self.last_index = index if last is None else max(index, last)
 
 
 @dataclass
@@ -66,8 +71,23 @@ class VerificationReport:
     @property
     def first_failing_index(self) -> int | None:
         """The lowest entry index that a step names; where only a root is wrong, the first that it newly covers."""
+        return self._first_failing[0]
+
+    @property
+    def last_failing_index(self) -> int | None:
+        """The highest index that the first failing entry can have: the same, but where only a root is wrong.
+
+        A root says that one of the entries which it newly covers is not what was signed, and not which.
+        """
+        return self._first_failing[1]
+
+    @property
+    def _first_failing(self) -> tuple[int | None, int | None]:
         exact = [step.first_index for step in self.steps if step.first_index is not None and step.name != "tree"]
-        return min(exact) if exact else self.step("tree").first_index
+        if exact:
+            return min(exact), min(exact)
+        tree = self.step("tree")
+        return tree.first_index, tree.last_index
 
     @property
     def problems(self) -> list[str]:

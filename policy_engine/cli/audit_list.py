@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -12,10 +12,19 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from policy_engine.cli.ledger_reading import ERASED, LOST, decision_document, personal_values, reading
+from policy_engine.cli.ledger_reading import (
+    ALTERED,
+    ERASED,
+    LOST,
+    decision_document,
+    listed_entry,
+    personal_status,
+    personal_values,
+    reading,
+)
 from policy_engine.cli.options import PURPOSES, Time, ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.errors import Problem, UsageError, VerificationFailedError
+from policy_engine.errors import InputError, Problem, UsageError, VerificationFailedError, did_you_mean
 
 if TYPE_CHECKING:
     from policy_audit.ledger import DecisionFilter, Ledger, StoredDecision, StoredEntry
@@ -29,9 +38,11 @@ TYPES = (
 ).split()
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_WINDOW = 256
-_DECISION_HEADER = (">#", "=Recorded (UTC)", "Workload, owner", "Verdict", "=Purpose", "=Decision")
-_NO_OWNER = {"none": "no owner", "erased": f"owner {ERASED}", "missing": f"owner {LOST}"}
-_ENTRY_HEADER = (">#", "=Recorded (UTC)", "Type", "Context")
+_DECISION_HEADER = (">#", "=Recorded (UTC)", "=Verdict", "=Purpose", "=Decision", "~Workload, owner")
+_NO_OWNER = {"none": "no owner", "erased": f"owner {ERASED}", "missing": f"owner {LOST}", "altered": f"owner {ALTERED}"}
+_ENTRY_HEADER = (">#", "=Recorded (UTC)", "=Type", "~Context")
+_HEX = re.compile(r"[0-9a-f]+")
+_DIGEST_DIGITS, _MIN_DIGEST_DIGITS = 64, 8
 
 
 class Moment(Time):
@@ -57,7 +68,7 @@ class Moment(Time):
 @click.option("--verdict", "verdicts", type=click.Choice(VERDICTS), multiple=True, help="Repeatable.")
 @click.option("--since", type=Moment(), help="Recorded at this time or date (UTC) or later.")
 @click.option("--until", type=Moment(), help="Recorded before this time or date (UTC).")
-@click.option("--policy-digest", metavar="DIGEST", help="Decided under this effective policy.")
+@click.option("--policy-digest", metavar="DIGEST", help="Decided under this effective policy; 8 digits or more of it.")
 @click.option("--stage", type=click.Choice(STAGES), help="Decisions on workloads of this stage.")
 @click.option("--purpose", type=click.Choice(PURPOSES), help="Decisions that were made for this.")
 @click.option("--rule", metavar="RULE-ID", help="Where this rule fired or is indeterminate.")
@@ -111,30 +122,81 @@ def _decisions(
     from policy_audit.ledger import DecisionFilter
 
     namespace, name = _identity(wanted["workload"], wanted["namespace"])
-    columns = {key: wanted[key] for key in ("policy_digest", "stage", "purpose")}
+    digest = _policy_digest(ledger, wanted["policy_digest"])
+    columns = {"policy_digest": digest, "stage": wanted["stage"], "purpose": wanted["purpose"]}
     base = DecisionFilter(namespace=namespace, workload=name, since=since, until=until, **columns)
     verdicts = tuple(dict.fromkeys(wanted["verdicts"])) or (None,)
     rows = _newest(lambda size: _window(ledger, base, verdicts, size), limit + 1)
     rule, criterion = wanted["rule"], wanted["criterion"]
-    found = []
+    found, named = [], _Named()
     for row in rows:
-        if not (rule or criterion) or _is_on(ledger, row.index, rule, criterion):
+        if not (rule or criterion) or _is_on(ledger, row.index, rule, criterion, named):
             found.append(row)
             if len(found) > limit:
                 break
     erased = cache(ledger.erased)  # read once, and only where an owner is not held
     shown = [{**asdict(row), **_owner(ledger, row.index, erased)} for row in found[:limit]]
-    return {"kind": "DecisionList", "decisions": shown, "more": len(found) > limit}
+    narrowed = base != DecisionFilter() or verdicts != (None,)
+    hint = None if found else named.hint(rule, criterion, narrowed) or _digest_hint(ledger, digest)
+    return {"kind": "DecisionList", "decisions": shown, "more": len(found) > limit, "hint": hint}
+
+
+def _policy_digest(ledger: Ledger, given: str | None) -> str | None:
+    """Return the whole digest that `given` is, or is the beginning of, with or without `sha256:`.
+
+    Raises:
+        InputError: it is no digest, is too short, or begins several digests on record or none.
+    """
+    if given is None:
+        return None
+    digits = given.strip().lower().removeprefix("sha256:")
+    if not _HEX.fullmatch(digits) or not _MIN_DIGEST_DIGITS <= len(digits) <= _DIGEST_DIGITS:
+        hint = f"give at least {_MIN_DIGEST_DIGITS} of its {_DIGEST_DIGITS} hexadecimal digits"
+        raise InputError(Problem("policy-digest", f"`{given}` is not the digest of a policy", help=hint))
+    if len(digits) == _DIGEST_DIGITS:
+        return f"sha256:{digits}"
+    fitting = ledger.policy_digests(f"sha256:{digits}", limit=4)
+    if len(fitting) == 1:
+        return fitting[0]
+    message = f"no policy on record has a digest that begins with `{given}`"
+    help_ = "`policy audit show INDEX` shows the digest of the policy that a decision was made under"
+    if fitting:
+        message = f"several policies on record have a digest that begins with `{given}`"
+        help_ = f"among them {', '.join(f'`{digest}`' for digest in fitting[:3])}"
+    raise InputError(Problem("policy-digest", message, help=help_))
+
+
+def _digest_hint(ledger: Ledger, digest: str | None) -> str | None:
+    if digest is None or ledger.policy_digests(digest, limit=1):
+        return None
+    return f"no recorded decision was made under the policy `{digest}`"
+
+
+@dataclass
+class _Named:
+    """What the documents that were read name, so that a name which none of them has can be told from one that has."""
+
+    rules: set[str] = field(default_factory=set)
+    criteria: set[str] = field(default_factory=set)
+
+    def hint(self, rule: str | None, criterion: str | None, narrowed: bool) -> str | None:
+        if not self.rules:
+            return None  # nothing was read
+        those = "decision that the other filters select" if narrowed else "recorded decision"
+        for what, name, known in (
+            ("a rule", rule, self.rules),
+            ("a rule that cites the criterion", criterion, self.criteria),
+        ):
+            if name is not None and name not in known:
+                near = did_you_mean(name, sorted(known))
+                return f"no {those} names {what} `{name}`" + (f"; {near}" if near else "")
+        return None
 
 
 def _owner(ledger: Ledger, index: int, erased: Callable[[], set[tuple[int, str]]]) -> dict[str, str | None]:
-    """Return the owner on record, and where none is held whether it was erased, or is missing."""
-    held = ledger.personal(index).get("owner")
-    if held is not None:
-        return {"owner": held, "owner_status": "held"}
-    found = personal_values(ledger, ledger.entry(index), erased)
-    status = "none" if "owner" not in found["personal"] else "erased" if "owner" in found["erased"] else "missing"
-    return {"owner": None, "owner_status": status}
+    """Return the owner on record, and where none can be shown whether it was altered or erased, or is missing."""
+    found = personal_values(ledger, listed_entry(ledger, index), erased)
+    return {"owner": found["personal"].get("owner"), "owner_status": personal_status(found, "owner")}
 
 
 def _identity(workload: str | None, namespace: str | None) -> tuple[str | None, str | None]:
@@ -166,23 +228,25 @@ def _newest(window: Callable[[int], list[R]], at_least: int) -> Iterator[R]:
         size *= 2
 
 
-def _is_on(ledger: Ledger, index: int, rule: str | None, criterion: str | None) -> bool:
-    document = decision_document(ledger, ledger.entry(index))
+def _is_on(ledger: Ledger, index: int, rule: str | None, criterion: str | None, named: _Named) -> bool:
+    document = decision_document(ledger, listed_entry(ledger, index))
     try:
-        return _acts(document, rule, criterion)
+        rows = [row for task in document["tasks"] for row in task["rules"]]
+        named.rules.update(str(row["id"]) for row in rows)
+        named.criteria.update(str(name) for row in rows for name in row["criteria"])
+        return _acts(rows, rule, criterion)
     except (KeyError, TypeError) as error:
         message = f"the document that the entry {index} names is not a decision"
         raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`")) from error
 
 
-def _acts(document: Mapping[str, Any], rule: str | None, criterion: str | None) -> bool:
-    """Whether a rule with this id, citing this criterion, fired or is indeterminate in any task."""
+def _acts(rows: Sequence[Mapping[str, Any]], rule: str | None, criterion: str | None) -> bool:
+    """Whether a rule with this id, citing this criterion, fired or is indeterminate."""
     return any(
         row["outcome"] != "not_fired"
         and (rule is None or row["id"] == rule)
         and (criterion is None or criterion in row["criteria"])
-        for task in document["tasks"]
-        for row in task["rules"]
+        for row in rows
     )
 
 
@@ -206,7 +270,8 @@ def _sections(found: Mapping[str, Any]) -> list[Section]:
     decisions = found["kind"] == "DecisionList"
     rows = found["decisions"] if decisions else found["entries"]
     if not rows:
-        return [Section(lines=["nothing on record fits"])]
+        hint = found.get("hint")
+        return [Section(lines=["nothing on record fits", *([hint] if hint else [])])]
     if decisions:
         table = Section(header=_DECISION_HEADER, rows=[_decision_cells(row) for row in rows])
     else:
@@ -224,10 +289,10 @@ def _decision_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return (
         str(row["index"]),
         _minute(row["recorded_at"]),
-        f"{row['namespace']}/{row['workload']},\n{row['owner'] or _NO_OWNER[row['owner_status']]}",
         row["verdict"],
         row["purpose"] or "",
         row["decision_id"][:12],
+        f"{row['namespace']}/{row['workload']}, {_NO_OWNER.get(row['owner_status'], row['owner'])}",
     )
 
 

@@ -112,8 +112,8 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         ("Leaf hash", shown["leaf_hash"]),
     ]
     personal = [
-        (name, f"{personal_text(value, name in shown['erased'])}  (commitment {shown['commitments'][name]})")
-        for name, value in shown["personal"].items()
+        (name, f"{personal_text(shown, name)}  (commitment {shown['commitments'].get(name, 'none')})")
+        for name in shown["personal"]
     ]
     blobs = [(role, f"{blob['bytes']:,}", blob["digest"]) for role, blob in shown["blobs"].items()]
     checkpoint = shown["checkpoint"]
@@ -127,7 +127,7 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         Section("Decision", pairs=_pairs(shown["view"])),
         Section("Context", pairs=_pairs(shown["context"])),
         Section("Personal values", pairs=personal),
-        Section("Documents", header=("Role", ">Bytes", "Digest"), rows=blobs),
+        Section("Documents", header=("Role", ">Bytes", "~Digest"), rows=blobs),
         Section("Body", pairs=_pairs(shown["body"])),
         Section("Covered by the checkpoint", pairs=covering),
     ]

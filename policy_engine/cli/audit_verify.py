@@ -51,8 +51,9 @@ def command(
 ) -> int:
     """Verify the ledger against pinned keys and kept checkpoints.
 
-    Everything is derived again from the entries' bytes. The exit status is 0 where every step ran and passed, and 6
-    where any failed. Without --vkey the key file beside the ledger is taken, which is the operator's own.
+    Everything is derived again from the entries' bytes. The exit status is 0 where every step that ran passed, and 6
+    where any failed; without --kept the last step does not run. Without --vkey the key file beside the ledger is
+    taken, which is the operator's own.
     """
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.cli.output import parse_outputs, write_reports
@@ -118,6 +119,7 @@ def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
         "size": report.size,
         "root": report.root,
         "first_failing_index": report.first_failing_index,
+        "last_failing_index": report.last_failing_index,
         "steps": [
             {
                 "number": step.number,
@@ -128,6 +130,7 @@ def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
                 "problems": step.problems,
                 "first_problem": step.first_problem,
                 "first_index": step.first_index,
+                "last_index": step.last_index,
             }
             for step in report.steps
         ],
@@ -140,14 +143,15 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         for s in shown["steps"]
     ]
     sections = [
-        Section(header=(">#", "Step", "Result", ">Checked", "What"), rows=steps),
+        Section(header=(">#", "Step", "Result", ">Checked", "~What"), rows=steps),
         Section(pairs=[("VERIFIED" if shown["ok"] else "FAILED", _verdict(shown))]),
     ]
-    if shown["size"]:
+    # What the entries give is vouched for only where the signatures over it are too.
+    if shown["ok"] and shown["size"]:
         covered = f"{_entries(shown['size'])} of `{shown['origin']}`, root {shown['root']}"
         sections.append(Section(pairs=[("Covered", covered)]))
     remarks = [OWN_KEY] if shown["pinned"] == "operator" else []
-    if next(s for s in shown["steps"] if s["name"] == "kept")["status"] == "skipped":
+    if any(s["status"] == "skipped" for s in shown["steps"] if s["name"] == "kept"):
         remarks.append(KEEP)
     return [*sections, Section(lines=remarks)] if remarks else sections
 
@@ -159,9 +163,14 @@ def _entries(count: int) -> str:
 def _verdict(shown: Mapping[str, Any]) -> str:
     if shown["ok"]:
         entries = _entries(shown["entries"]) if shown["entries"] else "the ledger is empty: it holds no entries"
-        return f"{entries}, every step passed"
+        every = "every step that ran" if any(s["status"] == "skipped" for s in shown["steps"]) else "every step"
+        return f"{entries}, {every} passed"
     failed = [s for s in shown["steps"] if s["status"] == "failed"]
     problems = sum(s["problems"] for s in failed)
     text = f"{problems:,} problem{'s' if problems > 1 else ''} in {', '.join(s['name'] for s in failed) or 'no step'}"
-    index = shown["first_failing_index"]
-    return text if index is None else f"{text}; the first failing index is {index}"
+    first, last = shown["first_failing_index"], shown["last_failing_index"]
+    if first is None:
+        return text
+    if first == last:
+        return f"{text}; the first failing index is {first}"
+    return f"{text}; the first failing entry is somewhere in entries {first} to {last}"

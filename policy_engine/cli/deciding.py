@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_engine.cli.options import load, opened
 from policy_engine.decide import Decider
-from policy_engine.errors import InputError, Problem
+from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
 from policy_engine.recorder import Recorder, context_from_environment, shown
@@ -128,9 +128,9 @@ def _decide(
 
 def placed(error: InputError, loaded: LoadedWorkload) -> InputError:
     """Give problems that were found while deciding the place of the document that they stand in."""
-    return InputError(
-        Problem(p.code, p.message, p.span or loaded.document.span("spec", "tasks"), p.help) for p in error.problems
-    )
+    document = loaded.document
+    place = document.key_span(*error.path) if isinstance(error, FieldError) else document.span("spec", "tasks")
+    return InputError(Problem(p.code, p.message, p.span or place, p.help) for p in error.problems)
 
 
 def read_source(file: str) -> tuple[bytes, str, Path]:

@@ -110,7 +110,7 @@ def _writers(document: Mapping[str, Any], all_rules: bool, quiet: bool) -> Mappi
     def markdown(stream: IO[str]) -> str:
         from policy_engine.cli.markdown import decisions
 
-        return decisions([(str(shown["id"])[:16], shown)]) + "\n" + as_markdown(after)
+        return decisions([(None, shown)]) + "\n" + as_markdown(after)
 
     return {**report_writers(lambda: shown, lambda: after), "text": text, "markdown": markdown}
 
@@ -119,8 +119,7 @@ def _record(document: Mapping[str, Any]) -> Section:
     """Say who asked, from where, and where the receipt is."""
     ledger, context = document["ledger"], document["context"]
     pairs = [("entry", f"{ledger['index']}, recorded {ledger['recorded_at']}")]
-    erased = document["erased"]
-    pairs += [(name, personal_text(value, name in erased)) for name, value in document["personal"].items()]
+    pairs += [(name, personal_text(document, name)) for name in document["personal"]]
     pairs += [(name, str(value)) for name, value in context.items() if name not in ("namespace", "workload")]
     pairs += [
         ("leaf hash", ledger["leaf_hash"]),

@@ -31,14 +31,14 @@ class Hanging:
         if below:
             yield self.label
             indent = _BELOW
-        for number, line in enumerate(_wrapped(self.words, options.max_width - indent)):
+        for number, line in enumerate(wrapped(self.words, options.max_width - indent)):
             text = Text(" " * indent) if number or below else self.label.copy()
             text.append(line)
             text.no_wrap, text.overflow = True, "ignore"
             yield text
 
 
-def _wrapped(words: str, width: int) -> Iterator[str]:
+def wrapped(words: str, width: int) -> Iterator[str]:
     """Yield the lines of `words`, each at most `width` cells wide but for a word that is wider.
 
     Neither rich, which cuts such a word, nor textwrap, which counts characters where a terminal has cells, does this.

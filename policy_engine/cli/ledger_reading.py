@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ from policy_engine.cli.options import SCRATCH, choose_ledger, opened
 from policy_engine.errors import InputError, Problem, RecordingError, UsageError, VerificationFailedError
 
 if TYPE_CHECKING:
+    from policy_audit.errors import LedgerError
     from policy_audit.ledger import Ledger, StoredDecision, StoredEntry
 
 MIN_PREFIX = 4
@@ -24,6 +25,8 @@ _MOST_DIGITS = 18
 _RECENT = 2000
 ERASED = "erased"
 LOST = "missing, and no entry erases it: run `policy audit verify`"
+ALTERED = "altered: does not open its commitment; run `policy audit verify`"
+_DAMAGED = "the ledger is damaged: run `policy audit verify`"
 
 
 @contextmanager
@@ -52,6 +55,7 @@ def find_entry(ledger: Ledger, target: str) -> StoredEntry:
 
     Raises:
         InputError: there is none, or the beginning of an id fits several.
+        VerificationFailedError: the ledger once held an entry there, or lists it, and holds it no more.
     """
     from policy_audit.errors import LedgerError
 
@@ -61,10 +65,37 @@ def find_entry(ledger: Ledger, target: str) -> StoredEntry:
         except LedgerError as error:
             if error.code != "entry-missing":
                 raise
+            _refuse_gap(ledger, int(target), error)
             if len(target) < MIN_PREFIX:
                 hint = "`policy audit list` shows what is on record"
                 raise InputError(Problem(error.code, error.message, help=hint)) from error
     return decision_entry(ledger, target)
+
+
+def _refuse_gap(ledger: Ledger, index: int, error: LedgerError) -> None:
+    from policy_audit.checkpoint import parse_checkpoint
+
+    size = parse_checkpoint(ledger.checkpoint()).size
+    if index < size:
+        message = f"the entry {index} is missing, though the last checkpoint covers {size:,} entries"
+        raise VerificationFailedError(Problem(error.code, message, help=_DAMAGED)) from error
+
+
+def listed_entry(ledger: Ledger, index: int) -> StoredEntry:
+    """Return the entry that a query column named.
+
+    Raises:
+        VerificationFailedError: there is none, so that the column is forged, or the entry was deleted.
+    """
+    from policy_audit.errors import LedgerError
+
+    try:
+        return ledger.entry(index)
+    except LedgerError as error:
+        if error.code != "entry-missing":
+            raise
+        message = f"the entry {index}, which the query columns name, is missing"
+        raise VerificationFailedError(Problem(error.code, message, help=_DAMAGED)) from error
 
 
 def decision_entry(ledger: Ledger, identifier: str) -> StoredEntry:
@@ -75,7 +106,7 @@ def decision_entry(ledger: Ledger, identifier: str) -> StoredEntry:
         VerificationFailedError: the query column that led to the entry is not what its bytes say.
     """
     found = _find_decision(ledger, identifier)
-    entry = ledger.entry(found.index)
+    entry = listed_entry(ledger, found.index)
     if entry.document.get("view", {}).get("decision_id") != found.decision_id:
         message = f"the query columns of the entry {entry.index} are not those of its bytes"
         raise VerificationFailedError(Problem("view-changed", message, help="run `policy audit verify`"))
@@ -143,22 +174,40 @@ def decision_document(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
 def personal_values(
     ledger: Ledger, entry: StoredEntry, erased: Callable[[], Collection[tuple[int, str]]] | None = None
 ) -> dict[str, Any]:
-    """Return the personal values that `entry` commits to, None where one is not held, and the names of those erased.
+    """Return the personal values of `entry`, None where none can be shown, and the names of those erased and altered.
 
+    INVARIANT: a value is shown only where it opens the entry's commitment; one that does not is altered.
     `erased` gives what `Ledger.erased` does; it is asked only where a value is not held.
     """
-    held = ledger.personal(entry.index)
-    values = {name: held.get(name) for name in sorted(entry.document["commitments"])}
-    gone = {name for name, value in values.items() if value is None}
+    from policy_audit.commitment import opens
+
+    held, commitments = ledger.disclosures(entry.index), entry.document["commitments"]
+    values: dict[str, str | None] = dict.fromkeys(sorted(commitments.keys() | held.keys()))
+    for name, disclosure in held.items():
+        if name in commitments and opens(commitments[name], disclosure):
+            values[name] = disclosure.value
+    gone = values.keys() - held.keys()
     recorded = (erased or ledger.erased)() if gone else ()
-    return {"personal": values, "erased": sorted(name for name in gone if (entry.index, name) in recorded)}
+    return {
+        "personal": values,
+        "erased": sorted(name for name in gone if (entry.index, name) in recorded),
+        "altered": sorted(name for name in held if values[name] is None),
+    }
 
 
-def personal_text(value: str | None, erased: bool) -> str:
+def personal_status(found: Mapping[str, Any], name: str) -> str:
+    """Return `held`, `altered`, `erased`, `missing` or `none` for a name in what `personal_values` returned."""
+    if name not in found["personal"]:
+        return "none"
+    if found["personal"][name] is not None:
+        return "held"
+    return next((status for status in ("altered", "erased") if name in found[status]), "missing")
+
+
+def personal_text(found: Mapping[str, Any], name: str) -> str:
     """Return a personal value as people read it; only what an entry erases is called erased."""
-    if value is not None:
-        return value
-    return ERASED if erased else LOST
+    texts = {"altered": ALTERED, "erased": ERASED, "missing": LOST}
+    return texts.get(personal_status(found, name)) or str(found["personal"][name])
 
 
 def write_bytes(target: str, data: bytes) -> None:

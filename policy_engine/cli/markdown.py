@@ -6,42 +6,46 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.printable import printable
 from policy_engine.summary import (
     VERDICT_WORDS,
     dispute_lines,
+    missing_lines,
     next_steps,
     option_why,
     proposed_text,
+    ranked_options,
     reasons,
     recommendation_text,
 )
-from policy_engine.wording import usd
 
 Document = Mapping[str, Any]
 # `_` within a word and `:` before a space mean nothing, and are left readable
 _SPECIAL = re.compile(r"([\\`*{}\[\]<>#|~!&@$]|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])|:(?=\S))")
 _LINK = re.compile(r"\bwww\.", re.IGNORECASE)
-# what makes a list or a heading at the start of a line
-_START = re.compile(r"^([-+](?=[-+\s]|$)|\d+(?=[.)]))")
-# A word joiner, which is not seen: forges look for mentions and references after the escapes are gone.
+# what makes a list or a heading at the start of a line; a number with a fraction makes none
+_START = re.compile(r"^([-+](?=[-+\s]|$)|\d+(?=[.)](?:\s|$)))")
+# A word joiner, which is not seen: forges look for mentions, references and addresses after the escapes are gone.
 _JOINER = "\u2060"
+# no mention follows a word, and no address is without a dot behind it
+_FOUND = re.compile(r"((?<!\w)\\@(?=\w)|\\@(?=[\w-]+\.\w)|\\#(?=\w))")
 
 
 def escape(text: str) -> str:
     """Make text mean itself in Markdown: no markup, no HTML, no links, no mentions, no line breaks."""
     escaped = _SPECIAL.sub(r"\\\1", printable(" ".join(text.split())))
-    escaped = re.sub(r"(\\[@#])(?=\w)", rf"\1{_JOINER}", escaped)
+    escaped = _FOUND.sub(rf"\1{_JOINER}", escaped)
     escaped = _LINK.sub(lambda found: found[0][:-1] + r"\.", escaped)
     return _START.sub(lambda found: rf"\{found[0]}" if not found[0].isdigit() else f"{found[0]}{_JOINER}", escaped)
 
 
-def decisions(shown: Sequence[tuple[str, Document]]) -> str:
+def decisions(shown: Sequence[tuple[str | None, Document]]) -> str:
     """Return all decisions as one Markdown document."""
     return "\n".join(_decision(document, file) for file, document in shown)
 
 
-def _decision(document: Document, file: str) -> str:
+def _decision(document: Document, file: str | None) -> str:
     workload = document["workload"]
     lines = [
         f"## {VERDICT_WORDS[document['verdict']]}: {escape(workload['namespace'])}/{escape(workload['name'])}",
@@ -51,7 +55,7 @@ def _decision(document: Document, file: str) -> str:
         lines += _task(task, file)
     plan = document["plan"]
     if len(plan["routes"]) > 1:
-        lines += [f"Plan: {plan['kind']}, {usd(plan['monthly_usd'])} USD/month.", ""]
+        lines += [f"{escape(plan_text(plan))}.", ""]
     ledger = document.get("ledger") or {}
     lines += [
         f"Decision `{document['id']}` at {document['decided_at']}, policy `{document['policy']['digest']}`, "
@@ -61,30 +65,26 @@ def _decision(document: Document, file: str) -> str:
     return "\n".join(lines)
 
 
-def _task(task: Document, file: str) -> list[str]:
+def _task(task: Document, file: str | None) -> list[str]:
     lines = [f"### Task {escape(task['name'])}: {VERDICT_WORDS[task['verdict']].lower()}", ""]
     if task["proposal"] is not None:
         lines += [f"Proposed: {escape(proposed_text(task))}.", ""]
     lines += [f"Recommended: {escape(recommendation_text(task))}.", ""]
     lines += _list("Why", reasons(task))
+    lines += _list("Hardware", task["hardware"])
     lines += [
         "| Option | Status | Score | USD/month | Model | Why |",
         "| --- | --- | ---: | ---: | --- | --- |",
     ]
-    for row in task["options"]:
-        possible = row["status"] in ("permitted", "uncertain")
-        cells = (
-            row["deployment"],
-            row["status"],
-            str(row["score"]),
-            usd(row["monthly_usd"]) if possible or row["monthly_usd"] is not None else "",
-            (row["model"] or "") if possible else "",
-            option_why(task, row),
-        )
+    floors = False
+    for row in ranked_options(task):
+        cells = (*option_cells(task, row), option_why(task, row))
+        floors = floors or cells[3].endswith("+")
         lines.append("| " + " | ".join(escape(cell) for cell in cells) + " |")
     lines.append("")
-    if task["missing_facts"]:
-        lines += [f"Not known: {escape(', '.join(task['missing_facts']))}.", ""]
+    if floors:
+        lines += [escape(AT_LEAST_NOTE), ""]
+    lines += _list("Not known", missing_lines(task))
     lines += _list("Do next", next_steps(task, file))
     lines += _list("Advice", [advice["message"] for advice in task["advice"]])
     lines += _list("Disputed figures", dispute_lines(task["disputes"]))

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from policy_engine.cli.deciding import placed
 from policy_engine.cli.new_answers import is_unknown, read_answer, wanted
 from policy_engine.cli.new_listing import FORMATS, listed_questions, writers
 from policy_engine.cli.new_questions import AnswerError
@@ -70,8 +71,7 @@ class _Session:
         try:
             return self.completion.state(loaded.document.value, evidence, skipped)
         except InputError as error:
-            place = loaded.document.span("spec", "tasks")
-            raise InputError(Problem(p.code, p.message, p.span or place, p.help) for p in error.problems) from None
+            raise placed(error, loaded) from None
 
     def set(self, index: int, path: tuple[str | int, ...], value: Any) -> None:
         """Put one answer into the text.

@@ -10,14 +10,15 @@ from policy_engine.cli.output import Writer, to_json, to_yaml
 from policy_engine.cli.printable import printable
 
 FORMATS = ("text", "json", "yaml", "markdown")
-_MARKS = ">="
+MARKS = ">=~"
 
 
 @dataclass(frozen=True)
 class Section:
     """A titled part of a report: `lines` are shown as a list, `pairs` by name, `rows` as a table under `header`.
 
-    A column of `header` that starts with `>` is aligned to the right, and neither it nor one with `=` is wrapped.
+    A column of `header` that starts with `>` is aligned to the right, and neither it nor one with `=` is wrapped; one
+    with `~` stands below its row where the terminal is too narrow for all columns.
     """
 
     title: str = ""
@@ -55,7 +56,7 @@ def as_markdown(sections: Sequence[Section]) -> str:
         lines += [f"- {escape(name)}: {escape(value)}" for name, value in section.pairs]
         lines += [f"- {escape(line)}" for line in section.lines]
         if section.rows:
-            lines += [_row(escape(name.lstrip(_MARKS)) for name in section.header)]
+            lines += [_row(escape(name.lstrip(MARKS)) for name in section.header)]
             lines += [_row("---:" if name.startswith(">") else "---" for name in section.header)]
             lines += [_row(map(escape, row)) for row in section.rows]
         lines.append("")
@@ -71,6 +72,7 @@ def _renderable(section: Section) -> Any:
     from rich.text import Text
 
     from policy_engine.cli.hanging import Hanging
+    from policy_engine.cli.table import Table
 
     parts: list[Any] = [Text(printable(section.title), "bold")] if section.title else []
     indent = 2 if section.title else 0
@@ -81,20 +83,5 @@ def _renderable(section: Section) -> Any:
         parts.append(Hanging(label, printable(value)))
     parts += [Hanging(Text(f"{'':{indent}}- "), printable(line)) for line in section.lines]
     if section.rows:
-        parts.append(_table(section))
+        parts.append(Table(section.header, [[printable(cell) for cell in row] for row in section.rows]))
     return Group(*parts)
-
-
-def _table(section: Section) -> Any:
-    from rich.box import SIMPLE_HEAD
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), expand=False)
-    for name in section.header:
-        right = name.startswith(">")
-        justify: Any = "right" if right else "left"
-        table.add_column(name.lstrip(_MARKS), justify=justify, overflow="fold", no_wrap=name[:1] in _MARKS)
-    for row in section.rows:
-        table.add_row(*(Text(printable(cell)) for cell in row))
-    return table

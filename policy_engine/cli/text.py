@@ -13,21 +13,25 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.hanging import Hanging
 from policy_engine.cli.printable import printable
 from policy_engine.summary import (
     NO_MODEL,
-    STATUS_ORDER,
     VERDICT_WORDS,
+    cost_text,
     dispute_lines,
+    missing_lines,
     next_steps,
     option_why,
     proposal_text,
     proposed_text,
+    ranked_options,
     reasons,
     recommendation_text,
+    stated,
 )
-from policy_engine.wording import listed, usd, value_text
+from policy_engine.wording import listed, value_text
 
 Document = Mapping[str, Any]
 _VERDICT_STYLE = {
@@ -37,7 +41,6 @@ _VERDICT_STYLE = {
     "deny": "bold red",
 }
 _STATUS_STYLE = {"permitted": "green", "uncertain": "yellow", "unavailable": "dim", "forbidden": "red"}
-_POSSIBLE = ("permitted", "uncertain")
 PIPE_WIDTH, MIN_WIDTH, MAX_WIDTH = 80, 40, 100
 
 
@@ -135,12 +138,12 @@ def task_view(task: Document, file: str | None, verbose: int, named: bool) -> Re
     parts += _bullets("Why", reasons(task))
     parts += _bullets("Hardware", task["hardware"])
     parts += _options(task)
-    parts += _missing(task)
+    parts += _bullets("Not known", missing_lines(task))
     parts += _numbered("Do next", next_steps(task, file))
     parts += _bullets("Advice", [advice["message"] for advice in task["advice"]])
     parts += _bullets("Disputed figures", dispute_lines(task["disputes"]))
     if verbose:
-        parts += _bullets("Rules", [_rule_text(row) for row in task["rules"] if row["outcome"] != "not_fired"])
+        parts += _bullets("Rules", [_rule_text(task, row) for row in task["rules"] if row["outcome"] != "not_fired"])
         parts += _models(task)
     return Group(*parts)
 
@@ -180,8 +183,11 @@ def _list(title: str, rows: list[tuple[str, str]]) -> list[RenderableType]:
 
 def _options(task: Document) -> list[RenderableType]:
     """Return the options as a table, each with why it stands where it stands on the lines below it."""
-    rows = sorted(task["options"], key=lambda row: (STATUS_ORDER.index(row["status"]), -row["score"]))
+    rows = ranked_options(task)
     cells = [_cells(task, row) for row in rows]
+    floors = any(cost.endswith("+") for _, _, _, cost, _ in cells)
+    if floors:  # the figures stay under one another, whether or not they are marked
+        cells = [(*row[:3], row[3] if row[3].endswith("+") else f"{row[3]} ", row[4]) for row in cells]
     head = ("  Option", "Status", "Score", "USD/month", "Model")
     widths = [max(len(row[place]) for row in (head, *cells)) for place in range(4)]
     parts: list[RenderableType] = [Text(f"\n{_line(head, widths)}", "bold", no_wrap=True)]
@@ -193,25 +199,13 @@ def _options(task: Document) -> list[RenderableType]:
         parts.append(Hanging(label, printable(model)))
         if why := option_why(task, row):
             parts.append(Padding(said(why, "dim" if row["status"] == "unavailable" else ""), (0, 0, 0, 6)))
-    return parts
+    return [*parts, Padding(said(AT_LEAST_NOTE, "dim"), (0, 0, 0, 2))] if floors else parts
 
 
 def _cells(task: Document, row: Document) -> tuple[str, str, str, str, str]:
-    possible = row["status"] in _POSSIBLE
-    low, high = row["score_range"]
-    score = str(row["score"]) if low == high else f"{row['score']} ({low}..{high})"
     recommended = (task["recommendation"] or {}).get("deployment")
-    cost = usd(row["monthly_usd"]) if row["monthly_usd"] is not None or possible else "-"
-    notes = [row["model"]] if possible and row["model"] else []
-    notes += ["over budget"] if row["over_budget"] and possible else []
-    notes += ["cheapest"] if row["deployment"] == task["cheapest"] and _choice(task) else []
-    mark = "*" if row["deployment"] == recommended else " "
-    return f"{mark} {row['deployment']}", row["status"], score, cost, ", ".join(notes)
-
-
-def _choice(task: Document) -> bool:
-    """Whether more than one option is permitted, so that the cheapest is worth a word."""
-    return [row["status"] for row in task["options"]].count("permitted") > 1
+    option, status, score, cost, model = option_cells(task, row)
+    return f"{'*' if option == recommended else ' '} {option}", status, score, cost or "-", model
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -219,22 +213,12 @@ def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
     return f"{option:<{widths[0]}}  {status:<{widths[1]}}  {score:>{widths[2]}}  {cost:>{widths[3]}}  {model}".rstrip()
 
 
-def _missing(task: Document) -> list[RenderableType]:
-    decisive = task["decisive_facts"]
-    others = [name for name in task["missing_facts"] if name not in decisive]
-    lines = []
-    if decisive:
-        lines.append(f"can change the verdict: {', '.join(decisive)}")
-    if others:
-        lines.append(f"cannot: {', '.join(others)}")
-    return _bullets("Not known", lines)
-
-
-def _rule_text(row: Document) -> str:
+def _rule_text(task: Document, row: Document) -> str:
     facts = ", ".join(f"{name} = {value_text(f['value'])} ({f['grade']})" for name, f in row["facts"].items())
-    missing = f"; unknown: {listed(row['missing'])}" if row["missing"] else ""
+    missing = f"unknown: {listed(stated(task, row['missing']))}" if row["missing"] else ""
     cited = ", ".join(row["criteria"]) or row.get("origin") or "no criterion"
-    return f"{row['outcome']} {row['id']} ({cited}): {facts}{missing}"
+    read = "; ".join(part for part in (facts, missing) if part)
+    return f"{row['outcome']} {row['id']} ({cited}){': ' if read else ''}{read}"
 
 
 def _models(task: Document) -> list[RenderableType]:
@@ -254,15 +238,9 @@ def _plan(document: Document) -> RenderableType:
     lines = []
     for route in plan["routes"]:
         option = route["deployment"]
-        target = f"{option} {route['model'] or NO_MODEL}" if option is not None else "nothing permitted"
-        part = f"{route['task']} ({route['share']:.0%} of the volume): {verdicts[route['task']]}, {target}"
-        lines.append(f"{part}, {_cost_text(route['monthly_usd'])}")
-    over = ", over budget" if plan["over_budget"] else ""
-    return Group(*_bullets(f"Plan: {plan['kind']}, {_cost_text(plan['monthly_usd'])}{over}", lines))
-
-
-def _cost_text(cost: float | None) -> str:
-    return "monthly cost unknown" if cost is None else f"{usd(cost)} USD/month"
+        target = f"{option} {route['model'] or NO_MODEL}, {cost_text(route)}" if option else "nothing permitted"
+        lines.append(f"{route['task']} ({route['share']:.0%} of the volume): {verdicts[route['task']]}, {target}")
+    return Group(*_bullets(plan_text(plan), lines))
 
 
 def _footer(document: Document) -> RenderableType:

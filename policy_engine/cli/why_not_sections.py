@@ -30,7 +30,7 @@ def _option(option: Document, several: bool, model: str | None) -> list[Section]
             _scores(option),
         ]
     found += [
-        Section("Models", header=("Model", "", ">USD/month", "Why"), rows=[_model(m) for m in option["models"]]),
+        Section("Models", header=("Model", "=Fit", ">USD/month", "~Why"), rows=[_model(m) for m in option["models"]]),
         Section("What would have to change", lines=option["changes"]),
     ]
     return [section for section in found if section.lines or section.pairs or section.rows]
@@ -79,7 +79,7 @@ def _rule(rule: Document) -> str:
 def _scores(option: Document) -> Section:
     best = option["recommendation"]
     compared = best is not None and not option["recommended"]
-    header = ("Topic", f">{option['deployment']}", *((f">{best}",) if compared else ()), "Rules")
+    header = ("Topic", f">{option['deployment']}", *((f">{best}",) if compared else ()), "~Rules")
     rows = []
     for topic in option["topics"]:
         rules = list(dict.fromkeys([*topic["rules"], *(topic["recommended_rules"] if compared else ())]))

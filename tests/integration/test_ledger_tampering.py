@@ -96,8 +96,9 @@ def add_at_the_lowest_index(table: str, column: str) -> Attack:
         (add_at_the_lowest_index("log_entry", "leaf_index"), ["entries", "tree", "personal", "view"], LOWEST),
         (add_at_the_lowest_index("log_checkpoint", "size"), ["checkpoints", "tree"], 0),
         (sql("INSERT INTO personal VALUES (-1e300, 'owner', 'salt', 'value')"), ["personal"], None),
-        (sql("UPDATE blob SET content = X'00' WHERE content = X'72756c6573'"), ["blobs"], None),
-        (sql("UPDATE blob SET content = 7 WHERE content = X'72756c6573'"), ["blobs"], None),
+        (sql("UPDATE blob SET content = X'00' WHERE content = X'72756c6573'"), ["blobs"], 0),
+        (sql("UPDATE blob SET content = 7 WHERE content = X'72756c6573'"), ["blobs"], 0),
+        (sql("UPDATE blob SET content = X'00' WHERE content = ?", b'{"n":3}'), ["blobs"], 3),
         (sql("UPDATE blob SET digest = CAST(X'FF' AS TEXT) WHERE content = X'72756c6573'"), ["blobs"], 0),
         (sql("DELETE FROM blob WHERE content = ?", b'{"n":3}'), ["blobs"], 3),
         (sql("INSERT INTO blob VALUES ('sha256:' || ?, X'')", root_hash([]).hex()), ["blobs"], None),
@@ -142,6 +143,39 @@ def test_an_attack_is_found(path: Path, attack: Attack, steps: list[str] | None,
         assert failed(report) == steps
     assert report.first_failing_index == index
     assert all(problem.encode() for problem in report.problems), "what is hostile in a column is escaped"
+
+
+@pytest.mark.parametrize(
+    ("attack", "first", "last"),
+    [
+        (change_entry_and_all_that_follows_from_it, 4, 9),  # all that is known is the commit of six
+        (reorder, 4, 9),
+        (insert_at_the_end, 11, 11),
+        (change_byte, 6, 6),
+        (sql("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 4"), 3, 3),
+        (add_at_the_lowest_index("log_checkpoint", "size"), 0, 0),
+        (sql("DELETE FROM log_checkpoint WHERE size = 0"), None, None),
+    ],
+)
+def test_where_only_a_root_is_wrong_the_range_is_told(
+    path: Path, attack: Attack, first: int | None, last: int | None
+) -> None:
+    with administrator(path) as connection:
+        attack(connection)
+    report = verify(path)
+    assert (report.first_failing_index, report.last_failing_index) == (first, last)
+
+
+def test_a_changed_document_is_told_with_the_first_entry_that_names_it(path: Path) -> None:
+    with administrator(path) as connection:
+        connection.execute("UPDATE blob SET content = X'00' WHERE content = ?", (b'{"n":3}',))
+        connection.execute("UPDATE log_entry SET entry = X'00' WHERE leaf_index = 5")
+        connection.execute("UPDATE blob SET content = X'01' WHERE content = ?", (b'{"n":5}',))
+    step = verify(path).step("blobs")
+    assert step.first_problem is not None
+    assert step.first_problem.endswith("of the entry 3 was changed")
+    assert step.first_index == 3
+    assert step.problems == 3, "no entry that can be read names the other document: it is changed, and named by none"
 
 
 def test_undisturbed_it_verifies(path: Path) -> None:

@@ -149,6 +149,35 @@ def test_what_hardware_is_said_to_serve_is_asked_for_only_where_it_is_said() -> 
     assert not {"hardware.serves.model", "hardware.serves.input_tokens"} & asked
 
 
+def test_devices_are_asked_for_only_where_one_of_their_figures_is_lacking() -> None:
+    proposal = {"deployment": "self_hosted", "model": "llama-3-70b", "quantization": None}
+    spec = spec_of(task__proposal=proposal, task__context_tokens=None)
+    serves = {"model": "llama-3-70b", "quantization": "int4", "input_tokens": 10}
+    device = {"name": "NVIDIA A100-SXM4-80GB", "count": 2}
+    spec["hardware"] = {"gpus": [device], "serves": serves}
+    assert "hardware.gpus" not in decide(spec)["missing_facts"]
+    for gpus in (None, [{**device, "count": None}], [{**device, "memory_gb": None}], [{"name": "X1", "count": 2}]):
+        spec["hardware"] = {"gpus": gpus, "serves": serves}
+        assert "hardware.gpus" in decide(spec)["missing_facts"], gpus
+    assert "hardware.gpus" not in decide(spec_of(task__proposal=proposal))["missing_facts"]
+
+
+def test_hardware_lines_say_what_they_are_about() -> None:
+    proposal = {"deployment": "self_hosted", "model": "qwen3-14b", "quantization": "bf16"}
+    spec = spec_of(task__proposal=proposal)
+    device = {"name": "NVIDIA A100-SXM4-80GB", "count": 2}
+    spec["hardware"] = {"gpus": [device]}
+    heads = [line.partition(": ")[0] for line in decide(spec)["hardware"]]
+    assert heads == ["what is claimed of it", "the proposed model"]
+    said = {"concurrency": 2, "input_tokens": 100, "output_tokens": 100, "tokens_per_hour": 1000}
+    spec["hardware"] = {"gpus": [device], "serves": {"model": "llama-3-8b", "quantization": "bf16", **said}}
+    heads = [line.partition(": ")[0] for line in decide(spec)["hardware"]]
+    assert heads == ["what it is said to serve", "the proposed model"]
+    spec["hardware"]["gpus"] = [{**device, "bandwidth_gb_s": 9999}]
+    (line,) = decide(spec)["hardware"]
+    assert line.startswith("what is claimed of it: 9,999 GB/s")
+
+
 def test_the_weightiest_facts_come_first() -> None:
     proposal = {"deployment": "proprietary_api", "model": "gpt-4o"}
     task = decide(spec_of(task__proposal=proposal, data__may_leave_network=None, data__sensitivity=None))

@@ -214,6 +214,7 @@ def test_postgresql_wants_a_key_path_and_never_shows_the_password() -> None:
     with pytest.raises(SigningKeyError) as missing:
         open_ledger(url)
     assert missing.value.code == "signing-key-path"
+    assert "`--ledger-key`" in str(missing.value.help)
     with pytest.raises(LedgerError) as caught:
         open_ledger(url, key_path="/nonexistent/key")
     assert "hunter2" not in str(caught.value)

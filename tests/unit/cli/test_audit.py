@@ -63,6 +63,7 @@ def tamper(path: Path, statement: str, *values: object) -> None:
         (("--since", "2020-01-01", "--until", "2099-01-01T00:00:00+02:00"), [3, 2, 1, 0]),
         (("--since", "2099-01-01"), []),
         (("--policy-digest", "sha256:" + "0" * 64), []),
+        (("--policy-digest", "0" * 64), []),
         (("--rule", "data-stays-in-network", "--verdict", "deny"), [2, 0]),
         (("--rule", "no-such-rule"), []),
         (("--criterion", "DATA-01", "--namespace", "support"), [2, 0]),
@@ -100,6 +101,84 @@ def test_list_shows_the_owner_in_every_format(policy: Run, format_: str) -> None
     assert "triage" in found.out
     if format_ == "text":
         assert max(map(len, found.out.splitlines())) <= 80
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize("columns", ["40", "60", "80", "120"])
+def test_list_breaks_no_word_and_loses_none(policy: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    whole = policy("audit", "list", "-o", "json").json["decisions"]
+    monkeypatch.setenv("COLUMNS", columns)
+    words = policy("audit", "list").out.replace(",", " ").split()
+    for row in whole:
+        for word in (f"{row['namespace']}/{row['workload']}", row["owner"], row["verdict"], row["decision_id"][:12]):
+            assert word in words
+    lines = policy("audit", "list").out.splitlines()
+    assert max(map(len, lines)) <= int(columns)
+    assert len(lines) <= 4 + len(whole) * (1 if columns == "120" else 2 if columns != "40" else 8)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_policy_digest_may_be_shortened(policy: Run) -> None:
+    digest = policy("audit", "list", "-o", "json").json["decisions"][0]["policy_digest"]
+    for given in (digest, digest[:15], digest[:19], digest[7:19], digest[7:].upper()):
+        assert indexes(policy("audit", "list", "-o", "json", "--policy-digest", given)) == [3, 2, 1, 0], given
+    short = policy("audit", "list", "--policy-digest", digest[:14])
+    assert "at least 8 of its 64" in short.err
+    none = policy("audit", "list", "--policy-digest", "0123456789ab")
+    assert "no policy on record has a digest that begins with `0123456789ab`" in none.err
+    whole = policy("audit", "list", "--policy-digest", "0" * 64)
+    assert whole.status == 0
+    assert "no recorded decision was made under the policy" in whole.out
+
+
+def test_a_policy_digest_that_fits_several_is_refused_with_them(policy: Run, ledger: Path) -> None:
+    view = dict.fromkeys(("namespace", "workload", "verdict", "catalog_digest"), "x")
+    view["decided_at"] = "2026-11-01T00:00:00Z"
+    digests = ["sha256:" + "ab" * 6 + end * 52 for end in "01"]
+    add(
+        ledger,
+        *(Draft(EntryType.DECISION, view={**view, "decision_id": each[7:], "policy_digest": each}) for each in digests),
+    )
+    found = policy("audit", "list", "--policy-digest", "abababab")
+    assert (found.status, found.out) == (2, "")
+    assert "several policies on record" in found.err
+    for digest in digests:
+        assert digest in found.err
+    assert indexes(policy("audit", "list", "-o", "json", "--policy-digest", digests[0][7:21])) == [4]
+
+
+@pytest.mark.usefixtures("ledger")
+@pytest.mark.parametrize(
+    ("given", "hint"),
+    [
+        (("--rule", "nope"), "no recorded decision names a rule `nope`"),
+        (("--rule", "data-stays-in-netwrk"), "did you mean `data-stays-in-network`?"),
+        (("--criterion", "XX"), "no recorded decision names a rule that cites the criterion `XX`"),
+        (("--rule", "nope", "--stage", "pilot"), "no decision that the other filters select names a rule `nope`"),
+        (("--rule", "seeing-weights-needs-open-weights", "--verdict", "deny"), None),  # it is there, and did not fire
+        (("--rule", "nope", "--since", "2099-01-01"), None),  # nothing was read
+    ],
+)
+def test_a_rule_that_no_decision_names_is_told(policy: Run, given: tuple[str, ...], hint: str | None) -> None:
+    found = policy("audit", "list", *given)
+    assert found.status == 0
+    text = " ".join(found.out.split())
+    assert text.startswith("- nothing on record fits")
+    assert (hint in text) if hint else text == "- nothing on record fits"
+    told = policy("audit", "list", "-o", "json", *given).json["hint"]
+    assert (hint in told) if hint else told is None
+
+
+@pytest.mark.parametrize("command", [["show", "1"], ["show", "1", "--raw"], ["prove", "1"], ["list"]])
+def test_an_entry_that_was_deleted_is_damage_and_not_an_error_of_usage(
+    policy: Run, ledger: Path, command: list[str]
+) -> None:
+    tamper(ledger, "DELETE FROM log_entry WHERE leaf_index = 1")
+    found = policy("audit", *command)
+    assert (found.status, found.out) == (6, "")
+    assert "the entry 1" in found.err
+    assert "the ledger is damaged: run `policy audit verify`" in found.err
+    assert policy("audit", "show", "4").status == 2, "it never had this one"
 
 
 def test_list_says_that_an_owner_is_erased(policy: Run, ledger: Path) -> None:
@@ -149,6 +228,10 @@ def test_what_is_asked_wrongly_is_status_2(policy: Run) -> None:
         ["list", "--limit", "0"],
         ["list", "--workload", "a/b", "--namespace", "c"],
         ["list", "-o", "xml"],
+        ["list", "--policy-digest", "sha256:1234567"],
+        ["list", "--policy-digest", "00000000"],
+        ["list", "--policy-digest", "sha256:" + "0" * 65],
+        ["list", "--policy-digest", "what-is-it"],
         ["show", "99"],
         ["show", "abc"],
         ["show", "ffffffff"],
@@ -222,6 +305,8 @@ def test_verify_names_what_it_pins(policy: Run, ledger: Path) -> None:
     assert own.status == 0, own.err
     assert "VERIFIED" in own.out
     assert "operator's own" in own.out
+    assert "every step that ran passed" in own.out
+    assert "Covered 4 entries" in own.out
     pinned = policy("audit", "verify", "--vkey", vkey(ledger))
     assert pinned.status == 0
     assert "operator's own" not in pinned.out
@@ -244,7 +329,10 @@ def test_verify_of_an_empty_ledger_says_so(policy: Run, tmp_path: Path) -> None:
 def test_verify_with_another_key_or_origin_fails(policy: Run, tmp_path: Path) -> None:
     with open_ledger(f"sqlite:///{tmp_path}/other.db") as other:
         key = str(other.verifier_key)
-    assert policy("audit", "verify", "--vkey", key).status == 6
+    wrong = policy("audit", "verify", "--vkey", key)
+    assert wrong.status == 6
+    assert "Covered" not in wrong.out, "what the other log covers is not here"
+    assert "passed" not in wrong.out
     found = policy("audit", "verify", "--origin", "elsewhere.example/log")
     assert found.status == 6
     assert "FAILED" in found.out
@@ -265,12 +353,42 @@ def test_verify_tells_the_first_failing_index(policy: Run, ledger: Path) -> None
     assert policy("audit", "verify", "-o", "json").json["first_failing_index"] == 2
 
 
+def test_verify_tells_the_range_where_only_a_root_is_wrong(policy: Run, ledger: Path) -> None:
+    add(ledger, *(Draft(EntryType.HOLD, context={"ticket": number}) for number in range(3)))
+    raw = _raw(ledger, 5).replace(b'"ticket":1', b'"ticket":7')
+    tamper(
+        ledger,
+        "UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = 5",
+        raw,
+        hashlib.sha256(b"\0" + raw).digest(),
+    )
+    found = policy("audit", "verify")
+    assert found.status == 6
+    assert "the first failing entry is somewhere in entries 4 to 6" in " ".join(found.out.split())
+    report = policy("audit", "verify", "-o", "json").json
+    assert (report["first_failing_index"], report["last_failing_index"]) == (4, 6)
+    tree = next(step for step in report["steps"] if step["name"] == "tree")
+    assert (tree["first_index"], tree["last_index"]) == (4, 6)
+
+
+def test_verify_names_the_entry_of_a_changed_document(policy: Run, ledger: Path) -> None:
+    digest = policy("audit", "show", "2", "-o", "json").json["blobs"]["decision"]["digest"]
+    tamper(ledger, "UPDATE blob SET content = X'00' WHERE digest = ?", digest)
+    report = policy("audit", "verify", "-o", "json").json
+    blobs = next(step for step in report["steps"] if step["name"] == "blobs")
+    first = next(n for n in range(4) if digest in _raw(ledger, n).decode())
+    assert blobs["first_problem"] == f"the document `{digest}` of the entry {first} was changed"
+    assert blobs["first_index"] == report["first_failing_index"] == report["last_failing_index"] == first
+
+
 @pytest.mark.parametrize("kind", ["receipt", "checkpoint"])
 def test_verify_compares_with_what_was_kept(policy: Run, ledger: Path, tmp_path: Path, kind: str) -> None:
     kept = tmp_path / "kept"
     text = policy("audit", "prove", "3").out
     kept.write_text(text if kind == "receipt" else parse_proof(text).checkpoint, encoding="utf-8")
-    assert policy("audit", "verify", "--kept", str(kept)).status == 0
+    before = policy("audit", "verify", "--kept", str(kept))
+    assert before.status == 0
+    assert "every step passed" in before.out
     for table in ("log_entry", "decision", "personal"):
         tamper(ledger, f"DELETE FROM {table} WHERE leaf_index = 3")
     tamper(ledger, "DELETE FROM log_checkpoint WHERE size = 4")
@@ -280,6 +398,13 @@ def test_verify_compares_with_what_was_kept(policy: Run, ledger: Path, tmp_path:
     found = policy("audit", "verify", "--kept", str(kept))
     assert found.status == 6
     assert "its tail was dropped" in found.out.replace("\n", " ").replace("  ", " ") or "tail" in found.out
+
+
+def _raw(path: Path, index: int) -> bytes:
+    connection = sqlite3.connect(path)
+    (raw,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = ?", (index,)).fetchone()
+    connection.close()
+    return bytes(raw)
 
 
 def _entries(path: Path) -> list[dict[str, Any]]:

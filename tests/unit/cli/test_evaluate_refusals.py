@@ -192,3 +192,29 @@ def test_call_returns_a_status_for_no_arguments(capsys: pytest.CaptureFixture[st
     assert "there is no command `nonsense`" in capsys.readouterr().err
     assert call(["evalaute"]) == 2
     assert "did you mean `evaluate`?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("evaluate",), ("gate", *MEMORY), ("new", "--complete")])
+def test_a_benchmark_that_the_catalog_does_not_have_is_named_with_its_place(
+    command: tuple[str, ...], policy: Policy, tmp_path: Path
+) -> None:
+    lines = [
+        "apiVersion: policy-engine/v1",
+        "kind: Workload",
+        "metadata: {name: a, owner: b}",
+        "spec:",
+        "  stage: pilot",
+        "  tasks:",
+        "    - {name: one, kind: judge, share: 0.5}",
+        "    - name: two",
+        "      kind: judge",
+        "      share: 0.5",
+        "      min_scores:",
+        "        mmlu: 80",
+        "        mmlux: 80",
+    ]
+    (tmp_path / "w.yaml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    found = policy(*command, "w.yaml")
+    assert found.status == 2
+    assert "w.yaml:13:9: error: the catalog has no benchmark `mmlux` [unknown-benchmark]" in found.err
+    assert "help: did you mean `mmlu`?" in found.err

@@ -13,12 +13,27 @@ from policy_audit.ledger import Draft, EntryType, open_ledger
 Run = Callable[..., Any]
 NAMES = ("actor", "champion", "owner")
 FINDING = "missing, and no entry erases it: run `policy audit verify`"
+ALTERED = "altered: does not open its commitment; run `policy audit verify`"
+FORGED = "evil@x.example"
 
 
 def drop(path: Path, name: str = "%", index: int = 0) -> None:
     """Delete personal values, as an operator with the database could."""
     connection = sqlite3.connect(path)
     connection.execute("DELETE FROM personal WHERE leaf_index = ? AND name LIKE ?", (index, name))
+    connection.commit()
+    connection.close()
+
+
+def forge(path: Path, change: str, *values: str) -> None:
+    """Change personal values, as an administrator could: the triggers are put back."""
+    connection = sqlite3.connect(path)
+    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+    for name, _ in triggers:
+        connection.execute(f"DROP TRIGGER {name}")
+    connection.execute(change, values)
+    for _, sql in triggers:
+        connection.execute(sql)
     connection.commit()
     connection.close()
 
@@ -68,6 +83,69 @@ def test_what_no_entry_erases_is_a_finding(policy: Run, ledger: Path, format_: s
     for text in (listed, shown, explained):
         assert "erased" not in text
     assert policy("audit", "verify").status == 6
+
+
+CHANGES = (
+    ("UPDATE personal SET value = ? WHERE leaf_index = 0 AND name = 'owner'", FORGED),
+    ("UPDATE personal SET salt = ?, value = 'evil@x.example' WHERE leaf_index = 0 AND name = 'owner'", "salt"),
+    (
+        "UPDATE personal SET salt = CAST(? AS BLOB), value = 'evil@x.example' WHERE leaf_index = 0 AND name = 'owner'",
+        "",
+    ),
+)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("format_", ["text", "markdown"])
+def test_what_does_not_open_its_commitment_is_never_shown(
+    policy: Run, ledger: Path, change: tuple[str, str], format_: str
+) -> None:
+    forge(ledger, *change)
+    listed, shown, explained = reports(policy, format_)
+    for text in (listed, shown, explained):
+        assert FORGED not in text
+        assert text.count(ALTERED) == 1
+        assert "missing" not in text
+    assert "carl.champion" in shown
+    assert policy("audit", "verify").status == 6
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_json_says_which_values_were_altered(policy: Run, ledger: Path, change: tuple[str, str]) -> None:
+    forge(ledger, *change)
+    shown = policy("audit", "show", "0", "-o", "json").json
+    explained = policy("explain", shown["view"]["decision_id"], "-o", "json").json
+    for found in (shown, explained):
+        assert found["personal"]["owner"] is None
+        assert found["personal"]["actor"] == "anna.actor@acme.example"
+        assert (found["altered"], found["erased"]) == (["owner"], [])
+    assert "owner" not in explained["workload"]
+    rows = policy("audit", "list", "-o", "json", "--workload", "triage").json["decisions"]
+    assert [(row["owner"], row["owner_status"]) for row in rows] == [
+        ("olga.owner@acme.example", "held"),
+        (None, "altered"),
+    ]
+
+
+def test_a_value_that_the_entry_does_not_commit_to_is_altered(policy: Run, ledger: Path) -> None:
+    view = dict.fromkeys(("namespace", "workload", "verdict", "policy_digest", "catalog_digest"), "x")
+    view |= {"decided_at": "2026-11-01T00:00:00Z", "decision_id": "a" * 64}
+    with open_ledger(f"sqlite:///{ledger}") as opened:
+        opened.append(Draft(EntryType.DECISION, view=view))
+    forge(ledger, "INSERT INTO personal VALUES (4, 'owner', 'salt', ?)", FORGED)
+    (row,) = policy("audit", "list", "-o", "json", "--workload", "x").json["decisions"]
+    assert (row["owner"], row["owner_status"]) == (None, "altered")
+    shown = policy("audit", "show", "4").out
+    assert FORGED not in shown
+    assert f"owner {ALTERED} (commitment none)" in flat(shown)
+
+
+def test_an_erasure_of_a_value_that_was_altered_does_not_hide_it(policy: Run, ledger: Path) -> None:
+    forge(ledger, *CHANGES[0])
+    erase(ledger, *NAMES)
+    for text in reports(policy):
+        assert ALTERED in text
+        assert "erased" not in text
 
 
 def test_each_value_is_told_for_itself(policy: Run, ledger: Path) -> None:
