@@ -21,6 +21,7 @@ NO_MODEL = "(no model named)"
 STATUS_ORDER = ("permitted", "uncertain", "unavailable", "forbidden")
 # what no file states of evidence that is not there; any other reason is a fault of evidence that is
 _NOT_NAMED = "no such evidence is named"
+_FEW = 4
 _STDIN = ("-", "<stdin>")
 # what a proposal is there for, and where: to change these is to propose something else
 _NO_CHOICE = ("proposal.present", "proposal.deployment", "proposal.fallback.present")
@@ -53,9 +54,7 @@ def proposal_text(proposal: Document) -> str:
 def proposed_text(task: Document) -> str:
     """Name the proposal with what it costs, and whether that is over the budget."""
     proposal = task["proposal"]
-    text = proposal_text(proposal)
-    if proposal.get("monthly_usd") is not None:
-        text += f", {cost_text(proposal)}"
+    text = f"{proposal_text(proposal)}, {cost_text(proposal)}"
     return f"{text}, over budget" if proposal.get("over_budget") else text
 
 
@@ -170,8 +169,8 @@ def reasons(task: Document) -> list[str]:
         found += _obligation_reasons(task)
     recommendation = task["recommendation"]
     if recommendation is not None and not recommendation["firm"] and not recommendation["provisional"]:
-        facts = listed(_open_facts(task, recommendation), "or")
-        found.append(f"the recommendation is not firm: another option could come first, depending on {facts}")
+        names = listed(_open_facts(task, recommendation), "or")
+        found.append(f"the recommendation is not firm: another option could come first, depending on {names}")
     return list(dict.fromkeys(found))
 
 
@@ -179,7 +178,9 @@ def _open_facts(task: Document, recommendation: Document) -> list[str]:
     """Return what a recommendation that is not firm waits for; what the catalog lacks is for no team to state."""
     names = stated(task, recommendation["open_facts"])
     facts = [name for name in names if not name.startswith("catalog.")]
-    return facts if len(facts) == len(names) else [*facts, "figures that the catalog lacks"]
+    lacking = ["figures that the catalog lacks"] if len(facts) < len(names) else []
+    # a long list stands once, with what is not known
+    return [*(facts if len(facts) <= _FEW else [f"{len(facts)} facts that are not known"]), *lacking]
 
 
 def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]) -> list[str]:
@@ -247,7 +248,8 @@ def _open_steps(task: Document, file: str | None) -> list[str]:
     if task["decisive_facts"]:
         step = f"state {listed(task['decisive_facts'][:6])}"
         # what came on standard input is no file that could be completed
-        steps.append(step if file in _STDIN else f"{step}; `policy new --complete {file or 'FILE'}` asks for them")
+        them = "them" if len(task["decisive_facts"]) > 1 else "it"
+        steps.append(step if file in _STDIN else f"{step}; `policy new --complete {file or 'FILE'}` asks for {them}")
     steps += _gap_steps(task)
     steps += [
         f"add evidence `{duty['evidence']}`: {_demand(task, duty)}"

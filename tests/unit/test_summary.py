@@ -158,9 +158,11 @@ def test_what_is_not_known_is_told_by_what_it_can_change(tmp_path: Path) -> None
 def test_a_recommendation_that_is_not_firm_says_what_it_waits_for(tmp_path: Path) -> None:
     path = triage(tmp_path)
     (line,) = [line for line in reasons(tasks(path)[0]) if "not firm" in line]
-    assert line.startswith(
-        "the recommendation is not firm: another option could come first, depending on budget.margin"
-    )
+    head = "the recommendation is not firm: another option could come first, depending on"
+    assert line == f"{head} 9 facts that are not known"
+    few = copy.deepcopy(tasks(path)[0])
+    few["recommendation"]["open_facts"] = ["volume.pattern", "catalog.scores.x.mmlu", "budget.margin"]
+    assert f"{head} volume.pattern, budget.margin or figures that the catalog lacks" in reasons(few)
     shown = document(path)
     for text in (render(decision(shown)), decisions([("triage.yaml", shown)])):
         assert "the recommendation is not firm" in text
@@ -252,7 +254,7 @@ def test_a_denial_tells_what_evidence_is_outstanding_and_why_that_given_does_not
 
 def test_what_came_on_standard_input_cannot_be_completed(tmp_path: Path) -> None:
     (task,) = tasks(changed(tmp_path, "support-tickets", ("      context_tokens: 4000\n", "")))
-    assert next_steps(task, "w.yaml")[0] == "state task.context_tokens; `policy new --complete w.yaml` asks for them"
+    assert next_steps(task, "w.yaml")[0] == "state task.context_tokens; `policy new --complete w.yaml` asks for it"
     assert "`policy new --complete FILE`" in next_steps(task)[0]
     assert next_steps(task, "<stdin>")[0] == next_steps(task, "-")[0] == "state task.context_tokens"
 
