@@ -39,6 +39,7 @@ def register_findings(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]
     yield from _criteria(policy, layers)
     yield from _facts(policy, named, layers)
     yield from _replacements(layers)
+    yield from _sources(policy, layers)
 
 
 def _parameters(rules: RuleSet, named: set[str], layers: Sequence[LayerFiles]) -> Iterator[Graded]:
@@ -64,6 +65,22 @@ def _criteria(policy: Policy, layers: Sequence[LayerFiles]) -> Iterator[Graded]:
             message = f"no rule, mechanism or catalog entry cites `{criterion}`"
             help_ = "cite it in a rule's criteria, or name its mechanism in policy-set.yaml"
             yield "warning", Problem("criterion-uncited", message, place, help_)
+
+
+def _sources(policy: Policy, layers: Sequence[LayerFiles]) -> Iterator[Graded]:
+    """Yield the figures whose source no register describes: nobody could look them up."""
+    known = policy.rules.sources
+    for layer, (_, documents) in zip(layers, policy.catalog_documents, strict=True):
+        for file in [name for name in documents if name in layer.files]:
+            for section, entries in documents[file].items():
+                for name, entry in entries.items() if isinstance(entries, Mapping) else ():
+                    source = entry.get("source") if isinstance(entry, Mapping) else None
+                    if source is None or source in known:
+                        continue
+                    place = layer.document(file).span(section, name, "source")
+                    message = f"no register describes the source `{source}` of `{section}.{name}`"
+                    help_ = "add it to sources.yaml at the root of the layer, with description and as_of"
+                    yield "warning", Problem("unknown-source", message, place, help_)
 
 
 def _cited(value: Any) -> Iterator[str]:

@@ -181,3 +181,15 @@ def test_parameters_of_the_engine_are_there() -> None:
     from policy_engine.loading.policy import load_policy
 
     assert set(load_policy().rules.parameters) >= READ_BY_ENGINE
+
+
+def test_sources_that_no_register_describes(found: Found) -> None:
+    price = "{model: gpt-4o, option: proprietary_api, unit: USD/1M tokens, input: 1.0, output: 2.0"
+    prices = f"prices:\n  gpt-4o.ours: {price}, source: our-contract, as_of: 2026-02-01}}\n"
+    sources = "sources:\n  our-contract: {description: Our contract of February., as_of: 2026-02-01}\n"
+    (finding,) = found({**own(), "catalog/prices.yaml": prices})
+    ((severity, code, place),) = told([finding])
+    assert (severity, code) == ("warning", "unknown-source")
+    assert place.startswith("catalog/prices.yaml:2:")
+    assert finding.problem.message == "no register describes the source `our-contract` of `prices.gpt-4o.ours`"
+    assert told(found({**own(), "catalog/prices.yaml": prices, "sources.yaml": sources})) == []
