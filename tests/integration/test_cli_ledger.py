@@ -119,7 +119,8 @@ def tamper(path: Path, *statements: str) -> None:
         ),
         ("view", 2, "UPDATE decision SET verdict = 'allow' WHERE leaf_index = 2"),
         ("entries", 1, "DELETE FROM log_entry WHERE leaf_index = 1"),
-        ("blobs", 0, "UPDATE blob SET content = CAST('{}' AS BLOB) WHERE digest = (SELECT min(digest) FROM blob)"),
+        # the rules, which all three name: entry 0 first
+        ("blobs", 0, "UPDATE blob SET content = CAST('{}' AS BLOB) WHERE CAST(content AS TEXT) LIKE '{\"criteria\":%'"),
         ("personal", 0, "UPDATE personal SET value = 'someone@else.example' WHERE leaf_index = 0 AND name = 'owner'"),
         ("personal", 1, "DELETE FROM personal WHERE leaf_index = 1 AND name = 'owner'"),
         ("checkpoints", None, "UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 2"),

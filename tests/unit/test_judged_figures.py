@@ -148,8 +148,10 @@ def test_reports_say_that_no_model_is_named() -> None:
     unnamed = {"deployment": "proprietary_api", "model": None, "provider": "openai", "region": "us"}
     document = {**decide(task={"proposal": unnamed}), "id": "0" * 64}
     text = render(decision(document))
-    assert "Proposed     proprietary_api (no model named) at openai in us\n" in text
-    assert "Proposed: proprietary_api (no model named) at openai in us.\n" in decisions([("w.yaml", document)])
+    assert "Proposed     proprietary_api (no model named) at openai in us, monthly cost\n" in text
+    assert "Proposed: proprietary_api (no model named) at openai in us, monthly cost unknown.\n" in decisions(
+        [("w.yaml", document)]
+    )
     several = {**document, "tasks": document["tasks"] * 2}
     plan = " ".join(render(decision(several)).split())
     assert "t (100% of the volume): REVIEW, proprietary_api (no model named), monthly cost unknown" in plan
