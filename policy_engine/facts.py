@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_engine.model.fields import LARGEST_COUNT
+from policy_engine.model.vocabulary import GRADES
 from policy_engine.model.workload import ANYWHERE, Task, Workload
 
 DAYS_PER_MONTH = 365.25 / 12
@@ -131,9 +132,7 @@ class FactSheet:
 
 
 _DECLARED: tuple[str, str | None] = ("declared", None)
-GRADE_ORDER = {
-    grade: place for place, grade in enumerate(("declared", "derived", "catalog", "specification", "measured"))
-}
+GRADE_ORDER = {grade: place for place, grade in enumerate(GRADES)}
 
 
 def derive_volume(sheet: FactSheet) -> None:

@@ -4,7 +4,7 @@ from policy_engine.catalog.build import build_catalog
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.choice import choose, other_choices, qualify
 from policy_engine.catalog.claims import GpuClaim, HardwareClaim, ServesClaim
-from policy_engine.catalog.cost import Cost, CostPart, api_price, api_spend
+from policy_engine.catalog.cost import Cost, CostPart, api_price
 from policy_engine.catalog.hardware import judge_claim, judge_serving
 from policy_engine.catalog.needs import Considered, Needs
 from policy_engine.catalog.outcome import OptionModels
@@ -24,7 +24,6 @@ __all__ = [
     "ServesClaim",
     "Verdict",
     "api_price",
-    "api_spend",
     "build_catalog",
     "choose",
     "judge_claim",

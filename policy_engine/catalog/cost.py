@@ -212,9 +212,7 @@ def plan_cost(catalog: Catalog, plan: Plan, tokens: float, at: date) -> Cost:
     return Cost(plan.cost_usd(tokens), low, high, plan.at_least, tuple(parts))
 
 
-def api_price(
-    catalog: Catalog, model: str, at: date, *, provider: str | None = None, option: str | None = None
-) -> Price | None:
+def api_price(catalog: Catalog, model: str, at: date, *, option: str | None = None) -> Price | None:
     """Return the price of `model` on an API on the day `at`; None where model or price is not known.
 
     Without `option` it is the vendor's API for closed weights, a hosted one for open weights.
@@ -222,26 +220,11 @@ def api_price(
     found = catalog.model(model)
     if found is None:
         return None
-    key = ("price", found.key, option, at, provider)
+    key = ("price", found.key, option, at)
     known: Price | bool | None = catalog.remembered.get(key, False)
     if not isinstance(known, bool):
         return known
     where = option or ("proprietary_api" if found.weights == "closed" else "open_api")
-    price = catalog.price(found.key, where, at, provider)
+    price = catalog.price(found.key, where, at)
     catalog.remember(key, price)
     return price
-
-
-def api_spend(
-    catalog: Catalog,
-    model: str,
-    input_tokens_per_month: float,
-    output_tokens_per_month: float,
-    at: date,
-    *,
-    provider: str | None = None,
-    option: str | None = None,
-) -> Cost | None:
-    """Return the monthly bill of `model` on an API at its `api_price`; None where model or price is not known."""
-    price = api_price(catalog, model, at, provider=provider, option=option)
-    return None if price is None else price_cost(catalog, price, input_tokens_per_month, output_tokens_per_month, at)

@@ -15,7 +15,7 @@ from typing import Any
 
 import click
 
-from policy_engine.cli.deciding import placed
+from policy_engine.cli.deciding import placed, read_source
 from policy_engine.cli.new_answers import is_unknown, read_answer, wanted
 from policy_engine.cli.new_listing import FORMATS, listed_questions, writers
 from policy_engine.cli.new_questions import AnswerError
@@ -123,7 +123,6 @@ def complete(request: Request, policy: Policy) -> None:
 
 def _read(file: str) -> tuple[str, str, Path]:
     """Return the text with its line ends as they are, its name in messages, and its folder."""
-    from policy_engine.cli.deciding import read_source
     from policy_engine.loading.yaml_source import load_yaml
 
     content, name, folder = read_source(file)

@@ -43,8 +43,10 @@ def locked_catalog_problems(rules: RuleSet, documents: Documents, locate: Locate
         for layer, files in documents[held:]:
             for file, section, name, entry in _entries(files):
                 before = known.get((section, name))
-                for field in [field for where, field in feeds if where == section and before is not None]:
-                    if entry.get(field) != before.get(field):  # type: ignore[union-attr]
+                if before is None:
+                    continue  # new: nothing rested on it
+                for field in [field for where, field in feeds if where == section]:
+                    if entry.get(field) != before.get(field):
                         message = f"the locked rule `{rule.id}` decides by the {field} of `{section}.{name}`"
                         hint = f"a later layer may add {section}, and may not change the {field} of this one"
                         yield Problem("locked", message, locate(layer, file, (section, name)), hint)

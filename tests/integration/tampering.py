@@ -71,15 +71,14 @@ def change_byte(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE log_entry SET entry = ? WHERE leaf_index = 6", (entry.replace(b"deny", b"dent"),))
 
 
-def change_entry_and_all_that_follows_from_it(connection: sqlite3.Connection) -> None:
-    (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 6").fetchone()
+def change_entry_and_all_that_follows_from_it(connection: sqlite3.Connection, index: int = 6) -> None:
+    (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = ?", (index,)).fetchone()
     value = parse_canonical(entry)
     value["view"]["verdict"] = "allow"
     forged = canonical_bytes(value)
-    connection.execute(
-        "UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = 6", (forged, leaf_hash(forged))
-    )
-    connection.execute("UPDATE decision SET verdict = 'allow' WHERE leaf_index = 6")
+    change = "UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = ?"
+    connection.execute(change, (forged, leaf_hash(forged), index))
+    connection.execute("UPDATE decision SET verdict = 'allow' WHERE leaf_index = ?", (index,))
 
 
 def insert_at_the_end(connection: sqlite3.Connection) -> None:

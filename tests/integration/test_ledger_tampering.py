@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from policy_audit.canonical import canonical_bytes, parse_canonical
 from policy_audit.checkpoint import Checkpoint, sign_checkpoint
 from policy_audit.errors import VerificationError
 from policy_audit.keys import Ed25519Signer, generate_signer, read_key_file
 from policy_audit.ledger import open_ledger
-from policy_audit.merkle import Frontier, leaf_hash, root_hash
+from policy_audit.merkle import Frontier, root_hash
 from policy_audit.proof import parse_proof
 
 from tests.integration.tampering import (
@@ -234,14 +233,7 @@ def test_a_dropped_tail_is_found_by_a_kept_checkpoint_only(path: Path) -> None:
 
 def rewrite(connection: sqlite3.Connection, signer: Ed25519Signer) -> None:
     """Change entry 2, then derive and sign everything again, as a thief of the key can."""
-    change = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 2").fetchone()[0]
-    value = parse_canonical(change)
-    value["view"]["verdict"] = "allow"
-    forged = canonical_bytes(value)
-    connection.execute(
-        "UPDATE log_entry SET entry = ?, leaf_hash = ? WHERE leaf_index = 2", (forged, leaf_hash(forged))
-    )
-    connection.execute("UPDATE decision SET verdict = 'allow' WHERE leaf_index = 2")
+    change_entry_and_all_that_follows_from_it(connection, 2)
     leaves = [row[0] for row in connection.execute("SELECT leaf_hash FROM log_entry ORDER BY leaf_index")]
     for (size,) in connection.execute("SELECT size FROM log_checkpoint").fetchall():
         frontier = Frontier()

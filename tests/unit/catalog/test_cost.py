@@ -8,14 +8,22 @@ from datetime import date
 import pytest
 from msgspec.structs import replace
 
-from policy_engine.catalog import Catalog, HardwareClaim, Needs, api_spend, choose, qualify
+from policy_engine.catalog import Catalog, HardwareClaim, Needs, api_price, choose, qualify
+from policy_engine.catalog.cost import Cost, price_cost
 
 Layered = Callable[..., Catalog]
 MONTH_HOURS = 730.5
 
 
+def bill(
+    catalog: Catalog, model: str, sent: float, answered: float, at: date, option: str | None = None
+) -> Cost | None:
+    price = api_price(catalog, model, at, option=option)
+    return None if price is None else price_cost(catalog, price, sent, answered, at)
+
+
 def test_tokens_by_price(catalog: Catalog, at: date) -> None:
-    cost = api_spend(catalog, "gpt-4o-mini", 500e6, 100e6, at)
+    cost = bill(catalog, "gpt-4o-mini", 500e6, 100e6, at)
     assert cost is not None
     assert cost.usd_per_month == pytest.approx(135.0)
     assert [(part.what, part.usd_per_month) for part in cost.parts] == [
@@ -26,19 +34,19 @@ def test_tokens_by_price(catalog: Catalog, at: date) -> None:
 
 
 def test_a_blended_price_is_for_both_directions(catalog: Catalog, at: date) -> None:
-    cost = api_spend(catalog, "qwen3-7b", 500e6, 100e6, at, option="open_batch")
+    cost = bill(catalog, "qwen3-7b", 500e6, 100e6, at, option="open_batch")
     assert cost is not None
     assert (cost.usd_per_month, len(cost.parts), cost.disputes) == (pytest.approx(12.0), 1, ("DISPUTE-10",))
 
 
 def test_what_is_not_priced_is_unknown(catalog: Catalog, at: date) -> None:
-    assert api_spend(catalog, "o1", 1e6, 1e6, at) is None
-    assert api_spend(catalog, "no-such", 1e6, 1e6, at) is None
+    assert bill(catalog, "o1", 1e6, 1e6, at) is None
+    assert bill(catalog, "no-such", 1e6, 1e6, at) is None
 
 
 def test_the_price_of_the_day(catalog: Catalog) -> None:
     def usd(day: date) -> float:
-        cost = api_spend(catalog, "gpt-4o", 3e6, 1e6, day)
+        cost = bill(catalog, "gpt-4o", 3e6, 1e6, day)
         assert cost is not None
         return cost.usd_per_month
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
+from tests.integration.tampering import administrator
+
 Run = Callable[..., Any]
 NAMES = ("actor", "champion", "owner")
 FINDING = "missing, and no entry erases it: run `policy audit verify`"
@@ -26,16 +28,9 @@ def drop(path: Path, name: str = "%", index: int = 0) -> None:
 
 
 def forge(path: Path, change: str, *values: str) -> None:
-    """Change personal values, as an administrator could: the triggers are put back."""
-    connection = sqlite3.connect(path)
-    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    connection.execute(change, values)
-    for _, sql in triggers:
-        connection.execute(sql)
-    connection.commit()
-    connection.close()
+    """Change personal values, as an administrator could."""
+    with administrator(path) as connection:
+        connection.execute(change, values)
 
 
 def erase(path: Path, *names: str, index: int = 0, kind: EntryType = EntryType.ERASURE) -> None:
