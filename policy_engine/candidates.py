@@ -9,7 +9,7 @@ from policy_engine.facts import DAYS_PER_MONTH
 from policy_engine.language.tree import Compare, Const, Member, Node, facts_read, walk
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
-from policy_engine.missing import ORIGINS
+from policy_engine.model.origins import ORIGINS
 from policy_engine.model.vocabulary import OPTIONS, Fact
 from policy_engine.model.workload import ANYWHERE
 

@@ -9,12 +9,10 @@ from policy_engine.catalog.boxes import box_of
 from policy_engine.completing import choice_waits
 from policy_engine.facts import PROPOSED
 from policy_engine.judging import Judge
+from policy_engine.model.origins import ORIGINS
 from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import ProposalRuling, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
-from policy_engine.ways_out import ORIGINS
-
-__all__ = ["ORIGINS", "MissingFacts"]
 
 
 class MissingFacts:

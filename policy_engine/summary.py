@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from policy_engine.ways_out import ORIGINS
+from policy_engine.model.origins import ORIGINS
 from policy_engine.wording import listed, usd, value_text
 
 Document = Mapping[str, Any]

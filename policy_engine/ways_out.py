@@ -11,35 +11,6 @@ from policy_engine.judging import Judge
 from policy_engine.model.task_case import TaskResult
 from policy_engine.model.vocabulary import OPTIONS, Fact
 
-_SERVED = tuple(
-    f"hardware.serves.{name}"
-    for name in ("model", "quantization", "tokens_per_hour", "concurrency", "input_tokens", "output_tokens")
-)
-#: Which declared facts a computed fact comes from: what a team can be asked.
-ORIGINS: dict[str, tuple[str, ...]] = {
-    "volume.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
-    "volume.tokens_per_day": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
-    "task.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month", "task.share"),
-    "cost.api_spend_usd_per_month": (
-        "budget.api_spend_usd_per_month",
-        "volume.input_tokens_per_month",
-        "volume.output_tokens_per_month",
-    ),
-    "proposal.region_allowed": ("proposal.region", "data.residency"),
-    "proposal.licence": ("proposal.model",),
-    "proposal.hardware_verdict": (
-        "proposal.model",
-        "proposal.quantization",
-        "hardware.gpus",
-        "task.context_tokens",
-        *_SERVED,
-    ),
-    "hardware.verdict": ("hardware.gpus", *_SERVED),
-    "hardware.gpu_count": ("hardware.gpus",),
-    "hardware.memory_gib": ("hardware.gpus",),
-    "migration.present": ("migration",),
-}
-
 
 def collides(result: TaskResult) -> bool:
     """Whether no option is permitted, nor may be."""

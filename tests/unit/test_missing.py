@@ -12,7 +12,7 @@ import pytest
 
 from policy_engine.decide import Decider
 from policy_engine.loading.policy import load_policy
-from policy_engine.missing import ORIGINS
+from policy_engine.model.origins import ORIGINS
 from policy_engine.model.vocabulary import Fact
 from policy_engine.model.workload import Workload
 from policy_engine.ways_out import other_values
