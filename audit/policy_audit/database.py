@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from policy_audit.errors import LedgerError
 
 BUSY_SECONDS = 10.0
+_RETRY_SECONDS = 0.02
 SQLITE_PREFIX = "sqlite:///"
 POSTGRESQL_PREFIX = "postgresql+psycopg://"
 MEMORY = ":memory:"
@@ -173,13 +175,24 @@ def check_sqlite_file(path: Path) -> None:
 
 
 def use_write_ahead_log(database: Database) -> None:
-    """Make a new SQLite file keep a write-ahead log, so that readers and the writer do not wait for each other."""
+    """Make a new SQLite file keep a write-ahead log, so that readers and the writer do not wait for each other.
+
+    Raises:
+        LedgerError: the file refuses it, or another keeps it locked for `BUSY_SECONDS`.
+    """
+    deadline = time.monotonic() + BUSY_SECONDS
     with database.engine.connect() as connection:
-        try:
-            if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
-                connection.exec_driver_sql("PRAGMA journal_mode = WAL")
-        except SQLAlchemyError as error:
-            raise translate(error, database.location) from error
+        while True:
+            try:
+                if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
+                    connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                return
+            except SQLAlchemyError as error:
+                refused = translate(error, database.location)
+                # while another process is about to write, SQLite refuses this at once, whatever its timeout is
+                if refused.code != "ledger-locked" or time.monotonic() > deadline:
+                    raise refused from error
+            time.sleep(_RETRY_SECONDS)
 
 
 def translate(error: SQLAlchemyError, location: Location) -> LedgerError:

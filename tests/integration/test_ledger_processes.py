@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from policy_audit.database import connect, locate, use_write_ahead_log
 from policy_audit.errors import SigningKeyError
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
@@ -54,6 +57,24 @@ def test_two_processes_append_to_a_ledger_that_neither_has_made(tmp_path: Path) 
             assert bodies == [{"by": name, "n": number} for number in range(200)]
         report = ledger.verify()
         assert report.ok, report.problems
+
+
+def test_a_writer_in_a_file_that_keeps_no_log_yet_is_waited_for(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.db"
+    writer = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+    writer.execute("CREATE TABLE alembic_version (version_num TEXT)")  # as who makes a ledger begins
+    writer.execute("BEGIN IMMEDIATE")
+    release = threading.Timer(0.5, writer.execute, ["ROLLBACK"])
+    release.start()
+    database = connect(locate(f"sqlite:///{path}"))
+    try:
+        use_write_ahead_log(database)
+        with database.read() as connection:
+            assert connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() == "wal"
+    finally:
+        database.close()
+        release.join()
+        writer.close()
 
 
 @pytest.mark.parametrize("url", ["sqlite:///{}/ledger.db", "sqlite:///:memory:"])
