@@ -36,18 +36,22 @@ class EntryType(StrEnum):
 
     DECISION = "decision"
     POLICY_ACTIVATION = "policy-activation"
+    WAIVER_REQUESTED = "waiver-requested"
     WAIVER_GRANTED = "waiver-granted"
     WAIVER_REVOKED = "waiver-revoked"
     WAIVER_USED = "waiver-used"
     PROBE_ATTESTATION = "probe-attestation"
     EVALUATION_REPORT = "evaluation-report"
     ERASURE = "erasure"
+    DISPOSAL = "disposal"
     HOLD = "hold"
     KEY_ROTATION = "key-rotation"
     EXPORT = "export"
     OFFICER_QUERY = "officer-query"
     VERIFICATION_RUN = "verification-run"
     RESTORE = "restore"
+    ANCHOR = "anchor"
+    HEARTBEAT = "heartbeat"
 
 
 @dataclass(frozen=True)

@@ -1,22 +1,31 @@
 """`policy audit`: what the compliance officer asks of the ledger. Each command is a module of its own.
 
-INVARIANT: these commands open the ledger for reading and never make one.
+INVARIANT: these commands never make a ledger, and those that only ask open it for reading.
 """
 
 from __future__ import annotations
 
 import click
 
-from policy_engine.cli import audit_list, audit_prove, audit_show, audit_verify
+from policy_engine.cli.lazy import LazyCommands
+
+#: In the order of the help: the command, and its module in `policy_engine.cli`.
+MODULES = {
+    "list": "audit_list",
+    "show": "audit_show",
+    "verify": "audit_verify",
+    "prove": "audit_prove",
+}
 
 
-@click.group("audit", epilog="Example: policy audit verify --vkey policy-ledger.local/60ca5227+c0da0951+ATqN...")
+@click.group(
+    "audit",
+    cls=LazyCommands,
+    modules=MODULES,
+    epilog="Example: policy audit verify --vkey policy-ledger.local/60ca5227+c0da0951+ATqN...",
+)
 def command() -> None:
     """List, show, verify and prove what is on record.
 
     A ledger that is not there, or is not what it should be, is exit status 6.
     """
-
-
-for _module in (audit_list, audit_show, audit_verify, audit_prove):
-    command.add_command(_module.command)
