@@ -80,8 +80,8 @@ fix: $(READY) ## format, and mend what ruff can mend
 	$(PY) -m ruff format .
 
 .PHONY: bench
-bench: $(READY) $(BENCH_READY) ## time the engine, a decision and the command line against their peers
-	@$(PY) -m bench
+bench: $(READY) $(BENCH_READY) ## time the engine, a decision and the command line against their peers; ARGS="--sync-ms 5" slows commits
+	@$(PY) -m bench $(ARGS)
 
 $(BENCH_READY): pyproject.toml constraints.txt | $(READY)
 	@$(INSTALL) --group bench

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import platform
 import sys
+from argparse import ArgumentParser
 from collections.abc import Callable
 from statistics import median
 
-from bench import cold, decisions
+from bench import cold, decisions, ledger
 from bench.conditions import Workbench, workbench
 from bench.engines import FLOORS, PEERS, Engine, ours
 from bench.timing import interleaved, paired_ratio
@@ -18,6 +19,10 @@ ROUNDS = 40
 
 def main() -> int:
     """Print all figures; exit with 1 where a peer answers other than we do."""
+    parser = ArgumentParser(prog="python -m bench", description="Print the figures that the project is held to.")
+    add = "what every commit takes longer, in ms, where threads are compared (default: %(default)s)"
+    parser.add_argument("--sync-ms", type=float, default=2.0, help=add)
+    arguments = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.machine()}\n")
     policy = load_policy()
     bench = workbench(policy)
@@ -25,6 +30,8 @@ def main() -> int:
     agreed = compare(bench)
     print("\nA whole decision, unrecorded")
     decisions.report(policy)
+    print("\nAppending to a ledger (SQLite)")
+    ledger.report(policy, arguments.sync_ms)
     print(f"\nCold starts: medians of {cold.RUNS} paired runs")
     cold.report()
     return 0 if agreed else 1

@@ -80,7 +80,7 @@ class Recorder:
 
         with span("record", decisions=len(decisions)) as current:
             try:
-                recorded = self.ledger.append_many([self._draft(d, context) for d in decisions])
+                recorded = self.ledger.append_many([self.draft(d, context) for d in decisions])
             except AuditError as error:
                 raise recording_error(error) from error
             current.set("indexes", lambda: [each.index for each in recorded])
@@ -95,7 +95,8 @@ class Recorder:
             for each in recorded
         ]
 
-    def _draft(self, decision: Decision, context: Context) -> Any:
+    def draft(self, decision: Decision, context: Context) -> Any:
+        """Return the draft of the entry that records `decision`."""
         from policy_audit.entry import Draft, EntryType
 
         document = decision.document
@@ -135,8 +136,30 @@ class Recorder:
                 "valid_until": document["valid_until"],
                 "purpose": context.purpose,
                 "stage": workload["stage"],
+                "run": context.details.get("run"),
             },
+            tags=_tags(decision),
         )
+
+
+def _tags(decision: Decision) -> dict[str, list[str]]:
+    """Return what the decision is asked by, beside its columns: see `policy_audit.view.TAG_KINDS`."""
+    found: dict[str, set[str | None]] = {
+        kind: set() for kind in ("rule", "criterion", "deployment", "model", "evidence")
+    }
+    for task in decision.document["tasks"]:
+        for row in task["rules"]:
+            if row["outcome"] != "not_fired":
+                found["rule"].add(row["id"])
+                found["criterion"].update(row["criteria"])
+        found["deployment"].add(task["judged_option"])
+        chosen = task["proposal"] or task["recommendation"] or {}
+        found["model"].add(chosen.get("model"))
+        open_evidence = (row for row in task["obligations"] if row["status"] != "satisfied")
+        found["evidence"].update(row["evidence"] for row in open_evidence if row["enforcement"] != "advisory")
+    data = decision.workload.spec.data
+    found["regulation"] = set(data.regulations or ()) if data is not None else set()
+    return {kind: [value for value in values if value] for kind, values in found.items()}
 
 
 def recording_error(error: Any) -> PolicyError:

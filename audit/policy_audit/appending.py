@@ -7,21 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from hashlib import sha256
 
 from sqlalchemy import Connection, select
 
 from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
-from policy_audit.commitment import Disclosure
 from policy_audit.database import BUSY_SECONDS
 from policy_audit.entry import Blob, Prepared, seal
 from policy_audit.errors import LedgerError, VerificationError
+from policy_audit.inserting import Row, insert_rows
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
-from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL
-from policy_audit.view import decision_row
+from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL, TAG, TAG_SET
+from policy_audit.view import COLUMNS, read_tags
 
 _MAX_PARAMETERS = 500
+KnownTags = dict[bytes, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,29 +82,49 @@ def extend(
     frontier: Frontier,
     batch: Sequence[Prepared],
     recorded_at: str,
-) -> tuple[list[Recorded], str]:
-    """Add entries after `frontier` and sign the new head; return where they stand, and the head's note."""
+    known_tags: KnownTags,
+) -> tuple[list[Recorded], str, KnownTags]:
+    """Add entries after `frontier` and sign the new head.
+
+    Returns where they stand, the head's note, and the sets of tags that were met, by digest.
+    """
     first = frontier.size
-    entries: list[dict[str, Any]] = []
-    views: list[dict[str, Any]] = []
-    personal: list[dict[str, Any]] = []
+    met = _tag_sets(connection, batch, first, known_tags)
+    entries: list[Row] = []
+    views: list[Row] = []
+    personal: list[Row] = []
     for index, prepared in enumerate(batch, start=first):
         data = seal(prepared, recorded_at)
         leaf = leaf_hash(data)
         frontier.append(leaf)
-        kind = prepared.members["type"]
-        entries.append(
-            {"leaf_index": index, "type": kind, "recorded_at": recorded_at, "leaf_hash": leaf, "entry": data}
-        )
-        view = decision_row(index, kind, recorded_at, prepared.members.get("view", {}))
-        if view is not None:
-            views.append(view)
-        personal.extend(_personal_row(index, disclosure) for disclosure in prepared.disclosures)
+        entries.append((index, prepared.type, recorded_at, leaf, data))
+        if prepared.view:
+            tag_set = met[sha256(prepared.tags).digest()] if prepared.tags else None
+            views.append((index, recorded_at, *map(prepared.view.get, COLUMNS), tag_set))
+        personal += [(index, each.name, each.salt, each.value) for each in prepared.disclosures]
     for table, rows in ((ENTRY, entries), (DECISION, views), (PERSONAL, personal)):
-        if rows:
-            connection.execute(table.insert(), rows)
+        insert_rows(connection, table, rows)
     note = _sign_head(connection, signer, frontier)
-    return [Recorded(row["leaf_index"], row["leaf_hash"].hex(), frontier.size, recorded_at) for row in entries], note
+    size = frontier.size
+    return [Recorded(row[0], row[3].hex(), size, recorded_at) for row in entries], note, met
+
+
+def _tag_sets(connection: Connection, batch: Sequence[Prepared], first: int, known: KnownTags) -> KnownTags:
+    """Return the ids of the sets of tags that `batch` has, by digest; those that are new are stored."""
+    wanted: dict[bytes, tuple[int, bytes]] = {}
+    for index, prepared in enumerate(batch, start=first):
+        if prepared.tags:
+            wanted.setdefault(sha256(prepared.tags).digest(), (index, prepared.tags))
+    met = {digest: known[digest] for digest in wanted if digest in known}
+    unsure = [digest for digest in wanted if digest not in met]
+    for start in range(0, len(unsure), _MAX_PARAMETERS):
+        part = unsure[start : start + _MAX_PARAMETERS]
+        met.update(connection.execute(select(TAG_SET.c.digest, TAG_SET.c.id).where(TAG_SET.c.digest.in_(part))).all())
+    new = [(*wanted[digest], digest) for digest in unsure if digest not in met]
+    insert_rows(connection, TAG_SET, [(index, digest) for index, _, digest in new])
+    insert_rows(connection, TAG, [(index, *tag) for index, tags, _ in new for tag in read_tags(tags)])
+    met.update({digest: index for index, _, digest in new})
+    return met
 
 
 def store_blobs(connection: Connection, blobs: Iterable[Blob], known: set[str]) -> set[str]:
@@ -117,14 +138,9 @@ def store_blobs(connection: Connection, blobs: Iterable[Blob], known: set[str]) 
     for start in range(0, len(unsure), _MAX_PARAMETERS):
         part = unsure[start : start + _MAX_PARAMETERS]
         stored.update(connection.execute(select(BLOB.c.digest).where(BLOB.c.digest.in_(part))).scalars())
-    new = [{"digest": digest, "content": wanted[digest].content} for digest in unsure if digest not in stored]
-    if new:
-        connection.execute(BLOB.insert(), new)
+    new = [(digest, wanted[digest].content) for digest in unsure if digest not in stored]
+    insert_rows(connection, BLOB, new)
     return set(wanted)
-
-
-def _personal_row(index: int, disclosure: Disclosure) -> dict[str, Any]:
-    return {"leaf_index": index, "name": disclosure.name, "salt": disclosure.salt, "value": disclosure.value}
 
 
 def _sign_head(connection: Connection, signer: Signer, frontier: Frontier) -> str:

@@ -28,15 +28,24 @@ def canonical_bytes(value: Any) -> bytes:
         CanonicalError: a float, an integer of 2^53 or more, text that is not NFC, a key that is no text or has
             astral characters, a type that JSON does not have, or more than 65,535 bytes.
     """
-    _check_profile(value, 0)
-    data = _dump(value)
-    if len(data) > MAX_ENTRY_BYTES:
+    check_profile(value)
+    data = dump_checked(value)
+    check_size(len(data))
+    return data
+
+
+def check_size(size: int) -> None:
+    """Refuse an entry of more than 65,535 bytes.
+
+    Raises:
+        CanonicalError: it has more.
+    """
+    if size > MAX_ENTRY_BYTES:
         raise CanonicalError(
-            f"the entry has {len(data):,} bytes, more than {MAX_ENTRY_BYTES:,}",
+            f"the entry has {size:,} bytes, more than {MAX_ENTRY_BYTES:,}",
             code="entry-too-large",
             help="put the document into a blob",
         )
-    return data
 
 
 def parse_canonical(data: bytes) -> Any:
@@ -64,36 +73,42 @@ def document_bytes(value: Any) -> bytes:
         CanonicalError: NaN, an infinity, an integer of 2^53 or more, a key that is no text, a lone surrogate,
             or a type that JSON does not have.
     """
-    data = _dump(_prepare(value, 0))
+    data = dump_checked(_prepare(value, 0))
     if len(data) > MAX_DOCUMENT_BYTES:
         raise CanonicalError(f"the document has {len(data):,} bytes, more than {MAX_DOCUMENT_BYTES:,}")
     return data
 
 
-def _dump(value: Any) -> bytes:
+def dump_checked(value: Any) -> bytes:
+    """Return the canonical bytes of what `check_profile` has passed.
+
+    Raises:
+        CanonicalError: text with half a character in it.
+    """
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except orjson.JSONEncodeError as error:
         raise CanonicalError(f"cannot be written as UTF-8 JSON: {error}") from None
 
 
-def _check_profile(value: Any, depth: int) -> None:
+def check_profile(value: Any, refused: frozenset[str] = frozenset(), depth: int = 0) -> None:
+    """Refuse what the profile of entries does not have, and text under keys that are `refused`.
+
+    Raises:
+        CanonicalError: see `canonical_bytes`; `personal-field` where a key is refused.
+    """
     # Exact types come first, and ASCII is seen without a call: most of every entry is ASCII text.
     kind = type(value)
     if kind is str:
         if not value.isascii():
             _check_text(value)
     elif kind is dict:
-        _check_depth(depth)
-        for key, member in value.items():
-            if type(key) is not str or not key.isascii():
-                _check_key(key)
-            if type(member) is not str or not member.isascii():
-                _check_profile(member, depth + 1)
+        _check_members(value, refused, depth)
     elif kind is list or kind is tuple:
         _check_depth(depth)
         for member in value:
-            _check_profile(member, depth + 1)
+            if type(member) is not str or not member.isascii():
+                check_profile(member, refused, depth + 1)
     elif isinstance(value, int):
         _check_integer(value)
     elif isinstance(value, str):
@@ -104,6 +119,21 @@ def _check_profile(value: Any, depth: int) -> None:
         )
     elif value is not None:
         raise CanonicalError(f"JSON has no `{kind.__name__}`")
+
+
+def _check_members(value: dict[Any, Any], refused: frozenset[str], depth: int) -> None:
+    _check_depth(depth)
+    for key, member in value.items():
+        if type(key) is not str or not key.isascii():
+            _check_key(key)
+        if key in refused and isinstance(member, str):
+            raise CanonicalError(
+                f"the personal field `{key}` may not stand in an entry",
+                code="personal-field",
+                help="give it in `personal`: the entry then holds a commitment to it",
+            )
+        if type(member) is not str or not member.isascii():
+            check_profile(member, refused, depth + 1)
 
 
 def _check_text(text: str) -> None:
@@ -174,7 +204,9 @@ def _prepare_object(value: Mapping[Any, Any], depth: int) -> Any:
         names = sorted(members, key=lambda key: key.encode("utf-16-be"))
     except UnicodeEncodeError as error:
         raise CanonicalError(f"cannot be written as UTF-8 JSON: {error}") from None
-    return orjson.Fragment(b"{" + b",".join(_dump(name) + b":" + _dump(members[name]) for name in names) + b"}")
+    return orjson.Fragment(
+        b"{" + b",".join(dump_checked(name) + b":" + dump_checked(members[name]) for name in names) + b"}"
+    )
 
 
 def _prepare_float(number: float) -> Any:

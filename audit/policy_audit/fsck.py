@@ -10,17 +10,17 @@ from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, func, select
 
 from policy_audit.checkpoint import Checkpoint, open_checkpoint
 from policy_audit.commitment import Disclosure, verify_commitment
 from policy_audit.entry import DIGEST, Entry, EntryType, erased_fields, parse_entry
 from policy_audit.errors import AuditError, CanonicalError, VerificationError
+from policy_audit.fsck_views import ViewCheck, number, page
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.report import VerificationReport
 from policy_audit.schema import differences
-from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, METADATA, PERSONAL
-from policy_audit.view import decision_row
+from policy_audit.tables import BLOB, CHECKPOINT, ENTRY, HEAD, METADATA, PERSONAL
 
 Progress = Callable[[int, int], None]
 _PAGE = 1000
@@ -68,6 +68,7 @@ class _Verification:
         self.missing: dict[tuple[int, str], None] = {}
         self.erased: set[tuple[int, str]] = set()
         self.kept: list[Checkpoint] = []
+        self.views = ViewCheck(connection, self.report.step("view"))
 
     def open_kept(self, kept: Sequence[str]) -> None:
         """Step 8, first half: verify the kept checkpoints themselves."""
@@ -119,21 +120,21 @@ class _Verification:
         last: int | None = None
         more = True
         while more:
-            rows = self._page(ENTRY, last, None, limit=_PAGE)
+            rows = page(self.connection, ENTRY.c.leaf_index, last, None, limit=_PAGE)
             more = len(rows) == _PAGE
             end = rows[-1].leaf_index if more else None
-            personal = _by_index_and_name(self._page(PERSONAL, last, end))
-            views = {row.leaf_index: row for row in self._page(DECISION, last, end)}
+            personal = _by_index_and_name(page(self.connection, PERSONAL.c.leaf_index, last, end))
+            self.views.read_page(last, end)
             for row in rows:
                 entry = self._check_entry(row)
                 due = self._check_roots(due, checkpoints)
                 self._check_personal(row.leaf_index, entry, personal.pop(row.leaf_index, {}))
-                self._check_view(row.leaf_index, entry, views.pop(row.leaf_index, None))
+                self.views.check(row.leaf_index, entry)
             for index in personal:
-                self.report.step("personal").fail("a personal value belongs to no entry", _number(index))
-            for index in views:
-                self.report.step("view").fail("a row of `decision` belongs to no entry", _number(index))
+                self.report.step("personal").fail("a personal value belongs to no entry", number(index))
+            self.views.end_page()
             last = rows[-1].leaf_index if rows else last
+        self.views.end()
         self._check_end(due, checkpoints)
 
     def check_left_over(self) -> None:
@@ -152,13 +153,6 @@ class _Verification:
                 "its tail was dropped, or an older copy restored",
                 size,
             )
-
-    def _page(self, table: Table, last: int | None, end: int | None, limit: int | None = None) -> Sequence[Any]:
-        # The first page has no lower bound: a row may stand at the lowest index there is.
-        query = select(table) if last is None else select(table).where(table.c.leaf_index > last)
-        if end is not None:
-            query = query.where(table.c.leaf_index <= end)
-        return self.connection.execute(query.order_by(table.c.leaf_index).limit(limit)).all()
 
     def _checkpoints(self) -> Iterator[Any]:
         """Step 2: yield the checkpoints' rows by size, each after its signature and columns were checked."""
@@ -292,16 +286,6 @@ class _Verification:
         if entry is not None and entry.type == EntryType.ERASURE:
             self.erased |= erased_fields(entry.body)
 
-    def _check_view(self, index: int, entry: Entry | None, row: Any) -> None:
-        """Step 7."""
-        step = self.report.step("view")
-        expected = decision_row(index, entry.type, entry.recorded_at, entry.view) if entry else None
-        found = dict(row._mapping) if row is not None else None
-        if found is not None or expected is not None:
-            step.checked += 1
-        if found != expected:
-            step.fail(f"the query columns of the entry {index} are not those of its bytes", index)
-
     def _advance(self) -> None:
         self.done += 1
         if self.progress is not None and self.done % _PROGRESS_EVERY == 0:
@@ -313,7 +297,3 @@ def _by_index_and_name(rows: Sequence[Any]) -> dict[Any, dict[Any, Any]]:
     for row in rows:
         grouped.setdefault(row.leaf_index, {})[row.name] = row
     return grouped
-
-
-def _number(index: object) -> int | None:
-    return index if isinstance(index, int) else None

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from policy_audit.appending import Recorded, extend, lock_head, read_head, store_blobs
 from policy_audit.commitment import Disclosure
@@ -17,6 +17,7 @@ from policy_audit.keys import Signer
 from policy_audit.opening import Opened, open_file, open_memory, open_server
 from policy_audit.records import DecisionFilter, StoredDecision, StoredEntry
 from policy_audit.view import instant
+from policy_audit.waiting import SharedCommits
 
 if TYPE_CHECKING:
     from policy_audit.report import VerificationReport
@@ -32,7 +33,7 @@ __all__ = [
     "open_ledger",
 ]
 
-_MAX_KNOWN_BLOBS = 10_000
+_MAX_KNOWN = 10_000
 
 
 def open_ledger(
@@ -73,6 +74,8 @@ class Ledger:
         self._clock = clock
         self._head_note: str | None = None
         self._known_blobs: set[str] = set()
+        self._known_tags: dict[bytes, int] = {}
+        self._commits = SharedCommits(self._commit)
         self.created_verifier_key: str | None = opened.signer.verifier_key if opened.created and opened.signer else None
         """Set where opening has just made the key: to be shown once, for verifiers to pin."""
 
@@ -117,6 +120,8 @@ class Ledger:
     def append_many(self, drafts: Iterable[Draft]) -> list[Recorded]:
         """Record drafts in this order, all or none, under one checkpoint; return only once they are durable.
 
+        What other threads append meanwhile is committed along with them.
+
         Raises:
             LedgerError: one was refused; nothing was recorded.
         """
@@ -124,24 +129,29 @@ class Ledger:
             raise LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")
         try:
             batch = [prepare(draft) for draft in drafts]
-            return self._commit(self._signer, batch) if batch else []
         except CanonicalError as error:
             raise LedgerError(
                 f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help
             ) from error
+        return self._commits.append(batch) if batch else []
 
-    def _commit(self, signer: Signer, batch: Sequence[Prepared]) -> list[Recorded]:
+    def _commit(self, batch: Sequence[Prepared]) -> list[Recorded]:
+        signer = cast("Signer", self._signer)
         with self._database.write() as connection:
             lock_head(connection)
             frontier = read_head(connection, signer, self._head_note)
             blobs = (blob for prepared in batch for blob in prepared.blobs)
             stored = store_blobs(connection, blobs, self._known_blobs)
-            recorded, note = extend(connection, signer, frontier, batch, instant(self._clock()))
+            moment = instant(self._clock())
+            recorded, note, tags = extend(connection, signer, frontier, batch, moment, self._known_tags)
         # Only what is committed is remembered.
         self._head_note = note
-        if len(self._known_blobs) + len(stored) > _MAX_KNOWN_BLOBS:
+        if len(self._known_blobs) + len(stored) > _MAX_KNOWN:
             self._known_blobs = set()
         self._known_blobs |= stored
+        if len(self._known_tags) + len(tags) > _MAX_KNOWN:
+            self._known_tags = {}
+        self._known_tags.update(tags)
         return recorded
 
     def entry(self, index: int) -> StoredEntry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import column, table
 
-REVISION = "0001"
+REVISION = "0002"
 REVISION_TABLE = "alembic_version"
 
 HEAD = table("log_head", column("id"))
@@ -37,6 +37,10 @@ DECISION = table(
             "valid_until",
             "purpose",
             "stage",
+            "run",
+            "tag_set",
         )
     ),
 )
+TAG_SET = table("tag_set", column("id"), column("digest"))
+TAG = table("tag", *(column(name) for name in ("tag_set", "kind", "value")))

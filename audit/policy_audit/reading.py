@@ -215,10 +215,13 @@ def _decision(row: Any) -> StoredDecision:
     columns = dict(row._mapping)
     index = columns.pop("leaf_index")
     where = f"the query columns of the entry {index}"
+    tag_set = columns.pop("tag_set")
     for name, value in columns.items():
         if value is not None or name not in OPTIONAL:
             _text(value, where)
-    return StoredDecision(index=index, **columns)
+    if tag_set is not None and not isinstance(tag_set, int):
+        raise VerificationError(f"{where} were changed: they hold what is not a number", code="columns-changed")
+    return StoredDecision(index=index, tag_set=tag_set, **columns)
 
 
 def _text(value: object, where: str) -> str:

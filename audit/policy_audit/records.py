@@ -55,6 +55,8 @@ class StoredDecision:
     valid_until: str | None
     purpose: str | None
     stage: str | None
+    run: str | None
+    tag_set: int | None
 
 
 @dataclass(frozen=True, slots=True)

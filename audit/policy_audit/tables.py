@@ -9,6 +9,7 @@
 | `blob`           | its digest, which an entry names                                   |
 | `personal`       | the commitment in the entry                                        |
 | `decision`       | derived again from the entry                                       |
+| `tag_set`, `tag` | derived again from the first entry that has these tags             |
 
 A tail dropped with its checkpoints, and a missing checkpoint between two commits of the same microsecond, are not
 found: what is left is a ledger that could have been written so. A kept checkpoint finds the former.
@@ -18,7 +19,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, MetaData, Table, Text, text
 from sqlalchemy.orm import registry
 from sqlmodel import Field, SQLModel
 
@@ -28,6 +29,10 @@ METADATA = MetaData()
 INDEX = BigInteger().with_variant(Integer(), "sqlite")
 # Byte order, as SQLite has it: a locale's order would break the order of times and the search for a prefix.
 TEXT = Text().with_variant(Text(collation="C"), "postgresql")
+
+
+NOT_A_DECISION = text("type <> 'decision'")
+HAS_RUN = text("run IS NOT NULL")
 
 
 class _Bytes(LargeBinary):
@@ -56,6 +61,11 @@ class LogEntry(_Row, table=True):
     """An entry's bytes at their index; `type` and `recorded_at` are derived from them."""
 
     __tablename__ = "log_entry"
+    __table_args__ = (
+        # for all that is done to the ledger; the decisions, which are most of it, have a table of their own
+        Index("ix_log_entry_type", "type", "leaf_index", sqlite_where=NOT_A_DECISION, postgresql_where=NOT_A_DECISION),
+        Index("ix_log_entry_recorded_at", "recorded_at"),
+    )
     leaf_index: int = _key(INDEX)
     type: str = Field(sa_type=TEXT)
     recorded_at: str = Field(sa_type=TEXT)
@@ -99,6 +109,11 @@ class DecisionView(_Row, table=True):
         Index("ix_decision_id", "decision_id"),
         Index("ix_decision_workload", "namespace", "workload", "leaf_index"),
         Index("ix_decision_recorded_at", "recorded_at"),
+        Index("ix_decision_verdict", "verdict", "leaf_index"),
+        Index("ix_decision_policy", "policy_digest", "leaf_index"),
+        Index("ix_decision_valid_until", "valid_until"),
+        Index("ix_decision_tag_set", "tag_set", "leaf_index"),
+        Index("ix_decision_run", "run", sqlite_where=HAS_RUN, postgresql_where=HAS_RUN),
     )
     leaf_index: int = _key(INDEX)
     recorded_at: str = Field(sa_type=TEXT)
@@ -113,6 +128,27 @@ class DecisionView(_Row, table=True):
     valid_until: str | None = Field(sa_type=TEXT)
     purpose: str | None = Field(sa_type=TEXT)
     stage: str | None = Field(sa_type=TEXT)
+    run: str | None = Field(sa_type=TEXT)
+    tag_set: int | None = Field(sa_type=INDEX)
+
+
+class TagSet(_Row, table=True):
+    """A set of tags: its id is the index of the first decision that has it, its digest that of the tags' bytes."""
+
+    __tablename__ = "tag_set"
+    __table_args__ = (Index("ix_tag_set_digest", "digest", unique=True),)
+    id: int = _key(INDEX)
+    digest: bytes = Field(sa_type=_Bytes)
+
+
+class Tag(_Row, table=True):
+    """One value in a set of tags."""
+
+    __tablename__ = "tag"
+    __table_args__ = (Index("ix_tag_value", "kind", "value", "tag_set"), {"sqlite_with_rowid": False})
+    tag_set: int = _key(INDEX)
+    kind: str = _key(TEXT)
+    value: str = _key(TEXT)
 
 
 def table(model: type[SQLModel]) -> Table:
@@ -126,3 +162,5 @@ CHECKPOINT = table(LogCheckpoint)
 BLOB = table(StoredBlob)
 PERSONAL = table(Personal)
 DECISION = table(DecisionView)
+TAG_SET = table(TagSet)
+TAG = table(Tag)

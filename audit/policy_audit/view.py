@@ -1,18 +1,28 @@
-"""The query columns of decisions: derived from the entry alone, so that verifying can derive them again."""
+"""What decisions are asked by: derived from the entry alone, so that verifying can derive it again.
+
+A view is one row of columns. Tags are values of which a decision can have several, by kind: the rules that fired or are
+indeterminate, the criteria that those cite, and so on. Decisions with the same tags share one set of them, which is
+stored once under the index of the first decision that had it: a fleet that is decided every day has few sets.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+from policy_audit.canonical import dump_checked, parse_canonical
 from policy_audit.errors import CanonicalError
 
 DECISION = "decision"
 REQUIRED = ("decision_id", "namespace", "workload", "verdict", "policy_digest", "catalog_digest", "decided_at")
-OPTIONAL = ("workload_digest", "valid_until", "purpose", "stage")
+OPTIONAL = ("workload_digest", "valid_until", "purpose", "stage", "run")
 TIMES = ("decided_at", "valid_until")
 COLUMNS = (*REQUIRED, *OPTIONAL)
+#: rule and criterion: that acted; regulation: the workload's; deployment and model: judged; evidence: asked, not there.
+TAG_KINDS = ("rule", "criterion", "regulation", "deployment", "model", "evidence")
+_KNOWN = frozenset(COLUMNS)
 
 
 def check_view(entry_type: str, view: Mapping[str, Any]) -> dict[str, str]:
@@ -26,23 +36,66 @@ def check_view(entry_type: str, view: Mapping[str, Any]) -> dict[str, str]:
         if present:
             raise CanonicalError(f"an entry of the type `{entry_type}` has no view")
         return {}
-    missing = [name for name in REQUIRED if not present.get(name)]
-    if missing:
-        raise CanonicalError(f"the view of the decision has no `{missing[0]}`")
+    if not all(map(present.get, REQUIRED)):
+        missing = next(name for name in REQUIRED if not present.get(name))
+        raise CanonicalError(f"the view of the decision has no `{missing}`")
     for name, value in present.items():
-        if name not in COLUMNS:
+        if name not in _KNOWN:
             raise CanonicalError(f"the view of a decision has no column `{name}`")
         if not isinstance(value, str):
             raise CanonicalError(f"the column `{name}` is not text")
-    return {name: instant(value) if name in TIMES else value for name, value in present.items()}
+    for name in TIMES:
+        if name in present:
+            present[name] = instant(present[name])
+    return present
 
 
-def decision_row(index: int, entry_type: str, recorded_at: str, view: Mapping[str, Any]) -> dict[str, Any] | None:
-    """Derive the row of the table `decision` from an entry's members; None where the entry is not a decision."""
+def check_tags(entry_type: str, tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the tags as the entry holds them: by kind, each value once, in order; no kind without values.
+
+    Raises:
+        CanonicalError: a kind is unknown, a value is no text, or the type has no tags.
+    """
+    if not tags:
+        return {}
+    if entry_type != DECISION:
+        raise CanonicalError(f"an entry of the type `{entry_type}` has no tags")
+    checked = {}
+    for kind, values in tags.items():
+        if kind not in TAG_KINDS:
+            raise CanonicalError(f"a decision has no tags of the kind `{kind}`")
+        if not isinstance(values, list | tuple | set | frozenset) or not all(
+            isinstance(value, str) and value for value in values
+        ):
+            raise CanonicalError(f"the tags of the kind `{kind}` are not a list of texts")
+        if values:
+            checked[kind] = sorted(set(values))
+    return checked
+
+
+def read_tags(data: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the kind and value of each tag in the bytes that `tags_bytes` wrote."""
+    for kind, values in parse_canonical(data).items():
+        for value in values:
+            yield kind, value
+
+
+def tags_bytes(tags: Mapping[str, Sequence[str]]) -> bytes | None:
+    """Return what sets of tags are compared by; None where there are none."""
+    return dump_checked(tags) if tags else None
+
+
+def decision_row(
+    index: int, entry_type: str, recorded_at: str, view: Mapping[str, Any], tag_set: int | None
+) -> dict[str, Any] | None:
+    """Derive the row of the table `decision` from an entry's members; None where the entry is not a decision.
+
+    `tag_set` is the index of the first decision with the same tags, None where this one has none.
+    """
     if entry_type != DECISION:
         return None
     columns = {name: view.get(name) for name in COLUMNS}
-    return {"leaf_index": index, "recorded_at": recorded_at, **columns}
+    return {"leaf_index": index, "recorded_at": recorded_at, **columns, "tag_set": tag_set}
 
 
 def instant(moment: str | datetime) -> str:
@@ -51,10 +104,20 @@ def instant(moment: str | datetime) -> str:
     Raises:
         CanonicalError: it is not a time, or has no time zone.
     """
+    return _instant_of_text(moment) if isinstance(moment, str) else _instant(moment)
+
+
+@lru_cache(maxsize=512)  # decisions that are recorded together were mostly made at one time
+def _instant_of_text(text: str) -> str:
     try:
-        parsed = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-    except ValueError:
-        raise CanonicalError(f"`{moment!s:.40}` is not a time in RFC 3339") from None
-    if parsed.tzinfo is None:
-        raise CanonicalError(f"the time `{parsed.isoformat()}` has no time zone", help="write `Z` for UTC")
-    return parsed.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        return _instant(datetime.fromisoformat(text))
+    except ValueError as error:
+        if isinstance(error, CanonicalError):
+            raise
+        raise CanonicalError(f"`{text:.40}` is not a time in RFC 3339") from None
+
+
+def _instant(moment: datetime) -> str:
+    if moment.tzinfo is None:
+        raise CanonicalError(f"the time `{moment.isoformat()}` has no time zone", help="write `Z` for UTC")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")

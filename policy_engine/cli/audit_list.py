@@ -136,10 +136,14 @@ def _decisions(
             if len(found) > limit:
                 break
     erased = cache(ledger.erased)  # read once, and only where an owner is not held
-    shown = [{**asdict(row), **_owner(ledger, row.index, erased)} for row in found[:limit]]
+    shown = [{**_columns(row), **_owner(ledger, row.index, erased)} for row in found[:limit]]
     narrowed = base != DecisionFilter() or verdicts != (None,)
     hint = None if found else named.hint(rule, criterion, narrowed) or _digest_hint(ledger, digest)
     return {"kind": "DecisionList", "decisions": shown, "more": len(found) > limit, "hint": hint}
+
+
+def _columns(row: StoredDecision) -> dict[str, Any]:
+    return {name: value for name, value in asdict(row).items() if name != "tag_set"}
 
 
 def _policy_digest(ledger: Ledger, given: str | None) -> str | None:

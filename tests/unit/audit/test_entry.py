@@ -70,7 +70,7 @@ def test_an_entry_holds_commitments_and_digests_but_no_values() -> None:
         "view": {**VIEW, "decided_at": NOW},
     }
     entry = parse_entry(data)
-    row = decision_row(5, entry.type, entry.recorded_at, entry.view)
+    row = decision_row(5, entry.type, entry.recorded_at, entry.view, None)
     assert row is not None
     assert row["leaf_index"] == 5
     assert row["decided_at"] == NOW
