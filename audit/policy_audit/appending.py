@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from hashlib import sha256
 
 from sqlalchemy import Connection, select
 
@@ -99,7 +98,7 @@ def extend(
         frontier.append(leaf)
         entries.append((index, prepared.type, recorded_at, leaf, data))
         if prepared.view:
-            tag_set = met[sha256(prepared.tags).digest()] if prepared.tags else None
+            tag_set = met[prepared.tags_digest] if prepared.tags_digest else None
             views.append((index, recorded_at, *map(prepared.view.get, COLUMNS), tag_set))
         personal += [(index, each.name, each.salt, each.value) for each in prepared.disclosures]
     for table, rows in ((ENTRY, entries), (DECISION, views), (PERSONAL, personal)):
@@ -113,8 +112,8 @@ def _tag_sets(connection: Connection, batch: Sequence[Prepared], first: int, kno
     """Return the ids of the sets of tags that `batch` has, by digest; those that are new are stored."""
     wanted: dict[bytes, tuple[int, bytes]] = {}
     for index, prepared in enumerate(batch, start=first):
-        if prepared.tags:
-            wanted.setdefault(sha256(prepared.tags).digest(), (index, prepared.tags))
+        if prepared.tags and prepared.tags_digest:
+            wanted.setdefault(prepared.tags_digest, (index, prepared.tags))
     met = {digest: known[digest] for digest in wanted if digest in known}
     unsure = [digest for digest in wanted if digest not in met]
     for start in range(0, len(unsure), _MAX_PARAMETERS):

@@ -7,7 +7,7 @@ numbers (ECMAScript notation), keys outside the basic plane (UTF-16 order), NaN,
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -106,8 +106,8 @@ def check_profile(value: Any, refused: frozenset[str] = frozenset(), depth: int 
         _check_members(value, refused, depth)
     elif kind is list or kind is tuple:
         _check_depth(depth)
-        for member in value:
-            if type(member) is not str or not member.isascii():
+        if not _is_ascii(value):
+            for member in value:
                 check_profile(member, refused, depth + 1)
     elif isinstance(value, int):
         _check_integer(value)
@@ -134,6 +134,13 @@ def _check_members(value: dict[Any, Any], refused: frozenset[str], depth: int) -
             )
         if type(member) is not str or not member.isascii():
             check_profile(member, refused, depth + 1)
+
+
+def _is_ascii(values: Sequence[Any]) -> bool:
+    try:
+        return "".join(values).isascii()
+    except TypeError:  # not all are text
+        return False
 
 
 def _check_text(text: str) -> None:

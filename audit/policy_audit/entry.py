@@ -99,6 +99,7 @@ class Prepared(NamedTuple):  # made in bulk, and a frozen dataclass takes six ti
     after: bytes
     view: dict[str, str]
     tags: bytes | None
+    tags_digest: bytes | None
     disclosures: tuple[Disclosure, ...]
     blobs: tuple[Blob, ...]
 
@@ -148,7 +149,9 @@ def prepare(draft: Draft) -> Prepared:
     before = dump_checked(first)[:-1] + b',"recorded_at":"'
     after = b'",' + dump_checked(last)[1:]
     check_size(len(before) + _TIME_BYTES + len(after))
-    return Prepared(kind, before, after, view, tags_bytes(tags), disclosures, tuple(blobs.values()))
+    data = tags_bytes(tags)
+    digest = sha256(data).digest() if data else None
+    return Prepared(kind, before, after, view, data, digest, disclosures, tuple(blobs.values()))
 
 
 def seal(prepared: Prepared, recorded_at: str) -> bytes:
