@@ -104,7 +104,9 @@ class LogPass:
         if len(rows) < len(self.partial):
             return  # a tile that the root is made of is missing, which was said
         if rows_root(size, rows) != self.checkpoint.root:
-            self.tree.fail("the hash tiles do not give the signed root", 0, max(0, size - 1))
+            # what is wrong below is named already, and then says more than that something is
+            anywhere = () if self.tree.problems else (0, max(0, size - 1))
+            self.tree.fail("the hash tiles do not give the signed root", *anywhere)
 
     def _check_bundle(self, tile: Tile, hashes: Sequence[bytes] | None) -> list[bytes] | None:
         """Hold entries against their leaf hashes; return the hashes that they give, where all are there."""
