@@ -148,7 +148,7 @@ class _Check:
             try:
                 self._check_one_kept(tree, name, text)
             except VerificationError as error:
-                step.fail(f"`{name}`: {error.message}", *self._lies_in(error))
+                step.fail(f"`{name}`: {error.message}")
             step.checked += 1
 
     def _check_one_kept(self, tree: TiledTree, name: str, text: str) -> None:
@@ -156,10 +156,10 @@ class _Check:
         kept = check_signature(proof.checkpoint if proof else text, self.wanted)
         size = self.checkpoint.size
         if kept.size > size:
-            raise VerificationError(
-                f"it covers {kept.size:,} entries, the folder {size:,}: the tail was dropped, or this is an older copy",
-                code="tail-dropped",
-            )
+            reason = "the tail was dropped, or this is an older copy"
+            problem = f"`{name}`: it covers {kept.size:,} entries, the folder {size:,}: {reason}"
+            self.report.step("kept").fail(problem, size)
+            return
         if kept.size == 0:
             self.report.remarks.append(f"`{name}` covers no entries, and proves nothing")
             return
@@ -167,14 +167,9 @@ class _Check:
             steps = tree.consistency_proof(kept.size)
             verify_consistency(kept.size, size, kept.root, self.checkpoint.root, steps)
         except VerificationError as error:
-            raise VerificationError(
-                f"the tree does not continue its {kept.size:,} entries: {error.message}", code="not-continued"
-            ) from None
+            raise VerificationError(f"the tree does not continue its {kept.size:,} entries: {error.message}") from None
         if proof is not None:
             verify_inclusion(proof.index, kept.size, tree.leaf(proof.index), proof.hashes, kept.root)
-
-    def _lies_in(self, error: VerificationError) -> tuple[int | None, int | None]:
-        return (self.checkpoint.size, None) if error.code == "tail-dropped" else (None, None)
 
     def check_files(self) -> None:
         """Step 7: look at every file that the steps before did not ask for."""

@@ -143,4 +143,3 @@ class LogPass:
         """Return the first and the last entry below `count` hashes of `tile` from `place` on."""
         start = (tile.index * WIDTH + place) << (8 * tile.level)
         return start, min(start + (count << (8 * tile.level)), self.checkpoint.size) - 1
-

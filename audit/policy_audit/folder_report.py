@@ -58,7 +58,17 @@ class FolderReport:
     def value(self) -> dict[str, Any]:
         """Return the report for programs: JSON with stable keys."""
         first, last = self.first_failing or (None, None)
-        keys = ("number", "name", "title", "status", "checked", "problems", "first_problem", "first_index", "last_index")
+        keys = (
+            "number",
+            "name",
+            "title",
+            "status",
+            "checked",
+            "problems",
+            "first_problem",
+            "first_index",
+            "last_index",
+        )
         return {
             "kind": "FolderVerification",
             "ok": self.ok,

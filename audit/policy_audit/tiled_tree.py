@@ -1,4 +1,4 @@
-"""The tree that tiles hold: built from leaf hashes, and asked for roots and proofs. Pure: tiles come and go by callback.
+"""The tree that tiles hold: built from leaf hashes, and asked for roots and proofs. Pure: tiles come by callback.
 
 What `TiledTree` computes is as true as the tiles that it is given: a root is to be compared with a signed one.
 """

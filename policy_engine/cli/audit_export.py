@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from policy_engine.cli.exporting import FORMATS, UNRECORDED, Asked, exporting, recorder, write_format
+from policy_engine.cli.exporting import FORMATS, UNRECORDED, Asked, exporting, progress_bar, recorder, write_format
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS as OUTPUTS
 from policy_engine.cli.sections import Section, report_writers
@@ -51,12 +51,14 @@ def command(
 
     targets = parse_outputs(outputs, OUTPUTS)
     made: list[Any] = []
-    with exporting(ctx, ledger, ledger_key, unrecorded) as open_ledger:
-        put_on_record = None if unrecorded else recorder(open_ledger, name)
-        asked = Asked(
-            open_ledger, target, documents, lambda body: made.append(put_on_record(body)) if put_on_record else None
-        )
-        written = write_format(name, asked)
+    with exporting(ctx, ledger, ledger_key, unrecorded) as open_ledger, progress_bar() as progress:
+        put = None if unrecorded else recorder(open_ledger, name)
+
+        def record(body: Mapping[str, Any]) -> None:
+            if put is not None:
+                made.append(put(body))
+
+        written = write_format(name, Asked(open_ledger, target, documents, progress, record))
     entry = made[0].index if made else None
     value = {"kind": "Export", "format": name, **written.value, "entry": entry}
     recorded = f"entry {entry} records this export" if made else UNRECORDED

@@ -22,7 +22,9 @@ def write(asked: Asked) -> Written:
     from policy_audit.errors import LedgerError, VerificationError
 
     try:
-        exported = asked.ledger.export_log(asked.target, documents=asked.documents, record=lambda e: asked.record(_body(e)))
+        exported = asked.ledger.export_log(
+            asked.target, documents=asked.documents, progress=asked.progress, record=lambda e: asked.record(_body(e))
+        )
     except VerificationError as error:
         raise VerificationFailedError(Problem(error.code, error.message, help=error.help)) from error
     except LedgerError as error:

@@ -6,6 +6,7 @@ what makes the export valid: an export that is not on record is not handed out.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Asked:
     ledger: Ledger
     target: Path
     documents: bool
+    progress: Callable[[int, int], None] | None
     record: Callable[[Mapping[str, Any]], object]
 
 
@@ -51,6 +53,20 @@ def write_format(name: str, asked: Asked) -> Written:
     """Write `asked` in the format of this name."""
     written: Written = import_module(f"policy_engine.cli.{FORMATS[name][0]}").write(asked)
     return written
+
+
+@contextmanager
+def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
+    """Show how far an export is on standard error, on a terminal alone."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("exporting", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

@@ -72,9 +72,15 @@ def test_the_documented_files_are_all_that_it_takes(alone: Path, log: Path, tmp_
 
 
 def test_no_file_is_listed_that_it_does_not_take(alone: Path) -> None:
-    code = ALONE.replace("runpy.run_module(", "print(*sorted(m for m in sys.modules if m.startswith('policy_audit.'))) #")
-    code = code.replace("import runpy", "import runpy, importlib").replace("print(", "importlib.import_module('policy_audit.verify'); print(")
-    done = subprocess.run([sys.executable, "-c", code, str(alone)], capture_output=True, text=True, check=True, cwd=alone)
+    code = ALONE.replace(
+        "runpy.run_module(", "print(*sorted(m for m in sys.modules if m.startswith('policy_audit.'))) #"
+    )
+    code = code.replace("import runpy", "import runpy, importlib").replace(
+        "print(", "importlib.import_module('policy_audit.verify'); print("
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(alone)], capture_output=True, text=True, check=True, cwd=alone
+    )
     assert {f"policy_audit.{name}" for name in documented() if name != "__init__"} == set(done.stdout.split())
 
 

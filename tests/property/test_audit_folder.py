@@ -99,7 +99,9 @@ def test_files_that_change_places_are_found(log: Path) -> None:
 @settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_any_file_more_is_reported(log: Path, data: st.DataObject) -> None:
-    names = st.sampled_from(["tile", "entries", "0", "1", "2", "000", "002", "x001", "000.p", "blob", "7", "checkpoint.new"])
+    names = st.sampled_from(
+        ["tile", "entries", "0", "1", "2", "000", "002", "x001", "000.p", "blob", "7", "checkpoint.new"]
+    )
     path = "/".join(data.draw(st.lists(names, min_size=1, max_size=4)))
     target = log / path
     if target.exists() or any(parent.is_file() for parent in target.parents):

@@ -106,7 +106,7 @@ ENTRY = {
     "type": "decision",
     "recorded_at": "2026-01-31T12:00:00.000000Z",
     "blobs": {"decision": f"sha256:{'a' * 64}"},
-    "body": {"ä": [1, -1, 0, None, True, "é\n\u2028\x7f\\\"/"], "n": 2**53 - 1},
+    "body": {"ä": [1, -1, 0, None, True, 'é\n\u2028\x7f\\"/'], "n": 2**53 - 1},
 }
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),

@@ -95,7 +95,18 @@ def test_what_is_no_path_of_a_tile(path: str) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [(-2, 0), (64, 0), (0, -1), (0, MAX_INDEX + 1), (0, 0, 0), (0, 0, 257), (True, 0), (0, 1.0), (0, "0"), (0, 0, None)],
+    [
+        (-2, 0),
+        (64, 0),
+        (0, -1),
+        (0, MAX_INDEX + 1),
+        (0, 0, 0),
+        (0, 0, 257),
+        (True, 0),
+        (0, 1.0),
+        (0, "0"),
+        (0, 0, None),
+    ],
 )
 def test_what_is_no_tile(arguments: tuple[Any, ...]) -> None:
     with pytest.raises(VerificationError):
