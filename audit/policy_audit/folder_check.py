@@ -161,6 +161,8 @@ class _Check:
             self.report.step("kept").fail(problem, size)
             return
         if kept.size == 0:
+            if kept.root != EMPTY_ROOT:
+                raise VerificationError("its root is not that of the empty tree")
             self.report.remarks.append(f"`{name}` covers no entries, and proves nothing")
             return
         try:

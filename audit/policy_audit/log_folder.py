@@ -94,6 +94,7 @@ class LogFolder:
             _write(new, exported.checkpoint.encode())
             os.replace(new, target)
             _sync(self.root)
+            _sync(self.root.parent)
         except OSError as error:
             raise _unwritable(self.root, error) from error
 
@@ -188,9 +189,13 @@ class LogFolder:
 
     def _make_folder(self, folder: Path) -> None:
         if folder not in self._touched:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._touched.update((folder, *(parent for parent in folder.parents if self.root in parent.parents)))
-            self._touched.add(self.root)
+            below = [each for each in (folder, *folder.parents) if self.root in each.parents]
+            for each in reversed(below):
+                # whoever may write into the folder may not make the ledger's owner write elsewhere
+                if each.is_symlink():
+                    raise _other(f"`{each}` is a symbolic link")
+                each.mkdir(exist_ok=True)
+            self._touched.update((*below, self.root))
 
 
 def _head(note: str, verifier_key: str | None) -> Checkpoint:
@@ -233,13 +238,13 @@ def _write(path: Path, data: bytes) -> None:
 def _sync(folder: Path) -> None:
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        # some network file systems have no fsync of folders
-        with suppress(OSError):
+    # some network file systems have no fsync of folders
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _changed(reason: str) -> VerificationError:

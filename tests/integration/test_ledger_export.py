@@ -120,6 +120,17 @@ def test_a_folder_of_something_else_is_refused_untouched(path: Path, tmp_path: P
             assert caught.value.code == "export-unwritable"
 
 
+@pytest.mark.parametrize("name", ["tile", "tile/0", "tile/0/000.p", "tile/0/000.p/11", "checkpoint.new", "blob"])
+def test_nothing_is_written_through_a_symbolic_link(path: Path, tmp_path: Path, name: str) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (tmp_path / "out" / name).parent.mkdir(parents=True)
+    (tmp_path / "out" / name).symlink_to(outside)
+    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(LedgerError):
+        ledger.export_log(tmp_path / "out", documents=True)
+    assert list(outside.iterdir()) == []
+
+
 def test_an_older_copy_of_the_ledger_does_not_extend_a_later_export(path: Path, tmp_path: Path) -> None:
     shutil.copytree(path.parent, tmp_path / "copy", ignore=shutil.ignore_patterns("copy"))
     with open_ledger(f"sqlite:///{path}") as ledger:

@@ -185,6 +185,8 @@ def test_a_kept_checkpoint_of_an_empty_log_proves_nothing(log: Path) -> None:
     report = verified(log, kept=[("empty", note)])
     assert report.ok
     assert report.remarks == ["`empty` covers no entries, and proves nothing"]
+    wrong = sign_checkpoint(Checkpoint(SIGNER.name, 0, bytes(32)), SIGNER)
+    assert failed(verified(log, kept=[("wrong", wrong)])).keys() == {"kept"}
 
 
 def test_what_was_kept_and_is_not_continued_is_found(log: Path, tmp_path: Path) -> None:
