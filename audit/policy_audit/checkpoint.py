@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from policy_audit.errors import VerificationError
 from policy_audit.keys import Signer, decode_base64
 from policy_audit.merkle import HASH_BYTES, MAX_SIZE
-from policy_audit.note import open_note, sign_note, split_note
+from policy_audit.note import check_characters, open_note, sign_note, split_note
 
+MAX_ORIGIN = 1024
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
 
 
@@ -27,6 +28,8 @@ def format_checkpoint(checkpoint: Checkpoint) -> str:
     """Return the text to sign."""
     if not checkpoint.origin or "\n" in checkpoint.origin or len(checkpoint.root) != HASH_BYTES:
         raise VerificationError("a checkpoint has an origin of one line and a root of 32 bytes")
+    if type(checkpoint.size) is not int or not 0 <= checkpoint.size <= MAX_SIZE:
+        raise VerificationError(f"a checkpoint's size is an integer from 0 to {MAX_SIZE}")
     return f"{checkpoint.origin}\n{checkpoint.size}\n{base64.b64encode(checkpoint.root).decode()}\n"
 
 
@@ -53,10 +56,11 @@ def sign_checkpoint(checkpoint: Checkpoint, *signers: Signer) -> str:
     return sign_note(format_checkpoint(checkpoint), *signers)
 
 
-def open_checkpoint(note: str, verifier_keys: list[str], origin: str) -> Checkpoint:
+def open_checkpoint(note: str, verifier_keys: list[str], origin: str, key_name: str | None = None) -> Checkpoint:
     """Verify a checkpoint's note against pinned keys and the pinned `origin`.
 
-    The log's own key, whose name is its origin, must have signed: a witness alone does not speak for the log.
+    The log's own key must have signed: a witness alone does not speak for the log. Its name is the log's origin, or
+    `key_name` where another program's log has a key of another name.
 
     Raises:
         VerificationError: a bad signature, another log's checkpoint, or anything malformed.
@@ -67,17 +71,18 @@ def open_checkpoint(note: str, verifier_keys: list[str], origin: str) -> Checkpo
         raise VerificationError(
             f"the checkpoint is of the log `{checkpoint.origin[:80]}`, not of `{origin}`", code="other-origin"
         )
-    if origin not in names:
+    if (key_name or origin) not in names:
         raise VerificationError(f"the log `{origin}` has not signed the checkpoint", code="no-known-signature")
     return checkpoint
 
 
 def _parse_text(text: str) -> Checkpoint:
+    check_characters(text)
     lines = text.split("\n")
     if len(lines) < 4 or lines.pop() or not all(lines):
         raise VerificationError("a checkpoint has at least three lines, none empty, each ending with a newline")
     origin, size, root = lines[:3]
-    if len(origin) > 1024:
+    if len(origin) > MAX_ORIGIN:
         raise VerificationError("the checkpoint's origin is too long")
     root_hash = decode_base64(root)
     if len(root_hash) != HASH_BYTES:

@@ -92,12 +92,12 @@ def key_id(name: str, public: bytes) -> bytes:
     return sha256(name.encode() + b"\n" + ED25519 + public).digest()[:4]
 
 
-def is_key_name(name: str) -> bool:
-    """Tell whether `name` may stand in a signature line: not empty, no Unicode space, no plus."""
+def is_key_name(name: str, most: int = MAX_NAME) -> bool:
+    """Tell whether `name` may stand in a signature line: not empty, no Unicode space, no plus, at most `most` bytes."""
     if not name or "+" in name or any(char.isspace() or char < " " for char in name):
         return False
     try:
-        return len(name.encode()) <= MAX_NAME
+        return len(name.encode()) <= most
     except UnicodeEncodeError:
         return False
 

@@ -20,6 +20,7 @@ from policy_audit.view import instant
 from policy_audit.waiting import SharedCommits
 
 if TYPE_CHECKING:
+    from policy_audit.log_folder import Exported
     from policy_audit.report import VerificationReport
 
 __all__ = [
@@ -265,6 +266,33 @@ class Ledger:
 
         with self._database.read() as connection:
             return reading.read_receipt(connection, index)
+
+    def export_log(
+        self,
+        folder: Path | str,
+        *,
+        documents: bool = False,
+        record: Callable[[Exported], object] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Exported:
+        """Write the log up to its latest checkpoint as `folder`, in tlog-tiles layout; extend an older export.
+
+        `documents` writes what the entries name, too. `record` is called when all but the checkpoint is written and
+        the ledger can be appended to again: if it raises, the folder gets no checkpoint.
+
+        Raises:
+            LedgerError: the folder holds something else (`export-folder`), or cannot be written.
+            VerificationError: the entries do not give the signed root, or the folder holds another history.
+        """
+        from policy_audit.log_folder import LogFolder
+
+        target = LogFolder(Path(folder))
+        with self._database.read() as connection:
+            exported = target.write(connection, self.verifier_key, documents=documents, progress=progress)
+        if record is not None:
+            record(exported)
+        target.publish(exported)
+        return exported
 
     def verify(
         self,

@@ -53,6 +53,8 @@ class Frontier:
 
     def append(self, leaf: bytes) -> None:
         """Add one leaf hash."""
+        if len(leaf) != HASH_BYTES:
+            raise VerificationError(f"a hash has {HASH_BYTES} bytes")
         node, size = leaf, self._size
         while size & 1:
             node = node_hash(self._nodes.pop(), node)

@@ -29,7 +29,7 @@ def sign_note(text: str, *signers: Signer) -> str:
     Raises:
         VerificationError: `text` cannot be a note's text: it does not end in a newline, or has control characters.
     """
-    _check_characters(text)
+    check_characters(text)
     if not text.endswith("\n"):
         raise VerificationError("a note's text ends with a newline")
     message = text.encode()
@@ -46,7 +46,7 @@ def split_note(note: str) -> tuple[str, list[Signature]]:
     Raises:
         VerificationError: the note is malformed.
     """
-    _check_characters(note)
+    check_characters(note)
     text, blank, block = note.rpartition("\n\n")
     if not blank or not block.endswith("\n"):
         raise VerificationError("a note is a text, a blank line and signature lines that each end with a newline")
@@ -89,7 +89,8 @@ def _known_keys(verifier_keys: Iterable[str]) -> dict[tuple[str, bytes], Verifie
     return known
 
 
-def _check_characters(text: str) -> None:
+def check_characters(text: str) -> None:
+    """Refuse what no note's text can hold: too much, what UTF-8 cannot write, control characters but the newline."""
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
@@ -102,7 +103,8 @@ def _check_characters(text: str) -> None:
 
 def _parse_signature(line: str) -> Signature:
     name, _, encoded = line.removeprefix(_DASH).partition(" ")
-    if not line.startswith(_DASH) or not is_key_name(name):
+    # other keys' names are bounded by the note alone: a verifier ignores a key that it does not know, however named
+    if not line.startswith(_DASH) or not is_key_name(name, MAX_NOTE_BYTES):
         raise VerificationError(f"`{line[:40]}` is not a signature line")
     data = decode_base64(encoded)
     if len(data) < 5:

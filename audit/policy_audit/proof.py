@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_decimal
+from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, parse_decimal
 from policy_audit.errors import VerificationError
 from policy_audit.keys import decode_base64
 from policy_audit.merkle import HASH_BYTES, MAX_PROOF_HASHES, leaf_hash, verify_inclusion
-from policy_audit.note import MAX_NOTE_BYTES
+from policy_audit.note import MAX_NOTE_BYTES, split_note
 
 HEADER = "c2sp.org/tlog-proof@v1"
 MAX_EXTRA_BYTES = 1_000_000
@@ -74,4 +74,5 @@ def parse_proof(text: str) -> Proof:
     hashes = tuple(map(decode_base64, lines))
     if any(len(node) != HASH_BYTES for node in hashes):
         raise VerificationError(f"a hash of the proof does not have {HASH_BYTES} bytes")
+    parse_checkpoint(split_note(checkpoint)[0])
     return Proof(index, hashes, checkpoint, extra)

@@ -1,0 +1,233 @@
+"""Verify an exported folder in tlog-tiles layout against pinned keys: the steps of `folder_report.STEPS`, in order.
+
+Everything in the folder is hostile until the signed root covers it. Needs the standard library and `cryptography`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from policy_audit.checkpoint import Checkpoint, open_checkpoint
+from policy_audit.errors import VerificationError
+from policy_audit.folder import CHECKPOINT, DOCUMENTS, Folder, cut_tile
+from policy_audit.folder_log import LogPass, Progress
+from policy_audit.folder_report import FolderReport
+from policy_audit.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from policy_audit.note import MAX_NOTE_BYTES
+from policy_audit.plain_entry import PlainEntry
+from policy_audit.proof import HEADER, Proof, parse_proof
+from policy_audit.tiled_tree import TiledTree
+from policy_audit.tiles import ENTRIES, Tile, parse_path, tile_levels, width_in
+
+MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+_FEW = 10
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is pinned, and what is asked for. `kept` are texts by name: checkpoints, or tlog-proof receipts.
+
+    `origin` is the log's name, by default the first key's. `strict` makes a failure of what is not covered,
+    `documents` of documents that are not there. `hashes_only` takes a folder without entries.
+    """
+
+    verifier_keys: Sequence[str]
+    origin: str | None = None
+    kept: Sequence[tuple[str, str]] = ()
+    hashes_only: bool = False
+    documents: bool = False
+    strict: bool = False
+
+
+def verify_folder(root: Path, wanted: Wanted, progress: Progress | None = None) -> FolderReport:
+    """Verify the folder at `root` and report every step; whatever the folder holds, nothing is raised for it."""
+    check = _Check(Folder(root), wanted)
+    # Without a signature there is nothing to hold the rest against, not even a size to read up to.
+    if check.check_checkpoint():
+        check.check_log(progress)
+        check.check_kept()
+        check.check_files()
+    return check.report
+
+
+def check_signature(note: str, wanted: Wanted) -> Checkpoint:
+    """Verify a checkpoint's note against what is pinned: the one place that says which keys speak for the log.
+
+    The key that has the origin's name must have signed; where none has, as other programs' logs may have it, the
+    first one must.
+
+    Raises:
+        VerificationError: it is not the pinned log's checkpoint.
+    """
+    names = [key.partition("+")[0] for key in wanted.verifier_keys]
+    origin = wanted.origin or names[0]
+    return open_checkpoint(note, list(wanted.verifier_keys), origin, origin if origin in names else names[0])
+
+
+@dataclass
+class _Check:
+    folder: Folder
+    wanted: Wanted
+    checkpoint: Checkpoint = field(init=False)
+    named: set[str] = field(default_factory=set)
+    """The documents that entries name, where the folder holds documents: about 150 bytes for each."""
+    without: int = 0
+    last_time: str = ""
+
+    def __post_init__(self) -> None:
+        names = [key.partition("+")[0] for key in self.wanted.verifier_keys]
+        self.report = FolderReport(self.wanted.origin or names[0])
+        self.has_documents = self.folder.has_folder(DOCUMENTS)
+        if self.report.origin not in names:
+            self.report.remarks.append(f"no key has the origin's name: `{names[0]}` is taken for the log's own")
+
+    def check_checkpoint(self) -> bool:
+        """Step 1; return whether there is a signed size and root to hold the rest against."""
+        step = self.report.step("checkpoint")
+        step.done = True
+        try:
+            data = self.folder.read(CHECKPOINT, MAX_NOTE_BYTES)
+            if data is None:
+                raise VerificationError(f"`{CHECKPOINT}` is missing")
+            self.checkpoint = check_signature(_text(data), self.wanted)
+            if self.checkpoint.size == 0 and self.checkpoint.root != EMPTY_ROOT:
+                raise VerificationError("the root of a log without entries is not that of the empty tree")
+        except VerificationError as error:
+            step.fail(error.message)
+            return False
+        step.checked = 1
+        self.report.size, self.report.root = self.checkpoint.size, self.checkpoint.root.hex()
+        return True
+
+    def check_log(self, progress: Progress | None) -> None:
+        """Steps 2 to 5, in one pass."""
+        step = self.report.step("documents")
+        step.done = self.has_documents and not self.wanted.hashes_only
+        LogPass(self.folder, self.checkpoint, self.report, self._on_entry).run(self.wanted.hashes_only, progress)
+        self.report.own = self.report.step("canonical").checked
+        if self.without:
+            text = f"{self.without:,} times an entry names a document, and this folder holds none"
+            if self.wanted.documents:
+                step.fail(text)
+            else:
+                self.report.remarks.append(text)
+
+    def _on_entry(self, index: int, entry: PlainEntry) -> None:
+        if entry.recorded_at < self.last_time and not any("went back" in text for text in self.report.remarks):
+            self.report.remarks.append(f"the time of recording went back at the entry {index}: a clock was set")
+        self.last_time = entry.recorded_at
+        if not self.has_documents:
+            self.without += len(entry.documents)
+            return
+        for digest in entry.documents:
+            if digest not in self.named:
+                self.named.add(digest)
+                self._check_document(index, digest)
+
+    def _check_document(self, index: int, digest: str) -> None:
+        step, path = self.report.step("documents"), document_path(digest)
+        step.checked += 1
+        try:
+            found = self.folder.digest(path, MAX_DOCUMENT_BYTES)
+        except VerificationError as error:
+            step.fail(error.message, index)
+            return
+        if found is None:
+            step.fail(f"the document `{path}` of the entry {index} is missing", index)
+        elif f"sha256:{found.hex()}" != digest:
+            step.fail(f"the document `{path}` of the entry {index} was changed", index)
+
+    def check_kept(self) -> None:
+        """Step 6."""
+        step = self.report.step("kept")
+        tree = TiledTree(self.checkpoint.size, self.folder.read_tile)
+        for name, text in self.wanted.kept:
+            step.done = True
+            try:
+                self._check_one_kept(tree, name, text)
+            except VerificationError as error:
+                step.fail(f"`{name}`: {error.message}")
+            step.checked += 1
+
+    def _check_one_kept(self, tree: TiledTree, name: str, text: str) -> None:
+        proof: Proof | None = parse_proof(text) if text.startswith(HEADER) else None
+        kept = check_signature(proof.checkpoint if proof else text, self.wanted)
+        size = self.checkpoint.size
+        if kept.size > size:
+            reason = "the tail was dropped, or this is an older copy"
+            problem = f"`{name}`: it covers {kept.size:,} entries, the folder {size:,}: {reason}"
+            self.report.step("kept").fail(problem, size)
+            return
+        if kept.size == 0:
+            if kept.root != EMPTY_ROOT:
+                raise VerificationError("its root is not that of the empty tree")
+            self.report.remarks.append(f"`{name}` covers no entries, and proves nothing")
+            return
+        try:
+            steps = tree.consistency_proof(kept.size)
+            verify_consistency(kept.size, size, kept.root, self.checkpoint.root, steps)
+        except VerificationError as error:
+            raise VerificationError(f"the tree does not continue its {kept.size:,} entries: {error.message}") from None
+        if proof is not None:
+            verify_inclusion(proof.index, kept.size, tree.leaf(proof.index), proof.hashes, kept.root)
+
+    def check_files(self) -> None:
+        """Step 7: look at every file that the steps before did not ask for."""
+        step = self.report.step("files")
+        step.done = True
+        for path, is_file in self.folder.walk():
+            step.checked += 1
+            if path != CHECKPOINT and not (is_file and self._is_covered(path)):
+                self.report.uncovered += 1
+                if len(self.report.uncovered_files) < _FEW:
+                    self.report.uncovered_files.append(path)
+        if self.report.uncovered and self.wanted.strict:
+            step.fail(f"{self.report.uncovered:,} files are not covered by the checkpoint")
+
+    def _is_covered(self, path: str) -> bool:
+        if path.startswith(f"{DOCUMENTS}/"):
+            digest = f"sha256:{path.rpartition('/')[2]}"
+            return digest in self.named and path == document_path(digest)
+        try:
+            tile = parse_path(path)
+        except VerificationError:
+            return False
+        size = self.checkpoint.size
+        width = width_in(tile.level, tile.index, size) if tile.level < tile_levels(size) else 0
+        if tile.level == ENTRIES and self.wanted.hashes_only:
+            return False
+        if width == tile.width:
+            return True
+        return width > 0 and self._agrees(tile, Tile(tile.level, tile.index, width))
+
+    def _agrees(self, other: Tile, covered: Tile) -> bool:
+        """Hold a narrower or wider tile than the checkpoint's against that; return whether all of it is covered."""
+        try:
+            mine = self.folder.read_tile(covered)
+        except VerificationError:
+            return False  # which an earlier step said
+        try:
+            theirs = self.folder.read_tile(other)
+        except VerificationError as error:
+            self.report.step("files").fail(error.message)
+            return False
+        narrower = other.width < covered.width
+        if theirs != cut_tile(other, mine) if narrower else mine != cut_tile(covered, theirs):
+            self.report.step("files").fail(f"`{other.path}` does not agree with `{covered.path}`")
+            return False
+        return narrower
+
+
+def document_path(digest: str) -> str:
+    """Return where the document with this digest (`sha256:` and 64 digits) lies in a folder."""
+    name = digest.removeprefix("sha256:")
+    return f"{DOCUMENTS}/{name[:2]}/{name}"
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        raise VerificationError(f"`{CHECKPOINT}` is not text in UTF-8") from None
