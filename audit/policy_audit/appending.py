@@ -19,6 +19,7 @@ from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL
+from policy_audit.rotating import refuse_rotated
 from policy_audit.view import decision_row
 
 _MAX_PARAMETERS = 500
@@ -65,6 +66,7 @@ def read_head(connection: Connection, signer: Signer, trusted: str | None) -> Fr
         if row.note == trusted:
             checkpoint = parse_checkpoint(row.note)
         else:
+            refuse_rotated(connection, signer, row.note)
             checkpoint = open_checkpoint(row.note, [signer.verifier_key], signer.name)
     except VerificationError as error:
         raise _tampered(error.message) from error
@@ -81,8 +83,12 @@ def extend(
     frontier: Frontier,
     batch: Sequence[Prepared],
     recorded_at: str,
+    cosigner: Signer | None = None,
 ) -> tuple[list[Recorded], str]:
-    """Add entries after `frontier` and sign the new head; return where they stand, and the head's note."""
+    """Add entries after `frontier` and sign the new head; return where they stand, and the head's note.
+
+    `cosigner` signs the head too: the new key, where the batch is its rotation.
+    """
     first = frontier.size
     entries: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
@@ -102,7 +108,7 @@ def extend(
     for table, rows in ((ENTRY, entries), (DECISION, views), (PERSONAL, personal)):
         if rows:
             connection.execute(table.insert(), rows)
-    note = _sign_head(connection, signer, frontier)
+    note = _sign_head(connection, signer, frontier, *([cosigner] if cosigner else []))
     return [Recorded(row["leaf_index"], row["leaf_hash"].hex(), frontier.size, recorded_at) for row in entries], note
 
 
@@ -127,9 +133,9 @@ def _personal_row(index: int, disclosure: Disclosure) -> dict[str, Any]:
     return {"leaf_index": index, "name": disclosure.name, "salt": disclosure.salt, "value": disclosure.value}
 
 
-def _sign_head(connection: Connection, signer: Signer, frontier: Frontier) -> str:
+def _sign_head(connection: Connection, signer: Signer, frontier: Frontier, *cosigners: Signer) -> str:
     root = frontier.root()
-    note = sign_checkpoint(Checkpoint(signer.name, frontier.size, root), signer)
+    note = sign_checkpoint(Checkpoint(signer.name, frontier.size, root), signer, *cosigners)
     row = {"size": frontier.size, "root": root, "frontier": frontier.to_bytes(), "note": note}
     connection.execute(CHECKPOINT.insert(), row)
     return note

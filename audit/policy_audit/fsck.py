@@ -12,12 +12,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Table, func, select
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint
+from policy_audit.checkpoint import Checkpoint
 from policy_audit.commitment import Disclosure, verify_commitment
 from policy_audit.entry import DIGEST, Entry, EntryType, erased_fields, parse_entry
 from policy_audit.errors import AuditError, CanonicalError, VerificationError
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.report import VerificationReport
+from policy_audit.rotating import key_history
+from policy_audit.rotation import KeyHistory
 from policy_audit.schema import differences
 from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, METADATA, PERSONAL
 from policy_audit.view import decision_row
@@ -36,8 +38,11 @@ def verify_database(
     `verifier_keys` and `origin` are pinned by the verifier, `kept` are checkpoints that someone kept.
     """
     verification = _Verification(connection, verifier_keys, origin, progress)
+    readable = verification.check_schema()
+    if readable:
+        verification.read_rotations()
     verification.open_kept(kept)
-    if verification.check_schema():
+    if readable:
         verification.check_blobs()
         verification.check_log()
         verification.check_left_over()
@@ -53,6 +58,7 @@ class _Verification:
         self.connection = connection
         self.verifier_keys = verifier_keys
         self.origin = origin
+        self.keys = KeyHistory(origin, verifier_keys)
         self.progress = progress
         self.report = VerificationReport(origin)
         self.done = self.total = 0
@@ -75,7 +81,7 @@ class _Verification:
         for note in kept:
             step.done = True
             try:
-                self.kept.append(open_checkpoint(note, self.verifier_keys, self.origin))
+                self.kept.append(self.keys.open(note))
             except VerificationError as error:
                 step.fail(f"a kept checkpoint does not verify: {error.message}")
         self.kept.sort(key=lambda checkpoint: checkpoint.size, reverse=True)
@@ -90,6 +96,12 @@ class _Verification:
             step.fail("the table `log_head` does not hold exactly its one row")
         step.checked, step.done = len(METADATA.tables), True
         return not broken
+
+    def read_rotations(self) -> None:
+        """Step 2, first half: which key signs from which size on. That no rotation is hidden, step 3 shows."""
+        self.keys = key_history(self.connection, self.origin, self.verifier_keys)
+        for index, problem in self.keys.problems:
+            self.report.step("checkpoints").fail(problem, index)
 
     def check_blobs(self) -> None:
         """Step 5, first half: each stored document has its digest."""
@@ -182,7 +194,7 @@ class _Verification:
     def _check_signature(self, row: Any) -> None:
         step = self.report.step("checkpoints")
         try:
-            signed = open_checkpoint(row.note, self.verifier_keys, self.origin)
+            signed = self.keys.open(row.note)
         except (VerificationError, AttributeError, TypeError) as error:
             reason = error.message if isinstance(error, VerificationError) else "it is not text"
             step.fail(f"the checkpoint of size {row.size} does not verify: {reason}")
@@ -204,6 +216,7 @@ class _Verification:
             self.next_index = index + 1
         raw = row.entry if isinstance(row.entry, bytes) else b""
         leaf = leaf_hash(raw)
+        self._check_rotation(index)
         self.frontier.append(leaf)
         self.report.entries = self.frontier.size
         if leaf != row.leaf_hash:
@@ -226,6 +239,13 @@ class _Verification:
             if named not in self.blobs:
                 self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} is missing", index)
         return entry
+
+    def _check_rotation(self, index: int) -> None:
+        """Step 2, second half: what old and new key signed of the log so far is what it is."""
+        rotation = self.keys.rotations.get(index)
+        if rotation is not None and rotation.root != self.frontier.root():
+            problem = f"the key rotation at entry {index} was signed for another tree than the one before it"
+            self.report.step("checkpoints").fail(problem, index)
 
     def _check_commit(self, index: int, recorded_at: str, in_sequence: bool) -> None:
         """Step 4: a commit gives all its entries one time, so where the time changes a checkpoint must stand."""

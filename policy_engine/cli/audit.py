@@ -15,6 +15,7 @@ MODULES = {
     "show": "audit_show",
     "verify": "audit_verify",
     "prove": "audit_prove",
+    "rotate-key": "audit_rotate_key",
 }
 
 
