@@ -14,10 +14,12 @@ from sqlalchemy import Connection, Table, func, select
 
 from policy_audit.checkpoint import Checkpoint
 from policy_audit.commitment import Disclosure, verify_commitment
+from policy_audit.cosignature import Quorum
 from policy_audit.entry import DIGEST, Entry, EntryType, erased_fields, parse_entry
 from policy_audit.errors import AuditError, CanonicalError, VerificationError
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.report import VerificationReport
+from policy_audit.restoring import Restore, explain, findings, read_restore
 from policy_audit.rotating import key_history
 from policy_audit.rotation import KeyHistory
 from policy_audit.schema import differences
@@ -31,17 +33,23 @@ _PROGRESS_EVERY = 256
 
 
 def verify_database(
-    connection: Connection, verifier_keys: list[str], origin: str, kept: list[str], progress: Progress | None = None
+    connection: Connection,
+    verifier_keys: list[str],
+    origin: str,
+    kept: list[str],
+    progress: Progress | None = None,
+    quorum: Quorum | None = None,
 ) -> VerificationReport:
     """Run all steps and report them; a failure in one does not keep the others from running.
 
-    `verifier_keys` and `origin` are pinned by the verifier, `kept` are checkpoints that someone kept.
+    `verifier_keys` and `origin` are pinned by the verifier, `kept` are checkpoints that someone kept, and `quorum` says
+    which witnesses must have cosigned each of them.
     """
     verification = _Verification(connection, verifier_keys, origin, progress)
     readable = verification.check_schema()
     if readable:
         verification.read_rotations()
-    verification.open_kept(kept)
+    verification.open_kept(kept, quorum or Quorum())
     if readable:
         verification.check_blobs()
         verification.check_log()
@@ -74,13 +82,16 @@ class _Verification:
         self.missing: dict[tuple[int, str], None] = {}
         self.erased: set[tuple[int, str]] = set()
         self.kept: list[Checkpoint] = []
+        self.unmet: list[tuple[Checkpoint, str]] = []
+        self.restores: list[Restore] = []
 
-    def open_kept(self, kept: Sequence[str]) -> None:
+    def open_kept(self, kept: Sequence[str], quorum: Quorum) -> None:
         """Step 8, first half: verify the kept checkpoints themselves."""
         step = self.report.step("kept")
         for note in kept:
             step.done = True
             try:
+                quorum.verify(note)
                 self.kept.append(self.keys.open(note))
             except VerificationError as error:
                 step.fail(f"a kept checkpoint does not verify: {error.message}")
@@ -159,11 +170,11 @@ class _Verification:
                 self.report.step("personal").fail(f"the value of {name!a} is missing without an erasure", index)
         size = self.frontier.size
         for checkpoint in self.kept:
-            self.report.step("kept").fail(
-                f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
-                "its tail was dropped, or an older copy restored",
-                size,
-            )
+            problem = f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
+            self.unmet.append((checkpoint, problem + "its tail was dropped, or an older copy restored"))
+        for checkpoint, problem in sorted(self.unmet, key=lambda each: each[0].size):
+            explain(self.report, checkpoint, problem, self.restores, size)
+        self.report.findings += findings(self.keys, self.restores)
 
     def _page(self, table: Table, last: int | None, end: int | None, limit: int | None = None) -> Sequence[Any]:
         # The first page has no lower bound: a row may stand at the lowest index there is.
@@ -228,6 +239,8 @@ class _Verification:
             self.recorded_at = None
             return None
         self._check_commit(index, entry.recorded_at, in_sequence)
+        if entry.type == EntryType.RESTORE:
+            self.restores.append(read_restore(index, len(self.restores) + 2, entry.body))
         if (entry.type, entry.recorded_at) != (row.type, row.recorded_at):
             step.fail(f"the columns of the entry {index} are not those of its bytes", index)
         for digest in entry.blobs.values():
@@ -264,7 +277,9 @@ class _Verification:
             checkpoint, step = self.kept.pop(), self.report.step("kept")
             step.checked += 1
             if checkpoint.root != self.frontier.root():
-                step.fail(f"the tree does not continue the kept checkpoint of size {checkpoint.size}")
+                self.unmet.append(
+                    (checkpoint, f"the tree does not continue the kept checkpoint of size {checkpoint.size}")
+                )
         return due
 
     def _check_root(self, row: Any) -> None:

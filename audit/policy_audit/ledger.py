@@ -22,6 +22,7 @@ from policy_audit.view import instant
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from policy_audit.cosignature import Quorum
     from policy_audit.report import VerificationReport
 
 __all__ = [
@@ -309,12 +310,14 @@ class Ledger:
         origin: str | None = None,
         *,
         kept: Sequence[str] = (),
+        quorum: Quorum | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> VerificationReport:
         """Derive everything again from the entries' bytes, and report each step.
 
         `verifier_keys` and `origin` are what the verifier pinned; without them the signing key's own are taken,
-        never the database's. `kept` are checkpoints that someone kept. `progress` is called with done and total.
+        never the database's. `kept` are checkpoints that someone kept, and `quorum` says which witnesses must have
+        cosigned each of them. `progress` is called with done and total.
 
         Raises:
             LedgerError: the database cannot be read, or nothing is pinned.
@@ -326,7 +329,7 @@ class Ledger:
         if not keys or not name:
             raise LedgerError("nothing to verify against", code="no-verifier-key", help="give the pinned verifier key")
         with self._database.read() as connection:
-            return verify_database(connection, keys, name, list(kept), progress)
+            return verify_database(connection, keys, name, list(kept), progress, quorum)
 
 
 def _ordinary(draft: Draft) -> Draft:

@@ -15,7 +15,10 @@ MODULES = {
     "show": "audit_show",
     "verify": "audit_verify",
     "prove": "audit_prove",
+    "compare": "audit_compare",
+    "anchor": "audit_anchor",
     "rotate-key": "audit_rotate_key",
+    "restored": "audit_restored",
 }
 
 

@@ -23,7 +23,7 @@ TIMEOUT_SECONDS = 60.0
 MAX_COMMITS = 100_000
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _TRIES = 3
-_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR", "XDG_CONFIG_HOME")
+_KEPT = ("PATH", "HOME", "USER", "LOGNAME", "SSH_AUTH_SOCK", "TMPDIR")
 _PROXIES = tuple(name for each in ("http_proxy", "https_proxy", "no_proxy") for name in (each, each.upper()))
 _FIXED = {
     "LC_ALL": "C",
@@ -33,6 +33,7 @@ _FIXED = {
     "GIT_SSH_COMMAND": "ssh -oBatchMode=yes -oConnectTimeout=15",
     "GIT_ALLOW_PROTOCOL": "file:git:http:https:ssh",  # `ext` would run any program
     "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": "/dev/null",  # settings could send the push elsewhere, or run a program
     "GIT_OPTIONAL_LOCKS": "0",
     "GIT_AUTHOR_NAME": "policy-audit",
     "GIT_AUTHOR_EMAIL": "policy-audit@localhost",
@@ -94,7 +95,7 @@ class GitAnchor:
         if known in (None, head) or (head is not None and git.is_ancestor(str(known), head)):
             return
         raise AnchorAlarmError(
-            f"the branch `{self.place.where}` does not hold the commit {str(known)[:12]} any more, which was pushed there",
+            f"`{self.place.where}` does not hold the commit {str(known)[:12]} any more, which was pushed there",
             code="anchor-rewritten",
             help="its history was rewritten: find out by whom; a new place or branch begins anew",
         )

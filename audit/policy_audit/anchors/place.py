@@ -78,7 +78,9 @@ def _git_place(target: str, pin: str, folder: Path | None) -> Place:
         raise _refused(f"`{target[:80]}` is not the URL of a git repository")
     if "://" in target:
         if urlsplit(target).password is not None:
-            raise _refused("the URL of the git repository holds a password", "leave it to git's credential helper")
+            raise _refused(
+                "the URL of the git repository holds a password", "put it into ~/.netrc, or use a key over ssh"
+            )
     elif ":" not in target:
         target = str(_absolute(target, folder))
     return Place("git", target, branch)
