@@ -11,7 +11,7 @@ import click
 
 from policy_engine.cli.ledger_reading import read_text
 from policy_engine.cli.options import _settings
-from policy_engine.errors import InputError, Problem, RecordingError, UsageError
+from policy_engine.errors import Problem, RecordingError, UsageError
 
 if TYPE_CHECKING:
     from policy_audit.anchors.configuration import Configuration
@@ -95,8 +95,3 @@ def checkpoint_of(text: str) -> str:
         return parse_proof(text).checkpoint if text.startswith(HEADER) else text
     except VerificationError:
         return text
-
-
-def bad_input(error: Exception, name: str) -> InputError:
-    """Say which file it is that is not what was asked for."""
-    return InputError(Problem("file-invalid", f"`{name}`: {getattr(error, 'message', error)}"))

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.cli.anchor_options import bad_input, checkpoint_of
+from policy_engine.cli.anchor_options import checkpoint_of
 from policy_engine.cli.audit_verify import check_keys
 from policy_engine.cli.ledger_reading import read_text, reading
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
+from policy_engine.errors import Problem, VerificationFailedError
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -61,7 +62,8 @@ def command(
         try:
             opened.append(open_checkpoint(checkpoint_of(read_text(path)), list(vkeys), name))
         except VerificationError as error:
-            raise bad_input(error, str(path)) from error
+            message = f"`{path}` is no checkpoint of the log `{name}`: {error.message}"
+            raise VerificationFailedError(Problem(error.code, message, help=error.help)) from error
     if opened[0].size == opened[1].size:
         found = compare(opened[0], opened[1], lambda _: None)
     else:
