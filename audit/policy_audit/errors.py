@@ -48,9 +48,23 @@ class AnchorError(AuditError):
 
 
 class AnchorAlarmError(AnchorError):
-    """An anchor and the ledger contradict each other: one of them was rolled back, forked or rewritten."""
+    """An anchor and the ledger contradict each other: one of them was rolled back, forked, rewritten or damaged.
+
+    `evidence` is the note that the anchor holds, where it holds one.
+    """
 
     default_code = "split-view"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        help: str | None = None,  # noqa: A002
+        evidence: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, help=help)
+        self.evidence = evidence
 
 
 class LedgerError(AuditError):

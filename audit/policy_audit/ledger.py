@@ -130,9 +130,7 @@ class Ledger:
             batch = [prepare(_ordinary(draft)) for draft in drafts]
             return self._commit(self._signer, batch) if batch else []
         except CanonicalError as error:
-            raise LedgerError(
-                f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help
-            ) from error
+            raise _refused(error) from error
 
     def _for_reading(self) -> LedgerError:
         return LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")
@@ -167,11 +165,14 @@ class Ledger:
             if self._read_only or self._signer is None:
                 raise self._for_reading()
             old = self._signer
-            with self._database.write() as connection:
-                lock_head(connection)
-                frontier = read_head(connection, old, self._head_note)
-                batch = [prepare(rotation_draft(connection, frontier, old, new, reason))]
-                recorded, _ = extend(connection, old, frontier, batch, instant(self._clock()), cosigner=new)
+            try:
+                with self._database.write() as connection:
+                    lock_head(connection)
+                    frontier = read_head(connection, old, self._head_note)
+                    batch = [prepare(rotation_draft(connection, frontier, old, new, reason))]
+                    recorded, _ = extend(connection, old, frontier, batch, instant(self._clock()), cosigner=new)
+            except CanonicalError as error:
+                raise _refused(error) from error
             self._signer, self._head_note = new, None
         return recorded[0]
 
@@ -330,6 +331,10 @@ class Ledger:
             raise LedgerError("nothing to verify against", code="no-verifier-key", help="give the pinned verifier key")
         with self._database.read() as connection:
             return verify_database(connection, keys, name, list(kept), progress, quorum)
+
+
+def _refused(error: CanonicalError) -> LedgerError:
+    return LedgerError(f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help)
 
 
 def _ordinary(draft: Draft) -> Draft:

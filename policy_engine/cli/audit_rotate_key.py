@@ -42,13 +42,13 @@ def command(
     one; pin the new key all the same, since it finds a ledger rolled back to before the rotation. The old key's file
     stays where it is: receipts under it stay valid, and it appends nothing any more.
     """
-    from policy_audit.errors import LedgerError
+    from policy_audit.errors import AuditError
 
     with writing(ctx, ledger, ledger_key) as open_ledger:
         signer, made = _new_signer(open_ledger, new_key)
         try:
             recorded = open_ledger.rotate_key(signer, reason)
-        except LedgerError:
+        except AuditError:
             # A server may have committed all the same, and a rotation without its new key would be the ledger's end.
             if made and not _in_force(open_ledger, signer):
                 new_key.unlink(missing_ok=True)

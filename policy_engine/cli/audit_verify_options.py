@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from policy_audit.cosignature import Quorum
 
 _READABLE = ("file", "git")
+_MOST_FINDINGS = 50  # an entry has 65,535 bytes
 
 
 def anchored_places(config: Path | None) -> list[str]:
@@ -64,6 +65,7 @@ def record_run(ctx: click.Context, url: str | None, key: Path | None, shown: Map
     from policy_audit.entry import Draft, EntryType
 
     body = {name: shown[name] for name in ("ok", "origin", "pinned", "entries", "size", "root", "findings")}
+    body["findings"] = body["findings"][:_MOST_FINDINGS]
     steps = [{name: step[name] for name in ("name", "status", "checked", "problems")} for step in shown["steps"]]
     with writing(ctx, url, key) as ledger:
         recorded = ledger.append(Draft(EntryType.VERIFICATION_RUN, body={**body, "steps": steps, "kept": kept}))

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 from policy_audit.anchors.file import FileAnchor, read_folder
 from policy_audit.anchors.place import file_name, parse_place
-from policy_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
+from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.errors import AnchorError
-from policy_audit.keys import generate_signer, read_key_file
+from policy_audit.keys import generate_signer, read_key_file, write_key_file
 
 from tests.integration.anchoring import HELD, Anchored, results
+from tests.integration.tampering import verify
 
 
 @pytest.fixture
@@ -91,7 +92,7 @@ def test_what_another_key_signed_is_no_alarm_and_no_success(anchored: Anchored, 
     own.mkdir()
     forged = sign_checkpoint(Checkpoint(anchored.origin, int(name), bytes(32)), generate_signer(anchored.origin))
     (own / name).write_text(forged, encoding="utf-8")
-    assert results(anchored.anchor(f"file:{folder}")) == [("failed", "anchor-damaged")]
+    assert results(anchored.anchor(f"file:{folder}")) == [("alarm", "anchor-damaged")]
 
 
 @pytest.mark.parametrize("torn", [0, 1, 30, 60, -1])
@@ -124,7 +125,52 @@ def test_a_file_that_somebody_changed_is_no_torn_one(anchored: Anchored, folder:
     path.chmod(0o644)
     path.write_text(path.read_text(encoding="utf-8").replace("\n11\n", "\n12\n"), encoding="utf-8")
     anchored.grow(20)
-    assert results(anchored.anchor(f"file:{folder}")) == [("failed", "anchor-damaged")]
+    assert results(anchored.anchor(f"file:{folder}")) == [("alarm", "anchor-damaged")]
+
+
+def test_what_contradicts_is_on_record_to_be_compared(anchored: Anchored, folder: Path) -> None:
+    copy = anchored.backup()
+    anchored.grow(20)
+    anchored.anchor(f"file:{folder}")
+    anchored.restore(copy)
+    anchored.grow(30)
+    anchored.anchor(f"file:{folder}")
+    with anchored.open() as ledger:
+        (entry,) = ledger.list_entries(type="anchor")
+        held = ledger.blob(entry.document["blobs"]["held"]).decode()
+        own = open_checkpoint(ledger.receipt(11).partition("\n\n")[2], [anchored.vkey], anchored.origin)
+    assert held == files(folder, anchored)["12"]
+    other = open_checkpoint(held, [anchored.vkey], anchored.origin)
+    assert (own.size, own.root == other.root) == (12, False), "two signed checkpoints of one size: that is the proof"
+
+
+def test_what_the_old_key_anchored_is_held_against_the_ledger_after_a_rotation(
+    anchored: Anchored, folder: Path
+) -> None:
+    place, key = f"file:{folder}", anchored.path.with_name("ledger.db.key")
+    anchored.anchor(place)
+    copy = anchored.backup()
+    new = generate_signer(anchored.origin)
+    with anchored.open() as ledger:
+        ledger.rotate_key(new)
+    old = key.read_bytes()
+    key.unlink()
+    write_key_file(key, new)
+    anchored.grow(20)
+    assert results(anchored.anchor(place)) == HELD
+    assert list(files(folder, anchored)) == ["11", "14"]
+    anchored.restore(copy)
+    key.write_bytes(old)
+    assert results(anchored.anchor(place)) == [("alarm", "anchor-damaged")], "rolled back to before the rotation"
+
+
+def test_many_checkpoints_are_read_back(anchored: Anchored, folder: Path) -> None:
+    for number in range(12):
+        anchored.grow(number + 20)
+        anchored.anchor(f"file:{folder}")
+    notes = FileAnchor(parse_place(f"file:{folder}")).held(anchored.origin)
+    assert [parse_checkpoint(note).size for note in notes] == list(range(12, 12 + 24, 2))
+    assert verify(anchored.path, *notes).ok
 
 
 def test_a_mount_that_is_not_there_is_not_made(anchored: Anchored, tmp_path: Path) -> None:

@@ -118,12 +118,12 @@ def test_a_remote_that_diverges_while_we_push_is_not_overwritten(
     assert log(bare) == ["checkpoint of 13 entries", "faster", "checkpoint of 11 entries"]
 
 
-def test_what_is_no_checkpoint_on_the_branch_is_a_failure(anchored: Anchored, bare: Path) -> None:
+def test_what_is_no_checkpoint_on_the_branch_is_an_alarm(anchored: Anchored, bare: Path) -> None:
     blob = run(bare, "hash-object", "-w", "--stdin", given=b"nothing of the kind\n")
     inner = run(bare, "mktree", given=f"100644 blob {blob}\tcheckpoint\n".encode())
     outer = run(bare, "mktree", given=f"040000 tree {inner}\t{file_name(anchored.origin)}\n".encode())
     run(bare, "update-ref", "refs/heads/ledger", run(bare, "commit-tree", "-m", "x", outer))
-    assert results(anchored.anchor(f"git:{bare}#ledger")) == [("failed", "anchor-damaged")]
+    assert results(anchored.anchor(f"git:{bare}#ledger")) == [("alarm", "anchor-damaged")]
 
 
 def test_a_remote_that_is_not_there_or_is_none_is_a_failure(anchored: Anchored, tmp_path: Path) -> None:
@@ -168,6 +168,10 @@ def test_neither_hooks_nor_settings_around_us_are_run(
         "git:/srv/x.git#+main",
         "git:/srv/x.git#a b",
         "git:#main",
+        "git:http://[x#main",
+        "witness:http://[x#y",
+        "file:~nobody-by-this-name/x",
+        "tsa:http://h/?q#x",
     ],
 )
 def test_a_place_that_would_run_something_is_none(place: str) -> None:

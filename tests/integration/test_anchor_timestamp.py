@@ -25,7 +25,6 @@ dir = .
 serial = serial
 crypto_device = builtin
 signer_cert = tsa.pem
-certs = tsa.pem
 signer_key = tsa.key
 signer_digest = sha256
 default_policy = 1.2.3.4.1

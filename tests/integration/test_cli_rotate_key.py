@@ -108,6 +108,12 @@ def test_a_file_that_holds_another_key_is_refused_and_left_alone(place: Place) -
     assert place.verified() == 3
 
 
+def test_a_reason_that_cannot_be_recorded_leaves_no_key(place: Place) -> None:
+    refused(place.run("audit", "rotate-key", "--new-key", "new.key", "--reason", "e\u0301"), "not-nfc")
+    assert not (place.home / "new.key").exists()
+    assert place.verified() == 3
+
+
 def test_no_ledger_is_made(place: Place) -> None:
     url = f"sqlite:///{place.home}/none.db"
     refused(place.run("audit", "rotate-key", "--new-key", "k", "--ledger", url), "ledger-missing")

@@ -56,7 +56,9 @@ def test_the_readme_has_every_command_and_no_other() -> None:
 def test_every_command_that_a_document_shows_is_there() -> None:
     found = commands()
     for name in DOCUMENTS:
-        for first, second in re.findall(r"(?:^|`|bin/)policy ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", text(name), re.MULTILINE):
+        for first, second in re.findall(
+            r"(?:^|`|bin/)policy ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", text(name), re.MULTILINE
+        ):
             assert first in found, f"{name}: policy {first}"
             assert not found[first] or not second or second in found[first], f"{name}: policy {first} {second}"
 

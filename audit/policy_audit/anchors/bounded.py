@@ -69,12 +69,15 @@ def run(
         reader.start()
     try:
         status = process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        raise AnchorError(f"`{command[0]}` was not done within {seconds:g} seconds") from None
-    finally:
-        _end(process)
         for reader in readers:
             reader.join(1)
+        if any(reader.is_alive() for reader in readers):
+            _end(process)  # it is done, and what it started still holds its output
+    except BaseException as error:
+        _end(process)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise AnchorError(f"`{command[0]}` was not done within {seconds:g} seconds") from None
+        raise
     if any(len(kept) > most for kept in outputs):
         raise AnchorError(f"`{command[0]}` wrote more than {most:,} bytes")
     return Done(status, bytes(outputs[0]), outputs[1].decode("utf-8", "replace"))

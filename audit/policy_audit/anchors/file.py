@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import re
 import stat
+from collections.abc import Iterable
+from itertools import groupby
 from pathlib import Path
 
 from policy_audit.anchors.place import Place, Receipt, Submission, file_name
@@ -35,7 +37,7 @@ class FileAnchor:
             self._make(folder)
             names = _names(folder)
             if names and names[-1][0] != checkpoint.size:
-                self._check_latest(folder, names[-1][0], submission)
+                self._check_latest(folder, names, submission)
             return self._write(folder, checkpoint.size, submission.note, submission)
         except OSError as error:
             raise self._failed(error) from error
@@ -43,27 +45,29 @@ class FileAnchor:
     def held(self, origin: str) -> list[str]:
         folder = self._folder / file_name(origin)
         try:
-            sizes = dict.fromkeys(size for size, _ in _names(folder)) if self._folder.is_dir() else {}
-            if not sizes:
+            names = _names(folder)
+            if not names:
                 raise AnchorError(f"`{self.place.where}` holds no checkpoint of `{origin}`", code="anchor-empty")
-            return [note for size in sizes for note in _whole(folder, size)]
+            sizes = groupby(names, key=lambda name: name[0])
+            return [note for _, group in sizes for note in _whole(folder, list(group))]
         except OSError as error:
             raise self._failed(error) from error
 
-    def _check_latest(self, folder: Path, size: int, submission: Submission) -> None:
+    def _check_latest(self, folder: Path, names: list[tuple[int, int]], submission: Submission) -> None:
         """Hold the largest checkpoint of the place against the ledger; one that a crash cut off is written again."""
-        notes = _whole(folder, size)
+        size = names[-1][0]
+        notes = _whole(folder, [name for name in names if name[0] == size])
         own = submission.note_of(size)
         if own is not None and not any(map(_is_note, notes)):
             self._write(folder, size, own, submission)
-            notes = _whole(folder, size)
+            notes = [own]
         for note in notes:
             submission.check_held(note, self.place.where)
 
     def _write(self, folder: Path, size: int, note: str, submission: Submission) -> Receipt:
         data = note.encode()
         for number in range(_TRIES):
-            name = f"{size}.{number}" if number else str(size)
+            name = _file(size, number)
             if _create(folder / name, data):
                 _sync(folder)
                 return Receipt(True, {"file": f"{folder.name}/{name}"})
@@ -115,10 +119,13 @@ def _names(folder: Path) -> list[tuple[int, int]]:
     return sorted((int(match[1]), int(match[2] or 0)) for match in matches if match)
 
 
-def _whole(folder: Path, size: int) -> list[str]:
+def _file(size: int, number: int) -> str:
+    return f"{size}.{number}" if number else str(size)
+
+
+def _whole(folder: Path, names: Iterable[tuple[int, int]]) -> list[str]:
     """Return what the files of one size hold, without those that a crash cut off and that were written again."""
-    numbers = [number for found, number in _names(folder) if found == size]
-    files = [_read(folder / (f"{size}.{number}" if number else str(size))) for number in numbers]
+    files = [_read(folder / _file(*name)) for name in names]
     texts = [data.decode("utf-8", "replace") for data in files]
     whole = [data for data, text in zip(files, texts, strict=True) if _is_note(text)]
     return [

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
 from policy_audit.cosignature import Cosignature, parse_witness_key
@@ -77,7 +77,7 @@ def _git_place(target: str, pin: str, folder: Path | None) -> Place:
     if not target or target.startswith("-") or "::" in target:
         raise _refused(f"`{target[:80]}` is not the URL of a git repository")
     if "://" in target:
-        if urlsplit(target).password is not None:
+        if _split(target).password is not None:
             raise _refused(
                 "the URL of the git repository holds a password", "put it into ~/.netrc, or use a key over ssh"
             )
@@ -86,8 +86,15 @@ def _git_place(target: str, pin: str, folder: Path | None) -> Place:
     return Place("git", target, branch)
 
 
+def _split(url: str) -> SplitResult:
+    try:
+        return urlsplit(url)
+    except ValueError as error:
+        raise _refused(f"`{url[:80]}` is not a URL: {error}") from None
+
+
 def _check_url(url: str) -> None:
-    parts = urlsplit(url)
+    parts = _split(url)
     if parts.scheme not in _WEB or not parts.hostname or parts.query:
         raise _refused(f"`{url[:80]}` is not a URL of http or https without a query")
     if parts.username is not None or parts.password is not None:
@@ -95,7 +102,10 @@ def _check_url(url: str) -> None:
 
 
 def _absolute(name: str, folder: Path | None) -> Path:
-    path = Path(name).expanduser()
+    try:
+        path = Path(name).expanduser()
+    except RuntimeError as error:
+        raise _refused(f"`{name[:80]}` is no path: {error}") from None
     return path if path.is_absolute() else (folder or Path.cwd()) / path
 
 
@@ -129,16 +139,19 @@ class Submission:
         """Hold what a place holds against the ledger, and return it.
 
         Raises:
-            AnchorAlarmError: it is a checkpoint of this ledger, which the ledger does not continue.
-            AnchorError: it is no checkpoint that this ledger signed.
+            AnchorAlarmError: the ledger does not continue it, or it is no checkpoint that this ledger signed.
+            AnchorError: the ledger cannot be read.
         """
         try:
             held = self.opened(note)
         except VerificationError as error:
-            raise AnchorError(
-                f"`{where}` holds what is no checkpoint of this ledger: {error.message}", code="anchor-damaged"
+            raise AnchorAlarmError(
+                f"`{where}` holds what is no checkpoint of this ledger: {error.message}",
+                code="anchor-damaged",
+                help="it was tampered with; or the ledger was rolled back to before the key that signed it",
+                evidence=note,
             ) from error
-        self.check_size(held.size, where)
+        self.check_size(held.size, where, note)
         try:
             root = self.root(held.size)
         except (LedgerError, VerificationError) as error:
@@ -147,10 +160,11 @@ class Submission:
             raise AnchorAlarmError(
                 f"`{where}` holds another tree of {held.size:,} entries than the ledger, signed by its key",
                 help="these are two histories: keep both checkpoints, they prove it; then verify the ledger",
+                evidence=note,
             )
         return held
 
-    def check_size(self, size: int, where: str) -> None:
+    def check_size(self, size: int, where: str, note: str | None = None) -> None:
         """Refuse to be shorter than what a place holds.
 
         Raises:
@@ -162,6 +176,7 @@ class Submission:
                 "dropped, or an older copy restored",
                 code="ledger-rolled-back",
                 help="where it was restored, say so: `policy audit restored`",
+                evidence=note,
             )
 
 

@@ -41,13 +41,16 @@ class Outcome:
     code: str | None = None
     message: str | None = None
     help: str | None = None
+    evidence: str | None = None
 
     def draft(self) -> Draft:
         """Return the entry that records it."""
         body: dict[str, Any] = {"place": self.place.where, "kind": self.place.kind, "result": self.result}
         body |= {"size": self.size, "root": self.root}
         if self.receipt is None:
-            return Draft(EntryType.ANCHOR, body={**body, "code": self.code, "message": _plain(self.message or "")})
+            body |= {"code": self.code, "message": _plain(self.message or "")}
+            held = {"held": self.evidence.encode("utf-8", "replace")} if self.evidence else {}
+            return Draft(EntryType.ANCHOR, body=body, blobs=held)
         details = dict(self.receipt.details)
         return Draft(EntryType.ANCHOR, body={**body, "receipt": details}, blobs=dict(self.receipt.blobs))
 
@@ -106,8 +109,10 @@ class Rounds:
         try:
             receipt = anchor.put(replace(submission, known=known))
         except AnchorError as error:
-            result = ALARM if isinstance(error, AnchorAlarmError) else FAILED
-            return Outcome(anchor.place, result, *found, code=error.code, message=error.message, help=error.help)
+            alarm = isinstance(error, AnchorAlarmError)
+            evidence = error.evidence if isinstance(error, AnchorAlarmError) else None
+            said = (error.code, error.message, error.help, evidence)
+            return Outcome(anchor.place, ALARM if alarm else FAILED, *found, None, *said)
         return Outcome(anchor.place, HELD, *found, receipt=receipt)
 
     def _is_news(self, outcome: Outcome) -> bool:
