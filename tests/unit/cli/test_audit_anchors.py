@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -97,6 +98,14 @@ def test_what_cannot_be_asked_for_is_usage(policy: Run, arguments: tuple[str, ..
     found = policy("audit", "anchor", *arguments)
     assert found.status == 2, (found.out, found.err)
     assert found.out == ""
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_time_stamp_without_its_extra_says_what_to_install(policy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rfc3161_client", None)
+    found = policy("audit", "anchor", "--to", "tsa:http://127.0.0.1:1/#roots.pem")
+    assert found.status == 2
+    assert "pip install policy-engine[timestamp]" in found.err
 
 
 @pytest.mark.usefixtures("ledger")
