@@ -18,6 +18,7 @@ from policy_audit.inserting import Row, insert_rows
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL, TAG, TAG_SET
+from policy_audit.rotating import refuse_rotated
 from policy_audit.view import COLUMNS, read_tags
 
 _MAX_PARAMETERS = 500
@@ -65,6 +66,7 @@ def read_head(connection: Connection, signer: Signer, trusted: str | None) -> Fr
         if row.note == trusted:
             checkpoint = parse_checkpoint(row.note)
         else:
+            refuse_rotated(connection, signer, row.note)
             checkpoint = open_checkpoint(row.note, [signer.verifier_key], signer.name)
     except VerificationError as error:
         raise _tampered(error.message) from error
@@ -82,9 +84,11 @@ def extend(
     batch: Sequence[Prepared],
     recorded_at: str,
     known_tags: KnownTags,
+    cosigner: Signer | None = None,
 ) -> tuple[list[Recorded], str, KnownTags]:
     """Add entries after `frontier` and sign the new head.
 
+    `cosigner` signs the head too: the new key, where the batch is its rotation.
     Returns where they stand, the head's note, and the sets of tags that were met, by digest.
     """
     first = frontier.size
@@ -103,7 +107,7 @@ def extend(
         personal += [(index, each.name, each.salt, each.value) for each in prepared.disclosures]
     for table, rows in ((ENTRY, entries), (DECISION, views), (PERSONAL, personal)):
         insert_rows(connection, table, rows)
-    note = _sign_head(connection, signer, frontier)
+    note = _sign_head(connection, signer, frontier, *([cosigner] if cosigner else []))
     size = frontier.size
     return [Recorded(row[0], row[3].hex(), size, recorded_at) for row in entries], note, met
 
@@ -142,9 +146,9 @@ def store_blobs(connection: Connection, blobs: Iterable[Blob], known: set[str]) 
     return set(wanted)
 
 
-def _sign_head(connection: Connection, signer: Signer, frontier: Frontier) -> str:
+def _sign_head(connection: Connection, signer: Signer, frontier: Frontier, *cosigners: Signer) -> str:
     root = frontier.root()
-    note = sign_checkpoint(Checkpoint(signer.name, frontier.size, root), signer)
+    note = sign_checkpoint(Checkpoint(signer.name, frontier.size, root), signer, *cosigners)
     row = {"size": frontier.size, "root": root, "frontier": frontier.to_bytes(), "note": note}
     connection.execute(CHECKPOINT.insert(), row)
     return note

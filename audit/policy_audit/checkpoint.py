@@ -7,9 +7,9 @@ import re
 from dataclasses import dataclass
 
 from policy_audit.errors import VerificationError
-from policy_audit.keys import Signer, decode_base64
+from policy_audit.keys import ED25519, Signer, decode_base64
 from policy_audit.merkle import HASH_BYTES, MAX_SIZE
-from policy_audit.note import check_characters, open_note, sign_note, split_note
+from policy_audit.note import check_characters, open_signatures, sign_note, split_note
 
 MAX_ORIGIN = 1024
 _DECIMAL = re.compile(r"0|[1-9][0-9]{0,18}")
@@ -65,13 +65,13 @@ def open_checkpoint(note: str, verifier_keys: list[str], origin: str, key_name: 
     Raises:
         VerificationError: a bad signature, another log's checkpoint, or anything malformed.
     """
-    text, names = open_note(note, verifier_keys)
+    text, signers = open_signatures(note, verifier_keys)
     checkpoint = _parse_text(text)
     if checkpoint.origin != origin:
         raise VerificationError(
             f"the checkpoint is of the log `{checkpoint.origin[:80]}`, not of `{origin}`", code="other-origin"
         )
-    if (key_name or origin) not in names:
+    if not any(signer.name == (key_name or origin) and signer.kind == ED25519 for signer in signers):
         raise VerificationError(f"the log `{origin}` has not signed the checkpoint", code="no-known-signature")
     return checkpoint
 

@@ -88,6 +88,12 @@ class Database:
             yield connection
 
     @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Keep this process's other writers out, around transactions and what has to follow them."""
+        with self._writing:
+            yield
+
+    @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read one snapshot of the database."""
         begin = "BEGIN" if self.on_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"

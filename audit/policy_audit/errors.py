@@ -3,6 +3,8 @@
     AuditError                  the root; nothing else is raised on purpose
     ├── CanonicalError          a value or bytes outside the canonical profile
     ├── VerificationError       a proof, note, checkpoint or key text does not verify
+    ├── AnchorError             a place did not take a checkpoint, or does not give back what it holds
+    │   └── AnchorAlarmError    what a place holds is not what the ledger holds: rolled back, or two histories
     └── LedgerError             the ledger refused: nothing was recorded, nothing is half-written
         └── SigningKeyError     the signing key is missing, unreadable, exposed or another ledger's
 
@@ -37,6 +39,32 @@ class VerificationError(AuditError, ValueError):
     """Something that was to be verified is malformed or false."""
 
     default_code = "not-verified"
+
+
+class AnchorError(AuditError):
+    """A place where checkpoints are anchored cannot be used, or refused; the ledger itself is not in question."""
+
+    default_code = "anchor-failed"
+
+
+class AnchorAlarmError(AnchorError):
+    """An anchor and the ledger contradict each other: one of them was rolled back, forked, rewritten or damaged.
+
+    `evidence` is the note that the anchor holds, where it holds one.
+    """
+
+    default_code = "split-view"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        help: str | None = None,  # noqa: A002
+        evidence: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, help=help)
+        self.evidence = evidence
 
 
 class LedgerError(AuditError):

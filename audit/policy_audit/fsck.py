@@ -12,13 +12,17 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint
+from policy_audit.checkpoint import Checkpoint
 from policy_audit.commitment import Disclosure, verify_commitment
+from policy_audit.cosignature import Quorum
 from policy_audit.entry import DIGEST, Entry, EntryType, erased_fields, parse_entry
 from policy_audit.errors import AuditError, CanonicalError, VerificationError
 from policy_audit.fsck_views import ViewCheck, number, page
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.report import VerificationReport
+from policy_audit.restoring import Restore, explain, findings, read_restore
+from policy_audit.rotating import key_history
+from policy_audit.rotation import KeyHistory
 from policy_audit.schema import differences
 from policy_audit.tables import BLOB, CHECKPOINT, ENTRY, HEAD, METADATA, PERSONAL
 
@@ -29,15 +33,24 @@ _PROGRESS_EVERY = 256
 
 
 def verify_database(
-    connection: Connection, verifier_keys: list[str], origin: str, kept: list[str], progress: Progress | None = None
+    connection: Connection,
+    verifier_keys: list[str],
+    origin: str,
+    kept: list[str],
+    progress: Progress | None = None,
+    quorum: Quorum | None = None,
 ) -> VerificationReport:
     """Run all steps and report them; a failure in one does not keep the others from running.
 
-    `verifier_keys` and `origin` are pinned by the verifier, `kept` are checkpoints that someone kept.
+    `verifier_keys` and `origin` are pinned by the verifier, `kept` are checkpoints that someone kept, and `quorum` says
+    which witnesses must have cosigned each of them.
     """
     verification = _Verification(connection, verifier_keys, origin, progress)
-    verification.open_kept(kept)
-    if verification.check_schema():
+    readable = verification.check_schema()
+    if readable:
+        verification.read_rotations()
+    verification.open_kept(kept, quorum or Quorum())
+    if readable:
         verification.check_blobs()
         verification.check_log()
         verification.check_left_over()
@@ -53,6 +66,7 @@ class _Verification:
         self.connection = connection
         self.verifier_keys = verifier_keys
         self.origin = origin
+        self.keys = KeyHistory(origin, verifier_keys)
         self.progress = progress
         self.report = VerificationReport(origin)
         self.done = self.total = 0
@@ -68,15 +82,18 @@ class _Verification:
         self.missing: dict[tuple[int, str], None] = {}
         self.erased: set[tuple[int, str]] = set()
         self.kept: list[Checkpoint] = []
+        self.unmet: list[tuple[Checkpoint, str]] = []
+        self.restores: list[Restore] = []
         self.views = ViewCheck(connection, self.report.step("view"))
 
-    def open_kept(self, kept: Sequence[str]) -> None:
+    def open_kept(self, kept: Sequence[str], quorum: Quorum) -> None:
         """Step 8, first half: verify the kept checkpoints themselves."""
         step = self.report.step("kept")
         for note in kept:
             step.done = True
             try:
-                self.kept.append(open_checkpoint(note, self.verifier_keys, self.origin))
+                quorum.verify(note)
+                self.kept.append(self.keys.open(note))
             except VerificationError as error:
                 step.fail(f"a kept checkpoint does not verify: {error.message}")
         self.kept.sort(key=lambda checkpoint: checkpoint.size, reverse=True)
@@ -91,6 +108,12 @@ class _Verification:
             step.fail("the table `log_head` does not hold exactly its one row")
         step.checked, step.done = len(METADATA.tables), True
         return not broken
+
+    def read_rotations(self) -> None:
+        """Step 2, first half: which key signs from which size on. That no rotation is hidden, step 3 shows."""
+        self.keys = key_history(self.connection, self.origin, self.verifier_keys)
+        for index, problem in self.keys.problems:
+            self.report.step("checkpoints").fail(problem, index)
 
     def check_blobs(self) -> None:
         """Step 5, first half: each stored document has its digest."""
@@ -148,11 +171,11 @@ class _Verification:
                 self.report.step("personal").fail(f"the value of {name!a} is missing without an erasure", index)
         size = self.frontier.size
         for checkpoint in self.kept:
-            self.report.step("kept").fail(
-                f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
-                "its tail was dropped, or an older copy restored",
-                size,
-            )
+            problem = f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
+            self.unmet.append((checkpoint, problem + "its tail was dropped, or an older copy restored"))
+        for checkpoint, problem in sorted(self.unmet, key=lambda each: each[0].size):
+            explain(self.report, checkpoint, problem, self.restores, size)
+        self.report.findings += findings(self.keys, self.restores)
 
     def _checkpoints(self) -> Iterator[Any]:
         """Step 2: yield the checkpoints' rows by size, each after its signature and columns were checked."""
@@ -176,7 +199,7 @@ class _Verification:
     def _check_signature(self, row: Any) -> None:
         step = self.report.step("checkpoints")
         try:
-            signed = open_checkpoint(row.note, self.verifier_keys, self.origin)
+            signed = self.keys.open(row.note)
         except (VerificationError, AttributeError, TypeError) as error:
             reason = error.message if isinstance(error, VerificationError) else "it is not text"
             step.fail(f"the checkpoint of size {row.size} does not verify: {reason}")
@@ -198,6 +221,7 @@ class _Verification:
             self.next_index = index + 1
         raw = row.entry if isinstance(row.entry, bytes) else b""
         leaf = leaf_hash(raw)
+        self._check_rotation(index)
         self.frontier.append(leaf)
         self.report.entries = self.frontier.size
         if leaf != row.leaf_hash:
@@ -209,6 +233,8 @@ class _Verification:
             self.recorded_at = None
             return None
         self._check_commit(index, entry.recorded_at, in_sequence)
+        if entry.type == EntryType.RESTORE:
+            self.restores.append(read_restore(index, len(self.restores) + 2, entry.body))
         if (entry.type, entry.recorded_at) != (row.type, row.recorded_at):
             step.fail(f"the columns of the entry {index} are not those of its bytes", index)
         for digest in entry.blobs.values():
@@ -220,6 +246,13 @@ class _Verification:
             if named not in self.blobs:
                 self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} is missing", index)
         return entry
+
+    def _check_rotation(self, index: int) -> None:
+        """Step 2, second half: what old and new key signed of the log so far is what it is."""
+        rotation = self.keys.rotations.get(index)
+        if rotation is not None and rotation.root != self.frontier.root():
+            problem = f"the key rotation at entry {index} was signed for another tree than the one before it"
+            self.report.step("checkpoints").fail(problem, index)
 
     def _check_commit(self, index: int, recorded_at: str, in_sequence: bool) -> None:
         """Step 4: a commit gives all its entries one time, so where the time changes a checkpoint must stand."""
@@ -238,7 +271,9 @@ class _Verification:
             checkpoint, step = self.kept.pop(), self.report.step("kept")
             step.checked += 1
             if checkpoint.root != self.frontier.root():
-                step.fail(f"the tree does not continue the kept checkpoint of size {checkpoint.size}")
+                self.unmet.append(
+                    (checkpoint, f"the tree does not continue the kept checkpoint of size {checkpoint.size}")
+                )
         return due
 
     def _check_root(self, row: Any) -> None:

@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from policy_audit.errors import SigningKeyError, VerificationError
 
 ED25519 = b"\x01"
+COSIGNATURE = b"\x04"  # C2SP tlog-cosignature: a witness's Ed25519 key, which signs a time with the checkpoint
+COSIGNATURE_BYTES = 8 + 64
 MAX_NAME = 255
 MAX_KEY_FILE_BYTES = 4096
 _SIGNER_PREFIX = "PRIVATE+KEY+"
@@ -72,14 +74,20 @@ class Ed25519Signer:
 
 @dataclass(frozen=True, slots=True)
 class Verifier:
-    """A public key that someone pinned."""
+    """A public key that someone pinned: a log's (`ED25519`), or a witness's (`COSIGNATURE`)."""
 
     name: str
     key_id: bytes
     public: bytes
+    kind: bytes = ED25519
 
     def is_signed(self, message: bytes, signature: bytes) -> bool:
-        """Tell whether `signature` is this key's over `message`."""
+        """Tell whether `signature` is this key's over `message`, a note's text."""
+        if self.kind == COSIGNATURE:
+            if len(signature) != COSIGNATURE_BYTES or signature[0] > 0x7F:  # no time is above 2^63 - 1
+                return False
+            time, signature = int.from_bytes(signature[:8], "big"), signature[8:]
+            message = b"cosignature/v1\ntime %d\n%b" % (time, message)
         try:
             Ed25519PublicKey.from_public_bytes(self.public).verify(signature, message)
         except (InvalidSignature, ValueError):
@@ -87,9 +95,9 @@ class Verifier:
         return True
 
 
-def key_id(name: str, public: bytes) -> bytes:
+def key_id(name: str, public: bytes, kind: bytes = ED25519) -> bytes:
     """Return the four bytes that name a key together with its name (C2SP signed-note)."""
-    return sha256(name.encode() + b"\n" + ED25519 + public).digest()[:4]
+    return sha256(name.encode() + b"\n" + kind + public).digest()[:4]
 
 
 def is_key_name(name: str, most: int = MAX_NAME) -> bool:
@@ -108,17 +116,17 @@ def generate_signer(name: str | None = None) -> Ed25519Signer:
 
 
 def parse_verifier_key(text: str) -> Verifier:
-    """Read `name+hex(key id)+base64(0x01 || public key)`.
+    """Read `name+hex(key id)+base64(type || public key)`, of the type 0x01, or 0x04 for a witness.
 
     Raises:
         VerificationError: it is not that, or the key id is not the one of this name and key.
     """
-    name, identifier, public = _split_key(text)
+    name, identifier, kind, public = _split_key(text, ED25519, COSIGNATURE)
     if len(public) != 32:
         raise VerificationError("the verifier key does not hold an Ed25519 key")
-    if key_id(name, public) != identifier:
+    if key_id(name, public, kind) != identifier:
         raise VerificationError("the verifier key's id is not that of its name and key")
-    return Verifier(name, identifier, public)
+    return Verifier(name, identifier, public, kind)
 
 
 def parse_signer_key(text: str) -> Ed25519Signer:
@@ -130,7 +138,7 @@ def parse_signer_key(text: str) -> Ed25519Signer:
     if not text.startswith(_SIGNER_PREFIX):
         raise SigningKeyError("not a signing key", help=f"the text starts with `{_SIGNER_PREFIX}`")
     try:
-        name, identifier, seed = _split_key(text.removeprefix(_SIGNER_PREFIX))
+        name, identifier, _, seed = _split_key(text.removeprefix(_SIGNER_PREFIX), ED25519)
     except VerificationError:
         raise SigningKeyError("the signing key is malformed") from None
     signer = Ed25519Signer(name, seed)
@@ -209,7 +217,7 @@ def _key_text(name: str, identifier: bytes, key: bytes) -> str:
     return f"{name}+{identifier.hex()}+{base64.b64encode(ED25519 + key).decode()}"
 
 
-def _split_key(text: str) -> tuple[str, bytes, bytes]:
+def _split_key(text: str, *kinds: bytes) -> tuple[str, bytes, bytes, bytes]:
     name, _, rest = text.partition("+")
     identifier, _, encoded = rest.partition("+")
     if len(text) > 1024 or not is_key_name(name) or not _KEY_ID.fullmatch(identifier):
@@ -217,9 +225,9 @@ def _split_key(text: str) -> tuple[str, bytes, bytes]:
             f"`{text[:60]}` is not a verifier key", help="a verifier key is `name+hex(key id)+base64(0x01 || key)`"
         )
     key = decode_base64(encoded)
-    if key[:1] != ED25519:
-        raise VerificationError("the key is not of the type Ed25519 (0x01)")
-    return name, bytes.fromhex(identifier), key[1:]
+    if key[:1] not in kinds:
+        raise VerificationError("the key is not of the type Ed25519 (0x01), nor of a witness's (0x04)")
+    return name, bytes.fromhex(identifier), key[:1], key[1:]
 
 
 def _sync_folder(folder: Path) -> None:

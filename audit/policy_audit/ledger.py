@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,9 @@ from policy_audit.view import instant
 from policy_audit.waiting import SharedCommits
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from policy_audit.cosignature import Quorum
     from policy_audit.log_folder import Exported
     from policy_audit.report import VerificationReport
 
@@ -70,7 +74,7 @@ class Ledger:
 
     def __init__(self, opened: Opened, *, read_only: bool, clock: Callable[[], datetime]) -> None:
         self._database: Database = opened.database
-        self._signer = opened.signer
+        self._signer: Signer | None = opened.signer
         self._read_only = read_only
         self._clock = clock
         self._head_note: str | None = None
@@ -127,19 +131,20 @@ class Ledger:
             LedgerError: one was refused; nothing was recorded.
         """
         if self._read_only or self._signer is None:
-            raise LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")
+            raise self._for_reading()
         try:
-            batch = [prepare(draft) for draft in drafts]
+            batch = [prepare(_ordinary(draft)) for draft in drafts]
         except CanonicalError as error:
-            raise LedgerError(
-                f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help
-            ) from error
+            raise _refused(error) from error
         return self._commits.append(batch) if batch else []
 
+    def _for_reading(self) -> LedgerError:
+        return LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")
+
     def _commit(self, batch: Sequence[Prepared]) -> list[Recorded]:
-        signer = cast("Signer", self._signer)
         with self._database.write() as connection:
             lock_head(connection)
+            signer = cast("Signer", self._signer)  # as it is now: another thread may have rotated it meanwhile
             frontier = read_head(connection, signer, self._head_note)
             blobs = (blob for prepared in batch for blob in prepared.blobs)
             stored = store_blobs(connection, blobs, self._known_blobs)
@@ -154,6 +159,36 @@ class Ledger:
             self._known_tags = {}
         self._known_tags.update(tags)
         return recorded
+
+    def rotate_key(self, new: Signer, reason: str | None = None) -> Recorded:
+        """Hand over to a new key of the same name, from the next entry on; return only once that is durable.
+
+        The entry holds a statement signed by both keys, and both sign its checkpoint. Have the new key's file written
+        and synced first: nobody can append without it afterwards.
+
+        Raises:
+            LedgerError: it was refused; nothing was recorded.
+        """
+        from policy_audit.rotating import rotation_draft
+
+        with self._database.turn():
+            if self._read_only or self._signer is None:
+                raise self._for_reading()
+            old = self._signer
+            try:
+                with self._database.write() as connection:
+                    lock_head(connection)
+                    frontier = read_head(connection, old, self._head_note)
+                    batch = [prepare(rotation_draft(connection, frontier, old, new, reason))]
+                    recorded, _, _ = extend(connection, old, frontier, batch, instant(self._clock()), {}, cosigner=new)
+            except CanonicalError as error:
+                raise _refused(error) from error
+            self._signer, self._head_note = new, None
+        return recorded[0]
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Give one read transaction to the modules of this package that read more than the calls below."""
+        return self._database.read()
 
     def entry(self, index: int) -> StoredEntry:
         """Return one entry, checked against its leaf hash.
@@ -294,18 +329,33 @@ class Ledger:
         target.publish(exported)
         return exported
 
+    def consistency(self, size1: int, size2: int | None = None) -> list[bytes]:
+        """Return the RFC 9162 proof that the tree of `size1` entries is a prefix of that of `size2`, by default all.
+
+        Raises:
+            LedgerError: the ledger has not that many entries.
+            VerificationError: `size1` is 0, which proves nothing, or the stored tree does not give the proof.
+        """
+        from policy_audit.stored_tree import StoredTree
+
+        with self._database.read() as connection:
+            tree = StoredTree(connection)
+            return tree.consistency(size1, tree.size if size2 is None else size2)
+
     def verify(
         self,
         verifier_keys: Sequence[str] | None = None,
         origin: str | None = None,
         *,
         kept: Sequence[str] = (),
+        quorum: Quorum | None = None,
         progress: Callable[[int, int], None] | None = None,
     ) -> VerificationReport:
         """Derive everything again from the entries' bytes, and report each step.
 
         `verifier_keys` and `origin` are what the verifier pinned; without them the signing key's own are taken,
-        never the database's. `kept` are checkpoints that someone kept. `progress` is called with done and total.
+        never the database's. `kept` are checkpoints that someone kept, and `quorum` says which witnesses must have
+        cosigned each of them. `progress` is called with done and total.
 
         Raises:
             LedgerError: the database cannot be read, or nothing is pinned.
@@ -317,7 +367,17 @@ class Ledger:
         if not keys or not name:
             raise LedgerError("nothing to verify against", code="no-verifier-key", help="give the pinned verifier key")
         with self._database.read() as connection:
-            return verify_database(connection, keys, name, list(kept), progress)
+            return verify_database(connection, keys, name, list(kept), progress, quorum)
+
+
+def _refused(error: CanonicalError) -> LedgerError:
+    return LedgerError(f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help)
+
+
+def _ordinary(draft: Draft) -> Draft:
+    if draft.type == EntryType.KEY_ROTATION:
+        raise CanonicalError("a key rotation is recorded by `rotate_key` alone", code="not-an-entry")
+    return draft
 
 
 def _now() -> datetime:

@@ -50,10 +50,21 @@ def split_note(note: str) -> tuple[str, list[Signature]]:
     text, blank, block = note.rpartition("\n\n")
     if not blank or not block.endswith("\n"):
         raise VerificationError("a note is a text, a blank line and signature lines that each end with a newline")
+    return text + "\n", parse_signatures(block)
+
+
+def parse_signatures(block: str) -> list[Signature]:
+    """Read signature lines that each end with a newline; nothing is verified but the form.
+
+    Raises:
+        VerificationError: one is malformed, there is none, or there are more than `MAX_SIGNATURES`.
+    """
+    if not block.endswith("\n"):
+        raise VerificationError("signature lines each end with a newline")
     lines = block[:-1].split("\n")
     if len(lines) > MAX_SIGNATURES:
         raise VerificationError(f"the note has more than {MAX_SIGNATURES} signatures")
-    return text + "\n", [_parse_signature(line) for line in lines]
+    return [_parse_signature(line) for line in lines]
 
 
 def open_note(text: str, verifier_keys: list[str]) -> tuple[str, list[str]]:
@@ -64,21 +75,27 @@ def open_note(text: str, verifier_keys: list[str]) -> tuple[str, list[str]]:
     Raises:
         VerificationError: the note is malformed, a known key's signature is bad, or none is of a known key.
     """
+    signed, verifiers = open_signatures(text, verifier_keys)
+    return signed, list(dict.fromkeys(verifier.name for verifier in verifiers))
+
+
+def open_signatures(text: str, verifier_keys: Iterable[str]) -> tuple[str, list[Verifier]]:
+    """Return a note's signed text and the keys, among `verifier_keys`, whose signatures verified; as `open_note`."""
     known = _known_keys(verifier_keys)
     signed, signatures = split_note(text)
     message = signed.encode()
-    names: list[str] = []
+    found: list[Verifier] = []
     for signature in signatures:
         verifier = known.get((signature.name, signature.key_id))
         if verifier is None:
             continue
         if not verifier.is_signed(message, signature.signature):
             raise VerificationError(f"the signature of `{signature.name}` is bad", code="bad-signature")
-        if signature.name not in names:
-            names.append(signature.name)
-    if not names:
+        if verifier not in found:
+            found.append(verifier)
+    if not found:
         raise VerificationError("no signature is of a known key", code="no-known-signature")
-    return signed, names
+    return signed, found
 
 
 def _known_keys(verifier_keys: Iterable[str]) -> dict[tuple[str, bytes], Verifier]:

@@ -22,6 +22,7 @@ from policy_audit.database import (
 from policy_audit.errors import LedgerError, SigningKeyError
 from policy_audit.keys import Ed25519Signer, generate_signer, read_key_file, write_key_file
 from policy_audit.names import CHECKPOINT, ENTRY, REVISION
+from policy_audit.rotating import refuse_rotated
 from policy_audit.state import refuse_other, revision
 
 
@@ -68,7 +69,7 @@ def open_file(location: Location, path: Path, key: Path, read_only: bool) -> Ope
             refuse_other(connection, location)
             begun = revision(connection) == REVISION and _has_begun(connection)
         if begun:
-            return Opened(database, _key(key, read_only))
+            return _opened(database, _key(key, read_only), read_only)
         if read_only:
             raise _unready(location)
         use_write_ahead_log(database)
@@ -99,7 +100,7 @@ def open_server(location: Location, key: Path | None, read_only: bool) -> Opened
         if current != REVISION:
             raise _not_migrated(location, current)
         if begun:
-            return Opened(database, _key(key, read_only))
+            return _opened(database, _key(key, read_only), read_only)
         if read_only or key is None:
             raise _unready(location)
         return _begin(database, key)
@@ -133,6 +134,14 @@ def _begin(database: Database, key: Path) -> Opened:
             key.unlink(missing_ok=True)
         raise
     return Opened(database, read_key_file(key) if begun else signer, created=not begun)
+
+
+def _opened(database: Database, signer: Ed25519Signer | None, read_only: bool) -> Opened:
+    """Refuse to append with a key that was rotated away; reading signs nothing, and may go by the old key."""
+    if signer is not None and not read_only:
+        with database.read() as connection:
+            refuse_rotated(connection, signer)
+    return Opened(database, signer)
 
 
 def _has_begun(connection: Connection) -> bool:

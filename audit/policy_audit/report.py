@@ -35,12 +35,14 @@ class Step:
     first_index: int | None = None
     last_index: int | None = None
     done: bool = False
+    restored: int = 0
+    """How many of the problems a restore on record names; they are problems all the same."""
 
     @property
     def status(self) -> str:
-        """`ok`, `failed`, or `skipped`."""
+        """`ok`, `failed`, `skipped`, or `restored`: it failed, and entries of restores say what was lost."""
         if self.problems:
-            return "failed"
+            return "restored" if self.restored == self.problems else "failed"
         return "ok" if self.done else "skipped"
 
     def fail(self, problem: str, index: int | None = None, last: int | None = None) -> None:
@@ -61,6 +63,8 @@ class VerificationReport:
     entries: int = 0
     size: int = 0
     root: str = ""
+    findings: list[str] = field(default_factory=list)
+    """Restores and key rotations on record: to be read by whoever reads the result, and no problems by themselves."""
     steps: list[Step] = field(default_factory=lambda: [Step(n, *step) for n, step in enumerate(STEPS, start=1)])
 
     @property

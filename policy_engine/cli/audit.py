@@ -16,6 +16,10 @@ MODULES = {
     "verify": "audit_verify",
     "prove": "audit_prove",
     "export": "audit_export",
+    "compare": "audit_compare",
+    "anchor": "audit_anchor",
+    "rotate-key": "audit_rotate_key",
+    "restored": "audit_restored",
 }
 
 

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import read_text, reading
+from policy_engine.cli.anchor_options import kept_notes
+from policy_engine.cli.audit_verify_options import anchored_places, check_quorum, record_run
+from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
@@ -30,11 +32,23 @@ KEEP = "nothing kept was given: a dropped tail or an older copy is found only wi
 @click.option("--origin", metavar="NAME", help="The log's name that you pinned.  [default: the first key's name]")
 @click.option(
     "--kept",
-    metavar="FILE",
+    metavar="FILE|FOLDER|PLACE",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="A checkpoint or receipt that you kept; repeatable.",
+    help="A checkpoint or receipt that you kept, a folder of them, file:PATH or git:URL#BRANCH; repeatable.",
 )
+@click.option(
+    "--anchors",
+    metavar="FILE",
+    type=click.Path(path_type=Path),
+    help="Compare with what the file: and git: places of this anchors.toml hold, too.",
+)
+@click.option(
+    "--witness", "witnesses", metavar="VKEY", multiple=True, help="A witness whom you pinned; repeatable, with --need."
+)
+@click.option(
+    "--need", type=click.IntRange(1), metavar="N", help="How many of them must have cosigned.  [default: all]"
+)
+@click.option("--record", is_flag=True, help="Record the result in the ledger; takes the signing key.")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
 @ledger_options
 @click.pass_context
@@ -44,7 +58,11 @@ def command(
     *,
     vkeys: Sequence[str],
     origin: str | None,
-    kept: Sequence[Path],
+    kept: Sequence[str],
+    anchors: Path | None,
+    witnesses: Sequence[str],
+    need: int | None,
+    record: bool,
     outputs: Sequence[str],
     ledger: str | None,
     ledger_key: Path | None,
@@ -52,18 +70,24 @@ def command(
     """Verify the ledger against pinned keys and kept checkpoints.
 
     Everything is derived again from the entries' bytes. The exit status is 0 where every step that ran passed, and 6
-    where any failed; without --kept the last step does not run. Without --vkey the key file beside the ledger is
-    taken, which is the operator's own.
+    where any failed; without --kept the last step does not run. A kept checkpoint of what was lost by a restore fails
+    it too, with the word `restored`. Without --vkey the key file beside the ledger is taken, which is the operator's
+    own.
     """
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.cli.output import parse_outputs, write_reports
 
     targets = parse_outputs(outputs, FORMATS)
     check_keys(vkeys)
-    notes = [_note(read_text(path)) for path in kept]
-    with reading(ctx, ledger, ledger_key) as open_ledger, _progress() as progress:
-        report = open_ledger.verify(list(vkeys) or None, origin, kept=notes, progress=progress)
+    quorum = check_quorum(witnesses, need)
+    with reading(ctx, ledger, ledger_key) as open_ledger:
+        name = origin or (vkeys[0].partition("+")[0] if vkeys else open_ledger.origin or "")
+        notes = kept_notes([*kept, *anchored_places(anchors)], name)
+        with _progress() as progress:
+            report = open_ledger.verify(list(vkeys) or None, origin, kept=notes, quorum=quorum, progress=progress)
     shown = _shown(report, vkeys)
+    if record:
+        record_run(ctx, ledger, ledger_key, shown, len(notes))
     write_reports(targets, report_writers(lambda: shown, lambda: _sections(shown)))
     return OK if report.ok else LEDGER
 
@@ -82,17 +106,6 @@ def check_keys(vkeys: Sequence[str]) -> None:
             parse_verifier_key(vkey)
         except VerificationError as error:
             raise UsageError(Problem("verifier-key", error.message, help=error.help)) from None
-
-
-def _note(text: str) -> str:
-    """Return the checkpoint in `text`, which is one or a receipt; a malformed one is left to fail its step."""
-    from policy_audit.errors import VerificationError
-    from policy_audit.proof import HEADER, parse_proof
-
-    try:
-        return parse_proof(text).checkpoint if text.startswith(HEADER) else text
-    except VerificationError:
-        return text
 
 
 @contextmanager
@@ -120,6 +133,7 @@ def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
         "root": report.root,
         "first_failing_index": report.first_failing_index,
         "last_failing_index": report.last_failing_index,
+        "findings": report.findings,
         "steps": [
             {
                 "number": step.number,
@@ -150,6 +164,8 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
     if shown["ok"] and shown["size"]:
         covered = f"{_entries(shown['size'])} of `{shown['origin']}`, root {shown['root']}"
         sections.append(Section(pairs=[("Covered", covered)]))
+    if shown["findings"]:
+        sections.append(Section(title="On record", lines=shown["findings"]))
     remarks = [OWN_KEY] if shown["pinned"] == "operator" else []
     if any(s["status"] == "skipped" for s in shown["steps"] if s["name"] == "kept"):
         remarks.append(KEEP)
@@ -165,7 +181,7 @@ def _verdict(shown: Mapping[str, Any]) -> str:
         entries = _entries(shown["entries"]) if shown["entries"] else "the ledger is empty: it holds no entries"
         every = "every step that ran" if any(s["status"] == "skipped" for s in shown["steps"]) else "every step"
         return f"{entries}, {every} passed"
-    failed = [s for s in shown["steps"] if s["status"] == "failed"]
+    failed = [s for s in shown["steps"] if s["status"] in ("failed", "restored")]
     problems = sum(s["problems"] for s in failed)
     text = f"{problems:,} problem{'s' if problems > 1 else ''} in {', '.join(s['name'] for s in failed) or 'no step'}"
     first, last = shown["first_failing_index"], shown["last_failing_index"]

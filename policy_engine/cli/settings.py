@@ -24,9 +24,10 @@ KEYS = {
     "at": "at",
     "purpose": "purpose",
     "output": "outputs",
+    "anchors": "config",
 }
 _SQLITE = "sqlite:///"
-STEERING = frozenset({"ledger", "ledger_key", "layers", "policy_digest", "at", "purpose", "outputs"})
+STEERING = frozenset({"ledger", "ledger_key", "config", "layers", "policy_digest", "at", "purpose", "outputs"})
 
 
 def setting(ctx: click.Context, parameter: str) -> Any:
@@ -102,7 +103,7 @@ def _placed(key: str, value: Any, path: Path) -> Any:
         return [_beside(path, item) for item in items]
     if key == "output":
         return items
-    if key == "ledger_key":
+    if key in ("ledger_key", "anchors"):
         return _beside(path, str(value))
     if key == "ledger" and str(value).startswith(_SQLITE) and value not in (_SQLITE, f"{_SQLITE}:memory:"):
         return _SQLITE + _beside(path, str(value).removeprefix(_SQLITE))

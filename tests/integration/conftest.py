@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from policy_audit.ledger import open_ledger
 
+from tests.integration.anchoring import Anchored
 from tests.integration.place import Place
 from tests.integration.tampering import decision
 
@@ -51,3 +52,9 @@ def three_decisions(tmp_path_factory: pytest.TempPathFactory, parsed_rules: Path
 @pytest.fixture
 def place(tmp_path: Path, parsed_rules: Path) -> Place:
     return Place(tmp_path, parsed_rules)
+
+
+@pytest.fixture
+def anchored(path: Path) -> Anchored:
+    """That ledger, to be anchored, rolled back and forked."""
+    return Anchored(path)

@@ -48,15 +48,17 @@ def test_the_readme_has_every_command_and_no_other() -> None:
     assert rows.keys() == found.keys()
     for name, subcommands in found.items():
         cell = rows[name].split(" | ")[0]
-        assert re.findall(r"^ ([a-z]+)|`([a-z]+)`", cell) or not subcommands
-        named = [first or other for first, other in re.findall(r"^ ([a-z]+)|`([a-z]+)`", cell)]
+        assert re.findall(r"^ ([a-z-]+)|`([a-z-]+)`", cell) or not subcommands
+        named = [first or other for first, other in re.findall(r"^ ([a-z-]+)|`([a-z-]+)`", cell)]
         assert sorted(named) == sorted(subcommands), name
 
 
 def test_every_command_that_a_document_shows_is_there() -> None:
     found = commands()
     for name in DOCUMENTS:
-        for first, second in re.findall(r"(?:^|`|bin/)policy ([a-z]+)(?: ([a-z]+))?", text(name), re.MULTILINE):
+        for first, second in re.findall(
+            r"(?:^|`|bin/)policy ([a-z][a-z-]*)(?: ([a-z][a-z-]*))?", text(name), re.MULTILINE
+        ):
             assert first in found, f"{name}: policy {first}"
             assert not found[first] or not second or second in found[first], f"{name}: policy {first} {second}"
 

@@ -8,7 +8,9 @@ import sys
 import pytest
 
 
-@pytest.mark.parametrize("module", ["proof", "verify"])
+@pytest.mark.parametrize(
+    "module", ["errors", "merkle", "keys", "note", "checkpoint", "proof", "cosignature", "rotation", "verify"]
+)
 def test_what_verifies_needs_no_database_and_no_engine(module: str) -> None:
     code = (
         f"import sys, policy_audit.{module}\n"

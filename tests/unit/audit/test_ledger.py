@@ -274,7 +274,7 @@ def test_the_readme_names_every_code_and_every_step() -> None:
     text = README.read_text(encoding="utf-8")
     for step in open_ledger("sqlite:///:memory:").verify().steps:
         assert f"{step.number}. **{step.name}**: {step.title}." in text
-    source = "".join(file.read_text(encoding="utf-8") for file in (README.parent / "policy_audit").glob("*.py"))
+    source = "".join(file.read_text(encoding="utf-8") for file in (README.parent / "policy_audit").rglob("*.py"))
     codes = set(re.findall(r'code="([a-z-]+)"', source)) | set(re.findall(r'"(ledger-[a-z-]+)", "', source))
     internal = {"bad-signature", "no-known-signature", "other-origin", "entry-changed", "blob-changed"}
     assert {code for code in codes - internal if f"`{code}`" not in text} == set()

@@ -139,7 +139,7 @@ def test_keys_of_another_length_or_type_are_refused(key: str) -> None:
 
 
 def test_two_different_keys_of_one_name_and_id_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policy_audit.keys.key_id", lambda name, public: b"same")
+    monkeypatch.setattr("policy_audit.keys.key_id", lambda *_: b"same")
     keys = [generate_signer("key").verifier_key for _ in range(2)]
     with pytest.raises(VerificationError, match="two different"):
         open_note("text\n\n— key c2FtZTE=\n", keys)

@@ -1,0 +1,99 @@
+"""`policy audit compare`: whether two signed checkpoints are of one history."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from policy_engine.cli.anchor_options import checkpoint_of
+from policy_engine.cli.audit_verify import check_keys
+from policy_engine.cli.ledger_reading import read_text, reading
+from policy_engine.cli.options import ledger_options
+from policy_engine.cli.sections import FORMATS, Section, report_writers
+from policy_engine.errors import Problem, VerificationFailedError
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+
+@click.command("compare", epilog="Example: policy audit compare mine.checkpoint yours.tlog-proof --vkey KEY")
+@click.argument("first", metavar="CHECKPOINT1", type=click.Path(path_type=Path))
+@click.argument("second", metavar="CHECKPOINT2", type=click.Path(path_type=Path))
+@click.option(
+    "--vkey", "vkeys", metavar="KEY", multiple=True, required=True, help="A verifier key of the log; repeatable."
+)
+@click.option("--origin", metavar="NAME", help="The log's name.  [default: the first key's name]")
+@click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
+@ledger_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    first: Path,
+    second: Path,
+    vkeys: Sequence[str],
+    origin: str | None,
+    outputs: Sequence[str],
+    ledger: str | None,
+    ledger_key: Path | None,
+) -> int:
+    """Compare two signed checkpoints, or receipts, of one log: one history, or two?
+
+    Two of the same size need no log. Two of different sizes are held against the ledger. The exit status is 0 where one
+    continues the other, and 6 where they are two histories, which the two files then prove to anyone who has the key,
+    or where it cannot be decided.
+    """
+    from policy_audit.checkpoint import open_checkpoint
+    from policy_audit.comparing import CONSISTENT, compare
+    from policy_audit.errors import VerificationError
+
+    from policy_engine.cli.main import LEDGER, OK
+    from policy_engine.cli.output import parse_outputs, write_reports
+
+    targets = parse_outputs(outputs, FORMATS)
+    check_keys(vkeys)
+    name = origin or vkeys[0].partition("+")[0]
+    opened = []
+    for path in (first, second):
+        try:
+            opened.append(open_checkpoint(checkpoint_of(read_text(path)), list(vkeys), name))
+        except VerificationError as error:
+            message = f"`{path}` is no checkpoint of the log `{name}`: {error.message}"
+            raise VerificationFailedError(Problem(error.code, message, help=error.help)) from error
+    if opened[0].size == opened[1].size:
+        found = compare(opened[0], opened[1], lambda _: None)
+    else:
+        with reading(ctx, ledger, ledger_key) as open_ledger:
+            found = compare(opened[0], opened[1], _root_at(open_ledger))
+    shown = {
+        "kind": "Comparison",
+        "ok": found.result == CONSISTENT,
+        "result": found.result,
+        "why": found.why,
+        "origin": name,
+        "checkpoints": [
+            {"file": str(path), "size": each.size, "root": each.root.hex()}
+            for path, each in zip((first, second), opened, strict=True)
+        ],
+    }
+    pairs = [(found.result.upper().replace("-", " "), found.why)]
+    write_reports(targets, report_writers(lambda: shown, lambda: [Section(pairs=pairs)]))
+    return OK if shown["ok"] else LEDGER
+
+
+def _root_at(ledger: Ledger) -> Callable[[int], bytes | None]:
+    from policy_audit.errors import LedgerError
+    from policy_audit.stored_tree import StoredTree
+
+    def root_at(size: int) -> bytes | None:
+        with ledger.snapshot() as connection:
+            try:
+                return StoredTree(connection).root(size)
+            except LedgerError:
+                return None
+
+    return root_at

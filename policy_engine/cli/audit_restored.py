@@ -1,0 +1,55 @@
+"""`policy audit restored`: say that the ledger was restored from a copy, and what is lost by it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from policy_engine.cli.anchor_options import kept_notes
+from policy_engine.cli.ledger_writing import writing
+from policy_engine.cli.options import ledger_options
+
+
+@click.command(
+    "restored",
+    epilog="Example: policy audit restored --from 'backup of 2 May' --reason 'disk failed' --kept file:/mnt/worm",
+)
+@click.option("--from", "source", metavar="TEXT", required=True, help="What it was restored from.")
+@click.option("--reason", metavar="TEXT", required=True, help="Why.")
+@click.option(
+    "--kept",
+    metavar="FILE|FOLDER|PLACE",
+    multiple=True,
+    help="A checkpoint or receipt, a folder of them, file:PATH or git:URL#BRANCH; repeatable.",
+)
+@ledger_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    source: str,
+    reason: str,
+    kept: Sequence[str],
+    ledger: str | None,
+    ledger_key: Path | None,
+) -> None:
+    """Begin a new epoch, and name the kept checkpoints that the restored ledger does not continue.
+
+    A restored ledger does not notice that it is one: record it before anything else. A kept checkpoint of what was lost
+    fails `policy audit verify` all the same, with the word `restored`.
+    """
+    from policy_audit.restoring import restore_draft
+
+    with writing(ctx, ledger, ledger_key) as open_ledger:
+        draft = restore_draft(open_ledger, source, reason, kept_notes(kept, str(open_ledger.origin)))
+        recorded = open_ledger.append(draft)
+    body = draft.body
+    click.echo(f"restored at entry {recorded.index}: epoch {body['epoch']} begins after {body['size']:,} entries")
+    for lost in body["lost"]:
+        entries = f"entries {lost['first']} to {lost['last']}" if "first" in lost else "entries that others replaced"
+        click.echo(f"lost: the kept checkpoint of size {lost['size']:,}: {entries}")
+    if not body["lost"]:
+        click.echo("nothing kept shows what was lost; that is no proof that nothing was")

@@ -1,0 +1,87 @@
+"""`policy audit rotate-key`: hand over to a new signing key, by an entry that both keys sign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from policy_engine.cli.ledger_writing import writing
+from policy_engine.cli.options import ledger_options
+from policy_engine.errors import Problem, RecordingError
+
+if TYPE_CHECKING:
+    from policy_audit.keys import Ed25519Signer
+    from policy_audit.ledger import Ledger
+
+
+@click.command("rotate-key", epilog="Example: policy audit rotate-key --new-key ledger-2027.key --reason 'yearly'")
+@click.option(
+    "--new-key",
+    metavar="FILE",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="Where the new key is written; one that a rotation cut short has left there is taken.",
+)
+@click.option("--reason", metavar="TEXT", help="Why; recorded with the rotation.")
+@ledger_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    new_key: Path,
+    reason: str | None,
+    ledger: str | None,
+    ledger_key: Path | None,
+) -> None:
+    """Replace the signing key: old and new key sign the entry, and the new key alone signs what comes after it.
+
+    The new key is on disk before the entry is recorded. Verifiers that pinned the old key follow the entry to the new
+    one; pin the new key all the same, since it finds a ledger rolled back to before the rotation. The old key's file
+    stays where it is: receipts under it stay valid, and it appends nothing any more.
+    """
+    from policy_audit.errors import AuditError
+
+    with writing(ctx, ledger, ledger_key) as open_ledger:
+        signer, made = _new_signer(open_ledger, new_key)
+        try:
+            recorded = open_ledger.rotate_key(signer, reason)
+        except AuditError:
+            # A server may have committed all the same, and a rotation without its new key would be the ledger's end.
+            if made and not _in_force(open_ledger, signer):
+                new_key.unlink(missing_ok=True)
+            raise
+    click.echo(f"rotated at entry {recorded.index}; the new key is `{new_key}`")
+    click.echo(f"verifier key, pin it where you verify: {signer.verifier_key}")
+    click.echo(f"name it from now on with --ledger-key {new_key}, or move it to where the old key is")
+
+
+def _new_signer(ledger: Ledger, path: Path) -> tuple[Ed25519Signer, bool]:
+    """Make the new key, or take the one that is at `path` for this ledger; return whether it was made."""
+    from policy_audit.keys import generate_signer, read_key_file, write_key_file
+
+    if not path.exists():
+        signer = generate_signer(ledger.origin)
+        write_key_file(path, signer)
+        return signer, True
+    signer = read_key_file(path)
+    if signer.name != ledger.origin or signer.verifier_key == ledger.verifier_key:
+        message = f"the file `{path}` already holds a key, and not a new one of this ledger"
+        raise RecordingError(Problem("signing-key-exists", message, help="name a file that is not there yet"))
+    return signer, False
+
+
+def _in_force(ledger: Ledger, signer: Ed25519Signer) -> bool:
+    """Whether the rotation to `signer` is on record, or that cannot be told."""
+    from policy_audit.checkpoint import open_checkpoint
+    from policy_audit.errors import AuditError, VerificationError
+
+    try:
+        open_checkpoint(ledger.checkpoint(), [signer.verifier_key], signer.name)
+    except VerificationError:
+        return False
+    except AuditError:
+        return True
+    return True

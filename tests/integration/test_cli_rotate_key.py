@@ -1,0 +1,128 @@
+"""`policy audit rotate-key` in processes of its own, killed where it hurts most."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.place import Place, refused
+
+pytestmark = pytest.mark.slow
+KILLED_BEFORE = """
+from policy_audit import ledger
+def rotate_key(self, new, reason=None):
+    os.kill(os.getpid(), signal.SIGKILL)
+ledger.Ledger.rotate_key = rotate_key
+"""
+KILLED_AFTER = """
+from policy_audit import ledger
+rotate_key = ledger.Ledger.rotate_key
+def rotate_and_die(self, new, reason=None):
+    rotate_key(self, new, reason)
+    os.kill(os.getpid(), signal.SIGKILL)
+ledger.Ledger.rotate_key = rotate_and_die
+"""
+KILLED_WITHIN = """
+from policy_audit import ledger
+def die(*arguments, **more):
+    os.kill(os.getpid(), signal.SIGKILL)
+ledger.extend = die
+"""
+
+
+@pytest.fixture
+def place(three_decisions: Path, tmp_path: Path) -> Place:
+    folder = tmp_path / "place"
+    shutil.copytree(three_decisions, folder, ignore=shutil.ignore_patterns("home"))
+    return Place(folder)
+
+
+def dying(place: Place, patch: str, *arguments: str) -> int:
+    code = f"import os, signal, sys\n{patch}\nfrom policy_engine.cli.main import run\nrun(sys.argv[1:])"
+    command = [sys.executable, "-c", code, "audit", "rotate-key", *arguments]
+    return subprocess.run(command, cwd=place.home, env=place.environment, capture_output=True, check=False).returncode
+
+
+def vkey(output: bytes) -> str:
+    found = re.search(r"policy-ledger\.local/\S+", output.decode())
+    assert found is not None
+    return found[0]
+
+
+def test_the_key_rotates_and_the_old_one_is_refused(place: Place) -> None:
+    new = place.home / "new.key"
+    done = place.run("audit", "rotate-key", "--new-key", str(new), "--reason", "yearly")
+    assert done.returncode == 0, done.stderr
+    assert (new.stat().st_mode & 0o777) == 0o600
+    refused(place.evaluate(), "signing-key-rotated")
+    assert place.verified() == 4, "reading goes by the old key"
+    assert place.evaluate("--ledger-key", str(new)).returncode == 0
+    assert place.verified("--vkey", vkey(done.stdout)) == 5
+    again = place.run("audit", "rotate-key", "--new-key", str(place.home / "third.key"))
+    refused(again, "signing-key-rotated")
+    assert not (place.home / "third.key").exists()
+    shutil.move(new, place.path.with_name("ledger.db.key"))
+    assert place.evaluate().returncode == 0
+
+
+@pytest.mark.parametrize("patch", [KILLED_BEFORE, KILLED_WITHIN], ids=["before", "within"])
+def test_killed_before_the_commit_the_old_key_goes_on_and_the_rotation_can_be_repeated(
+    place: Place, patch: str
+) -> None:
+    new = place.home / "new.key"
+    assert dying(place, patch, "--new-key", str(new)) == -signal.SIGKILL
+    written = new.read_bytes()
+    assert place.evaluate().returncode == 0
+    assert place.verified() == 4
+    done = place.run("audit", "rotate-key", "--new-key", str(new))
+    assert done.returncode == 0, done.stderr
+    assert new.read_bytes() == written, "the key that was there is the one that was taken"
+    assert place.evaluate("--ledger-key", str(new)).returncode == 0
+    assert place.verified("--vkey", vkey(done.stdout)) == 6
+
+
+def test_killed_after_the_commit_the_new_key_is_there(place: Place) -> None:
+    new = place.home / "new.key"
+    assert dying(place, KILLED_AFTER, "--new-key", str(new)) == -signal.SIGKILL
+    refused(place.evaluate(), "signing-key-rotated")
+    assert place.evaluate("--ledger-key", str(new)).returncode == 0
+    assert place.verified() == 5
+
+
+def test_a_file_that_holds_another_key_is_refused_and_left_alone(place: Place) -> None:
+    own = place.path.with_name("ledger.db.key")
+    copy = place.home / "copy.key"
+    shutil.copy2(own, copy)
+    refused(place.run("audit", "rotate-key", "--new-key", str(copy)), "signing-key-exists")
+    copy.write_text("something else\n")
+    refused(place.run("audit", "rotate-key", "--new-key", str(copy)), "signing-key")
+    assert copy.read_text() == "something else\n"
+    refused(place.run("audit", "rotate-key", "--new-key", str(place.home / "no" / "folder.key")), "signing-key")
+    assert place.verified() == 3
+
+
+def test_a_reason_that_cannot_be_recorded_leaves_no_key(place: Place) -> None:
+    refused(place.run("audit", "rotate-key", "--new-key", "new.key", "--reason", "e\u0301"), "not-nfc")
+    assert not (place.home / "new.key").exists()
+    assert place.verified() == 3
+
+
+def test_no_ledger_is_made(place: Place) -> None:
+    url = f"sqlite:///{place.home}/none.db"
+    refused(place.run("audit", "rotate-key", "--new-key", "k", "--ledger", url), "ledger-missing")
+    assert not (place.home / "none.db").exists()
+    assert not (place.home / "k").exists()
+
+
+def test_the_entry_says_what_was_done(place: Place) -> None:
+    place.run("audit", "rotate-key", "--new-key", "new.key", "--reason", "the laptop was lost")
+    listed = json.loads(place.run("audit", "list", "--type", "key-rotation", "-o", "json").stdout)
+    assert b"the laptop was lost" in place.run("audit", "show", "3", "--raw").stdout
+    assert listed
