@@ -14,11 +14,12 @@ from sqlalchemy import Connection, select
 from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.commitment import Disclosure
 from policy_audit.database import BUSY_SECONDS
-from policy_audit.entry import Blob, Prepared, seal
+from policy_audit.entry import Blob, EntryType, Prepared, seal
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
-from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL
+from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD
+from policy_audit.vault import Vault
 from policy_audit.view import decision_row
 
 _MAX_PARAMETERS = 500
@@ -81,12 +82,17 @@ def extend(
     frontier: Frontier,
     batch: Sequence[Prepared],
     recorded_at: str,
+    vault: Vault,
 ) -> tuple[list[Recorded], str]:
-    """Add entries after `frontier` and sign the new head; return where they stand, and the head's note."""
+    """Add entries after `frontier` and sign the new head; return where they stand, and the head's note.
+
+    Raises:
+        PersonalKeyError: there are personal values, and the key that they are to be sealed under is not there.
+    """
     first = frontier.size
     entries: list[dict[str, Any]] = []
     views: list[dict[str, Any]] = []
-    personal: list[dict[str, Any]] = []
+    personal: list[tuple[int, Disclosure]] = []
     for index, prepared in enumerate(batch, start=first):
         data = seal(prepared, recorded_at)
         leaf = leaf_hash(data)
@@ -98,10 +104,11 @@ def extend(
         view = decision_row(index, kind, recorded_at, prepared.members.get("view", {}))
         if view is not None:
             views.append(view)
-        personal.extend(_personal_row(index, disclosure) for disclosure in prepared.disclosures)
-    for table, rows in ((ENTRY, entries), (DECISION, views), (PERSONAL, personal)):
+        personal.extend((index, disclosure) for disclosure in prepared.disclosures)
+    for table, rows in ((ENTRY, entries), (DECISION, views)):
         if rows:
             connection.execute(table.insert(), rows)
+    vault.store(connection, personal)
     note = _sign_head(connection, signer, frontier)
     return [Recorded(row["leaf_index"], row["leaf_hash"].hex(), frontier.size, recorded_at) for row in entries], note
 
@@ -123,8 +130,12 @@ def store_blobs(connection: Connection, blobs: Iterable[Blob], known: set[str]) 
     return set(wanted)
 
 
-def _personal_row(index: int, disclosure: Disclosure) -> dict[str, Any]:
-    return {"leaf_index": index, "name": disclosure.name, "salt": disclosure.salt, "value": disclosure.value}
+def has_disposal_since(connection: Connection, since: int, size: int) -> bool:
+    """Whether an entry of the indexes [since, size) disposes of documents, so that what was stored may be gone."""
+    if size <= since:
+        return False
+    query = select(ENTRY.c.leaf_index).where(ENTRY.c.leaf_index >= since, ENTRY.c.type == EntryType.DISPOSAL.value)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _sign_head(connection: Connection, signer: Signer, frontier: Frontier) -> str:

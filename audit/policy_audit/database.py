@@ -98,6 +98,21 @@ class Database:
             with self._reading, self._transaction(begin) as connection:
                 yield connection
 
+    def fold_log(self) -> bool:
+        """Fold SQLite's write-ahead log into the file and empty it, so that nothing deleted is left in it.
+
+        Return False where a reader, or another writer, kept it from being emptied; it is emptied when the last
+        connection closes. On PostgreSQL there is nothing to do here: its log is the server's.
+        """
+        if not self.on_sqlite or self.location.path is None:
+            return True
+        try:
+            with self.engine.connect() as connection:
+                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+        except SQLAlchemyError:
+            return False
+        return not busy
+
     def close(self) -> None:
         """Give all connections back; on SQLite the last one folds the write-ahead log into the file."""
         self.engine.dispose()
@@ -137,6 +152,8 @@ def connect(location: Location) -> Database:
         connection.execute("PRAGMA fullfsync = ON")
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
+        # What is erased is overwritten, and does not stay in a page that nothing uses any more.
+        connection.execute("PRAGMA secure_delete = ON")
         return connection
 
     pool = QueuePool if location.path else StaticPool

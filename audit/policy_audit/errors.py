@@ -4,7 +4,9 @@
     ├── CanonicalError          a value or bytes outside the canonical profile
     ├── VerificationError       a proof, note, checkpoint or key text does not verify
     └── LedgerError             the ledger refused: nothing was recorded, nothing is half-written
-        └── SigningKeyError     the signing key is missing, unreadable, exposed or another ledger's
+        ├── SigningKeyError     the signing key is missing, unreadable, exposed or another ledger's
+        ├── PersonalKeyError    the personal key is missing, unreadable, exposed or another ledger's
+        └── HeldError           a legal hold covers what was to be erased or disposed of; the refusal is on record
 
 Messages: lower case, no final period, user input in backticks, what to do goes into `help`.
 """
@@ -49,3 +51,19 @@ class SigningKeyError(LedgerError):
     """The signing key cannot be used with this ledger."""
 
     default_code = "signing-key"
+
+
+class PersonalKeyError(LedgerError):
+    """The personal key cannot be used with this ledger."""
+
+    default_code = "personal-key"
+
+
+class HeldError(LedgerError):
+    """A legal hold covers what was to be erased; the refusal itself is recorded, at `index`."""
+
+    default_code = "legal-hold"
+
+    def __init__(self, message: str, *, index: int | None, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(message, help=help)
+        self.index = index
