@@ -163,7 +163,7 @@ def read_keys(connection: Connection, subjects: Iterable[str]) -> Iterable[tuple
 
 
 def open_row(vault: Vault, row: Any) -> Disclosure | None:
-    """Return what a row of `personal`, with its person's `wrapped` key beside it, holds; None where it does not open."""
+    """Return what a row of `personal`, with its person's `wrapped` key beside it, holds; None where nothing opens."""
     if row.subject is None:
         return read_plain(row.name, row.sealed)
     try:

@@ -91,10 +91,6 @@ CHANGES = (
     ),
     (f"UPDATE personal SET subject = (SELECT subject FROM personal WHERE name = ? LIMIT 1) {OWNER_ROW}", "actor"),
     (f"UPDATE personal SET sealed = CAST(? AS BLOB) {OWNER_ROW}", FORGED),
-    (
-        f"UPDATE subject_key SET wrapped = CAST(? AS BLOB) WHERE subject = (SELECT subject FROM personal {OWNER_ROW})",
-        FORGED,
-    ),
 )
 
 
