@@ -17,7 +17,7 @@ from policy_audit.errors import AuditError, PersonalKeyError
 from policy_audit.report import Step
 from policy_audit.sealing import is_sealed_form
 from policy_audit.tables import PERSONAL, SUBJECT_KEY
-from policy_audit.vault import Vault, open_row
+from policy_audit.vault import Keyed, Vault, open_row
 
 DESTROYING = (EntryType.ERASURE, EntryType.DISPOSAL)
 _SUBJECT = re.compile(r"[A-Za-z0-9_-]{22}")
@@ -98,7 +98,7 @@ class PersonalCheck:
                 return
         self.step.checked += 1
         try:
-            disclosure = open_row(self.vault, _Keyed(row, self.wrapped.get(row.subject or "")))
+            disclosure = open_row(self.vault, Keyed(row, self.wrapped.get(row.subject or "")))
             if disclosure is None:
                 self.step.fail(failed, index)
                 return
@@ -154,16 +154,6 @@ class DocumentCheck:
         for digest, index in self.back.items():
             problem = f"the document `sha256:{digest.hex()}` was disposed of by the entry {index}, and is held"
             self.step.fail(problem, index)
-
-
-class _Keyed:
-    """A row of `personal` with its person's key beside it."""
-
-    __slots__ = ("leaf_index", "name", "sealed", "subject", "wrapped")
-
-    def __init__(self, row: Any, wrapped: Any) -> None:
-        self.leaf_index, self.name, self.subject, self.sealed = row.leaf_index, row.name, row.subject, row.sealed
-        self.wrapped = wrapped
 
 
 def by_index_and_name(rows: Sequence[Any]) -> dict[Any, dict[Any, Any]]:

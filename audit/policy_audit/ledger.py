@@ -21,6 +21,8 @@ from policy_audit.vault_opening import open_vault
 from policy_audit.view import instant
 
 if TYPE_CHECKING:
+    from policy_audit.changing import By
+    from policy_audit.erasing import Erasure
     from policy_audit.report import VerificationReport
 
 __all__ = [
@@ -272,6 +274,23 @@ class Ledger:
 
         with self._database.read() as connection:
             return reading.read_erased(connection, EntryType.DISPOSAL)
+
+    def erase(
+        self, subject: str, *, reason: str, ticket: str | None = None, by: By | None = None, dry_run: bool = False
+    ) -> Erasure:
+        """Destroy every personal value of the person `subject` with its salt and key, and record that.
+
+        Raises:
+            HeldError: a legal hold covers one of the entries; the refusal is on record.
+            LedgerError: no value of this person is held, or the reason names the person.
+        """
+        from policy_audit.erasing import erase
+
+        return erase(self, subject, reason=reason, ticket=ticket, by=by, dry_run=dry_run)
+
+    def _reopen_vault(self) -> None:
+        """Open the vault anew, after the personal key has changed."""
+        self._vault = open_vault(self._database, self._signer, self._key_path, self._read_only)
 
     def policy_digests(self, beginning: str = "", *, limit: int) -> list[str]:
         """Return digests of policies that decisions were made under, in order, of those that begin so."""

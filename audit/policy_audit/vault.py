@@ -136,6 +136,16 @@ class Vault:
         return cipher
 
 
+class Keyed:
+    """A row of `personal` with its person's key beside it."""
+
+    __slots__ = ("leaf_index", "name", "sealed", "subject", "wrapped")
+
+    def __init__(self, row: Any, wrapped: Any) -> None:
+        self.leaf_index, self.name, self.subject, self.sealed = row.leaf_index, row.name, row.subject, row.sealed
+        self.wrapped = wrapped
+
+
 def check_key(connection: Connection, key: PersonalKey) -> None:
     """Refuse a personal key that is not the one which the persons' keys are wrapped under.
 
