@@ -24,6 +24,7 @@ from policy_audit.errors import LedgerError
 
 BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.02
+_FOLD_MILLISECONDS = 2000
 SQLITE_PREFIX = "sqlite:///"
 POSTGRESQL_PREFIX = "postgresql+psycopg://"
 MEMORY = ":memory:"
@@ -108,7 +109,11 @@ class Database:
             return True
         try:
             with self.engine.connect() as connection:
-                busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {_FOLD_MILLISECONDS}")
+                try:
+                    busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+                finally:
+                    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
         except SQLAlchemyError:
             return False
         return not busy

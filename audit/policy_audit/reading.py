@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Select, select
 
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.commitment import Disclosure
-from policy_audit.entry import EntryType, destroyed_fields
+from policy_audit.entry import EntryType, destroyed_fields, disposed_documents
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.merkle import Frontier, inclusion_ranges, leaf_hash, verify_inclusion
 from policy_audit.proof import Proof, format_proof
@@ -77,9 +77,17 @@ def find_decision(connection: Connection, identifier: str) -> StoredDecision:
 
 
 def read_blob(connection: Connection, digest: str) -> bytes:
-    """Return the blob with this digest, checked."""
+    """Return the blob with this digest, checked.
+
+    Raises:
+        LedgerError: there is none (`blob-missing`), or it was disposed of (`blob-disposed`).
+        VerificationError: its bytes were changed.
+    """
     content = connection.execute(select(BLOB.c.content).where(BLOB.c.digest == digest)).scalar_one_or_none()
     if content is None:
+        if (by := _disposal_of(connection, digest)) is not None:
+            message = f"the document `{digest[:80]}` was disposed of: its retention period had ended"
+            raise LedgerError(message, code="blob-disposed", help=f"`policy audit show {by}` shows the disposal")
         raise LedgerError(f"the ledger has no blob `{digest[:80]}`", code="blob-missing")
     if not isinstance(content, bytes) or f"sha256:{sha256(content).hexdigest()}" != digest:
         raise VerificationError(f"the blob `{digest}` was changed", code="blob-changed")
@@ -120,6 +128,16 @@ def read_erased(connection: Connection, kind: EntryType = EntryType.ERASURE) -> 
             # no entry erases what was recorded after it
             found |= {pair for pair in destroyed_fields(kind, document["body"]) if pair[0] < row.leaf_index}
     return found
+
+
+def _disposal_of(connection: Connection, digest: str) -> int | None:
+    """Return the index of the disposal that names this document."""
+    query = select(ENTRY).where(ENTRY.c.type == EntryType.DISPOSAL.value)
+    for row in connection.execute(query.order_by(ENTRY.c.leaf_index.desc())):
+        document = _entry(row).document
+        if document["type"] == EntryType.DISPOSAL and digest in disposed_documents(document["body"]):
+            return int(row.leaf_index)
+    return None
 
 
 def read_policy_digests(connection: Connection, beginning: str, limit: int) -> list[str]:
