@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import reading
+from policy_engine.cli.ledger_reading import ALTERED, reading
 from policy_engine.cli.ledger_writing import given_subject, officer, writing
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
@@ -79,12 +79,16 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
             str(value["index"]),
             value["recorded_at"][:16].replace("T", " "),
             value["type"],
-            f"{value['name']}: {'altered, run `policy audit verify`' if value['altered'] else value['value']}",
-            _about(value),
+            value["name"],
+            ", ".join(part for part in (ALTERED if value["altered"] else value["value"], _about(value)) if part),
         )
         for value in shown["values"]
     ]
-    sections = [Section(header=(">#", "=Recorded (UTC)", "=Type", "~Value", "~About"), rows=rows)] if rows else []
+    sections = (
+        [Section(header=(">#", "=Recorded (UTC)", "=Type", "=As", "~Value, what the entry is about"), rows=rows)]
+        if rows
+        else []
+    )
     count = len({value["index"] for value in shown["values"]})
     found = f"{len(rows):,} value{'' if len(rows) == 1 else 's'} in {count:,} entr{'y' if count == 1 else 'ies'}"
     asked = (

@@ -125,7 +125,15 @@ def test_nobody_is_erased_who_is_not_there(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize(
     "reason",
-    [f"{ALICE} asked", f"asked by {ALICE.upper()}", "Alice.Müller asked", "asked by (alice.müller).", "", "  ", "x" * 1001],
+    [
+        f"{ALICE} asked",
+        f"asked by {ALICE.upper()}",
+        "Alice.Müller asked",
+        "asked by (alice.müller).",
+        "",
+        "  ",
+        "x" * 1001,
+    ],
 )
 def test_the_reason_may_not_name_the_person(ledger: Ledger, reason: str) -> None:
     with pytest.raises(LedgerError) as caught:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sqlite3
 import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -209,7 +208,7 @@ def test_a_destroyed_key_is_not_used_again(path: Path) -> None:
 
 
 @pytest.fixture
-def older(tmp_path: Path) -> Iterator[Path]:
+def older(tmp_path: Path) -> Path:
     """A ledger of revision 0001, with plain values, one of which was altered."""
     path = tmp_path / "older" / "ledger.db"
     with open_ledger(f"sqlite:///{path}") as ledger:
@@ -233,7 +232,7 @@ def older(tmp_path: Path) -> Iterator[Path]:
     connection.executemany("INSERT INTO personal VALUES (?, ?, ?, ?)", values)
     connection.commit()
     connection.close()
-    yield path
+    return path
 
 
 def test_a_ledger_from_before_is_sealed_at_its_first_use(older: Path) -> None:

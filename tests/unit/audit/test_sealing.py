@@ -55,7 +55,9 @@ def test_the_length_of_a_name_is_not_that_of_the_sealed_value() -> None:
 
 
 @given(TEXT, st.integers(0, 1000), st.data())
-def test_a_changed_byte_another_entry_or_another_name_opens_nothing(value: str, index: int, data: st.DataObject) -> None:
+def test_a_changed_byte_another_entry_or_another_name_opens_nothing(
+    value: str, index: int, data: st.DataObject
+) -> None:
     sealed = seal_value(CIPHER, index, disclose("owner", value))
     place = data.draw(st.integers(0, len(sealed) - 1))
     changed = bytearray(sealed)
