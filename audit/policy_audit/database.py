@@ -103,10 +103,10 @@ class Database:
         """Fold SQLite's write-ahead log into the file and empty it, so that nothing deleted is left in it.
 
         Return False where a reader, or another writer, kept it from being emptied; it is emptied when the last
-        connection closes. On PostgreSQL there is nothing to do here: its log is the server's.
+        connection closes. False too on PostgreSQL: what overwrites there is VACUUM, and the recycling of its log.
         """
         if not self.on_sqlite or self.location.path is None:
-            return True
+            return self.on_sqlite
         try:
             with self.engine.connect() as connection:
                 connection.exec_driver_sql(f"PRAGMA busy_timeout = {_FOLD_MILLISECONDS}")

@@ -31,8 +31,8 @@ _ROOM = 48_000
 class Erasure:
     """What was erased, or in a dry run would be: values by entry and name, and the indexes of the erasure entries.
 
-    `holds` are the legal holds that refuse it, which only a dry run returns. `overwritten` is False where a reader
-    kept SQLite's log from being emptied: the sealed values are in it until the last connection closes.
+    `holds` are the legal holds that refuse it, which only a dry run returns. `overwritten` is False where deleted rows
+    may still be read from the disk, sealed: a reader kept SQLite's log from being emptied, or it is PostgreSQL.
     """
 
     values: tuple[Field, ...]

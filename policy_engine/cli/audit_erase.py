@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from policy_audit.erasing import Erasure
 
 LEFT = (
-    "a reader kept the write-ahead log from being emptied: the sealed values stay in it until the last program that "
-    "has the ledger open closes it"
+    "deleted rows are not overwritten yet, and hold sealed values and keys: in a SQLite file they are once the last "
+    "program that has it open closes it, on PostgreSQL by VACUUM and as the server recycles its log"
 )
 
 
