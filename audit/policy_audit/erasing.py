@@ -15,7 +15,7 @@ from policy_audit.history import History
 from policy_audit.holding import covering, held_entries
 from policy_audit.holds import Matter, matter_of
 from policy_audit.names import ENTRY, PERSONAL, SUBJECT_KEY
-from policy_audit.sealing import normalise, read_plain
+from policy_audit.sealing import normalise
 from policy_audit.vault import Vault, open_row
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def erase(
     identifier = key.subject(subject)
 
     def find(connection: Connection) -> list[Field]:
-        found = _fields(connection, identifier, subject)
+        found = _fields(connection, ledger._vault, identifier, subject)
         if not found:
             message = "the ledger holds no value of this person"
             raise LedgerError(message, code="subject-missing", help="an identity counts as a whole: `a@b.example`")
@@ -184,16 +184,28 @@ def _without(vault: Vault, by: By, identifier: str) -> By:
     return replace(by, personal=personal, context={**by.context, "by_subject": own})
 
 
-def _fields(connection: Connection, identifier: str, subject: str) -> list[Field]:
-    """Return the values of a person by entry and name: those sealed for them, and plain ones that say the same."""
-    columns = PERSONAL.c.leaf_index, PERSONAL.c.name
-    rows = connection.execute(select(*columns).where(PERSONAL.c.subject == identifier)).all()
-    found = [_field(row) for row in rows]
+def _fields(connection: Connection, vault: Vault, identifier: str, subject: str) -> list[Field]:
+    """Return the values of a person by entry and name: those sealed for them, and plain ones that say the same.
+
+    Raises:
+        LedgerError: a value of another person, or one that does not open, was put under this person.
+    """
+    own = PERSONAL.c.subject == identifier
+    keys = PERSONAL.outerjoin(SUBJECT_KEY, PERSONAL.c.subject == SUBJECT_KEY.c.subject)
+    query = select(PERSONAL, SUBJECT_KEY.c.wrapped).select_from(keys)
     wanted = normalise(subject)
-    for row in connection.execute(select(PERSONAL).where(PERSONAL.c.subject.is_(None))):
-        disclosure = read_plain(row.name, row.sealed)
-        if disclosure is not None and normalise(disclosure.value) == wanted:
+    found = []
+    for row in connection.execute(query.where(own | PERSONAL.c.subject.is_(None))):
+        disclosure = open_row(vault, row)
+        same = disclosure is not None and normalise(disclosure.value) == wanted
+        if same:
             found.append(_field(row))
+        elif row.subject is not None:
+            raise LedgerError(
+                f"a value of the entry {row.leaf_index} was put under this person, and is not theirs",
+                code="ledger-tampered",
+                help="run `policy audit verify`",
+            )
     return found
 
 

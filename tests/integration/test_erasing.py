@@ -261,6 +261,17 @@ def test_a_hold_whose_person_is_not_known_any_more_is_on_everyone(ledger: Ledger
         ledger.erase(BOB, reason=REASON)
 
 
+def test_a_value_of_another_that_was_put_under_the_person_is_not_erased(ledger: Ledger, path: Path) -> None:
+    """Else whoever has the database could have values destroyed by somebody else's erasure, and excused by it."""
+    with administrator(path) as connection:
+        alice = connection.execute("SELECT subject FROM personal WHERE leaf_index = 0 AND name = 'owner'").fetchone()
+        connection.execute("UPDATE personal SET subject = ? WHERE leaf_index = 1 AND name = 'owner'", alice)
+    with pytest.raises(LedgerError) as caught:
+        ledger.erase(ALICE, reason=REASON)
+    assert caught.value.code == "ledger-tampered"
+    assert rows(path, "personal") == 6
+
+
 def test_the_administrator_who_deletes_values_is_found(ledger: Ledger, path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("DELETE FROM personal WHERE leaf_index = 0 AND name = 'owner'")
