@@ -46,6 +46,7 @@ class EntryType(StrEnum):
     DISPOSAL = "disposal"
     HOLD = "hold"
     KEY_ROTATION = "key-rotation"
+    PERSONAL_KEY_ROTATION = "personal-key-rotation"
     EXPORT = "export"
     OFFICER_QUERY = "officer-query"
     VERIFICATION_RUN = "verification-run"

@@ -45,8 +45,8 @@ def rekey(ledger: Ledger, *, reason: str, ticket: str | None = None, by: By | No
         raise LedgerError("a ledger in memory keeps its personal key to itself", code="personal-key")
     path = path_of(ledger._key_path)
     new = generate_personal_key(signer.name)
-    body = {"key": "personal", "old": old.key_id.hex(), "new": new.key_id.hex(), **words}
-    draft = Draft(EntryType.KEY_ROTATION, body=body, context=dict(by.context), personal=dict(by.personal))
+    body = {"old": old.key_id.hex(), "new": new.key_id.hex(), **words}
+    draft = Draft(EntryType.PERSONAL_KEY_ROTATION, body=body, context=dict(by.context), personal=dict(by.personal))
     coming = Vault(new)
 
     def decide(connection: Connection, _: Any) -> Change:

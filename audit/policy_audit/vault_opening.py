@@ -15,7 +15,7 @@ from policy_audit.appending import lock_head
 from policy_audit.commitment import opens
 from policy_audit.database import Database
 from policy_audit.entry import parse_entry
-from policy_audit.errors import CanonicalError, PersonalKeyError
+from policy_audit.errors import CanonicalError, LedgerError, PersonalKeyError
 from policy_audit.keys import Signer
 from policy_audit.merkle import leaf_hash
 from policy_audit.names import ENTRY, PERSONAL
@@ -53,7 +53,12 @@ def open_vault(database: Database, signer: Signer | None, signing_key: Path | No
     assert signer is not None  # noqa: S101 - who opens for appending has the signing key
     vault = _vault_for_appending(database, signer, path)
     if vault.missing is None:
-        _seal_plain(database, vault)
+        try:
+            _seal_plain(database, vault)
+        except LedgerError as error:
+            # A role that may append and not delete leaves them as they are; who may erase seals them.
+            if error.code != "ledger-read-only":
+                raise
     return vault
 
 

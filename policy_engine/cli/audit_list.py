@@ -35,8 +35,8 @@ VERDICTS = ("allow", "allow_with_conditions", "review", "deny")
 STAGES = ("prototype", "pilot", "production")
 TYPES = (
     "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used probe-attestation "
-    "evaluation-report erasure disposal hold key-rotation export officer-query verification-run restore anchor "
-    "heartbeat"
+    "evaluation-report erasure disposal hold key-rotation personal-key-rotation export officer-query verification-run "
+    "restore anchor heartbeat"
 ).split()
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_WINDOW = 256

@@ -280,7 +280,7 @@ def test_a_changed_key_closes_older_backups(path: Path, key: Path, tmp_path: Pat
         old_names = set(sqlite3.connect(path).execute("SELECT subject FROM subject_key"))
         index = rekey(ledger, reason="yearly", ticket="OPS-1").index
         body = ledger.entry(index).document["body"]
-        assert (body["key"], body["reason"]) == ("personal", "yearly")
+        assert (body["reason"], body["ticket"]) == ("yearly", "OPS-1")
         assert body["old"] != body["new"]
         assert ledger.personal(0) == {"owner": ALICE, "actor": BOB}
         ledger.append(decision(5, ALICE))
