@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import sqlite3
 import unicodedata
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from policy_audit.canonical import MAX_ENTRY_BYTES
 from policy_audit.changing import By
+from policy_audit.commitment import Disclosure, opens
 from policy_audit.errors import HeldError, LedgerError
 from policy_audit.holding import place_hold, release_hold
 from policy_audit.holds import Scope
@@ -74,6 +76,24 @@ def test_nothing_of_the_person_is_left_in_the_files(ledger: Ledger, path: Path) 
     ledger.erase(BOB, reason=REASON)
     names = [form.encode() for value in (ALICE, BOB) for form in (value, value.casefold(), value[:6])]
     assert files_hold(path, *needles, subject.encode(), *names) == []
+
+
+def test_a_name_cannot_be_tried_against_what_stays(ledger: Ledger, path: Path) -> None:
+    """Whoever has database, personal key and the right name has no salt: it was destroyed, and no two are the same."""
+    commitments = [ledger.entry(index).document["commitments"]["owner"] for index in (0, 2)]
+    assert commitments[0] != commitments[1], "the same name, another salt"
+    salts = {d.salt for index in range(3) for d in ledger.disclosures(index).values()}
+    assert len(salts) == 6
+    assert {len(base64.urlsafe_b64decode(salt + "==")) for salt in salts} == {16}
+    ledger.erase(ALICE, reason=REASON)
+    connection = sqlite3.connect(path)
+    left = [d for index in range(4) for d in ledger.disclosures(index).values()]
+    tried = [Disclosure(salt, "owner", ALICE) for salt in ("", *(each.salt for each in left))]
+    assert not any(opens(commitment, each) for commitment in commitments for each in tried)
+    subject = ledger._vault.subject(ALICE)
+    for table in ("personal", "subject_key"):
+        assert connection.execute(f"SELECT count(*) FROM {table} WHERE subject = ?", (subject,)).fetchone() == (0,)
+    connection.close()
 
 
 def test_a_reader_that_keeps_the_log_from_being_emptied_is_told(ledger: Ledger, path: Path) -> None:
