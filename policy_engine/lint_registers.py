@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from policy_engine.errors import Problem, Span
+from policy_engine.errors import Problem, RulesError, Span, did_you_mean
 from policy_engine.loading.layers import LayerFiles, read_layers
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.references import PARAMETER, fields, texts
+from policy_engine.loading.retention import read_retention
 from policy_engine.model.rule import RuleSet
 
 #: Parameters that the catalog, sizing and model choice read by name.
@@ -40,6 +41,21 @@ def register_findings(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]
     yield from _facts(policy, named, layers)
     yield from _replacements(layers)
     yield from _sources(policy, layers)
+    yield from _retention(policy, paths)
+
+
+def _retention(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]:
+    """Yield what is wrong with the retention periods, and regulations that the vocabulary does not have."""
+    try:
+        retention = read_retention(paths)
+    except RulesError as error:
+        yield from (("error", problem) for problem in error.problems)
+        return
+    known = policy.vocabulary.regulations
+    named = {name for period in retention.periods for name in period.regulations or ()}
+    for name in sorted(named - known.keys()):
+        message = f"a retention period is for `{name}`, which is not a regulation of the vocabulary"
+        yield "warning", Problem("unknown-regulation", message, help=did_you_mean(name, list(known)))
 
 
 def _parameters(rules: RuleSet, named: set[str], layers: Sequence[LayerFiles]) -> Iterator[Graded]:

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, select
 
 from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
+from policy_audit.commitment import Disclosure
 from policy_audit.database import BUSY_SECONDS
-from policy_audit.entry import Blob, Prepared, seal
+from policy_audit.entry import Blob, EntryType, Prepared, seal
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.inserting import Row, insert_rows
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
-from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL, TAG, TAG_SET
+from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, TAG, TAG_SET
 from policy_audit.rotating import refuse_rotated
+from policy_audit.vault import Vault
 from policy_audit.view import COLUMNS, read_tags
 
 _MAX_PARAMETERS = 500
@@ -84,18 +86,22 @@ def extend(
     batch: Sequence[Prepared],
     recorded_at: str,
     known_tags: KnownTags,
+    vault: Vault,
     cosigner: Signer | None = None,
 ) -> tuple[list[Recorded], str, KnownTags]:
     """Add entries after `frontier` and sign the new head.
 
     `cosigner` signs the head too: the new key, where the batch is its rotation.
     Returns where they stand, the head's note, and the sets of tags that were met, by digest.
+
+    Raises:
+        PersonalKeyError: there are personal values, and the key that they are to be sealed under is not there.
     """
     first = frontier.size
     met = _tag_sets(connection, batch, first, known_tags)
     entries: list[Row] = []
     views: list[Row] = []
-    personal: list[Row] = []
+    personal: list[tuple[int, Disclosure]] = []
     for index, prepared in enumerate(batch, start=first):
         data = seal(prepared, recorded_at)
         leaf = leaf_hash(data)
@@ -104,9 +110,10 @@ def extend(
         if prepared.view:
             tag_set = met[prepared.tags_digest] if prepared.tags_digest else None
             views.append((index, recorded_at, *map(prepared.view.get, COLUMNS), tag_set))
-        personal += [(index, each.name, each.salt, each.value) for each in prepared.disclosures]
-    for table, rows in ((ENTRY, entries), (DECISION, views), (PERSONAL, personal)):
+        personal += [(index, disclosure) for disclosure in prepared.disclosures]
+    for table, rows in ((ENTRY, entries), (DECISION, views)):
         insert_rows(connection, table, rows)
+    vault.store(connection, personal)
     note = _sign_head(connection, signer, frontier, *([cosigner] if cosigner else []))
     size = frontier.size
     return [Recorded(row[0], row[3].hex(), size, recorded_at) for row in entries], note, met
@@ -144,6 +151,14 @@ def store_blobs(connection: Connection, blobs: Iterable[Blob], known: set[str]) 
     new = [(digest, wanted[digest].content) for digest in unsure if digest not in stored]
     insert_rows(connection, BLOB, new)
     return set(wanted)
+
+
+def has_disposal_since(connection: Connection, since: int, size: int) -> bool:
+    """Whether an entry of the indexes [since, size) disposes of documents, so that what was stored may be gone."""
+    if size <= since:
+        return False
+    query = select(ENTRY.c.leaf_index).where(ENTRY.c.leaf_index >= since, ENTRY.c.type == EntryType.DISPOSAL.value)
+    return connection.execute(query.limit(1)).first() is not None
 
 
 def _sign_head(connection: Connection, signer: Signer, frontier: Frontier, *cosigners: Signer) -> str:

@@ -24,6 +24,7 @@ from policy_audit.errors import LedgerError
 
 BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.02
+_FOLD_MILLISECONDS = 2000
 SQLITE_PREFIX = "sqlite:///"
 POSTGRESQL_PREFIX = "postgresql+psycopg://"
 MEMORY = ":memory:"
@@ -104,6 +105,25 @@ class Database:
             with self._reading, self._transaction(begin) as connection:
                 yield connection
 
+    def fold_log(self) -> bool:
+        """Fold SQLite's write-ahead log into the file and empty it, so that nothing deleted is left in it.
+
+        Return False where a reader, or another writer, kept it from being emptied; it is emptied when the last
+        connection closes. False too on PostgreSQL: what overwrites there is VACUUM, and the recycling of its log.
+        """
+        if not self.on_sqlite or self.location.path is None:
+            return self.on_sqlite
+        try:
+            with self.engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {_FOLD_MILLISECONDS}")
+                try:
+                    busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar_one()
+                finally:
+                    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
+        except SQLAlchemyError:
+            return False
+        return not busy
+
     def close(self) -> None:
         """Give all connections back; on SQLite the last one folds the write-ahead log into the file."""
         self.engine.dispose()
@@ -144,6 +164,8 @@ def connect(location: Location) -> Database:
         connection.execute("PRAGMA checkpoint_fullfsync = ON")
         connection.execute("PRAGMA trusted_schema = OFF")
         connection.execute("PRAGMA recursive_triggers = ON")  # what REPLACE deletes fires the triggers on DELETE, too
+        # What is erased is overwritten, and does not stay in a page that nothing uses any more.
+        connection.execute("PRAGMA secure_delete = ON")
         return connection
 
     pool = QueuePool if location.path else StaticPool

@@ -49,6 +49,7 @@ class EntryType(StrEnum):
     DISPOSAL = "disposal"
     HOLD = "hold"
     KEY_ROTATION = "key-rotation"
+    PERSONAL_KEY_ROTATION = "personal-key-rotation"
     EXPORT = "export"
     OFFICER_QUERY = "officer-query"
     VERIFICATION_RUN = "verification-run"
@@ -183,16 +184,23 @@ def parse_entry(data: bytes) -> Entry:
     return Entry(kind, value["recorded_at"], *objects)
 
 
-def erased_fields(body: Mapping[str, Any]) -> set[tuple[int, str]]:
-    """Return the personal values, by entry and name, that the body of an erasure names.
+def destroyed_fields(kind: str, body: Mapping[str, Any]) -> set[tuple[int, str]]:
+    """Return the personal values, by entry and name, that the body of an erasure or a disposal names.
 
-    It lists them as `erased`, objects with `index` and `name`; what has another form names nothing.
+    It lists them as `erased` or `disposed`, objects with `index` and `name`; what has another form names nothing.
     """
-    listed = body.get("erased")
+    listed = body.get("erased" if kind == EntryType.ERASURE else "disposed")
     fields = listed if isinstance(listed, list) else []
     pairs = ((item.get("index"), item.get("name")) for item in fields if isinstance(item, dict))
     # `type`, because true is an int to `isinstance`
     return {(index, name) for index, name in pairs if type(index) is int and isinstance(name, str)}
+
+
+def disposed_documents(body: Mapping[str, Any]) -> set[str]:
+    """Return the digests of the documents that the body of a disposal names, in `documents`."""
+    listed = body.get("documents")
+    digests = listed if isinstance(listed, list) else []
+    return {digest for digest in digests if isinstance(digest, str) and DIGEST.fullmatch(digest)}
 
 
 def _match_all(pattern: re.Pattern[str], values: Any) -> None:

@@ -6,7 +6,9 @@
     ├── AnchorError             a place did not take a checkpoint, or does not give back what it holds
     │   └── AnchorAlarmError    what a place holds is not what the ledger holds: rolled back, or two histories
     └── LedgerError             the ledger refused: nothing was recorded, nothing is half-written
-        └── SigningKeyError     the signing key is missing, unreadable, exposed or another ledger's
+        ├── SigningKeyError     the signing key is missing, unreadable, exposed or another ledger's
+        ├── PersonalKeyError    the personal key is missing, unreadable, exposed or another ledger's
+        └── HeldError           a legal hold covers what was to be erased or disposed of; the refusal is on record
 
 Messages: lower case, no final period, user input in backticks, what to do goes into `help`.
 """
@@ -77,3 +79,19 @@ class SigningKeyError(LedgerError):
     """The signing key cannot be used with this ledger."""
 
     default_code = "signing-key"
+
+
+class PersonalKeyError(LedgerError):
+    """The personal key cannot be used with this ledger."""
+
+    default_code = "personal-key"
+
+
+class HeldError(LedgerError):
+    """A legal hold covers what was to be erased; the refusal itself is recorded, at `index`."""
+
+    default_code = "legal-hold"
+
+    def __init__(self, message: str, *, index: int | None, help: str | None = None) -> None:  # noqa: A002
+        super().__init__(message, help=help)
+        self.index = index

@@ -1,7 +1,8 @@
 """Verify a live ledger: derive everything again from the entries' bytes and compare (`report.STEPS`, in order).
 
 Runs inside one read transaction, so on one snapshot. Rows are read in pages; what stays in memory is a page,
-the frontier, and 32 bytes for each document. The database is hostile: a column may hold anything.
+the frontier, 32 bytes for each document, and a key for each person. The database is hostile: a column may hold
+anything.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from policy_audit.checkpoint import Checkpoint
-from policy_audit.commitment import Disclosure, verify_commitment
 from policy_audit.cosignature import Quorum
-from policy_audit.entry import DIGEST, Entry, EntryType, erased_fields, parse_entry
-from policy_audit.errors import AuditError, CanonicalError, VerificationError
+from policy_audit.entry import DIGEST, Entry, EntryType, parse_entry
+from policy_audit.errors import CanonicalError, VerificationError
+from policy_audit.fsck_personal import DocumentCheck, PersonalCheck, by_index_and_name
 from policy_audit.fsck_views import ViewCheck, number, page
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.report import VerificationReport
@@ -25,6 +26,7 @@ from policy_audit.rotating import key_history
 from policy_audit.rotation import KeyHistory
 from policy_audit.schema import differences
 from policy_audit.tables import BLOB, CHECKPOINT, ENTRY, HEAD, METADATA, PERSONAL
+from policy_audit.vault import Vault
 
 Progress = Callable[[int, int], None]
 _PAGE = 1000
@@ -39,13 +41,15 @@ def verify_database(
     kept: list[str],
     progress: Progress | None = None,
     quorum: Quorum | None = None,
+    vault: Vault | None = None,
 ) -> VerificationReport:
     """Run all steps and report them; a failure in one does not keep the others from running.
 
     `verifier_keys` and `origin` are pinned by the verifier, `kept` are checkpoints that someone kept, and `quorum` says
-    which witnesses must have cosigned each of them.
+    which witnesses must have cosigned each of them. Without a personal key in the `vault`, sealed values are counted
+    and not opened.
     """
-    verification = _Verification(connection, verifier_keys, origin, progress)
+    verification = _Verification(connection, verifier_keys, origin, progress, vault or Vault(None))
     readable = verification.check_schema()
     if readable:
         verification.read_rotations()
@@ -61,7 +65,7 @@ class _Verification:
     """The state of one pass. INVARIANT: `frontier.size` is the number of entries seen so far."""
 
     def __init__(
-        self, connection: Connection, verifier_keys: list[str], origin: str, progress: Progress | None
+        self, connection: Connection, verifier_keys: list[str], origin: str, progress: Progress | None, vault: Vault
     ) -> None:
         self.connection = connection
         self.verifier_keys = verifier_keys
@@ -79,8 +83,8 @@ class _Verification:
         self.blobs: set[bytes] = set()
         self.unnamed: set[bytes] = set()
         self.changed: set[bytes] = set()
-        self.missing: dict[tuple[int, str], None] = {}
-        self.erased: set[tuple[int, str]] = set()
+        self.personal = PersonalCheck(connection, self.report.step("personal"), vault)
+        self.documents = DocumentCheck(self.report.step("blobs"), self.blobs)
         self.kept: list[Checkpoint] = []
         self.unmet: list[tuple[Checkpoint, str]] = []
         self.restores: list[Restore] = []
@@ -138,6 +142,7 @@ class _Verification:
         """Steps 2, 3, 4, 6 and 7, in one pass over the entries, page by page."""
         for name in ("checkpoints", "entries", "tree", "personal", "view"):
             self.report.step(name).done = True
+        self.personal.read_keys()
         checkpoints = self._checkpoints()
         due = self._check_roots(next(checkpoints, None), checkpoints)
         last: int | None = None
@@ -146,14 +151,15 @@ class _Verification:
             rows = page(self.connection, ENTRY.c.leaf_index, last, None, limit=_PAGE)
             more = len(rows) == _PAGE
             end = rows[-1].leaf_index if more else None
-            personal = _by_index_and_name(page(self.connection, PERSONAL.c.leaf_index, last, end))
+            personal = by_index_and_name(page(self.connection, PERSONAL.c.leaf_index, last, end))
             self.views.read_page(last, end)
             for row in rows:
                 entry = self._check_entry(row)
                 due = self._check_roots(due, checkpoints)
-                self._check_personal(row.leaf_index, entry, personal.pop(row.leaf_index, {}))
+                self.personal.check(row.leaf_index, entry, personal.pop(row.leaf_index, {}))
                 self.views.check(row.leaf_index, entry)
-            for index in personal:
+            for index, rows_of in personal.items():
+                self.personal.used.update(r.subject for r in rows_of.values() if isinstance(r.subject, str))
                 self.report.step("personal").fail("a personal value belongs to no entry", number(index))
             self.views.end_page()
             last = rows[-1].leaf_index if rows else last
@@ -166,9 +172,8 @@ class _Verification:
             self.report.step("blobs").fail(f"the document `sha256:{digest.hex()}` was changed")
         for digest in sorted(self.unnamed):
             self.report.step("blobs").fail(f"no entry names the document `sha256:{digest.hex()}`")
-        for index, name in self.missing:
-            if (index, name) not in self.erased:
-                self.report.step("personal").fail(f"the value of {name!a} is missing without an erasure", index)
+        self.documents.finish()
+        self.personal.finish()
         size = self.frontier.size
         for checkpoint in self.kept:
             problem = f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
@@ -243,8 +248,7 @@ class _Verification:
             if named in self.changed:
                 self.changed.discard(named)
                 self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} was changed", index)
-            if named not in self.blobs:
-                self.report.step("blobs").fail(f"the document `{digest}` of the entry {index} is missing", index)
+        self.documents.check(index, entry)
         return entry
 
     def _check_rotation(self, index: int) -> None:
@@ -303,32 +307,7 @@ class _Verification:
         if self.progress is not None:
             self.progress(self.total, self.total)
 
-    def _check_personal(self, index: int, entry: Entry | None, rows: dict[Any, Any]) -> None:
-        """Step 6."""
-        step = self.report.step("personal")
-        for name, digest in (entry.commitments if entry else {}).items():
-            row = rows.pop(name, None)
-            if row is None:
-                self.missing[index, name] = None
-                continue
-            step.checked += 1
-            try:
-                verify_commitment(digest, Disclosure(row.salt, row.name, row.value))
-            except AuditError:
-                step.fail(f"the value of {name!a} is not the one that the entry {index} commits to", index)
-        for name in rows:
-            step.fail(f"the entry {index} commits to no {name!a}", index)
-        if entry is not None and entry.type == EntryType.ERASURE:
-            self.erased |= erased_fields(entry.body)
-
     def _advance(self) -> None:
         self.done += 1
         if self.progress is not None and self.done % _PROGRESS_EVERY == 0:
             self.progress(self.done, self.total)
-
-
-def _by_index_and_name(rows: Sequence[Any]) -> dict[Any, dict[Any, Any]]:
-    grouped: dict[Any, dict[Any, Any]] = {}
-    for row in rows:
-        grouped.setdefault(row.leaf_index, {})[row.name] = row
-    return grouped

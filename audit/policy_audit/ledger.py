@@ -9,7 +9,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, cast
 
-from policy_audit.appending import Recorded, extend, lock_head, read_head, store_blobs
+from policy_audit.appending import Recorded, extend, has_disposal_since, lock_head, read_head, store_blobs
 from policy_audit.commitment import Disclosure
 from policy_audit.database import Database, locate
 from policy_audit.entry import Draft, EntryType, Prepared, prepare
@@ -17,13 +17,17 @@ from policy_audit.errors import CanonicalError, LedgerError
 from policy_audit.keys import Signer
 from policy_audit.opening import Opened, open_file, open_memory, open_server
 from policy_audit.records import DecisionFilter, StoredDecision, StoredEntry
+from policy_audit.vault import Vault
+from policy_audit.vault_opening import open_vault
 from policy_audit.view import instant
 from policy_audit.waiting import SharedCommits
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from policy_audit.changing import By
     from policy_audit.cosignature import Quorum
+    from policy_audit.erasing import Erasure
     from policy_audit.log_folder import Exported
     from policy_audit.report import VerificationReport
 
@@ -50,37 +54,55 @@ def open_ledger(
 ) -> Ledger:
     """Open the ledger at `url`; a SQLite file that is not there yet is made, with its signing key.
 
-    The key is at `key_path`, by default beside the SQLite file as `<path>.key`. `read_only` reads and verifies
-    without a key. `clock` gives the time of recording, with a time zone.
+    The key is at `key_path`, by default beside the SQLite file as `<path>.key`, and the personal key beside that, as
+    `<key>.personal`. `read_only` reads and verifies without keys; without the personal key, personal values stay
+    sealed. `clock` gives the time of recording, with a time zone.
 
     Raises:
         LedgerError: it cannot be opened, is not a ledger, or is not at this program's schema.
         SigningKeyError: the key is missing, exposed, or without its ledger.
+        PersonalKeyError: the personal key is exposed, malformed, or cannot be made.
     """
     location = locate(url)
     key = Path(key_path).expanduser().absolute() if key_path is not None else None
     if location.server:
         opened = open_server(location, key, read_only)
     elif location.path is not None:
-        beside = location.path.with_name(location.path.name + ".key")
-        opened = open_file(location, location.path, key or beside, read_only)
+        key = key or location.path.with_name(location.path.name + ".key")
+        opened = open_file(location, location.path, key, read_only)
     else:
-        opened = open_memory(location)
-    return Ledger(opened, read_only=read_only, clock=clock or _now)
+        key, opened = None, open_memory(location)
+    try:
+        vault = open_vault(opened.database, opened.signer, key, read_only)
+    except BaseException:
+        opened.database.close()
+        raise
+    return Ledger(opened, vault, read_only=read_only, clock=clock or _now, key_path=key)
 
 
 class Ledger:
     """An open ledger; safe to share among threads. Close it, or use it in a `with` statement."""
 
-    def __init__(self, opened: Opened, *, read_only: bool, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        opened: Opened,
+        vault: Vault,
+        *,
+        read_only: bool,
+        clock: Callable[[], datetime],
+        key_path: Path | None = None,
+    ) -> None:
         self._database: Database = opened.database
         self._signer: Signer | None = opened.signer
+        self._vault = vault
+        self._key_path = key_path
         self._read_only = read_only
         self._clock = clock
         self._head_note: str | None = None
         self._known_blobs: set[str] = set()
         self._known_tags: dict[bytes, int] = {}
         self._commits = SharedCommits(self._commit)
+        self._known_size = 0
         self.created_verifier_key: str | None = opened.signer.verifier_key if opened.created and opened.signer else None
         """Set where opening has just made the key: to be shown once, for verifiers to pin."""
 
@@ -132,6 +154,8 @@ class Ledger:
         """
         if self._read_only or self._signer is None:
             raise self._for_reading()
+        if self._vault.missing is not None:
+            raise self._vault.missing
         try:
             batch = [prepare(_ordinary(draft)) for draft in drafts]
         except CanonicalError as error:
@@ -146,10 +170,12 @@ class Ledger:
             lock_head(connection)
             signer = cast("Signer", self._signer)  # as it is now: another thread may have rotated it meanwhile
             frontier = read_head(connection, signer, self._head_note)
+            if self._known_blobs and has_disposal_since(connection, self._known_size, frontier.size):
+                self._known_blobs = set()
             blobs = (blob for prepared in batch for blob in prepared.blobs)
             stored = store_blobs(connection, blobs, self._known_blobs)
             moment = instant(self._clock())
-            recorded, note, tags = extend(connection, signer, frontier, batch, moment, self._known_tags)
+            recorded, note, tags = extend(connection, signer, frontier, batch, moment, self._known_tags, self._vault)
         # Only what is committed is remembered.
         self._head_note = note
         if len(self._known_blobs) + len(stored) > _MAX_KNOWN:
@@ -158,6 +184,7 @@ class Ledger:
         if len(self._known_tags) + len(tags) > _MAX_KNOWN:
             self._known_tags = {}
         self._known_tags.update(tags)
+        self._known_size = recorded[-1].tree_size
         return recorded
 
     def rotate_key(self, new: Signer, reason: str | None = None) -> Recorded:
@@ -180,7 +207,8 @@ class Ledger:
                     lock_head(connection)
                     frontier = read_head(connection, old, self._head_note)
                     batch = [prepare(rotation_draft(connection, frontier, old, new, reason))]
-                    recorded, _, _ = extend(connection, old, frontier, batch, instant(self._clock()), {}, cosigner=new)
+                    moment = instant(self._clock())
+                    recorded, _, _ = extend(connection, old, frontier, batch, moment, {}, self._vault, cosigner=new)
             except CanonicalError as error:
                 raise _refused(error) from error
             self._signer, self._head_note = new, None
@@ -253,28 +281,63 @@ class Ledger:
             return reading.read_blob(connection, digest)
 
     def personal(self, index: int) -> dict[str, str]:
-        """Return the personal values of an entry by name, as stored; those no longer held are absent: see `erased`."""
-        return {name: disclosure.value for name, disclosure in self.disclosures(index).items()}
+        """Return the personal values of an entry by name, as stored.
+
+        Absent are those that are sealed, where the personal key is not there, and those no longer held: see `erased`.
+        """
+        return {name: disclosure.value for name, disclosure in self.disclosures(index).items() if disclosure.salt}
 
     def disclosures(self, index: int) -> dict[str, Disclosure]:
         """Return the personal values of an entry by name, as stored, each with the salt that opens its commitment.
 
-        `commitment.opens` says whether it does: a value that does not is not the one that was recorded.
+        `commitment.opens` says whether it does: a value that does not is not the one that was recorded. Of a row that
+        was changed so that nothing opens it, salt and value are empty. Sealed values are left out: see `sealed`.
         """
+        return self._held(index)[0]
+
+    def sealed(self, index: int) -> set[str]:
+        """Return the names of the entry's personal values that are held, and that only the personal key would open."""
+        return self._held(index)[1]
+
+    def _held(self, index: int) -> tuple[dict[str, Disclosure], set[str]]:
         from policy_audit import reading
 
         with self._database.read() as connection:
-            return reading.read_disclosures(connection, index)
+            return reading.read_disclosures(connection, index, self._vault)
 
     def erased(self) -> set[tuple[int, str]]:
         """Return the personal values that erasures on record name, by entry and name.
 
-        A value that is missing and not among them is a finding: `verify` reports it.
+        A value that is missing, and neither among them nor `disposed`, is a finding: `verify` reports it.
         """
         from policy_audit import reading
 
         with self._database.read() as connection:
             return reading.read_erased(connection)
+
+    def disposed(self) -> set[tuple[int, str]]:
+        """Return the personal values that were disposed of once no retention period covered them."""
+        from policy_audit import reading
+
+        with self._database.read() as connection:
+            return reading.read_erased(connection, EntryType.DISPOSAL)
+
+    def erase(
+        self, subject: str, *, reason: str, ticket: str | None = None, by: By | None = None, dry_run: bool = False
+    ) -> Erasure:
+        """Destroy every personal value of the person `subject` with its salt and key, and record that.
+
+        Raises:
+            HeldError: a legal hold covers one of the entries; the refusal is on record.
+            LedgerError: no value of this person is held, or the reason names the person.
+        """
+        from policy_audit.erasing import erase
+
+        return erase(self, subject, reason=reason, ticket=ticket, by=by, dry_run=dry_run)
+
+    def _reopen_vault(self) -> None:
+        """Open the vault anew, after the personal key has changed."""
+        self._vault = open_vault(self._database, self._signer, self._key_path, self._read_only)
 
     def policy_digests(self, beginning: str = "", *, limit: int) -> list[str]:
         """Return digests of policies that decisions were made under, in order, of those that begin so."""
@@ -367,7 +430,7 @@ class Ledger:
         if not keys or not name:
             raise LedgerError("nothing to verify against", code="no-verifier-key", help="give the pinned verifier key")
         with self._database.read() as connection:
-            return verify_database(connection, keys, name, list(kept), progress, quorum)
+            return verify_database(connection, keys, name, list(kept), progress, quorum, self._vault)
 
 
 def _refused(error: CanonicalError) -> LedgerError:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import column, table
 
-REVISION = "0002"
+REVISION = "0003"
 REVISION_TABLE = "alembic_version"
 
 HEAD = table("log_head", column("id"))
@@ -18,7 +18,8 @@ ENTRY = table(
 )
 CHECKPOINT = table("log_checkpoint", *(column(name) for name in ("size", "root", "frontier", "note")))
 BLOB = table("blob", column("digest"), column("content"))
-PERSONAL = table("personal", *(column(name) for name in ("leaf_index", "name", "salt", "value")))
+PERSONAL = table("personal", *(column(name) for name in ("leaf_index", "name", "subject", "sealed")))
+SUBJECT_KEY = table("subject_key", column("subject"), column("wrapped"))
 DECISION = table(
     "decision",
     *(

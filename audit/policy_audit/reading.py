@@ -10,12 +10,13 @@ from sqlalchemy import Connection, Select, select
 
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.commitment import Disclosure
-from policy_audit.entry import EntryType, erased_fields
+from policy_audit.entry import EntryType, destroyed_fields, disposed_documents
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.merkle import Frontier, inclusion_ranges, leaf_hash, verify_inclusion
 from policy_audit.proof import Proof, format_proof
 from policy_audit.records import DecisionFilter, StoredDecision, StoredEntry
-from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, PERSONAL
+from policy_audit.tables import BLOB, CHECKPOINT, DECISION, ENTRY, PERSONAL, SUBJECT_KEY
+from policy_audit.vault import Vault, open_row
 from policy_audit.view import OPTIONAL, instant
 
 MIN_PREFIX = 4
@@ -76,33 +77,67 @@ def find_decision(connection: Connection, identifier: str) -> StoredDecision:
 
 
 def read_blob(connection: Connection, digest: str) -> bytes:
-    """Return the blob with this digest, checked."""
+    """Return the blob with this digest, checked.
+
+    Raises:
+        LedgerError: there is none (`blob-missing`), or it was disposed of (`blob-disposed`).
+        VerificationError: its bytes were changed.
+    """
     content = connection.execute(select(BLOB.c.content).where(BLOB.c.digest == digest)).scalar_one_or_none()
     if content is None:
+        if (by := _disposal_of(connection, digest)) is not None:
+            message = f"the document `{digest[:80]}` was disposed of: its retention period had ended"
+            raise LedgerError(message, code="blob-disposed", help=f"`policy audit show {by}` shows the disposal")
         raise LedgerError(f"the ledger has no blob `{digest[:80]}`", code="blob-missing")
     if not isinstance(content, bytes) or f"sha256:{sha256(content).hexdigest()}" != digest:
         raise VerificationError(f"the blob `{digest}` was changed", code="blob-changed")
     return content
 
 
-def read_disclosures(connection: Connection, index: int) -> dict[str, Disclosure]:
-    """Return what is stored to open the commitments of an entry, by name; whether it does is for the caller to see."""
-    rows = connection.execute(select(PERSONAL).where(PERSONAL.c.leaf_index == index).order_by(PERSONAL.c.name))
+def read_disclosures(connection: Connection, index: int, vault: Vault) -> tuple[dict[str, Disclosure], set[str]]:
+    """Return what is stored to open the commitments of an entry, by name, and the names of what stays sealed.
+
+    Whether a disclosure opens its commitment is for the caller to see. One that was changed is empty, and opens none.
+    """
+    keys = PERSONAL.outerjoin(SUBJECT_KEY, PERSONAL.c.subject == SUBJECT_KEY.c.subject)
+    query = select(PERSONAL, SUBJECT_KEY.c.wrapped).select_from(keys).where(PERSONAL.c.leaf_index == index)
     where = f"the personal values of the entry {index}"
-    # a salt is never shown, so one that is not text need not be refused: it opens nothing
-    return {row.name: Disclosure(row.salt, _text(row.name, where), _text(row.value, where)) for row in rows}
+    opened: dict[str, Disclosure] = {}
+    sealed: set[str] = set()
+    for row in connection.execute(query.order_by(PERSONAL.c.name)):
+        name = _text(row.name, where)
+        if not isinstance(row.sealed, bytes):
+            raise VerificationError(f"{where} were changed: they hold what is not bytes", code="columns-changed")
+        if row.subject is not None:
+            _text(row.subject, where)
+            if vault.key is None:
+                sealed.add(name)
+                continue
+        opened[name] = open_row(vault, row) or Disclosure("", name, "")
+    return opened, sealed
 
 
-def read_erased(connection: Connection) -> set[tuple[int, str]]:
-    """Return the personal values, by entry and name, that erasures on record name."""
+def read_erased(connection: Connection, kind: EntryType = EntryType.ERASURE) -> set[tuple[int, str]]:
+    """Return the personal values, by entry and name, that erasures on record, or disposals, name."""
     found: set[tuple[int, str]] = set()
-    query = select(ENTRY).where(ENTRY.c.type == EntryType.ERASURE.value)
+    query = select(ENTRY).where(ENTRY.c.type == kind.value)
     for row in connection.execute(query.order_by(ENTRY.c.leaf_index)):
         document = _entry(row).document
         # what counts is the entry's bytes, and not the column that led to it
-        if document["type"] == EntryType.ERASURE:
-            found |= erased_fields(document["body"])
+        if document["type"] == kind:
+            # no entry erases what was recorded after it
+            found |= {pair for pair in destroyed_fields(kind, document["body"]) if pair[0] < row.leaf_index}
     return found
+
+
+def _disposal_of(connection: Connection, digest: str) -> int | None:
+    """Return the index of the disposal that names this document."""
+    query = select(ENTRY).where(ENTRY.c.type == EntryType.DISPOSAL.value)
+    for row in connection.execute(query.order_by(ENTRY.c.leaf_index.desc())):
+        document = _entry(row).document
+        if document["type"] == EntryType.DISPOSAL and digest in disposed_documents(document["body"]):
+            return int(row.leaf_index)
+    return None
 
 
 def read_policy_digests(connection: Connection, beginning: str, limit: int) -> list[str]:

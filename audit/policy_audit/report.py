@@ -12,8 +12,11 @@ STEPS = (
         "tree",
         "the entries give the root of every checkpoint, one stands wherever the time changes, the last covers all",
     ),
-    ("blobs", "every document has its digest, every named one is there, and no other"),
-    ("personal", "every personal value opens its commitment, and none is missing without an erasure"),
+    ("blobs", "every document has its digest, every named one is there or was disposed of, and no other"),
+    (
+        "personal",
+        "every personal value opens its commitment under its person's key, and what is missing was destroyed on record",
+    ),
     ("view", "the query columns are those that follow from the entries, and there are no other rows"),
     ("kept", "the tree continues every kept checkpoint"),
 )
@@ -23,7 +26,8 @@ STEPS = (
 class Step:
     """One numbered step: how much was checked, how many problems, the first of them, the lowest index they name.
 
-    Where all that is known is a range, `first_index` is its start and `last_index` its end; else the two are the same.
+    `note` says what the step did not do, though it ran. Where all that is known is a range, `first_index` is its start
+    and `last_index` its end; else the two are the same.
     """
 
     number: int
@@ -37,6 +41,7 @@ class Step:
     done: bool = False
     restored: int = 0
     """How many of the problems a restore on record names; they are problems all the same."""
+    note: str | None = None
 
     @property
     def status(self) -> str:

@@ -11,7 +11,12 @@ from policy_audit.names import REVISION, REVISION_TABLE
 from policy_audit.tables import HEAD, METADATA
 
 REFUSAL = "the ledger is append-only"
-_DELETABLE = "personal"
+_DELETABLE = ("personal", "subject_key")
+# A document may go where the newest entry is a disposal that names it.
+_DISPOSED = (
+    "WHEN NOT EXISTS (SELECT 1 FROM log_entry WHERE leaf_index = (SELECT max(leaf_index) FROM log_entry) "
+    "AND type = 'disposal' AND instr(CAST(entry AS TEXT), OLD.digest) > 0) "
+)
 _DERIVED = "decision"
 
 
@@ -23,11 +28,13 @@ def sqlite_triggers() -> dict[str, str]:
     """
     triggers = {}
     for table in METADATA.sorted_tables:
-        actions = ("UPDATE",) if table.name == _DELETABLE else ("UPDATE", "DELETE")
+        actions = ("UPDATE",) if table.name in _DELETABLE else ("UPDATE", "DELETE")
         for action in actions:
             name = f"{table.name}_no_{action.lower()}"
+            unless = _DISPOSED if name == "blob_no_delete" else ""
             triggers[name] = (
-                f"CREATE TRIGGER {name} BEFORE {action} ON {table.name} BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
+                f"CREATE TRIGGER {name} BEFORE {action} ON {table.name} {unless}"
+                f"BEGIN SELECT RAISE(ABORT, '{REFUSAL}'); END"
             )
         if table.name == _DERIVED:
             continue
@@ -42,8 +49,8 @@ def sqlite_triggers() -> dict[str, str]:
 
 
 def postgresql_triggers() -> set[str]:
-    """Return the names of PostgreSQL's triggers, one for each table."""
-    return {f"{name}_append_only" for name in METADATA.tables}
+    """Return the names of PostgreSQL's triggers: one for each table, and one for documents that are disposed of."""
+    return {f"{name}_append_only" for name in METADATA.tables} | {"blob_disposal"}
 
 
 def create_in_memory(connection: Connection) -> None:

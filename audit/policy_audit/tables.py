@@ -7,7 +7,8 @@
 | `log_checkpoint` | the signature, and the root derived again; rows that are missing:  |
 |                  | the first, the last, and where the time of recording changes       |
 | `blob`           | its digest, which an entry names                                   |
-| `personal`       | the commitment in the entry                                        |
+| `personal`       | the commitment in the entry, and the person derived from the value |
+| `subject_key`    | each opens under the personal key and is some value's              |
 | `decision`       | derived again from the entry                                       |
 | `tag_set`, `tag` | derived again from the first entry that has these tags             |
 
@@ -92,13 +93,25 @@ class StoredBlob(_Row, table=True):
 
 
 class Personal(_Row, table=True):
-    """A personal value and the salt that opens its commitment; the only rows that may be deleted."""
+    """A personal value and the salt that opens its commitment, sealed under its person's key (`sealing`).
+
+    Without `subject` it is plain: carried over from revision 0001, and not sealed yet. Rows may be deleted.
+    """
 
     __tablename__ = "personal"
+    __table_args__ = (Index("ix_personal_subject", "subject"),)
     leaf_index: int = _key(INDEX)
     name: str = _key(TEXT)
-    salt: str = Field(sa_type=TEXT)
-    value: str = Field(sa_type=TEXT)
+    subject: str | None = Field(sa_type=TEXT)
+    sealed: bytes = Field(sa_type=_Bytes)
+
+
+class SubjectKey(_Row, table=True):
+    """A person's key, wrapped under the ledger's personal key, which is outside the database. Rows may be deleted."""
+
+    __tablename__ = "subject_key"
+    subject: str = _key(TEXT)
+    wrapped: bytes = Field(sa_type=_Bytes)
 
 
 class DecisionView(_Row, table=True):
@@ -161,6 +174,7 @@ ENTRY = table(LogEntry)
 CHECKPOINT = table(LogCheckpoint)
 BLOB = table(StoredBlob)
 PERSONAL = table(Personal)
+SUBJECT_KEY = table(SubjectKey)
 DECISION = table(DecisionView)
 TAG_SET = table(TagSet)
 TAG = table(Tag)

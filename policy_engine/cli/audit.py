@@ -1,6 +1,7 @@
 """`policy audit`: what the compliance officer asks of the ledger. Each command is a module of its own.
 
-INVARIANT: these commands never make a ledger, and those that only ask open it for reading.
+INVARIANT: these commands never make a ledger, and those that only ask open it for reading, but where the question
+itself goes on record.
 """
 
 from __future__ import annotations
@@ -20,6 +21,12 @@ MODULES = {
     "anchor": "audit_anchor",
     "rotate-key": "audit_rotate_key",
     "restored": "audit_restored",
+    "subject": "audit_subject",
+    "erase": "audit_erase",
+    "hold": "audit_hold",
+    "retention": "audit_retention",
+    "dispose": "audit_dispose",
+    "rekey": "audit_rekey",
 }
 
 
@@ -30,7 +37,7 @@ MODULES = {
     epilog="Example: policy audit verify --vkey policy-ledger.local/60ca5227+c0da0951+ATqN...",
 )
 def command() -> None:
-    """List, show, verify, prove and export what is on record.
+    """List, show, verify, prove and export what is on record; erase, hold and dispose of what it keeps of persons.
 
     A ledger that is not there, or is not what it should be, is exit status 6.
     """

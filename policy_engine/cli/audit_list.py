@@ -14,6 +14,7 @@ import click
 
 from policy_engine.cli.ledger_reading import (
     ALTERED,
+    DISPOSED,
     ERASED,
     LOST,
     decision_document,
@@ -34,13 +35,20 @@ VERDICTS = ("allow", "allow_with_conditions", "review", "deny")
 STAGES = ("prototype", "pilot", "production")
 TYPES = (
     "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used probe-attestation "
-    "evaluation-report erasure disposal hold key-rotation export officer-query verification-run restore anchor "
-    "heartbeat"
+    "evaluation-report erasure disposal hold key-rotation personal-key-rotation export officer-query verification-run "
+    "restore anchor heartbeat"
 ).split()
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_WINDOW = 256
 _DECISION_HEADER = (">#", "=Recorded (UTC)", "=Verdict", "=Purpose", "=Decision", "~Workload, owner")
-_NO_OWNER = {"none": "no owner", "erased": f"owner {ERASED}", "missing": f"owner {LOST}", "altered": f"owner {ALTERED}"}
+_NO_OWNER = {
+    "none": "no owner",
+    "sealed": "owner sealed",
+    "erased": f"owner {ERASED}",
+    "disposed": f"owner {DISPOSED}",
+    "missing": f"owner {LOST}",
+    "altered": f"owner {ALTERED}",
+}
 _ENTRY_HEADER = (">#", "=Recorded (UTC)", "=Type", "~Context")
 _HEX = re.compile(r"[0-9a-f]+")
 _DIGEST_DIGITS, _MIN_DIGEST_DIGITS = 64, 8
@@ -234,7 +242,14 @@ def _newest(window: Callable[[int], list[R]], at_least: int) -> Iterator[R]:
 
 
 def _is_on(ledger: Ledger, index: int, rule: str | None, criterion: str | None, named: _Named) -> bool:
-    document = decision_document(ledger, listed_entry(ledger, index))
+    from policy_audit.errors import LedgerError
+
+    try:
+        document = decision_document(ledger, listed_entry(ledger, index))
+    except LedgerError as error:
+        if error.code != "blob-disposed":
+            raise
+        return False  # what its rules were is gone
     try:
         rows = [row for task in document["tasks"] for row in task["rules"]]
         named.rules.update(str(row["id"]) for row in rows)

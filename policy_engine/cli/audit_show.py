@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import find_entry, personal_text, personal_values, reading, write_bytes
+from policy_engine.cli.ledger_reading import (
+    DISPOSED,
+    find_entry,
+    personal_text,
+    personal_values,
+    reading,
+    write_bytes,
+)
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
@@ -92,7 +99,7 @@ def _shown(ledger: Ledger, entry: StoredEntry, proof: str) -> dict[str, Any]:
         **personal_values(ledger, entry),
         "commitments": document.get("commitments", {}),
         "blobs": {
-            role: {"digest": digest, "bytes": len(ledger.blob(digest))}
+            role: {"digest": digest, "bytes": _length(ledger, digest)}
             for role, digest in sorted(document.get("blobs", {}).items())
         },
         "body": document.get("body", {}),
@@ -105,6 +112,18 @@ def _shown(ledger: Ledger, entry: StoredEntry, proof: str) -> dict[str, Any]:
     }
 
 
+def _length(ledger: Ledger, digest: str) -> int | None:
+    """Return a document's length; None where it was disposed of."""
+    from policy_audit.errors import LedgerError
+
+    try:
+        return len(ledger.blob(digest))
+    except LedgerError as error:
+        if error.code != "blob-disposed":
+            raise
+        return None
+
+
 def _sections(shown: Mapping[str, Any]) -> list[Section]:
     head = [
         ("Entry", f"{shown['index']}, {shown['type']}, {shown['bytes']:,} bytes"),
@@ -115,7 +134,10 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         (name, f"{personal_text(shown, name)}  (commitment {shown['commitments'].get(name, 'none')})")
         for name in shown["personal"]
     ]
-    blobs = [(role, f"{blob['bytes']:,}", blob["digest"]) for role, blob in shown["blobs"].items()]
+    blobs = [
+        (role, DISPOSED if blob["bytes"] is None else f"{blob['bytes']:,}", blob["digest"])
+        for role, blob in shown["blobs"].items()
+    ]
     checkpoint = shown["checkpoint"]
     covering = [
         ("log", checkpoint["origin"]),

@@ -145,6 +145,7 @@ def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
                 "first_problem": step.first_problem,
                 "first_index": step.first_index,
                 "last_index": step.last_index,
+                "note": step.note,
             }
             for step in report.steps
         ],
@@ -153,7 +154,7 @@ def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
 
 def _sections(shown: Mapping[str, Any]) -> list[Section]:
     steps = [
-        (str(s["number"]), s["name"], s["status"], f"{s['checked']:,}", s["first_problem"] or s["title"])
+        (str(s["number"]), s["name"], s["status"], f"{s['checked']:,}", s["first_problem"] or s["note"] or s["title"])
         for s in shown["steps"]
     ]
     sections = [

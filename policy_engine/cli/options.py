@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 SCRATCH = "sqlite:///:memory:"
 PURPOSES = ("draft", "pull_request", "deploy")
+_LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".key", ".key.personal", ".key.personal.next")
 
 
 class Folder(click.Path):
@@ -175,7 +176,7 @@ def choose_ledger(ctx: click.Context, url: str | None, key: Path | None) -> Ledg
 
 def ledger_files(choice: LedgerChoice) -> list[Path]:
     """Return the files that the ledger is kept in, whether or not they are there yet: the database's, and its key."""
-    found = [choice.key] if choice.key is not None else []
+    found = [choice.key, choice.key.with_name(f"{choice.key.name}.personal")] if choice.key is not None else []
     if choice.url.startswith("sqlite:") and ":memory:" not in choice.url:
         from policy_audit.database import locate
         from policy_audit.errors import AuditError
@@ -185,7 +186,7 @@ def ledger_files(choice: LedgerChoice) -> list[Path]:
         except AuditError:
             path = None  # opening it says what is wrong
         if path is not None:
-            found += [path.with_name(path.name + suffix) for suffix in ("", "-wal", "-shm", "-journal", ".key")]
+            found += [path.with_name(path.name + suffix) for suffix in _LEDGER_SUFFIXES]
     return found
 
 

@@ -22,6 +22,8 @@ ROOT_FILES = (
     "criteria.yaml",
     "sources.yaml",
 )
+#: How long the ledger keeps what. It may stand there too, and is no part of the policy: no decision depends on it.
+RETENTION = "retention.yaml"
 CATALOG = "catalog"
 CASES_SUFFIX = "_test.yaml"
 
@@ -99,6 +101,7 @@ def _read(root: Path, name: str) -> LayerFiles:
         raise RulesError(Problem("no-layer", message, help="--policy takes a directory of rules"))
     problems: list[Problem] = []
     files: dict[str, bytes] = {}
+    empty = True
     for path in sorted(root.rglob("*")):
         relative = path.relative_to(root).as_posix()
         if path.is_dir() or any(part.startswith(".") for part in path.relative_to(root).parts):
@@ -109,10 +112,13 @@ def _read(root: Path, name: str) -> LayerFiles:
         if problem is not None:
             problems.append(problem)
             continue
+        empty = False
+        if relative == RETENTION:
+            continue
         files[relative] = read_bytes(path, RulesError)
     if problems:
         raise RulesError(problems)
-    if not files:
+    if empty:
         message = f"the policy layer `{root}` holds no rules, parameters, vocabulary or catalog entries"
         raise RulesError(Problem("empty-layer", message, help="a layer holds <topic>/<rule-id>.yaml files"))
     return LayerFiles(Layer(name, str(root), _digest(files)), root, files)
@@ -133,9 +139,12 @@ def _misplaced(root: Path, relative: str) -> Problem | None:
     if not relative.endswith(".yaml"):
         return Problem("misplaced-file", f"`{relative}` must end in .yaml", span)
     if len(parts) == 1:
-        if relative in ROOT_FILES:
+        if relative in (*ROOT_FILES, RETENTION):
             return None
-        hint = did_you_mean(relative, ROOT_FILES) or "a rule stands in its topic's folder: <topic>/<rule-id>.yaml"
+        hint = (
+            did_you_mean(relative, (*ROOT_FILES, RETENTION))
+            or "a rule stands in its topic's folder: <topic>/<rule-id>.yaml"
+        )
         return Problem("misplaced-file", f"`{relative}` has no place at the root of a layer", span, hint)
     if len(parts) == 2 and parts[0] in (*TOPICS, CATALOG):
         return None

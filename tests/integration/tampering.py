@@ -66,6 +66,12 @@ def sql(statement: str, *values: object) -> Attack:
     return lambda connection: connection.execute(statement, values)
 
 
+def forget(connection: sqlite3.Connection, indexes: str) -> None:
+    """Delete personal values, and the keys of persons who have no other, as who deletes with care does."""
+    connection.execute(f"DELETE FROM personal WHERE leaf_index {indexes}")
+    connection.execute("DELETE FROM subject_key WHERE subject NOT IN (SELECT subject FROM personal)")
+
+
 def change_byte(connection: sqlite3.Connection) -> None:
     (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 6").fetchone()
     connection.execute("UPDATE log_entry SET entry = ? WHERE leaf_index = 6", (entry.replace(b"deny", b"dent"),))
@@ -88,7 +94,7 @@ def insert_at_the_end(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE t SET leaf_index = 11")
     connection.execute("INSERT INTO decision SELECT * FROM t")
     connection.execute(
-        "INSERT INTO personal SELECT 11, name, salt, value FROM personal WHERE leaf_index = 10",
+        "INSERT INTO personal SELECT 11, name, subject, sealed FROM personal WHERE leaf_index = 10",
     )
 
 

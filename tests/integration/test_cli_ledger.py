@@ -121,13 +121,13 @@ def tamper(path: Path, *statements: str) -> None:
         ("entries", 1, "DELETE FROM log_entry WHERE leaf_index = 1"),
         # the rules, which all three name: entry 0 first
         ("blobs", 0, "UPDATE blob SET content = CAST('{}' AS BLOB) WHERE CAST(content AS TEXT) LIKE '{\"criteria\":%'"),
-        ("personal", 0, "UPDATE personal SET value = 'someone@else.example' WHERE leaf_index = 0 AND name = 'owner'"),
+        ("personal", 0, "UPDATE personal SET sealed = randomblob(92) WHERE leaf_index = 0 AND name = 'owner'"),
         ("personal", 1, "DELETE FROM personal WHERE leaf_index = 1 AND name = 'owner'"),
         ("checkpoints", None, "UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 2"),
     ],
 )
 def test_tampering_is_found(place: Place, three_decisions: Path, step: str, index: int | None, statement: str) -> None:
-    for name in ("ledger.db", "ledger.db.key"):
+    for name in ("ledger.db", "ledger.db.key", "ledger.db.key.personal"):
         shutil.copy2(three_decisions / name, place.folder / name)
     tamper(place.path, statement)
     found = place.run("audit", "verify", "-o", "json=report.json", "-o", "text")
@@ -170,7 +170,7 @@ def test_the_same_inputs_give_the_same_bytes(place: Place) -> None:
     assert len(seen) == 1
 
 
-def test_personal_values_are_in_their_table_alone(place: Place) -> None:
+def test_personal_values_are_nowhere_in_the_database_in_plain_text(place: Place) -> None:
     decision = place.decided()
     assert decision["workload"]["owner"] == OWNER, "what a person is shown has the names"
     connection = sqlite3.connect(place.path)
@@ -180,11 +180,11 @@ def test_personal_values_are_in_their_table_alone(place: Place) -> None:
     for table in tables:
         cells = [cell for row in connection.execute(f"SELECT * FROM {table}") for cell in row]
         text = b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells)
-        if table == "personal":
-            assert all(needle in text for needle in needles)
-        else:
-            assert not any(needle in text for needle in needles), table
+        assert not any(needle in text for needle in needles), table
     connection.close()
+    for file in place.folder.glob("ledger.db*"):
+        content = file.read_bytes()
+        assert not any(needle in content for needle in needles), file
 
 
 def test_another_owner_gives_the_same_decision(place: Place) -> None:

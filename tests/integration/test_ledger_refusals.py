@@ -148,7 +148,7 @@ def test_another_user_reads_and_verifies_where_it_may_not_write(open_elsewhere: 
             owner.close()
         folder.chmod(0o755)
         for file in folder.iterdir():
-            file.chmod(0o600 if file.suffix == ".key" else 0o644)
+            file.chmod(0o600 if file.suffix in (".key", ".personal") else 0o644)
         with nobody():
             with open_ledger(url, read_only=True) as ledger:
                 assert ledger.origin is None

@@ -52,7 +52,7 @@ def administrator(path: Path) -> sqlite3.Connection:
         ("log_entry.type", [ALL, SHOW, PROVE]),
         ("log_entry.recorded_at", [ALL, SHOW, PROVE]),
         ("log_checkpoint.note", [SHOW, PROVE]),
-        ("personal.value", [LIST, SHOW]),
+        ("personal.subject", [LIST, SHOW]),
         ("personal.name", [LIST, SHOW]),
         ("decision.recorded_at", [LIST]),
         ("decision.decision_id", [LIST]),

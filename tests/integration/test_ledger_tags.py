@@ -111,7 +111,7 @@ def old(path: Path, fill: Callable[[sqlite3.Connection], object]) -> None:
 def test_a_ledger_of_the_first_revision_is_migrated_and_goes_on(tmp_path: Path) -> None:
     source, path = tmp_path / "source.db", tmp_path / "ledger.db"
     with open_ledger(f"sqlite:///{source}", key_path=tmp_path / "ledger.db.key") as ledger:
-        ledger.append_many([decision(number) for number in range(3)])
+        ledger.append_many([replace(decision(number), personal={}) for number in range(3)])
     columns = (
         "leaf_index, recorded_at, decision_id, namespace, workload, verdict, policy_digest, catalog_digest, "
         "decided_at, workload_digest, valid_until, purpose, stage"
@@ -119,7 +119,7 @@ def test_a_ledger_of_the_first_revision_is_migrated_and_goes_on(tmp_path: Path) 
 
     def fill(connection: sqlite3.Connection) -> None:
         connection.execute("ATTACH ? AS source", (str(source),))
-        for table in ("log_entry", "log_checkpoint", "blob", "personal"):
+        for table in ("log_entry", "log_checkpoint", "blob"):
             connection.execute(f"INSERT INTO main.{table} SELECT * FROM source.{table}")
         connection.execute(f"INSERT INTO main.decision ({columns}) SELECT {columns} FROM source.decision")
 

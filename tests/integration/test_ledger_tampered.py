@@ -103,7 +103,7 @@ def test_a_head_whose_note_was_moved_to_another_size_is_not_extended(path: Path)
         ("log_checkpoint", "frontier", ["receipt", "append"]),
         ("log_checkpoint", "root", ["append"]),
         ("personal", "name", ["personal"]),
-        ("personal", "value", ["personal"]),
+        ("personal", "subject", ["personal"]),
         *(
             ("decision", name, ["list_decisions"])
             for name in ("recorded_at", "decision_id", "namespace", "workload", "verdict", "policy_digest", "stage")

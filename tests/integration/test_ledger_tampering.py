@@ -21,6 +21,7 @@ from tests.integration.tampering import (
     change_entry_and_all_that_follows_from_it,
     decision,
     failed,
+    forget,
     insert_at_the_end,
     sign_with_another_key,
     sql,
@@ -31,8 +32,9 @@ LOWEST = -(2**63)
 
 
 def delete_in_the_middle(connection: sqlite3.Connection) -> None:
-    for table in ("log_entry", "decision", "personal"):
+    for table in ("log_entry", "decision"):
         connection.execute(f"DELETE FROM {table} WHERE leaf_index = 6")
+    forget(connection, "= 6")
 
 
 def delete_and_close_the_gap(connection: sqlite3.Connection) -> None:
@@ -53,9 +55,22 @@ def change_checkpoint(connection: sqlite3.Connection) -> None:
     connection.execute("UPDATE log_checkpoint SET note = ? WHERE size = 4", (note.replace("\n4\n", "\n5\n"),))
 
 
-def swap_salts(connection: sqlite3.Connection) -> None:
+def swap_values(connection: sqlite3.Connection) -> None:
+    """Swap two sealed values with all that stands beside them: each opens, as the other entry's."""
+    for old, new in ((1, -1), (2, 1), (-1, 2)):
+        connection.execute(f"UPDATE personal SET leaf_index = {new} WHERE leaf_index = {old}")
+
+
+def swap_keys(connection: sqlite3.Connection) -> None:
+    """Swap the wrapped keys of two persons."""
+    (first, one), (second, two) = connection.execute("SELECT subject, wrapped FROM subject_key LIMIT 2").fetchall()
+    for subject, wrapped in ((first, two), (second, one)):
+        connection.execute("UPDATE subject_key SET wrapped = ? WHERE subject = ?", (wrapped, subject))
+
+
+def put_under_another_person(connection: sqlite3.Connection) -> None:
     connection.execute(
-        "UPDATE personal SET salt = (SELECT salt FROM personal WHERE leaf_index = 2) WHERE leaf_index = 1"
+        "UPDATE personal SET subject = (SELECT subject FROM personal WHERE leaf_index = 2) WHERE leaf_index = 1"
     )
 
 
@@ -76,9 +91,9 @@ def add_at_the_lowest_index(table: str, column: str) -> Attack:
         (change_byte, ["entries", "tree", "view"], 6),
         (change_entry_and_all_that_follows_from_it, ["tree"], 4),
         (delete_in_the_middle, ["entries", "tree", "blobs"], 6),
-        (delete_and_close_the_gap, ["tree", "blobs"], 4),
-        (insert_at_the_end, ["tree"], 11),
-        (reorder, ["tree"], 4),
+        (delete_and_close_the_gap, ["tree", "blobs", "personal"], 6),
+        (insert_at_the_end, ["tree", "personal"], 11),
+        (reorder, ["tree", "personal"], 5),
         (sql("UPDATE log_entry SET leaf_hash = zeroblob(32) WHERE leaf_index = 3"), ["entries"], 3),
         (sql("UPDATE log_entry SET type = 'hold' WHERE leaf_index = 3"), ["entries"], 3),
         (sql("UPDATE log_entry SET recorded_at = '2020' WHERE leaf_index = 3"), ["entries"], 3),
@@ -94,20 +109,37 @@ def add_at_the_lowest_index(table: str, column: str) -> Attack:
         (add_at_the_lowest_index("personal", "leaf_index"), ["personal"], LOWEST),
         (add_at_the_lowest_index("log_entry", "leaf_index"), ["entries", "tree", "personal", "view"], LOWEST),
         (add_at_the_lowest_index("log_checkpoint", "size"), ["checkpoints", "tree"], 0),
-        (sql("INSERT INTO personal VALUES (-1e300, 'owner', 'salt', 'value')"), ["personal"], None),
+        (sql("INSERT INTO personal VALUES (-1e300, 'owner', 'subject', X'00')"), ["personal"], None),
         (sql("UPDATE blob SET content = X'00' WHERE content = X'72756c6573'"), ["blobs"], 0),
         (sql("UPDATE blob SET content = 7 WHERE content = X'72756c6573'"), ["blobs"], 0),
         (sql("UPDATE blob SET content = X'00' WHERE content = ?", b'{"n":3}'), ["blobs"], 3),
         (sql("UPDATE blob SET digest = CAST(X'FF' AS TEXT) WHERE content = X'72756c6573'"), ["blobs"], 0),
         (sql("DELETE FROM blob WHERE content = ?", b'{"n":3}'), ["blobs"], 3),
         (sql("INSERT INTO blob VALUES ('sha256:' || ?, X'')", root_hash([]).hex()), ["blobs"], None),
-        (sql("UPDATE personal SET value = 'mallory' WHERE leaf_index = 3"), ["personal"], 3),
-        (sql("UPDATE personal SET value = X'FF' WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET sealed = randomblob(92) WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET sealed = 'mallory' WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET sealed = CAST(X'FF' AS TEXT) WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET subject = NULL, sealed = X'730A6D' WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET subject = NULL WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET subject = X'FF' WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET subject = CAST(X'FF' AS TEXT) WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE subject_key SET wrapped = randomblob(68)"), ["personal"], 0),
+        (sql("UPDATE subject_key SET wrapped = 68"), ["personal"], 0),
+        (sql("UPDATE subject_key SET subject = CAST(X'FF' AS TEXT) WHERE rowid = 1"), ["personal"], 0),
+        (sql("DELETE FROM subject_key"), ["personal"], 0),
+        (
+            sql("INSERT INTO subject_key SELECT 'AAAAAAAAAAAAAAAAAAAAAA', wrapped FROM subject_key LIMIT 1"),
+            ["personal"],
+            None,
+        ),
+        (sql("INSERT INTO subject_key VALUES ('x', X'00')"), ["personal"], None),
         (sql("UPDATE personal SET name = 'approver' WHERE leaf_index = 3"), ["personal"], 3),
         (sql("DELETE FROM personal WHERE leaf_index = 3"), ["personal"], 3),
-        (sql("INSERT INTO personal VALUES (99, 'owner', 'salt', 'value')"), ["personal"], 99),
-        (sql("INSERT INTO personal VALUES ('text', 'owner', 'salt', 'value')"), ["personal"], None),
-        (swap_salts, ["personal"], 1),
+        (sql("INSERT INTO personal VALUES (99, 'owner', 'subject', X'00')"), ["personal"], 99),
+        (sql("INSERT INTO personal VALUES ('text', 'owner', 'subject', X'00')"), ["personal"], None),
+        (swap_values, ["personal"], 1),
+        (swap_keys, ["personal"], 0),
+        (put_under_another_person, ["personal"], 1),
         (change_checkpoint, ["checkpoints"], None),
         (sign_with_another_key, ["checkpoints"], None),
         (sql("UPDATE log_checkpoint SET note = CAST(X'FF' AS TEXT) WHERE size = 4"), ["checkpoints"], None),
@@ -148,7 +180,7 @@ def test_an_attack_is_found(path: Path, attack: Attack, steps: list[str] | None,
     ("attack", "first", "last"),
     [
         (change_entry_and_all_that_follows_from_it, 4, 9),  # all that is known is the commit of six
-        (reorder, 4, 9),
+        (reorder, 5, 5),  # a sealed value opens at its own index alone
         (insert_at_the_end, 11, 11),
         (change_byte, 6, 6),
         (sql("UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 4"), 3, 3),
@@ -212,8 +244,9 @@ def test_missing_triggers_are_found(path: Path) -> None:
 
 
 def truncate_to(connection: sqlite3.Connection, size: int) -> None:
-    for table in ("log_entry", "decision", "personal"):
+    for table in ("log_entry", "decision"):
         connection.execute(f"DELETE FROM {table} WHERE leaf_index >= {size}")
+    forget(connection, f">= {size}")
     connection.execute(f"DELETE FROM log_checkpoint WHERE size > {size}")
     for number in range(size, 11):
         connection.execute("DELETE FROM blob WHERE content = ?", (b'{"n":%d}' % number,))
@@ -294,6 +327,6 @@ def test_rows_of_a_second_ledger_do_not_pass(path: Path, tmp_path: Path) -> None
         connection.commit()
         connection.execute("DETACH second")
     report = verify(path)
-    assert failed(report) == ["checkpoints", "tree", "blobs"]
+    assert failed(report) == ["checkpoints", "tree", "blobs", "personal"]
     assert "is of the log" in report.problems[0] or "known key" in report.problems[0]
     assert report.first_failing_index == 11

@@ -201,7 +201,7 @@ def test_verifying_reports_each_step(ledger: Ledger) -> None:
     assert report.problems == []
     assert report.first_failing_index is None
     assert {step.name: step.checked for step in report.steps} == {
-        "schema": 8,
+        "schema": 9,
         "checkpoints": 3,
         "entries": 1501,
         "tree": 3,
@@ -232,6 +232,7 @@ def test_an_erasure_on_record_explains_a_missing_value(tmp_path: Path) -> None:
         ledger.append_many([decision(0), decision(1)])
         connection = sqlite3.connect(path)
         connection.execute("DELETE FROM personal WHERE leaf_index = 1")
+        connection.execute("DELETE FROM subject_key WHERE subject NOT IN (SELECT subject FROM personal)")
         connection.commit()
         connection.close()
         report = ledger.verify()

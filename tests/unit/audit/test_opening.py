@@ -56,7 +56,11 @@ def test_the_key_may_stand_elsewhere(tmp_path: Path) -> None:
     path, key = tmp_path / "ledger.db", tmp_path / "elsewhere.key"
     with open_ledger(url_of(path), key_path=key) as ledger:
         ledger.append(HOLD)
-    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["elsewhere.key", "ledger.db"]
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == [
+        "elsewhere.key",
+        "elsewhere.key.personal",
+        "ledger.db",
+    ]
     assert code_of(url_of(path)) == "signing-key-missing"
     open_ledger(url_of(path), key_path=str(key)).close()
 

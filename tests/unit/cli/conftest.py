@@ -101,7 +101,7 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def ledger(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of that ledger, which the settings name."""
-    for name in ("ledger.db", "ledger.db.key"):
+    for name in ("ledger.db", "ledger.db.key", "ledger.db.key.personal"):
         shutil.copy2(recorded / name, tmp_path / name)
     monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path}/ledger.db")
     return tmp_path / "ledger.db"

@@ -23,6 +23,7 @@ def drop(path: Path, name: str = "%", index: int = 0) -> None:
     """Delete personal values, as an operator with the database could."""
     connection = sqlite3.connect(path)
     connection.execute("DELETE FROM personal WHERE leaf_index = ? AND name LIKE ?", (index, name))
+    connection.execute("DELETE FROM subject_key WHERE subject NOT IN (SELECT subject FROM personal)")
     connection.commit()
     connection.close()
 
@@ -80,13 +81,16 @@ def test_what_no_entry_erases_is_a_finding(policy: Run, ledger: Path, format_: s
     assert policy("audit", "verify").status == 6
 
 
+OWNER_ROW = "WHERE leaf_index = 0 AND name = 'owner'"
 CHANGES = (
-    ("UPDATE personal SET value = ? WHERE leaf_index = 0 AND name = 'owner'", FORGED),
-    ("UPDATE personal SET salt = ?, value = 'evil@x.example' WHERE leaf_index = 0 AND name = 'owner'", "salt"),
+    (f"UPDATE personal SET subject = NULL, sealed = CAST('salt' || char(10) || ? AS BLOB) {OWNER_ROW}", FORGED),
+    (f"UPDATE personal SET subject = NULL, sealed = CAST(? AS BLOB) {OWNER_ROW}", FORGED),
     (
-        "UPDATE personal SET salt = CAST(? AS BLOB), value = 'evil@x.example' WHERE leaf_index = 0 AND name = 'owner'",
-        "",
+        f"UPDATE personal SET sealed = (SELECT sealed FROM personal WHERE leaf_index = 0 AND name = ?) {OWNER_ROW}",
+        "actor",
     ),
+    (f"UPDATE personal SET subject = (SELECT subject FROM personal WHERE name = ? LIMIT 1) {OWNER_ROW}", "actor"),
+    (f"UPDATE personal SET sealed = CAST(? AS BLOB) {OWNER_ROW}", FORGED),
 )
 
 
@@ -127,7 +131,7 @@ def test_a_value_that_the_entry_does_not_commit_to_is_altered(policy: Run, ledge
     view |= {"decided_at": "2026-11-01T00:00:00Z", "decision_id": "a" * 64}
     with open_ledger(f"sqlite:///{ledger}") as opened:
         opened.append(Draft(EntryType.DECISION, view=view))
-    forge(ledger, "INSERT INTO personal VALUES (4, 'owner', 'salt', ?)", FORGED)
+    forge(ledger, "INSERT INTO personal VALUES (4, 'owner', NULL, CAST('salt' || char(10) || ? AS BLOB))", FORGED)
     (row,) = policy("audit", "list", "-o", "json", "--workload", "x").json["decisions"]
     assert (row["owner"], row["owner_status"]) == (None, "altered")
     shown = policy("audit", "show", "4").out

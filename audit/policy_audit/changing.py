@@ -1,0 +1,110 @@
+"""One commit that appends entries and, with them, changes what may be changed: all of it, or nothing."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection
+
+from policy_audit.appending import Recorded, extend, lock_head, read_head
+from policy_audit.entry import Draft, prepare
+from policy_audit.errors import CanonicalError, LedgerError
+from policy_audit.keys import Signer
+from policy_audit.merkle import Frontier
+from policy_audit.sealing import normalise
+from policy_audit.view import instant
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+MAX_REASON = 1000
+MAX_TICKET = 200
+
+
+@dataclass(frozen=True)
+class Change:
+    """Drafts to append, what is done before them in the same transaction, and what after them."""
+
+    drafts: Sequence[Draft] = ()
+    before: Callable[[], None] | None = None
+    after: Callable[[], None] | None = None
+
+
+@dataclass(frozen=True)
+class By:
+    """Who does something to the ledger, for its entry: persons by name (`actor`, `requester`), and the context."""
+
+    personal: Mapping[str, str] = field(default_factory=dict)
+    context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def writer(ledger: Ledger) -> Signer:
+    """Return the signer of a ledger that may be written to.
+
+    Raises:
+        LedgerError: it was opened for reading.
+    """
+    if ledger._read_only or ledger._signer is None:
+        raise LedgerError(f"the ledger `{ledger._database.location}` was opened for reading", code="ledger-read-only")
+    return ledger._signer
+
+
+def commit(ledger: Ledger, decide: Callable[[Connection, Frontier], Change]) -> list[Recorded]:
+    """Call `decide` under the writer's lock, with the head that was verified, and commit what it returns.
+
+    Raises:
+        LedgerError: it was refused; nothing was recorded and nothing changed.
+    """
+    writer(ledger)
+    try:
+        with ledger._database.write() as connection:
+            lock_head(connection)
+            signer = writer(ledger)  # as it is now: another thread may have rotated it meanwhile
+            frontier = read_head(connection, signer, ledger._head_note)
+            change = decide(connection, frontier)
+            if not change.drafts:
+                return []
+            if change.before is not None:
+                change.before()
+            batch = [prepare(draft) for draft in change.drafts]
+            moment = instant(ledger._clock())
+            recorded, note, _ = extend(connection, signer, frontier, batch, moment, {}, ledger._vault)
+            if change.after is not None:
+                change.after()
+    except CanonicalError as error:
+        raise LedgerError(f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help) from error
+    ledger._head_note = note
+    return recorded
+
+
+def check_words(reason: str, ticket: str | None, subject: str | None = None) -> dict[str, str]:
+    """Return reason and ticket as an entry holds them.
+
+    Raises:
+        LedgerError: the reason is empty or too long, or one of them names the person, which nothing could erase.
+    """
+    words = {"reason": reason, **({"ticket": ticket} if ticket is not None else {})}
+    words = {name: unicodedata.normalize("NFC", text).strip() for name, text in words.items()}
+    if not words["reason"] or len(words["reason"]) > MAX_REASON or len(words.get("ticket", "")) > MAX_TICKET:
+        message = f"a reason of 1 to {MAX_REASON:,} characters is needed, and a ticket of {MAX_TICKET} at most"
+        raise LedgerError(message, code="reason")
+    for name, text in words.items():
+        if subject is not None and _names(normalise(text), normalise(subject)):
+            raise LedgerError(
+                f"the {name} names the person: what is in an entry can never be erased",
+                code="reason-names-subject",
+                help="word it without the name",
+            )
+    return words
+
+
+def _names(text: str, subject: str) -> bool:
+    """Whether a text holds the person's whole value, or as a word the part of an address before the at sign."""
+    if subject and subject in text:
+        return True
+    local, at, _ = subject.partition("@")
+    words = "".join(char if char.isalnum() or char in "._-" else " " for char in text).split()
+    return bool(at) and len(local) > 2 and local in {word.strip("._-") for word in words}

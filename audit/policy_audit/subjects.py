@@ -1,0 +1,76 @@
+"""Subject access: which entries hold a value of a person, under which name, and that somebody asked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import Connection, select
+
+from policy_audit.changing import By
+from policy_audit.entry import Draft, EntryType
+from policy_audit.names import PERSONAL
+from policy_audit.records import StoredEntry
+from policy_audit.sealing import normalise
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger, Recorded
+
+_PART = 500
+
+
+@dataclass(frozen=True, slots=True)
+class SubjectValue:
+    """A value of the person: the entry that holds it, under which name, and as it was written there.
+
+    `altered` is set where what is stored does not open the entry's commitment; `value` is empty then.
+    """
+
+    entry: StoredEntry
+    name: str
+    value: str
+    altered: bool
+
+
+def subject_access(ledger: Ledger, subject: str) -> list[SubjectValue]:
+    """Return every value that the ledger holds of the person `subject`, in the order of the entries.
+
+    Raises:
+        PersonalKeyError: the personal key is not there, without which nobody can be found.
+        VerificationError: an entry was changed.
+    """
+    from policy_audit.commitment import opens
+    from policy_audit.reading import read_disclosures, read_entry
+
+    vault = ledger._vault
+    vault.require()
+    wanted = normalise(subject)
+    found: list[SubjectValue] = []
+    with ledger._database.read() as connection:
+        for index in _entries(connection, vault.subject(subject)):
+            entry = read_entry(connection, index)
+            commitments = entry.document["commitments"]
+            for name, disclosure in read_disclosures(connection, index, vault)[0].items():
+                if normalise(disclosure.value) == wanted:
+                    genuine = name in commitments and opens(commitments[name], disclosure)
+                    found.append(SubjectValue(entry, name, disclosure.value if genuine else "", not genuine))
+    return found
+
+
+def record_access(ledger: Ledger, subject: str, found: int, by: By | None = None) -> Recorded:
+    """Put on record that somebody asked for what the ledger holds of a person.
+
+    The person stands there as a personal value, so that they learn of it too, unless nothing was found: a question
+    does not put anybody into the ledger.
+    """
+    by = by or By()
+    personal = {**by.personal, **({"subject": subject} if found else {})}
+    body = {"query": "subject-access", "values": found}
+    return ledger.append(Draft(EntryType.OFFICER_QUERY, body=body, context=dict(by.context), personal=personal))
+
+
+def _entries(connection: Connection, identifier: str) -> list[int]:
+    """Return the entries that hold a value sealed for the person, and those with plain values, which may be theirs."""
+    own = PERSONAL.c.subject == identifier
+    rows = connection.execute(select(PERSONAL.c.leaf_index).where(own | PERSONAL.c.subject.is_(None))).scalars()
+    return sorted({index for index in rows if isinstance(index, int)})
