@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, select
 
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.commitment import Disclosure
+from policy_audit.disposals import is_disposed
 from policy_audit.entry import EntryType, erased_fields
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.merkle import Frontier, inclusion_ranges, leaf_hash, verify_inclusion
@@ -27,7 +28,7 @@ def read_entry(connection: Connection, index: int) -> StoredEntry:
     row = connection.execute(select(ENTRY).where(ENTRY.c.leaf_index == index)).one_or_none()
     if row is None:
         raise LedgerError(f"the ledger has no entry {index}", code="entry-missing")
-    return _entry(row)
+    return stored_entry(row)
 
 
 def read_entries(
@@ -49,7 +50,7 @@ def read_entries(
         query = query.where(ENTRY.c.recorded_at < instant(until))
     column = ENTRY.c.leaf_index
     query = query.order_by(column.desc() if newest_first else column).limit(limit)
-    return [_entry(row) for row in connection.execute(query)]
+    return [stored_entry(row) for row in connection.execute(query)]
 
 
 def read_decisions(
@@ -79,6 +80,8 @@ def read_blob(connection: Connection, digest: str) -> bytes:
     """Return the blob with this digest, checked."""
     content = connection.execute(select(BLOB.c.content).where(BLOB.c.digest == digest)).scalar_one_or_none()
     if content is None:
+        if is_disposed(connection, digest):
+            raise LedgerError(f"the blob `{digest[:80]}` was disposed of", code="blob-disposed")
         raise LedgerError(f"the ledger has no blob `{digest[:80]}`", code="blob-missing")
     if not isinstance(content, bytes) or f"sha256:{sha256(content).hexdigest()}" != digest:
         raise VerificationError(f"the blob `{digest}` was changed", code="blob-changed")
@@ -98,7 +101,7 @@ def read_erased(connection: Connection) -> set[tuple[int, str]]:
     found: set[tuple[int, str]] = set()
     query = select(ENTRY).where(ENTRY.c.type == EntryType.ERASURE.value)
     for row in connection.execute(query.order_by(ENTRY.c.leaf_index)):
-        document = _entry(row).document
+        document = stored_entry(row).document
         # what counts is the entry's bytes, and not the column that led to it
         if document["type"] == EntryType.ERASURE:
             found |= erased_fields(document["body"])
@@ -203,7 +206,8 @@ def _beginning(connection: Connection, column: Any, prefix: str, limit: int) -> 
     return [_text(value, "the query columns of a decision") for value in rows]
 
 
-def _entry(row: Any) -> StoredEntry:
+def stored_entry(row: Any) -> StoredEntry:
+    """Return a row of the table of entries, checked against its leaf hash."""
     if not isinstance(row.entry, bytes) or leaf_hash(row.entry) != row.leaf_hash:
         raise VerificationError(f"the entry {row.leaf_index} was changed", code="entry-changed")
     where = f"the columns of the entry {row.leaf_index}"

@@ -24,6 +24,7 @@ class Step:
     """One numbered step: how much was checked, how many problems, the first of them, the lowest index they name.
 
     Where all that is known is a range, `first_index` is its start and `last_index` its end; else the two are the same.
+    `apart` counts what was neither found right nor wrong, by its kind.
     """
 
     number: int
@@ -35,6 +36,7 @@ class Step:
     first_index: int | None = None
     last_index: int | None = None
     done: bool = False
+    apart: dict[str, int] = field(default_factory=dict)
 
     @property
     def status(self) -> str:
