@@ -182,7 +182,7 @@ def replay_mismatches(ledger: Ledger, since: datetime | None = None, until: date
             yield found
 
 
-def recompute() -> Callable[[StoredEntry, Documents], Recomputed]:
+def recomputing() -> Callable[[StoredEntry, Documents], Recomputed]:
     """Return what `Ledger.verify` asks to derive each decision again."""
     from policy_audit.recomputing import Recomputed
 
@@ -203,7 +203,14 @@ def recompute() -> Callable[[StoredEntry, Documents], Recomputed]:
     return ask
 
 
-def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime | None) -> Comparison:
+class Under(Struct, frozen=True):
+    """A recorded decision beside one under other rules; `files` is evidence whose files were not looked at again."""
+
+    comparison: Comparison
+    files: tuple[str, ...]
+
+
+def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime | None) -> Under:
     """Decide the workload of `entry` under other rules, and compare with what was recorded.
 
     `at` is the time of the other decision (None: the recorded one). What was found in evidence files is as recorded.
@@ -220,8 +227,10 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
     moment = at or inputs.at
     evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date())
     decision = decider.decide(workload, evidence, moment)
+    stated = (workload.spec.evidence or {}).items()
+    files = tuple(sorted(name for name, each in stated if each is not None and each.file is not None))
     try:
-        return compare(recorded, decision.content)
+        return Under(compare(recorded, decision.content), files)
     except PolicyError as error:
         raise NotReplayableError("malformed", error.problems[0].message) from error
 

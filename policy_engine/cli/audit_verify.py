@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +10,12 @@ import click
 
 from policy_engine.cli.ledger_reading import read_text, reading
 from policy_engine.cli.options import ledger_options
+from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_audit.recomputing import Recompute
     from policy_audit.report import VerificationReport
 
 OWN_KEY = (
@@ -35,6 +35,7 @@ KEEP = "nothing kept was given: a dropped tail or an older copy is found only wi
     type=click.Path(path_type=Path),
     help="A checkpoint or receipt that you kept; repeatable.",
 )
+@click.option("--recompute", is_flag=True, help="Decide every decision again, and compare all bytes.")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
 @ledger_options
 @click.pass_context
@@ -45,6 +46,7 @@ def command(
     vkeys: Sequence[str],
     origin: str | None,
     kept: Sequence[Path],
+    recompute: bool,
     outputs: Sequence[str],
     ledger: str | None,
     ledger_key: Path | None,
@@ -53,7 +55,8 @@ def command(
 
     Everything is derived again from the entries' bytes. The exit status is 0 where every step that ran passed, and 6
     where any failed; without --kept the last step does not run. Without --vkey the key file beside the ledger is
-    taken, which is the operator's own.
+    taken, which is the operator's own. With --recompute one more step derives every decision again from its recorded
+    inputs; what was disposed of is counted apart.
     """
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.cli.output import parse_outputs, write_reports
@@ -61,11 +64,18 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     check_keys(vkeys)
     notes = [_note(read_text(path)) for path in kept]
-    with reading(ctx, ledger, ledger_key) as open_ledger, _progress() as progress:
-        report = open_ledger.verify(list(vkeys) or None, origin, kept=notes, progress=progress)
+    with reading(ctx, ledger, ledger_key) as open_ledger, progress("verifying") as tell:
+        again = _recomputing() if recompute else None
+        report = open_ledger.verify(list(vkeys) or None, origin, kept=notes, progress=tell, recompute=again)
     shown = _shown(report, vkeys)
     write_reports(targets, report_writers(lambda: shown, lambda: _sections(shown)))
     return OK if report.ok else LEDGER
+
+
+def _recomputing() -> Recompute:
+    from policy_engine.replay import recomputing
+
+    return recomputing()
 
 
 def check_keys(vkeys: Sequence[str]) -> None:
@@ -95,20 +105,6 @@ def _note(text: str) -> str:
         return text
 
 
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar on standard error, on a terminal alone."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verifying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
 def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
     return {
         "kind": "VerificationReport",
@@ -131,6 +127,7 @@ def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
                 "first_problem": step.first_problem,
                 "first_index": step.first_index,
                 "last_index": step.last_index,
+                "apart": step.apart,
             }
             for step in report.steps
         ],
@@ -153,6 +150,7 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
     remarks = [OWN_KEY] if shown["pinned"] == "operator" else []
     if any(s["status"] == "skipped" for s in shown["steps"] if s["name"] == "kept"):
         remarks.append(KEEP)
+    remarks += [f"{s['name']}: {n:,} set apart: {why}" for s in shown["steps"] for why, n in s["apart"].items()]
     return [*sections, Section(lines=remarks)] if remarks else sections
 
 
