@@ -155,7 +155,7 @@ def replay(ledger: Ledger, entry: StoredEntry) -> Replay:
 
 
 def decisions_on_record(
-    ledger: Ledger, since: datetime | None = None, until: datetime | None = None
+    ledger: Ledger, since: datetime | str | None = None, until: datetime | str | None = None
 ) -> Iterator[StoredEntry]:
     """Yield the entries that record decisions at `since` or later and before `until`, found by their own bytes.
 
@@ -173,7 +173,9 @@ def decisions_on_record(
             yield entry
 
 
-def replay_mismatches(ledger: Ledger, since: datetime | None = None, until: datetime | None = None) -> Iterator[Replay]:
+def replay_mismatches(
+    ledger: Ledger, since: datetime | str | None = None, until: datetime | str | None = None
+) -> Iterator[Replay]:
     """Replay the decisions recorded at `since` or later and before `until`; yield those that do not come out equal."""
     replayer = Replayer(ledger.blob)
     for entry in decisions_on_record(ledger, since, until):

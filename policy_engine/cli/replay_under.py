@@ -125,7 +125,7 @@ def sections(shown: Mapping[str, Any]) -> list[Section]:
     header = (">#", "=Decision", "=Before", "=After", "~Workload")
     found = [Section(header=header, rows=[_cells(row) for row in rows])] if rows else []
     if shown["detailed"]:
-        found += [section for row in rows for task in row["tasks"] for section in _task(row, task)]
+        found += [_task(row, task) for row in rows for task in row["tasks"]]
     layers = [layer["name"] for layer in shown["policy"]["layers"][1:]]
     under = f"{shown['policy']['digest']}, {', '.join(layers) if layers else 'the shipped rules alone'}"
     when = shown["at"] or "the recorded times"
@@ -147,20 +147,19 @@ def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     return str(row["index"]), row["decision_id"][:12], verdict["before"], after, said
 
 
-def _task(row: Mapping[str, Any], task: Mapping[str, Any]) -> list[Section]:
+def _task(row: Mapping[str, Any], task: Mapping[str, Any]) -> Section:
     pairs = [
         (name, f"{_text(task[key]['before'])} -> {_text(task[key]['after'])}")
         for name, key in (("verdict", "verdict"), ("recommended", "recommendation"), ("USD a month", "monthly_usd"))
         if task[key]["before"] != task[key]["after"]
     ]
-    title = f"Entry {row['index']}, task {task['name']}"
-    header = ("=What", "=Name", "=Before", "=After", "~Why")
-    cells = [
-        (what, each["name"], _text(each["before"]), _text(each["after"]), each["message"] or "")
+    lines = [
+        f"{what} {each['name']}: {_text(each['before'])} -> {_text(each['after'])}"
+        + (f": {each['message']}" if each["message"] else "")
         for what, key in (("option", "options"), ("rule", "rules"), ("obligation", "obligations"))
         for each in task[key]
     ]
-    return [Section(title, pairs=pairs, header=header, rows=cells)]
+    return Section(f"Entry {row['index']}, task {task['name']}", pairs=pairs, lines=lines)
 
 
 def _text(value: Any) -> str:
