@@ -1,4 +1,4 @@
-"""Workloads and policies with everything that a record could lose: layers, custom facts, evidence in files, disputes."""
+"""Workloads and policies with all that a record could lose: layers, custom facts, evidence in files, disputes."""
 
 from __future__ import annotations
 
