@@ -54,9 +54,11 @@ def command(
     """Verify the ledger against pinned keys and kept checkpoints.
 
     Everything is derived again from the entries' bytes. The exit status is 0 where every step that ran passed, and 6
-    where any failed; without --kept the last step does not run. Without --vkey the key file beside the ledger is
-    taken, which is the operator's own. With --recompute one more step derives every decision again from its recorded
-    inputs; what was disposed of is counted apart.
+    where any failed; without --kept the step `kept` does not run. Without --vkey the key file beside the ledger is
+    taken, which is the operator's own.
+
+    With --recompute one more step decides every decision again from its recorded inputs. What was disposed of, and what
+    another version of the engine wrote in other bytes with the same outcome, is counted apart.
     """
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.cli.output import parse_outputs, write_reports

@@ -50,7 +50,7 @@ def recorded_policy(rules: bytes, layers: bytes, catalog: bytes) -> Policy:
         same = (policy.document == rules, policy.layers_document == layers, policy.catalog.document == catalog)
     except PolicyError as error:
         raise refused(f"the recorded policy is invalid: {error.problems[0].message}") from error
-    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
         raise refused(f"the recorded policy cannot be read: {type(error).__name__}") from error
     for what, is_same in zip(("rules", "layers", "catalog"), same, strict=True):
         if not is_same:
