@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from statistics import median
 
-from bench import cold, decisions
+from bench import cold, decisions, replays
 from bench.conditions import Workbench, workbench
 from bench.engines import FLOORS, PEERS, Engine, ours
 from bench.timing import interleaved, paired_ratio
@@ -25,6 +25,8 @@ def main() -> int:
     agreed = compare(bench)
     print("\nA whole decision, unrecorded")
     decisions.report(policy)
+    print("\nReplays from a ledger in memory, beside the decisions themselves")
+    replays.report(policy)
     print(f"\nCold starts: medians of {cold.RUNS} paired runs")
     cold.report()
     return 0 if agreed else 1
