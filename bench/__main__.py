@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from statistics import median
 
-from bench import cold, decisions, ledger
+from bench import cold, decisions, ledger, replays
 from bench.conditions import Workbench, workbench
 from bench.engines import FLOORS, PEERS, Engine, ours
 from bench.timing import interleaved, paired_ratio
@@ -32,6 +32,8 @@ def main() -> int:
     decisions.report(policy)
     print("\nAppending to a ledger (SQLite)")
     ledger.report(policy, arguments.sync_ms)
+    print("\nReplays from a ledger in memory, beside the decisions themselves")
+    replays.report(policy)
     print(f"\nCold starts: medians of {cold.RUNS} paired runs")
     cold.report()
     return 0 if agreed else 1

@@ -35,7 +35,9 @@ class Disputes:
             for name in rule.parameters:
                 self._readers.setdefault(name, []).append(index)
         self._spend_readers = [index for index, rule in enumerate(policy.rules) if SPEND in rule.reads]
-        self._disputed = [p for p in policy.parameters.values() if p.alternatives and p.name in self._readers]
+        # by name: the order in which a file states its parameters is under no digest
+        parameters = [parameter for _, parameter in sorted(policy.parameters.items())]
+        self._disputed = [p for p in parameters if p.alternatives and p.name in self._readers]
 
     def of(self, result: TaskResult) -> list[dict[str, Any]]:
         """Return the disputes that the decision rests on, each with the effect of the other sides' values."""

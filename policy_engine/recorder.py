@@ -68,7 +68,9 @@ class Recorder:
     def _policy_blobs(self) -> dict[str, Any]:
         from policy_audit.entry import Blob
 
-        return {"rules": Blob(self.policy.document), "catalog": Blob(self.policy.catalog.document)}
+        policy = self.policy
+        documents = {"rules": policy.document, "catalog": policy.catalog.document, "layers": policy.layers_document}
+        return {role: Blob(content) for role, content in documents.items()}
 
     def record(self, decisions: Sequence[Decision], context: Context) -> list[dict[str, Any]]:
         """Record `decisions` in this order in one commit, and return each one's `ledger` part.
@@ -109,12 +111,7 @@ class Recorder:
         workload = document["workload"]
         return Draft(
             type=EntryType.DECISION,
-            body={
-                "id": decision.id,
-                "verdict": document["verdict"],
-                "tasks": [{"name": task["name"], "verdict": task["verdict"]} for task in document["tasks"][:100]],
-                "engine": document["engine"],
-            },
+            body=body_of(decision),
             context={
                 "purpose": context.purpose,
                 "actor_known_by": context.actor_known_by,
@@ -124,26 +121,44 @@ class Recorder:
             },
             personal=personal,
             blobs={"decision": decision.content, "workload": decision.workload_content, **self._policy_blobs},
-            view={
-                "decision_id": decision.id,
-                "namespace": workload["namespace"],
-                "workload": workload["name"],
-                "verdict": document["verdict"],
-                "policy_digest": document["policy"]["digest"],
-                "catalog_digest": document["catalog"]["digest"],
-                "decided_at": document["decided_at"],
-                "workload_digest": workload["digest"],
-                "valid_until": document["valid_until"],
-                "purpose": context.purpose,
-                "stage": workload["stage"],
-                "run": context.details.get("run"),
-            },
-            tags=_tags(decision),
+            view=view_of(decision, context.purpose, context.details.get("run")),
+            tags=tags_of(decision),
         )
 
 
-def _tags(decision: Decision) -> dict[str, list[str]]:
-    """Return what the decision is asked by, beside its columns: see `policy_audit.view.TAG_KINDS`."""
+def body_of(decision: Decision) -> dict[str, Any]:
+    """Return what the entry says of the decision itself; a replay holds it to the decision."""
+    document = decision.document
+    return {
+        "id": decision.id,
+        "verdict": document["verdict"],
+        "tasks": [{"name": task["name"], "verdict": task["verdict"]} for task in document["tasks"][:100]],
+        "engine": document["engine"],
+    }
+
+
+def view_of(decision: Decision, purpose: str | None, run: str | None) -> dict[str, str | None]:
+    """Return the query columns of the entry; a replay holds them to the decision."""
+    document = decision.document
+    workload = document["workload"]
+    return {
+        "decision_id": decision.id,
+        "namespace": workload["namespace"],
+        "workload": workload["name"],
+        "verdict": document["verdict"],
+        "policy_digest": document["policy"]["digest"],
+        "catalog_digest": document["catalog"]["digest"],
+        "decided_at": document["decided_at"],
+        "workload_digest": workload["digest"],
+        "valid_until": document["valid_until"],
+        "purpose": purpose,
+        "stage": workload["stage"],
+        "run": run,
+    }
+
+
+def tags_of(decision: Decision) -> dict[str, list[str]]:
+    """Return the entry's tags, by which the decision is asked for, too; a replay holds them to the decision."""
     found: dict[str, set[str | None]] = {
         kind: set() for kind in ("rule", "criterion", "deployment", "model", "evidence")
     }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from policy_audit.cosignature import Quorum
     from policy_audit.erasing import Erasure
     from policy_audit.log_folder import Exported
+    from policy_audit.recomputing import Recompute
     from policy_audit.report import VerificationReport
 
 __all__ = [
@@ -248,6 +249,25 @@ class Ledger:
                 connection, entry_type=kind, since=since, until=until, limit=limit, newest_first=newest_first
             )
 
+    def walk(self) -> Iterator[StoredEntry]:
+        """Yield every entry from the first on, page by page, each checked against its leaf hash.
+
+        What is appended meanwhile may be among them.
+
+        Raises:
+            VerificationError: an entry was changed, or is missing before another.
+        """
+        from policy_audit.walking import next_entries
+
+        last: int | None = None
+        while True:
+            with self._database.read() as connection:
+                entries = next_entries(connection, last)
+            if not entries:
+                return
+            yield from entries
+            last = entries[-1].index
+
     def list_decisions(
         self, wanted: DecisionFilter | None = None, *, limit: int | None = None, newest_first: bool = True
     ) -> list[StoredDecision]:
@@ -413,12 +433,14 @@ class Ledger:
         kept: Sequence[str] = (),
         quorum: Quorum | None = None,
         progress: Callable[[int, int], None] | None = None,
+        recompute: Recompute | None = None,
     ) -> VerificationReport:
         """Derive everything again from the entries' bytes, and report each step.
 
         `verifier_keys` and `origin` are what the verifier pinned; without them the signing key's own are taken,
         never the database's. `kept` are checkpoints that someone kept, and `quorum` says which witnesses must have
-        cosigned each of them. `progress` is called with done and total.
+        cosigned each of them. `progress` is called with done and total. `recompute` derives a decision again: with it
+        one more step asks it for each.
 
         Raises:
             LedgerError: the database cannot be read, or nothing is pinned.
@@ -430,7 +452,12 @@ class Ledger:
         if not keys or not name:
             raise LedgerError("nothing to verify against", code="no-verifier-key", help="give the pinned verifier key")
         with self._database.read() as connection:
-            return verify_database(connection, keys, name, list(kept), progress, quorum, self._vault)
+            report = verify_database(connection, keys, name, list(kept), progress, quorum, self._vault)
+            if recompute is not None:
+                from policy_audit.recomputing import recompute_decisions
+
+                recompute_decisions(connection, report, recompute, progress)
+            return report
 
 
 def _refused(error: CanonicalError) -> LedgerError:

@@ -28,7 +28,7 @@ def read_entry(connection: Connection, index: int) -> StoredEntry:
     row = connection.execute(select(ENTRY).where(ENTRY.c.leaf_index == index)).one_or_none()
     if row is None:
         raise LedgerError(f"the ledger has no entry {index}", code="entry-missing")
-    return _entry(row)
+    return stored_entry(row)
 
 
 def read_entries(
@@ -50,7 +50,7 @@ def read_entries(
         query = query.where(ENTRY.c.recorded_at < instant(until))
     column = ENTRY.c.leaf_index
     query = query.order_by(column.desc() if newest_first else column).limit(limit)
-    return [_entry(row) for row in connection.execute(query)]
+    return [stored_entry(row) for row in connection.execute(query)]
 
 
 def read_decisions(
@@ -122,7 +122,7 @@ def read_erased(connection: Connection, kind: EntryType = EntryType.ERASURE) -> 
     found: set[tuple[int, str]] = set()
     query = select(ENTRY).where(ENTRY.c.type == kind.value)
     for row in connection.execute(query.order_by(ENTRY.c.leaf_index)):
-        document = _entry(row).document
+        document = stored_entry(row).document
         # what counts is the entry's bytes, and not the column that led to it
         if document["type"] == kind:
             # no entry erases what was recorded after it
@@ -134,7 +134,7 @@ def _disposal_of(connection: Connection, digest: str) -> int | None:
     """Return the index of the disposal that names this document."""
     query = select(ENTRY).where(ENTRY.c.type == EntryType.DISPOSAL.value)
     for row in connection.execute(query.order_by(ENTRY.c.leaf_index.desc())):
-        document = _entry(row).document
+        document = stored_entry(row).document
         if document["type"] == EntryType.DISPOSAL and digest in disposed_documents(document["body"]):
             return int(row.leaf_index)
     return None
@@ -238,7 +238,8 @@ def _beginning(connection: Connection, column: Any, prefix: str, limit: int) -> 
     return [_text(value, "the query columns of a decision") for value in rows]
 
 
-def _entry(row: Any) -> StoredEntry:
+def stored_entry(row: Any) -> StoredEntry:
+    """Return a row of the table of entries, checked against its leaf hash."""
     if not isinstance(row.entry, bytes) or leaf_hash(row.entry) != row.leaf_hash:
         raise VerificationError(f"the entry {row.leaf_index} was changed", code="entry-changed")
     where = f"the columns of the entry {row.leaf_index}"

@@ -27,7 +27,7 @@ class Step:
     """One numbered step: how much was checked, how many problems, the first of them, the lowest index they name.
 
     `note` says what the step did not do, though it ran. Where all that is known is a range, `first_index` is its start
-    and `last_index` its end; else the two are the same.
+    and `last_index` its end; else the two are the same. `apart` counts what was neither found right nor wrong, by kind.
     """
 
     number: int
@@ -42,6 +42,7 @@ class Step:
     restored: int = 0
     """How many of the problems a restore on record names; they are problems all the same."""
     note: str | None = None
+    apart: dict[str, int] = field(default_factory=dict)
 
     @property
     def status(self) -> str:

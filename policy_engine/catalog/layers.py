@@ -68,7 +68,7 @@ Raw = dict[str, dict[str, RawEntry]]
 
 
 def merged(layers: Layers, problems: Problems) -> Raw:
-    """Return the entries in force, by section and key."""
+    """Return the entries in force, by section and key, in the order of their keys: no digest covers a file's own."""
     entries: Raw = {section: {} for section in SECTIONS}
     gone: dict[str, set[str]] = {section: set() for section in SECTIONS}
     for rank, (layer, files) in enumerate(layers):
@@ -81,7 +81,7 @@ def merged(layers: Layers, problems: Problems) -> Raw:
                 continue
             seen[where] = entry.file
             _apply(entry, entries[entry.section], gone[entry.section], problems)
-    return _without(entries, gone)
+    return {section: dict(sorted(each.items())) for section, each in _without(entries, gone).items()}
 
 
 def _apply(entry: RawEntry, entries: dict[str, RawEntry], gone: set[str], problems: Problems) -> None:

@@ -16,6 +16,7 @@ MODULES = {
     "show": "audit_show",
     "verify": "audit_verify",
     "prove": "audit_prove",
+    "replay": "audit_replay",
     "export": "audit_export",
     "compare": "audit_compare",
     "anchor": "audit_anchor",
@@ -37,7 +38,7 @@ MODULES = {
     epilog="Example: policy audit verify --vkey policy-ledger.local/60ca5227+c0da0951+ATqN...",
 )
 def command() -> None:
-    """List, show, verify, prove and export what is on record; erase, hold and dispose of what it keeps of persons.
+    """List, show, verify, replay and export what is on record; erase, hold and dispose of what it keeps of persons.
 
     A ledger that is not there, or is not what it should be, is exit status 6.
     """

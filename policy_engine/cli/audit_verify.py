@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +12,12 @@ from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify_options import anchored_places, check_quorum, record_run
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.options import ledger_options
+from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_audit.recomputing import Recompute
     from policy_audit.report import VerificationReport
 
 OWN_KEY = (
@@ -36,6 +36,7 @@ KEEP = "nothing kept was given: a dropped tail or an older copy is found only wi
     multiple=True,
     help="A checkpoint or receipt that you kept, a folder of them, file:PATH or git:URL#BRANCH; repeatable.",
 )
+@click.option("--recompute", is_flag=True, help="Decide every decision again, and compare all bytes.")
 @click.option(
     "--anchors",
     metavar="FILE",
@@ -63,6 +64,7 @@ def command(
     witnesses: Sequence[str],
     need: int | None,
     record: bool,
+    recompute: bool,
     outputs: Sequence[str],
     ledger: str | None,
     ledger_key: Path | None,
@@ -70,9 +72,12 @@ def command(
     """Verify the ledger against pinned keys and kept checkpoints.
 
     Everything is derived again from the entries' bytes. The exit status is 0 where every step that ran passed, and 6
-    where any failed; without --kept the last step does not run. A kept checkpoint of what was lost by a restore fails
+    where any failed; without --kept the step `kept` does not run. A kept checkpoint of what was lost by a restore fails
     it too, with the word `restored`. Without --vkey the key file beside the ledger is taken, which is the operator's
     own.
+
+    With --recompute one more step decides every decision again from its recorded inputs. What was disposed of, and what
+    another version of the engine wrote in other bytes with the same outcome, is counted apart.
     """
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.cli.output import parse_outputs, write_reports
@@ -83,13 +88,22 @@ def command(
     with reading(ctx, ledger, ledger_key) as open_ledger:
         name = origin or (vkeys[0].partition("+")[0] if vkeys else open_ledger.origin or "")
         notes = kept_notes([*kept, *anchored_places(anchors)], name)
-        with _progress() as progress:
-            report = open_ledger.verify(list(vkeys) or None, origin, kept=notes, quorum=quorum, progress=progress)
+        again = _recomputing() if recompute else None
+        with progress("verifying") as tell:
+            report = open_ledger.verify(
+                list(vkeys) or None, origin, kept=notes, quorum=quorum, progress=tell, recompute=again
+            )
     shown = _shown(report, vkeys)
     if record:
         record_run(ctx, ledger, ledger_key, shown, len(notes))
     write_reports(targets, report_writers(lambda: shown, lambda: _sections(shown)))
     return OK if report.ok else LEDGER
+
+
+def _recomputing() -> Recompute:
+    from policy_engine.replay import recomputing
+
+    return recomputing()
 
 
 def check_keys(vkeys: Sequence[str]) -> None:
@@ -106,20 +120,6 @@ def check_keys(vkeys: Sequence[str]) -> None:
             parse_verifier_key(vkey)
         except VerificationError as error:
             raise UsageError(Problem("verifier-key", error.message, help=error.help)) from None
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None] | None]:
-    """Show a bar on standard error, on a terminal alone."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("verifying", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
@@ -146,6 +146,7 @@ def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
                 "first_index": step.first_index,
                 "last_index": step.last_index,
                 "note": step.note,
+                "apart": step.apart,
             }
             for step in report.steps
         ],
@@ -170,6 +171,7 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
     remarks = [OWN_KEY] if shown["pinned"] == "operator" else []
     if any(s["status"] == "skipped" for s in shown["steps"] if s["name"] == "kept"):
         remarks.append(KEEP)
+    remarks += [f"{s['name']}: {n:,} set apart: {why}" for s in shown["steps"] for why, n in s["apart"].items()]
     return [*sections, Section(lines=remarks)] if remarks else sections
 
 

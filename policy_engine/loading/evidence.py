@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
 
@@ -18,10 +18,40 @@ LARGEST_FILE = 64 << 20
 
 def check_evidence(workload: Workload, day: date, folder: Path) -> dict[str, EvidenceStatus]:
     """Return the state of each piece of evidence on the day of the decision; files are relative to `folder`."""
+    return _check_all(workload, day, lambda _, file, sha256: _check_file(folder, file, sha256))
+
+
+def evidence_as_recorded(
+    workload: Workload, day: date, recorded: Mapping[str, EvidenceStatus], recorded_on: date
+) -> dict[str, EvidenceStatus]:
+    """Return what `check_evidence` would, without any file: what was found in one is taken from `recorded`.
+
+    All else follows from the workload again, so that a recorded status which does not is seen. A file that was not
+    looked at on the day of the record proves nothing on another.
+    """
+    stated = workload.spec.evidence or {}
+
+    def seen(name: str, file: str, _: str) -> str | None:
+        status, evidence = recorded.get(name), stated[name]
+        if status is None or evidence is None or _out_of_force(evidence, recorded_on) is not None:
+            return f"the file `{file}` was not looked at when the decision was recorded"
+        if status.problem is None and status.grade == "asserted":
+            # another reason, such as a champion, let the status count in its place
+            return f"the file `{file}` proved nothing when the decision was recorded"
+        return status.problem
+
+    return _check_all(workload, day, seen)
+
+
+#: Says why the file of a piece of evidence proves nothing, or None: from its name, the file's, and the SHA-256 claimed.
+_FileCheck = Callable[[str, str, str], str | None]
+
+
+def _check_all(workload: Workload, day: date, check_file: _FileCheck) -> dict[str, EvidenceStatus]:
     found = {}
     for name, evidence in (workload.spec.evidence or {}).items():
         if evidence is not None:
-            found[name] = _check(name, evidence, day, folder)
+            found[name] = _check(name, evidence, day, check_file)
     migration = workload.spec.migration
     owner = found.get("owner_named")
     unnamed = owner is None or owner.problem is not None
@@ -31,25 +61,33 @@ def check_evidence(workload: Workload, day: date, folder: Path) -> dict[str, Evi
     return found
 
 
-def _check(name: str, evidence: Evidence, day: date, folder: Path) -> EvidenceStatus:
+def _check(name: str, evidence: Evidence, day: date, check_file: _FileCheck) -> EvidenceStatus:
     until = date.fromisoformat(evidence.valid_until) if evidence.valid_until else None
-    issued = date.fromisoformat(evidence.issued) if evidence.issued else None
-    if issued is not None and issued > day:
-        return EvidenceStatus(name, "asserted", until, f"it is issued on {issued}, after the decision's day {day}")
-    if until is not None and until < day:
-        return EvidenceStatus(name, "asserted", until, f"it ended on {until}")
+    problem = _out_of_force(evidence, day)
+    if problem is not None:
+        return EvidenceStatus(name, "asserted", until, problem)
     if evidence.file is not None:
-        problem = _check_file(folder, evidence.file, evidence.sha256)
+        if evidence.sha256 is None:
+            problem = f"the file `{evidence.file}` is named without its sha256"
+        else:
+            problem = check_file(name, evidence.file, evidence.sha256)
         return EvidenceStatus(name, "attached" if problem is None else "asserted", until, problem)
     if any((evidence.reference, evidence.receipt, evidence.signature, evidence.ledger_index is not None)):
         return EvidenceStatus(name, "asserted", until)
     return EvidenceStatus(name, "asserted", until, "it says nothing; give a reference, or a file with its sha256")
 
 
-def _check_file(folder: Path, name: str, sha256: str | None) -> str | None:
+def _out_of_force(evidence: Evidence, day: date) -> str | None:
+    """Return why the evidence does not count on `day`, or None."""
+    if evidence.issued and date.fromisoformat(evidence.issued) > day:
+        return f"it is issued on {evidence.issued}, after the decision's day {day}"
+    if evidence.valid_until and date.fromisoformat(evidence.valid_until) < day:
+        return f"it ended on {evidence.valid_until}"
+    return None
+
+
+def _check_file(folder: Path, name: str, sha256: str) -> str | None:
     """Return why the file `name` of `folder` proves nothing, or None."""
-    if sha256 is None:
-        return f"the file `{name}` is named without its sha256"
     try:
         path = (folder / name).resolve()
         if not path.is_relative_to(folder.resolve()):

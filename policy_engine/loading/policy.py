@@ -16,7 +16,7 @@ from policy_engine.errors import CatalogError, Problem, RulesError, Span
 from policy_engine.loading import cache
 from policy_engine.loading.layers import LayerFiles, read_layers
 from policy_engine.loading.locked_catalog import locked_catalog_problems
-from policy_engine.loading.rule_document import policy_document
+from policy_engine.loading.rule_document import layers_document, policy_document
 from policy_engine.lowering.network import Alternatives, Stratum, compile_networks
 from policy_engine.model.rule import Rule, RuleSet
 from policy_engine.model.vocabulary import Vocabulary
@@ -52,6 +52,11 @@ class Policy(Struct, frozen=True, dict=True):
     def document(self) -> bytes:
         """The canonical bytes that `digest` is the SHA-256 of."""
         return policy_document(self.rules, self.vocabulary, self.catalog_documents)
+
+    @cached_property
+    def layers_document(self) -> bytes:
+        """What a replay needs beside `document` and the catalog's: see `rule_document.layers_document`."""
+        return layers_document(self.rules, self.catalog_documents)
 
 
 def load_policy(paths: Sequence[Path] = (), expected_digest: str | None = None, use_cache: bool = True) -> Policy:
@@ -89,11 +94,17 @@ def _build(layers: Sequence[LayerFiles]) -> Policy:
     rules, vocabulary = build_rules(layers)
     documents = tuple((each.layer.name, _catalog_documents(each)) for each in layers)
     documents[0][1].update(_registers(rules))
-    document = policy_document(rules, vocabulary, documents)
-    rules = replace(rules, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
-    policy = Policy(rules, vocabulary, *compile_rules(rules, vocabulary), documents)
+    policy = sealed(Policy(rules, vocabulary, *compile_rules(rules, vocabulary), documents))
     _check_catalog(policy, layers)
     return policy
+
+
+def sealed(policy: Policy) -> Policy:
+    """Return the policy with the digest that its document has."""
+    digest = f"sha256:{hashlib.sha256(policy.document).hexdigest()}"
+    found = replace(policy, rules=replace(policy.rules, digest=digest))
+    found.__dict__["document"] = policy.document
+    return found
 
 
 def _catalog_documents(layer: LayerFiles) -> dict[str, Any]:
@@ -151,6 +162,5 @@ def compile_rules(rules: RuleSet, vocabulary: Vocabulary) -> tuple[tuple[Stratum
 def with_rules(policy: Policy, rules: Sequence[Rule]) -> Policy:
     """Return the policy with other rules, compiled and digested anew (for tests and comparisons)."""
     changed = replace(policy.rules, rules=tuple(sorted(rules, key=lambda rule: (rule.topic, rule.id))))
-    document = policy_document(changed, policy.vocabulary, policy.catalog_documents)
-    changed = replace(changed, digest=f"sha256:{hashlib.sha256(document).hexdigest()}")
-    return Policy(changed, policy.vocabulary, *compile_rules(changed, policy.vocabulary), policy.catalog_documents)
+    compiled = compile_rules(changed, policy.vocabulary)
+    return sealed(Policy(changed, policy.vocabulary, *compiled, policy.catalog_documents))

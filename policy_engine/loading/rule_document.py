@@ -9,7 +9,7 @@ from typing import Any
 from policy_audit.canonical import document_bytes
 
 from policy_engine import SEMANTICS_VERSION
-from policy_engine.model.rule import STRENGTHS, Parameter, Rule, RuleSet
+from policy_engine.model.rule import SHIPPED, STRENGTHS, Parameter, Rule, RuleSet
 from policy_engine.model.vocabulary import Fact, Vocabulary
 
 _NAMES = {points: name for name, points in STRENGTHS.items()}
@@ -23,7 +23,7 @@ def policy_document(
     Of `catalog`, the documents by layer with the shipped ones first, those of the layers count, by digest: whoever
     agreed to a policy agreed to the entries that it adds. The shipped ones come with the engine.
     """
-    added = [document_bytes(_catalog_entries(documents)) for _, documents in catalog[1:] if documents]
+    added = [document_bytes(catalog_entries(documents)) for _, documents in catalog[1:] if documents]
     return document_bytes(
         {
             **({"catalog": [f"sha256:{sha256(content).hexdigest()}" for content in added]} if added else {}),
@@ -47,7 +47,27 @@ def policy_document(
     )
 
 
-def _catalog_entries(documents: Mapping[str, Any]) -> dict[str, Any]:
+def layers_document(rules: RuleSet, catalog: Sequence[tuple[str, Mapping[str, Any]]]) -> bytes:
+    """Return RFC 8785 bytes of what a decision says or rests on beyond `policy_document` and the catalog in force.
+
+    These are the layers by name and digest, which of them each rule is of, and what each adds to the catalog, whose
+    order decides between figures. They stand beside the policy's digest, and not under it: two layers that say the same
+    are one policy, whatever their folders are called and their comments say.
+    """
+    entries = {name: catalog_entries(documents) if documents else None for name, documents in catalog}
+    return document_bytes(
+        {
+            "kind": "PolicyLayers",
+            "layers": [
+                {"name": layer.name, "digest": layer.digest, "catalog": entries.get(layer.name)}
+                for layer in rules.layers
+            ],
+            "rules": {rule.id: rule.layer for rule in rules.rules if rule.layer != SHIPPED},
+        }
+    )
+
+
+def catalog_entries(documents: Mapping[str, Any]) -> dict[str, Any]:
     """Return the entries of a layer by section, whatever files they stand in; a layer names each once."""
     found: dict[str, Any] = {}
     for document in documents.values():

@@ -29,6 +29,8 @@ Enforcement = Literal["mandatory", "waivable", "advisory"]
 ENFORCEMENTS: tuple[Enforcement, ...] = ("mandatory", "waivable", "advisory")
 STRENGTHS = {"strong": 3, "normal": 2, "weak": 1}
 EVIDENCE_GRADES = ("asserted", "attached", "approved", "recorded")
+#: The layer that comes with the engine.
+SHIPPED = "shipped"
 #: What `forbid` names to rule out the proposed option alone.
 PROPOSAL = "proposal"
 

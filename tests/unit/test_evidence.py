@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from policy_engine.loading.evidence import check_evidence, evidence_documents
+from policy_engine.loading.evidence import check_evidence, evidence_as_recorded, evidence_documents
 from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Workload
 
@@ -122,3 +122,55 @@ def test_the_document_names_no_reference(tmp_path: Path) -> None:
     assert list(found) == ["baa", "dpa"]
     assert found["dpa"] == {"grade": "asserted", "valid_until": "2027-01-01", "problem": None}
     assert "jane" not in str(found)
+
+
+STATED: list[dict[str, object]] = [
+    {"reference": "R-1"},
+    {},
+    {"valid_until": "2026-01-01", "reference": "R-1"},
+    {"file": "there.pdf"},
+    {"file": "there.pdf", "sha256": SIGNED},
+    {"file": "there.pdf", "sha256": "0" * 64},
+    {"file": "nowhere.pdf", "sha256": SIGNED, "valid_until": "2027-06-30"},
+    {"file": "there.pdf", "sha256": SIGNED, "issued": "2027-01-01"},
+]
+
+
+@pytest.mark.parametrize("stated", STATED, ids=range(len(STATED)))
+@pytest.mark.parametrize("champion", [False, True])
+def test_a_status_as_recorded_is_the_one_that_was_found(
+    tmp_path: Path, stated: dict[str, object], champion: bool
+) -> None:
+    (tmp_path / "there.pdf").write_bytes(b"signed")
+    subject = workload({"owner_named": stated}, {"champion": "carl"} if champion else "none")
+    found = check_evidence(subject, DAY, tmp_path)
+    assert evidence_as_recorded(subject, DAY, found, DAY) == found
+
+
+def test_what_was_not_looked_at_then_proves_nothing_now(tmp_path: Path) -> None:
+    (tmp_path / "there.pdf").write_bytes(b"signed")
+    later = date(2027, 2, 1)
+    subject = workload({"dpa": STATED[-1]})
+    found = check_evidence(subject, DAY, tmp_path)
+    assert "is issued on 2027-01-01" in str(found["dpa"].problem)
+    again = evidence_as_recorded(subject, later, found, DAY)["dpa"]
+    assert (again.grade, again.problem) == (
+        "asserted",
+        "the file `there.pdf` was not looked at when the decision was recorded",
+    )
+
+
+def test_a_status_that_the_workload_does_not_give_is_not_taken_over() -> None:
+    forged = {name: EvidenceStatus(name, "attached") for name in ("dpa", "baa", "owner_named")}
+    subject = workload({"dpa": {"reference": "R-1"}, "baa": {"file": "a.pdf"}})
+    found = evidence_as_recorded(subject, DAY, forged, DAY)
+    assert found.keys() == {"dpa", "baa"}
+    assert (found["dpa"].grade, found["baa"].problem) == ("asserted", "the file `a.pdf` is named without its sha256")
+
+
+def test_a_file_on_a_later_day_counts_as_it_was_found_until_it_ends(tmp_path: Path) -> None:
+    (tmp_path / "there.pdf").write_bytes(b"signed")
+    subject = workload({"dpa": {"file": "there.pdf", "sha256": SIGNED, "valid_until": "2027-06-30"}})
+    found = check_evidence(subject, DAY, tmp_path)
+    assert evidence_as_recorded(subject, date(2027, 6, 30), found, DAY)["dpa"].grade == "attached"
+    assert evidence_as_recorded(subject, date(2027, 7, 1), found, DAY)["dpa"].problem == "it ended on 2027-06-30"

@@ -250,7 +250,7 @@ def test_show_gives_the_whole_entry(policy: Run) -> None:
     assert shown["personal"]["champion"] == "carl.champion@acme.example"
     assert shown["commitments"].keys() == {"owner", "champion", "actor"}
     assert shown["checkpoint"]["size"] == 3
-    assert shown["blobs"].keys() == {"decision", "workload", "rules", "catalog"}
+    assert shown["blobs"].keys() == {"decision", "workload", "rules", "catalog", "layers"}
     text = policy("audit", "show", shown["view"]["decision_id"][:8]).out
     for part in (OWNER, shown["leaf_hash"][:40], "deploy", "Covered by the checkpoint"):
         assert part in text

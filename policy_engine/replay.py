@@ -1,0 +1,289 @@
+"""Decide a recorded decision again, from what the ledger holds of it alone, and compare the bytes.
+
+1. the entry is a decision and names its documents      (`ROLES`)
+2. the decision's document gives its inputs: the time, the evidence as it was checked, the engine
+3. rules, layers and catalog give the policy            (loading/recorded_policy, kept by their digests)
+4. the workload's document gives the workload, without names of persons
+5. the engine decides
+6. all bytes of the document, and what the entry says of it, are compared
+
+INVARIANT: what came out is never read but to be compared. Inputs of the document itself are taken as recorded where
+nothing else in the ledger has them: the time, what was found in evidence files, and the version of the engine.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Literal
+
+from msgspec import Struct
+
+from policy_engine import SEMANTICS_VERSION, __version__
+from policy_engine.comparing import Comparison, compare
+from policy_engine.decide import Decider
+from policy_engine.differences import MOST, Difference
+from policy_engine.errors import PolicyError
+from policy_engine.loading.evidence import evidence_as_recorded
+from policy_engine.loading.recorded_policy import recorded_policy
+from policy_engine.loading.recorded_workload import recorded_workload
+from policy_engine.mismatch import follows, mismatches, same_outcome
+from policy_engine.model.decision import Decision
+from policy_engine.recorded import ROLES, Inputs, read_inputs
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger, StoredEntry
+    from policy_audit.recomputing import Recomputed
+
+Documents = Callable[[str], bytes]
+Status = Literal["equal", "differs", "not_replayable"]
+_POLICIES = 8
+#: Why a document cannot be had, by the ledger's codes.
+_GONE = {"blob-missing": "document-missing", "blob-changed": "document-changed", "blob-disposed": "document-disposed"}
+
+
+class Replay(Struct, frozen=True):
+    """What came of deciding an entry's decision again.
+
+    `reason` and `why` say what kept it from being replayed; `more` counts differences that are not listed.
+    `engine_changed`: another version of the engine made it, of the same semantics.
+    """
+
+    index: int
+    decision_id: str | None
+    workload: str | None
+    status: Status
+    reason: str | None = None
+    why: str | None = None
+    differences: tuple[Difference, ...] = ()
+    more: int = 0
+    engine: str | None = None
+    engine_changed: bool = False
+    same_outcome: bool | None = None
+
+
+class NotReplayableError(Exception):
+    """A recorded decision cannot be decided again, for a `reason` that is a word, and `why`."""
+
+    def __init__(self, reason: str, why: str) -> None:
+        super().__init__(why)
+        self.reason, self.why = reason, why
+
+
+class Replayer:
+    """Decides recorded decisions again; those under one policy share it."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._deciders: OrderedDict[tuple[str, ...], Decider | NotReplayableError] = OrderedDict()
+
+    def replay(self, entry: StoredEntry) -> Replay:
+        """Replay the decision that `entry` records.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+            VerificationError: the entry is malformed.
+        """
+        document = entry.document
+        view = document.get("view", {})
+        found = {"index": entry.index, "decision_id": view.get("decision_id"), "workload": _workload(view)}
+        inputs: Inputs | None = None
+        try:
+            digests = blobs_of(entry)
+            recorded = self.document("decision", digests["decision"])
+            inputs = _inputs(recorded)
+            found |= {"engine": inputs.version, "engine_changed": inputs.version != __version__}
+            if inputs.semantics != SEMANTICS_VERSION:
+                why = f"it was made under semantics {inputs.semantics:.40}, and this program has {SEMANTICS_VERSION}"
+                raise NotReplayableError("other-semantics", why)
+            workload = self.document("workload", digests["workload"])
+            decision = _decided(self._decider(digests), workload, inputs)
+        except NotReplayableError as error:
+            return Replay(**found, status="not_replayable", reason=error.reason, why=error.why)
+        if decision.content == recorded and decision.workload_content == workload and follows(document, decision):
+            return Replay(**found, status="equal")
+        listed = mismatches(document, recorded, workload, decision)
+        some = tuple(islice(listed, MOST))
+        same = same_outcome(document, recorded, decision)
+        return Replay(**found, status="differs", differences=some, more=sum(1 for _ in listed), same_outcome=same)
+
+    def document(self, role: str, digest: str) -> bytes:
+        """Return a document, checked against its digest.
+
+        Raises:
+            NotReplayableError: the ledger does not hold it, or another in its place.
+        """
+        from policy_audit.errors import LedgerError, VerificationError
+
+        try:
+            return self._documents(digest)
+        except (LedgerError, VerificationError) as error:
+            if error.code not in _GONE:
+                raise
+            why = {"document-missing": "is missing", "document-changed": "was changed"}
+            text = f"its document `{role}` {why.get(_GONE[error.code], 'was disposed of')}"
+            raise NotReplayableError(_GONE[error.code], text) from error
+
+    def _decider(self, digests: dict[str, str]) -> Decider:
+        key = tuple(digests[role] for role in ("rules", "layers", "catalog"))
+        if key not in self._deciders:
+            self._deciders[key] = self._loaded(key)
+            if len(self._deciders) > _POLICIES:
+                self._deciders.popitem(last=False)
+        self._deciders.move_to_end(key)
+        found = self._deciders[key]
+        if isinstance(found, NotReplayableError):
+            raise found
+        return found
+
+    def _loaded(self, key: tuple[str, ...]) -> Decider | NotReplayableError:
+        roles = ("rules", "layers", "catalog")
+        try:
+            rules, layers, catalog = (self.document(*each) for each in zip(roles, key, strict=True))
+            return Decider(recorded_policy(rules, layers, catalog))
+        except PolicyError as error:
+            return NotReplayableError("malformed", error.problems[0].message)
+        except NotReplayableError as error:
+            return error
+
+
+def replay(ledger: Ledger, entry: StoredEntry) -> Replay:
+    """Replay one decision of `ledger`; for several, one `Replayer` loads each policy once."""
+    return Replayer(ledger.blob).replay(entry)
+
+
+def decisions_on_record(
+    ledger: Ledger, since: datetime | str | None = None, until: datetime | str | None = None
+) -> Iterator[StoredEntry]:
+    """Yield the entries that record decisions at `since` or later and before `until`, found by their own bytes.
+
+    The query columns are not asked: whoever hides a row there hides no decision here.
+    """
+    from policy_audit.view import instant
+
+    earliest, latest = (instant(each) if each is not None else None for each in (since, until))
+    for entry in ledger.walk():
+        document = entry.document
+        moment = document["recorded_at"]
+        if document["type"] != "decision" or (earliest is not None and moment < earliest):
+            continue
+        if latest is None or moment < latest:
+            yield entry
+
+
+def replay_mismatches(
+    ledger: Ledger, since: datetime | str | None = None, until: datetime | str | None = None
+) -> Iterator[Replay]:
+    """Replay the decisions recorded at `since` or later and before `until`; yield those that do not come out equal."""
+    replayer = Replayer(ledger.blob)
+    for entry in decisions_on_record(ledger, since, until):
+        found = replayer.replay(entry)
+        if found.status != "equal":
+            yield found
+
+
+def recomputing() -> Callable[[StoredEntry, Documents], Recomputed]:
+    """Return what `Ledger.verify` asks to derive each decision again."""
+    from policy_audit.recomputing import Recomputed
+
+    given: list[Documents] = []
+    replayer = Replayer(lambda digest: given[0](digest))  # noqa: PLW0108 - what is given changes
+
+    def ask(entry: StoredEntry, documents: Documents) -> Recomputed:
+        given[:] = [documents]
+        found = replayer.replay(entry)
+        if found.status == "equal":
+            return Recomputed("same")
+        if found.reason == "document-disposed":
+            return Recomputed("apart", "disposed of")
+        if found.engine_changed and found.same_outcome:
+            return Recomputed("apart", f"same outcome in other bytes, made by engine {found.engine:.40}")
+        return Recomputed("failed", _said(found))
+
+    return ask
+
+
+class Under(Struct, frozen=True):
+    """A recorded decision beside one under other rules; `files` is evidence whose files were not looked at again."""
+
+    comparison: Comparison
+    files: tuple[str, ...]
+
+
+def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime | None) -> Under:
+    """Decide the workload of `entry` under other rules, and compare with what was recorded.
+
+    `at` is the time of the other decision (None: the recorded one). What was found in evidence files is as recorded.
+
+    Raises:
+        NotReplayableError: a document of the decision cannot be had or read.
+        PolicyError: the other rules cannot decide the workload.
+    """
+    digests = blobs_of(entry)
+    recorded = replayer.document("decision", digests["decision"])
+    inputs = _inputs(recorded)
+    content = replayer.document("workload", digests["workload"])
+    workload = recorded_workload(content, decider.policy.vocabulary)
+    moment = at or inputs.at
+    evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date())
+    decision = decider.decide(workload, evidence, moment)
+    stated = (workload.spec.evidence or {}).items()
+    files = tuple(sorted(name for name, each in stated if each is not None and each.file is not None))
+    try:
+        return Under(compare(recorded, decision.content), files)
+    except PolicyError as error:
+        raise NotReplayableError("malformed", error.problems[0].message) from error
+
+
+def blobs_of(entry: StoredEntry) -> dict[str, str]:
+    """Return the digests of the documents that a decision's entry names.
+
+    Raises:
+        NotReplayableError: the entry is no decision, or lacks one.
+    """
+    document = entry.document
+    if document["type"] != "decision":
+        raise NotReplayableError("not-a-decision", f"the entry {entry.index} records no decision")
+    blobs: dict[str, str] = document["blobs"]
+    if lacking := [role for role in ROLES if role not in blobs]:
+        raise NotReplayableError("document-not-named", f"its entry names no document `{lacking[0]}`")
+    return blobs
+
+
+def _inputs(recorded: bytes) -> Inputs:
+    try:
+        return read_inputs(recorded)
+    except PolicyError as error:
+        raise NotReplayableError("malformed", error.problems[0].message) from error
+
+
+def _decided(decider: Decider, content: bytes, inputs: Inputs) -> Decision:
+    try:
+        workload = recorded_workload(content, decider.policy.vocabulary)
+        evidence = evidence_as_recorded(workload, inputs.at.date(), inputs.evidence, inputs.at.date())
+        decision = decider.decide(workload, evidence, inputs.at)
+        document = {**decision.document, "engine": {"version": inputs.version, "semantics": SEMANTICS_VERSION}}
+        found = Decision(document, decision.workload_content, workload, decision.results)
+        found.content  # noqa: B018 - written here, so that what no document can hold is found here
+    except PolicyError as error:
+        raise NotReplayableError("undecidable", error.problems[0].message) from error
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RuntimeError) as error:
+        # rules that no loader would have put in force, signed by whoever could
+        why = f"the recorded rules cannot be run: {type(error).__name__}"
+        raise NotReplayableError("undecidable", why) from error
+    return found
+
+
+def _workload(view: dict[str, Any]) -> str | None:
+    namespace, name = view.get("namespace"), view.get("workload")
+    return f"{namespace}/{name}" if namespace is not None and name is not None else None
+
+
+def _said(found: Replay) -> str:
+    if found.status == "not_replayable":
+        return f"cannot be replayed: {found.why} [{found.reason}]"
+    first = found.differences[0]
+    come = f"`{first.path}` is recorded as {first.recorded}, and comes to {first.replayed}"
+    return f"does not follow from its inputs: {come}"
