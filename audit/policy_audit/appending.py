@@ -9,19 +9,19 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, TableClause, select
 
 from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.commitment import Disclosure
-from policy_audit.database import BUSY_SECONDS
 from policy_audit.entry import Blob, Prepared, seal
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
-from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, PERSONAL
+from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, LOCK_FUNCTION, PERSONAL, REVISION, VERSION
 from policy_audit.view import decision_row
 
 _MAX_PARAMETERS = 500
+_COUNTED = {"preserve_rowcount": True}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,20 @@ class Recorded:
 
 
 def lock_head(connection: Connection) -> None:
-    """Wait for the turn to append; on SQLite the transaction itself holds the lock."""
+    """Wait for the turn to append; on SQLite the transaction itself holds the lock.
+
+    Raises:
+        LedgerError: since the ledger was opened, another process has migrated it: this one would write as before.
+    """
     if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}")
-        connection.execute(select(HEAD.c.id).with_for_update()).all()
+        connection.exec_driver_sql(f"SELECT {LOCK_FUNCTION}()")
+    current = connection.execute(select(VERSION.c.version_num)).scalars().all()
+    if current != [REVISION]:
+        raise LedgerError(
+            f"the ledger has the schema `{', '.join(map(str, current))}` by now, not `{REVISION}`",
+            code="ledger-newer",
+            help="nothing was recorded; start this program again, in the version that the schema is of",
+        )
 
 
 def start_log(connection: Connection, signer: Signer) -> str:
@@ -100,8 +110,7 @@ def extend(
             views.append(view)
         personal.extend(_personal_row(index, disclosure) for disclosure in prepared.disclosures)
     for table, rows in ((ENTRY, entries), (DECISION, views), (PERSONAL, personal)):
-        if rows:
-            connection.execute(table.insert(), rows)
+        insert(connection, table, rows)
     note = _sign_head(connection, signer, frontier)
     return [Recorded(row["leaf_index"], row["leaf_hash"].hex(), frontier.size, recorded_at) for row in entries], note
 
@@ -118,9 +127,22 @@ def store_blobs(connection: Connection, blobs: Iterable[Blob], known: set[str]) 
         part = unsure[start : start + _MAX_PARAMETERS]
         stored.update(connection.execute(select(BLOB.c.digest).where(BLOB.c.digest.in_(part))).scalars())
     new = [{"digest": digest, "content": wanted[digest].content} for digest in unsure if digest not in stored]
-    if new:
-        connection.execute(BLOB.insert(), new)
+    insert(connection, BLOB, new)
     return set(wanted)
+
+
+def insert(connection: Connection, table: TableClause, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert `rows`, all of them.
+
+    Raises:
+        LedgerError: the database took some and says nothing: a rule or a trigger of somebody's drops them.
+    """
+    if rows and connection.execute(table.insert(), rows, execution_options=_COUNTED).rowcount != len(rows):
+        raise LedgerError(
+            f"the database drops what is written to `{table.name}`",
+            code="ledger-tampered",
+            help="nothing was recorded; `policy audit verify` names the rule or trigger",
+        )
 
 
 def _personal_row(index: int, disclosure: Disclosure) -> dict[str, Any]:
@@ -131,7 +153,7 @@ def _sign_head(connection: Connection, signer: Signer, frontier: Frontier) -> st
     root = frontier.root()
     note = sign_checkpoint(Checkpoint(signer.name, frontier.size, root), signer)
     row = {"size": frontier.size, "root": root, "frontier": frontier.to_bytes(), "note": note}
-    connection.execute(CHECKPOINT.insert(), row)
+    insert(connection, CHECKPOINT, [row])
     return note
 
 

@@ -11,7 +11,7 @@ A draft is what a caller wants on record. It becomes an entry when the ledger gi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -119,6 +119,7 @@ def prepare(draft: Draft) -> Prepared:
             raise CanonicalError(f"the personal field `{name}` is not named text")
     _refuse_personal(draft.context)
     _refuse_personal(draft.body)
+    _refuse_nul([*draft.personal, *draft.personal.values(), *draft.view.values()])
     disclosures = tuple(disclose(name, value) for name, value in draft.personal.items())
     blobs = {role: _blob(role, content) for role, content in draft.blobs.items()}
     members: dict[str, Any] = {
@@ -188,6 +189,14 @@ def _blob(role: str, content: Blob | bytes) -> Blob:
     if len(blob.content) > MAX_DOCUMENT_BYTES:
         raise CanonicalError(f"the blob `{role}` has more than {MAX_DOCUMENT_BYTES:,} bytes")
     return blob
+
+
+def _refuse_nul(texts: Iterable[object]) -> None:
+    # What goes to a column of text must be the same on both databases, and PostgreSQL's text has no U+0000.
+    if any(isinstance(text, str) and "\x00" in text for text in texts):
+        raise CanonicalError(
+            "a personal value or a query column holds the character U+0000", help="no text column can hold it"
+        )
 
 
 def _refuse_personal(value: Any) -> None:

@@ -122,6 +122,7 @@ class Ledger:
         """
         if self._read_only or self._signer is None:
             raise LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")
+        self._database.check_process()
         try:
             batch = [prepare(draft) for draft in drafts]
             return self._commit(self._signer, batch) if batch else []
