@@ -77,7 +77,7 @@ class Server:
         """Make a database and return its name."""
         name = f"t{os.getpid()}_{next(_numbers)}"
         with self.connect() as connection:
-            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
         return name
 
     def drop(self, name: str) -> None:

@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from policy_audit.ledger import open_ledger
 
 from tests.integration.place import Place
 from tests.integration.tampering import decision
+from tests.postgres import Server, database
+from tests.stores import KINDS, SQLITE, Store, server_store, sqlite_store
 
 
-@pytest.fixture(scope="session")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("original") / "ledger.db"
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def _fill(store: Store) -> Store:
+    with store.open() as ledger:
         for number in range(4):
             ledger.append(decision(number))
         ledger.append_many([decision(number) for number in range(4, 10)])
         ledger.append(decision(10))
-    return path
+    return store
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return _fill(sqlite_store(tmp_path_factory.mktemp("original")))
+
+
+@pytest.fixture(scope="session")
+def original_on_server(tmp_path_factory: pytest.TempPathFactory, server: Server, migrated: str) -> Store:
+    return _fill(server_store(server, server.create(migrated), tmp_path_factory.mktemp("original")))
+
+
+@pytest.fixture(params=KINDS)
+def filled(request: pytest.FixtureRequest) -> Store:
+    """A ledger of eleven decisions: four commits of one, one of six, one of one."""
+    found: Store = request.getfixturevalue("in_file" if request.param == SQLITE else "on_server")
+    return found
 
 
 @pytest.fixture
-def path(original: Path, tmp_path: Path) -> Path:
-    """A ledger of eleven decisions: four commits of one, one of six, one of one."""
-    shutil.copytree(original.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / original.name
+def in_file(original: Store, tmp_path: Path) -> Store:
+    """The same, on SQLite alone: its columns hold whatever is put there, PostgreSQL's what their type says."""
+    return original.copy(tmp_path)
+
+
+@pytest.fixture
+def on_server(original_on_server: Store, tmp_path: Path) -> Iterator[Store]:
+    """The same, on PostgreSQL alone."""
+    assert original_on_server.server is not None
+    with database(original_on_server.server, original_on_server.database) as name:
+        yield original_on_server.copy(tmp_path, name)
 
 
 @pytest.fixture(scope="session")
