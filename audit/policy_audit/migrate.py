@@ -111,7 +111,7 @@ def _prepare_server(connection: Connection, location: Location) -> None:
     Raises:
         LedgerError: texts would be altered, or anybody could put code where the migration runs.
     """
-    from policy_audit.server import quoted
+    from policy_audit.server import quoted, verbatim
 
     name = location.schema
     connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"policy_audit {name}", 0))))
@@ -123,7 +123,7 @@ def _prepare_server(connection: Connection, location: Location) -> None:
             help="make a database with ENCODING 'UTF8' for the ledger",
         )
     if schema_of(connection) is None:
-        connection.exec_driver_sql(f"CREATE SCHEMA {quoted(name).replace('%', '%%')}")
+        connection.exec_driver_sql(verbatim(f"CREATE SCHEMA {quoted(name)}"))
     elif connection.execute(select(func.has_schema_privilege("public", name, "CREATE"))).scalar_one():
         raise LedgerError(
             f"every user may put functions into the schema of the ledger `{location}`",

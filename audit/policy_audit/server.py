@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 PREFIX = "postgresql+psycopg://"
 DEFAULT_SCHEMA = "public"
+SCHEMA_SETTING = "policy_audit.schema"
 STATEMENT_SECONDS = 60.0
 IDLE_SECONDS = 300.0
 _LONGEST_NAME = 63
@@ -60,6 +61,11 @@ def is_identifier(name: str) -> bool:
 def quoted(name: str) -> str:
     """Quote an identifier."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def verbatim(statement: str) -> str:
+    """Return a statement as `exec_driver_sql` takes it, where `%` would be a placeholder."""
+    return statement.replace("%", "%%")
 
 
 def shown(url: str) -> str:
@@ -128,8 +134,9 @@ def writing(schema: str, lock_seconds: float, patient: bool = False) -> tuple[st
 
 def settings(values: dict[str, str]) -> str:
     """Return one statement that makes settings until the transaction ends."""
-    calls = (f"pg_catalog.set_config('{name}', '{_escaped(value)}', true)" for name, value in values.items())
-    return f"SELECT {', '.join(calls)}"
+    quotable = ((name, value.replace("'", "''")) for name, value in values.items())
+    calls = (f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in quotable)
+    return verbatim(f"SELECT {', '.join(calls)}")
 
 
 def in_failed_transaction(connection: Connection) -> bool:
@@ -141,6 +148,8 @@ def in_failed_transaction(connection: Connection) -> bool:
 def words(error: DBAPIError) -> tuple[str, str, str | None] | None:
     """Return code, message and help for what a server refused; the message has a place for the ledger's name."""
     state = getattr(error.orig, "sqlstate", None) or ""
+    if state == "42501" and "row-level security" in str(error.orig):
+        return "ledger-tampered", "row level security keeps rows of the ledger `{}` from this user", _VERIFY
     for starts, code, message, hint in _STATES:
         if state.startswith(starts):
             return code, message, hint
@@ -169,6 +178,8 @@ def _common(schema: str) -> dict[str, str]:
         # Only the ledger's own schema, after the system's and before what is temporary: a table or function that
         # a role put first is never found.
         "search_path": f"{quoted(schema)}, pg_temp",
+        # `current_schema` would be that of temporary tables where ours is not there
+        SCHEMA_SETTING: schema,
         # A policy that would hide rows from us is an error, and not fewer rows.
         "row_security": "off",
     }
@@ -176,11 +187,6 @@ def _common(schema: str) -> dict[str, str]:
 
 def _milliseconds(seconds: float) -> str:
     return str(int(seconds * 1000))
-
-
-def _escaped(value: str) -> str:
-    # `%` would be a placeholder of the driver
-    return value.replace("'", "''").replace("%", "%%")
 
 
 _REACH = "check host, port and network, and that the server runs"
@@ -203,7 +209,7 @@ _STATES: tuple[tuple[tuple[str, ...], str, str, str | None], ...] = (
         ("42501",),
         "ledger-rights",
         "this user lacks a right on the ledger `{}`",
-        "`policy db grants` prints the statements that give it; row level security has no place there",
+        "`policy db grants` prints the statements that give it",
     ),
     (("XX001", "XX002"), "ledger-corrupt", "the ledger `{}` is damaged", "restore a backup, then verify it"),
     (("54000",), "entry-too-large", "a column of the entry is too long for an index of the ledger `{}`", None),

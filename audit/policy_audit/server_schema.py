@@ -44,7 +44,7 @@ def server_differences(
     return hidden, problems
 
 
-_HERE = "relnamespace = pg_catalog.current_schema()::pg_catalog.regnamespace"
+_HERE = "relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = pg_catalog.current_schema())"
 
 
 def _row_security(connection: Connection, names: list[str]) -> list[str]:

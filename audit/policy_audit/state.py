@@ -9,13 +9,15 @@ from sqlalchemy import Connection, inspect
 
 from policy_audit.errors import LedgerError
 from policy_audit.names import HEAD, REVISION_TABLE
+from policy_audit.server import SCHEMA_SETTING
 
 
 def schema_of(connection: Connection) -> str | None:
     """Return the schema of a server that the transaction works in; None on SQLite, and where it is not there."""
     if connection.dialect.name == "sqlite":
         return None
-    found = connection.exec_driver_sql("SELECT pg_catalog.current_schema()").scalar()
+    wanted = f"pg_catalog.current_setting('{SCHEMA_SETTING}')"
+    found = connection.exec_driver_sql(f"SELECT nspname FROM pg_namespace WHERE nspname = {wanted}").scalar()
     return None if found is None else str(found)
 
 
