@@ -151,7 +151,10 @@ class _Supervised:
 
         programs: Path = POSTGRES_VERSIONS[TARGET_POSTGRES_VERSION]
         with suppress(OSError):
-            if subprocess.run([programs / "postgres", "-V"], capture_output=True, check=False, **self.user).returncode == 0:
+            if (
+                subprocess.run([programs / "postgres", "-V"], capture_output=True, check=False, **self.user).returncode
+                == 0
+            ):
                 return programs
         package = programs.parents[1]
         copy = self.folder / "site-packages"
@@ -214,7 +217,7 @@ def _supervise(folder: Path, settings: list[str]) -> None:
     server = _Supervised(folder)
 
     def answer(done: bool) -> None:
-        print("ok" if done else "no", flush=True)  # noqa: T201
+        print("ok" if done else "no", flush=True)
 
     try:
         server.make(settings)

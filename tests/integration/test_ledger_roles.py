@@ -184,7 +184,9 @@ def test_grants_want_a_migrated_ledger(unmigrated: Store, roles: None) -> None:
     assert caught.value.code == "ledger-not-migrated"
 
 
-def test_the_statements_are_those_that_are_applied(unmigrated: Store, server: Server, roles: None, tmp_path: Path) -> None:
+def test_the_statements_are_those_that_are_applied(
+    unmigrated: Store, server: Server, roles: None, tmp_path: Path
+) -> None:
     """In a schema whose name has to be quoted, by hand."""
     url = f"{unmigrated.url}&schema=a%25b%20%22c%22%27s"
     assert migrate.upgrade(url).current is None

@@ -64,7 +64,10 @@ LOCK = "CREATE OR REPLACE FUNCTION policy_audit_lock_head() RETURNS void LANGUAG
             ["ALTER FUNCTION policy_audit_lock_head() SET search_path = evil, public"],
             "the function `policy_audit_lock_head` is missing or changed",
         ),
-        ([f"{LOCK} SET search_path = public, pg_temp AS 'BEGIN END'"], "`policy_audit_lock_head` is missing or changed"),
+        (
+            [f"{LOCK} SET search_path = public, pg_temp AS 'BEGIN END'"],
+            "`policy_audit_lock_head` is missing or changed",
+        ),
         (["DROP FUNCTION policy_audit_lock_head()"], "the function `policy_audit_lock_head` is missing or changed"),
         (
             ["CREATE ROLE {role}", "ALTER FUNCTION policy_audit_lock_head() OWNER TO {role}"],
@@ -84,7 +87,10 @@ LOCK = "CREATE OR REPLACE FUNCTION policy_audit_lock_head() RETURNS void LANGUAG
         ),
         (["ALTER TABLE personal ADD CHECK (name <> 'approver')"], "`personal_name_check` of the table `personal`"),
         (["ALTER TABLE blob SET UNLOGGED"], "the table `blob` is emptied by a crash: it is unlogged"),
-        (["CREATE SCHEMA evil", "CREATE TABLE evil.more () INHERITS (log_entry)"], "the table `log_entry` shares rows with another by inheritance"),
+        (
+            ["CREATE SCHEMA evil", "CREATE TABLE evil.more () INHERITS (log_entry)"],
+            "the table `log_entry` shares rows with another by inheritance",
+        ),
         (["CREATE VIEW more AS SELECT 1"], "the view `more` is not the ledger's"),
         (["CREATE MATERIALIZED VIEW more AS SELECT 1"], "the materialized view `more` is not the ledger's"),
         (
@@ -99,8 +105,14 @@ LOCK = "CREATE OR REPLACE FUNCTION policy_audit_lock_head() RETURNS void LANGUAG
             ["CREATE ROLE {role}", "GRANT CREATE ON SCHEMA public TO {role}"],
             "may create objects in the ledger's schema",
         ),
-        (["ALTER TABLE log_entry ENABLE ROW LEVEL SECURITY"], "row level security may hide rows of the table `log_entry`"),
-        (["CREATE POLICY more ON log_entry USING (false)"], "row level security may hide rows of the table `log_entry`"),
+        (
+            ["ALTER TABLE log_entry ENABLE ROW LEVEL SECURITY"],
+            "row level security may hide rows of the table `log_entry`",
+        ),
+        (
+            ["CREATE POLICY more ON log_entry USING (false)"],
+            "row level security may hide rows of the table `log_entry`",
+        ),
     ],
 )
 def test_a_change_of_the_schema_is_found(on_server: Store, statements: list[str], problem: str) -> None:

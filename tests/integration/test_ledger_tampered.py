@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+
 import pytest
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.ledger import Draft, EntryType, Ledger

@@ -306,7 +306,12 @@ def test_rows_of_a_second_ledger_do_not_pass(filled: Store, tmp_path: Path) -> N
     second = sqlite_store(tmp_path / "second")
     with second.open() as ledger:
         ledger.append_many([decision(number) for number in range(20, 40)])
-    tables = ("log_entry", "leaf_index"), ("decision", "leaf_index"), ("personal", "leaf_index"), ("log_checkpoint", "size")
+    tables = (
+        ("log_entry", "leaf_index"),
+        ("decision", "leaf_index"),
+        ("personal", "leaf_index"),
+        ("log_checkpoint", "size"),
+    )
     with filled.administrator() as connection, second.connection() as other:
         for table, column in tables:
             for row in other.execute(f"SELECT * FROM {table} WHERE {column} >= 11"):

@@ -38,9 +38,11 @@ def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
         store: Store = request.getfixturevalue("server_database")
     else:
         store = sqlite_store(tmp_path)
-    with open_ledger("sqlite:///:memory:", clock=Clock()) if request.param == "memory" else store.open(
-        clock=Clock()
-    ) as opened:
+    with (
+        open_ledger("sqlite:///:memory:", clock=Clock())
+        if request.param == "memory"
+        else store.open(clock=Clock()) as opened
+    ):
         yield opened
 
 
