@@ -6,6 +6,7 @@ begins with settings of its own (`settings`): they hold until it ends, also behi
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, create_engine, make_url
@@ -41,7 +42,11 @@ def split_url(url: str) -> tuple[str, str]:
     """
     parsed = _parse(url)
     if parsed is None:
-        return url, DEFAULT_SCHEMA  # what is wrong is said when it is opened
+        raise LedgerError(
+            "the URL of the PostgreSQL ledger is malformed",
+            code="ledger-url",
+            help="in user and password write `@` as %40, `:` as %3A, `/` as %2F, `?` as %3F",
+        )
     named = parsed.query.get("schema", DEFAULT_SCHEMA)
     if not isinstance(named, str) or not is_identifier(named) or named.startswith("pg_"):
         raise LedgerError(
@@ -150,6 +155,8 @@ def words(error: DBAPIError) -> tuple[str, str, str | None] | None:
     state = getattr(error.orig, "sqlstate", None) or ""
     if state == "42501" and "row-level security" in str(error.orig):
         return "ledger-tampered", "row level security keeps rows of the ledger `{}` from this user", _VERIFY
+    if state == "XX000" and any(part in str(error.orig) for part in ("could not extend", "could not write")):
+        return _FULL  # a limit on the size of files has no state of its own
     for starts, code, message, hint in _STATES:
         if state.startswith(starts):
             return code, message, hint
@@ -167,6 +174,10 @@ def words(error: DBAPIError) -> tuple[str, str, str | None] | None:
 
 
 def _parse(url: str) -> URL | None:
+    # An `@` elsewhere is one of a password that was not encoded: its rest would be taken for the host, and shown.
+    authority, *rest = re.split(r"[/?#]", url.removeprefix(PREFIX), maxsplit=1)
+    if authority.count("@") > 1 or "@" in "".join(rest):
+        return None
     try:
         return make_url(url)
     except (ArgumentError, ValueError):
@@ -195,6 +206,7 @@ _LOGIN = "check user and password, and the server's pg_hba.conf"
 _LOST = ("OperationalError", "InterfaceError", "ConnectionTimeout")
 _MISSING = ("ledger-missing", "the server has no database `{}`", "create the database, then run `policy db upgrade`")
 _REFUSED = ("ledger-login", "the server of the ledger `{}` does not let this user in", _LOGIN)
+_FULL = ("ledger-disk-full", "there is no space left for the ledger `{}`", "make room and try again")
 _STATES: tuple[tuple[tuple[str, ...], str, str, str | None], ...] = (
     (("28",), *_REFUSED),
     (("3D000",), *_MISSING),
@@ -202,7 +214,7 @@ _STATES: tuple[tuple[tuple[str, ...], str, str, str | None], ...] = (
     (("08", "57P01", "57P02", "57P03", "57P05"), "ledger-unreachable", "the server of the ledger `{}` is gone", _REACH),
     (("57014", "25P03"), "ledger-timeout", "the ledger `{}` took too long, and gave up", "try again"),
     (("55P03", "40P01", "40001"), "ledger-locked", "the ledger `{}` is locked by another", "try again"),
-    (("53",), "ledger-disk-full", "there is no space left for the ledger `{}`", "make room and try again"),
+    (("53",), *_FULL),
     (("58",), "ledger-io", "the disk under the ledger `{}` failed", "look at the server's log"),
     (("25006",), "ledger-read-only", "the ledger `{}` takes no writes now", "its server or role was made read-only"),
     (
