@@ -173,21 +173,19 @@ class _Supervised:
             file.write(f"unix_socket_directories = '{self.folder}'\n")
 
     def start(self, file_size: int = 0) -> bool:
-        def limit() -> None:
-            if file_size:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (file_size, file_size))
-
+        own = resource.getrlimit(resource.RLIMIT_FSIZE)
         deadline = time.monotonic() + _SECONDS
         while time.monotonic() < deadline:
             # after a kill the old children may hold the memory for a moment, and the start is tried again
+            resource.setrlimit(resource.RLIMIT_FSIZE, (file_size or own[0], own[1]))
             self.process = subprocess.Popen(
                 [self.programs / "postgres", "-D", self.data],
                 stdout=subprocess.DEVNULL,
                 stderr=(self.folder / "log").open("ab"),
                 cwd=self.folder,
-                preexec_fn=limit,
                 **self.user,
             )
+            resource.setrlimit(resource.RLIMIT_FSIZE, own)
             while self.process.poll() is None and time.monotonic() < deadline:
                 with suppress(OSError):
                     if "ready" in (self.data / "postmaster.pid").read_text():

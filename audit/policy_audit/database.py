@@ -91,7 +91,7 @@ class Database:
         take as long as it takes.
         """
         self.check_process()
-        begin = ("BEGIN IMMEDIATE",)
+        begin: tuple[str, ...] = ("BEGIN IMMEDIATE",)
         if not self.on_sqlite:
             begin = pg.writing(self.location.schema, BUSY_SECONDS, patient)
         with self._writing, self._transaction(begin) as connection:

@@ -5,7 +5,7 @@ Neither Alembic nor the table definitions are imported here: a ledger at the cur
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, inspect
+from sqlalchemy import Connection, column, func, inspect, select, table
 
 from policy_audit.errors import LedgerError
 from policy_audit.names import HEAD, REVISION_TABLE
@@ -16,9 +16,10 @@ def schema_of(connection: Connection) -> str | None:
     """Return the schema of a server that the transaction works in; None on SQLite, and where it is not there."""
     if connection.dialect.name == "sqlite":
         return None
-    wanted = f"pg_catalog.current_setting('{SCHEMA_SETTING}')"
-    found = connection.exec_driver_sql(f"SELECT nspname FROM pg_namespace WHERE nspname = {wanted}").scalar()
-    return None if found is None else str(found)
+    wanted = func.current_setting(SCHEMA_SETTING)
+    query = select(column("nspname")).select_from(table("pg_namespace")).where(column("nspname") == wanted)
+    name = connection.execute(query).scalar()
+    return None if name is None else str(name)
 
 
 def revision(connection: Connection) -> str | None:

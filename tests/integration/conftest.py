@@ -74,3 +74,36 @@ def three_decisions(tmp_path_factory: pytest.TempPathFactory, parsed_rules: Path
 @pytest.fixture
 def place(tmp_path: Path, parsed_rules: Path) -> Place:
     return Place(tmp_path, parsed_rules)
+
+
+@pytest.fixture(params=KINDS)
+def either(request: pytest.FixtureRequest, tmp_path: Path, parsed_rules: Path) -> Place:
+    """A place whose ledger is on either database."""
+    return Place(
+        tmp_path, parsed_rules, request.getfixturevalue("server_database") if request.param != SQLITE else None
+    )
+
+
+@pytest.fixture(scope="session")
+def three_on_server(
+    tmp_path_factory: pytest.TempPathFactory, parsed_rules: Path, server: Server, migrated: str
+) -> Store:
+    """The same on a server."""
+    folder = tmp_path_factory.mktemp("three")
+    made = Place(folder, parsed_rules, server_store(server, server.create(migrated), folder))
+    for _ in range(3):
+        assert made.evaluate().returncode == 0
+    assert made.verified() == 3
+    return made.store
+
+
+@pytest.fixture(params=KINDS)
+def three(request: pytest.FixtureRequest, tmp_path: Path, parsed_rules: Path) -> Iterator[Place]:
+    """A place with a ledger of three decisions, on either database."""
+    if request.param == SQLITE:
+        yield Place(tmp_path, parsed_rules, sqlite_store(request.getfixturevalue("three_decisions")).copy(tmp_path))
+        return
+    made: Store = request.getfixturevalue("three_on_server")
+    assert made.server is not None
+    with database(made.server, made.database) as name:
+        yield Place(tmp_path, parsed_rules, made.copy(tmp_path, name))

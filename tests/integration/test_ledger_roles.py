@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,9 +47,9 @@ def roles(server: Server) -> None:
 
 
 @pytest.fixture
-def granted(server_database: Store, server: Server, roles: None) -> Iterator[Granted]:
+def granted(server_database: Store, server: Server, roles: None) -> Granted:
     grants.apply(server_database.url, grants.Roles(WRITER, READER, ERASER))
-    yield Granted(server_database, server)
+    return Granted(server_database, server)
 
 
 def refused(connection: psycopg.Connection, statement: str) -> None:
@@ -124,12 +123,15 @@ def test_the_reader_verifies_and_cannot_write(granted: Granted) -> None:
 
 
 def test_a_reader_cannot_keep_the_writer_waiting(granted: Granted) -> None:
-    with open_ledger(granted.url(WRITER), key_path=granted.store.key) as ledger:
-        with granted.connect(READER) as connection, connection.transaction():
-            for table in TABLES:
-                connection.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
-            connection.execute("SELECT pg_advisory_xact_lock(c.oid::bigint) FROM pg_class c")
-            assert ledger.append(HOLD).index == 0
+    with (
+        open_ledger(granted.url(WRITER), key_path=granted.store.key) as ledger,
+        granted.connect(READER) as connection,
+        connection.transaction(),
+    ):
+        for table in TABLES:
+            connection.execute(f"LOCK TABLE {table} IN ACCESS SHARE MODE")
+        connection.execute("SELECT pg_advisory_xact_lock(c.oid::bigint) FROM pg_class c")
+        assert ledger.append(HOLD).index == 0
 
 
 def test_the_eraser_deletes_where_rows_may_be_deleted_and_nowhere_else(granted: Granted) -> None:

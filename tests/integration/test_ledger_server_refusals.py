@@ -1,4 +1,4 @@
-"""A server that does not let in, does not answer, is full or read-only: refused in our words, and the ledger stays valid."""
+"""A server that does not let in, does not answer, is full or read-only: refused, and the ledger stays valid."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from policy_audit import database, grants, migrate
 from policy_audit.errors import LedgerError
-from policy_audit.ledger import Draft, EntryType, Recorded, open_ledger
+from policy_audit.ledger import Draft, EntryType, Ledger, Recorded, open_ledger
 from sqlalchemy.exc import SQLAlchemyError
 
 from tests.integration.place import Place, refused
@@ -146,20 +147,27 @@ def test_a_locked_head_is_waited_for_and_then_refused(server_database: Store, mo
 
 
 def test_a_statement_that_takes_too_long_is_given_up(server_database: Store) -> None:
-    with server_database.open() as ledger:
-        with pytest.raises(LedgerError) as caught, ledger._database.write() as connection:
+    def sleep(ledger: Ledger) -> None:
+        with ledger._database.write() as connection:
             connection.exec_driver_sql("SET LOCAL statement_timeout = 50")
             connection.exec_driver_sql("SELECT pg_sleep(60)")
+
+    with server_database.open() as ledger:
+        with pytest.raises(LedgerError) as caught:
+            sleep(ledger)
         assert caught.value.code == "ledger-timeout"
         assert ledger.append(HOLD).index == 0
 
 
 def test_a_failed_statement_that_somebody_swallowed_is_never_a_commit(server_database: Store) -> None:
+    def swallow(ledger: Ledger) -> None:
+        with ledger._database.write() as connection, suppress(SQLAlchemyError):
+            connection.exec_driver_sql("SELECT 1 / 0")
+
     with server_database.open() as ledger:
         ledger.append(HOLD)
-        with pytest.raises(LedgerError, match="refused a statement"), ledger._database.write() as connection:
-            with pytest.raises(SQLAlchemyError):
-                connection.exec_driver_sql("SELECT 1 / 0")
+        with pytest.raises(LedgerError, match="refused a statement"):
+            swallow(ledger)
         assert ledger.append(HOLD).index == 1
 
 

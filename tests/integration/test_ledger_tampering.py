@@ -152,7 +152,7 @@ def test_a_value_of_another_type_is_found_or_kept_out(
     filled: Store, attack: Attack, steps: list[str] | None, index: int | None
 ) -> None:
     if filled.kind == POSTGRESQL:
-        with pytest.raises(psycopg.Error, match="type|range"), filled.administrator() as connection:
+        with pytest.raises(psycopg.Error, match=r"type|range"), filled.administrator() as connection:
             attack(connection)
         assert verify(filled).ok
         return
