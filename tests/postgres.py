@@ -196,9 +196,10 @@ class _Supervised:
             time.sleep(0.1)
         return False
 
-    def stop(self) -> bool:
+    def stop(self, how: int = signal.SIGINT) -> bool:
+        """Stop: whoever is connected is sent away."""
         if self.process is not None and self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)  # fast: whoever is connected is sent away
+            self.process.send_signal(how)
             try:
                 self.process.wait(20)
             except subprocess.TimeoutExpired:
@@ -228,7 +229,7 @@ def _supervise(folder: Path, settings: list[str]) -> None:
             calls = {"start": lambda words=words: server.start(int(words[0])), "stop": server.stop, "wait": server.wait}
             answer(calls[command]())
     finally:
-        server.stop()
+        server.stop(signal.SIGQUIT)  # nobody needs its files any more
         shutil.rmtree(folder, ignore_errors=True)
 
 

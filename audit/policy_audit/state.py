@@ -5,7 +5,7 @@ Neither Alembic nor the table definitions are imported here: a ledger at the cur
 
 from __future__ import annotations
 
-from sqlalchemy import Connection, column, func, inspect, select, table
+from sqlalchemy import Connection, Text, column, func, inspect, select, table
 
 from policy_audit.errors import LedgerError
 from policy_audit.names import HEAD, REVISION_TABLE
@@ -17,9 +17,9 @@ def schema_of(connection: Connection) -> str | None:
     if connection.dialect.name == "sqlite":
         return None
     wanted = func.current_setting(SCHEMA_SETTING)
-    query = select(column("nspname")).select_from(table("pg_namespace")).where(column("nspname") == wanted)
-    name = connection.execute(query).scalar()
-    return None if name is None else str(name)
+    name = column("nspname", Text)
+    found = connection.execute(select(name).select_from(table("pg_namespace")).where(name == wanted)).scalar()
+    return None if found is None else str(found)
 
 
 def revision(connection: Connection) -> str | None:

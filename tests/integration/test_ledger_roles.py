@@ -69,8 +69,12 @@ def test_the_writer_begins_appends_reads_and_verifies(granted: Granted) -> None:
 
 
 @pytest.mark.parametrize("role", [WRITER, READER])
-@pytest.mark.parametrize("table", [*TABLES, "alembic_version"])
-def test_neither_changes_what_is_there(granted: Granted, role: str, table: str) -> None:
+def test_neither_changes_what_is_there(granted: Granted, role: str) -> None:
+    for table in (*TABLES, "alembic_version"):
+        refuse_all_changes(granted, role, table)
+
+
+def refuse_all_changes(granted: Granted, role: str, table: str) -> None:
     with granted.connect(role) as connection:
         column = connection.execute(f"SELECT * FROM {table} LIMIT 0").description[0].name  # type: ignore[index]
         refused(connection, f"UPDATE {table} SET {column} = {column}")
