@@ -14,7 +14,7 @@ from policy_audit.ledger import Draft, EntryType, Ledger
 
 from tests.integration.writers import Writer
 from tests.postgres import Server
-from tests.stores import Store, empty_template, server_store
+from tests.stores import POSTGRESQL, Store, empty_template, server_store
 
 pytestmark = pytest.mark.slow
 #: How many writers at once, and how many entries each appends in one commit.
@@ -58,7 +58,8 @@ def test_nothing_acknowledged_is_lost_when_writers_are_killed(store: Store) -> N
         with store.open() as ledger:
             stored = check(ledger, told)
             recorded = ledger.append(Draft(EntryType.HOLD))
-            assert recorded.index == len(stored)
+            # a server may still finish the commit of a writer that was killed, after it was looked at
+            assert recorded.index == len(stored) or (store.kind == POSTGRESQL and recorded.index > len(stored))
             told[recorded.index] = recorded.leaf_hash
     assert len(told) > 300
 
@@ -118,7 +119,8 @@ def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
         told = kill(writers, 0.05)
         stored = check(ledger, told)
         assert len(stored) > waited
-        assert ledger.append(Draft(EntryType.HOLD)).index == len(stored)
+        recorded = ledger.append(Draft(EntryType.HOLD))
+        check(ledger, {**told, recorded.index: recorded.leaf_hash})
 
 
 def _wait_for_growth(ledger: Ledger) -> int:
