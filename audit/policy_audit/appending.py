@@ -12,13 +12,22 @@ from sqlalchemy import Connection, select
 
 from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.commitment import Disclosure
-from policy_audit.database import BUSY_SECONDS
 from policy_audit.entry import Blob, EntryType, Prepared, seal
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.inserting import Row, insert_rows
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier, leaf_hash
-from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, HEAD, TAG, TAG_SET
+from policy_audit.names import (
+    BLOB,
+    CHECKPOINT,
+    DECISION,
+    ENTRY,
+    LOCK_FUNCTION,
+    REVISION,
+    TAG,
+    TAG_SET,
+    VERSION,
+)
 from policy_audit.rotating import refuse_rotated
 from policy_audit.vault import Vault
 from policy_audit.view import COLUMNS, read_tags
@@ -38,10 +47,20 @@ class Recorded:
 
 
 def lock_head(connection: Connection) -> None:
-    """Wait for the turn to append; on SQLite the transaction itself holds the lock."""
+    """Wait for the turn to append; on SQLite the transaction itself holds the lock.
+
+    Raises:
+        LedgerError: since the ledger was opened, another process has migrated it: this one would write as before.
+    """
     if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SET LOCAL lock_timeout = {int(BUSY_SECONDS * 1000)}")
-        connection.execute(select(HEAD.c.id).with_for_update()).all()
+        connection.exec_driver_sql(f"SELECT {LOCK_FUNCTION}()")
+    current = connection.execute(select(VERSION.c.version_num)).scalars().all()
+    if current != [REVISION]:
+        raise LedgerError(
+            f"the ledger has the schema `{', '.join(map(str, current))}` by now, not `{REVISION}`",
+            code="ledger-newer",
+            help="nothing was recorded; start this program again, in the version that the schema is of",
+        )
 
 
 def start_log(connection: Connection, signer: Signer) -> str:
@@ -164,8 +183,7 @@ def has_disposal_since(connection: Connection, since: int, size: int) -> bool:
 def _sign_head(connection: Connection, signer: Signer, frontier: Frontier, *cosigners: Signer) -> str:
     root = frontier.root()
     note = sign_checkpoint(Checkpoint(signer.name, frontier.size, root), signer, *cosigners)
-    row = {"size": frontier.size, "root": root, "frontier": frontier.to_bytes(), "note": note}
-    connection.execute(CHECKPOINT.insert(), row)
+    insert_rows(connection, CHECKPOINT, [(frontier.size, root, frontier.to_bytes(), note)])
     return note
 
 

@@ -10,39 +10,40 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
+from policy_audit import server as pg
 from policy_audit.errors import LedgerError
 
 BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.02
 _FOLD_MILLISECONDS = 2000
 SQLITE_PREFIX = "sqlite:///"
-POSTGRESQL_PREFIX = "postgresql+psycopg://"
 MEMORY = ":memory:"
 _MAGIC = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """Where a ledger is: a SQLite file (`path`), a server, or, with neither, memory."""
+    """Where a ledger is: a SQLite file (`path`), a `schema` on a server, or, with neither, memory."""
 
     url: str
     path: Path | None = None
     server: bool = False
+    schema: str = pg.DEFAULT_SCHEMA
 
     def __str__(self) -> str:
         if self.server:
-            place = self.url.partition("?")[0].removeprefix(POSTGRESQL_PREFIX)
-            return f"postgresql://{place.rpartition('@')[2]}"  # never the password
+            place = pg.shown(self.url)  # never the password
+            return place if self.schema == pg.DEFAULT_SCHEMA else f"{place}?schema={self.schema}"
         return str(self.path) if self.path else MEMORY
 
 
@@ -52,8 +53,9 @@ def locate(url: str) -> Location:
     Raises:
         LedgerError: it is of no kind that a ledger can have.
     """
-    if url.startswith(POSTGRESQL_PREFIX):
-        return Location(url, server=True)
+    if url.startswith(pg.PREFIX):
+        own, schema = pg.split_url(url)
+        return Location(own, server=True, schema=schema)
     if url == SQLITE_PREFIX + MEMORY:
         return Location(url)
     name = url.removeprefix(SQLITE_PREFIX)
@@ -77,14 +79,22 @@ class Database:
         self.location = location
         self.engine = engine
         self.on_sqlite = engine.dialect.name == "sqlite"
+        self._process = os.getpid()
         self._writing = threading.RLock()
         # A database in memory has one connection, which two threads must not use in turns.
         self._reading = None if location.server or location.path else self._writing
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """Hold the lock of the database's one writer; commit at the end, or roll back and raise `LedgerError`."""
-        begin = "BEGIN IMMEDIATE" if self.on_sqlite else "BEGIN ISOLATION LEVEL READ COMMITTED"
+    def write(self, patient: bool = False) -> Iterator[Connection]:
+        """Hold the lock of the database's one writer; commit at the end, or roll back and raise `LedgerError`.
+
+        On a server this begins the transaction only: `appending.lock_head` takes the lock. A `patient` writer may
+        take as long as it takes.
+        """
+        self.check_process()
+        begin: tuple[str, ...] = ("BEGIN IMMEDIATE",)
+        if not self.on_sqlite:
+            begin = pg.writing(self.location.schema, BUSY_SECONDS, patient)
         with self._writing, self._transaction(begin) as connection:
             yield connection
 
@@ -97,7 +107,8 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read one snapshot of the database."""
-        begin = "BEGIN" if self.on_sqlite else "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"
+        self.check_process()
+        begin = ("BEGIN",) if self.on_sqlite else pg.reading(self.location.schema)
         if self._reading is None:
             with self._transaction(begin) as connection:
                 yield connection
@@ -124,23 +135,50 @@ class Database:
             return False
         return not busy
 
+    def check_process(self) -> None:
+        """Refuse a process that was forked from the one that opened this.
+
+        The two would share connections, and on SQLite the locks of one would be the locks of the other.
+
+        Raises:
+            LedgerError: this is another process.
+        """
+        if os.getpid() != self._process:
+            raise LedgerError(
+                f"the ledger `{self.location}` was opened by the process that this one was forked from",
+                code="ledger-forked",
+                help="open it again in each process that uses it",
+            )
+
     def close(self) -> None:
-        """Give all connections back; on SQLite the last one folds the write-ahead log into the file."""
-        self.engine.dispose()
+        """Give all connections back; on SQLite the last one folds the write-ahead log into the file.
+
+        In a forked process nothing is closed: the connections are the other one's.
+        """
+        if os.getpid() == self._process:
+            self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, begin: str) -> Iterator[Connection]:
+    def _transaction(self, begin: Sequence[str]) -> Iterator[Connection]:
+        committing = False
         try:
             with self.engine.connect() as connection:
-                connection.exec_driver_sql(begin)
                 try:
+                    for statement in begin:
+                        connection.exec_driver_sql(statement)
                     yield connection
+                    if not self.on_sqlite and pg.in_failed_transaction(connection):
+                        raise LedgerError(f"the ledger `{self.location}` refused a statement", code="ledger-database")
+                    committing = True
                     connection.exec_driver_sql("COMMIT")
                 except BaseException:
                     _roll_back(connection)
                     raise
         except SQLAlchemyError as error:
-            raise translate(error, self.location) from error
+            refused = translate(error, self.location)
+            if committing and refused.code == "ledger-unreachable":
+                refused = _unknown(self.location)
+            raise refused from error
 
 
 def connect(location: Location) -> Database:
@@ -150,7 +188,7 @@ def connect(location: Location) -> Database:
         LedgerError: it is not there, cannot be opened, or the driver is not installed.
     """
     if location.server:
-        return _connect_server(location)
+        return Database(location, pg.connect_server(location.url))
     target = _sqlite_target(location.path)
 
     def opener() -> sqlite3.Connection:
@@ -227,7 +265,11 @@ def use_write_ahead_log(database: Database) -> None:
 def translate(error: SQLAlchemyError, location: Location) -> LedgerError:
     """Say in our words what a database refused."""
     original = error.orig if isinstance(error, DBAPIError) else None
-    name = getattr(original, "sqlite_errorname", None) or getattr(original, "sqlstate", None) or ""
+    if location.server and isinstance(error, DBAPIError):
+        found = pg.words(error)
+        if found is not None:
+            return LedgerError(found[1].format(location), code=found[0], help=found[2])
+    name = getattr(original, "sqlite_errorname", None) or ""
     for starts, code, message, hint in _WORDS:
         if name.startswith(starts):
             return LedgerError(message.format(location), code=code, help=hint)
@@ -237,17 +279,16 @@ def translate(error: SQLAlchemyError, location: Location) -> LedgerError:
 
 _RIGHTS = "check the rights of the file and its folder"
 _ROOM = "make room and try again"
-# The names of SQLite's errors, and PostgreSQL's SQLSTATEs.
 _WORDS: tuple[tuple[tuple[str, ...], str, str, str | None], ...] = (
-    (("SQLITE_BUSY", "SQLITE_LOCKED", "55P03"), "ledger-locked", "the ledger `{}` is locked by another", "try again"),
-    (("SQLITE_FULL", "53100"), "ledger-disk-full", "there is no space left for the ledger `{}`", _ROOM),
-    (("SQLITE_READONLY", "25006", "42501"), "ledger-read-only", "the ledger `{}` is read-only", _RIGHTS),
+    (("SQLITE_BUSY", "SQLITE_LOCKED"), "ledger-locked", "the ledger `{}` is locked by another", "try again"),
+    (("SQLITE_FULL",), "ledger-disk-full", "there is no space left for the ledger `{}`", _ROOM),
+    (("SQLITE_READONLY",), "ledger-read-only", "the ledger `{}` is read-only", _RIGHTS),
     (("SQLITE_CANTOPEN",), "ledger-unreadable", "the ledger `{}` cannot be opened", _RIGHTS),
     (("SQLITE_NOTADB",), "not-a-ledger", "the file `{}` is not a SQLite database", None),
-    (("SQLITE_CORRUPT", "XX001"), "ledger-corrupt", "the ledger `{}` is damaged", "restore a backup, then verify it"),
-    (("SQLITE_IOERR", "58030"), "ledger-io", "the disk under the ledger `{}` failed, or is full", _ROOM),
+    (("SQLITE_CORRUPT",), "ledger-corrupt", "the ledger `{}` is damaged", "restore a backup, then verify it"),
+    (("SQLITE_IOERR",), "ledger-io", "the disk under the ledger `{}` failed, or is full", _ROOM),
     (
-        ("SQLITE_CONSTRAINT", "23505", "P0001"),
+        ("SQLITE_CONSTRAINT",),
         "ledger-tampered",
         "the ledger `{}` holds rows that its last checkpoint does not cover",
         "verify it: `policy audit verify`",
@@ -255,18 +296,12 @@ _WORDS: tuple[tuple[tuple[str, ...], str, str, str | None], ...] = (
 )
 
 
-def _connect_server(location: Location) -> Database:
-    try:
-        engine = create_engine(location.url, isolation_level="AUTOCOMMIT", pool_pre_ping=True)
-    except ModuleNotFoundError as error:
-        raise LedgerError(
-            f"the driver `{error.name}` is not installed",
-            code="ledger-driver",
-            help="pip install policy-engine[postgres]",
-        ) from None
-    except (ArgumentError, ValueError):
-        raise LedgerError("the URL of the PostgreSQL ledger is malformed", code="ledger-url") from None
-    return Database(location, engine)
+def _unknown(location: Location) -> LedgerError:
+    return LedgerError(
+        f"the server of the ledger `{location}` was lost during the commit: whether it recorded is not known",
+        code="ledger-unreachable",
+        help="nothing is handed out; see what is on record with `policy audit list`, then try again",
+    )
 
 
 def _sqlite_target(path: Path | None) -> str:

@@ -12,7 +12,7 @@ A draft is what a caller wants on record. It becomes an entry when the ledger gi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -131,6 +131,7 @@ def prepare(draft: Draft) -> Prepared:
     context, body = dict(draft.context), dict(draft.body)
     for given in (context, body):  # what is in an entry can never be erased, so no name may get there by oversight
         check_profile(given, PERSONAL_FIELDS)
+    _refuse_nul([*draft.personal, *draft.personal.values(), *draft.view.values()])
     disclosures = tuple(disclose(name, value) for name, value in draft.personal.items())
     blobs = {role: _blob(role, content) for role, content in draft.blobs.items()}
     kind = EntryType(draft.type).value
@@ -216,3 +217,11 @@ def _blob(role: str, content: Blob | bytes) -> Blob:
     if len(blob.content) > MAX_DOCUMENT_BYTES:
         raise CanonicalError(f"the blob `{role}` has more than {MAX_DOCUMENT_BYTES:,} bytes")
     return blob
+
+
+def _refuse_nul(texts: Iterable[object]) -> None:
+    # What goes to a column of text must be the same on both databases, and PostgreSQL's text has no U+0000.
+    if any(isinstance(text, str) and "\x00" in text for text in texts):
+        raise CanonicalError(
+            "a personal value or a query column holds the character U+0000", help="no text column can hold it"
+        )

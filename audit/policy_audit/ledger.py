@@ -155,6 +155,7 @@ class Ledger:
         """
         if self._read_only or self._signer is None:
             raise self._for_reading()
+        self._database.check_process()
         if self._vault.missing is not None:
             raise self._vault.missing
         try:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from sqlalchemy import func, select
+
 from policy_audit.database import (
     Location,
     check_sqlite_file,
@@ -15,8 +17,8 @@ from policy_audit.database import (
     use_write_ahead_log,
 )
 from policy_audit.errors import LedgerError
-from policy_audit.names import REVISION
-from policy_audit.state import refuse_other, revision
+from policy_audit.names import HEAD, REVISION
+from policy_audit.state import refuse_other, revision, schema_of
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -69,7 +71,9 @@ def upgrade(url: str) -> MigrationStatus:
             refuse_other(connection, location)
         if location.path is not None:
             use_write_ahead_log(database)
-        with database.write() as connection:
+        with database.write(patient=True) as connection:
+            if location.server:
+                _prepare_server(connection, location)
             before = MigrationStatus(revision(connection), REVISION)
             if not before.is_current:
                 migrate(connection, before.current, location)
@@ -99,6 +103,36 @@ def migrate(connection: Connection, current: str | None, place: Location) -> Non
         )
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _prepare_server(connection: Connection, location: Location) -> None:
+    """Wait for another migration and for whoever appends, and make the schema where it is not there yet.
+
+    Raises:
+        LedgerError: texts would be altered, or anybody could put code where the migration runs.
+    """
+    from policy_audit.server import quoted, verbatim
+
+    name = location.schema
+    connection.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"policy_audit {name}", 0))))
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+    if encoding != "UTF8":
+        raise LedgerError(
+            f"the database `{location}` has the encoding {encoding}",
+            code="ledger-encoding",
+            help="make a database with ENCODING 'UTF8' for the ledger",
+        )
+    if schema_of(connection) is None:
+        connection.exec_driver_sql(verbatim(f"CREATE SCHEMA {quoted(name)}"))
+    elif connection.execute(select(func.has_schema_privilege("public", name, "CREATE"))).scalar_one():
+        raise LedgerError(
+            f"every user may put functions into the schema of the ledger `{location}`",
+            code="ledger-rights",
+            help=f"run `REVOKE CREATE ON SCHEMA {quoted(name)} FROM PUBLIC` first",
+        )
+    if revision(connection) is not None:
+        # a writer has the head's lock first and tables after it, so in this order neither waits for the other
+        connection.execute(select(HEAD.c.id).with_for_update()).all()
 
 
 def configuration() -> Config:

@@ -10,7 +10,9 @@ from sqlalchemy import column, table
 
 REVISION = "0003"
 REVISION_TABLE = "alembic_version"
+LOCK_FUNCTION = "policy_audit_lock_head"
 
+VERSION = table(REVISION_TABLE, column("version_num"))
 HEAD = table("log_head", column("id"))
 ENTRY = table(
     "log_entry",

@@ -18,6 +18,7 @@ from policy_audit.appending import Recorded
 from policy_audit.changing import By, Change, check_words, commit, writer
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError, PersonalKeyError
+from policy_audit.inserting import insert_rows
 from policy_audit.names import PERSONAL, SUBJECT_KEY
 from policy_audit.personal_key import PersonalKey, generate_personal_key, path_of, sync_folder, write_personal_key
 from policy_audit.vault import Keyed, Vault, open_row
@@ -85,22 +86,19 @@ def _change_over(connection: Connection, vault: Vault, new: PersonalKey) -> None
                 continue
             if row.subject not in names:
                 names[row.subject] = new.subject(_value(vault, row, keys))
-            changed.append({**row._mapping, "subject": names[row.subject]})
+            changed.append((row.leaf_index, row.name, names[row.subject], row.sealed))
         first = (rows[0].leaf_index, rows[0].name)
         key = tuple_(PERSONAL.c.leaf_index, PERSONAL.c.name)
         connection.execute(PERSONAL.delete().where(key >= first, key <= last, PERSONAL.c.subject.is_not(None)))
-        if changed:
-            connection.execute(PERSONAL.insert(), changed)
+        insert_rows(connection, PERSONAL, changed)
     if keys.keys() - names.keys():
         raise _unopened("a person's key belongs to no value")
     connection.execute(SUBJECT_KEY.delete())
     old = vault.require()
     rewrapped = [
-        {"subject": names[subject], "wrapped": new.wrap(names[subject], old.unwrap(subject, wrapped))}
-        for subject, wrapped in keys.items()
+        (names[subject], new.wrap(names[subject], old.unwrap(subject, wrapped))) for subject, wrapped in keys.items()
     ]
-    if rewrapped:
-        connection.execute(SUBJECT_KEY.insert(), rewrapped)
+    insert_rows(connection, SUBJECT_KEY, rewrapped)
 
 
 def _page(connection: Connection, last: tuple[int, str] | None) -> Sequence[Any]:

@@ -8,10 +8,15 @@ from sqlalchemy import Connection, Dialect, Inspector, Table, inspect
 from sqlalchemy.types import TypeEngine
 
 from policy_audit.names import REVISION, REVISION_TABLE
+from policy_audit.server_schema import server_differences
+from policy_audit.state import schema_of
 from policy_audit.tables import HEAD, METADATA
 
 REFUSAL = "the ledger is append-only"
-_DELETABLE = ("personal", "subject_key")
+#: The tables whose rows may be deleted, by the triggers' leave.
+DELETABLE = frozenset({"personal", "subject_key"})
+#: The table whose rows may be deleted once an entry says so.
+DISPOSABLE = "blob"
 # A document may go where the newest entry is a disposal that names it.
 _DISPOSED = (
     "WHEN NOT EXISTS (SELECT 1 FROM log_entry WHERE leaf_index = (SELECT max(leaf_index) FROM log_entry) "
@@ -28,7 +33,7 @@ def sqlite_triggers() -> dict[str, str]:
     """
     triggers = {}
     for table in METADATA.sorted_tables:
-        actions = ("UPDATE",) if table.name in _DELETABLE else ("UPDATE", "DELETE")
+        actions = ("UPDATE",) if table.name in DELETABLE else ("UPDATE", "DELETE")
         for action in actions:
             name = f"{table.name}_no_{action.lower()}"
             unless = _DISPOSED if name == "blob_no_delete" else ""
@@ -71,43 +76,42 @@ def differences(connection: Connection) -> tuple[list[str], list[str]]:
 
     Returns first what keeps the tables from being read, then what else differs, in words.
     """
-    inspector = inspect(connection)
-    found = set(inspector.get_table_names()) - {REVISION_TABLE}
+    inspector, schema = inspect(connection), schema_of(connection)
+    found = set(inspector.get_table_names(schema)) - {REVISION_TABLE}
     broken = [f"the table `{name}` is missing" for name in sorted(METADATA.tables.keys() - found)]
     for name in sorted(METADATA.tables.keys() & found):
-        broken += _column_differences(inspector, METADATA.tables[name], connection.dialect)
+        broken += _column_differences(inspector, METADATA.tables[name], schema, connection.dialect)
     extra = [f"the table `{name}` is not the ledger's" for name in sorted(found - METADATA.tables.keys())]
-    extra += [f"the view `{name}` is not the ledger's" for name in sorted(inspector.get_view_names())]
-    return broken, extra + _trigger_differences(connection)
+    extra += [f"the view `{name}` is not the ledger's" for name in sorted(inspector.get_view_names(schema))]
+    if connection.dialect.name == "sqlite":
+        return broken, extra + _trigger_differences(connection)
+    extra += [
+        f"the materialized view `{name}` is not the ledger's"
+        for name in sorted(inspector.get_materialized_view_names(schema))
+    ]
+    hidden, problems = server_differences(connection, METADATA.tables, DELETABLE)
+    return broken + hidden, extra + problems
 
 
-def _column_differences(inspector: Inspector, table: Table, dialect: Dialect) -> list[str]:
+def _column_differences(inspector: Inspector, table: Table, schema: str | None, dialect: Dialect) -> list[str]:
     def shape(kind: TypeEngine[Any]) -> str:
-        return kind.compile(dialect).partition(" ")[0]  # without the collation
+        return kind.compile(dialect).partition(" ")[0] if schema is None else kind.compile(dialect)
 
-    found = {column["name"]: shape(column["type"]) for column in inspector.get_columns(table.name)}
+    found = {column["name"]: shape(column["type"]) for column in inspector.get_columns(table.name, schema)}
     expected = {column.name: shape(column.type) for column in table.columns}
     names = sorted(name for name in found.keys() | expected.keys() if found.get(name) != expected.get(name))
     problems = [f"the column `{table.name}.{name}` is not as the migrations make it" for name in names]
-    key = inspector.get_pk_constraint(table.name)["constrained_columns"]
+    key = inspector.get_pk_constraint(table.name, schema)["constrained_columns"]
     if key != [column.name for column in table.primary_key]:
         problems.append(f"the key of the table `{table.name}` is not as the migrations make it")
     return problems
 
 
 def _trigger_differences(connection: Connection) -> list[str]:
-    if connection.dialect.name == "sqlite":
-        rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-        found: dict[str, str | None] = {str(name): str(sql) for name, sql in rows}
-        expected: dict[str, str | None] = dict(sqlite_triggers())
-    else:
-        rows = connection.exec_driver_sql(
-            "SELECT t.tgname FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid "
-            "WHERE c.relnamespace = current_schema()::regnamespace AND NOT t.tgisinternal AND t.tgenabled <> 'D'"
-        )
-        found = dict.fromkeys((str(row[0]) for row in rows), None)
-        expected = dict.fromkeys(postgresql_triggers(), None)
-    missing = [name for name, sql in expected.items() if name not in found or found[name] != sql]
+    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
+    found = {str(name): str(sql) for name, sql in rows}
+    expected = sqlite_triggers()
+    missing = [name for name, sql in expected.items() if found.get(name) != sql]
     extra = found.keys() - expected.keys()
     return [f"the trigger `{name}` is missing or changed" for name in sorted(missing)] + [
         f"the trigger `{name}` is not the ledger's" for name in sorted(extra)

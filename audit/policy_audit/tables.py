@@ -52,7 +52,7 @@ def _key(kind: Any) -> Any:
 
 
 class LogHead(_Row, table=True):
-    """One row that is never changed: PostgreSQL locks it to give appends one order."""
+    """One row that is never changed: on PostgreSQL a function locks it to give appends one order."""
 
     __tablename__ = "log_head"
     id: int = _key(INDEX)

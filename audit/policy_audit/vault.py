@@ -119,8 +119,7 @@ class Vault:
             if not ciphers:
                 check_key(connection, key)
             made = {subject: os.urandom(KEY_BYTES) for subject in new}
-            rows = [{"subject": subject, "wrapped": key.wrap(subject, secret)} for subject, secret in made.items()]
-            connection.execute(SUBJECT_KEY.insert(), rows)
+            insert_rows(connection, SUBJECT_KEY, [(each, key.wrap(each, secret)) for each, secret in made.items()])
             ciphers |= {subject: AESGCM(secret) for subject, secret in made.items()}
         return ciphers
 

@@ -80,3 +80,13 @@ def _refuse_changes_on_postgresql() -> None:
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
             "FOR EACH STATEMENT EXECUTE FUNCTION policy_audit_refuse()"
         )
+    # Locking a row takes the right to update it. Whoever may execute this function has the lock without that right:
+    # it runs with its owner's rights, and finds tables in the schema that it was made in alone.
+    op.execute(
+        "DO $do$ BEGIN EXECUTE pg_catalog.format('CREATE FUNCTION policy_audit_lock_head() RETURNS void "
+        "LANGUAGE plpgsql SECURITY DEFINER SET search_path = %I, pg_temp AS $$ BEGIN "
+        "PERFORM id FROM log_head FOR UPDATE; "
+        "IF NOT FOUND THEN RAISE EXCEPTION ''the ledger has no head''; END IF; END $$', "
+        "pg_catalog.current_schema()); END $do$"
+    )
+    op.execute("REVOKE ALL ON FUNCTION policy_audit_lock_head() FROM PUBLIC")

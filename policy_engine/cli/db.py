@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
@@ -15,10 +15,12 @@ from policy_engine.errors import Problem, UsageError
 if TYPE_CHECKING:
     from policy_audit.migrate import MigrationStatus
 
+T = TypeVar("T")
+
 
 @click.group("db", epilog="Example: policy db upgrade --ledger postgresql+psycopg://ledger@db.example/policy")
 def command() -> None:
-    """Migrate the ledger's database, or say where it stands."""
+    """Migrate the ledger's database, say where it stands, or give rights on it."""
 
 
 @command.command("upgrade", epilog="Example: policy db upgrade --ledger postgresql+psycopg://ledger@db.example/policy")
@@ -79,6 +81,48 @@ def status(ctx: click.Context, outputs: Sequence[str], ledger: str | None, ledge
     write_reports(targets, report_writers(lambda: value, lambda: [Section(pairs=pairs)]))
 
 
+@command.command(
+    "grants",
+    epilog="Example: policy db grants --writer policy_writer --reader auditor | psql policy",
+)
+@click.option("--writer", metavar="ROLE", help="The role that records decisions.")
+@click.option("--reader", metavar="ROLE", help="The role that reads and verifies, the auditor's.")
+@click.option("--eraser", metavar="ROLE", help="The role that erases and disposes, and records that.")
+@click.option("--apply", is_flag=True, help="Make the grants, as the owner of the tables; else they are printed.")
+@ledger_options
+@click.pass_context
+def grants(
+    ctx: click.Context,
+    writer: str | None,
+    reader: str | None,
+    eraser: str | None,
+    apply: bool,
+    ledger: str | None,
+    ledger_key: Path | None,
+) -> None:
+    """Print, or make, the grants of least privilege on a ledger on PostgreSQL.
+
+    The roles must exist. Whatever rights they had on the ledger's tables before are taken away first. None of them may
+    change a row or empty a table, and only the eraser may delete, where the ledger lets rows be deleted.
+    """
+    from policy_audit.errors import AuditError
+    from policy_audit.grants import Roles, statements
+    from policy_audit.grants import apply as make
+
+    url, roles = _url(ctx, ledger, ledger_key), Roles(writer, reader, eraser)
+    if not roles.named():
+        raise UsageError(Problem("usage", "no role is named", help="name one with --writer, --reader or --eraser"))
+    try:
+        given = statements(url, roles)
+    except AuditError as error:
+        raise UsageError(Problem(error.code, error.message, help=error.help)) from error
+    if apply:
+        _asked(lambda: make(url, roles))
+        click.echo(f"{_place(url)} granted to {', '.join(roles.named())}")
+        return
+    click.echo("".join(f"{statement};\n" for statement in ("BEGIN", *given, "COMMIT")), nl=False)
+
+
 def _url(ctx: click.Context, ledger: str | None, key: Path | None) -> str:
     choice = choose_ledger(ctx, ledger, key)
     if choice.scratch:
@@ -87,7 +131,7 @@ def _url(ctx: click.Context, ledger: str | None, key: Path | None) -> str:
     return choice.url
 
 
-def _asked(question: Callable[[], MigrationStatus]) -> MigrationStatus:
+def _asked(question: Callable[[], T]) -> T:
     from policy_audit.errors import AuditError
 
     from policy_engine.recorder import recording_error

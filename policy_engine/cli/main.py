@@ -42,7 +42,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "rules": {"rules": ("rules", "List, show, check, test and scaffold rules.")},
     "audit": {"audit": ("audit", "List, show, verify, replay and export what is on record.")},
-    "operate": {"db": ("db", "Migrate the ledger's database, or say where it stands.")},
+    "operate": {"db": ("db", "Migrate the ledger's database, say where it stands, give rights.")},
 }
 
 

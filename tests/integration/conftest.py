@@ -2,33 +2,56 @@
 
 from __future__ import annotations
 
-import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from policy_audit.ledger import open_ledger
 
 from tests.integration.anchoring import Anchored
 from tests.integration.place import Place
 from tests.integration.tampering import decision
+from tests.postgres import Server, database
+from tests.stores import KINDS, SQLITE, Store, server_store, sqlite_store
 
 
-@pytest.fixture(scope="session")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("original") / "ledger.db"
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def _fill(store: Store) -> Store:
+    with store.open() as ledger:
         for number in range(4):
             ledger.append(decision(number))
         ledger.append_many([decision(number) for number in range(4, 10)])
         ledger.append(decision(10))
-    return path
+    return store
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return _fill(sqlite_store(tmp_path_factory.mktemp("original")))
+
+
+@pytest.fixture(scope="session")
+def original_on_server(tmp_path_factory: pytest.TempPathFactory, server: Server, migrated: str) -> Store:
+    return _fill(server_store(server, server.create(migrated), tmp_path_factory.mktemp("original")))
+
+
+@pytest.fixture(params=KINDS)
+def filled(request: pytest.FixtureRequest) -> Store:
+    """A ledger of eleven decisions: four commits of one, one of six, one of one."""
+    found: Store = request.getfixturevalue("in_file" if request.param == SQLITE else "on_server")
+    return found
 
 
 @pytest.fixture
-def path(original: Path, tmp_path: Path) -> Path:
-    """A ledger of eleven decisions: four commits of one, one of six, one of one."""
-    shutil.copytree(original.parent, tmp_path, dirs_exist_ok=True)
-    return tmp_path / original.name
+def in_file(original: Store, tmp_path: Path) -> Store:
+    """The same, on SQLite alone: its columns hold whatever is put there, PostgreSQL's what their type says."""
+    return original.copy(tmp_path)
+
+
+@pytest.fixture
+def on_server(original_on_server: Store, tmp_path: Path) -> Iterator[Store]:
+    """The same, on PostgreSQL alone."""
+    assert original_on_server.server is not None
+    with database(original_on_server.server, original_on_server.database) as name:
+        yield original_on_server.copy(tmp_path, name)
 
 
 @pytest.fixture(scope="session")
@@ -58,3 +81,36 @@ def place(tmp_path: Path, parsed_rules: Path) -> Place:
 def anchored(path: Path) -> Anchored:
     """That ledger, to be anchored, rolled back and forked."""
     return Anchored(path)
+
+
+@pytest.fixture(params=KINDS)
+def either(request: pytest.FixtureRequest, tmp_path: Path, parsed_rules: Path) -> Place:
+    """A place whose ledger is on either database."""
+    return Place(
+        tmp_path, parsed_rules, request.getfixturevalue("server_database") if request.param != SQLITE else None
+    )
+
+
+@pytest.fixture(scope="session")
+def three_on_server(
+    tmp_path_factory: pytest.TempPathFactory, parsed_rules: Path, server: Server, migrated: str
+) -> Store:
+    """The same on a server."""
+    folder = tmp_path_factory.mktemp("three")
+    made = Place(folder, parsed_rules, server_store(server, server.create(migrated), folder))
+    for _ in range(3):
+        assert made.evaluate().returncode == 0
+    assert made.verified() == 3
+    return made.store
+
+
+@pytest.fixture(params=KINDS)
+def three(request: pytest.FixtureRequest, tmp_path: Path, parsed_rules: Path) -> Iterator[Place]:
+    """A place with a ledger of three decisions, on either database."""
+    if request.param == SQLITE:
+        yield Place(tmp_path, parsed_rules, sqlite_store(request.getfixturevalue("three_decisions")).copy(tmp_path))
+        return
+    made: Store = request.getfixturevalue("three_on_server")
+    assert made.server is not None
+    with database(made.server, made.database) as name:
+        yield Place(tmp_path, parsed_rules, made.copy(tmp_path, name))

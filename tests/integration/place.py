@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from tests.stores import SQLITE, Store, sqlite_store
+
 OWNER, CHAMPION, ACTOR = "olga.owner@acme.example", "carl.champion@acme.example", "anna.actor@acme.example"
 WORKLOAD = f"""\
 apiVersion: policy-engine/v1
@@ -28,9 +30,10 @@ spec:
 class Place:
     """A folder with a workload, a ledger to be, and the environment in which commands run."""
 
-    def __init__(self, folder: Path, parsed_rules: Path | None = None) -> None:
+    def __init__(self, folder: Path, parsed_rules: Path | None = None, store: Store | None = None) -> None:
         self.folder, self.path = folder, folder / "ledger.db"
-        self.url = f"sqlite:///{self.path}"
+        self.store = store or sqlite_store(folder)
+        self.url = self.store.url
         self.home = folder / "home"
         self.home.mkdir()
         if parsed_rules is not None:
@@ -47,7 +50,8 @@ class Place:
         names = ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME")
         kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LANG") if name in os.environ}
         own = {**dict.fromkeys(names, str(self.home)), "POLICY_CACHE_DIR": str(self.home / "cache")}
-        return {**kept, **own, "POLICY_ACTOR": ACTOR, "POLICY_LEDGER": self.url}
+        key = {} if self.store.kind == SQLITE else {"POLICY_LEDGER_KEY": str(self.store.key)}
+        return {**kept, **own, **key, "POLICY_ACTOR": ACTOR, "POLICY_LEDGER": self.url}
 
     def start(self, *arguments: str, **more: Any) -> subprocess.Popen[bytes]:
         environment = {**self.environment, **more.pop("env", {})}

@@ -5,19 +5,20 @@ Each attack drops the triggers first and puts them back, so that the evidence ha
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from policy_audit.canonical import canonical_bytes, parse_canonical
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.keys import generate_signer
-from policy_audit.ledger import Draft, EntryType, open_ledger
+from policy_audit.ledger import Draft, EntryType
 from policy_audit.merkle import leaf_hash
 from policy_audit.report import VerificationReport
 
-Attack = Callable[[sqlite3.Connection], object]
+from tests.stores import SQLITE, Connection, Store
+
+Attack = Callable[[Connection], object]
 
 
 def decision(number: int) -> Draft:
@@ -39,21 +40,14 @@ def decision(number: int) -> Draft:
 
 
 @contextmanager
-def administrator(path: Path) -> Iterator[sqlite3.Connection]:
-    connection = sqlite3.connect(path)
-    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    yield connection
-    for _, statement in triggers:
-        with suppress(sqlite3.OperationalError):  # where its table is gone
-            connection.execute(statement)
-    connection.commit()
-    connection.close()
+def administrator(path: Path) -> Iterator[Connection]:
+    """What `Store.administrator` is, for a ledger in a file."""
+    with Store(SQLITE, "", path, path).administrator() as connection:
+        yield connection
 
 
-def verify(path: Path, *kept: str) -> VerificationReport:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def verify(store: Store, *kept: str) -> VerificationReport:
+    with store.open() as ledger:
         return ledger.verify(kept=kept)
 
 
@@ -66,18 +60,18 @@ def sql(statement: str, *values: object) -> Attack:
     return lambda connection: connection.execute(statement, values)
 
 
-def forget(connection: sqlite3.Connection, indexes: str) -> None:
+def forget(connection: Connection, indexes: str) -> None:
     """Delete personal values, and the keys of persons who have no other, as who deletes with care does."""
     connection.execute(f"DELETE FROM personal WHERE leaf_index {indexes}")
     connection.execute("DELETE FROM subject_key WHERE subject NOT IN (SELECT subject FROM personal)")
 
 
-def change_byte(connection: sqlite3.Connection) -> None:
+def change_byte(connection: Connection) -> None:
     (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = 6").fetchone()
     connection.execute("UPDATE log_entry SET entry = ? WHERE leaf_index = 6", (entry.replace(b"deny", b"dent"),))
 
 
-def change_entry_and_all_that_follows_from_it(connection: sqlite3.Connection, index: int = 6) -> None:
+def change_entry_and_all_that_follows_from_it(connection: Connection, index: int = 6) -> None:
     (entry,) = connection.execute("SELECT entry FROM log_entry WHERE leaf_index = ?", (index,)).fetchone()
     value = parse_canonical(entry)
     value["view"]["verdict"] = "allow"
@@ -87,7 +81,7 @@ def change_entry_and_all_that_follows_from_it(connection: sqlite3.Connection, in
     connection.execute("UPDATE decision SET verdict = 'allow' WHERE leaf_index = ?", (index,))
 
 
-def insert_at_the_end(connection: sqlite3.Connection) -> None:
+def insert_at_the_end(connection: Connection) -> None:
     copy = "SELECT 11, type, recorded_at, leaf_hash, entry FROM log_entry WHERE leaf_index = 10"
     connection.execute(f"INSERT INTO log_entry {copy}")
     connection.execute("CREATE TEMP TABLE t AS SELECT * FROM decision WHERE leaf_index = 10")
@@ -98,7 +92,7 @@ def insert_at_the_end(connection: sqlite3.Connection) -> None:
     )
 
 
-def sign_with_another_key(connection: sqlite3.Connection) -> None:
+def sign_with_another_key(connection: Connection) -> None:
     for size, root, note in connection.execute("SELECT size, root, note FROM log_checkpoint").fetchall():
         signer = generate_signer(parse_checkpoint(note).origin)
         forged = sign_checkpoint(Checkpoint(signer.name, size, root), signer)

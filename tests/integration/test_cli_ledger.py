@@ -8,12 +8,12 @@ import random
 import re
 import shutil
 import signal
-import sqlite3
 import subprocess
 import time
 from pathlib import Path
 
 import pytest
+from policy_audit.tables import METADATA
 
 from tests.integration.place import ACTOR, CHAMPION, OWNER, Place
 
@@ -21,27 +21,26 @@ AT = ("--at", "2026-11-01T00:00:00Z")
 pytestmark = pytest.mark.slow
 
 
-def test_a_decision_is_on_record_before_it_is_shown(place: Place) -> None:
+def test_a_decision_is_on_record_before_it_is_shown(either: Place) -> None:
     names = [f"triage-{number}" for number in range(12)]
-    process = place.start("evaluate", str(place.write(*names)), "-o", "json", "--all-rules")
+    process = either.start("evaluate", str(either.write(*names)), "-o", "json", "--all-rules")
     assert process.stdout is not None
     assert process.stdout.read(1) == b"["
     # The rest is larger than a pipe holds, so the process waits for us while we look.
     assert process.poll() is None
-    connection = sqlite3.connect(place.path)
-    found = [row[0] for row in connection.execute("SELECT workload FROM decision ORDER BY leaf_index")]
-    connection.close()
+    with either.store.connection() as connection:
+        found = [row[0] for row in connection.execute("SELECT workload FROM decision ORDER BY leaf_index")]
     process.kill()
     process.communicate()
     assert found == names
-    assert place.verified() == len(names)
+    assert either.verified() == len(names)
 
 
-def test_output_that_nobody_gets_is_no_success_and_is_on_record(place: Place) -> None:
+def test_output_that_nobody_gets_is_no_success_and_is_on_record(either: Place) -> None:
     with Path("/dev/full").open("wb") as full:
-        found = place.evaluate(stdout=full)
+        found = either.evaluate(stdout=full)
     assert found.returncode != 0
-    assert place.verified() == 1
+    assert either.verified() == 1
 
 
 def test_a_new_ledger_tells_its_key_once(place: Place) -> None:
@@ -57,55 +56,41 @@ def test_a_new_ledger_tells_its_key_once(place: Place) -> None:
     )
 
 
-def test_processes_evaluate_into_one_ledger_at_once(place: Place) -> None:
-    files = [place.write(*(f"w{process}-{number}" for number in range(5))) for process in range(3)]
-    processes = [place.start("evaluate", str(file), "-o", "json") for file in files for _ in range(2)]
+def test_processes_evaluate_into_one_ledger_at_once(either: Place) -> None:
+    files = [either.write(*(f"w{process}-{number}" for number in range(5))) for process in range(3)]
+    processes = [either.start("evaluate", str(file), "-o", "json") for file in files for _ in range(2)]
     outputs = [process.communicate(timeout=120) for process in processes]
     assert [process.returncode for process in processes] == [0] * len(processes), outputs
     parts = [decision["ledger"] for out, _ in outputs for decision in json.loads(out)]
     assert sorted(part["index"] for part in parts) == list(range(30))
     assert sum(b"verifier key" in err for _, err in outputs) == 1
-    assert place.verified() == 30
-    listed = json.loads(place.run("audit", "list", "-o", "json").stdout)["decisions"]
+    assert either.verified() == 30
+    listed = json.loads(either.run("audit", "list", "-o", "json").stdout)["decisions"]
     assert {row["index"]: row["workload"] for row in listed} == {
         decision["ledger"]["index"]: decision["workload"]["name"] for out, _ in outputs for decision in json.loads(out)
     }
 
 
-def test_killed_at_any_moment_nothing_shown_is_lost(place: Place) -> None:
+def test_killed_at_any_moment_nothing_shown_is_lost(either: Place) -> None:
     started = time.monotonic()
-    assert place.evaluate().returncode == 0
+    assert either.evaluate().returncode == 0
     longest = time.monotonic() - started
-    many = place.write(*(f"triage-{number}" for number in range(6)))
+    many = either.write(*(f"triage-{number}" for number in range(6)))
     chance, shown = random.Random(7), 1  # noqa: S311
-    for _ in range(6):
-        process = place.start("evaluate", str(many), "-o", "json")
+    for _ in range(4):
+        process = either.start("evaluate", str(many), "-o", "json")
         try:
             out, _ = process.communicate(timeout=chance.uniform(0.3, 1.2) * longest)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGKILL)
             out, _ = process.communicate()
-        recorded = place.verified()
+        recorded = either.verified()
         assert (recorded - 1) % 6 == 0, "a run is recorded whole or not at all"
         if out:
             assert recorded == shown + 6
         assert recorded in (shown, shown + 6)
         shown = recorded
-    assert place.evaluate().returncode == 0
-
-
-def tamper(path: Path, *statements: str) -> None:
-    """Change the database with an administrator's rights, and put the triggers back."""
-    connection = sqlite3.connect(path)
-    triggers = connection.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
-    for name, _ in triggers:
-        connection.execute(f"DROP TRIGGER {name}")
-    for statement in statements:
-        connection.execute(statement)
-    for _, sql in triggers:
-        connection.execute(sql)
-    connection.commit()
-    connection.close()
+    assert either.evaluate().returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -114,26 +99,28 @@ def tamper(path: Path, *statements: str) -> None:
         (
             "entries",
             1,
-            "UPDATE log_entry SET entry = CAST(replace(CAST(entry AS TEXT), 'deny', 'okay') AS BLOB) "
-            "WHERE leaf_index = 1",
+            "UPDATE log_entry SET entry = X'7B7D' WHERE leaf_index = 1",
         ),
         ("view", 2, "UPDATE decision SET verdict = 'allow' WHERE leaf_index = 2"),
         ("entries", 1, "DELETE FROM log_entry WHERE leaf_index = 1"),
         # the rules, which all three name: entry 0 first
-        ("blobs", 0, "UPDATE blob SET content = CAST('{}' AS BLOB) WHERE CAST(content AS TEXT) LIKE '{\"criteria\":%'"),
-        ("personal", 0, "UPDATE personal SET sealed = randomblob(92) WHERE leaf_index = 0 AND name = 'owner'"),
+        (
+            "blobs",
+            0,
+            "UPDATE blob SET content = X'7B7D' WHERE length(content) = (SELECT max(length(content)) FROM blob)",
+        ),
+        ("personal", 0, "UPDATE personal SET sealed = X'00' WHERE leaf_index = 0 AND name = 'owner'"),
         ("personal", 1, "DELETE FROM personal WHERE leaf_index = 1 AND name = 'owner'"),
         ("checkpoints", None, "UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = 2"),
     ],
 )
-def test_tampering_is_found(place: Place, three_decisions: Path, step: str, index: int | None, statement: str) -> None:
-    for name in ("ledger.db", "ledger.db.key", "ledger.db.key.personal"):
-        shutil.copy2(three_decisions / name, place.folder / name)
-    tamper(place.path, statement)
-    found = place.run("audit", "verify", "-o", "json=report.json", "-o", "text")
+def test_tampering_is_found(three: Place, step: str, index: int | None, statement: str) -> None:
+    with three.store.administrator() as connection:
+        connection.execute(statement)
+    found = three.run("audit", "verify", "-o", "json=report.json", "-o", "text")
     assert found.returncode == 6
     assert b"FAILED" in found.stdout
-    report = json.loads((place.home / "report.json").read_text(encoding="utf-8"))
+    report = json.loads((three.home / "report.json").read_text(encoding="utf-8"))
     assert not report["ok"]
     failed = {each["name"]: each for each in report["steps"] if each["status"] == "failed"}
     assert step in failed
@@ -170,19 +157,17 @@ def test_the_same_inputs_give_the_same_bytes(place: Place) -> None:
     assert len(seen) == 1
 
 
-def test_personal_values_are_nowhere_in_the_database_in_plain_text(place: Place) -> None:
-    decision = place.decided()
+def test_personal_values_are_nowhere_in_the_database_in_plain_text(either: Place) -> None:
+    decision = either.decided()
     assert decision["workload"]["owner"] == OWNER, "what a person is shown has the names"
-    connection = sqlite3.connect(place.path)
-    tables = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
     needles = [text.encode() for text in (OWNER, CHAMPION, ACTOR)]
     needles += [needle.partition(b"@")[0] for needle in needles]
-    for table in tables:
-        cells = [cell for row in connection.execute(f"SELECT * FROM {table}") for cell in row]
-        text = b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells)
-        assert not any(needle in text for needle in needles), table
-    connection.close()
-    for file in place.folder.glob("ledger.db*"):
+    with either.store.connection() as connection:
+        for table in METADATA.tables:
+            cells = [cell for row in connection.execute(f"SELECT * FROM {table}") for cell in row]
+            text = b"\n".join(cell if isinstance(cell, bytes) else str(cell).encode() for cell in cells)
+            assert not any(needle in text for needle in needles), table
+    for file in either.folder.glob("ledger.db*"):
         content = file.read_bytes()
         assert not any(needle in content for needle in needles), file
 

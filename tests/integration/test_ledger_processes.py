@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -13,48 +12,26 @@ from pathlib import Path
 
 import pytest
 from policy_audit.database import connect, locate, use_write_ahead_log
-from policy_audit.errors import SigningKeyError
+from policy_audit.errors import LedgerError, SigningKeyError
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
-APPEND = """
-import sys
-from policy_audit.errors import SigningKeyError
-from policy_audit.ledger import Draft, EntryType, open_ledger
-url, name, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with open_ledger(url) as ledger:
-    if ledger.created_verifier_key:
-        print("created", flush=True)
-    for number in range(count):
-        recorded = ledger.append(Draft(EntryType.HOLD, body={"by": name, "n": number}, blobs={"same": b"same"}))
-        print(recorded.index, recorded.leaf_hash, flush=True)
-"""
+from tests.integration.writers import Writer
+from tests.stores import Store, sqlite_store
 
 
-def start(url: str, name: str, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", APPEND, url, name, str(count)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-
-
-def acknowledged(output: str) -> dict[int, str]:
-    """Return the leaf hashes by index that a process was told; a line that the kill cut short was not told."""
-    lines = (line.split() for line in output.splitlines(keepends=True) if line.endswith("\n"))
-    return {int(words[0]): words[1] for words in lines if words != ["created"]}
-
-
-def test_two_processes_append_to_a_ledger_that_neither_has_made(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    processes = [start(url, name, 200) for name in ("a", "b")]
-    outputs = [process.communicate(timeout=60)[0] for process in processes]
-    assert [process.returncode for process in processes] == [0, 0]
-    assert sum("created" in output for output in outputs) == 1
-    first, second = map(acknowledged, outputs)
-    assert sorted([*first, *second]) == list(range(400))
-    with open_ledger(url) as ledger:
-        told = first | second
-        assert {entry.index: entry.leaf_hash for entry in ledger.list_entries()} == told
-        for name, indexes in (("a", first), ("b", second)):
-            bodies = [ledger.entry(index).document["body"] for index in sorted(indexes)]
-            assert bodies == [{"by": name, "n": number} for number in range(200)]
+def test_processes_append_to_a_ledger_that_none_of_them_has_begun(store: Store) -> None:
+    names = ("a", "b", "c", "d")
+    writers = [Writer(store, name, 25) for name in names]
+    told = [writer.told() for writer in writers]
+    assert [writer.process.returncode for writer in writers] == [0] * 4
+    assert sum("created\n" in writer.lines for writer in writers) == 1
+    assert sorted(index for part in told for index in part) == list(range(100))
+    with store.open() as ledger:
+        stored = {entry.index: entry.leaf_hash for entry in ledger.list_entries()}
+        assert stored == {index: leaf for part in told for index, leaf in part.items()}
+        for name, part in zip(names, told, strict=True):
+            bodies = [ledger.entry(index).document["body"] for index in sorted(part)]
+            assert bodies == [{"by": name, "n": number, "part": 0} for number in range(25)]
         report = ledger.verify()
         assert report.ok, report.problems
 
@@ -77,8 +54,8 @@ def test_a_writer_in_a_file_that_keeps_no_log_yet_is_waited_for(tmp_path: Path) 
         writer.close()
 
 
-@pytest.mark.parametrize("url", ["sqlite:///{}/ledger.db", "sqlite:///:memory:"])
-def test_threads_share_a_ledger(url: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("memory", [False, True])
+def test_threads_share_a_ledger(store: Store, memory: bool) -> None:
     def work(name: int) -> list[int]:
         indexes = []
         for number in range(20):
@@ -86,46 +63,66 @@ def test_threads_share_a_ledger(url: str, tmp_path: Path) -> None:
             assert ledger.entry(indexes[-1]).document["body"] == {"by": name, "n": number}
         return indexes
 
-    with open_ledger(url.format(tmp_path)) as ledger:
+    with open_ledger("sqlite:///:memory:") if memory else store.open() as ledger:
         with ThreadPoolExecutor(8) as pool:
             indexes = [index for part in pool.map(work, range(8)) for index in part]
         assert sorted(indexes) == list(range(160))
         assert ledger.verify().ok
 
 
-def test_nothing_acknowledged_is_lost_when_the_process_is_killed(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    open_ledger(url).close()
-    told: dict[int, str] = {}
-    for after in (0.02, 0.05, 0.09, 0.13):
-        process = start(url, "killed", 100_000)
-        assert process.stdout is not None
-        output = process.stdout.readline()
-        time.sleep(after)
-        process.send_signal(signal.SIGKILL)
-        output += process.communicate(timeout=60)[0]
-        assert process.returncode == -signal.SIGKILL
-        told |= acknowledged(output)
-        with open_ledger(url) as ledger:
-            report = ledger.verify()
-            assert report.ok, report.problems
-            stored = {entry.index: entry.leaf_hash for entry in ledger.list_entries()}
-            assert told.items() <= stored.items()
-            recorded = ledger.append(Draft(EntryType.HOLD))
-            assert recorded.index == len(stored)
-            told[recorded.index] = recorded.leaf_hash
-    assert len(told) > 8
+FORKED = """
+import os, sys
+from policy_audit.errors import LedgerError
+from policy_audit.ledger import Draft, EntryType, open_ledger
+with open_ledger(sys.argv[1], key_path=sys.argv[2]) as ledger:
+    ledger.append(Draft(EntryType.HOLD))
+    child = os.fork()
+    if not child:
+        for ask in (lambda: ledger.append(Draft(EntryType.HOLD)), ledger.verify, lambda: ledger.entry(0)):
+            try:
+                ask()
+            except LedgerError as error:
+                print(error.code, flush=True)
+        with open_ledger(sys.argv[1], key_path=sys.argv[2]) as own:
+            print(own.append(Draft(EntryType.HOLD)).index, flush=True)
+    else:
+        assert os.waitpid(child, 0)[1] == 0
+        print(ledger.append(Draft(EntryType.HOLD)).index, ledger.verify().ok)
+"""
+
+
+def test_a_forked_process_does_not_share_connections(store: Store) -> None:
+    command = [sys.executable, "-c", FORKED, store.url, str(store.key)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.split() == ["ledger-forked"] * 3 + ["1", "2", "True"]
+    with store.open() as ledger:
+        assert ledger.verify().entries == 3
+
+
+MIGRATED = "UPDATE alembic_version SET version_num = '9999'"
+
+
+def test_a_writer_stops_when_its_ledger_is_migrated(store: Store) -> None:
+    with store.open() as ledger:
+        ledger.append(Draft(EntryType.HOLD))
+        with store.connection() as connection:
+            connection.execute(MIGRATED)
+        with pytest.raises(LedgerError) as caught:
+            ledger.append(Draft(EntryType.HOLD))
+        assert caught.value.code == "ledger-newer"
+        assert len(ledger.list_entries()) == 1
 
 
 @pytest.mark.parametrize("after", [0.3, 0.35, 0.4, 0.45])
 def test_a_creation_that_is_killed_leaves_a_ledger_or_a_refusal_with_help(tmp_path: Path, after: float) -> None:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    process = start(url, "killed", 1)
+    store = sqlite_store(tmp_path)
+    writer = Writer(store, "killed", 1)
     time.sleep(after)
-    process.kill()
-    process.communicate(timeout=60)
+    writer.kill()
+    writer.told()
     try:
-        ledger = open_ledger(url)
+        ledger = store.open()
     except SigningKeyError as error:
         assert error.code == "ledger-gone"  # noqa: PT017
     else:

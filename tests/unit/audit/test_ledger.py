@@ -16,6 +16,8 @@ from policy_audit.ledger import DecisionFilter, Draft, EntryType, Ledger, open_l
 from policy_audit.merkle import leaf_hash, root_hash
 from policy_audit.proof import parse_proof
 
+from tests.stores import Store, sqlite_store
+
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
 
@@ -30,10 +32,17 @@ class Clock:
         return START + timedelta(minutes=self.readings - 1)
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "memory", "server"])
 def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
-    url = f"sqlite:///{tmp_path}/ledger.db" if request.param == "file" else "sqlite:///:memory:"
-    with open_ledger(url, clock=Clock()) as opened:
+    if request.param == "server":
+        store: Store = request.getfixturevalue("server_database")
+    else:
+        store = sqlite_store(tmp_path)
+    with (
+        open_ledger("sqlite:///:memory:", clock=Clock())
+        if request.param == "memory"
+        else store.open(clock=Clock()) as opened
+    ):
         yield opened
 
 
@@ -182,6 +191,48 @@ def test_a_refused_draft_leaves_nothing_behind(ledger: Ledger) -> None:
     assert ledger.verify().ok
 
 
+@pytest.mark.parametrize(
+    "draft",
+    [
+        Draft(EntryType.HOLD, personal={"owner": "olga\x00"}),
+        Draft(EntryType.HOLD, personal={"owner\x00": "olga"}),
+        decision(0, workload="chat\x00"),
+    ],
+)
+def test_what_no_column_of_postgresql_holds_is_refused_on_both(ledger: Ledger, draft: Draft) -> None:
+    with pytest.raises(LedgerError, match=r"holds the character U\+0000"):
+        ledger.append(draft)
+    assert ledger.append(Draft(EntryType.HOLD, body={"text": "in the entry alone\x00"})).index == 0
+    assert ledger.entry(0).document["body"] == {"text": "in the entry alone\x00"}
+    assert ledger.verify().ok
+
+
+def test_texts_and_integers_are_what_was_recorded(ledger: Ledger) -> None:
+    texts = ["'; DROP TABLE log_entry; --", "100%s %(x)s", "\\x00 \\' \\", "😀 é\n\t\x01\x7f", "", "\uffff\U0010ffff"]
+    for number, text in enumerate(texts):
+        view = {"workload": text or "none", "decision_id": f"id-{text}"}
+        draft = decision(number, **view)
+        ledger.append(Draft(draft.type, {"n": 2**53 - 1}, {}, {"owner": text}, {"b": text.encode()}, draft.view))
+        assert ledger.find_decision(f"id-{text}").workload == (text or "none")
+        assert ledger.personal(number) == {"owner": text}
+        assert ledger.entry(number).document["body"] == {"n": 2**53 - 1}
+        assert [each.index for each in ledger.list_decisions(DecisionFilter(workload=text or "none"))] == [number]
+    assert ledger.verify().ok
+
+
+def test_a_clock_that_steps_back_changes_no_order(store: Store) -> None:
+    times = [START, START - timedelta(days=400), START + timedelta(days=1), START - timedelta(hours=1)]
+    with store.open(clock=iter(times).__next__) as ledger:
+        recorded = [ledger.append(decision(number)) for number in range(4)]
+        assert [one.index for one in recorded] == [0, 1, 2, 3]
+        assert [entry.recorded_at for entry in ledger.list_entries(newest_first=False)] == [
+            one.recorded_at for one in recorded
+        ]
+        assert [entry.index for entry in ledger.list_entries(until=START)] == [3, 1]
+        report = ledger.verify()
+        assert report.ok, report.problems
+
+
 def test_a_clock_without_a_time_zone_is_refused() -> None:
     with (
         open_ledger("sqlite:///:memory:", clock=lambda: datetime(2026, 1, 31)) as ledger,  # noqa: DTZ001
@@ -224,17 +275,12 @@ def test_pages_end_where_entries_end() -> None:
             assert ledger.verify().ok
 
 
-def test_an_erasure_on_record_explains_a_missing_value(tmp_path: Path) -> None:
-    import sqlite3
-
-    path = tmp_path / "ledger.db"
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_an_erasure_on_record_explains_a_missing_value(store: Store) -> None:
+    with store.open() as ledger:
         ledger.append_many([decision(0), decision(1)])
-        connection = sqlite3.connect(path)
-        connection.execute("DELETE FROM personal WHERE leaf_index = 1")
-        connection.execute("DELETE FROM subject_key WHERE subject NOT IN (SELECT subject FROM personal)")
-        connection.commit()
-        connection.close()
+        with store.connection() as connection:
+            connection.execute("DELETE FROM personal WHERE leaf_index = 1")
+            connection.execute("DELETE FROM subject_key WHERE subject NOT IN (SELECT subject FROM personal)")
         report = ledger.verify()
         assert report.step("personal").status == "failed"
         assert report.first_failing_index == 1

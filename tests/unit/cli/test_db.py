@@ -87,3 +87,42 @@ def test_passwords_are_never_printed(policy: Run, url: str, what: str) -> None:
     assert found.status == (2 if "[ledger-url]" in found.err else 6)
     assert "s3cret" not in found.out + found.err
     assert found.err.startswith("error: ")
+
+
+POSTGRESQL = "postgresql+psycopg://owner:s3cret@localhost:1/db"
+
+
+def test_grants_are_printed_without_a_server(policy: Run) -> None:
+    found = policy("db", "grants", "--writer", 'w"riter', "--reader", "auditor", "--ledger", f"{POSTGRESQL}?schema=own")
+    assert (found.status, found.err) == (0, "")
+    lines = found.out.splitlines()
+    assert (lines[0], lines[-1]) == ("BEGIN;", "COMMIT;")
+    assert 'GRANT INSERT ON "own"."blob", ' in found.out
+    assert 'GRANT EXECUTE ON FUNCTION "own"."policy_audit_lock_head"() TO "w""riter";' in lines
+    assert not [line for line in lines if line.startswith("GRANT") and ("UPDATE" in line or "DELETE" in line)]
+    eraser = policy("db", "grants", "--eraser", "e", "--ledger", POSTGRESQL).out
+    assert 'GRANT DELETE ON "public"."personal" TO "e";' in eraser
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        (),
+        ("--writer", "a", "--reader", "a"),
+        ("--writer", ""),
+        ("--writer", "x" * 64),
+        ("--writer", "a", "--ledger", "sqlite:///x.db"),
+        ("--writer", "a", "--ledger", "sqlite:///:memory:"),
+    ],
+)
+def test_grants_that_make_no_sense_are_usage(policy: Run, given: tuple[str, ...]) -> None:
+    found = policy("db", "grants", "--ledger", POSTGRESQL, *given)
+    assert (found.status, found.out) == (2, "")
+    assert "s3cret" not in found.err
+
+
+def test_grants_that_cannot_be_made_are_refused(policy: Run) -> None:
+    found = policy("db", "grants", "--writer", "a", "--apply", "--ledger", POSTGRESQL)
+    assert (found.status, found.out) == (6, "")
+    assert "[ledger-unreachable]" in found.err
+    assert "s3cret" not in found.err

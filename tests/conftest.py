@@ -1,0 +1,48 @@
+"""The two databases of the ledger's tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.postgres import Server, database
+from tests.stores import KINDS, SQLITE, Store, empty_template, server_store, sqlite_store
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Server]:
+    """A server of PostgreSQL, for as long as the tests run."""
+    running = Server()
+    yield running
+    running.close()
+
+
+@pytest.fixture(scope="session")
+def migrated(server: Server) -> str:
+    """The name of a database with the schema and nothing in it, to be copied."""
+    return empty_template(server)
+
+
+@pytest.fixture
+def server_database(server: Server, migrated: str, tmp_path: Path) -> Iterator[Store]:
+    """A place on a server, migrated, where no ledger has begun."""
+    with database(server, migrated) as name:
+        yield server_store(server, name, tmp_path)
+
+
+@pytest.fixture
+def unmigrated(server: Server, tmp_path: Path) -> Iterator[Store]:
+    """A place on a server where nothing is."""
+    with database(server, "template0") as name:
+        yield server_store(server, name, tmp_path)
+
+
+@pytest.fixture(params=KINDS)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A place where no ledger has begun, on either database."""
+    if request.param == SQLITE:
+        return sqlite_store(tmp_path)
+    found: Store = request.getfixturevalue("server_database")
+    return found
