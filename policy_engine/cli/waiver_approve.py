@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.options import ledger_options, policy_options
-from policy_engine.cli.waiver_common import acting, audited, file_text, signer_of
+from policy_engine.cli.waiver_common import acting, audited, signer_of, write_waiver
 from policy_engine.wording import value_text
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def command(
     asked for. Read what is printed: that is what is signed.
     """
     from policy_engine.cli.options import choose_ledger, load, now, opened
-    from policy_engine.cli.output import parse_outputs, write_file
+    from policy_engine.cli.output import parse_outputs
     from policy_engine.loading.yaml_source import read_bytes
     from policy_engine.waivers.approving import approve
     from policy_engine.waivers.files import read_file
@@ -63,7 +63,7 @@ def command(
         on_record = _checked(open_ledger, approved)
         if approved.granted:
             index = _record(open_ledger, approved, policy, acting(), on_record)
-    write_file(target or file, file_text(approved.file))
+    write_waiver(target or file, approved.file)
     if approved.granted:
         click.echo(f"granted: entry {index}, waiver {approved.file.statement.id[:16]}")
     else:
@@ -111,7 +111,7 @@ def _checked(ledger: Ledger, approved: Approved) -> bool:
 
 
 def _record(ledger: Ledger, approved: Approved, policy: Policy, context: Context, on_record: bool) -> int:
-    from policy_engine.model.identity import folded
+    from policy_engine.model.identity import same_person
     from policy_engine.waivers.on_record import granted_draft, stored_context
 
     file = approved.file
@@ -125,6 +125,6 @@ def _record(ledger: Ledger, approved: Approved, policy: Policy, context: Context
         "policy": policy.digest,
         "request_on_record": on_record,
         # a name that is only asserted proves nothing; that it is the same one is told all the same
-        "actor_is_requester": context.actor is not None and folded(context.actor) == folded(file.requester),
+        "actor_is_requester": context.actor is not None and same_person(context.actor, file.requester),
     }
     return ledger.append(granted_draft(file.statement, approved.note, more, personal, stored_context(context))).index

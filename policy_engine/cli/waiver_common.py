@@ -41,12 +41,20 @@ class Day(click.ParamType):  # type: ignore[type-arg,unused-ignore]
             self.fail(f"`{value}` is not a date such as 2027-06-30", param, ctx)
 
 
-def file_text(file: WaiverFile) -> str:
-    """Return the text of a waiver's file."""
-    from policy_engine.cli.output import to_yaml
+def write_waiver(path: Path, file: WaiverFile) -> None:
+    """Write a waiver's file, whole or not at all.
+
+    Raises:
+        UsageError: it cannot be written.
+    """
+    from policy_engine.cli.output import to_yaml, write_file
     from policy_engine.waivers.files import file_document
 
-    return HEAD + to_yaml(file_document(file))
+    try:
+        write_file(path, HEAD + to_yaml(file_document(file)))
+    except OSError as error:
+        message = f"cannot write `{path}`: {(error.strerror or str(error)).lower()}"
+        raise UsageError(Problem("cannot-write", message)) from error
 
 
 def acting() -> Context:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import Day, acting, actor_of, audited, file_text
+from policy_engine.cli.waiver_common import Day, acting, actor_of, audited, write_waiver
 from policy_engine.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -58,7 +58,6 @@ def command(
     """
     from policy_engine.cli.ledger_reading import reading
     from policy_engine.cli.options import choose_ledger, now, opened
-    from policy_engine.cli.output import write_file
     from policy_engine.waivers.requesting import request_of, with_terms
 
     context = acting()
@@ -73,7 +72,7 @@ def command(
     request = with_terms(wanted, reason, ticket, since or today, until)
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         file = _record(open_ledger, request)
-    write_file(target, file_text(file))
+    write_waiver(target, file)
     scope = file.statement.scope
     click.echo(f"asked to waive {rule} for {scope.option} on {scope.namespace}/{scope.name} through {until}: {target}")
     click.echo(f"next: policy waiver approve {target} --key KEYFILE --policy DIR, by somebody else")
@@ -106,6 +105,8 @@ def _decided(ledger: Ledger, target: str) -> tuple[dict[str, Any], str, dict[str
 
 def _record(ledger: Ledger, request: dict[str, Any]) -> WaiverFile:
     """Record the request, and return its file: name and salt are those that open the entry's commitment."""
+    from msgspec.structs import replace
+
     from policy_engine.model.waiver import Requester, read_statement
     from policy_engine.waivers.files import WaiverFile
     from policy_engine.waivers.on_record import request_draft, stored_context
@@ -120,6 +121,4 @@ def _record(ledger: Ledger, request: dict[str, Any]) -> WaiverFile:
     recorded = ledger.append(draft)
     disclosure = ledger.disclosures(recorded.index)["requester"]
     requester = Requester(disclosure.digest, context.actor_known_by)
-    from msgspec.structs import replace
-
     return WaiverFile(replace(statement, requester=requester), name, disclosure.salt, ())

@@ -7,10 +7,12 @@ identities, because the policy's document is kept for good and names must be era
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from msgspec import Struct, field
+
+from policy_engine.model.identity import same_person
 
 WAIVERS, EVIDENCE, ACTIVATION = "waiver-approver", "evidence-approver", "policy-activator"
 ROLES = (WAIVERS, EVIDENCE, ACTIVATION)
@@ -62,6 +64,10 @@ class Approver(Struct, frozen=True):
             return f"`{self.id}` approved until {self.valid_until}"
         return None
 
+    def is_called(self, name: str) -> bool:
+        """Whether `name` is one of the person's, in whatever spelling."""
+        return any(same_person(name, identity) for identity in self.identities)
+
     def out_of_scope(self, rule: str, namespace: str, option: str) -> str | None:
         """Say why the person may not waive `rule` for `option` in `namespace`; None where they may."""
         if rule in self.not_for:
@@ -78,6 +84,8 @@ class Approver(Struct, frozen=True):
     def ends(self, key: ApproverKey) -> date | None:
         """Return the last day on which the person's signature by `key` counts, as far as that is known."""
         days = [day for day in (self.valid_until, key.valid_until) if day is not None]
+        if key.revoked is not None:
+            days.append(key.revoked - timedelta(days=1))
         return min(days, default=None)
 
 

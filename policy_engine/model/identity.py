@@ -32,3 +32,13 @@ def folded(identity: str) -> str:
     text = unicodedata.normalize("NFKC", text).translate(_LOOKALIKES)
     local, at, domain = text.rpartition("@")
     return f"{local.partition('+')[0]}@{domain}" if at else text
+
+
+def same_person(one: str, other: str) -> bool:
+    """Whether two names are of one person as far as names tell: a bare name is that of the address that begins so."""
+    left, right = folded(one), folded(other)
+    if left == right:
+        return True
+    if ("@" in left) == ("@" in right):
+        return False
+    return left.partition("@")[0] == right.partition("@")[0]

@@ -21,7 +21,6 @@ from policy_engine.errors import InputError, Problem
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.rule_document import rule_document, waivable_digest
 from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
-from policy_engine.model.identity import folded
 from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Approval, approvals, too_long, why_not
 from policy_engine.waivers.files import WaiverFile
@@ -51,7 +50,7 @@ def holder(approvers: Approvers, signer: Signer, name: str | None) -> tuple[Appr
     for person in approvers.people.values():
         for key in person.keys:
             if parse_verifier_key(key.text) == wanted:
-                if name is not None and folded(name) not in {folded(n) for n in (person.id, *person.identities)}:
+                if name is not None and name != person.id and not person.is_called(name):
                     raise _refused("other-approver", f"the key is that of `{person.id}`, and not of `{name}`", None)
                 return person, key
     message = f"the effective policy names nobody with the key {wanted.key_id.hex()}"
@@ -67,8 +66,7 @@ def approve(file: WaiverFile, policy: Policy, signer: Signer, day: date, name: s
     statement, approvers = file.statement, policy.approvers
     person, key = holder(approvers, signer, name)
     if problem := why_not(person, key, statement, day, file.requester):
-        same = folded(file.requester) in {folded(identity) for identity in person.identities}
-        raise _refused("self-approval" if same else "may-not-approve", problem, None)
+        raise _refused("self-approval" if person.is_called(file.requester) else "may-not-approve", problem, None)
     check_rule(statement, policy, day)
     _check_period(statement, approvers, day)
     before = _signed(file, approvers, day)

@@ -16,7 +16,6 @@ from policy_audit.keys import parse_verifier_key
 from policy_audit.note import Signature
 
 from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
-from policy_engine.model.identity import folded
 from policy_engine.model.waiver import Statement, Waiver
 from policy_engine.waivers.notes import read_note
 
@@ -130,7 +129,7 @@ def approvals(
 def why_not(person: Approver, key: ApproverKey, statement: Statement, day: date, requester: str | None) -> str | None:
     """Say why `person` may not approve `statement` by `key` on `day`; None where they may."""
     scope = statement.scope
-    if requester is not None and folded(requester) in {folded(identity) for identity in person.identities}:
+    if requester is not None and person.is_called(requester):
         return f"`{person.id}` asked for it, and nobody approves what they asked for"
     return (
         key.problem(day)

@@ -6,6 +6,7 @@ The name stands in the file alone; what is signed holds a commitment to it, whic
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,10 +24,6 @@ _REQUESTER = ("name", "known_by", "salt")
 _SALT = re.compile(r"[A-Za-z0-9_-]{22}")
 _PLACE = re.compile(r"[.$]*([A-Za-z_]+)|\[(\d+|\.\.\.)\]")
 MOST_SIGNATURES, LONGEST_LINE = 20, 1000
-HEAD = (
-    "# A request to waive one rule. `policy waiver approve` signs it; a file that was edited since is refused.\n"
-    "# The requester's name stands in this file alone: the ledger and the signature hold a commitment to it.\n"
-)
 
 
 class WaiverFile(Struct, frozen=True):
@@ -69,7 +66,8 @@ def read_file(text: bytes, name: str) -> WaiverFile:
     whole["requester"] = {"commitment": commitment, "known_by": known_by}
     try:
         statement = read_statement(whole)
-        _ = statement.id
+        _ = statement.id  # a fact that JSON cannot hold
+        _check_texts(document, statement)
     except msgspec.ValidationError as error:
         raise _placed(document, str(error)) from None
     except AuditError as error:
@@ -77,6 +75,24 @@ def read_file(text: bytes, name: str) -> WaiverFile:
     except ValueError as error:
         raise _wrong(document.span(), str(error)) from None
     return WaiverFile(statement, requester, salt, signatures)
+
+
+def _check_texts(document: Document, statement: Statement) -> None:
+    """Refuse texts that the ledger's entries do not take."""
+    scope = statement.scope
+    named = {
+        ("rule", "id"): statement.rule.id,
+        ("scope", "namespace"): scope.namespace,
+        ("scope", "name"): scope.name,
+        ("scope", "option"): scope.option,
+        ("scope", "task"): scope.task or "",
+        ("ticket",): statement.ticket,
+        ("reason",): statement.reason,
+        ("requester", "known_by"): statement.requester.known_by,
+    }
+    for path, text in named.items():
+        if not unicodedata.is_normalized("NFC", text) or any(unicodedata.category(char) == "Cc" for char in text):
+            raise _wrong(document.span(*path), f"`{path[-1]}` has control characters, or is not in Unicode NFC")
 
 
 def _requester(document: Document, value: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -15,7 +15,7 @@ from policy_audit.entry import EntryType
 from policy_audit.errors import AuditError
 
 from policy_engine.model.approvers import Approvers
-from policy_engine.model.identity import folded
+from policy_engine.model.identity import same_person
 from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Candidate, active_waivers
 from policy_engine.waivers.notes import read_note
@@ -125,7 +125,7 @@ def _people(ledger: Ledger, found: _Found) -> dict[str, Any]:
     names = sorted(n for n in grant.commitments if n.startswith("approver")) if grant is not None else []
     approved = [opened_value(ledger, grant, name) for name in names] if grant is not None else []
     known = [name for name in approved if name is not None]
-    same = requester is not None and folded(requester) in {folded(name) for name in known}
+    same = requester is not None and any(same_person(requester, name) for name in known)
     told = requester is not None and len(known) == len(approved)
     return {
         "requester": requester,
