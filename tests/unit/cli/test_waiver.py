@@ -302,3 +302,23 @@ def test_keygen_makes_a_key_and_an_entry_that_the_loader_takes(scene: Scene) -> 
     assert scene.request(until=scene.soon()).status == 0
     assert scene.approve("new").status == 0
     assert code(scene.run("waiver", "keygen", str(scene.key("new")), "--identity", "z")) == "signing-key-exists"
+
+
+def test_a_fallback_is_lifted_by_the_waiver_that_fits_it(scene: Scene) -> None:
+    """The rule reads the team alone, so that a waiver of it covers the option as fallback, too."""
+    own = "proposal: {deployment: self_hosted, model: llama-3.1-8b, region: eu}"
+    fallback = "fallback: {deployment: self_hosted, model: llama-3.1-8b, region: eu}"
+    scene.change(own, f"proposal: {{deployment: proprietary_api, model: gpt-4o-mini, region: eu, {fallback}}}")
+    before = scene.decide()
+    assert before["tasks"][0]["proposal"]["fallback"]["verdict"] == "deny"
+    assert scene.request("--option", "self_hosted", until=scene.soon(), decision=before["id"]).status == 0
+    assert scene.approve().status == 0
+    after = scene.decide()
+    assert after["tasks"][0]["proposal"]["fallback"]["verdict"] == "allow_with_conditions"
+    assert {(row["on"], row["applies"]) for row in after["tasks"][0]["waivers"]} == {
+        ("option", True),
+        ("fallback", True),
+    }
+    assert "the fallback, lifts it" in " ".join(scene.run("explain", after["id"]).out.split())
+    scene.change("mlops: none", "mlops: building")
+    assert "waivers" not in scene.decide()["tasks"][0]
