@@ -322,3 +322,23 @@ def test_a_fallback_is_lifted_by_the_waiver_that_fits_it(scene: Scene) -> None:
     assert "the fallback, lifts it" in " ".join(scene.run("explain", after["id"]).out.split())
     scene.change("mlops: none", "mlops: building")
     assert "waivers" not in scene.decide()["tasks"][0]
+
+
+def test_a_ledger_is_asked_once_where_nothing_was_granted_and_never_where_nobody_may(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from policy_audit.ledger import Ledger
+
+    asked: list[str] = []
+    listed = Ledger.list_entries
+
+    def counted(self: Ledger, **wanted: Any) -> Any:
+        asked.append(str(wanted["type"]))
+        return listed(self, **wanted)
+
+    monkeypatch.setattr(Ledger, "list_entries", counted)
+    scene.decide()
+    assert asked == ["waiver-granted"]
+    asked.clear()
+    scene.run("evaluate", str(scene.workload), "-q")
+    assert asked == []
