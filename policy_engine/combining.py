@@ -24,6 +24,7 @@ from policy_engine.model.task_case import (
     Verdict,
 )
 from policy_engine.model.vocabulary import OPTIONS
+from policy_engine.model.waiver import NOTHING, Pairs
 
 Outcomes = Sequence[bool | None]
 _UNKNOWN_COST = float("inf")
@@ -75,8 +76,12 @@ def statuses(
     inputs: Mapping[str, OptionInput],
     missing_of: Mapping[int, frozenset[str]],
     explained: bool = True,
+    lifted: Pairs = NOTHING,
 ) -> dict[str, Standing]:
-    """Give each option the first status that applies, and its score; `explained`: and the rules behind both."""
+    """Give each option the first status that applies, and its score; `explained`: and the rules behind both.
+
+    A forbid that a waiver lifts for an option, fired or indeterminate, is none there.
+    """
     forbidden: dict[str, list[int]] = {option: [] for option in OPTIONS}
     uncertain: dict[str, list[int]] = {option: [] for option in OPTIONS}
     for index in effects.forbidding:
@@ -85,7 +90,7 @@ def statuses(
             continue
         target = forbidden if outcome else uncertain
         for option in effects.rules[index].forbid:
-            if option != PROPOSAL:
+            if option != PROPOSAL and (index, option) not in lifted:
                 target[option].append(index)
     points = _Points(effects, outcomes)
     found = {}
@@ -214,15 +219,20 @@ def rank(
 
 
 def rule_out(
-    effects: Effects, outcomes: Outcomes, enforcement: Sequence[Enforcement], missing_of: Mapping[int, frozenset[str]]
+    effects: Effects,
+    outcomes: Outcomes,
+    enforcement: Sequence[Enforcement],
+    missing_of: Mapping[int, frozenset[str]],
+    option: str | None = None,
+    lifted: Pairs = NOTHING,
 ) -> ProposalRuling:
-    """Say what the forbids of `[proposal]` make of it."""
+    """Say what the forbids of `[proposal]` make of it; those that a waiver lifts for its `option` make nothing."""
     holds: bool | None = True
     rules: list[str] = []
     missing: frozenset[str] = frozenset()
     for index in effects.ruling_out:
         outcome = outcomes[index]
-        if outcome is False or enforcement[index] == "advisory":
+        if outcome is False or enforcement[index] == "advisory" or (index, option) in lifted:
             continue
         rules.append(effects.rules[index].id)
         if outcome:
@@ -239,8 +249,13 @@ def obligations(
     enforcement: Sequence[Enforcement],
     option: str,
     evidence: Mapping[str, EvidenceStatus],
+    lifted: Pairs = NOTHING,
 ) -> tuple[Obligation, ...]:
-    """Return what the judged `option` needs, one row for each evidence name: the strictest of its rules."""
+    """Return what the judged `option` needs, one row for each evidence name: the strictest of its rules.
+
+    What a waiver lifts stays outstanding or uncertain, is marked as waived, and holds nothing up.
+    """
+    waived = frozenset(index for index, waived_on in lifted if waived_on == option)
     rows: dict[str, list[int]] = {}
     for index in effects.requiring:
         if outcomes[index] is False:
@@ -248,7 +263,9 @@ def obligations(
         for name, options in effects.rules[index].require.items():
             if option in options:
                 rows.setdefault(name, []).append(index)
-    return tuple(_obligation(name, rows[name], effects, outcomes, enforcement, evidence) for name in sorted(rows))
+    return tuple(
+        _obligation(name, rows[name], effects, outcomes, enforcement, evidence, waived) for name in sorted(rows)
+    )
 
 
 def _obligation(
@@ -258,23 +275,27 @@ def _obligation(
     outcomes: Outcomes,
     enforcement: Sequence[Enforcement],
     evidence: Mapping[str, EvidenceStatus],
+    waived: frozenset[int],
 ) -> Obligation:
     rules = effects.rules
-    unmet = [i for i in indexes if _short_of(rules[i].grade, evidence.get(name)) is not None]
-    why = next((_short_of(rules[i].grade, evidence.get(name)) for i in unmet), None)
-    acting = unmet or indexes
+    unmet = [i for i in indexes if short_of(rules[i].grade, evidence.get(name)) is not None]
+    why = next((short_of(rules[i].grade, evidence.get(name)) for i in unmet), None)
+    held = [i for i in unmet if i not in waived]
+    acting = held or unmet or indexes
     # an obligation that surely holds outranks one that may hold, at the same enforcement
     strictest = min(acting, key=lambda i: (_strictness(enforcement[i]), outcomes[i] is None))
     status: Any = "satisfied" if not unmet else ("outstanding" if outcomes[strictest] else "uncertain")
     grade = max((rules[i].grade for i in acting), key=EVIDENCE_GRADES.index)
-    return Obligation(name, status, enforcement[strictest], grade, tuple(rules[i].id for i in indexes), why)
+    ids = tuple(rules[i].id for i in indexes)
+    lifted = tuple(rules[i].id for i in unmet if i in waived)
+    return Obligation(name, status, enforcement[strictest], grade, ids, why, lifted, bool(unmet) and not held)
 
 
 def _strictness(enforcement: str) -> int:
     return ("mandatory", "waivable", "advisory").index(enforcement)
 
 
-def _short_of(grade: str, status: EvidenceStatus | None) -> str | None:
+def short_of(grade: str, status: EvidenceStatus | None) -> str | None:
     """Say why `status` does not meet a demand for `grade`; None where it does."""
     if status is None:
         return "no such evidence is named"
@@ -307,13 +328,17 @@ def verdict(
     ruling: ProposalRuling | None,
     firm: bool,
     owed: Sequence[Obligation],
+    waived: bool = False,
 ) -> Verdict:
-    """Return the first verdict that applies to the judged option (contract: rules, step 5)."""
+    """Return the first verdict that applies to the judged option (contract: rules, step 5).
+
+    `waived`: a waiver lifted something that stood against it.
+    """
     if standing is None:
         return "review"
     if standing.status in ("forbidden", "unavailable") or (ruling is not None and ruling.holds is False):
         return "deny"
-    open_duties = [o for o in owed if o.status != "satisfied"]
+    open_duties = [o for o in owed if o.status != "satisfied" and not o.waived]
     if (
         standing.status == "uncertain"
         or (ruling is not None and ruling.holds is None)
@@ -321,7 +346,7 @@ def verdict(
         or (ruling is None and not firm)
     ):
         return "review"
-    if open_duties or is_warned(effects, outcomes, enforcement, standing.option, ruling is not None):
+    if open_duties or waived or is_warned(effects, outcomes, enforcement, standing.option, ruling is not None):
         return "allow_with_conditions"
     return "allow"
 

@@ -7,7 +7,7 @@ the same inputs give the same bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
@@ -28,6 +28,7 @@ from policy_engine.missing import MissingFacts
 from policy_engine.model.decision import Decision
 from policy_engine.model.personal import redacted_document
 from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
+from policy_engine.model.waiver import Waiver, waivers_content
 from policy_engine.model.workload import Workload
 from policy_engine.telemetry import span
 from policy_engine.ways_out import collision, counterfactuals
@@ -61,14 +62,21 @@ class Decider:
         self._custom_defaults = policy.vocabulary.custom_defaults
         self._starts = [(i, rule.enforce_from) for i, rule in enumerate(self.judge.rules) if rule.enforce_from]
 
-    def cases(self, workload: Workload, evidence: Mapping[str, EvidenceStatus], at: datetime) -> list[TaskCase]:
-        """Return one case for each task.
+    def cases(
+        self,
+        workload: Workload,
+        evidence: Mapping[str, EvidenceStatus],
+        at: datetime,
+        waivers: Sequence[Waiver] = (),
+    ) -> list[TaskCase]:
+        """Return one case for each task; of `waivers` those on this workload count.
 
         Raises:
             FieldError: a benchmark floor names a benchmark that the catalog does not have.
         """
         catalog = self.policy.catalog
         claim = claim_of(workload.spec.hardware)
+        own = _own(waivers, workload)
         found = []
         for index, task in enumerate(workload.spec.tasks):
             for name in task.min_scores or {}:
@@ -79,16 +87,22 @@ class Decider:
                     raise FieldError(problem, ("spec", "tasks", index, "min_scores", name))
             facts = declared_facts(workload, task, self._custom_defaults)
             facts.setdefault("task.share", task.share)
-            found.append(TaskCase(facts, task.min_scores, claim, evidence, workload.namespace, at))
+            found.append(TaskCase(facts, task.min_scores, claim, evidence, workload.namespace, at, own))
         return found
 
-    def decide(self, workload: Workload, evidence: Mapping[str, EvidenceStatus], at: datetime) -> Decision:
-        """Decide `workload` at the time `at`, on evidence as it was checked. Records nothing."""
+    def decide(
+        self,
+        workload: Workload,
+        evidence: Mapping[str, EvidenceStatus],
+        at: datetime,
+        waivers: Sequence[Waiver] = (),
+    ) -> Decision:
+        """Decide `workload` at the time `at`, on evidence and waivers as they were checked. Records nothing."""
         with span("evaluate", workload=workload.identity) as current:
-            results = tuple(self.judge.judge(case) for case in self.cases(workload, evidence, at))
+            results = tuple(self.judge.judge(case) for case in self.cases(workload, evidence, at, waivers))
             current.set("fired", lambda: sorted({r for result in results for r in self._fired(result)}))
         with span("combine", workload=workload.identity) as current:
-            decision = self._assemble(workload, evidence, at, results)
+            decision = self._assemble(workload, evidence, at, results, _own(waivers, workload))
             current.set("verdict", lambda: decision.verdict)
             return decision
 
@@ -113,6 +127,7 @@ class Decider:
         evidence: Mapping[str, EvidenceStatus],
         at: datetime,
         results: tuple[TaskResult, ...],
+        waivers: tuple[Waiver, ...],
     ) -> Decision:
         rules, catalog = self.policy.rules, self.policy.catalog
         workload_content = document_bytes(redacted_document(workload))
@@ -140,14 +155,18 @@ class Decider:
             "evidence": evidence_documents(evidence),
             "tasks": [self.task_document(result) for result in results],
         }
-        return Decision(document, workload_content, workload, results)
+        if not waivers:
+            return Decision(document, workload_content, workload, results)
+        content = waivers_content(waivers)
+        document["waivers"] = {"digest": _digest(content), "known": [waiver.document() for waiver in waivers]}
+        return Decision(document, workload_content, workload, results, content)
 
     def _stale(self, results: tuple[TaskResult, ...]) -> list[str]:
         """The figures behind the named options that are older than a figure may be."""
         return sorted({name for models in _named(results) for name in models.stale})
 
     def _valid_until(self, results: tuple[TaskResult, ...]) -> str | None:
-        """The earliest end of what the decision used: evidence, catalog entries, enforcement dates.
+        """The earliest end of what the decision used: evidence, waivers, catalog entries, enforcement dates.
 
         A figure that is stale already bounds nothing more; one that is not bounds it on the day it becomes stale.
         """
@@ -158,6 +177,8 @@ class Decider:
                 status = result.case.evidence.get(obligation.evidence)
                 if obligation.status == "satisfied" and status is not None and status.valid_until is not None:
                     days.add(status.valid_until)
+            days.update(waiver.ends for waiver in result.lifting.pairs.values())
+            days.update(waiver.ends for waiver in result.fallback_lifting.pairs.values())
             for index, start in self._starts:
                 if result.outcomes[index] is not False and start > result.case.day:
                     days.add(start - timedelta(days=1))
@@ -171,6 +192,13 @@ class Decider:
                 if figure.key not in models.stale:
                     days.add(figure.as_of + timedelta(days=limit))
         return f"{min(days).isoformat()}T23:59:59Z" if days else None
+
+
+def _own(waivers: Sequence[Waiver], workload: Workload) -> tuple[Waiver, ...]:
+    """Return the waivers on this workload, in an order that does not hang on where they came from."""
+    identity = (workload.namespace, workload.metadata.name)
+    found = {w.id: w for w in waivers if (w.statement.scope.namespace, w.statement.scope.name) == identity}
+    return tuple(found[name] for name in sorted(found))
 
 
 def plan(results: tuple[TaskResult, ...]) -> dict[str, Any]:

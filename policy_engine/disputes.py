@@ -195,7 +195,8 @@ class Disputes:
         judge = self.judge
         missing = {i: result.missing_of.get(i, frozenset()) for i, outcome in enumerate(outcomes) if outcome is None}
         given = inputs or result.inputs
-        standings = statuses(judge.effects, outcomes, result.enforcement, given, missing, explained=False)
+        lifted = result.lifting.pairs
+        standings = statuses(judge.effects, outcomes, result.enforcement, given, missing, False, lifted)
         return rank(standings, judge.effects, outcomes, missing)
 
 

@@ -51,6 +51,7 @@ class Explainer:
             "obligations": [self._obligation(each) for each in result.obligations],
             "advice": self._advice(result),
             "hardware": list(result.hardware_why),
+            **_waivers(result),
         }
 
     def _recommendation(self, result: TaskResult, option: str | None) -> dict[str, Any] | None:
@@ -124,7 +125,16 @@ class Explainer:
             "missing": sorted(standing.missing),
             "model": models.model,
             "models": models.rows(),
+            **({"waived": waived} if (waived := self._waived(result, option)) else {}),
         }
+
+    def _waived(self, result: TaskResult, option: str) -> list[dict[str, str]]:
+        """Return the forbids on `option` that waivers lift, each with its waiver."""
+        return [
+            {"rule": self.rules[index].id, "waiver": waiver.id}
+            for (index, lifted), waiver in sorted(result.lifting.pairs.items(), key=lambda item: item[0])
+            if lifted == option and option in self.rules[index].forbid
+        ]
 
     def _rules(self, result: TaskResult) -> list[dict[str, Any]]:
         """Return what every rule read and came to."""
@@ -164,6 +174,7 @@ class Explainer:
             "grade": obligation.grade,
             "rules": list(obligation.rules),
             "why": obligation.why,
+            **({"lifted": list(obligation.lifted), "waived": obligation.waived} if obligation.lifted else {}),
         }
 
     def _advice(self, result: TaskResult) -> list[dict[str, Any]]:
@@ -182,6 +193,21 @@ class Explainer:
             text = f"{model.key} is retired on {model.retires_on}: plan what replaces it"
             advice.append({"rule": None, "criteria": [], "message": text})
         return advice
+
+
+def _waivers(result: TaskResult) -> dict[str, Any]:
+    """Return the waivers that were looked at: what each lifts, or why it lifts nothing; no key where there is none."""
+    rows = [
+        {**each.document(), "on": "judged" if each.waiver.statement.scope.option == result.judged else "option"}
+        for each in result.lifting.lifts
+    ]
+    option = result.facts.get("proposal.fallback.deployment")
+    rows += [
+        {**each.document(), "on": "fallback"}
+        for each in result.fallback_lifting.lifts
+        if each.waiver.statement.scope.option == option
+    ]
+    return {"waivers": rows} if rows else {}
 
 
 def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from policy_engine.catalog import Catalog, OptionModels, qualify
@@ -26,11 +27,14 @@ from policy_engine.facts import PROPOSED
 from policy_engine.inference import Network, evaluate_all
 from policy_engine.language import kleene
 from policy_engine.language.tree import Node
+from policy_engine.lifting import bearing, lift, waives
 from policy_engine.loading.policy import Policy
+from policy_engine.loading.rule_document import rule_document, waivable_digest
 from policy_engine.lowering.conditions import with_parameters
 from policy_engine.model.rule import Enforcement, Rule
-from policy_engine.model.task_case import ProposalRuling, Standing, TaskCase, TaskResult, Verdict
+from policy_engine.model.task_case import Obligation, ProposalRuling, Standing, TaskCase, TaskResult, Verdict
 from policy_engine.model.vocabulary import OPEN_OPTIONS, Vocabulary
+from policy_engine.model.waiver import NO_LIFTING, Lifting, Pairs
 
 Missing = frozenset[str]
 
@@ -76,6 +80,7 @@ class Judge:
         self.parameters = policy.rules.values
         self._conditions = with_parameters(policy.rules)
         self._runtime = _Runtime(policy.vocabulary)
+        self._digests: dict[str, str] = {}
         self._enforcement: tuple[Any, tuple[Enforcement, ...]] = (None, ())
         self._derive_reads = {i: sorted(rule.reads) for i, rule in enumerate(self.rules) if rule.derive}
         atom = self._runtime.atom
@@ -156,19 +161,24 @@ class Judge:
         facts = completed.sheet.values
         missing_of = {i: self.missing(i, facts) for i, outcome in enumerate(outcomes) if outcome is None}
         enforcement = self.enforcement(case)
-        standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of)
+        lifting = self._lifting(case, outcomes, enforcement, facts)
+        pairs = lifting.pairs
+        standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of, lifted=pairs)
         ranking = rank(standings, self.effects, outcomes, missing_of)
         ruling = None
         judged: str | None = ranking.recommended
         if facts["proposal.present"]:
             judged = facts.get("proposal.deployment")
-            ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog)
-        owed = obligations(self.effects, outcomes, enforcement, judged, case.evidence) if judged is not None else ()
-        standing = standings[judged] if judged is not None else None
-        found = verdict(self.effects, outcomes, enforcement, standing, ruling, ranking.firm, owed)
-        fallback, fallback_found, fallback_inference = self._judge_fallback(case, catalog)
-        if fallback_found is not None:
-            found = worst([found, fallback_found])
+            ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog, pairs)
+        owed: tuple[Obligation, ...] = ()
+        if judged is not None:
+            owed = obligations(self.effects, outcomes, enforcement, judged, case.evidence, pairs)
+        lifting = bearing(lifting, judged, owed)
+        standing, waived = standings[judged] if judged is not None else None, waives(lifting, judged)
+        found = verdict(self.effects, outcomes, enforcement, standing, ruling, ranking.firm, owed, waived)
+        fallback = self._judge_fallback(case, catalog)
+        if fallback is not None:
+            found = worst([found, fallback.verdict])
         return TaskResult(
             case=case,
             facts=completed.sheet.values,
@@ -182,14 +192,37 @@ class Judge:
             ranking=ranking,
             judged=judged,
             proposal=ruling,
-            fallback=fallback,
-            fallback_verdict=fallback_found,
+            fallback=fallback.ruling if fallback is not None else None,
+            fallback_verdict=fallback.verdict if fallback is not None else None,
             obligations=owed,
             verdict=found,
             hardware_why=completed.hardware_why,
             spend_disputes=completed.spend_disputes,
-            fallback_inference=fallback_inference,
+            fallback_inference=fallback.inference if fallback is not None else None,
+            lifting=lifting,
+            fallback_lifting=fallback.lifting if fallback is not None else NO_LIFTING,
         )
+
+    def _lifting(
+        self,
+        case: TaskCase,
+        outcomes: Sequence[bool | None],
+        enforcement: Sequence[Enforcement],
+        facts: Mapping[str, Any],
+    ) -> Lifting:
+        """Return what the case's waivers lift of these outcomes."""
+        if not case.waivers:
+            return NO_LIFTING
+        named = {waiver.statement.rule.id for waiver in case.waivers} & self.index_of.keys()
+        digests = {name: (self.index_of[name], self._waivable_digest(name)) for name in named}
+        return lift(case.waivers, self.rules, digests, outcomes, enforcement, facts, case.evidence)
+
+    def _waivable_digest(self, name: str) -> str:
+        found = self._digests.get(name)
+        if found is None:
+            document = rule_document(self.rules[self.index_of[name]])
+            found = self._digests[name] = waivable_digest(document, self.parameters)
+        return found
 
     def _rule_proposal(
         self,
@@ -198,22 +231,22 @@ class Judge:
         enforcement: Sequence[Enforcement],
         missing_of: Mapping[int, Missing],
         catalog: Catalog,
+        lifted: Pairs,
     ) -> ProposalRuling:
-        ruling = rule_out(self.effects, outcomes, enforcement, missing_of)
         facts = completed.sheet.values
+        ruling = rule_out(self.effects, outcomes, enforcement, missing_of, facts["proposal.deployment"], lifted)
         model = rule_model(facts, completed.models, catalog)
         holds = False if False in (ruling.holds, model.holds) else (True if ruling.holds and model.holds else None)
         return ProposalRuling(holds, model.reasons, ruling.rules, ruling.missing | model.missing, model.unknown_model)
 
-    def _judge_fallback(
-        self, case: TaskCase, catalog: Catalog
-    ) -> tuple[ProposalRuling | None, Verdict | None, tuple[dict[str, Any], list[bool | None]] | None]:
+    def _judge_fallback(self, case: TaskCase, catalog: Catalog) -> _Fallback | None:
         """Run the forbids again with `proposal.*` taken from the fallback: data must not leak through it.
 
-        Returns what is said of it, its verdict, and the facts and outcomes that both rest on.
+        A waiver lifts there what it names, where its facts are the fallback's own: one that was granted for a
+        proposal's region does not cover a fallback in another.
         """
         if not case.facts.get("proposal.fallback.present"):
-            return None, None, None
+            return None
         facts = {name: value for name, value in case.facts.items() if not name.startswith("proposal.")}
         facts |= {"proposal.present": True, "proposal.fallback.present": False}
         for name in PROPOSED:
@@ -227,16 +260,29 @@ class Judge:
         outcomes = self.infer(completed)
         missing_of = {i: self.missing(i, completed.sheet.values) for i, o in enumerate(outcomes) if o is None}
         enforcement = self.enforcement(case)
-        standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of)
+        lifting = self._lifting(case, outcomes, enforcement, completed.sheet.values)
+        pairs = lifting.pairs
+        standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of, lifted=pairs)
         standing: Standing = standings[facts["proposal.deployment"]]
-        ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog)
+        ruling = self._rule_proposal(completed, outcomes, enforcement, missing_of, catalog, pairs)
         ruling = replace(
             ruling,
             rules=tuple(dict.fromkeys((*standing.rules, *ruling.rules))),
             missing=ruling.missing | standing.missing,
         )
+        lifting = bearing(lifting, None)  # only its forbids count
         warned = is_warned(self.effects, outcomes, enforcement, standing.option, True)
-        return ruling, fallback_verdict(standing, ruling, warned), (completed.sheet.values, outcomes)
+        found = fallback_verdict(standing, ruling, warned or waives(lifting, standing.option))
+        return _Fallback(ruling, found, (completed.sheet.values, outcomes), lifting)
+
+
+class _Fallback(Struct, frozen=True):
+    """What is said of a fallback, its verdict, the facts and outcomes that both rest on, and what waivers lift."""
+
+    ruling: ProposalRuling
+    verdict: Verdict
+    inference: tuple[dict[str, Any], list[bool | None]]
+    lifting: Lifting
 
 
 def rule_model(facts: Mapping[str, Any], models: Mapping[str, OptionModels], catalog: Catalog) -> ProposalRuling:

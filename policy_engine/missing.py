@@ -25,7 +25,8 @@ class MissingFacts:
         """Return the declared facts that are missing, and those of them that hold the verdict where it is.
 
         INVARIANT: knowledge is monotone, so a deny stands whatever is learnt, and an allowance never becomes a
-        review; only what a review (or a condition) waits for can change the verdict.
+        review; only what a review (or a condition) waits for can change the verdict. The one exception is signed: a
+        waiver of a rule that nobody could decide ends when what it waited for becomes known.
         """
         everything: set[str] = set()
         for missing in result.missing_of.values():
@@ -66,6 +67,7 @@ class MissingFacts:
             add(self._unknown_places(result, result.fallback, "proposal.fallback"), 3)
         if result.proposal is None and not result.ranking.firm:
             add(result.ranking.open_facts, 3 if result.ranking.recommended is None else 1)
+        self._add_waived(result, add)
         if result.judged is None:
             self._add_later(result, add)
         for obligation in result.obligations:
@@ -77,6 +79,15 @@ class MissingFacts:
             if result.enforcement[index] == "advisory" and self._concerns(index, result):
                 add(missing, 1)
         return weights
+
+    def _add_waived(self, result: TaskResult, add: Callable[[Iterable[str], int], None]) -> None:
+        """What waivers that were used rest on not knowing: they end when it becomes known."""
+        for each in result.lifting.lifts:
+            if each.applies and each.waiver.statement.scope.option == result.judged:
+                add(each.waiver.statement.decided.missing, 3)
+        for each in result.fallback_lifting.lifts:
+            if each.applies:
+                add(_of_fallback(each.waiver.statement.decided.missing), 3)
 
     def _add_later(self, result: TaskResult, add: Callable[[Iterable[str], int], None]) -> None:
         """While nothing is permitted: what will order the options that may come to be, and oblige on them."""

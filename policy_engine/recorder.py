@@ -80,9 +80,11 @@ class Recorder:
         """
         from policy_audit.errors import AuditError
 
+        drafts = [self.draft(decision, context) for decision in decisions]
+        used = [draft for decision in decisions for draft in self._used(decision, context)]
         with span("record", decisions=len(decisions)) as current:
             try:
-                recorded = self.ledger.append_many([self.draft(d, context) for d in decisions])
+                recorded = self.ledger.append_many([*drafts, *used])[: len(drafts)]
             except AuditError as error:
                 raise recording_error(error) from error
             current.set("indexes", lambda: [each.index for each in recorded])
@@ -97,6 +99,16 @@ class Recorder:
             for each in recorded
         ]
 
+    def _used(self, decision: Decision, context: Context) -> list[Any]:
+        """Return the entries of the waivers that the decision used: on record with it, or neither is."""
+        if decision.waivers_content is None:
+            return []
+        from policy_engine.waivers.on_record import stored_context, used_drafts
+
+        workload = decision.document["workload"]
+        own = {"purpose": context.purpose, "namespace": workload["namespace"], "workload": workload["name"]}
+        return used_drafts(decision.document, decision.id, {**stored_context(context), **own})
+
     def draft(self, decision: Decision, context: Context) -> Any:
         """Return the draft of the entry that records `decision`."""
         from policy_audit.entry import Draft, EntryType
@@ -109,6 +121,7 @@ class Recorder:
         if context.actor:
             personal["actor"] = context.actor
         workload = document["workload"]
+        waivers = {} if decision.waivers_content is None else {"waivers": decision.waivers_content}
         return Draft(
             type=EntryType.DECISION,
             body=body_of(decision),
@@ -120,7 +133,7 @@ class Recorder:
                 **context.details,
             },
             personal=personal,
-            blobs={"decision": decision.content, "workload": decision.workload_content, **self._policy_blobs},
+            blobs={"decision": decision.content, "workload": decision.workload_content, **self._policy_blobs} | waivers,
             view=view_of(decision, context.purpose, context.details.get("run")),
             tags=tags_of(decision),
         )

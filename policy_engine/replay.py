@@ -8,13 +8,14 @@
 6. all bytes of the document, and what the entry says of it, are compared
 
 INVARIANT: what came out is never read but to be compared. Inputs of the document itself are taken as recorded where
-nothing else in the ledger has them: the time, what was found in evidence files, and the version of the engine.
+nothing else in the ledger has them: the time, what was found in evidence files, which waivers counted, and the version
+of the engine.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
@@ -31,6 +32,7 @@ from policy_engine.loading.recorded_policy import recorded_policy
 from policy_engine.loading.recorded_workload import recorded_workload
 from policy_engine.mismatch import follows, mismatches, same_outcome
 from policy_engine.model.decision import Decision
+from policy_engine.model.waiver import Waiver, read_waivers
 from policy_engine.recorded import ROLES, Inputs, read_inputs
 
 if TYPE_CHECKING:
@@ -99,7 +101,8 @@ class Replayer:
                 why = f"it was made under semantics {inputs.semantics:.40}, and this program has {SEMANTICS_VERSION}"
                 raise NotReplayableError("other-semantics", why)
             workload = self.document("workload", digests["workload"])
-            decision = _decided(self._decider(digests), workload, inputs)
+            waivers = self.waivers(digests)
+            decision = _decided(self._decider(digests), workload, inputs, waivers)
         except NotReplayableError as error:
             return Replay(**found, status="not_replayable", reason=error.reason, why=error.why)
         if decision.content == recorded and decision.workload_content == workload and follows(document, decision):
@@ -125,6 +128,19 @@ class Replayer:
             why = {"document-missing": "is missing", "document-changed": "was changed"}
             text = f"its document `{role}` {why.get(_GONE[error.code], 'was disposed of')}"
             raise NotReplayableError(_GONE[error.code], text) from error
+
+    def waivers(self, digests: dict[str, str]) -> tuple[Waiver, ...]:
+        """Return the waivers that a decision was made with, as they were found to count then.
+
+        Raises:
+            NotReplayableError: the ledger does not hold them, or something else in their place.
+        """
+        if "waivers" not in digests:
+            return ()
+        try:
+            return read_waivers(self.document("waivers", digests["waivers"]))
+        except (ValueError, RecursionError) as error:
+            raise NotReplayableError("malformed", f"its document `waivers` cannot be read: {error!s:.200}") from error
 
     def _decider(self, digests: dict[str, str]) -> Decider:
         key = tuple(digests[role] for role in ("rules", "layers", "catalog"))
@@ -228,7 +244,7 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
     workload = recorded_workload(content, decider.policy.vocabulary)
     moment = at or inputs.at
     evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date())
-    decision = decider.decide(workload, evidence, moment)
+    decision = decider.decide(workload, evidence, moment, replayer.waivers(digests))
     stated = (workload.spec.evidence or {}).items()
     files = tuple(sorted(name for name, each in stated if each is not None and each.file is not None))
     try:
@@ -259,11 +275,11 @@ def _inputs(recorded: bytes) -> Inputs:
         raise NotReplayableError("malformed", error.problems[0].message) from error
 
 
-def _decided(decider: Decider, content: bytes, inputs: Inputs) -> Decision:
+def _decided(decider: Decider, content: bytes, inputs: Inputs, waivers: Sequence[Waiver]) -> Decision:
     try:
         workload = recorded_workload(content, decider.policy.vocabulary)
         evidence = evidence_as_recorded(workload, inputs.at.date(), inputs.evidence, inputs.at.date())
-        decision = decider.decide(workload, evidence, inputs.at)
+        decision = decider.decide(workload, evidence, inputs.at, waivers)
         document = {**decision.document, "engine": {"version": inputs.version, "semantics": SEMANTICS_VERSION}}
         found = Decision(document, decision.workload_content, workload, decision.results)
         found.content  # noqa: B018 - written here, so that what no document can hold is found here

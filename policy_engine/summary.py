@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from policy_engine.model.origins import ORIGINS
-from policy_engine.wording import listed, usd, value_text
+from policy_engine.ways_wording import waiver_reasons, way_text
+from policy_engine.wording import listed, usd
 
 Document = Mapping[str, Any]
 
@@ -134,9 +135,10 @@ def option_why(task: Document, row: Document) -> str:
         parts += [f"{_title(rules, rule)}?" for rule in row["rules"]]
         if row["missing"]:
             parts.append(f"unknown: {listed(stated(task, row['missing']))}")
-    if row["status"] == "permitted" and row["scores"]:
+    if row["status"] == "permitted" and (row["scores"] or row.get("waived")):
         strongest = sorted(row["scores"], key=lambda c: -abs(c["points"]))
-        return ", ".join(f"{c['points']:+d} {c['topic']}" for c in strongest)
+        waived = [f"{each['rule']} is waived" for each in row.get("waived", ())]
+        return ", ".join([f"{c['points']:+d} {c['topic']}" for c in strongest] + waived)
     return "; ".join(parts)
 
 
@@ -167,6 +169,7 @@ def reasons(task: Document) -> list[str]:
             found += _ruling_reasons(task, fallback, f"the fallback {proposal_text(fallback)}")
     if task["verdict"] != "deny":
         found += _obligation_reasons(task)
+    found += waiver_reasons(task)
     recommendation = task["recommendation"]
     if recommendation is not None and not recommendation["firm"] and not recommendation["provisional"]:
         names = listed(_open_facts(task, recommendation), "or")
@@ -226,7 +229,7 @@ def _ruling_reasons(task: Document, ruling: Document, what: str, told: Sequence[
 def _obligation_reasons(task: Document) -> list[str]:
     found = []
     for duty in task["obligations"]:
-        if duty["status"] == "satisfied":
+        if duty["status"] == "satisfied" or duty.get("waived"):
             continue
         verb = "is needed" if duty["status"] == "outstanding" else "may be needed"
         why = duty["why"] or ""
@@ -254,7 +257,7 @@ def _open_steps(task: Document, file: str | None) -> list[str]:
     steps += [
         f"add evidence `{duty['evidence']}`: {_demand(task, duty)}"
         for duty in task["obligations"]
-        if duty["status"] == "outstanding"
+        if duty["status"] == "outstanding" and not duty.get("waived")
     ]
     return steps + _ways(task)
 
@@ -275,7 +278,21 @@ def _ways(task: Document) -> list[str]:
     if collision:
         # an option that the catalog leaves out is no way out: the table says why
         return [way_text(way) for way in collision["ways_out"] if way["kind"] != "catalog"]
-    return [way_text(way) for way in task["counterfactuals"]]
+    return [way_text(way) for way in task["counterfactuals"]] + _waiver_ways(task)
+
+
+def _waiver_ways(task: Document) -> list[str]:
+    """Name the waivers that would lift what denies the judged option, where all of it can be waived."""
+    judged, rows = task["judged_option"], rule_rows(task)
+    if judged is None or task["verdict"] != "deny":
+        return []
+    row, proposal = option_row(task, judged), task["proposal"]
+    rules = list(dict.fromkeys([*row["rules"], *(proposal["rules"] if proposal is not None else ())]))
+    if row["status"] == "unavailable" or (proposal is not None and proposal["reasons"]):
+        return []
+    if not rules or not all(rule in rows and rows[rule]["enforcement"] == "waivable" for rule in rules):
+        return []
+    return [way_text({"option": judged, "kind": "waiver", "rules": rules})]
 
 
 def _demand(task: Document, duty: Document) -> str:
@@ -361,24 +378,6 @@ def _last_resort(task: Document) -> str:
         return "nothing is permitted, and no fact or waiver would change that: see why each option is out"
     why = "; ".join(proposal["reasons"]) if proposal is not None else ""
     return f"propose something else: {why or 'the reasons above stand against it'}"
-
-
-def way_text(way: Document) -> str:
-    """Say one way out of a collision."""
-    option = way["option"]
-    if way["kind"] == "waiver":
-        return f"{option}: would need an approved waiver of {listed(way['rules'])}"
-    if way["kind"] == "catalog":
-        return f"{option}: {'; '.join(way['reasons'])}"
-    lead = "hire or train, so that" if way["kind"] == "hire" else "would need"
-    changes = dict.fromkeys(_release_text(change["any_of"]) for change in way["changes"])
-    return f"{option}: {lead} {'; and '.join(changes)}"
-
-
-def _release_text(any_of: Mapping[str, Any]) -> str:
-    return listed(
-        [f"{name} = {listed([value_text(v) for v in values], 'or')}" for name, values in any_of.items()], "or"
-    )
 
 
 def dispute_lines(disputes: Sequence[Document]) -> list[str]:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from policy_engine.errors import InputError, Problem, did_you_mean
-from policy_engine.summary import option_row, rule_rows, way_text
+from policy_engine.summary import option_row, rule_rows
+from policy_engine.ways_wording import way_text
 from policy_engine.wording import listed, usd, value_text
 
 Document = Mapping[str, Any]
@@ -179,7 +180,8 @@ def _release(task: Document, row: Document) -> Iterator[str]:
             yield f"{name} would have to hold no longer: {_facts_otherwise(rows[name])}"
     waivable = [name for name in row["rules"] if name in rows and rows[name]["enforcement"] == "waivable"]
     if row["rules"] and len(waivable) == len(row["rules"]):
-        yield f"or an approved waiver of {listed(waivable)} would lift what forbids it"
+        asked = [f"`policy waiver request ID --rule {name} --option {row['deployment']}`" for name in waivable]
+        yield f"or an approved waiver of {listed(waivable)} would lift what forbids it: {listed(asked)}"
     elif waivable:
         others = [name for name in row["rules"] if name not in waivable]
         yield f"a waiver can lift {listed(waivable)}, but not {listed(others)}"

@@ -5,8 +5,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,14 +16,21 @@ from policy_engine.cli.options import load, opened
 from policy_engine.decide import Decider
 from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
+from policy_engine.model.approvers import WAIVERS
 from policy_engine.model.decision import Decision
 from policy_engine.recorder import Recorder, context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
 
 if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+    from policy_engine.cli.options import LedgerChoice
     from policy_engine.cli.run_options import Run
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.model.waiver import Waiver
+    from policy_engine.model.workload import Workload
+    from policy_engine.waivers.on_record import WaiversOnRecord
 
 
 @dataclass
@@ -65,21 +74,51 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
             judged.invalid = True
             on_invalid(error)
 
-        made = _decide(run.files, policy, run.at, judged, refuse)
-        if not made:
-            return judged
-        if run.cross_check:
-            _cross_check(policy, made)
-        started = time.perf_counter()
-        with opened(run.ledger) as ledger:
+        with ExitStack() as stack:
+            door = _Door(run.ledger, policy, stack)
+            made = _decide(run.files, policy, run.at, judged, refuse, door)
+            if not made:
+                return judged
+            if run.cross_check:
+                _cross_check(policy, made)
+            started = time.perf_counter()
             context = context_from_environment(run.purpose)
-            recorded = Recorder(ledger, policy).record([each.decision for each in made], context)
+            recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
             judged.decisions.append((each.file, shown(each.decision, part)))
             if listening():
                 count(each.decision.verdict, _fired(each.decision), each.seconds + seconds)
     return judged
+
+
+class _Door:
+    """The ledger of a run, opened when it is first asked: for the waivers on record, else to record.
+
+    Where the policy names nobody who may approve, no waiver can be in force, and none is looked for.
+    """
+
+    def __init__(self, choice: LedgerChoice, policy: Policy, stack: ExitStack) -> None:
+        self._choice, self._policy, self._stack = choice, policy, stack
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return self._stack.enter_context(opened(self._choice))
+
+    @cached_property
+    def _on_record(self) -> WaiversOnRecord | None:
+        approvers = self._policy.approvers
+        if not approvers.acting(WAIVERS):
+            return None
+        from policy_engine.waivers.on_record import WaiversOnRecord
+
+        return WaiversOnRecord(self.ledger, approvers)
+
+    def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
+        """Return the waivers on a workload, as checked."""
+        if self._on_record is None:
+            return ()
+        return self._on_record.of((workload.namespace, workload.metadata.name), at)
 
 
 def _cross_check(policy: Policy, made: Sequence[_Made]) -> None:
@@ -96,7 +135,12 @@ def _fired(decision: Decision) -> list[str]:
 
 
 def _decide(
-    files: Sequence[str], policy: Policy, at: datetime, judged: Judged, refuse: Callable[[InputError], None]
+    files: Sequence[str],
+    policy: Policy,
+    at: datetime,
+    judged: Judged,
+    refuse: Callable[[InputError], None],
+    door: _Door,
 ) -> list[_Made]:
     from policy_engine.loading.workload_file import load_workload_documents
 
@@ -118,7 +162,7 @@ def _decide(
             started = time.perf_counter()
             try:
                 evidence = check_evidence(loaded.workload, at.date(), folder)
-                decision = decider.decide(loaded.workload, evidence, at)
+                decision = decider.decide(loaded.workload, evidence, at, door.waivers(loaded.workload, at))
             except InputError as error:
                 refuse(placed(error, loaded))
             else:

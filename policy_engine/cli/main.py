@@ -41,7 +41,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "explain": ("explain", "Show one recorded decision again, in full."),
     },
     "rules": {"rules": ("rules", "List, show, check, test and scaffold rules.")},
-    "audit": {"audit": ("audit", "List, show, verify, replay and export what is on record.")},
+    "audit": {
+        "audit": ("audit", "List, show, verify, replay and export what is on record."),
+        "waiver": ("waiver", "Ask for, approve, list and revoke waivers."),
+    },
     "operate": {"db": ("db", "Migrate the ledger's database, say where it stands, give rights.")},
 }
 

@@ -22,13 +22,14 @@ from msgspec import Struct
 from policy_engine import __version__
 from policy_engine.loading.layers import LayerFiles
 from policy_engine.lowering.network import Alternatives, Stratum
+from policy_engine.model.approvers import Approvers
 from policy_engine.model.rule import Dispute, Enforcement, Parameter, Rule, RuleSet
 from policy_engine.model.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
 
-FORMAT = "3"
+FORMAT = "4"
 _KEEP = 16
 
 
@@ -122,6 +123,7 @@ class _Stored(Struct, frozen=True):
     strata: tuple[Stratum, ...]
     alternatives: Alternatives
     catalog: tuple[tuple[str, dict[str, Any]], ...]
+    approvers: Approvers
 
 
 def _stored(policy: Policy) -> bytes:
@@ -140,6 +142,7 @@ def _stored(policy: Policy) -> bytes:
         "strata": policy.strata,
         "alternatives": policy.alternatives,
         "catalog": policy.catalog_documents,
+        "approvers": policy.approvers,
     }
     return msgspec.json.encode(whole)
 
@@ -160,4 +163,4 @@ def _policy(data: bytes, layers: Sequence[LayerFiles]) -> Policy:
         version=found.version,
         digest=found.digest,
     )
-    return Policy(rules, found.vocabulary, found.strata, found.alternatives, found.catalog)
+    return Policy(rules, found.vocabulary, found.strata, found.alternatives, found.catalog, found.approvers)

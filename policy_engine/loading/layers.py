@@ -13,6 +13,7 @@ from policy_engine.loading.yaml_source import Document, read_bytes
 from policy_engine.model.rule import TOPICS, Layer
 
 POLICY_SET = "policy-set.yaml"
+APPROVERS = "approvers.yaml"
 #: Files that may stand at the root of a layer.
 ROOT_FILES = (
     POLICY_SET,
@@ -21,6 +22,7 @@ ROOT_FILES = (
     "disputes.yaml",
     "criteria.yaml",
     "sources.yaml",
+    APPROVERS,
 )
 #: How long the ledger keeps what. It may stand there too, and is no part of the policy: no decision depends on it.
 RETENTION = "retention.yaml"

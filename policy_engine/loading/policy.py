@@ -18,6 +18,7 @@ from policy_engine.loading.layers import LayerFiles, read_layers
 from policy_engine.loading.locked_catalog import locked_catalog_problems
 from policy_engine.loading.rule_document import layers_document, policy_document
 from policy_engine.lowering.network import Alternatives, Stratum, compile_networks
+from policy_engine.model.approvers import NOBODY, Approvers
 from policy_engine.model.rule import Rule, RuleSet
 from policy_engine.model.vocabulary import Vocabulary
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 class Policy(Struct, frozen=True, dict=True):
     """What decisions are made under.
 
-    `digest` covers rules, parameters, vocabulary, enforcement and the catalog entries of layers; the shipped catalog
-    comes with the engine's version, and a decision names the digest of all entries beside this one.
+    `digest` covers rules, parameters, vocabulary, enforcement, approvers and the catalog entries of layers; the
+    shipped catalog comes with the engine's version, and a decision names the digest of all entries beside this one.
     """
 
     rules: RuleSet
@@ -37,6 +38,7 @@ class Policy(Struct, frozen=True, dict=True):
     strata: tuple[Stratum, ...]
     alternatives: Alternatives
     catalog_documents: tuple[tuple[str, Mapping[str, Any]], ...]
+    approvers: Approvers = NOBODY
 
     @property
     def digest(self) -> str:
@@ -51,7 +53,7 @@ class Policy(Struct, frozen=True, dict=True):
     @cached_property
     def document(self) -> bytes:
         """The canonical bytes that `digest` is the SHA-256 of."""
-        return policy_document(self.rules, self.vocabulary, self.catalog_documents)
+        return policy_document(self.rules, self.vocabulary, self.catalog_documents, self.approvers)
 
     @cached_property
     def layers_document(self) -> bytes:
@@ -89,12 +91,14 @@ def _cache_key(layers: Sequence[LayerFiles]) -> str:
 
 
 def _build(layers: Sequence[LayerFiles]) -> Policy:
+    from policy_engine.loading.approvers_file import read_approvers
     from policy_engine.loading.rules import build_rules
 
     rules, vocabulary = build_rules(layers)
     documents = tuple((each.layer.name, _catalog_documents(each)) for each in layers)
     documents[0][1].update(_registers(rules))
-    policy = sealed(Policy(rules, vocabulary, *compile_rules(rules, vocabulary), documents))
+    approvers = read_approvers(layers, rules)
+    policy = sealed(Policy(rules, vocabulary, *compile_rules(rules, vocabulary), documents, approvers))
     _check_catalog(policy, layers)
     return policy
 
@@ -163,4 +167,4 @@ def with_rules(policy: Policy, rules: Sequence[Rule]) -> Policy:
     """Return the policy with other rules, compiled and digested anew (for tests and comparisons)."""
     changed = replace(policy.rules, rules=tuple(sorted(rules, key=lambda rule: (rule.topic, rule.id))))
     compiled = compile_rules(changed, policy.vocabulary)
-    return sealed(Policy(changed, policy.vocabulary, *compiled, policy.catalog_documents))
+    return sealed(Policy(changed, policy.vocabulary, *compiled, policy.catalog_documents, policy.approvers))

@@ -131,6 +131,7 @@ class PolicyDocument(_Document):
     disputes: dict[str, DisputeDocument]
     criteria: dict[str, str]
     catalog: tuple[Digest, ...] = ()
+    approvers: dict[str, Any] | None = None
 
 
 class LayerDocument(_Document):

@@ -28,6 +28,7 @@ from policy_engine.loading.recorded_document import (
     refused,
 )
 from policy_engine.loading.strata import stratify
+from policy_engine.model.approvers import NOBODY, RecordedApprovers
 from policy_engine.model.rule import STRENGTHS, Alternative, Derivation, Dispute, Layer, Parameter, Rule, RuleSet
 from policy_engine.model.vocabulary import Fact, Vocabulary
 
@@ -79,7 +80,8 @@ def _policy(document: PolicyDocument, laid: LayersDocument) -> Policy:
         digest="",
     )
     _bound(rules)
-    return sealed(Policy(rules, vocabulary, *compile_rules(rules, vocabulary), catalogs))
+    approvers = RecordedApprovers(recorded=document.approvers) if document.approvers is not None else NOBODY
+    return sealed(Policy(rules, vocabulary, *compile_rules(rules, vocabulary), catalogs, approvers))
 
 
 def _rules(

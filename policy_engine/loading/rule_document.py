@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from typing import Any
@@ -9,24 +10,31 @@ from typing import Any
 from policy_audit.canonical import document_bytes
 
 from policy_engine import SEMANTICS_VERSION
+from policy_engine.model.approvers import NOBODY, Approvers
 from policy_engine.model.rule import SHIPPED, STRENGTHS, Parameter, Rule, RuleSet
 from policy_engine.model.vocabulary import Fact, Vocabulary
 
+_PARAMETER = re.compile(r"\bparam\.([a-z][a-z0-9_]*)")
 _NAMES = {points: name for name, points in STRENGTHS.items()}
 
 
 def policy_document(
-    rules: RuleSet, vocabulary: Vocabulary, catalog: Sequence[tuple[str, Mapping[str, Any]]] = ()
+    rules: RuleSet,
+    vocabulary: Vocabulary,
+    catalog: Sequence[tuple[str, Mapping[str, Any]]] = (),
+    approvers: Approvers = NOBODY,
 ) -> bytes:
     """Return RFC 8785 bytes of everything that decides, without comments, places and layer names.
 
     Of `catalog`, the documents by layer with the shipped ones first, those of the layers count, by digest: whoever
-    agreed to a policy agreed to the entries that it adds. The shipped ones come with the engine.
+    agreed to a policy agreed to the entries that it adds. The shipped ones come with the engine. Who may approve is
+    part of the policy where anybody may.
     """
     added = [document_bytes(catalog_entries(documents)) for _, documents in catalog[1:] if documents]
     return document_bytes(
         {
             **({"catalog": [f"sha256:{sha256(content).hexdigest()}" for content in added]} if added else {}),
+            **({"approvers": approvers.document()} if approvers != NOBODY else {}),
             "kind": "Policy",
             "semantics": SEMANTICS_VERSION,
             "version": rules.version,
@@ -105,6 +113,18 @@ def rule_document(rule: Rule) -> dict[str, Any]:
         "locked": rule.locked or None,
     }
     return {key: value for key, value in document.items() if value not in (None, [], {})}
+
+
+def waivable_digest(document: Mapping[str, Any], parameters: Mapping[str, Any]) -> str:
+    """Return the digest of what a waiver of a rule waives: when it acts and how, with the values that it is held to.
+
+    `document` is `rule_document`'s, also out of a policy on record; `parameters` are values by name. Texts, owners and
+    enforcement are left out: they may change under a waiver, and enforcement is looked at each time.
+    """
+    kept = {key: document[key] for key in ("id", "when", "forbid", "require", "grade") if key in document}
+    names = sorted(set(_PARAMETER.findall(document["when"])))
+    values = {name: parameters[name] for name in names if name in parameters}
+    return f"sha256:{sha256(document_bytes({**kept, 'parameters': values})).hexdigest()}"
 
 
 def parameter_document(parameter: Parameter) -> dict[str, Any]:

@@ -15,12 +15,16 @@ from policy_engine.model.workload import Workload
 
 @dataclass(frozen=True)
 class Decision:
-    """A decision; its document holds no personal value, its id and place in the ledger are outside it."""
+    """A decision; its document holds no personal value, its id and place in the ledger are outside it.
+
+    `waivers_content` is the waivers that it was told of, as recorded (`model.waiver`); None where there were none.
+    """
 
     document: dict[str, Any]
     workload_content: bytes
     workload: Workload
     results: tuple[TaskResult, ...]
+    waivers_content: bytes | None = None
 
     @cached_property
     def content(self) -> bytes:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 from policy_engine.model.rule import Enforcement
+from policy_engine.model.waiver import NO_LIFTING, Lifting, Waiver
 
 Status = Literal["permitted", "uncertain", "unavailable", "forbidden"]
 Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
@@ -28,7 +29,8 @@ class EvidenceStatus(Struct, frozen=True):
 class TaskCase(Struct, frozen=True):
     """The declared facts of one task (absent = unknown), with what does not fit a flat fact.
 
-    `min_scores` maps benchmark -> floor (None: unknown); `hardware` is the claim, None where none is made.
+    `min_scores` maps benchmark -> floor (None: unknown); `hardware` is the claim, None where none is made; `waivers`
+    are those on this workload, as checked.
     """
 
     facts: Mapping[str, Any]
@@ -37,6 +39,7 @@ class TaskCase(Struct, frozen=True):
     evidence: Mapping[str, EvidenceStatus]
     namespace: str
     at: datetime
+    waivers: tuple[Waiver, ...] = ()
 
     @property
     def day(self) -> date:
@@ -67,7 +70,10 @@ class Standing(Struct):
 
 
 class Obligation(Struct, frozen=True):
-    """An evidence name that the judged option needs, and whether it is there."""
+    """An evidence name that the judged option needs, and whether it is there.
+
+    `lifted` are those of its rules that waivers lift; `waived` where no other rule asks for what is not there.
+    """
 
     evidence: str
     status: Literal["satisfied", "outstanding", "uncertain"]
@@ -75,6 +81,8 @@ class Obligation(Struct, frozen=True):
     grade: str
     rules: tuple[str, ...]
     why: str | None = None
+    lifted: tuple[str, ...] = ()
+    waived: bool = False
 
 
 class ProposalRuling(Struct, frozen=True):
@@ -120,3 +128,6 @@ class TaskResult(Struct):
     spend_disputes: tuple[str, ...] = ()
     #: Facts and outcomes of the inference on the fallback.
     fallback_inference: tuple[dict[str, Any], list[bool | None]] | None = None
+    #: What waivers lift: on the task's own facts, and on those of its fallback.
+    lifting: Lifting = NO_LIFTING
+    fallback_lifting: Lifting = NO_LIFTING

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "model-router.yaml"
-#: What forty policies may leave behind; before they were released it was 5 MB each, in each thread.
-MOST_MB = 60
+#: What forty policies may leave behind; before they were released it was 5 MB each, in each thread. Some wait for the
+#: collector at a time, and how many hangs on how much else is allocated.
+MOST_MB = 100
 
 COMMON = f"""
 import gc, os, sys, threading

@@ -28,8 +28,8 @@ from policy_engine.summary import (
     proposed_text,
     reasons,
     recommendation_text,
-    way_text,
 )
+from policy_engine.ways_wording import way_text
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.yaml"))
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -118,7 +118,7 @@ ROOTS = {
     "a second document": ("parameters.yaml", "parameters: {}\n---\nparameters: {}\n", "several-documents", "3:1"),
     "a second policy set": ("policy-set.yaml", "version: '1'\n---\nversion: '2'\n", "several-documents", "3:1"),
     "a second catalog entry": ("catalog/gpus.yaml", "a: 1\n---\nb: 1\n", "several-documents", "3:1"),
-    "a file that nobody reads": ("approvers.yaml", "a: 1\n", "misplaced-file", "1:1"),
+    "a file that nobody reads": ("approver.yaml", "a: 1\n", "misplaced-file", "1:1"),
     "an unknown section": ("criteria.yaml", "criterion: {}\n", "unknown-key", "1:1"),
     "a policy set of another version": (
         "policy-set.yaml",

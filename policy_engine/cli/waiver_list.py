@@ -1,0 +1,85 @@
+"""`policy waiver list`: the waivers on record, and where each stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+
+from policy_engine.cli.options import Time, ledger_options, policy_options
+from policy_engine.cli.sections import FORMATS, Section, report_writers
+from policy_engine.cli.waiver_common import audited, scope_text
+
+_HEADER = ("=Waiver", "=Status", "=Until", ">Used", "Rule", "~Scope, ticket")
+
+
+@click.command("list", epilog="Example: policy waiver list --expiring 14 --policy acme")
+@click.option("--active", "wanted", flag_value="active", help="Granted, in their period, not revoked.  [default]")
+@click.option("--expired", "wanted", flag_value="expired", help="Past their last day.")
+@click.option("--revoked", "wanted", flag_value="revoked", help="Taken back.")
+@click.option("--all", "wanted", flag_value="all", help="All of them, requests that nobody approved included.")
+@click.option("--expiring", type=click.IntRange(0), metavar="DAYS", help="Active, and ending within so many days.")
+@click.option("--at", type=Time(), metavar="TIME", help="As of this time, RFC 3339.  [default: now]")
+@click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
+@policy_options
+@ledger_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    wanted: str | None,
+    expiring: int | None,
+    at: datetime | None,
+    outputs: Sequence[str],
+    layers: Sequence[Path],
+    policy_digest: str | None,
+    ledger: str | None,
+    ledger_key: Path | None,
+) -> None:
+    """List the waivers on record.
+
+    With --policy layers whose approvers.yaml names people, the signatures are verified against them; without, they are
+    not, and the list says so.
+    """
+    from policy_engine.cli.ledger_reading import reading
+    from policy_engine.cli.options import load, now
+    from policy_engine.cli.output import parse_outputs, write_reports
+    from policy_engine.waivers.register import waiver_register
+
+    targets = parse_outputs(outputs, FORMATS)
+    approvers = load(layers, policy_digest).approvers if layers or policy_digest else None
+    with audited(), reading(ctx, ledger, ledger_key) as open_ledger:
+        rows = waiver_register(open_ledger, at or now(), approvers)
+    kept = [row for row in rows if _fits(row, wanted or "active", expiring)]
+    found = {"kind": "WaiverList", "waivers": kept, "verified": approvers is not None}
+    write_reports(targets, report_writers(lambda: found, lambda: _sections(found)))
+
+
+def _fits(row: Mapping[str, Any], wanted: str, expiring: int | None) -> bool:
+    if wanted not in ("all", row["status"]):
+        return False
+    return expiring is None or (row["status"] == "active" and row["days_left"] <= expiring)
+
+
+def _sections(found: Mapping[str, Any]) -> list[Section]:
+    rows = found["waivers"]
+    if not rows:
+        return [Section(lines=["no waiver on record fits"])]
+    table = Section(header=_HEADER, rows=[_cells(row) for row in rows])
+    lines = [
+        f"{row['id'][:12]}: the signatures do not count: {row['signatures']}"
+        for row in rows
+        if row["signatures"] not in (None, "verified")
+    ]
+    if not found["verified"]:
+        lines.append("the signatures were not verified: --policy names the layers whose approvers.yaml says who may")
+    return [table, Section(lines=lines)] if lines else [table]
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    scope = f"{scope_text(row)}, {row['ticket']}"
+    return row["id"][:12], row["status"], row["valid_until"], str(len(row["uses"])), row["rule"], scope

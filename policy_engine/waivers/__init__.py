@@ -1,0 +1,10 @@
+"""Waivers: asked for, signed, recorded, checked, listed. What they lift is for `lifting` to say.
+
+requesting   a recorded decision -> what a waiver of one of its rules has to say
+files        the YAML file that goes from requester to approver
+notes        the bytes that are signed, and their signatures
+approving    may this key sign this, here and now
+checking     which of the waivers on record count at a decision's time
+on_record    entries in the ledger, and what is read back from them
+register     every waiver with what became of it
+"""

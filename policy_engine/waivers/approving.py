@@ -1,0 +1,146 @@
+"""May this key approve this request, here and now? Each step has a number, and the code follows them.
+
+1. The key belongs to somebody whom the policy's approvers.yaml names, and who may approve waivers.
+2. That is not the requester, and has not signed it yet.
+3. The rule is one that the policy lets waive in that namespace, and the same as was decided by.
+4. The period lies ahead, and is no longer than the policy allows.
+5. The signatures that are there already are good.
+6. Where the request is on record, the file says what was asked for; it was not granted or taken back before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date
+
+from msgspec import Struct
+from policy_audit.errors import AuditError
+from policy_audit.keys import Signer, parse_verifier_key
+
+from policy_engine.errors import InputError, Problem
+from policy_engine.loading.policy import Policy
+from policy_engine.loading.rule_document import rule_document, waivable_digest
+from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
+from policy_engine.model.waiver import Statement
+from policy_engine.waivers.checking import Approval, approvals, too_long, why_not
+from policy_engine.waivers.files import WaiverFile
+from policy_engine.waivers.notes import WAIVER, note_of, read_note, signature_line
+
+
+class Approved(Struct, frozen=True):
+    """A file with one signature more: the note, everybody who signed, and whether that is enough."""
+
+    file: WaiverFile
+    note: str
+    by: tuple[Approval, ...]
+    person: Approver
+    granted: bool
+
+
+def holder(approvers: Approvers, signer: Signer, name: str | None) -> tuple[Approver, ApproverKey]:
+    """Return whose key it is.
+
+    Raises:
+        InputError: nobody's, or another's than is said.
+    """
+    if not approvers.acting(WAIVERS):
+        hint = "a policy layer's approvers.yaml names them: give it with --policy; the shipped rules have none"
+        raise _refused("no-approvers", "the effective policy names nobody who may approve a waiver", hint)
+    wanted = parse_verifier_key(signer.verifier_key)
+    for person in approvers.people.values():
+        for key in person.keys:
+            if parse_verifier_key(key.text) == wanted:
+                if name is not None and name != person.id and not person.is_called(name):
+                    raise _refused("other-approver", f"the key is that of `{person.id}`, and not of `{name}`", None)
+                return person, key
+    message = f"the effective policy names nobody with the key {wanted.key_id.hex()}"
+    raise _refused("not-an-approver", message, "check the --policy layers, or have the key added to approvers.yaml")
+
+
+def approve(file: WaiverFile, policy: Policy, signer: Signer, day: date, name: str | None = None) -> Approved:
+    """Sign the file; steps 1 to 5.
+
+    Raises:
+        InputError: the step that does not hold.
+    """
+    statement, approvers = file.statement, policy.approvers
+    person, key = holder(approvers, signer, name)
+    if problem := why_not(person, key, statement, day, file.requester):
+        raise _refused("self-approval" if person.is_called(file.requester) else "may-not-approve", problem, None)
+    check_rule(statement, policy, day)
+    _check_period(statement, approvers, day)
+    before = _signed(file, approvers, day)
+    if person.id in {each.person.id for each in before}:
+        raise _refused("approved-already", f"`{person.id}` has signed it already", "another person has to")
+    line = signature_line(WAIVER, statement.document(), signer)
+    lines = (*file.signatures, line)
+    by = (*before, Approval(person, key, None))
+    signed = WaiverFile(statement, file.requester, file.salt, lines)
+    return Approved(signed, note_of(statement, lines), by, person, len(by) >= approvers.waiver_approvals)
+
+
+def check_rule(statement: Statement, policy: Policy, day: date) -> None:
+    """Refuse a waiver of a rule that the policy does not let waive, or that is another by now (step 3)."""
+    rule = policy.rules.rule(statement.rule.id)
+    if rule is None:
+        raise _refused("unknown-rule", f"the effective policy has no rule `{statement.rule.id}`", None)
+    enforcement = rule.acts(statement.scope.namespace, day, policy.rules.overrides)
+    if enforcement != "waivable":
+        message = f"the rule `{rule.id}` is {enforcement} in `{statement.scope.namespace}`, and cannot be waived"
+        raise _refused("not-waivable", message, None)
+    if waivable_digest(rule_document(rule), policy.rules.values) != statement.rule.digest:
+        message = f"the rule `{rule.id}` is not what it was when the waiver was asked for"
+        raise _refused("other-rule", message, "decide the workload again, and ask again")
+
+
+def check_record(statement: Statement, requests: Iterable[Statement], granted: set[str], revoked: set[str]) -> bool:
+    """Return whether the request is on record (step 6).
+
+    Raises:
+        InputError: the file says something else than was asked for, or was granted or revoked.
+    """
+    if statement.id in revoked:
+        raise _refused("revoked", "this waiver was revoked", "ask again, if it is needed after all")
+    if statement.id in granted:
+        raise _refused("granted-already", "this waiver is granted already", None)
+    for request in requests:
+        if request.id == statement.id:
+            return True
+        if request.requester.commitment == statement.requester.commitment:
+            one, other = request.document(), statement.document()
+            changed = [name for name in one if one[name] != other[name]]
+            message = f"the file is not what was asked for: {', '.join(changed)} changed since"
+            raise _refused("edited-file", message, "ask again with `policy waiver request`")
+    return False
+
+
+def _check_period(statement: Statement, approvers: Approvers, day: date) -> None:
+    if statement.valid_until < day:
+        raise _refused("bad-period", f"it ended on {statement.valid_until}", "ask again with a later --until")
+    if problem := too_long(statement, approvers):
+        raise _refused("bad-period", problem, "ask again with an earlier --until")
+
+
+def _signed(file: WaiverFile, approvers: Approvers, day: date) -> list[Approval]:
+    """Return the approvals that the file has already; each of its signatures must be one."""
+    if not file.signatures:
+        return []
+    try:
+        statement, signed, signatures = read_note(note_of(file.statement, file.signatures))
+    except AuditError as error:
+        raise _refused("bad-signature", error.message, None) from None
+    found = approvals(statement, signed, signatures, approvers, day, file.requester)
+    if isinstance(found, str):
+        raise _refused("bad-signature", found, "the file was edited after it was signed, or the signature is forged")
+    problem = next((each.problem for each in found if each.problem is not None), None)
+    if problem is None and len(found) < len(signatures):
+        problem = "a signature is by a key that the effective policy does not name"
+    if problem is None and len({each.person.id for each in found}) < len(found):
+        problem = "one person signed twice"
+    if problem is not None:
+        raise _refused("bad-signature", problem, "take that signature out, or have it made again")
+    return found
+
+
+def _refused(code: str, message: str, hint: str | None) -> InputError:
+    return InputError(Problem(code, message, help=hint))

@@ -1,0 +1,164 @@
+"""Which waivers count: signed by those who may, under the policy in effect, at the decision's time. Pure.
+
+1. The note is a waiver, on this workload.            2. No known key's signature is bad.
+3. It is not revoked.                                 4. The time lies in its period, and not before it was granted.
+5. It does not run longer than the policy allows.     6. Enough people who may sign did, none of them the requester.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+
+from msgspec import Struct
+from policy_audit.errors import AuditError
+from policy_audit.keys import parse_verifier_key
+from policy_audit.note import Signature
+
+from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
+from policy_engine.model.waiver import Statement, Waiver
+from policy_engine.waivers.notes import read_note
+
+
+class Candidate(Struct, frozen=True):
+    """A waiver that somebody granted: its note, when, whether it was revoked, and the requester where that is known."""
+
+    note: str
+    granted_at: datetime
+    revoked: bool = False
+    requester: str | None = None
+
+
+class Approval(Struct, frozen=True):
+    """A signature that verified: whose, by which key, and why it does not count (None: it counts)."""
+
+    person: Approver
+    key: ApproverKey
+    problem: str | None
+
+    @property
+    def key_id(self) -> str:
+        return parse_verifier_key(self.key.text).key_id.hex()
+
+
+def active_waivers(
+    candidates: Iterable[Candidate], workload: tuple[str, str], at: datetime, approvers: Approvers
+) -> tuple[Waiver, ...]:
+    """Return the waivers on `workload` (namespace and name), each with why it lifts nothing at the time `at`.
+
+    Of those that lift nothing, the one granted last for a rule, option and task stands for all of them.
+    """
+    known: dict[str, tuple[Candidate, Waiver]] = {}
+    for candidate in candidates:
+        try:
+            statement, signed, signatures = read_note(candidate.note)
+        except AuditError:
+            continue  # what cannot be read is on no workload
+        scope = statement.scope
+        if (scope.namespace, scope.name) != workload:
+            continue
+        before = known.get(statement.id)
+        if before is not None:
+            granted = min(candidate.granted_at, before[0].granted_at)
+            revoked = candidate.revoked or before[0].revoked
+            candidate = Candidate(candidate.note, granted, revoked, candidate.requester or before[0].requester)
+        known[statement.id] = candidate, _checked(candidate, statement, signed, signatures, at, approvers)
+    return tuple(sorted(_told(known.values()), key=lambda waiver: waiver.id))
+
+
+def _told(found: Iterable[tuple[Candidate, Waiver]]) -> list[Waiver]:
+    kept: list[Waiver] = []
+    last: dict[tuple[str, str, str | None], tuple[datetime, str, Waiver]] = {}
+    for candidate, waiver in found:
+        if waiver.problem is None:
+            kept.append(waiver)
+            continue
+        scope = waiver.statement.scope
+        place = (waiver.statement.rule.id, scope.option, scope.task)
+        last[place] = max(last.get(place, (datetime.min.replace(tzinfo=UTC), "", waiver)),
+                          (candidate.granted_at, waiver.id, waiver), key=lambda each: each[:2])  # fmt: skip
+    return kept + [waiver for _, _, waiver in last.values()]
+
+
+def _checked(
+    candidate: Candidate,
+    statement: Statement,
+    signed: bytes,
+    signatures: Sequence[Signature],
+    at: datetime,
+    approvers: Approvers,
+) -> Waiver:
+    day = at.astimezone(UTC).date()
+    found = approvals(statement, signed, signatures, approvers, day, candidate.requester)
+    counted = {} if isinstance(found, str) else {each.person.id: each for each in found if each.problem is None}
+    problem = found if isinstance(found, str) else None
+    problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, at, day))
+    problem = problem or too_long(statement, approvers)
+    if problem is None and not isinstance(found, str) and len(counted) < approvers.waiver_approvals:
+        problem = short_of_approvals(found, len(counted), approvers)
+    ends = [end for each in counted.values() if (end := each.person.ends(each.key)) is not None]
+    keys = tuple(sorted(each.key_id for each in counted.values()))
+    return Waiver(statement.id, statement, keys, min([statement.valid_until, *ends]), problem)
+
+
+def approvals(
+    statement: Statement,
+    signed: bytes,
+    signatures: Sequence[Signature],
+    approvers: Approvers,
+    day: date,
+    requester: str | None,
+) -> list[Approval] | str:
+    """Return the signatures by keys that `approvers` names; a text where one of these is bad, which voids them all."""
+    known = {}
+    for person in approvers.people.values():
+        for key in person.keys:
+            verifier = parse_verifier_key(key.text)
+            known[verifier.name, verifier.key_id] = person, key, verifier
+    found = []
+    for signature in signatures:
+        if (signature.name, signature.key_id) not in known:
+            continue
+        person, key, verifier = known[signature.name, signature.key_id]
+        if not verifier.is_signed(signed, signature.signature):
+            return f"the signature by the key {signature.key_id.hex()} is bad"
+        found.append(Approval(person, key, why_not(person, key, statement, day, requester)))
+    return found
+
+
+def why_not(person: Approver, key: ApproverKey, statement: Statement, day: date, requester: str | None) -> str | None:
+    """Say why `person` may not approve `statement` by `key` on `day`; None where they may."""
+    scope = statement.scope
+    if requester is not None and person.is_called(requester):
+        return f"`{person.id}` asked for it, and nobody approves what they asked for"
+    return (
+        key.problem(day)
+        or person.problem(WAIVERS, day)
+        or person.out_of_scope(statement.rule.id, scope.namespace, scope.option)
+    )
+
+
+def too_long(statement: Statement, approvers: Approvers) -> str | None:
+    """Say that the waiver runs longer than the policy allows."""
+    days = (statement.valid_until - statement.valid_from).days + 1
+    if days < 1:
+        return "it ends before it begins"
+    return f"it runs {days} days, and the policy allows {approvers.max_days}" if days > approvers.max_days else None
+
+
+def short_of_approvals(found: Sequence[Approval], counted: int, approvers: Approvers) -> str:
+    """Say how many approvals are missing, and why those that are there do not count."""
+    why = list(dict.fromkeys(each.problem for each in found if each.problem is not None))
+    if not found and not counted:
+        why = ["no signature is by a key that the policy names"]
+    need = approvers.waiver_approvals
+    return "; ".join([f"it has {counted} of {need} approval{'s' if need > 1 else ''}", *why])
+
+
+def _out_of_time(candidate: Candidate, statement: Statement, at: datetime, day: date) -> str | None:
+    # a decision's time is told to the second
+    if at < candidate.granted_at.replace(microsecond=0):
+        return "it was granted after the decision's time"
+    if day < statement.valid_from:
+        return f"it holds from {statement.valid_from} on"
+    return f"it ended on {statement.valid_until}" if day > statement.valid_until else None

@@ -1,0 +1,197 @@
+"""Waivers in the ledger: the entries that are written, and what is read back from them.
+
+INVARIANT: what counts is an entry's bytes, which its leaf hash covers, and never the columns that led to it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from msgspec import Struct
+from policy_audit.commitment import opens
+from policy_audit.entry import Blob, Draft, EntryType
+from policy_audit.errors import AuditError, VerificationError
+
+from policy_engine.model.approvers import Approvers
+from policy_engine.model.waiver import Statement, Waiver, read_statement
+from policy_engine.waivers.checking import Candidate, active_waivers
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger, StoredEntry
+
+Context = Mapping[str, str]
+
+
+class Record(Struct, frozen=True):
+    """One entry about waivers, parsed: its index, time, and members."""
+
+    index: int
+    recorded_at: datetime
+    context: dict[str, Any]
+    commitments: dict[str, str]
+    blobs: dict[str, str]
+    body: dict[str, Any]
+
+
+def request_draft(request: Mapping[str, Any], known_by: str, personal: Mapping[str, str], context: Context) -> Draft:
+    """Return the entry of a request; who asks is in `personal` alone."""
+    from policy_audit.canonical import document_bytes
+
+    blob = Blob(document_bytes(request))
+    return Draft(
+        type=EntryType.WAIVER_REQUESTED,
+        body={**_told(request), "known_by": known_by, "decision": request["decided"]["decision"]},
+        context={**context, "namespace": request["scope"]["namespace"], "workload": request["scope"]["name"]},
+        personal=personal,
+        blobs={"request": blob},
+    )
+
+
+def granted_draft(
+    statement: Statement, note: str, more: Mapping[str, Any], personal: Mapping[str, str], context: Context
+) -> Draft:
+    """Return the entry of a grant; the note holds commitments and key ids, and no names."""
+    return Draft(
+        type=EntryType.WAIVER_GRANTED,
+        body={"waiver": statement.id, **_told(statement.document()), **more},
+        context={**context, "namespace": statement.scope.namespace, "workload": statement.scope.name},
+        personal=personal,
+        blobs={"waiver": note.encode()},
+    )
+
+
+def revoked_draft(
+    statement: Statement, reason: str, note: str | None, personal: Mapping[str, str], context: Context
+) -> Draft:
+    """Return the entry of a revocation, signed or not: taking a waiver back needs no leave."""
+    return Draft(
+        type=EntryType.WAIVER_REVOKED,
+        body={"waiver": statement.id, "rule": statement.rule.id, "reason": reason, "signed": note is not None},
+        context={**context, "namespace": statement.scope.namespace, "workload": statement.scope.name},
+        personal=personal,
+        blobs={"revocation": note.encode()} if note is not None else {},
+    )
+
+
+def used_drafts(document: Mapping[str, Any], decision: str, context: Context) -> list[Draft]:
+    """Return an entry for each waiver that lifted something in a decision, for the commit of the decision itself."""
+    found = []
+    for task in document["tasks"]:
+        for row in task.get("waivers", ()):
+            if row["applies"]:
+                kept = {key: row[key] for key in ("rule", "option", "on", "lifts", "valid_until")}
+                body = {"waiver": row["id"], "task": task["name"], "decision": decision, "verdict": task["verdict"]}
+                decided = {"decided_at": document["decided_at"]}
+                found.append(Draft(type=EntryType.WAIVER_USED, body={**body, **kept, **decided}, context=context))
+    return found
+
+
+def _told(document: Mapping[str, Any]) -> dict[str, Any]:
+    scope = {key: document["scope"][key] for key in ("option", "task")}
+    days = {key: document[key] for key in ("ticket", "valid_from", "valid_until")}
+    return {"rule": document["rule"]["id"], **scope, **days}
+
+
+def records(ledger: Ledger, kind: EntryType) -> Iterator[Record]:
+    """Yield the entries of one type, the oldest first.
+
+    Raises:
+        VerificationError: an entry was changed, or is of another type than its column says.
+    """
+    for entry in ledger.list_entries(type=kind, newest_first=False):
+        yield _record(entry, kind)
+
+
+def _record(entry: StoredEntry, kind: EntryType) -> Record:
+    document = entry.document
+    if document["type"] != kind.value:
+        message = f"the columns of the entry {entry.index} are not those of its bytes"
+        raise VerificationError(message, code="columns-changed", help="run `policy audit verify`")
+    members = {name: document[name] for name in ("context", "commitments", "blobs", "body")}
+    return Record(entry.index, datetime.fromisoformat(document["recorded_at"]), **members)
+
+
+def requested(ledger: Ledger, record: Record) -> Statement:
+    """Return what a request's entry asks for, with the commitment to the requester that it holds.
+
+    Raises:
+        VerificationError: it holds no request.
+    """
+    try:
+        value = json.loads(ledger.blob(record.blobs["request"]))
+        known_by, commitment = record.body["known_by"], record.commitments["requester"]
+        return read_statement({**value, "requester": {"commitment": commitment, "known_by": known_by}})
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        if isinstance(error, VerificationError):
+            raise
+        raise VerificationError(
+            f"the entry {record.index} holds no request of a waiver", code="entry-changed"
+        ) from None
+
+
+def opened_value(ledger: Ledger, record: Record, name: str) -> str | None:
+    """Return a personal value of the entry where it is held and opens the entry's commitment."""
+    disclosure = ledger.disclosures(record.index).get(name) if name in record.commitments else None
+    if disclosure is None or not opens(record.commitments[name], disclosure):
+        return None
+    return disclosure.value
+
+
+def note_on_record(ledger: Ledger, record: Record) -> str:
+    """Return the note of a grant's entry."""
+    try:
+        return ledger.blob(record.blobs["waiver"]).decode()
+    except (KeyError, UnicodeDecodeError):
+        raise VerificationError(f"the entry {record.index} holds no waiver", code="entry-changed") from None
+
+
+def revoked_ids(ledger: Ledger) -> set[str]:
+    """Return the ids of the waivers that were taken back."""
+    return {str(record.body.get("waiver")) for record in records(ledger, EntryType.WAIVER_REVOKED)}
+
+
+class WaiversOnRecord:
+    """The waivers of one ledger, read once: one query where nobody was ever granted one, and two otherwise."""
+
+    def __init__(self, ledger: Ledger, approvers: Approvers) -> None:
+        self._ledger, self._approvers = ledger, approvers
+        self._granted: dict[tuple[Any, Any], list[Record]] = {}
+        for record in records(ledger, EntryType.WAIVER_GRANTED):
+            place = (record.context.get("namespace"), record.context.get("workload"))
+            self._granted.setdefault(place, []).append(record)
+        self._revoked = revoked_ids(ledger) if self._granted else set()
+
+    def of(self, workload: tuple[str, str], at: datetime) -> tuple[Waiver, ...]:
+        """Return the waivers on a workload as checked at `at`."""
+        return active_waivers(
+            [self._candidate(r) for r in self._granted.get(workload, ())], workload, at, self._approvers
+        )
+
+    def _candidate(self, record: Record) -> Candidate:
+        from policy_engine.waivers.notes import read_note
+
+        note = note_on_record(self._ledger, record)
+        # by the note's own id: the body beside it is no part of what was signed
+        try:
+            revoked = read_note(note)[0].id in self._revoked
+        except AuditError:
+            revoked = True  # it is no waiver: whoever wrote it, it lifts nothing
+        return Candidate(note, record.recorded_at, revoked, opened_value(self._ledger, record, "requester"))
+
+
+def stored_context(context: Any) -> dict[str, str]:
+    """Return what the ledger keeps of the recorder's context beside its personal values."""
+    return {"actor_known_by": context.actor_known_by, **context.details}
+
+
+def statement_on_record(ledger: Ledger, row: Mapping[str, Any]) -> Statement:
+    """Return the statement of a row of the register."""
+    from policy_engine.waivers.notes import read_note
+
+    if row["granted_index"] is not None:
+        granted = _record(ledger.entry(row["granted_index"]), EntryType.WAIVER_GRANTED)
+        return read_note(note_on_record(ledger, granted))[0]
+    return requested(ledger, _record(ledger.entry(row["requested_index"]), EntryType.WAIVER_REQUESTED))

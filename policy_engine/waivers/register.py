@@ -1,0 +1,176 @@
+"""The register of waivers: every one on record, what became of it, and what an officer asks of it.
+
+Active, expiring, used after it ended, approved by whoever asked for it. Reads the ledger alone; whether the signatures
+are by people who may sign is asked of a policy's approvers where these are given, and not claimed otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Any
+
+from policy_audit.entry import EntryType
+from policy_audit.errors import AuditError
+
+from policy_engine.model.approvers import Approvers
+from policy_engine.model.identity import same_person
+from policy_engine.model.waiver import Statement
+from policy_engine.waivers.checking import Candidate, active_waivers
+from policy_engine.waivers.notes import read_note
+from policy_engine.waivers.on_record import Record, note_on_record, opened_value, records, requested
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+EXPIRING_DAYS = 14
+STATUSES = ("requested", "active", "pending", "expired", "revoked")
+
+
+@dataclass
+class _Found:
+    """What the entries say of one waiver."""
+
+    statement: Statement
+    request: Record | None = None
+    grants: list[Record] = field(default_factory=list)
+    note: str | None = None
+    revocation: Record | None = None
+    uses: list[Record] = field(default_factory=list)
+
+
+def waiver_register(ledger: Ledger, at: datetime, approvers: Approvers | None = None) -> list[dict[str, Any]]:
+    """Return a row for each waiver on record as of `at`, the newest request first.
+
+    Raises:
+        VerificationError: an entry was changed, or holds no waiver.
+    """
+    found: dict[str, _Found] = {}
+    for record in records(ledger, EntryType.WAIVER_REQUESTED):
+        statement = requested(ledger, record)
+        found.setdefault(statement.id, _Found(statement)).request = record
+    for record in records(ledger, EntryType.WAIVER_GRANTED):
+        note = note_on_record(ledger, record)
+        statement = read_note(note)[0]
+        row = found.setdefault(statement.id, _Found(statement))
+        row.grants.append(record)
+        row.note = row.note or note
+    for record in records(ledger, EntryType.WAIVER_REVOKED):
+        if (named := found.get(str(record.body.get("waiver")))) is not None:
+            named.revocation = named.revocation or record
+    for record in records(ledger, EntryType.WAIVER_USED):
+        if (named := found.get(str(record.body.get("waiver")))) is not None:
+            named.uses.append(record)
+    rows = [_row(ledger, each, at, approvers) for each in found.values()]
+    return sorted(rows, key=lambda row: -max(row["requested_index"] or 0, row["granted_index"] or 0))
+
+
+def _row(ledger: Ledger, found: _Found, at: datetime, approvers: Approvers | None) -> dict[str, Any]:
+    statement, grant, revocation = found.statement, found.grants[0] if found.grants else None, found.revocation
+    day = at.astimezone(UTC).date()
+    scope = statement.scope
+    return {
+        "id": statement.id,
+        "status": _status(found, day),
+        "rule": statement.rule.id,
+        "namespace": scope.namespace,
+        "workload": scope.name,
+        "option": scope.option,
+        "task": scope.task,
+        "reason": statement.reason,
+        "ticket": statement.ticket,
+        "valid_from": statement.valid_from.isoformat(),
+        "valid_until": statement.valid_until.isoformat(),
+        "days_left": (statement.valid_until - day).days,
+        "outcome": statement.decided.outcome,
+        "facts": dict(statement.decided.facts),
+        "missing": list(statement.decided.missing),
+        "decision": statement.decided.decision,
+        "policy": statement.decided.policy,
+        "requested_index": found.request.index if found.request is not None else None,
+        "granted_index": grant.index if grant is not None else None,
+        "granted_at": _time(grant),
+        "approvals": list(grant.body.get("approvals", ())) if grant is not None else [],
+        "revoked_at": _time(revocation),
+        "revoked_why": revocation.body.get("reason") if revocation is not None else None,
+        **_people(ledger, found),
+        **_uses(found),
+        "signatures": _signatures(found, at, approvers),
+    }
+
+
+def _time(record: Record | None) -> str | None:
+    return record.recorded_at.isoformat().replace("+00:00", "Z") if record is not None else None
+
+
+def _status(found: _Found, day: date) -> str:
+    if found.revocation is not None:
+        return "revoked"
+    if day > found.statement.valid_until:
+        return "expired"
+    if not found.grants:
+        return "requested"
+    return "pending" if day < found.statement.valid_from else "active"
+
+
+def _people(ledger: Ledger, found: _Found) -> dict[str, Any]:
+    """Return who asked and who approved as far as the ledger holds it, and whether one person did both.
+
+    `self_approved` is None where that cannot be told any more, because a name was erased.
+    """
+    asked = found.request or (found.grants[0] if found.grants else None)
+    requester = opened_value(ledger, asked, "requester") if asked is not None else None
+    grant = found.grants[0] if found.grants else None
+    names = sorted(n for n in grant.commitments if n.startswith("approver")) if grant is not None else []
+    approved = [opened_value(ledger, grant, name) for name in names] if grant is not None else []
+    known = [name for name in approved if name is not None]
+    same = requester is not None and any(same_person(requester, name) for name in known)
+    told = requester is not None and len(known) == len(approved)
+    return {
+        "requester": requester,
+        "requester_known_by": found.statement.requester.known_by,
+        "approvers": approved,
+        "self_approved": None if grant is None or (not same and not told) else same,
+        "same_actor": bool(grant.body.get("actor_is_requester")) if grant is not None else None,
+        "request_on_record": found.request is not None,
+    }
+
+
+def _uses(found: _Found) -> dict[str, Any]:
+    """Return the decisions that the waiver was used in, and those of them that it may not have been used in."""
+    ended = f"{found.statement.valid_until.isoformat()}T23:59:59.999999Z"
+    uses, late = [], []
+    for record in found.uses:
+        decided = str(record.body.get("decided_at"))
+        use = {"index": record.index, "decision": record.body.get("decision"), "decided_at": decided}
+        uses.append(use)
+        early = not found.grants or record.index < found.grants[0].index
+        revoked = found.revocation is not None and record.index > found.revocation.index
+        if decided > ended or early or revoked:
+            late.append(use)
+    return {"uses": uses, "used_out_of_time": late}
+
+
+def _signatures(found: _Found, at: datetime, approvers: Approvers | None) -> str | None:
+    """Say whether the signatures count under a policy now; None where none was given, or nothing is signed."""
+    if found.note is None or approvers is None or found.revocation is not None:
+        return None
+    scope = found.statement.scope
+    candidate = Candidate(found.note, min(at, found.grants[0].recorded_at))
+    try:
+        (waiver,) = active_waivers([candidate], (scope.namespace, scope.name), at, approvers)
+    except (AuditError, ValueError):
+        return "not verified"
+    return "verified" if waiver.problem is None else waiver.problem
+
+
+def reports(rows: list[dict[str, Any]], expiring_days: int = EXPIRING_DAYS) -> Mapping[str, list[dict[str, Any]]]:
+    """Return the rows by what an officer asks: active, expiring, used out of time, self-approved."""
+    active = [row for row in rows if row["status"] == "active"]
+    return {
+        "active": active,
+        "expiring": [row for row in active if row["days_left"] <= expiring_days],
+        "used_out_of_time": [row for row in rows if row["used_out_of_time"]],
+        "self_approved": [row for row in rows if row["self_approved"] or row["same_actor"]],
+    }

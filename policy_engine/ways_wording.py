@@ -1,0 +1,43 @@
+"""Ways out, and waivers that were looked at, in sentences. Reads the document alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from policy_engine.wording import listed, value_text
+
+Document = Mapping[str, Any]
+
+
+def waiver_reasons(task: Document) -> list[str]:
+    """Say which waivers lift what of the judged option or its fallback, and which do not, and why."""
+    found = []
+    for row in task.get("waivers", ()):
+        what = f"the waiver {row['id'][:12]} of {row['rule']} for {row['option']}"
+        if row["on"] == "fallback":
+            what += ", the fallback,"
+        if row["applies"] and row["on"] != "option":
+            found.append(f"{what} lifts it through {row['valid_until']}")
+        elif not row["applies"]:
+            found.append(f"{what} does not apply: {row['why']}")
+    return found
+
+
+def way_text(way: Document) -> str:
+    """Say one way out of a collision."""
+    option = way["option"]
+    if way["kind"] == "waiver":
+        asked = [f"`policy waiver request ID --rule {rule} --option {option}`" for rule in way["rules"]]
+        return f"{option}: would need an approved waiver of {listed(way['rules'])}: {listed(asked)}"
+    if way["kind"] == "catalog":
+        return f"{option}: {'; '.join(way['reasons'])}"
+    lead = "hire or train, so that" if way["kind"] == "hire" else "would need"
+    changes = dict.fromkeys(_release_text(change["any_of"]) for change in way["changes"])
+    return f"{option}: {lead} {'; and '.join(changes)}"
+
+
+def _release_text(any_of: Mapping[str, Any]) -> str:
+    return listed(
+        [f"{name} = {listed([value_text(v) for v in values], 'or')}" for name, values in any_of.items()], "or"
+    )

@@ -1,0 +1,128 @@
+"""Which policy is in force, and who may put another there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from policy_audit.ledger import open_ledger
+
+from policy_engine.activations import activation_draft, activations, policy_in_force, statement_of
+from policy_engine.cli.options import now
+from policy_engine.loading.policy import load_policy
+from tests.unit.cli.conftest import Outcome
+from tests.unit.cli.waiver_scene import Scene, code
+from tests.unit.waivers.making import ANN, BOB, EVE
+
+pytestmark = pytest.mark.usefixtures("warm")
+TWO = "activation: {approvals: 2}\n"
+
+
+@pytest.fixture
+def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Scene:
+    made = Scene(tmp_path, policy, monkeypatch.setenv)
+    made.rules("version: '1'\n")
+    return made
+
+
+def activate(scene: Scene, *names: str) -> list[Outcome]:
+    found = []
+    for name in names:
+        key = ("--key", str(scene.key(name))) if name else ()
+        found.append(scene.run("rules", "activate", str(scene.layer), "--reason", "RFC 12", *key))
+    return found
+
+
+def in_force(scene: Scene, *arguments: str) -> dict[str, Any] | None:
+    found = scene.run("rules", "activations", "-o", "json", *arguments)
+    assert found.status == 0, found.err
+    current: dict[str, Any] | None = found.json["in_force"]
+    return current
+
+
+def digest(scene: Scene) -> str:
+    return load_policy([scene.layer], use_cache=False).digest
+
+
+def test_a_policy_is_in_force_from_its_activation_on(scene: Scene) -> None:
+    assert activate(scene, "ann")[0].status == 0
+    first = digest(scene)
+    current = in_force(scene)
+    assert current is not None
+    assert (current["policy"], current["approved_by"], current["reason"]) == (first, ["ann"], "RFC 12")
+    assert in_force(scene, "--at", "2020-01-01T00:00:00Z") is None
+    listed = scene.run("audit", "list", "--type", "policy-activation").out
+    assert first in "".join(listed.split())
+    assert "approved_by ann" in " ".join(listed.split())
+    scene.rules("version: '2'\n")
+    assert activate(scene, "bob")[0].status == 0
+    assert (in_force(scene) or {})["policy"] == digest(scene) != first
+    assert scene.run("rules", "activations").status == 0
+    assert scene.verified()
+
+
+def test_two_people_where_the_policy_asks_for_two(scene: Scene) -> None:
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    first, again = activate(scene, "ann", "ann")
+    assert "proposed" in first.out
+    assert in_force(scene) is None
+    assert code(again) == "approved-already"
+    assert "in force" in activate(scene, "bob")[0].out
+    assert sorted((in_force(scene) or {})["approved_by"]) == ["ann", "bob"]
+
+
+def test_a_proposal_of_another_policy_takes_no_signature_of_this_one(scene: Scene) -> None:
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    activate(scene, "ann")
+    scene.rules("version: '3'\n")
+    assert "proposed" in activate(scene, "bob")[0].out
+    assert in_force(scene) is None
+
+
+def test_who_may_activate_is_for_the_policy_in_force_to_say(scene: Scene) -> None:
+    """A layer that names its own author as activator is not put in force by that author."""
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    activate(scene, "ann", "bob")
+    before = digest(scene)
+    scene.approvers(EVE.entry())
+    assert code(activate(scene, "eve")[0]) == "not-an-approver"
+    assert code(activate(scene, "")[0]) == "no-key"
+    assert "proposed" in activate(scene, "ann")[0].out
+    assert (in_force(scene) or {})["policy"] == before
+    activate(scene, "bob")
+    assert (in_force(scene) or {})["policy"] == digest(scene)
+    assert "in force" in activate(scene, "eve")[0].out
+
+
+@pytest.mark.parametrize("people", [["waiver-approver"], []], ids=["another role", "nobody"])
+def test_where_nobody_is_named_the_entry_says_that_nobody_signed(scene: Scene, people: list[str]) -> None:
+    scene.approvers(ANN.entry(roles=people or ["evidence-approver"]))
+    assert activate(scene, "")[0].status == 0
+    current = in_force(scene)
+    assert current is not None
+    assert current["approved_by"] == []
+
+
+def test_an_entry_past_the_commands_puts_nothing_in_force(scene: Scene) -> None:
+    """The ledger's key is not an activator's."""
+    activate(scene, "ann")
+    before = digest(scene)
+    scene.approvers(EVE.entry())
+    policy = load_policy([scene.layer], use_cache=False)
+    with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        statement = statement_of(policy, "mine")
+        ledger.append(activation_draft(policy, statement, None, (), True, {}, {}))
+        ledger.append(activation_draft(policy, {**statement, "policy": before}, None, (), True, {}, {}))
+        rows = activations(ledger)
+        assert [row.status for row in rows] == ["active", "refused", "refused"]
+        current = policy_in_force(ledger, now().replace(microsecond=999_999))
+    assert current is not None
+    assert current.policy == before
+
+
+@pytest.mark.parametrize("more", ["valid_until: 2020-01-01", "valid_from: 2999-01-01"])
+def test_who_may_not_act_today_activates_nothing(scene: Scene, more: str) -> None:
+    scene.approvers(ANN.entry(more))
+    assert code(activate(scene, "ann")[0]) == "may-not-approve"
