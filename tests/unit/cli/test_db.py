@@ -101,7 +101,7 @@ def test_grants_are_printed_without_a_server(policy: Run) -> None:
     assert 'GRANT EXECUTE ON FUNCTION "own"."policy_audit_lock_head"() TO "w""riter";' in lines
     assert not [line for line in lines if line.startswith("GRANT") and ("UPDATE" in line or "DELETE" in line)]
     eraser = policy("db", "grants", "--eraser", "e", "--ledger", POSTGRESQL).out
-    assert 'GRANT DELETE ON "public"."personal" TO "e";' in eraser
+    assert 'GRANT DELETE ON "public"."blob", "public"."personal", "public"."subject_key" TO "e";' in eraser
 
 
 @pytest.mark.parametrize(
