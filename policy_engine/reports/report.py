@@ -100,4 +100,5 @@ class Report:
     def entries(self) -> tuple[int, ...]:
         """Return the indexes of the entries that the rows name, each once, in order: what proofs are given of."""
         places = [place for place, column in enumerate(self.columns) if column.kind == "entry"]
-        return tuple(sorted({row[at] for row in self.rows for at in places if isinstance(row[at], int)}))
+        cells = (row[at] for row in self.rows for at in places)
+        return tuple(sorted({cell for cell in cells if isinstance(cell, int)}))
