@@ -33,8 +33,8 @@ WINDOW = 16_384
 MOST_UNTAGGED = 10_000
 _PART = 500
 
-#: Gives the tags of a decision that has none on record, from its documents.
-TagsOf = Callable[[CheckedDecision], Mapping[str, Collection[str]]]
+#: Gives the tags of a decision that has none on record, from its documents; None where these are not there any more.
+TagsOf = Callable[[CheckedDecision], Mapping[str, Collection[str]] | None]
 
 
 class Selection:
@@ -179,7 +179,10 @@ class Selection:
             return False
         if not self.query.tags:
             return decision.row.run is None
-        tags = self._tags_of(decision) if self._tags_of is not None else {}
+        tags = self._tags_of(decision) if self._tags_of is not None else None
+        if tags is None:
+            self.unread = True
+            return False
         return all(tags.get(kind) if value is None else value in tags.get(kind, ()) for kind, value in self.query.tags)
 
 

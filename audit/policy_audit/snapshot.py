@@ -165,6 +165,11 @@ class Snapshot:
         rows = self._connection.execute(query).scalars()
         return [reading.stored_text(value, "the tags of decisions") for value in rows]
 
+    def has_untagged(self) -> bool:
+        """Whether there are decisions without tags, whose documents have to be read for them."""
+        query = select(DECISION.c.leaf_index).where(DECISION.c.tag_set.is_(None)).limit(1)
+        return self._connection.execute(query).first() is not None
+
     def latest(self, namespace: str | None = None, workload: str | None = None) -> Iterator[StoredDecision]:
         """Yield the last decision on each workload, in the order of their names, by the query columns alone."""
         index = DECISION.c.leaf_index
