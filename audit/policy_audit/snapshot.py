@@ -24,6 +24,7 @@ from policy_audit.querying import Selection, TagsOf
 from policy_audit.records import CheckedDecision, DecisionQuery, StoredDecision, StoredEntry
 from policy_audit.subject_search import entries_of_subject
 from policy_audit.tables import DECISION, ENTRY, TAG
+from policy_audit.view import instant
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -216,11 +217,17 @@ class Snapshot:
         rows = self._connection.execute(query.group_by(verdict).order_by(verdict))
         return {reading.stored_text(value, "the query columns"): int(count) for value, count in rows}
 
-    def runs(self) -> dict[str, int]:
-        """Return how many decisions each run has, by the query columns."""
-        run = DECISION.c.run
-        query = select(run, func.count()).where(run.is_not(None), DECISION.c.leaf_index + 0 < self.size).group_by(run)
-        return {reading.stored_text(name, "the query columns"): int(n) for name, n in self._connection.execute(query)}
+    def runs(self, *, since: datetime | str | None = None, until: datetime | str | None = None) -> dict[str, int]:
+        """Return how many decisions of a period each run has, by the query columns."""
+        run, index = DECISION.c.run, DECISION.c.leaf_index
+        (low, high), exact = span_of(self._connection, self.size, since, until)
+        query = select(run, func.count()).where(run.is_not(None), index + 0 >= low, index + 0 < high)
+        if not exact:
+            times = DECISION.c.recorded_at
+            query = query.where(times >= instant(since)) if since is not None else query
+            query = query.where(times < instant(until)) if until is not None else query
+        rows = self._connection.execute(query.group_by(run))
+        return {reading.stored_text(name, "the query columns"): int(count) for name, count in rows}
 
     def verify(
         self, verifier_keys: Sequence[str], origin: str, kept: Sequence[str] = (), progress: Progress | None = None
@@ -233,8 +240,6 @@ class Snapshot:
     def _conditions(
         self, types: Collection[EntryType | str] | None, since: datetime | str | None, until: datetime | str | None
     ) -> list[Any]:
-        from policy_audit.view import instant
-
         (low, high), exact = span_of(self._connection, self.size, since, until)
         conditions: list[Any] = [ENTRY.c.leaf_index >= low, ENTRY.c.leaf_index < high]
         if not exact:

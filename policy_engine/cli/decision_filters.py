@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -57,7 +56,11 @@ _FILTERS = (
     ),
     click.option("--run", metavar="ID", help="Decisions of this run of a CI system."),
     click.option("--expired", is_flag=True, help="Whose `valid_until` has passed, now or at --at."),
-    click.option("--at", type=Moment(), help="With --expired: at this time or date (UTC).  [default: now]"),
+    click.option(
+        "--at",
+        type=Moment(),
+        help="What --expired goes by, and reports as of a day: a time or date (UTC).  [default: now]",
+    ),
 )
 _PERIOD = (
     click.option("--since", type=Moment(), help="Recorded at this time or date (UTC) or later."),
@@ -106,7 +109,7 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
 def given_filters(given: Mapping[str, Any]) -> list[str]:
     """Return the options that were given, as they are written."""
     found = (name for name, value in given.items() if value is not None and value is not False and value != ())
-    return ["--" + name.replace("_", "-").replace("verdicts", "verdict") for name in found]
+    return ["--" + {"verdicts": "verdict", "vkeys": "vkey"}.get(name, name).replace("_", "-") for name in found]
 
 
 def identity(workload: str | None, namespace: str | None) -> tuple[str | None, str | None]:
@@ -168,12 +171,3 @@ def why_nothing(snapshot: Snapshot, query: DecisionQuery) -> str | None:
             text = texts.get(kind, f"no recorded decision has the {kind} `{{}}`").format(value)
             return f"{text}; {near}" if near else text
     return None
-
-
-def period_text(since: datetime | None, until: datetime | None) -> str:
-    """Return a period in words."""
-    if since is None and until is None:
-        return "all of the record"
-    parts = [f"from {since.isoformat()}"] if since is not None else []
-    parts += [f"to before {until.isoformat()}"] if until is not None else []
-    return " ".join(parts)

@@ -73,7 +73,7 @@ def record_query(ctx: click.Context, choice: LedgerChoice) -> None:
 
     count, checkpoint = ctx.meta.get(_ANSWER, (0, None))
     body: dict[str, Any] = {
-        "query": " ".join(ctx.command_path.split()[2:] or ctx.command_path.split()),
+        "query": " ".join(ctx.command_path.split()[1:]),
         "command": command_line(ctx, persons=False)[:_MOST_TEXT],
         "count": count,
     }

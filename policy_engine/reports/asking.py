@@ -48,6 +48,12 @@ class Asked:
         at: datetime = self.given.get("at") or self.now
         return at
 
+    @property
+    def when(self) -> str:
+        """That time in words: the same for the same question, whenever it is asked."""
+        at = self.given.get("at")
+        return f"at {instant(at)}" if at is not None else "when this was generated"
+
     @cached_property
     def persons(self) -> Persons:
         """The personal values of entries."""

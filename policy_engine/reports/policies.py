@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from policy_audit.entry import EntryType
-from policy_audit.view import instant
 
 from policy_engine.errors import InputError, Problem
 from policy_engine.reports.asking import AS_RECORDED, COLUMNS_ALONE, Asked, text
@@ -55,20 +54,18 @@ def policy_in_force(asked: Asked) -> Report:
 
     The snapshot is that of the time.
     """
-    rows: list[tuple[Cell, ...]] = []
-    for entry in asked.snapshot.entries([EntryType.POLICY_ACTIVATION], limit=1):
-        rows.append(_activated(asked, entry))
+    rows = [_activated(asked, entry) for entry in asked.snapshot.entries([EntryType.POLICY_ACTIVATION], limit=1)]
     last = asked.snapshot.select(type(asked.query)()).page(1).decisions
     if last:
         digest = last[0].row.policy_digest
         rows += [_used(asked, *found) for found in asked.snapshot.policies() if found[0] == digest]
     agree = len({row[1] for row in rows}) <= 1
     return asked.answer(
-        f"the last activation at {instant(asked.at)}, and the policy of the last decision on record then",
+        f"the last activation on record {asked.when}, and the policy of the last decision then",
         "policies",
         _COLUMNS,
         rows,
-        summary=(("activated policy is that of the last decision", agree if len(rows) == 2 else None),),
+        summary=(("activated policy is that of the last decision", agree),) if len(rows) == 2 else (),
         remarks=(_NO_ACTIVATION, AS_RECORDED),
     )
 

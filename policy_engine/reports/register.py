@@ -72,7 +72,7 @@ def waivers(asked: Asked) -> Report:
             early += 1
     rows = [_row(asked, name, each) for name, each in found.items()]
     return asked.answer(
-        f"waivers granted, as of {asked.at.isoformat()}",
+        f"waivers granted, as they stand {asked.when}",
         "waivers granted",
         _COLUMNS,
         rows,

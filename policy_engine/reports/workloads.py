@@ -78,7 +78,7 @@ def expired(asked: Asked) -> Report:
         who = (row.namespace, row.workload, asked.persons.one(each.stored, "owner"))
         rows.append((row.index, row.recorded_at, *who, row.verdict, row.purpose, row.valid_until, past))
     return asked.answer(
-        f"workloads whose decision was valid until before {now}; the last for deploying counts, else the last",
+        f"workloads whose decision was not valid any more {asked.when}; the last for deploying counts, else the last",
         "workloads",
         columns,
         rows,
