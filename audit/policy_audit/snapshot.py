@@ -150,10 +150,15 @@ class Snapshot:
         """Return digests of policies that decisions were made under, of those that begin so."""
         return reading.read_policy_digests(self._connection, beginning, limit)
 
-    def policies(self) -> list[tuple[str, int, int, int]]:
-        """Return the policies that decisions were made under: digest, first and last index, count; the first first."""
+    def policies(
+        self, *, since: datetime | str | None = None, until: datetime | str | None = None
+    ) -> list[tuple[str, int, int, int]]:
+        """Return the policies that decisions of a period were made under: digest, first and last index, count.
+
+        The one that was decided under first comes first.
+        """
         index, digest = DECISION.c.leaf_index, DECISION.c.policy_digest
-        query = select(digest, func.min(index), func.max(index), func.count()).where(index + 0 < self.size)
+        query = select(digest, func.min(index), func.max(index), func.count()).where(*self._period(since, until))
         rows = self._connection.execute(query.group_by(digest).order_by(func.min(index))).all()
         return [(reading.stored_text(row[0], "the query columns"), *row[1:]) for row in rows]
 
@@ -219,13 +224,8 @@ class Snapshot:
 
     def runs(self, *, since: datetime | str | None = None, until: datetime | str | None = None) -> dict[str, int]:
         """Return how many decisions of a period each run has, by the query columns."""
-        run, index = DECISION.c.run, DECISION.c.leaf_index
-        (low, high), exact = span_of(self._connection, self.size, since, until)
-        query = select(run, func.count()).where(run.is_not(None), index + 0 >= low, index + 0 < high)
-        if not exact:
-            times = DECISION.c.recorded_at
-            query = query.where(times >= instant(since)) if since is not None else query
-            query = query.where(times < instant(until)) if until is not None else query
+        run = DECISION.c.run
+        query = select(run, func.count()).where(run.is_not(None), *self._period(since, until))
         rows = self._connection.execute(query.group_by(run))
         return {reading.stored_text(name, "the query columns"): int(count) for name, count in rows}
 
@@ -236,6 +236,15 @@ class Snapshot:
         from policy_audit.fsck import verify_database
 
         return verify_database(self._connection, list(verifier_keys), origin, list(kept), progress)
+
+    def _period(self, since: datetime | str | None, until: datetime | str | None) -> list[Any]:
+        """Return the terms that keep decisions in a period, by expressions that no index is on."""
+        (low, high), exact = span_of(self._connection, self.size, since, until)
+        conditions: list[Any] = [DECISION.c.leaf_index + 0 >= low, DECISION.c.leaf_index + 0 < high]
+        if not exact:
+            conditions += [DECISION.c.recorded_at >= instant(since)] if since is not None else []
+            conditions += [DECISION.c.recorded_at < instant(until)] if until is not None else []
+        return conditions
 
     def _conditions(
         self, types: Collection[EntryType | str] | None, since: datetime | str | None, until: datetime | str | None

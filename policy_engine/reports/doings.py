@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_audit.entry import EntryType
 from policy_audit.errors import VerificationError
+from policy_audit.view import instant
 
 from policy_engine.reports.asking import AS_RECORDED, CLOCK, Asked, brief, shown, text
 from policy_engine.reports.report import Cell, Column, Report
@@ -196,11 +197,11 @@ def gaps(asked: Asked) -> Report:
         Column("what"),
     )
     rows: list[Sequence[Cell]] = []
-    inside = asked.select().span
+    since, until = (instant(each) if each is not None else None for each in (asked.query.since, asked.query.until))
     previous: tuple[int, str] | None = None
     state: str | None = None
     for index, _, recorded_at in asked.snapshot.times():
-        if previous is not None and inside[0] <= index < inside[1]:
+        if previous is not None and (since or "") <= recorded_at < (until or "~"):
             away = _moment(recorded_at) - _moment(previous[1])
             if away > longest:
                 word = "announced: watching had ended" if state == "off" else None

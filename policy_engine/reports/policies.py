@@ -34,9 +34,8 @@ _NO_ACTIVATION = (
 
 def policy_changes(asked: Asked) -> Report:
     """Return the activations of policies, and the policies that decisions were made under, in order."""
-    span = asked.select().span
     rows = [_activated(asked, entry) for entry in asked.entries(EntryType.POLICY_ACTIVATION)]
-    used = [found for found in asked.snapshot.policies() if found[1] < span[1] and found[2] >= span[0]]
+    used = asked.snapshot.policies(since=asked.query.since, until=asked.query.until)
     rows += [_used(asked, *found) for found in used]
     ordered = sorted(rows, key=lambda row: (_place(row), str(row[0])))
     return asked.answer(
@@ -45,7 +44,12 @@ def policy_changes(asked: Asked) -> Report:
         _COLUMNS,
         ordered,
         summary=(("policies decided under", len(used)),),
-        remarks=("`decisions` counts those of the whole record.", COLUMNS_ALONE, _NO_ACTIVATION, AS_RECORDED),
+        remarks=(
+            "`decisions` counts those of the period, `entry` and `last_entry` are its first and last.",
+            COLUMNS_ALONE,
+            _NO_ACTIVATION,
+            AS_RECORDED,
+        ),
     )
 
 

@@ -60,7 +60,7 @@ def rows(ledger: Ledger, name: str, query: DecisionQuery | None = None, **given:
 def decided(name: str, verdict: str = "allow", **view: Any) -> Draft:
     tags = view.pop("tags", {})
     draft = decision(0)
-    return replace(draft, tags=tags, view={**draft.view, "workload": name, "verdict": verdict, **view})
+    return replace(draft, tags=tags, blobs={}, view={**draft.view, "workload": name, "verdict": verdict, **view})
 
 
 def test_gaps_are_silences_restores_rotations_and_watching_that_broke_off(ledger: Ledger, clock: Clock) -> None:

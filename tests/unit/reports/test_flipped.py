@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from policy_audit.canonical import canonical_bytes
+from policy_audit.entry import Blob, Draft
+from policy_audit.ledger import open_ledger
+from policy_audit.records import DecisionQuery
+from policy_audit.snapshot import open_snapshot
 
-from tests.unit.cli.conftest import DENIED, Outcome, own_folders, policy
+from policy_engine.reports.asking import Asked
+from policy_engine.reports.registry import REPORTS
+from policy_engine.reports.report import Report
+from tests.integration.tampering import decision
+from tests.unit.cli.conftest import Outcome, own_folders, policy
+from tests.unit.cli.given import EXAMPLES
 
 __all__ = ["own_folders", "policy"]
 Run = Callable[..., Outcome]
@@ -29,23 +41,60 @@ def decide(policy: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Call
 
 
 def test_a_changed_fact_is_named_with_the_rules_that_read_it(policy: Run, decide: Callable[..., str]) -> None:
-    assert decide(DENIED) == "deny"
-    allowed = DENIED.replace("may_leave_network: false", "may_leave_network: true").replace("mature", "building")
-    assert decide(allowed) in ("allow", "allow_with_conditions", "review")
+    allowed = (EXAMPLES / "coding-assistant.yaml").read_text(encoding="utf-8")
+    denied = allowed.replace("may_leave_network: true", "may_leave_network: false")
+    assert denied != allowed
+    assert decide(denied) == "deny"
+    assert decide(denied) == "deny"
+    assert decide(allowed) in ("allow", "allow_with_conditions")
+    assert decide(allowed) in ("allow", "allow_with_conditions")
     found: Any = policy("audit", "report", "flipped-facts", "-o", "json").json
-    if decide(allowed) == "review":
-        assert found["population"] == 0
-        pytest.fail("the example has to be allowed for this test to say anything")
     facts = {row["fact"]: row for row in found["rows"]}
-    assert facts.keys() == {"spec.data.may_leave_network", "spec.team.mlops"}
+    assert "spec.data.may_leave_network" in facts
     row = facts["spec.data.may_leave_network"]
-    assert (row["before"], row["after"], row["denied_entry"], row["allowed_entry"]) == ("false", "true", 0, 1)
+    assert (row["before"], row["after"], row["denied_entry"], row["allowed_entry"]) == ("false", "true", 1, 2)
     assert row["changed"] == ["facts"]
     assert "data-stays-in-network" in row["rules_that_read_it"]
     assert found["population"] == 1
 
 
-def test_a_changed_policy_is_not_a_changed_fact(policy: Run, decide: Callable[..., str], tmp_path: Path) -> None:
-    assert decide(DENIED) == "deny"
-    assert decide(DENIED) == "deny"
-    assert policy("audit", "report", "flipped-facts", "-o", "json").json["rows"] == []
+def made(verdict: str, workload: dict[str, Any], policy_digest: str = "sha256:p") -> Draft:
+    document = Blob(canonical_bytes(workload))
+    draft = decision(0)
+    view = {**draft.view, "verdict": verdict, "policy_digest": policy_digest, "workload_digest": document.digest}
+    return replace(draft, view=view, blobs={"workload": document})
+
+
+def flips(*drafts: Draft, gone: bool = False) -> Report:
+    with open_ledger("sqlite:///:memory:") as ledger:
+        ledger.append_many(drafts)
+        if gone:
+            with ledger._database.write() as connection:
+                connection.exec_driver_sql("DROP TRIGGER blob_no_delete")
+                connection.exec_driver_sql("DELETE FROM blob")
+        with open_snapshot(ledger) as snapshot:
+            name = "flipped-facts"
+            return REPORTS[name].make(Asked(snapshot, name, "", "", datetime.now(UTC), DecisionQuery()))
+
+
+A = {"spec": {"tasks": [{"name": "t", "kind": "coding"}, {"name": "u"}], "stage": "pilot"}}
+B = {"spec": {"tasks": [{"name": "u"}, {"name": "t", "kind": "chat"}], "stage": "pilot", "team": {"mlops": "none"}}}
+
+
+def test_changed_facts_are_told_from_a_changed_policy() -> None:
+    same = flips(made("deny", A), made("allow", A, "sha256:q"))
+    assert [(row["changed"], row["fact"]) for row in same.records()] == [(("policy",), None)]
+    both = flips(made("deny", A), made("review", A), made("allow_with_conditions", B, "sha256:q"))
+    assert [(row["changed"], row["fact"], row["before"], row["after"]) for row in both.records()] == [
+        (("facts", "policy"), "spec.tasks[t].kind", '"coding"', '"chat"'),
+        (("facts", "policy"), "spec.team", None, '{"mlops": "none"}'),
+    ]
+    neither = flips(made("deny", A), made("allow", A))
+    assert "neither facts nor policy" in str(neither.rows[0][7])
+    assert flips(made("allow", A), made("deny", B), made("review", A)).rows == ()
+
+
+def test_documents_that_are_gone_are_told() -> None:
+    found = flips(made("deny", A), made("allow", B), gone=True)
+    assert dict(found.summary)["documents gone"] == 1
+    assert found.rows[0][7] == ("facts", "documents gone")
