@@ -87,7 +87,7 @@ def sources(connection: Connection, query: DecisionQuery) -> list[Source]:
     if query.owner is not None:
         found.append(_owner(connection, query.owner))
     if query.tags:
-        found.append(_tags(query.tags))
+        found.append(_tags(connection, query.tags))
     return found
 
 
@@ -178,7 +178,7 @@ def tag_sets(tags: Sequence[tuple[str, str | None]]) -> Select[Any]:
     return query
 
 
-def _tags(tags: Sequence[tuple[str, str | None]]) -> Source:
+def _tags(connection: Connection, tags: Sequence[tuple[str, str | None]]) -> Source:
     chosen = tag_sets(tags)
 
     def ends(connection: Connection) -> tuple[int | None, int | None]:
@@ -190,7 +190,21 @@ def _tags(tags: Sequence[tuple[str, str | None]]) -> Source:
         low, high = connection.execute(select(func.min(first), func.max(last)).select_from(sets)).one()
         return low, high
 
-    return Source(DECISION.c.tag_set.in_(chosen), _opaque("tag_set").in_(chosen), ends=ends)
+    # SQLite looks the sets up once, which is quicker
+    once = connection.dialect.name == "sqlite"
+    opaque = _opaque("tag_set").in_(chosen) if once else and_(*(_has_tag(*tag) for tag in tags))
+    return Source(DECISION.c.tag_set.in_(chosen), opaque, ends=ends)
+
+
+def _has_tag(kind: str, value: str | None) -> Condition:
+    """Return the term that a decision has a tag, by a look into the tags of each row.
+
+    A scalar query, because PostgreSQL would turn any other into a join, and without statistics into a wrong one.
+    """
+    tag = TAG.alias()
+    query = select(literal(1)).where(tag.c.tag_set == DECISION.c.tag_set, tag.c.kind == kind).correlate(DECISION)
+    query = query.where(tag.c.value == value) if value is not None else query
+    return query.limit(1).scalar_subquery().is_not(None)
 
 
 def is_few(connection: Connection, source: Source, span: tuple[int, int], few: int = FEW) -> int | None:

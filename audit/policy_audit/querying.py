@@ -129,7 +129,7 @@ class Selection:
             return self._read(merged(wanted[0], span, self._times(), limit, newest))
         known = next((source for source in wanted if source.known), None)
         if known is not None:
-            return self._read(gathered(known, span, conditions, limit, newest))
+            return self._read(gathered(known, span, self._others(wanted, known), limit, newest))
         first, rest = _parted(span, newest)
         rows = self._read(looked_through(first, conditions, limit, newest))
         if len(rows) >= limit or rest[0] >= rest[1]:
@@ -141,7 +141,9 @@ class Selection:
             if count is not None and (few is None or count < few[0]):
                 few = count, source
         if few is not None:
-            return [*rows, *(self._read(gathered(few[1], rest, conditions, limit, newest)) if few[0] else ())]
+            if not few[0]:
+                return rows
+            return [*rows, *self._read(gathered(few[1], rest, self._others(wanted, few[1]), limit, newest))]
         for source in wanted:
             rest = narrowed(self._connection, source, rest)
         if rest[0] >= rest[1]:
@@ -152,8 +154,10 @@ class Selection:
         )
         if ordered is None:
             return [*rows, *self._read(looked_through(rest, conditions, limit, newest))]
-        others = [*(source.opaque for source in wanted if source is not ordered), *self._times()]
-        return [*rows, *self._read(merged(ordered, rest, others, limit, newest))]
+        return [*rows, *self._read(merged(ordered, rest, self._others(wanted, ordered), limit, newest))]
+
+    def _others(self, wanted: Sequence[Source], driving: Source) -> list[Condition]:
+        return [*(source.opaque for source in wanted if source is not driving), *self._times()]
 
     def _read(self, query: Any) -> list[StoredDecision]:
         return [stored_decision(row) for row in self._connection.execute(query)]

@@ -146,9 +146,9 @@ def _flips(asked: Asked) -> Iterator[tuple[CheckedDecision, CheckedDecision]]:
             denied[key] = row
         elif key in denied:
             pairs.append((denied.pop(key), row))
-    for before, after in pairs:
-        first, second = asked.snapshot.checked([before, after])
-        yield first, second
+    both = asked.checked(row for pair in pairs for row in pair)
+    for first in both:
+        yield first, next(both)
 
 
 def _changed(denied: CheckedDecision, allowed: CheckedDecision) -> tuple[str, ...]:
