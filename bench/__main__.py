@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from statistics import median
 
-from bench import cold, decisions, ledger, replays
+from bench import cold, decisions, ledger, queries, replays
 from bench.conditions import Workbench, workbench
 from bench.engines import FLOORS, PEERS, Engine, ours
 from bench.timing import interleaved, paired_ratio
@@ -22,6 +22,8 @@ def main() -> int:
     parser = ArgumentParser(prog="python -m bench", description="Print the figures that the project is held to.")
     add = "what every commit takes longer, in ms, where threads are compared (default: %(default)s)"
     parser.add_argument("--sync-ms", type=float, default=2.0, help=add)
+    size = "how many decisions the officer's questions are asked of (default: %(default)s)"
+    parser.add_argument("--entries", type=int, default=queries.ENTRIES, help=size)
     arguments = parser.parse_args()
     print(f"Python {platform.python_version()}, {platform.machine()}\n")
     policy = load_policy()
@@ -34,6 +36,8 @@ def main() -> int:
     ledger.report(policy, arguments.sync_ms)
     print("\nReplays from a ledger in memory, beside the decisions themselves")
     replays.report(policy)
+    print(f"\nThe officer's questions (SQLite), {queries.AIM_MS} ms is aimed at")
+    queries.report(arguments.entries)
     print(f"\nCold starts: medians of {cold.RUNS} paired runs")
     cold.report()
     return 0 if agreed else 1

@@ -216,6 +216,11 @@ class Ledger:
             self._signer, self._head_note = new, None
         return recorded[0]
 
+    @property
+    def vault(self) -> Vault:
+        """What opens personal values; without the personal key it opens none."""
+        return self._vault
+
     def snapshot(self) -> AbstractContextManager[Connection]:
         """Give one read transaction to the modules of this package that read more than the calls below."""
         return self._database.read()

@@ -16,6 +16,9 @@ MODULES = {
     "show": "audit_show",
     "verify": "audit_verify",
     "prove": "audit_prove",
+    "report": "audit_report",
+    "sample": "audit_sample",
+    "reconcile": "audit_reconcile",
     "replay": "audit_replay",
     "export": "audit_export",
     "compare": "audit_compare",
@@ -38,7 +41,7 @@ MODULES = {
     epilog="Example: policy audit verify --vkey policy-ledger.local/60ca5227+c0da0951+ATqN...",
 )
 def command() -> None:
-    """List, show, verify, replay and export what is on record; erase, hold and dispose of what it keeps of persons.
+    """List, show, prove, replay, report and export what is on record; erase and hold what it keeps of persons.
 
     A ledger that is not there, or is not what it should be, is exit status 6.
     """

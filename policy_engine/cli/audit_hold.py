@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.audit_list import Moment
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import given_subject, officer, reason_options, writing
+from policy_engine.cli.moments import Moment
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.audit_list import Moment
 from policy_engine.cli.ledger_reading import find_entry, reading
+from policy_engine.cli.moments import Moment
 from policy_engine.cli.options import Folder, Time, choose_ledger, ledger_files, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers

@@ -25,6 +25,7 @@ KEYS = {
     "purpose": "purpose",
     "output": "outputs",
     "anchors": "config",
+    "record_query": "record_query",
 }
 _SQLITE = "sqlite:///"
 STEERING = frozenset({"ledger", "ledger_key", "config", "layers", "policy_digest", "at", "purpose", "outputs"})

@@ -1,0 +1,22 @@
+"""Which entries hold a value of a person, by what stands for the person in the database (`Vault.subject`)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Select, select
+
+from policy_audit.tables import PERSONAL
+
+
+def decisions_of_subject(subject: str, name: str = "owner") -> Select[Any]:
+    """Return the query of the indexes of entries that hold a value of the person as their `name`.
+
+    Whether it opens the entry's commitment is for whoever shows it to see.
+    """
+    return entries_of_subject(subject).where(PERSONAL.c.name == name)
+
+
+def entries_of_subject(subject: str) -> Select[Any]:
+    """Return the query of the indexes of entries that hold a value of the person under any name."""
+    return select(PERSONAL.c.leaf_index).where(PERSONAL.c.subject == subject)

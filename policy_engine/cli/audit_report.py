@@ -1,0 +1,162 @@
+"""`policy audit report`: the officer's named reports, each bound to a checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from policy_engine.cli.anchor_options import checkpoint_of
+from policy_engine.cli.audit_verify import check_keys
+from policy_engine.cli.decision_filters import decision_filters, decision_query, given_filters, policy_digest
+from policy_engine.cli.ledger_reading import read_text, reading
+from policy_engine.cli.moments import Moment
+from policy_engine.cli.officer_query import answered, command_line, query_options
+from policy_engine.cli.progress import progress
+from policy_engine.cli.sections import FORMATS, Section, report_writers
+from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+    from policy_audit.snapshot import Snapshot
+
+    from policy_engine.reports.registry import Named
+    from policy_engine.reports.report import Report
+
+
+@click.command(
+    "report",
+    epilog="Example: policy audit report soc2-population --since 2026-01-01 --until 2026-04-01 --sample 25 --seed 4711",
+)
+@click.argument("name", required=False)
+@decision_filters
+@click.option("--as-of", type=Moment(), help="The ledger as it was at this time or date (UTC).")
+@click.option("--sample", metavar="N", type=click.IntRange(1), help="soc2-population: a random sample of so many.")
+@click.option("--seed", metavar="TEXT", help="With --sample: what decides the sample.")
+@click.option("--before", metavar="DIGEST", help="rule-impact: the policy before the change.")
+@click.option("--after", metavar="DIGEST", help="rule-impact: the policy after it.")
+@click.option("--subject", metavar="PERSON", help="access: whose values; the whole value.")
+@click.option("--within", metavar="DAYS", type=click.IntRange(1), help="waivers: what is expiring.  [default: 14]")
+@click.option("--longest", metavar="HOURS", type=click.IntRange(1), help="gaps: what is no gap yet.  [default: 24]")
+@click.option("--vkey", "vkeys", metavar="KEY", multiple=True, help="integrity: a verifier key that you pinned.")
+@click.option("--origin", metavar="NAME", help="integrity: the log's name that you pinned.")
+@click.option(
+    "--kept",
+    metavar="FILE",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    help="integrity: a checkpoint or receipt that you kept.",
+)
+@click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
+@query_options
+@click.pass_context
+def command(
+    ctx: click.Context,
+    /,
+    *,
+    name: str | None,
+    outputs: Sequence[str],
+    ledger: str | None,
+    ledger_key: Path | None,
+    record_query: bool,
+    **given: Any,
+) -> int:
+    """Make a named report; without a NAME, list them.
+
+    A report says what was asked, how many there are, and the signed checkpoint that the count is bound to; all of it
+    is read in one snapshot. The filters are those of `policy audit list`, where the report takes them. The exit status
+    of `integrity` is 6 where a step failed.
+    """
+    from policy_engine.cli.main import LEDGER, OK
+    from policy_engine.cli.output import parse_outputs, write_reports
+    from policy_engine.cli.report_shown import writers
+
+    targets = parse_outputs(outputs, FORMATS)
+    if name is None:
+        listed = _names()
+        write_reports(targets, report_writers(lambda: listed, lambda: _name_sections(listed)))
+        return OK
+    named = _named(name, given)
+    check_keys(given["vkeys"])
+    given["kept"] = [checkpoint_of(read_text(path)) for path in given["kept"]]
+    with reading(ctx, ledger, ledger_key) as open_ledger:
+        report = make(ctx, open_ledger, name, named, given)
+    write_reports(targets, writers(report))
+    return OK if report.ok else LEDGER
+
+
+def make(ctx: click.Context, ledger: Ledger, name: str, named: Named, given: Mapping[str, Any]) -> Report:
+    """Return the report as the options ask for it, from one snapshot."""
+    from policy_audit.snapshot import open_snapshot
+
+    # what was in force at a time is read from the ledger of that time
+    as_of = given["at"] if name == "policy-in-force" else given["as_of"]
+    bar = progress("verifying") if name == "integrity" else nullcontext(None)
+    with open_snapshot(ledger, as_of=as_of) as snapshot, bar as shown:
+        own = {"own_key": ledger.verifier_key, "progress": shown}
+        report = answer(ctx, snapshot, name, named, {**given, **own})
+        answered(ctx, report.population, snapshot.checkpoint)
+    return report
+
+
+def answer(ctx: click.Context, snapshot: Snapshot, name: str, named: Named, given: Mapping[str, Any]) -> Report:
+    """Return the report from a snapshot."""
+    from policy_engine.reports.asking import Asked
+
+    digests = {side: policy_digest(snapshot, given.get(side)) for side in ("before", "after")}
+    moment = datetime.now(UTC)
+    # reports have a time of their own; what selects decisions by it is `--expired` alone
+    query = decision_query(snapshot, {**given, "at": given["at"] if given.get("expired") else None})
+    asked = Asked(snapshot, name, named.title, command_line(ctx), moment, query, {**given, **digests})
+    return named.make(asked)
+
+
+def _named(name: str, given: Mapping[str, Any]) -> Named:
+    """Return the report of this name, which takes all options that were given.
+
+    Raises:
+        InputError: there is none.
+        UsageError: it does not take one of the options, or lacks one.
+    """
+    from policy_engine.reports.registry import REPORTS
+
+    if name not in REPORTS:
+        hint = did_you_mean(name, list(REPORTS)) or "`policy audit report` lists them"
+        raise InputError(Problem("unknown-report", f"there is no report `{name}`", help=hint))
+    named = REPORTS[name]
+    foreign = given_filters({key: value for key, value in given.items() if key not in named.takes})
+    if foreign:
+        takes = ", ".join(sorted(given_filters(dict.fromkeys(named.takes, True))))
+        raise UsageError(
+            Problem("usage", f"the report `{name}` does not take `{foreign[0]}`", help=f"it takes {takes}")
+        )
+    if (given["sample"] is None) is not (given["seed"] is None):
+        raise UsageError(Problem("usage", "`--sample` and `--seed` go together", help="give both, or neither"))
+    if name == "access" and not given["subject"]:
+        raise UsageError(Problem("usage", "this report is about a person", help="name them with `--subject PERSON`"))
+    return named
+
+
+def _names() -> dict[str, Any]:
+    from policy_engine.reports.registry import REPORTS
+
+    return {
+        "kind": "ReportList",
+        "reports": [
+            {"name": name, "title": named.title, "says": named.says, "takes": sorted(_options(named))}
+            for name, named in REPORTS.items()
+        ],
+    }
+
+
+def _options(named: Named) -> list[str]:
+    return given_filters(dict.fromkeys(named.takes, True))
+
+
+def _name_sections(listed: Mapping[str, Any]) -> list[Section]:
+    rows = [(row["name"], row["says"]) for row in listed["reports"]]
+    return [Section(header=("=Report", "~Says"), rows=rows)]
