@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +21,8 @@ from policy_audit.view import instant
 from policy_audit.waiting import SharedCommits
 
 if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
     from policy_audit.report import VerificationReport
 
 __all__ = [
@@ -153,6 +156,10 @@ class Ledger:
             self._known_tags = {}
         self._known_tags.update(tags)
         return recorded
+
+    def snapshot(self) -> AbstractContextManager[Connection]:
+        """Give one read transaction to the modules of this package that read more than the calls below."""
+        return self._database.read()
 
     def entry(self, index: int) -> StoredEntry:
         """Return one entry, checked against its leaf hash.

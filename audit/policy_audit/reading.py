@@ -27,7 +27,7 @@ def read_entry(connection: Connection, index: int) -> StoredEntry:
     row = connection.execute(select(ENTRY).where(ENTRY.c.leaf_index == index)).one_or_none()
     if row is None:
         raise LedgerError(f"the ledger has no entry {index}", code="entry-missing")
-    return _entry(row)
+    return stored_entry(row)
 
 
 def read_entries(
@@ -49,7 +49,7 @@ def read_entries(
         query = query.where(ENTRY.c.recorded_at < instant(until))
     column = ENTRY.c.leaf_index
     query = query.order_by(column.desc() if newest_first else column).limit(limit)
-    return [_entry(row) for row in connection.execute(query)]
+    return [stored_entry(row) for row in connection.execute(query)]
 
 
 def read_decisions(
@@ -58,7 +58,7 @@ def read_decisions(
     """Return the decisions that `wanted` selects."""
     column = DECISION.c.leaf_index
     query = _select(wanted).order_by(column.desc() if newest_first else column).limit(limit)
-    return [_decision(row) for row in connection.execute(query)]
+    return [stored_decision(row) for row in connection.execute(query)]
 
 
 def find_decision(connection: Connection, identifier: str) -> StoredDecision:
@@ -72,7 +72,7 @@ def find_decision(connection: Connection, identifier: str) -> StoredDecision:
     if connection.execute(select(column).where(column == identifier).limit(1)).first() is None:
         chosen = _complete(connection, identifier)
     query = select(DECISION).where(column == chosen).order_by(DECISION.c.leaf_index.desc()).limit(1)
-    return _decision(connection.execute(query).one())
+    return stored_decision(connection.execute(query).one())
 
 
 def read_blob(connection: Connection, digest: str) -> bytes:
@@ -90,7 +90,7 @@ def read_disclosures(connection: Connection, index: int) -> dict[str, Disclosure
     rows = connection.execute(select(PERSONAL).where(PERSONAL.c.leaf_index == index).order_by(PERSONAL.c.name))
     where = f"the personal values of the entry {index}"
     # a salt is never shown, so one that is not text need not be refused: it opens nothing
-    return {row.name: Disclosure(row.salt, _text(row.name, where), _text(row.value, where)) for row in rows}
+    return {row.name: Disclosure(row.salt, stored_text(row.name, where), stored_text(row.value, where)) for row in rows}
 
 
 def read_erased(connection: Connection) -> set[tuple[int, str]]:
@@ -98,7 +98,7 @@ def read_erased(connection: Connection) -> set[tuple[int, str]]:
     found: set[tuple[int, str]] = set()
     query = select(ENTRY).where(ENTRY.c.type == EntryType.ERASURE.value)
     for row in connection.execute(query.order_by(ENTRY.c.leaf_index)):
-        document = _entry(row).document
+        document = stored_entry(row).document
         # what counts is the entry's bytes, and not the column that led to it
         if document["type"] == EntryType.ERASURE:
             found |= erased_fields(document["body"])
@@ -117,7 +117,7 @@ def read_checkpoint(connection: Connection) -> str:
     ).scalar_one_or_none()
     if note is None:
         raise LedgerError("the ledger has no checkpoint", code="ledger-tampered")
-    return _text(note, "the columns of the latest checkpoint")
+    return stored_text(note, "the columns of the latest checkpoint")
 
 
 def read_receipt(connection: Connection, index: int) -> str:
@@ -145,7 +145,7 @@ def read_receipt(connection: Connection, index: int) -> str:
         help_ = "run `policy audit verify`"
         raise LedgerError("entries are missing before a checkpoint", code="ledger-tampered", help=help_)
     path = [_range_root(known, leaves, start, end) for start, end in inclusion_ranges(index, covering.size)]
-    note = _text(covering.note, f"the columns of the checkpoint that covers the entry {index}")
+    note = stored_text(covering.note, f"the columns of the checkpoint that covers the entry {index}")
     checkpoint = parse_checkpoint(note)
     if checkpoint.size != covering.size:
         raise VerificationError(f"the checkpoint of size {covering.size} was changed", code="tree-changed")
@@ -200,31 +200,33 @@ def _complete(connection: Connection, prefix: str) -> str:
 def _beginning(connection: Connection, column: Any, prefix: str, limit: int) -> list[str]:
     query = select(column).distinct().where(column >= prefix, column < prefix + _LAST_CHARACTER)
     rows = connection.execute(query.order_by(column).limit(limit)).scalars()
-    return [_text(value, "the query columns of a decision") for value in rows]
+    return [stored_text(value, "the query columns of a decision") for value in rows]
 
 
-def _entry(row: Any) -> StoredEntry:
+def stored_entry(row: Any) -> StoredEntry:
+    """Return an entry from its row, checked against its leaf hash."""
     if not isinstance(row.entry, bytes) or leaf_hash(row.entry) != row.leaf_hash:
         raise VerificationError(f"the entry {row.leaf_index} was changed", code="entry-changed")
     where = f"the columns of the entry {row.leaf_index}"
-    entry_type, recorded_at = _text(row.type, where), _text(row.recorded_at, where)
+    entry_type, recorded_at = stored_text(row.type, where), stored_text(row.recorded_at, where)
     return StoredEntry(row.leaf_index, entry_type, recorded_at, row.leaf_hash.hex(), row.entry)
 
 
-def _decision(row: Any) -> StoredDecision:
+def stored_decision(row: Any) -> StoredDecision:
+    """Return the query columns of a row, as stored."""
     columns = dict(row._mapping)
     index = columns.pop("leaf_index")
     where = f"the query columns of the entry {index}"
     tag_set = columns.pop("tag_set")
     for name, value in columns.items():
         if value is not None or name not in OPTIONAL:
-            _text(value, where)
+            stored_text(value, where)
     if tag_set is not None and not isinstance(tag_set, int):
         raise VerificationError(f"{where} were changed: they hold what is not a number", code="columns-changed")
     return StoredDecision(index=index, tag_set=tag_set, **columns)
 
 
-def _text(value: object, where: str) -> str:
+def stored_text(value: object, where: str) -> str:
     """Return a column's text; SQLite lets any column hold bytes, and text that is not UTF-8."""
     if not isinstance(value, str):
         raise VerificationError(f"{where} were changed: they hold what is not text", code="columns-changed")

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from policy_audit.canonical import parse_canonical
-from policy_audit.entry import parse_entry
+from policy_audit.entry import Entry, parse_entry
 from policy_audit.errors import CanonicalError, VerificationError
 
 
@@ -72,3 +72,47 @@ class DecisionFilter:
     since: datetime | str | None = None
     until: datetime | str | None = None
     expired_at: datetime | str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionQuery:
+    """What an officer asks for; every field that is set must hold, and any one of `verdicts`.
+
+    `tags` are pairs of kind and value (`policy_audit.view.TAG_KINDS`); None for the value means that there is any.
+    `since` <= recorded < `until`; `expired_at` wants decisions whose `valid_until` is before it. Times need a zone.
+    `owner` is a person's value, whole.
+    """
+
+    namespace: str | None = None
+    workload: str | None = None
+    verdicts: tuple[str, ...] = ()
+    purpose: str | None = None
+    stage: str | None = None
+    policy_digest: str | None = None
+    run: str | None = None
+    tags: tuple[tuple[str, str | None], ...] = ()
+    since: datetime | str | None = None
+    until: datetime | str | None = None
+    expired_at: datetime | str | None = None
+    owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedDecision:
+    """A decision whose query columns and tags were compared with those of its entry's bytes."""
+
+    row: StoredDecision
+    stored: StoredEntry
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Decisions in the order that was asked for; `next` is the index that the next page begins at, None at the end.
+
+    `unread` tells that more decisions without tags were met than are read for one question: some may be missing.
+    """
+
+    decisions: tuple[CheckedDecision, ...]
+    next: int | None
+    unread: bool = False

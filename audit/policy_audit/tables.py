@@ -109,7 +109,8 @@ class DecisionView(_Row, table=True):
         Index("ix_decision_id", "decision_id"),
         Index("ix_decision_workload", "namespace", "workload", "leaf_index"),
         Index("ix_decision_recorded_at", "recorded_at"),
-        Index("ix_decision_verdict", "verdict", "leaf_index"),
+        # few values each: any of the three is asked for by all values of the others (`policy_audit.plan`)
+        Index("ix_decision_verdict", "verdict", "purpose", "stage", "leaf_index"),
         Index("ix_decision_policy", "policy_digest", "leaf_index"),
         Index("ix_decision_valid_until", "valid_until"),
         Index("ix_decision_tag_set", "tag_set", "leaf_index"),

@@ -36,7 +36,7 @@ def upgrade() -> None:
     )
     op.create_index("ix_tag_value", "tag", ["kind", "value", "tag_set"])
     op.create_index("ix_tag_set_digest", "tag_set", ["digest"], unique=True)
-    op.create_index("ix_decision_verdict", "decision", ["verdict", "leaf_index"])
+    op.create_index("ix_decision_verdict", "decision", ["verdict", "purpose", "stage", "leaf_index"])
     op.create_index("ix_decision_policy", "decision", ["policy_digest", "leaf_index"])
     op.create_index("ix_decision_valid_until", "decision", ["valid_until"])
     op.create_index("ix_decision_tag_set", "decision", ["tag_set", "leaf_index"])

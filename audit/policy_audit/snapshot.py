@@ -1,0 +1,209 @@
+"""One consistent reading of a ledger: everything that is asked of a `Snapshot` is bound to one signed checkpoint.
+
+A snapshot is one read transaction. Its tree is that of its checkpoint: what is appended meanwhile, and on request what
+was appended after a time or a size, is not there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, func, select
+
+from policy_audit import reading
+from policy_audit.checking import checked_entries
+from policy_audit.checkpoint import Checkpoint, parse_checkpoint
+from policy_audit.commitment import Disclosure
+from policy_audit.entry import EntryType, erased_fields
+from policy_audit.errors import LedgerError
+from policy_audit.periods import note_of_size, size_at, span_of
+from policy_audit.querying import Selection, TagsOf
+from policy_audit.records import DecisionQuery, StoredDecision, StoredEntry
+from policy_audit.subject_search import entries_of_subject
+from policy_audit.tables import DECISION, ENTRY, TAG
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+    from policy_audit.report import VerificationReport
+
+_PART = 500
+Progress = Callable[[int, int], None]
+
+
+@contextmanager
+def open_snapshot(
+    ledger: Ledger, *, as_of: datetime | str | None = None, size: int | None = None
+) -> Iterator[Snapshot]:
+    """Read the ledger as it is now, as it was at a time, or up to a size that a checkpoint has.
+
+    Raises:
+        LedgerError: `checkpoint-missing`: there is no checkpoint of that size.
+    """
+    with ledger.snapshot() as connection:
+        if size is None and as_of is not None:
+            size = size_at(connection, as_of)
+        note = reading.read_checkpoint(connection) if size is None else note_of_size(connection, size)
+        yield Snapshot(connection, note)
+
+
+class Snapshot:
+    """The ledger up to `size` entries, which `note` signs; see `open_snapshot`."""
+
+    def __init__(self, connection: Connection, note: str) -> None:
+        self._connection = connection
+        self.note = note
+        self.checkpoint: Checkpoint = parse_checkpoint(note)
+
+    @property
+    def size(self) -> int:
+        """How many entries there are."""
+        return self.checkpoint.size
+
+    def select(self, query: DecisionQuery, tags_of: TagsOf | None = None) -> Selection:
+        """Return what `query` selects, to be read page by page or counted."""
+        return Selection(self._connection, query, self.size, tags_of)
+
+    def entry(self, index: int) -> StoredEntry:
+        """Return one entry, checked against its leaf hash.
+
+        Raises:
+            LedgerError: there is none.
+        """
+        if index >= self.size:
+            raise LedgerError(f"the ledger has no entry {index}", code="entry-missing")
+        return reading.read_entry(self._connection, index)
+
+    def entries(
+        self,
+        types: Collection[EntryType | str] | None = None,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        limit: int | None = None,
+        newest: bool = True,
+        start: int | None = None,
+    ) -> Iterator[StoredEntry]:
+        """Yield entries of the types, by default all, from the index `start` on; `since` <= recorded < `until`.
+
+        Raises:
+            VerificationError: an entry's bytes, or columns, are not what was recorded.
+        """
+        conditions = self._conditions(types, since, until)
+        index, left = ENTRY.c.leaf_index, limit
+        while left is None or left > 0:
+            query = select(ENTRY).where(*conditions)
+            if start is not None:
+                query = query.where(index <= start if newest else index >= start)
+            part = _PART if left is None else min(_PART, left)
+            rows = self._connection.execute(query.order_by(index.desc() if newest else index).limit(part)).all()
+            yield from checked_entries([reading.stored_entry(row) for row in rows])
+            if len(rows) < part:
+                return
+            left = None if left is None else left - part
+            start = rows[-1].leaf_index + (-1 if newest else 1)
+
+    def count_entries(
+        self,
+        types: Collection[EntryType | str] | None = None,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+    ) -> int:
+        """Return how many entries there are of the types."""
+        query = select(func.count()).select_from(ENTRY).where(*self._conditions(types, since, until))
+        return int(self._connection.execute(query).scalar_one())
+
+    def times(self) -> Iterator[tuple[int, str, str]]:
+        """Yield index, type and time of recording of every entry, as the columns have them."""
+        index = ENTRY.c.leaf_index
+        columns = select(index, ENTRY.c.type, ENTRY.c.recorded_at).where(index < self.size).order_by(index)
+        for row in self._connection.execute(columns.execution_options(yield_per=5000)):
+            where = f"the columns of the entry {row.leaf_index}"
+            yield row.leaf_index, reading.stored_text(row.type, where), reading.stored_text(row.recorded_at, where)
+
+    def blob(self, digest: str) -> bytes:
+        """Return a document by its digest, checked."""
+        return reading.read_blob(self._connection, digest)
+
+    def disclosures(self, index: int) -> dict[str, Disclosure]:
+        """Return the personal values of an entry by name, as stored: see `Ledger.disclosures`."""
+        return reading.read_disclosures(self._connection, index)
+
+    def entries_of_subject(self, person: str) -> list[int]:
+        """Return the indexes of the entries that hold a value of a person, under any name."""
+        rows = self._connection.execute(entries_of_subject(person)).scalars()
+        return sorted({index for index in rows if isinstance(index, int) and index < self.size})
+
+    def erased(self) -> set[tuple[int, str]]:
+        """Return the personal values, by entry and name, that erasures on record name."""
+        found: set[tuple[int, str]] = set()
+        for entry in self.entries([EntryType.ERASURE]):
+            found |= erased_fields(entry.document["body"])
+        return found
+
+    def receipt(self, index: int) -> str:
+        """Return the proof file of an entry, under the first checkpoint that covers it."""
+        return reading.read_receipt(self._connection, index)
+
+    def policy_digests(self, beginning: str = "", *, limit: int) -> list[str]:
+        """Return digests of policies that decisions were made under, of those that begin so."""
+        return reading.read_policy_digests(self._connection, beginning, limit)
+
+    def policies(self) -> list[tuple[str, int, int, int]]:
+        """Return the policies that decisions were made under: digest, first and last index, count; the first first."""
+        index, digest = DECISION.c.leaf_index, DECISION.c.policy_digest
+        query = select(digest, func.min(index), func.max(index), func.count()).where(index + 0 < self.size)
+        rows = self._connection.execute(query.group_by(digest).order_by(func.min(index))).all()
+        return [(reading.stored_text(row[0], "the query columns"), *row[1:]) for row in rows]
+
+    def tag_values(self, kind: str, limit: int) -> list[str]:
+        """Return values that tags of a kind have, in order."""
+        query = select(TAG.c.value).where(TAG.c.kind == kind).distinct().order_by(TAG.c.value).limit(limit)
+        rows = self._connection.execute(query).scalars()
+        return [reading.stored_text(value, "the tags of decisions") for value in rows]
+
+    def latest(self, namespace: str | None = None, workload: str | None = None) -> Iterator[StoredDecision]:
+        """Yield the last decision on each workload, in the order of their names, by the query columns alone."""
+        index = DECISION.c.leaf_index
+        last = select(func.max(index)).where(index + 0 < self.size)
+        for name, value in (("namespace", namespace), ("workload", workload)):
+            if value is not None:
+                last = last.where(DECISION.c[name] == value)
+        chosen = last.group_by(DECISION.c.namespace, DECISION.c.workload)
+        query = select(DECISION).where(index.in_(chosen)).order_by(DECISION.c.namespace, DECISION.c.workload)
+        for row in self._connection.execute(query.execution_options(yield_per=_PART)):
+            yield reading.stored_decision(row)
+
+    def runs(self) -> dict[str, int]:
+        """Return how many decisions each run has, by the query columns."""
+        run = DECISION.c.run
+        query = select(run, func.count()).where(run.is_not(None), DECISION.c.leaf_index + 0 < self.size).group_by(run)
+        return {reading.stored_text(name, "the query columns"): int(n) for name, n in self._connection.execute(query)}
+
+    def verify(
+        self, verifier_keys: Sequence[str], origin: str, kept: Sequence[str] = (), progress: Progress | None = None
+    ) -> VerificationReport:
+        """Derive everything again that this transaction sees: see `Ledger.verify`."""
+        from policy_audit.fsck import verify_database
+
+        return verify_database(self._connection, list(verifier_keys), origin, list(kept), progress)
+
+    def _conditions(
+        self, types: Collection[EntryType | str] | None, since: datetime | str | None, until: datetime | str | None
+    ) -> list[Any]:
+        from policy_audit.view import instant
+
+        (low, high), exact = span_of(self._connection, self.size, since, until)
+        conditions: list[Any] = [ENTRY.c.leaf_index >= low, ENTRY.c.leaf_index < high]
+        if not exact:
+            conditions += [ENTRY.c.recorded_at >= instant(since)] if since is not None else []
+            conditions += [ENTRY.c.recorded_at < instant(until)] if until is not None else []
+        if types is not None:
+            wanted = [str(each) for each in types]
+            conditions.append(ENTRY.c.type.in_(wanted))
+            if EntryType.DECISION.value not in wanted:
+                conditions.append(ENTRY.c.type != EntryType.DECISION.value)  # which is what their index holds
+        return conditions
