@@ -15,6 +15,8 @@ MODULES = {
     "show": "audit_show",
     "verify": "audit_verify",
     "prove": "audit_prove",
+    "export": "audit_export",
+    "export-check": "audit_export_check",
 }
 
 
@@ -25,7 +27,7 @@ MODULES = {
     epilog="Example: policy audit verify --vkey policy-ledger.local/60ca5227+c0da0951+ATqN...",
 )
 def command() -> None:
-    """List, show, verify and prove what is on record.
+    """List, show, verify, prove and export what is on record.
 
     A ledger that is not there, or is not what it should be, is exit status 6.
     """

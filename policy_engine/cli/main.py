@@ -41,7 +41,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "explain": ("explain", "Show one recorded decision again, in full."),
     },
     "rules": {"rules": ("rules", "List, show, check, test and scaffold rules.")},
-    "audit": {"audit": ("audit", "List, show, verify and prove what is on record.")},
+    "audit": {"audit": ("audit", "List, show, verify, prove and export what is on record.")},
     "operate": {"db": ("db", "Migrate the ledger's database, or say where it stands.")},
 }
 
