@@ -13,6 +13,7 @@ from policy_engine.errors import Problem, UsageError
 from policy_engine.exports.table import Column, Head, Row
 
 ROWS_IN_GROUP = 8192
+MAX_GROUP_BYTES = 1 << 30
 
 
 def pyarrow() -> Any:
@@ -76,11 +77,20 @@ def read_rows(stream: IO[bytes], columns: tuple[Column, ...], longest: int) -> I
         file = arrow.parquet.ParquetFile(stream)
         if file.schema_arrow.names != [column.name for column in columns]:
             raise ValueError("it does not have the columns of the manifest")
+        _refuse_large(file.metadata)
         for batch in file.iter_batches(batch_size=ROWS_IN_GROUP):
             for row in batch.to_pylist():
                 yield tuple(_cell(row[column.name], column.kind) for column in columns)
     except (arrow.ArrowException, OSError) as error:
         raise ValueError(f"it is not Parquet: {str(error).partition(chr(10))[0]:.200}") from None
+
+
+def _refuse_large(metadata: Any) -> None:
+    """Refuse row groups that this module does not write, before one is decompressed."""
+    for place in range(metadata.num_row_groups):
+        group = metadata.row_group(place)
+        if group.num_rows > ROWS_IN_GROUP or group.total_byte_size > MAX_GROUP_BYTES:
+            raise ValueError("a row group is larger than exports have them")
 
 
 def _schema(arrow: Any, head: Head) -> Any:
