@@ -42,10 +42,13 @@ def _of_task(task: Mapping[str, Any]) -> list[tuple[str, str]]:
             # nothing was proposed and nothing is left: no rule was broken, and none is met
             found += [(rule, OTHER) for rule in option["rules"]]
     proposal = task["proposal"] or {}
-    for proposed in (proposal, proposal.get("fallback") or {}):
-        found += [(rule, why(rule)) for rule in proposed.get("rules") or ()]
+    found += [(rule, why(rule)) for rule in proposal.get("rules") or ()]
+    # the fallback's forbids ran again, so that the outcomes above are not of them
+    fallback = proposal.get("fallback") or {}
+    reason = FAIL if fallback.get("verdict") == "deny" else OTHER
+    found += [(rule, reason) for rule in fallback.get("rules") or ()]
     for duty in task["obligations"]:
         if duty["status"] != "satisfied":
-            reason = FAIL if duty["status"] == "outstanding" else OTHER
-            found += [(rule, reason) for rule in duty["rules"]]
+            open_by = FAIL if duty["status"] == "outstanding" else OTHER
+            found += [(rule, open_by) for rule in duty["rules"]]
     return found

@@ -121,7 +121,7 @@ class PolicyResult:
             ),
             "title": line(control.title),
             "description": f"{counted}{number(len(unknown))} undetermined, in the latest decision on each."
-            + ("" if acted else " No rule under the control acted."),
+            + ("" if acted or bad else " No rule under the control acted."),
             "props": props([("policy", self.digest), *(("rule", rule) for rule in rules)]),
             "origins": _origins(head),
             "target": {
