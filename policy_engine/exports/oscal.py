@@ -66,9 +66,12 @@ def put_oscal(export: Export, head: Head, decisions: Iterable[CheckedDecision]) 
 
 def _put(export: Export, head: Head, results: Mapping[str, PolicyResult], receipts: Mapping[int, str]) -> None:
     policies = {digest: result.policy for digest, result in results.items()}
-    controls = controls_of(policies)
+    try:
+        controls = controls_of(policies)
+        written = export.staging.put(f"{FOLDER}/{CATALOG}", _pretty(catalog(head, policies, controls)))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise _changed("a document `rules` on record is not a policy") from error
     assessed = [token for token, control in controls.items() if any(control.assessed_by(digest) for digest in policies)]
-    written = export.staging.put(f"{FOLDER}/{CATALOG}", _pretty(catalog(head, policies, controls)))
     export.staging.put(f"{FOLDER}/{PLAN}", _pretty(plan(head, assessed, written.sha256)))
     with export.staging.file(f"{FOLDER}/{RESULTS}", [export.selected]) as stream:
         stream.write(_plain(_results(export, head, results, controls, receipts)))

@@ -110,7 +110,9 @@ def _control(control: Control) -> Object:
             items.append(
                 {"id": token, "name": "item", "props": _rule_props(rule_id, rule, digests), "prose": _prose(rule)}
             )
-    criteria = sorted({name for item in control.rules.values() for rule in item.values() for name in rule["criteria"]})
+    criteria = sorted(
+        {name for item in control.rules.values() for rule in item.values() for name in rule.get("criteria") or ()}
+    )
     ours = [("rule", name) for name in sorted(control.rules)] + [("criterion", name) for name in criteria]
     return {
         "id": control.token,

@@ -42,7 +42,7 @@ RULES: dict[str, Any] = {
         "enforcement": "mandatory",
         "when": "true",
     },
-    "own": {"id": "own", "title": "One of our own", "criteria": [], "forbid": ["edge"], "when": "x"},
+    "own": {"id": "own", "title": "One of our own", "forbid": ["edge"], "when": "x"},
     "liking": {"id": "liking", "title": "A liking", "criteria": ["COST-01"], "prefer": {"edge": "weak"}, "when": "y"},
 }
 CRITERIA = {"DATA-01": "Data stays", "DATA-03": "Agreements", "COST-01": "Costs"}
