@@ -48,8 +48,8 @@ def test_the_readme_has_every_command_and_no_other() -> None:
     assert rows.keys() == found.keys()
     for name, subcommands in found.items():
         cell = rows[name].split(" | ")[0]
-        assert re.findall(r"^ ([a-z]+)|`([a-z]+)`", cell) or not subcommands
-        named = [first or other for first, other in re.findall(r"^ ([a-z]+)|`([a-z]+)`", cell)]
+        assert re.findall(r"^ ([a-z-]+)|`([a-z-]+)`", cell) or not subcommands
+        named = [first or other for first, other in re.findall(r"^ ([a-z-]+)|`([a-z-]+)`", cell)]
         assert sorted(named) == sorted(subcommands), name
 
 
