@@ -58,13 +58,14 @@ def command(
     _check_options(name, documents, wanted)
     made: list[Any] = []
     with exporting(ctx, ledger, ledger_key, unrecorded) as open_ledger, progress_bar() as progress:
-        put = recorder(open_ledger, name)
+        put = None if unrecorded else recorder(open_ledger, name)
 
         def record(body: Mapping[str, Any]) -> Any:
-            made.append(put(body))
-            return made[-1]
+            if put is not None:
+                made.append(put(body))
+            return made[-1] if made else None
 
-        asked = Asked(open_ledger, target, documents, progress, None if unrecorded else record, name, wanted)
+        asked = Asked(open_ledger, target, documents, progress, record, name, not unrecorded, wanted)
         written = write_format(name, asked)
     entry = made[0].index if made else None
     value = {"kind": "Export", "format": name, **written.value, "entry": entry}

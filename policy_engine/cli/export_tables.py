@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from policy_engine import __version__
 from policy_engine.cli.export_selection import selection
@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from policy_audit.ledger import StoredEntry
 
     from policy_engine.exports.table import Row
-    from policy_engine.exports.writing import Exported
+    from policy_engine.exports.writing import Exported, Recording
+    from policy_engine.reports.report import Report
 
 GENERATOR = f"policy-engine {__version__}"
 
@@ -38,8 +39,37 @@ def write(asked: Asked) -> Written:
         GENERATOR,
         asked.wanted["proofs"],
         _personal(asked) if asked.wanted["with_personal"] else None,
+        progress=asked.progress,
     )
-    return written(export_decisions(asked.ledger, asked.target, order, asked.record), asked)
+    return written(export_decisions(asked.ledger, asked.target, order, _record(asked)), asked)
+
+
+def write_report(asked: Asked, report: Report, *, personal: bool = False) -> Written:
+    """Write the folder of a report, as a table in the format that `asked` names; `personal` goes on record.
+
+    Raises:
+        PolicyError: it cannot be written.
+        AuditError: the ledger refused the entry of the export, or is not what it signed.
+    """
+    from policy_engine.exports.writing import export_report
+
+    proofs = asked.wanted.get("proofs")
+    exported = export_report(
+        asked.ledger,
+        asked.target,
+        asked.name,
+        report,
+        _record(asked),
+        proofs=proofs,
+        personal=personal,
+        generator=GENERATOR,
+    )
+    return written(exported, asked)
+
+
+def _record(asked: Asked) -> Recording | None:
+    """Return what puts the export on record; None where nothing is to."""
+    return cast("Recording", asked.record) if asked.recorded else None
 
 
 def created_at() -> str:

@@ -38,15 +38,16 @@ UNRECORDED = "--unrecorded was given: no entry of this export was made"
 class Asked:
     """What a format is to write.
 
-    `record` takes the body of the entry of the type `export`; it is None where none is to be made.
+    `record` takes the body of the entry of the type `export`; without `recorded` it makes none.
     """
 
     ledger: Ledger
     target: Path
     documents: bool
     progress: Callable[[int, int], None] | None
-    record: Callable[[Mapping[str, Any]], Recorded] | None
+    record: Callable[[Mapping[str, Any]], Recorded | None]
     name: str = ""
+    recorded: bool = True
     wanted: Mapping[str, Any] = field(default_factory=dict)
     """Of the formats that export decisions: the filters, and what comes with them."""
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from policy_audit.records import CheckedDecision, DecisionQuery
 
 OSCAL = "oscal"
+_EVERY = 500
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,7 @@ class Order:
     personal: Callable[[StoredEntry], Row] | None = None
     tags_of: TagsOf | None = None
     """Reads the tags of decisions that were recorded without any."""
+    progress: Callable[[int, int], None] | None = None
 
 
 def export_decisions(ledger: Ledger, target: Path, order: Order, record: Recording | None) -> Exported:
@@ -65,7 +67,7 @@ def export_decisions(ledger: Ledger, target: Path, order: Order, record: Recordi
             if order.format == OSCAL:
                 from policy_engine.exports.oscal import put_oscal
 
-                rows = put_oscal(export, head, _decisions(export, found))
+                rows = put_oscal(export, head, _decisions(export, order, found))
             else:
                 rows = export.put_table(order.format, head, _rows(export, order, found))
         return finish(ledger, stage, order.format, head, export, rows, record)
@@ -93,7 +95,7 @@ def _head(order: Order, export: Export) -> Head:
     )
 
 
-def _decisions(export: Export, found: Found) -> Iterator[CheckedDecision]:
+def _decisions(export: Export, order: Order, found: Found) -> Iterator[CheckedDecision]:
     """Yield the decisions, the oldest first; those that are proven leave their bytes.
 
     Raises:
@@ -105,6 +107,8 @@ def _decisions(export: Export, found: Found) -> Iterator[CheckedDecision]:
         export.put_entry(decision.stored)
         yield decision
         count += 1
+        if order.progress is not None and count % _EVERY == 0:
+            order.progress(count, export.selected)
     if found.unread:
         message = "decisions without tags were not all read, so that some may be missing"
         raise InputError(
@@ -116,6 +120,6 @@ def _decisions(export: Export, found: Found) -> Iterator[CheckedDecision]:
 
 
 def _rows(export: Export, order: Order, found: Found) -> Iterator[Row]:
-    for decision in _decisions(export, found):
+    for decision in _decisions(export, order, found):
         row = decisions.decision_row(decision.row.index, decision.stored.leaf_hash, decision.entry)
         yield row + order.personal(decision.stored) if order.personal else row

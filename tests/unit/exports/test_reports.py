@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from policy_audit.checkpoint import parse_checkpoint
 
+from policy_engine.cli.export_tables import write_report
+from policy_engine.cli.exporting import Asked
 from policy_engine.exports.check import Pinned, check_export
 from policy_engine.exports.writing import export_report
 from policy_engine.reports.report import Bound, Column, Period, Query, Report
@@ -64,6 +66,15 @@ def test_a_report_is_exported_under_its_own_checkpoint(name: str, tmp_path: Path
     assert b"olga" not in entry.raw
     assert entry.document["body"]["personal"] is True
     assert (tmp_path / "out" / f"waiver-register.{name}").exists()
+
+
+def test_the_command_line_writes_reports(tmp_path: Path) -> None:
+    with ledger(tmp_path / "ledger.db", decision(0)) as opened:
+        made = report(opened.checkpoint(), (0, "a", None, 1, True))
+        asked = Asked(opened, tmp_path / "out", False, None, put(opened), "csv", True, {"proofs": "all"})
+        found = write_report(asked, made)
+        assert opened.entry(1).document["body"]["table"] == "waiver-register"
+    assert (found.value["rows"], found.value["size"]) == (1, 1)
 
 
 def test_cells_of_all_kinds(tmp_path: Path) -> None:
