@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from policy_engine.errors import PolicyError, Problem, RecordingError, UsageError
 from policy_engine.loading.policy import Policy
 from policy_engine.model.decision import Decision
+from policy_engine.tags import decision_tags
 from policy_engine.telemetry import span
 
 if TYPE_CHECKING:
@@ -143,23 +144,8 @@ class Recorder:
 
 
 def _tags(decision: Decision) -> dict[str, list[str]]:
-    """Return what the decision is asked by, beside its columns: see `policy_audit.view.TAG_KINDS`."""
-    found: dict[str, set[str | None]] = {
-        kind: set() for kind in ("rule", "criterion", "deployment", "model", "evidence")
-    }
-    for task in decision.document["tasks"]:
-        for row in task["rules"]:
-            if row["outcome"] != "not_fired":
-                found["rule"].add(row["id"])
-                found["criterion"].update(row["criteria"])
-        found["deployment"].add(task["judged_option"])
-        chosen = task["proposal"] or task["recommendation"] or {}
-        found["model"].add(chosen.get("model"))
-        open_evidence = (row for row in task["obligations"] if row["status"] != "satisfied")
-        found["evidence"].update(row["evidence"] for row in open_evidence if row["enforcement"] != "advisory")
     data = decision.workload.spec.data
-    found["regulation"] = set(data.regulations or ()) if data is not None else set()
-    return {kind: [value for value in values if value] for kind, values in found.items()}
+    return decision_tags(decision.document, data.regulations if data is not None else None)
 
 
 def recording_error(error: Any) -> PolicyError:

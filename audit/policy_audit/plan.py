@@ -7,7 +7,7 @@ Every filter is a source: what to look for, and in which index. The newest rows 
 3. Else each source tells the range in which its rows lie, and what all of these have in common is looked through.
 
 The database's own planner has no statistics here, and would take the wrong index. So terms that are not to choose the
-index are written as expressions, which no index serves; that is the same on SQLite and on PostgreSQL.
+index are written as expressions, which no index serves.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, literal, or_, select, union_all
-from sqlalchemy.sql.elements import ColumnElement as Element
+from sqlalchemy import Column, ColumnElement, Connection, Integer, Select, and_, func, literal, or_, select, union_all
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from policy_audit.records import DecisionQuery
 from policy_audit.subject_search import decisions_of_subject
@@ -25,11 +26,33 @@ from policy_audit.tables import DECISION, TAG
 from policy_audit.view import instant
 
 FEW = 20_000
+KNOWN = 5_000
 KINDS = ("verdict", "purpose", "stage")
 _MOST_ARMS = 100
 _MOST_VALUES = 64
 INDEX = DECISION.c.leaf_index
 Condition = ColumnElement[bool]
+
+
+class Opaque(ColumnElement[Any]):
+    """A column as an expression of the same value, which no index is on."""
+
+    inherit_cache = True
+    _traverse_internals = [("column", InternalTraversal.dp_clauseelement)]  # noqa: RUF012
+
+    def __init__(self, column: Column[Any]) -> None:
+        self.column, self.type = column, column.type
+
+
+@compiles(Opaque)
+def _as_expression(element: Opaque, compiler: Any, **options: Any) -> str:
+    nothing = "+ 0" if isinstance(element.type, Integer) else "|| ''"
+    return f"({compiler.process(element.column, **options)} {nothing})"
+
+
+@compiles(Opaque, "sqlite")
+def _as_plus(element: Opaque, compiler: Any, **options: Any) -> str:
+    return f"(+{compiler.process(element.column, **options)})"
 
 
 @dataclass(frozen=True)
@@ -43,6 +66,8 @@ class Source:
     opaque: Condition
     arms: tuple[Condition, ...] = ()
     ends: Callable[[Connection], tuple[int | None, int | None]] | None = None
+    known: bool = False
+    """Set where the rows are so few that they were looked up already."""
 
 
 def sources(connection: Connection, query: DecisionQuery) -> list[Source]:
@@ -60,8 +85,7 @@ def sources(connection: Connection, query: DecisionQuery) -> list[Source]:
         moment = instant(query.expired_at)
         found.append(Source(DECISION.c.valid_until < moment, _opaque("valid_until") < moment))
     if query.owner is not None:
-        entries = decisions_of_subject(query.owner)
-        found.append(Source(INDEX.in_(entries), (INDEX + 0).in_(entries)))
+        found.append(_owner(connection, query.owner))
     if query.tags:
         found.append(_tags(query.tags))
     return found
@@ -70,11 +94,11 @@ def sources(connection: Connection, query: DecisionQuery) -> list[Source]:
 def untagged() -> Source:
     """Return the decisions without tags: those of ledgers that had none yet, and a few to which none apply."""
     missing = DECISION.c.tag_set.is_(None)
-    return Source(missing, (DECISION.c.tag_set + 0).is_(None), (missing,))
+    return Source(missing, _opaque("tag_set").is_(None), (missing,))
 
 
-def _opaque(name: str) -> Element[Any]:
-    return DECISION.c[name].op("||")(literal(""))
+def _opaque(name: str) -> Opaque:
+    return Opaque(DECISION.c[name])
 
 
 def _one(name: str, value: str, *, ordered: bool, present: bool = False) -> Source:
@@ -82,6 +106,15 @@ def _one(name: str, value: str, *, ordered: bool, present: bool = False) -> Sour
     if present:  # its index holds only rows that have one
         plain = and_(plain, DECISION.c[name].is_not(None))
     return Source(plain, _opaque(name) == value, (plain,) if ordered else ())
+
+
+def _owner(connection: Connection, person: str) -> Source:
+    """Return the filter by owner; the entries are looked up once where they are not many."""
+    entries: Any = decisions_of_subject(person)
+    found = connection.execute(entries.limit(KNOWN + 1)).scalars().all()
+    if len(found) <= KNOWN:
+        entries = [index for index in found if isinstance(index, int)]
+    return Source(INDEX.in_(entries), Opaque(INDEX).in_(entries), known=len(found) <= KNOWN)
 
 
 def _workload(connection: Connection, query: DecisionQuery) -> Source:
@@ -157,7 +190,7 @@ def _tags(tags: Sequence[tuple[str, str | None]]) -> Source:
         low, high = connection.execute(select(func.min(first), func.max(last)).select_from(sets)).one()
         return low, high
 
-    return Source(DECISION.c.tag_set.in_(chosen), (DECISION.c.tag_set + 0).in_(chosen), ends=ends)
+    return Source(DECISION.c.tag_set.in_(chosen), _opaque("tag_set").in_(chosen), ends=ends)
 
 
 def is_few(connection: Connection, source: Source, span: tuple[int, int], few: int = FEW) -> int | None:
@@ -192,8 +225,8 @@ def narrowed(connection: Connection, source: Source, span: tuple[int, int]) -> t
 
 def within(span: tuple[int, int], *, plain: bool = True) -> tuple[Condition, ...]:
     """Return the terms that keep rows in the span of indexes."""
-    column: Any = INDEX if plain else INDEX + 0
-    return column >= span[0], column < span[1]
+    column: Any = INDEX if plain else Opaque(INDEX)
+    return column >= literal(span[0]), column < literal(span[1])
 
 
 def looked_through(span: tuple[int, int], conditions: Sequence[Condition], limit: int, newest: bool) -> Select[Any]:

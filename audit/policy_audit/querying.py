@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, select, true
 
 from policy_audit.checking import checked, stored_decision
 from policy_audit.periods import Span, span_of
@@ -33,8 +33,8 @@ WINDOW = 16_384
 MOST_UNTAGGED = 10_000
 _PART = 500
 
-#: Gives the tags of a decision that has none on record, from its documents.
-TagsOf = Callable[[CheckedDecision], Mapping[str, Collection[str]]]
+#: Gives the tags of a decision that has none on record, from its documents; None where these are not there any more.
+TagsOf = Callable[[CheckedDecision], Mapping[str, Collection[str]] | None]
 
 
 class Selection:
@@ -75,6 +75,15 @@ class Selection:
                 return
             start = page.next
 
+    def rows(self) -> Iterator[StoredDecision]:
+        """Yield all that is selected, the oldest first, by the query columns alone: check what is shown of it."""
+        if self._asks_for_tags:
+            yield from (each.row for each in self.all(newest=False))
+            return
+        query = select(DECISION).where(*self._plain()).order_by(DECISION.c.leaf_index)
+        for row in self._connection.execute(query.execution_options(yield_per=2000)):
+            yield stored_decision(row)
+
     def indexes(self) -> list[int]:
         """Return the indexes of all that is selected, in order, by the query columns alone."""
         query = select(DECISION.c.leaf_index).where(*self._plain()).order_by(DECISION.c.leaf_index)
@@ -85,8 +94,12 @@ class Selection:
 
     def count(self) -> int:
         """Return how many decisions are selected, by the query columns alone."""
-        query = select(func.count()).select_from(DECISION).where(*self._plain())
-        count = int(self._connection.execute(query).scalar_one())
+        # each part of a filter by its own index, and the span as what no index is on: then the index alone is read
+        parts = self._sources[0].arms if self._sources and self._sources[0].arms else ()
+        rest = [source.plain for source in (self._sources[1:] if parts else self._sources)]
+        terms = [*rest, *self._times(), *within(self.span, plain=False)]
+        queries = [select(func.count()).select_from(DECISION).where(part, *terms) for part in parts or (true(),)]
+        count = sum(int(self._connection.execute(query).scalar_one()) for query in queries)
         if self._asks_for_tags:
             count += sum(1 for _ in self._untagged(self.span, True))
         return count
@@ -114,6 +127,9 @@ class Selection:
         conditions = [*(source.opaque for source in wanted), *self._times()]
         if len(wanted) == 1 and len(wanted[0].arms) == 1:
             return self._read(merged(wanted[0], span, self._times(), limit, newest))
+        known = next((source for source in wanted if source.known), None)
+        if known is not None:
+            return self._read(gathered(known, span, conditions, limit, newest))
         first, rest = _parted(span, newest)
         rows = self._read(looked_through(first, conditions, limit, newest))
         if len(rows) >= limit or rest[0] >= rest[1]:
@@ -128,9 +144,12 @@ class Selection:
             return [*rows, *(self._read(gathered(few[1], rest, conditions, limit, newest)) if few[0] else ())]
         for source in wanted:
             rest = narrowed(self._connection, source, rest)
-        ordered = next((source for source in wanted if source.arms), None)
         if rest[0] >= rest[1]:
             return rows
+        # the parts of one filter are walked by its index; what several have in common, in the order of the table
+        ordered = next(
+            (source for source in wanted if len(source.arms) == 1 or (source.arms and len(wanted) == 1)), None
+        )
         if ordered is None:
             return [*rows, *self._read(looked_through(rest, conditions, limit, newest))]
         others = [*(source.opaque for source in wanted if source is not ordered), *self._times()]
@@ -179,7 +198,10 @@ class Selection:
             return False
         if not self.query.tags:
             return decision.row.run is None
-        tags = self._tags_of(decision) if self._tags_of is not None else {}
+        tags = self._tags_of(decision) if self._tags_of is not None else None
+        if tags is None:
+            self.unread = True
+            return False
         return all(tags.get(kind) if value is None else value in tags.get(kind, ()) for kind, value in self.query.tags)
 
 

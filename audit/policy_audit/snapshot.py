@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, func, select
 
 from policy_audit import reading
-from policy_audit.checking import checked_entries
+from policy_audit.checking import checked, checked_entries
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
 from policy_audit.commitment import Disclosure
-from policy_audit.entry import EntryType, erased_fields
+from policy_audit.entry import EntryType
 from policy_audit.errors import LedgerError
 from policy_audit.periods import note_of_size, size_at, span_of
 from policy_audit.querying import Selection, TagsOf
-from policy_audit.records import DecisionQuery, StoredDecision, StoredEntry
+from policy_audit.records import CheckedDecision, DecisionQuery, StoredDecision, StoredEntry
 from policy_audit.subject_search import entries_of_subject
 from policy_audit.tables import DECISION, ENTRY, TAG
 
@@ -138,11 +138,8 @@ class Snapshot:
         return sorted({index for index in rows if isinstance(index, int) and index < self.size})
 
     def erased(self) -> set[tuple[int, str]]:
-        """Return the personal values, by entry and name, that erasures on record name."""
-        found: set[tuple[int, str]] = set()
-        for entry in self.entries([EntryType.ERASURE]):
-            found |= erased_fields(entry.document["body"])
-        return found
+        """Return the personal values, by entry and name, that erasures on record name, whenever that was."""
+        return reading.read_erased(self._connection)
 
     def receipt(self, index: int) -> str:
         """Return the proof file of an entry, under the first checkpoint that covers it."""
@@ -165,17 +162,59 @@ class Snapshot:
         rows = self._connection.execute(query).scalars()
         return [reading.stored_text(value, "the tags of decisions") for value in rows]
 
-    def latest(self, namespace: str | None = None, workload: str | None = None) -> Iterator[StoredDecision]:
-        """Yield the last decision on each workload, in the order of their names, by the query columns alone."""
+    def has_untagged(self) -> bool:
+        """Whether there are decisions without tags, whose documents have to be read for them."""
+        query = select(DECISION.c.leaf_index).where(DECISION.c.tag_set.is_(None)).limit(1)
+        return self._connection.execute(query).first() is not None
+
+    def latest(
+        self, *, namespace: str | None = None, workload: str | None = None, purpose: str | None = None
+    ) -> list[StoredDecision]:
+        """Return the last decision on each workload, in the order of their names, by the query columns alone."""
         index = DECISION.c.leaf_index
         last = select(func.max(index)).where(index + 0 < self.size)
-        for name, value in (("namespace", namespace), ("workload", workload)):
+        for name, value in (("namespace", namespace), ("workload", workload), ("purpose", purpose)):
             if value is not None:
                 last = last.where(DECISION.c[name] == value)
         chosen = last.group_by(DECISION.c.namespace, DECISION.c.workload)
         query = select(DECISION).where(index.in_(chosen)).order_by(DECISION.c.namespace, DECISION.c.workload)
-        for row in self._connection.execute(query.execution_options(yield_per=_PART)):
-            yield reading.stored_decision(row)
+        return [reading.stored_decision(row) for row in self._connection.execute(query)]
+
+    def decision_rows(self, indexes: Sequence[int]) -> Iterator[StoredDecision]:
+        """Yield the query columns of the decisions at these indexes, in no order."""
+        for start in range(0, len(indexes), _PART):
+            wanted = [index for index in indexes[start : start + _PART] if index < self.size]
+            query = select(DECISION).where(DECISION.c.leaf_index.in_(wanted))
+            yield from [reading.stored_decision(row) for row in self._connection.execute(query)]
+
+    def checked(self, rows: Sequence[StoredDecision]) -> list[CheckedDecision]:
+        """Return rows with their entries, compared with these.
+
+        Raises:
+            VerificationError: a row is not what its entry's bytes say.
+        """
+        return checked(self._connection, rows)
+
+    def count_tags(self, kind: str, policy_digest: str) -> dict[str, int]:
+        """Return how many decisions under a policy have each tag of a kind."""
+        sets = (
+            select(DECISION.c.tag_set, func.count().label("n"))
+            .where(DECISION.c.policy_digest == policy_digest, DECISION.c.leaf_index + 0 < self.size)
+            .group_by(DECISION.c.tag_set)
+            .subquery()
+        )
+        query = select(TAG.c.value, func.sum(sets.c.n)).join(sets, TAG.c.tag_set == sets.c.tag_set)
+        rows = self._connection.execute(query.where(TAG.c.kind == kind).group_by(TAG.c.value).order_by(TAG.c.value))
+        return {reading.stored_text(value, "the tags of decisions"): int(count) for value, count in rows}
+
+    def count_verdicts(self, policy_digest: str) -> dict[str, int]:
+        """Return how many decisions under a policy have each verdict."""
+        verdict = DECISION.c.verdict
+        query = select(verdict, func.count()).where(
+            DECISION.c.policy_digest == policy_digest, DECISION.c.leaf_index + 0 < self.size
+        )
+        rows = self._connection.execute(query.group_by(verdict).order_by(verdict))
+        return {reading.stored_text(value, "the query columns"): int(count) for value, count in rows}
 
     def runs(self) -> dict[str, int]:
         """Return how many decisions each run has, by the query columns."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.ledger_reading import find_entry, personal_text, personal_values, reading, write_bytes
-from policy_engine.cli.options import ledger_options
+from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option("--blob", metavar="ROLE", help="Write this stored document's exact bytes to standard output.")
 @click.option("--raw", is_flag=True, help="Write the entry's exact bytes to standard output.")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
-@ledger_options
+@query_options
 @click.pass_context
 def command(
     ctx: click.Context,
@@ -36,6 +36,7 @@ def command(
     outputs: Sequence[str],
     ledger: str | None,
     ledger_key: Path | None,
+    record_query: bool,
 ) -> None:
     """Show one entry: by its index, or by a decision's id or its first characters (four or more).
 
@@ -54,6 +55,7 @@ def command(
         proof = open_ledger.receipt(entry.index)
         content = _content(open_ledger, entry, blob) if blob else entry.raw
         shown = {} if alone else _shown(open_ledger, entry, proof)
+        answered(ctx, 1)
     if receipt is not None:
         write_bytes(receipt, proof.encode())
     if blob or raw:

@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.officer_query import record_query
 from policy_engine.cli.options import SCRATCH, choose_ledger, opened
 from policy_engine.errors import InputError, Problem, RecordingError, UsageError, VerificationFailedError
 
 if TYPE_CHECKING:
     from policy_audit.errors import LedgerError
     from policy_audit.ledger import Ledger, StoredDecision, StoredEntry
+    from policy_audit.snapshot import Snapshot
 
 MIN_PREFIX = 4
 _MOST_DIGITS = 18
@@ -33,6 +35,8 @@ _DAMAGED = "the ledger is damaged: run `policy audit verify`"
 def reading(ctx: click.Context, url: str | None, key: Path | None) -> Iterator[Ledger]:
     """Open the ledger of the settings for reading; none is ever made.
 
+    Where the question is to be recorded it is on leaving, before anything is shown.
+
     Raises:
         RecordingError: it is not there, or is not a ledger.
     """
@@ -43,6 +47,7 @@ def reading(ctx: click.Context, url: str | None, key: Path | None) -> Iterator[L
     try:
         with opened(choice, read_only=True) as ledger:
             yield ledger
+        record_query(ctx, choice)
     except RecordingError as error:
         if error.code == "ledger-missing" and error.help is None:
             hint = "name one with --ledger; `policy evaluate` makes the default one"
@@ -172,7 +177,7 @@ def decision_document(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
 
 
 def personal_values(
-    ledger: Ledger, entry: StoredEntry, erased: Callable[[], Collection[tuple[int, str]]] | None = None
+    ledger: Ledger | Snapshot, entry: StoredEntry, erased: Callable[[], Collection[tuple[int, str]]] | None = None
 ) -> dict[str, Any]:
     """Return the personal values of `entry`, None where none can be shown, and the names of those erased and altered.
 

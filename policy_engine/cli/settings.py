@@ -24,6 +24,7 @@ KEYS = {
     "at": "at",
     "purpose": "purpose",
     "output": "outputs",
+    "record_query": "record_query",
 }
 _SQLITE = "sqlite:///"
 STEERING = frozenset({"ledger", "ledger_key", "layers", "policy_digest", "at", "purpose", "outputs"})

@@ -86,6 +86,8 @@ class Report:
     generated_at: str
     summary: tuple[tuple[str, Cell], ...] = ()
     remarks: tuple[str, ...] = ()
+    ok: bool = True
+    """False where something that the report verified did not verify."""
 
     def __post_init__(self) -> None:
         if any(len(row) != len(self.columns) for row in self.rows):

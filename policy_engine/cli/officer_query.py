@@ -1,0 +1,95 @@
+"""A question to the ledger, as the command line that asks it again, and as an entry where that is wanted."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from policy_engine.cli.options import LedgerChoice, _settings, ledger_options, opened
+
+if TYPE_CHECKING:
+    from policy_audit.checkpoint import Checkpoint
+
+F = TypeVar("F", bound=Callable[..., Any])
+_ANSWER = "policy_engine.officer_query"
+#: How it is shown, where the ledger is (its URL may hold a password), and the recording itself are no part of a query.
+_NOT_ASKED = frozenset({"outputs", "ledger", "ledger_key", "record_query", "receipts", "receipt"})
+_PERSONS = frozenset({"owner", "subject"})
+_MOST_TEXT = 4000
+
+
+def query_options(command: F) -> F:
+    """`--ledger`, `--ledger-key` and `--record-query`."""
+    command = click.option(
+        "--record-query",
+        is_flag=True,
+        envvar="POLICY_RECORD_QUERY",
+        callback=_settings,
+        help="Put this question on record first, with its count; needs the signing key.",
+    )(command)
+    return ledger_options(command)
+
+
+def command_line(ctx: click.Context, *, persons: bool = True) -> str:
+    """Return the command line that asks this again; without `persons`, who was asked about is left out."""
+    words = ctx.command_path.split()
+    for parameter in ctx.command.params:
+        name, value = parameter.name or "", ctx.params.get(parameter.name or "")
+        source = ctx.get_parameter_source(name)
+        if name in _NOT_ASKED or source is None or source.name.startswith("DEFAULT") or value in (None, False, ()):
+            continue
+        values = value if isinstance(value, list | tuple) else [value]
+        if isinstance(parameter, click.Argument):
+            words += [_word(each) for each in values]
+            continue
+        option = max(parameter.opts, key=len)
+        for each in values:
+            shown = _word(each) if persons or name not in _PERSONS else "PERSON"
+            words += [option] if each is True or each == "" else [option, shown]
+    return shlex.join(words)
+
+
+def answered(ctx: click.Context, count: int, checkpoint: Checkpoint | None = None) -> None:
+    """Note what a question found, for the entry that records it."""
+    ctx.meta[_ANSWER] = (count, checkpoint)
+
+
+def record_query(ctx: click.Context, choice: LedgerChoice) -> None:
+    """Append the entry of the question that `ctx` is, where that is wanted; its answer is shown only after this.
+
+    Raises:
+        RecordingError: the ledger refused, so that the answer is withheld.
+    """
+    if not ctx.params.get("record_query"):
+        return
+    from policy_audit.entry import Draft, EntryType
+
+    from policy_engine.recorder import context_from_environment
+
+    count, checkpoint = ctx.meta.get(_ANSWER, (0, None))
+    body: dict[str, Any] = {
+        "query": " ".join(ctx.command_path.split()[2:] or ctx.command_path.split()),
+        "command": command_line(ctx, persons=False)[:_MOST_TEXT],
+        "count": count,
+    }
+    if checkpoint is not None:
+        body["checkpoint"] = {"size": checkpoint.size, "root": checkpoint.root.hex()}
+    known = context_from_environment("draft")
+    personal = {"actor": known.actor} if known.actor else {}
+    asked = next((ctx.params[name] for name in sorted(_PERSONS) if ctx.params.get(name)), None)
+    if asked is not None and count:  # a question does not put anybody into the ledger
+        personal["subject"] = asked
+    context = {"actor_known_by": known.actor_known_by, **known.details}
+    with opened(choice) as ledger:
+        ledger.append(Draft(EntryType.OFFICER_QUERY, body=body, context=context, personal=personal))
+
+
+def _word(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    return str(value) if isinstance(value, Path | int) else value
