@@ -16,7 +16,6 @@ from policy_engine.exports.writing import Export, Exported, Recording, bound, fi
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
     from policy_audit.querying import Selection as Found
-    from policy_audit.querying import TagsOf
     from policy_audit.records import CheckedDecision, DecisionQuery
 
 OSCAL = "oscal"
@@ -43,8 +42,6 @@ class Order:
     generator: str
     proofs: str | None = None
     personal: Callable[[StoredEntry], Row] | None = None
-    tags_of: TagsOf | None = None
-    """Reads the tags of decisions that were recorded without any."""
     progress: Callable[[int, int], None] | None = None
 
 
@@ -55,12 +52,14 @@ def export_decisions(ledger: Ledger, target: Path, order: Order, record: Recordi
         PolicyError: the folder cannot be written, or the format needs an extra.
         AuditError: the ledger refused the entry, or is not what it signed.
     """
+    from policy_engine.reports.documents import tags_of
+
     refuse_taken(target)
     if order.format != OSCAL:
         open_format(order.format)
     with staging(target) as stage:
         with reading(ledger) as source:
-            found = source.snapshot.select(order.selection.wanted, order.tags_of)
+            found = source.snapshot.select(order.selection.wanted, tags_of(source.snapshot))
             export = Export(source, stage, found.indexes(), order.proofs)
             export.put_evidence()
             head = _head(order, export)

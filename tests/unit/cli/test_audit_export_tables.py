@@ -56,6 +56,9 @@ def test_real_decisions_are_exported_recorded_and_checked(name: str, policy: Run
             "decisions of the stage production, for the purpose deploy",
         ),
         (("--rule", "data-stays-in-network", "--verdict", "deny"), [0, 2], None),
+        (("--missing-evidence", "--run", "none"), [], "decisions of the run none, without required evidence: any"),
+        (("--model", "gpt-4o", "--expired", "--at", "2999-01-01"), [0, 2], None),
+        (("--owner", OWNER), [0, 2], "decisions on the workloads of one owner, who is not named here"),
         (("--since", "2999-01-01"), [], "decisions recorded at 2999-01-01T00:00:00.000000Z or later"),
     ],
 )
@@ -73,6 +76,9 @@ def test_the_filters_select(
     arguments = manifest["query"]["command"].split()[4:]
     again = policy("audit", "export", str(tmp_path / "again"), *arguments, "-o", "json")
     assert again.json["query"] == made.json["query"]
+    with open_ledger(f"sqlite:///{ledger}", read_only=True) as opened:
+        assert b"olga" not in b"".join(entry.raw for entry in opened.list_entries(type="export"))
+    assert b"olga" not in (tmp_path / "out" / "manifest.json").read_bytes()
     assert policy("audit", "export-check", str(tmp_path / "out"), "--vkey", vkey(ledger)).status == 0
 
 
