@@ -66,3 +66,10 @@ class Template:
         for place, name in self._fields:
             out[place] = (listed(options, "or") or "the option") if name == "option" else value_text(facts.get(name))
         return "".join(out)
+
+
+def printable(text: str) -> str:
+    """Return `text` with what is neither printable nor a line break as an escape: controls, bidi, zero width."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
