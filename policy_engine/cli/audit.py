@@ -21,6 +21,7 @@ MODULES = {
     "reconcile": "audit_reconcile",
     "replay": "audit_replay",
     "export": "audit_export",
+    "export-check": "audit_export_check",
     "compare": "audit_compare",
     "anchor": "audit_anchor",
     "rotate-key": "audit_rotate_key",

@@ -6,10 +6,9 @@ what makes the export valid: an export that is not on record is not handed out.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,20 +24,32 @@ if TYPE_CHECKING:
 
 #: The name of each format, its module in `policy_engine.cli`, and what its target is.
 FORMATS: Mapping[str, tuple[str, str]] = {
-    "tlog": ("export_tlog", "a folder in C2SP's tlog-tiles layout: checkpoint, tiles, entries"),
+    "tlog": ("export_tlog", "the whole log in C2SP's tlog-tiles layout: checkpoint, tiles, entries"),
+    "csv": ("export_tables", "the decisions for spreadsheets"),
+    "jsonl": ("export_tables", "the same, exact, an object a line"),
+    "parquet": ("export_tables", "the same, in typed columns"),
+    "html": ("export_tables", "the same, to be read and printed"),
+    "oscal": ("export_tables", "OSCAL 1.1.2 assessment results, plan and catalog"),
 }
 UNRECORDED = "--unrecorded was given: no entry of this export was made"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What a format is to write. `record` takes the body of the entry of the type `export`."""
+    """What a format is to write.
+
+    `record` takes the body of the entry of the type `export`; without `recorded` it makes none.
+    """
 
     ledger: Ledger
     target: Path
     documents: bool
     progress: Callable[[int, int], None] | None
-    record: Callable[[Mapping[str, Any]], object]
+    record: Callable[[Mapping[str, Any]], Recorded | None]
+    name: str = ""
+    recorded: bool = True
+    wanted: Mapping[str, Any] = field(default_factory=dict)
+    """Of the formats that export decisions: the filters, and what comes with them."""
 
 
 @dataclass(frozen=True)
@@ -53,20 +64,6 @@ def write_format(name: str, asked: Asked) -> Written:
     """Write `asked` in the format of this name."""
     written: Written = import_module(f"policy_engine.cli.{FORMATS[name][0]}").write(asked)
     return written
-
-
-@contextmanager
-def progress_bar() -> Iterator[Callable[[int, int], None] | None]:
-    """Show how far an export is on standard error, on a terminal alone."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress
-
-    with Progress(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("exporting", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 @contextmanager

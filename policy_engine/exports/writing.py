@@ -76,7 +76,7 @@ def reading(ledger: Ledger, note: str | None = None) -> Iterator[Source]:
     with ledger.snapshot() as connection:
         signed = note or read_checkpoint(connection)
         yield Source(
-            Snapshot(connection, signed),
+            Snapshot(connection, signed, ledger.vault),
             lambda indexes: prove_entries(connection, signed, ledger.verifier_key, indexes),
         )
 
