@@ -30,6 +30,7 @@ from policy_audit.tables import DECISION
 from policy_audit.view import instant
 
 WINDOW = 16_384
+CLOSE = 4
 MOST_UNTAGGED = 10_000
 _PART = 500
 
@@ -141,9 +142,7 @@ class Selection:
             if count is not None and (few is None or count < few[0]):
                 few = count, source
         if few is not None:
-            if not few[0]:
-                return rows
-            return [*rows, *self._read(gathered(few[1], rest, self._others(wanted, few[1]), limit, newest))]
+            return [*rows, *self._few(wanted, few[1], few[0], rest, limit, newest)]
         for source in wanted:
             rest = narrowed(self._connection, source, rest)
         if rest[0] >= rest[1]:
@@ -155,6 +154,18 @@ class Selection:
         if ordered is None:
             return [*rows, *self._read(looked_through(rest, conditions, limit, newest))]
         return [*rows, *self._read(merged(ordered, rest, self._others(wanted, ordered), limit, newest))]
+
+    def _few(
+        self, wanted: Sequence[Source], source: Source, count: int, span: Span, limit: int, newest: bool
+    ) -> list[StoredDecision]:
+        """Return rows of the `count` that `source` has: gathered, or looked through where they lie close together."""
+        if count == 0:
+            return []
+        close = narrowed(self._connection, source, span)
+        others = self._others(wanted, source)
+        if close[1] - close[0] <= CLOSE * count:
+            return self._read(looked_through(close, [source.opaque, *others], limit, newest))
+        return self._read(gathered(source, span, others, limit, newest))
 
     def _others(self, wanted: Sequence[Source], driving: Source) -> list[Condition]:
         return [*(source.opaque for source in wanted if source is not driving), *self._times()]

@@ -60,21 +60,30 @@ def some(values: Collection[str | None]) -> st.SearchStrategy[str | None]:
 
 TIMES = st.none() | HOURS.map(lambda hours: START + timedelta(hours=hours))
 TAGS = st.sampled_from([*(("rule", rule) for rule in (*RULES, "nothing")), ("model", None), ("model", "m-1")])
-QUERIES = st.builds(
-    DecisionQuery,
-    namespace=some(NAMES),
-    workload=some(NAMES),
-    verdicts=st.lists(st.sampled_from([*VERDICTS, "nothing"]), unique=True).map(tuple),
-    purpose=some(PURPOSES),
-    stage=some(STAGES),
-    policy_digest=some(DIGESTS),
-    run=some(RUNS),
-    tags=st.lists(TAGS, max_size=2, unique=True).map(tuple),
-    since=TIMES,
-    until=TIMES,
-    expired_at=TIMES,
-    owner=some(OWNERS),
-)
+FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "namespace": some(NAMES),
+    "workload": some(NAMES),
+    "verdicts": st.lists(st.sampled_from([*VERDICTS, "nothing"]), unique=True).map(tuple),
+    "purpose": some(PURPOSES),
+    "stage": some(STAGES),
+    "policy_digest": some(DIGESTS),
+    "run": some(RUNS),
+    "tags": st.lists(TAGS, max_size=2, unique=True).map(tuple),
+    "since": TIMES,
+    "until": TIMES,
+    "expired_at": TIMES,
+    "owner": some(OWNERS),
+}
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> DecisionQuery:
+    """A query of a few filters: with many at once hardly any decision would fit."""
+    names = draw(st.lists(st.sampled_from(sorted(FIELDS)), max_size=3, unique=True))
+    return DecisionQuery(**{name: draw(FIELDS[name]) for name in names})
+
+
+QUERIES = queries()
 
 
 def fits(query: DecisionQuery, document: Mapping[str, Any], owner: str) -> bool:
@@ -122,9 +131,11 @@ def test_every_question_is_answered_as_a_look_at_every_entry_would(data: st.Data
     hours = [hour for hour, _ in commits]
     clock = iter(START + timedelta(hours=hour) for hour in (sorted(hours) if sorted_ else hours))
     window, few = data.draw(st.sampled_from([1, 4, 16_384])), data.draw(st.sampled_from([0, 3, 20_000]))
+    close = data.draw(st.sampled_from([0, 2, 99]))
     with (
         open_ledger("sqlite:///:memory:", clock=lambda: next(clock)) as ledger,
         mock.patch.object(querying, "WINDOW", window),
+        mock.patch.object(querying, "CLOSE", close),
         mock.patch.object(plan.is_few, "__defaults__", (few,)),
         mock.patch.object(querying, "_PART", 2),
     ):
@@ -162,3 +173,21 @@ def test_pages_stay_what_they_were_while_entries_are_appended(
             start = page.next
             ledger.append_many(after)
         assert found == expected
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(HOURS, min_size=1, max_size=12), HOURS, st.none() | HOURS)
+def test_a_clock_that_runs_backwards_hides_nothing_from_a_period(
+    hours: list[int], since: int, until: int | None
+) -> None:
+    clock = iter(START + timedelta(hours=hour) for hour in hours)
+    begin, end = START + timedelta(hours=since), START + timedelta(hours=until) if until is not None else None
+    with open_ledger("sqlite:///:memory:", clock=lambda: next(clock)) as ledger:
+        for _ in hours:
+            ledger.append(Draft(EntryType.HEARTBEAT, body={"state": "beat"}))
+        with open_snapshot(ledger) as snapshot:
+            for low, high in ((begin, end), (None, begin)):
+                found = [entry.index for entry in snapshot.entries(["heartbeat"], since=low, until=high, newest=False)]
+                times = [START + timedelta(hours=hour) for hour in hours]
+                fitting = [(low is None or low <= time) and (high is None or time < high) for time in times]
+                assert found == [index for index, fits_ in enumerate(fitting) if fits_]
