@@ -87,10 +87,10 @@ def test_a_branch_that_was_rewritten_is_an_alarm(anchored: Anchored, bare: Path)
 
 def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, bare: Path) -> None:
     place = f"git:{bare}#ledger"
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     assert results(anchored.anchor(place)) == [("alarm", "ledger-rolled-back")]
     anchored.grow(30, 31)
     assert results(anchored.anchor(place)) == [("alarm", "split-view")]

@@ -14,7 +14,6 @@ from policy_audit.checkpoint import open_checkpoint
 from policy_audit.cosignature import Quorum
 from policy_audit.entry import Blob
 from policy_audit.keys import generate_signer, read_key_file, write_key_file
-from policy_audit.ledger import open_ledger
 from policy_audit.note import open_note
 
 from tests.integration.anchoring import HELD, Anchored, results
@@ -71,9 +70,9 @@ def test_a_folder_beside_it_keeps_the_cosignature(
 def test_a_witness_that_knows_more_of_us_than_we_is_asked_again_once(
     anchored: Anchored, witness: Witness, place: str
 ) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.anchor(place)
-    anchored.restore(copy)  # of the anchoring nothing is known any more, and nothing else was lost
+    restore()  # of the anchoring nothing is known any more, and nothing else was lost
     anchored.grow(20)
     # what the ledger lost is its own entry of the anchoring, which the checkpoint of eleven does not cover
     assert results(anchored.anchor(place)) == HELD
@@ -82,10 +81,10 @@ def test_a_witness_that_knows_more_of_us_than_we_is_asked_again_once(
 
 
 def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, witness: Witness, place: str) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20, 21)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     (outcome,) = anchored.anchor(place)
     assert (outcome.result, outcome.code) == ("alarm", "ledger-rolled-back")
     assert "13 entries, and the ledger has 11" in str(outcome.message)
@@ -94,20 +93,20 @@ def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, witness: Witne
 
 
 def test_an_older_copy_that_went_on_is_found(anchored: Anchored, witness: Witness, place: str) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20, 21)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     anchored.grow(30, 31, 32, 33)
     assert results(anchored.anchor(place)) == [("alarm", "split-view")]
     assert witness.statuses == [200, 409, 422]
 
 
 def test_two_histories_of_the_same_size_are_found(anchored: Anchored, witness: Witness, place: str) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20, 21)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     anchored.grow(30, 31)
     assert results(anchored.anchor(place)) == [("alarm", "split-view")]
     assert witness.statuses == [200, 409, 409]
@@ -129,12 +128,12 @@ def test_after_a_rotation_the_witness_wants_the_new_key(
     anchored: Anchored, witness: Witness, place: str, tmp_path: Path
 ) -> None:
     anchored.anchor(place)
-    old = read_key_file(anchored.path.with_name("ledger.db.key"))
+    old = read_key_file(anchored.store.key)
     new = generate_signer(old.name)
-    with open_ledger(anchored.url) as ledger:
+    with anchored.open() as ledger:
         ledger.rotate_key(new)
-    anchored.path.with_name("ledger.db.key").unlink()
-    write_key_file(anchored.path.with_name("ledger.db.key"), new)
+    anchored.store.key.unlink()
+    write_key_file(anchored.store.key, new)
     assert results(anchored.anchor(place)) == HELD, "the rotation's own checkpoint bears the old key's signature too"
     anchored.grow(20)
     assert results(anchored.anchor(place)) == [("failed", "anchor-failed")]
