@@ -13,7 +13,7 @@ from policy_audit.errors import AnchorError
 from policy_audit.keys import generate_signer, read_key_file, write_key_file
 
 from tests.integration.anchoring import HELD, Anchored, results
-from tests.integration.tampering import verify
+from tests.integration.tampering import in_file_alone, verify
 
 
 @pytest.fixture
@@ -86,6 +86,7 @@ def test_another_signed_checkpoint_of_the_same_size_is_an_alarm(anchored: Anchor
     assert (own / "11").read_text(encoding="utf-8") == other
 
 
+@in_file_alone
 @pytest.mark.parametrize("name", ["11", "5", "99"])
 def test_what_another_key_signed_is_no_alarm_and_no_success(anchored: Anchored, folder: Path, name: str) -> None:
     own = folder / file_name(anchored.origin)
@@ -173,11 +174,13 @@ def test_many_checkpoints_are_read_back(anchored: Anchored, folder: Path) -> Non
     assert verify(anchored.store, *notes).ok
 
 
+@in_file_alone
 def test_a_mount_that_is_not_there_is_not_made(anchored: Anchored, tmp_path: Path) -> None:
     assert results(anchored.anchor(f"file:{tmp_path}/mount")) == [("failed", "anchor-failed")]
     assert not (tmp_path / "mount").exists()
 
 
+@in_file_alone
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link", "large"])
 def test_what_is_no_file_there_is_not_waited_for(anchored: Anchored, folder: Path, kind: str, tmp_path: Path) -> None:
     own = folder / file_name(anchored.origin)

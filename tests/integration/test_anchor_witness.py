@@ -17,6 +17,7 @@ from policy_audit.keys import generate_signer, read_key_file, write_key_file
 from policy_audit.note import open_note
 
 from tests.integration.anchoring import HELD, Anchored, results
+from tests.integration.tampering import in_file_alone
 from tests.witness import Witness, WitnessKey, served, serving
 
 
@@ -112,6 +113,7 @@ def test_two_histories_of_the_same_size_are_found(anchored: Anchored, witness: W
     assert witness.statuses == [200, 409, 409]
 
 
+@in_file_alone
 def test_a_witness_that_does_not_know_the_log_or_its_key_is_no_alarm(
     anchored: Anchored, witness: Witness, place: str
 ) -> None:
@@ -196,6 +198,7 @@ HOSTILE: list[Answerer] = [
 ]
 
 
+@in_file_alone
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_answer_but_a_cosignature_passes(
     anchored: Anchored, witness: Witness, hostile: Answerer, monkeypatch: pytest.MonkeyPatch
@@ -219,6 +222,7 @@ def test_no_answer_but_a_cosignature_passes(
         assert ledger.verify().ok, "what a server says may be recorded, and must be an entry"
 
 
+@in_file_alone
 def test_a_witness_that_is_not_there_is_a_failure(anchored: Anchored, witness: Witness) -> None:
     with served(witness) as url:
         pass
