@@ -73,9 +73,9 @@ class Server:
             host=str(self.folder), port=self.port, dbname=database, user=user, autocommit=True, **more
         )
 
-    def create(self, template: str = "template0") -> str:
+    def create(self, template: str = "template0", name: str | None = None) -> str:
         """Make a database and return its name."""
-        name = f"t{os.getpid()}_{next(_numbers)}"
+        name = name or f"t{os.getpid()}_{next(_numbers)}"
         with self.connect() as connection:
             connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY wal_log")
         return name

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 from policy_audit import migrate
 from policy_audit.ledger import Ledger, open_ledger
 
-from tests.postgres import Server
+from tests.postgres import Server, database
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 KINDS = (SQLITE, POSTGRESQL)
@@ -53,7 +53,6 @@ def postgresql(statement: str) -> str:
 
 def _words(statement: str) -> str:
     statement = re.sub(r"zeroblob\((\d+)\)", r"decode(repeat('00', \1), 'hex')", statement)
-    statement = statement.replace("ORDER BY leaf_index DESC LIMIT 1", "ORDER BY leaf_index DESC LIMIT 1")
     return re.sub(r"X'([0-9A-Fa-f]*)'", r"'\\x\1'::bytea", statement)
 
 
@@ -67,6 +66,10 @@ class Store:
     path: Path | None = None
     server: Server | None = None
     database: str = ""
+
+    @property
+    def personal_key(self) -> Path:
+        return self.key.with_name(f"{self.key.name}.personal")
 
     def open(self, **options: Any) -> Ledger:
         return open_ledger(self.url, **{"key_path": self.key, **options})
@@ -104,14 +107,45 @@ class Store:
 
     def copy(self, folder: Path, name: str | None = None) -> Store:
         """Return the same ledger, closed, at another place; on a server in the database `name`."""
-        key = folder / "ledger.db.key"
-        shutil.copy2(self.key, key)
+        for key in (self.key, self.personal_key):
+            if key.exists():
+                shutil.copy2(key, folder / key.name)
         if self.path is not None:
             shutil.copy2(self.path, folder / "ledger.db")
             return sqlite_store(folder)
         assert self.server is not None
         assert name is not None
-        return Store(self.kind, self.server.url(name), key, None, self.server, name)
+        return server_store(self.server, name, folder)
+
+    @contextmanager
+    def copied(self, folder: Path) -> Iterator[Store]:
+        """The same ledger, closed, at another place, for as long as it is needed."""
+        folder.mkdir(exist_ok=True)
+        if self.server is None:
+            yield self.copy(folder)
+            return
+        with database(self.server, self.database) as name:
+            yield self.copy(folder, name)
+
+    @contextmanager
+    def backup(self) -> Iterator[Callable[[], None]]:
+        """Keep the database as it is, closed; what is given puts it back. The keys stay where they are."""
+        if self.path is not None:
+            content = self.path.read_bytes()
+            yield lambda: self._put_back(content)
+            return
+        assert self.server is not None
+        with database(self.server, self.database) as name:
+            yield lambda: self._put_back(name)
+
+    def _put_back(self, kept: bytes | str) -> None:
+        if self.path is not None and isinstance(kept, bytes):
+            for suffix in ("-wal", "-shm"):
+                self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
+            self.path.write_bytes(kept)
+        elif self.server is not None and isinstance(kept, str):
+            self.server.drop(self.database)
+            self.server.create(kept, self.database)
 
 
 def _triggers(connection: Connection) -> list[Any]:

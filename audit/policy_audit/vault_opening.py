@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, and_, select, tuple_
 
@@ -29,6 +29,9 @@ from policy_audit.personal_key import (
 )
 from policy_audit.sealing import read_plain
 from policy_audit.vault import Vault, check_key, has_subject_keys
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
 
 _PAGE = 500
 MISSING_HELP = (
@@ -57,7 +60,7 @@ def open_vault(database: Database, signer: Signer | None, signing_key: Path | No
             _seal_plain(database, vault)
         except LedgerError as error:
             # A role that may append and not delete leaves them as they are; who may erase seals them.
-            if error.code != "ledger-read-only":
+            if error.code not in ("ledger-read-only", "ledger-rights"):
                 raise
     return vault
 
@@ -65,6 +68,26 @@ def open_vault(database: Database, signer: Signer | None, signing_key: Path | No
 def following(path: Path) -> Path:
     """Return where the next personal key stands while `policy audit rekey` changes over to it."""
     return path.with_name(path.name + ".next")
+
+
+def write_beside(ledger: Ledger, signing_key: Path) -> bool:
+    """Write the personal key beside a signing key that is to take over: there it is looked for from then on.
+
+    Return whether it was written: one that is lost stays so, and a command cut short may have written it before.
+
+    Raises:
+        PersonalKeyError: another one is there, or it cannot be written.
+    """
+    key, path = ledger._vault.key, path_of(signing_key)
+    if key is None or ledger._vault.missing is not None:
+        return False
+    if not path.exists():
+        write_personal_key(path, key)
+        return True
+    if read_personal_key(path).text != key.text:
+        message = f"the file `{path}` holds another personal key"
+        raise PersonalKeyError(message, code="personal-key-other", help="name a signing key with none beside it")
+    return False
 
 
 def _key_for_reading(database: Database, path: Path) -> PersonalKey | None:

@@ -41,17 +41,25 @@ def command(
     The new key is on disk before the entry is recorded. Verifiers that pinned the old key follow the entry to the new
     one; pin the new key all the same, since it finds a ledger rolled back to before the rotation. The old key's file
     stays where it is: receipts under it stay valid, and it appends nothing any more.
+
+    The personal key is copied to beside the new key, as FILE.personal: there it is looked for from then on.
     """
     from policy_audit.errors import AuditError
+    from policy_audit.personal_key import path_of
+    from policy_audit.vault_opening import write_beside
 
     with writing(ctx, ledger, ledger_key) as open_ledger:
         signer, made = _new_signer(open_ledger, new_key)
+        written = [new_key] if made else []
         try:
+            if write_beside(open_ledger, new_key):
+                written.append(path_of(new_key))
             recorded = open_ledger.rotate_key(signer, reason)
         except AuditError:
             # A server may have committed all the same, and a rotation without its new key would be the ledger's end.
-            if made and not _in_force(open_ledger, signer):
-                new_key.unlink(missing_ok=True)
+            if not _in_force(open_ledger, signer):
+                for file in written:
+                    file.unlink(missing_ok=True)
             raise
     click.echo(f"rotated at entry {recorded.index}; the new key is `{new_key}`")
     click.echo(f"verifier key, pin it where you verify: {signer.verifier_key}")

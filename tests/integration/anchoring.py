@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 
 from policy_audit.anchors.place import parse_place
 from policy_audit.anchors.rounds import Outcome, Rounds, make_anchor
-from policy_audit.ledger import Ledger, open_ledger
+from policy_audit.ledger import Ledger
 
 from tests.integration.tampering import decision
+from tests.stores import Store
 
 
 class Anchored:
     """A ledger of eleven decisions, whose state can be kept and put back as a restore would."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.url = path, f"sqlite:///{path}"
-        with open_ledger(self.url) as ledger:
+    def __init__(self, store: Store, until: ExitStack) -> None:
+        self.store, self._until = store, until
+        with store.open() as ledger:
             self.vkey, self.origin = str(ledger.verifier_key), str(ledger.origin)
 
     @contextmanager
     def open(self) -> Iterator[Ledger]:
-        with open_ledger(self.url) as ledger:
+        with self.store.open() as ledger:
             yield ledger
 
     def anchor(self, *places: str) -> list[Outcome]:
@@ -39,15 +38,9 @@ class Anchored:
         with self.open() as ledger:
             return ledger.checkpoint()
 
-    def backup(self, name: str = "backup.db") -> Path:
-        copy = self.path.with_name(name)
-        shutil.copy2(self.path, copy)
-        return copy
-
-    def restore(self, copy: Path) -> None:
-        for suffix in ("", "-wal", "-shm"):
-            self.path.with_name(self.path.name + suffix).unlink(missing_ok=True)
-        shutil.copy2(copy, self.path)
+    def backup(self) -> Callable[[], None]:
+        """Keep the database as it is; what is returned puts it back."""
+        return self._until.enter_context(self.store.backup())
 
     def entries(self, kind: str = "anchor") -> list[dict[str, object]]:
         with self.open() as ledger:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -78,9 +79,10 @@ def place(tmp_path: Path, parsed_rules: Path) -> Place:
 
 
 @pytest.fixture
-def anchored(path: Path) -> Anchored:
+def anchored(filled: Store) -> Iterator[Anchored]:
     """That ledger, to be anchored, rolled back and forked."""
-    return Anchored(path)
+    with ExitStack() as until:
+        yield Anchored(filled, until)
 
 
 @pytest.fixture(params=KINDS)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from policy_audit.canonical import canonical_bytes, parse_canonical
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.keys import generate_signer
@@ -19,6 +20,8 @@ from policy_audit.report import VerificationReport
 from tests.stores import SQLITE, Connection, Store
 
 Attack = Callable[[Connection], object]
+#: For tests of what the database has no part in: `filled`, and what is made of it, is a file.
+in_file_alone = pytest.mark.parametrize("filled", [SQLITE], indirect=True)
 
 
 def decision(number: int) -> Draft:

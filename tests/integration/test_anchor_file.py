@@ -13,7 +13,7 @@ from policy_audit.errors import AnchorError
 from policy_audit.keys import generate_signer, read_key_file, write_key_file
 
 from tests.integration.anchoring import HELD, Anchored, results
-from tests.integration.tampering import verify
+from tests.integration.tampering import in_file_alone, verify
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def test_an_idle_ledger_is_quiet(anchored: Anchored, folder: Path) -> None:
 
 
 def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, folder: Path) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20)
     anchored.anchor(f"file:{folder}")
-    anchored.restore(copy)
+    restore()
     (outcome,) = anchored.anchor(f"file:{folder}")
     assert (outcome.result, outcome.code) == ("alarm", "ledger-rolled-back")
     assert "tail was dropped" in str(outcome.message)
@@ -68,16 +68,16 @@ def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, folder: Path) 
 
 @pytest.mark.parametrize("grown", [[30], [30, 31, 32]], ids=["as long", "longer"])
 def test_an_older_copy_that_went_on_is_found(anchored: Anchored, folder: Path, grown: list[int]) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20)
     anchored.anchor(f"file:{folder}")
-    anchored.restore(copy)
+    restore()
     anchored.grow(*grown)
     assert results(anchored.anchor(f"file:{folder}")) == [("alarm", "split-view")]
 
 
 def test_another_signed_checkpoint_of_the_same_size_is_an_alarm(anchored: Anchored, folder: Path) -> None:
-    signer = read_key_file(anchored.path.with_name("ledger.db.key"))
+    signer = read_key_file(anchored.store.key)
     own = folder / file_name(anchored.origin)
     own.mkdir()
     other = sign_checkpoint(Checkpoint(anchored.origin, 11, bytes(32)), signer)
@@ -86,6 +86,7 @@ def test_another_signed_checkpoint_of_the_same_size_is_an_alarm(anchored: Anchor
     assert (own / "11").read_text(encoding="utf-8") == other
 
 
+@in_file_alone
 @pytest.mark.parametrize("name", ["11", "5", "99"])
 def test_what_another_key_signed_is_no_alarm_and_no_success(anchored: Anchored, folder: Path, name: str) -> None:
     own = folder / file_name(anchored.origin)
@@ -129,10 +130,10 @@ def test_a_file_that_somebody_changed_is_no_torn_one(anchored: Anchored, folder:
 
 
 def test_what_contradicts_is_on_record_to_be_compared(anchored: Anchored, folder: Path) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20)
     anchored.anchor(f"file:{folder}")
-    anchored.restore(copy)
+    restore()
     anchored.grow(30)
     anchored.anchor(f"file:{folder}")
     with anchored.open() as ledger:
@@ -147,9 +148,9 @@ def test_what_contradicts_is_on_record_to_be_compared(anchored: Anchored, folder
 def test_what_the_old_key_anchored_is_held_against_the_ledger_after_a_rotation(
     anchored: Anchored, folder: Path
 ) -> None:
-    place, key = f"file:{folder}", anchored.path.with_name("ledger.db.key")
+    place, key = f"file:{folder}", anchored.store.key
     anchored.anchor(place)
-    copy = anchored.backup()
+    restore = anchored.backup()
     new = generate_signer(anchored.origin)
     with anchored.open() as ledger:
         ledger.rotate_key(new)
@@ -159,7 +160,7 @@ def test_what_the_old_key_anchored_is_held_against_the_ledger_after_a_rotation(
     anchored.grow(20)
     assert results(anchored.anchor(place)) == HELD
     assert list(files(folder, anchored)) == ["11", "14"]
-    anchored.restore(copy)
+    restore()
     key.write_bytes(old)
     assert results(anchored.anchor(place)) == [("alarm", "anchor-damaged")], "rolled back to before the rotation"
 
@@ -170,14 +171,16 @@ def test_many_checkpoints_are_read_back(anchored: Anchored, folder: Path) -> Non
         anchored.anchor(f"file:{folder}")
     notes = FileAnchor(parse_place(f"file:{folder}")).held(anchored.origin)
     assert [parse_checkpoint(note).size for note in notes] == list(range(12, 12 + 24, 2))
-    assert verify(anchored.path, *notes).ok
+    assert verify(anchored.store, *notes).ok
 
 
+@in_file_alone
 def test_a_mount_that_is_not_there_is_not_made(anchored: Anchored, tmp_path: Path) -> None:
     assert results(anchored.anchor(f"file:{tmp_path}/mount")) == [("failed", "anchor-failed")]
     assert not (tmp_path / "mount").exists()
 
 
+@in_file_alone
 @pytest.mark.parametrize("kind", ["folder", "pipe", "link", "large"])
 def test_what_is_no_file_there_is_not_waited_for(anchored: Anchored, folder: Path, kind: str, tmp_path: Path) -> None:
     own = folder / file_name(anchored.origin)

@@ -15,6 +15,7 @@ from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.errors import AnchorError
 
 from tests.integration.anchoring import HELD, Anchored, results
+from tests.integration.tampering import in_file_alone
 
 IDENTITY = {f"GIT_{who}_{what}": "t@example.com" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
 
@@ -53,6 +54,7 @@ def test_each_checkpoint_is_a_commit(anchored: Anchored, bare: Path) -> None:
     assert [parse_checkpoint(note).size for note in GitAnchor(parse_place(place)).held(anchored.origin)] == [11, 14]
 
 
+@in_file_alone
 def test_what_others_keep_on_the_branch_stays(anchored: Anchored, bare: Path, tmp_path: Path) -> None:
     place = f"git:file://{bare}#ledger"
     anchored.anchor(place)
@@ -68,6 +70,7 @@ def test_what_others_keep_on_the_branch_stays(anchored: Anchored, bare: Path, tm
     assert len(log(bare)) == 3
 
 
+@in_file_alone
 def test_a_branch_that_was_rewritten_is_an_alarm(anchored: Anchored, bare: Path) -> None:
     place = f"git:{bare}#ledger"
     anchored.anchor(place)
@@ -87,16 +90,17 @@ def test_a_branch_that_was_rewritten_is_an_alarm(anchored: Anchored, bare: Path)
 
 def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, bare: Path) -> None:
     place = f"git:{bare}#ledger"
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     assert results(anchored.anchor(place)) == [("alarm", "ledger-rolled-back")]
     anchored.grow(30, 31)
     assert results(anchored.anchor(place)) == [("alarm", "split-view")]
     assert len(log(bare)) == 1
 
 
+@in_file_alone
 def test_a_remote_that_diverges_while_we_push_is_not_overwritten(
     anchored: Anchored, bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -118,6 +122,7 @@ def test_a_remote_that_diverges_while_we_push_is_not_overwritten(
     assert log(bare) == ["checkpoint of 13 entries", "faster", "checkpoint of 11 entries"]
 
 
+@in_file_alone
 def test_what_is_no_checkpoint_on_the_branch_is_an_alarm(anchored: Anchored, bare: Path) -> None:
     blob = run(bare, "hash-object", "-w", "--stdin", given=b"nothing of the kind\n")
     inner = run(bare, "mktree", given=f"100644 blob {blob}\tcheckpoint\n".encode())
@@ -126,6 +131,7 @@ def test_what_is_no_checkpoint_on_the_branch_is_an_alarm(anchored: Anchored, bar
     assert results(anchored.anchor(f"git:{bare}#ledger")) == [("alarm", "anchor-damaged")]
 
 
+@in_file_alone
 def test_a_remote_that_is_not_there_or_is_none_is_a_failure(anchored: Anchored, tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     for name in ("none.git", "folder"):
@@ -135,6 +141,7 @@ def test_a_remote_that_is_not_there_or_is_none_is_a_failure(anchored: Anchored, 
     assert outcome.result == "failed"
 
 
+@in_file_alone
 def test_neither_hooks_nor_settings_around_us_are_run(
     anchored: Anchored, bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

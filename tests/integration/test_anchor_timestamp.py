@@ -15,6 +15,7 @@ from policy_audit.anchors.timestamp import read_certificates, verify_timestamp
 from policy_audit.errors import AnchorError, VerificationError
 
 from tests.integration.anchoring import HELD, Anchored, results
+from tests.integration.tampering import in_file_alone
 from tests.witness import serving
 
 CONFIGURATION = """
@@ -119,12 +120,14 @@ def test_a_checkpoint_is_stamped_and_the_token_is_on_record(anchored: Anchored, 
     assert b"OK" in shown, "another program accepts it too"
 
 
+@in_file_alone
 def test_a_stamp_of_something_else_is_refused(anchored: Anchored, authority: Authority) -> None:
     with answering(lambda _: authority.stamp_of(b"another checkpoint")) as url:
         (outcome,) = anchored.anchor(f"tsa:{url}#{authority.roots}")
     assert outcome.result == "failed"
 
 
+@in_file_alone
 def test_a_stamp_without_our_nonce_is_refused(anchored: Anchored, authority: Authority) -> None:
     """An old answer for the same checkpoint, given out again: everything is right but the nonce."""
     note = anchored.checkpoint().encode()
@@ -136,6 +139,7 @@ def test_a_stamp_without_our_nonce_is_refused(anchored: Anchored, authority: Aut
     assert "once" in str(outcome.message).lower() or "nonce" in str(outcome.message).lower()
 
 
+@in_file_alone
 def test_an_authority_that_nobody_pinned_is_refused(anchored: Anchored, authority: Authority, tmp_path: Path) -> None:
     stranger = Authority(tmp_path / "stranger")
     with answering(stranger.stamp) as url:
@@ -149,6 +153,7 @@ def test_another_digest_is_refused(authority: Authority) -> None:
         verify_timestamp(token, b"data", read_certificates(authority.roots))
 
 
+@in_file_alone
 def test_a_refusal_is_said_in_its_words(anchored: Anchored, authority: Authority) -> None:
     def refuse(_: bytes) -> bytes:
         return authority.stamp_of(b"data", "sha384")  # which the authority does not accept
@@ -159,6 +164,7 @@ def test_a_refusal_is_said_in_its_words(anchored: Anchored, authority: Authority
     assert "refused: rejection" in str(outcome.message)
 
 
+@in_file_alone
 @pytest.mark.parametrize("reply", [b"", b"\x30", b"\x30\x80" * 5000, b"<html>", b"\xff" * 200_000])
 def test_garbage_is_refused(anchored: Anchored, authority: Authority, reply: bytes) -> None:
     with answering(lambda _: reply) as url:
@@ -176,11 +182,13 @@ def test_every_changed_byte_of_a_stamp_is_found_or_changes_nothing(authority: Au
             continue
 
 
+@in_file_alone
 def test_another_kind_of_answer_is_no_stamp(anchored: Anchored, authority: Authority) -> None:
     with answering(authority.stamp, "text/html") as url:
         assert results(anchored.anchor(f"tsa:{url}#{authority.roots}")) == [("failed", "anchor-failed")]
 
 
+@in_file_alone
 def test_certificates_that_cannot_be_read(anchored: Anchored, tmp_path: Path) -> None:
     (tmp_path / "empty.pem").write_text("nothing", encoding="utf-8")
     for name in ("empty.pem", "none.pem"):

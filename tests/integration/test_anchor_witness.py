@@ -14,10 +14,10 @@ from policy_audit.checkpoint import open_checkpoint
 from policy_audit.cosignature import Quorum
 from policy_audit.entry import Blob
 from policy_audit.keys import generate_signer, read_key_file, write_key_file
-from policy_audit.ledger import open_ledger
 from policy_audit.note import open_note
 
 from tests.integration.anchoring import HELD, Anchored, results
+from tests.integration.tampering import in_file_alone
 from tests.witness import Witness, WitnessKey, served, serving
 
 
@@ -71,9 +71,9 @@ def test_a_folder_beside_it_keeps_the_cosignature(
 def test_a_witness_that_knows_more_of_us_than_we_is_asked_again_once(
     anchored: Anchored, witness: Witness, place: str
 ) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.anchor(place)
-    anchored.restore(copy)  # of the anchoring nothing is known any more, and nothing else was lost
+    restore()  # of the anchoring nothing is known any more, and nothing else was lost
     anchored.grow(20)
     # what the ledger lost is its own entry of the anchoring, which the checkpoint of eleven does not cover
     assert results(anchored.anchor(place)) == HELD
@@ -82,10 +82,10 @@ def test_a_witness_that_knows_more_of_us_than_we_is_asked_again_once(
 
 
 def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, witness: Witness, place: str) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20, 21)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     (outcome,) = anchored.anchor(place)
     assert (outcome.result, outcome.code) == ("alarm", "ledger-rolled-back")
     assert "13 entries, and the ledger has 11" in str(outcome.message)
@@ -94,25 +94,26 @@ def test_an_older_copy_of_the_ledger_is_found(anchored: Anchored, witness: Witne
 
 
 def test_an_older_copy_that_went_on_is_found(anchored: Anchored, witness: Witness, place: str) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20, 21)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     anchored.grow(30, 31, 32, 33)
     assert results(anchored.anchor(place)) == [("alarm", "split-view")]
     assert witness.statuses == [200, 409, 422]
 
 
 def test_two_histories_of_the_same_size_are_found(anchored: Anchored, witness: Witness, place: str) -> None:
-    copy = anchored.backup()
+    restore = anchored.backup()
     anchored.grow(20, 21)
     anchored.anchor(place)
-    anchored.restore(copy)
+    restore()
     anchored.grow(30, 31)
     assert results(anchored.anchor(place)) == [("alarm", "split-view")]
     assert witness.statuses == [200, 409, 409]
 
 
+@in_file_alone
 def test_a_witness_that_does_not_know_the_log_or_its_key_is_no_alarm(
     anchored: Anchored, witness: Witness, place: str
 ) -> None:
@@ -129,12 +130,12 @@ def test_after_a_rotation_the_witness_wants_the_new_key(
     anchored: Anchored, witness: Witness, place: str, tmp_path: Path
 ) -> None:
     anchored.anchor(place)
-    old = read_key_file(anchored.path.with_name("ledger.db.key"))
+    old = read_key_file(anchored.store.key)
     new = generate_signer(old.name)
-    with open_ledger(anchored.url) as ledger:
+    with anchored.open() as ledger:
         ledger.rotate_key(new)
-    anchored.path.with_name("ledger.db.key").unlink()
-    write_key_file(anchored.path.with_name("ledger.db.key"), new)
+    anchored.store.key.unlink()
+    write_key_file(anchored.store.key, new)
     assert results(anchored.anchor(place)) == HELD, "the rotation's own checkpoint bears the old key's signature too"
     anchored.grow(20)
     assert results(anchored.anchor(place)) == [("failed", "anchor-failed")]
@@ -197,6 +198,7 @@ HOSTILE: list[Answerer] = [
 ]
 
 
+@in_file_alone
 @pytest.mark.parametrize("hostile", HOSTILE, ids=range(len(HOSTILE)))
 def test_no_answer_but_a_cosignature_passes(
     anchored: Anchored, witness: Witness, hostile: Answerer, monkeypatch: pytest.MonkeyPatch
@@ -220,6 +222,7 @@ def test_no_answer_but_a_cosignature_passes(
         assert ledger.verify().ok, "what a server says may be recorded, and must be an entry"
 
 
+@in_file_alone
 def test_a_witness_that_is_not_there_is_a_failure(anchored: Anchored, witness: Witness) -> None:
     with served(witness) as url:
         pass

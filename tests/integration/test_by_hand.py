@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from policy_audit.ledger import open_ledger
+
+from tests.stores import Store
 
 README = Path(__file__).parents[2] / "audit/README.md"
 
@@ -18,8 +19,8 @@ def commands() -> list[str]:
     return re.findall(r"```sh\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)[:2]
 
 
-def test_the_commands_by_hand(path: Path, tmp_path: Path, commands: list[str]) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_the_commands_by_hand(in_file: Store, tmp_path: Path, commands: list[str]) -> None:
+    with in_file.open() as ledger:
         ledger.export_log(tmp_path / "evidence", documents=True)
         entry = ledger.entry(0)
     (tmp_path / "0.json").write_bytes(entry.raw)

@@ -11,8 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from policy_audit.personal_key import generate_personal_key
 
-from tests.integration.place import Place, refused
+from tests.integration.place import OWNER, Place, refused
 
 pytestmark = pytest.mark.slow
 KILLED_BEFORE = """
@@ -61,10 +62,14 @@ def test_the_key_rotates_and_the_old_one_is_refused(place: Place) -> None:
     done = place.run("audit", "rotate-key", "--new-key", str(new), "--reason", "yearly")
     assert done.returncode == 0, done.stderr
     assert (new.stat().st_mode & 0o777) == 0o600
+    beside = place.home / "new.key.personal"
+    assert (beside.stat().st_mode & 0o777) == 0o600
+    assert beside.read_bytes() == place.store.personal_key.read_bytes()
     refused(place.evaluate(), "signing-key-rotated")
     assert place.verified() == 4, "reading goes by the old key"
     assert place.evaluate("--ledger-key", str(new)).returncode == 0
     assert place.verified("--vkey", vkey(done.stdout)) == 5
+    assert OWNER in place.run("audit", "show", "0", "--ledger-key", str(new)).stdout.decode()
     again = place.run("audit", "rotate-key", "--new-key", str(place.home / "third.key"))
     refused(again, "signing-key-rotated")
     assert not (place.home / "third.key").exists()
@@ -108,9 +113,26 @@ def test_a_file_that_holds_another_key_is_refused_and_left_alone(place: Place) -
     assert place.verified() == 3
 
 
+def test_a_personal_key_of_something_else_beside_the_new_key_is_refused_and_left_alone(place: Place) -> None:
+    (place.home / "new.key.personal").write_text(generate_personal_key("example.com/other").text)
+    (place.home / "new.key.personal").chmod(0o600)
+    before = (place.home / "new.key.personal").read_bytes()
+    refused(place.run("audit", "rotate-key", "--new-key", "new.key"), "personal-key-other")
+    assert (place.home / "new.key.personal").read_bytes() == before
+    assert not (place.home / "new.key").exists()
+    assert place.verified() == 3
+
+
+def test_a_lost_personal_key_keeps_no_key_from_being_rotated(place: Place) -> None:
+    place.store.personal_key.unlink()
+    assert place.run("audit", "rotate-key", "--new-key", "new.key").returncode == 0
+    assert not (place.home / "new.key.personal").exists()
+    assert place.verified() == 4
+
+
 def test_a_reason_that_cannot_be_recorded_leaves_no_key(place: Place) -> None:
     refused(place.run("audit", "rotate-key", "--new-key", "new.key", "--reason", "e\u0301"), "not-nfc")
-    assert not (place.home / "new.key").exists()
+    assert list(place.home.glob("new.key*")) == []
     assert place.verified() == 3
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from policy_audit.folder_check import Wanted, verify_folder
-from policy_audit.ledger import open_ledger
 
+from tests.stores import Store
 from tests.unit.audit.folders import failed
 
 DATA = Path(__file__).parents[1] / "data" / "go_tlog"
@@ -48,8 +48,8 @@ def go_tlog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "go_tlog"
 
 
-def test_go_accepts_our_folder_our_receipts_and_no_change(go_tlog: Path, path: Path, tmp_path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_go_accepts_our_folder_our_receipts_and_no_change(go_tlog: Path, in_file: Store, tmp_path: Path) -> None:
+    with in_file.open() as ledger:
         key = str(ledger.verifier_key)
         ledger.append_many([])
         ledger.export_log(tmp_path / "out", documents=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from policy_audit.folder_report import FolderReport
 from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 from policy_audit.log_folder import Exported
 
-from tests.integration.tampering import administrator, change_byte, change_entry_and_all_that_follows_from_it
+from tests.integration.tampering import change_byte, change_entry_and_all_that_follows_from_it
+from tests.stores import Connection, Store
 from tests.unit.audit.folders import failed
 
 
@@ -33,9 +33,9 @@ def verified(ledger: Ledger, folder: Path, **wanted: object) -> FolderReport:
     return report
 
 
-def test_an_export_verifies_and_is_extended(path: Path, tmp_path: Path) -> None:
+def test_an_export_verifies_and_is_extended(filled: Store, tmp_path: Path) -> None:
     folder, kept = tmp_path / "out", []
-    with open_ledger(f"sqlite:///{path}") as ledger:
+    with filled.open() as ledger:
         size, before = 11, 0
         for more in (0, 1, 244, 1, 255, 1, 300, 0):
             ledger.append_many(beats(more))
@@ -54,8 +54,8 @@ def test_an_export_verifies_and_is_extended(path: Path, tmp_path: Path) -> None:
     assert all(".p/" in name for name in extended.keys() - fresh.keys())
 
 
-def test_documents_are_written_once_and_stay_complete(path: Path, tmp_path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_documents_are_written_once_and_stay_complete(filled: Store, tmp_path: Path) -> None:
+    with filled.open() as ledger:
         assert ledger.export_log(tmp_path / "out").documents == 0
         assert ledger.export_log(tmp_path / "out", documents=True).documents == 12
         ledger.append(Draft(EntryType.HEARTBEAT, blobs={"new": b"new", "rules": b"rules"}))
@@ -65,8 +65,8 @@ def test_documents_are_written_once_and_stay_complete(path: Path, tmp_path: Path
         assert report.step("documents").checked == 13
 
 
-def test_no_personal_value_is_exported(path: Path, tmp_path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_no_personal_value_is_exported(filled: Store, tmp_path: Path) -> None:
+    with filled.open() as ledger:
         ledger.append(Draft(EntryType.HEARTBEAT, personal={"actor": "anna@acme.example"}))
         assert ledger.personal(3) == {"owner": "owner3"}
         ledger.export_log(tmp_path / "out", documents=True)
@@ -84,12 +84,12 @@ def test_a_ledger_in_memory_and_an_empty_one_are_exported(tmp_path: Path) -> Non
         assert verified(ledger, tmp_path / "out", strict=True).size == 3
 
 
-def test_without_its_record_an_export_is_not_valid_and_is_done_again(path: Path, tmp_path: Path) -> None:
+def test_without_its_record_an_export_is_not_valid_and_is_done_again(filled: Store, tmp_path: Path) -> None:
     def refuse(exported: Exported) -> None:
         assert not (tmp_path / "out/checkpoint").exists()
         raise LedgerError("refused")
 
-    with open_ledger(f"sqlite:///{path}") as ledger:
+    with filled.open() as ledger:
         with pytest.raises(LedgerError, match="refused"):
             ledger.export_log(tmp_path / "out", record=refuse)
         assert not (tmp_path / "out/checkpoint").exists()
@@ -100,8 +100,8 @@ def test_without_its_record_an_export_is_not_valid_and_is_done_again(path: Path,
         verified(ledger, tmp_path / "out", strict=True)
 
 
-def test_a_folder_of_something_else_is_refused_untouched(path: Path, tmp_path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger, open_ledger("sqlite:///:memory:") as other:
+def test_a_folder_of_something_else_is_refused_untouched(filled: Store, tmp_path: Path) -> None:
+    with filled.open() as ledger, open_ledger("sqlite:///:memory:") as other:
         other.export_log(tmp_path / "other")
         (tmp_path / "things").mkdir()
         (tmp_path / "things/important").write_text("x", encoding="utf-8")
@@ -121,23 +121,22 @@ def test_a_folder_of_something_else_is_refused_untouched(path: Path, tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["tile", "tile/0", "tile/0/000.p", "tile/0/000.p/11", "checkpoint.new", "blob"])
-def test_nothing_is_written_through_a_symbolic_link(path: Path, tmp_path: Path, name: str) -> None:
+def test_nothing_is_written_through_a_symbolic_link(filled: Store, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     outside.mkdir()
     (tmp_path / "out" / name).parent.mkdir(parents=True)
     (tmp_path / "out" / name).symlink_to(outside)
-    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(LedgerError):
+    with filled.open() as ledger, pytest.raises(LedgerError):
         ledger.export_log(tmp_path / "out", documents=True)
     assert list(outside.iterdir()) == []
 
 
-def test_an_older_copy_of_the_ledger_does_not_extend_a_later_export(path: Path, tmp_path: Path) -> None:
-    shutil.copytree(path.parent, tmp_path / "copy", ignore=shutil.ignore_patterns("copy"))
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        ledger.append_many(beats(3))
-        ledger.export_log(tmp_path / "out")
-    before = files(tmp_path / "out")
-    with open_ledger(f"sqlite:///{tmp_path}/copy/{path.name}") as older:
+def test_an_older_copy_of_the_ledger_does_not_extend_a_later_export(filled: Store, tmp_path: Path) -> None:
+    with filled.copied(tmp_path / "copy") as copy, copy.open() as older:
+        with filled.open() as ledger:
+            ledger.append_many(beats(3))
+            ledger.export_log(tmp_path / "out")
+        before = files(tmp_path / "out")
         for more in (0, 3, 5):  # shorter, as long with other entries, longer
             older.append_many(beats(more))
             with pytest.raises(VerificationError) as caught:
@@ -147,8 +146,8 @@ def test_an_older_copy_of_the_ledger_does_not_extend_a_later_export(path: Path, 
 
 
 @pytest.mark.parametrize("name", ["tile/0/000.p/11", "tile/0/000.p"])
-def test_damaged_tiles_are_not_extended(path: Path, tmp_path: Path, name: str) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_damaged_tiles_are_not_extended(filled: Store, tmp_path: Path, name: str) -> None:
+    with filled.open() as ledger:
         ledger.export_log(tmp_path / "out")
         target = tmp_path / "out" / name
         if target.is_dir():
@@ -160,27 +159,27 @@ def test_damaged_tiles_are_not_extended(path: Path, tmp_path: Path, name: str) -
             ledger.export_log(tmp_path / "out")
 
 
-def delete(connection: sqlite3.Connection) -> None:
+def delete(connection: Connection) -> None:
     connection.execute("DELETE FROM log_entry WHERE leaf_index = 6")
 
 
-def delete_tail(connection: sqlite3.Connection) -> None:
+def delete_tail(connection: Connection) -> None:
     connection.execute("DELETE FROM log_entry WHERE leaf_index > 8")
 
 
-def text_for_bytes(connection: sqlite3.Connection) -> None:
+def text_for_bytes(connection: Connection) -> None:
     connection.execute("UPDATE log_entry SET entry = 'text' WHERE leaf_index = 6")
 
 
-def drop_document(connection: sqlite3.Connection) -> None:
+def drop_document(connection: Connection) -> None:
     connection.execute("DELETE FROM blob WHERE content = ?", (b"rules",))
 
 
-def change_document(connection: sqlite3.Connection) -> None:
+def change_document(connection: Connection) -> None:
     connection.execute("UPDATE blob SET content = ? WHERE content = ?", (b"forged", b"rules"))
 
 
-def drop_checkpoints(connection: sqlite3.Connection) -> None:
+def drop_checkpoints(connection: Connection) -> None:
     connection.execute("DELETE FROM log_checkpoint")
 
 
@@ -198,31 +197,31 @@ def drop_checkpoints(connection: sqlite3.Connection) -> None:
     ],
 )
 def test_a_tampered_ledger_is_not_exported(
-    path: Path, tmp_path: Path, attack: Callable[[sqlite3.Connection], object]
+    filled: Store, tmp_path: Path, attack: Callable[[Connection], object]
 ) -> None:
-    with administrator(path) as connection:
+    with filled.administrator() as connection:
         attack(connection)
-    with open_ledger(f"sqlite:///{path}", read_only=True) as ledger:
+    with filled.open(read_only=True) as ledger:
         with pytest.raises(AuditError):
             ledger.export_log(tmp_path / "out", documents=True)
         assert not (tmp_path / "out/checkpoint").exists()
 
 
-def test_a_head_that_another_key_signed_is_not_exported(path: Path, tmp_path: Path) -> None:
+def test_a_head_that_another_key_signed_is_not_exported(filled: Store, tmp_path: Path) -> None:
     from tests.integration.tampering import sign_with_another_key
 
-    with administrator(path) as connection:
+    with filled.administrator() as connection:
         sign_with_another_key(connection)
-    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(VerificationError):
+    with filled.open() as ledger, pytest.raises(VerificationError):
         ledger.export_log(tmp_path / "out")
 
 
-def test_what_is_exported_is_one_snapshot(path: Path, tmp_path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_what_is_exported_is_one_snapshot(filled: Store, tmp_path: Path) -> None:
+    with filled.open() as ledger:
         ledger.append_many(beats(600))
 
         def meanwhile(done: int, total: int) -> None:
-            with open_ledger(f"sqlite:///{path}") as other:
+            with filled.open() as other:
                 other.append_many(beats(2))
 
         exported = ledger.export_log(tmp_path / "out", progress=meanwhile)

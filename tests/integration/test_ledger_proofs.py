@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from policy_audit import stored_tree
 from policy_audit.errors import VerificationError
-from policy_audit.ledger import Ledger, open_ledger
+from policy_audit.ledger import Ledger
 
-from tests.integration.tampering import administrator
+from tests.stores import Store
 
 
 @pytest.mark.parametrize(
     ("statement", "value"),
     [
         ("UPDATE log_entry SET leaf_hash = ? WHERE leaf_index = 6", bytes(32)),
-        ("UPDATE log_entry SET leaf_hash = ? WHERE leaf_index = 6", 7),
+        ("UPDATE log_entry SET leaf_hash = ? WHERE leaf_index = 6", b"7"),
         ("DELETE FROM log_entry WHERE leaf_index = ?", 6),
         ("UPDATE log_checkpoint SET frontier = ? WHERE size = 4", bytes(8)),
         ("UPDATE log_checkpoint SET frontier = zeroblob(40) WHERE size = ?", 4),
@@ -25,12 +23,12 @@ from tests.integration.tampering import administrator
     ],
 )
 def test_a_changed_database_gives_no_proof(
-    path: Path, monkeypatch: pytest.MonkeyPatch, statement: str, value: object
+    filled: Store, monkeypatch: pytest.MonkeyPatch, statement: str, value: object
 ) -> None:
     monkeypatch.setattr(stored_tree, "_LEAVES", 2)
-    with administrator(path) as connection:
+    with filled.administrator() as connection:
         connection.execute(statement, (value,))
-    with open_ledger(f"sqlite:///{path}", read_only=True) as ledger:
+    with filled.open(read_only=True) as ledger:
         # the first takes the root of its size from the checkpoint, the second makes it of what is stored
         assert any(_refused(ledger, size) for size in (4, 5))
 

@@ -10,7 +10,7 @@ import pytest
 from policy_audit import grants, migrate
 from policy_audit.errors import LedgerError
 from policy_audit.ledger import Draft, EntryType, open_ledger
-from policy_audit.schema import DELETABLE
+from policy_audit.schema import DELETABLE, DISPOSABLE
 from policy_audit.tables import METADATA
 from psycopg import errors
 
@@ -142,11 +142,14 @@ def test_the_eraser_deletes_where_rows_may_be_deleted_and_nowhere_else(granted: 
     with open_ledger(granted.url(ERASER), key_path=granted.store.key) as ledger:
         ledger.append(decision(0))
         with granted.connect(ERASER) as connection:
-            for table in sorted(METADATA.tables.keys() - DELETABLE):
+            for table in sorted(METADATA.tables.keys() - DELETABLE - {DISPOSABLE}):
                 refused(connection, f"DELETE FROM {table}")
+            with pytest.raises(errors.RaiseException, match="append-only"):
+                connection.execute(f"DELETE FROM {DISPOSABLE}")  # no disposal is on record
             for table in TABLES:
                 refused(connection, f"TRUNCATE {table}")
-            connection.execute("DELETE FROM personal WHERE leaf_index = 0")
+            for table in sorted(DELETABLE):
+                connection.execute(f"DELETE FROM {table}")
         ledger.append(Draft(EntryType.ERASURE, body={"erased": [{"index": 0, "name": "owner"}]}))
         assert ledger.verify().ok
 

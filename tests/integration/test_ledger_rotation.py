@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import threading
-from pathlib import Path
+from collections.abc import Callable, Iterator
 
 import pytest
 from policy_audit.canonical import canonical_bytes
@@ -17,35 +17,36 @@ from policy_audit.note import split_note
 from policy_audit.proof import parse_proof
 from policy_audit.rotation import Rotation, sign_statement
 
-from tests.integration.tampering import administrator, decision, failed
+from tests.integration.tampering import decision, failed
+from tests.stores import Store
 
 
 class Rotated:
     """A ledger of eleven entries that rotated at entry 11, and went on to fourteen."""
 
-    def __init__(self, path: Path) -> None:
-        self.path, self.url = path, f"sqlite:///{path}"
-        self.before = path.with_name("before.db")
-        self.old = read_key_file(path.with_name("ledger.db.key"))
+    def __init__(self, store: Store, restore: Callable[[], None]) -> None:
+        self.store, self.restore = store, restore
+        self.old = read_key_file(store.key)
         self.new = generate_signer(self.old.name)
-        self.new_file = path.with_name("new.key")
+        self.new_file = store.key.with_name("new.key")
         write_key_file(self.new_file, self.new)
-        shutil.copy2(path, self.before)
-        with open_ledger(self.url) as ledger:
+        with store.open() as ledger:
             self.kept_before = ledger.checkpoint()
             self.receipt = ledger.receipt(6), ledger.entry(6).raw
             assert ledger.rotate_key(self.new, "yearly").index == 11
             self.kept_at = ledger.checkpoint()
             ledger.append_many([decision(20), decision(21)])
             self.kept_after = ledger.checkpoint()
+        shutil.copy2(store.personal_key, f"{self.new_file}.personal")
 
-    def open(self, key: Path | None = None) -> Ledger:
-        return open_ledger(self.url, key_path=key or self.new_file)
+    def open(self) -> Ledger:
+        return self.store.open(key_path=self.new_file)
 
 
 @pytest.fixture
-def rotated(path: Path) -> Rotated:
-    return Rotated(path)
+def rotated(filled: Store) -> Iterator[Rotated]:
+    with filled.backup() as restore:
+        yield Rotated(filled, restore)
 
 
 def test_both_sign_the_rotations_checkpoint_and_the_new_key_alone_the_later_ones(rotated: Rotated) -> None:
@@ -80,40 +81,40 @@ def test_receipts_under_the_old_key_stay_valid(rotated: Rotated) -> None:
 
 def test_the_old_key_appends_no_more(rotated: Rotated) -> None:
     with pytest.raises(SigningKeyError) as caught:
-        open_ledger(rotated.url)
+        rotated.store.open()
     assert caught.value.code == "signing-key-rotated"
     assert caught.value.help
-    with open_ledger(rotated.url, read_only=True) as ledger:
+    with rotated.store.open(read_only=True) as ledger:
         assert ledger.verify().ok, "reading signs nothing, and the old key leads to the new one"
 
 
-def test_right_after_the_rotation_the_old_key_appends_no_more_either(path: Path) -> None:
+def test_right_after_the_rotation_the_old_key_appends_no_more_either(filled: Store) -> None:
     """The head is then signed by both keys, so that the old one's signature is on it."""
-    with open_ledger(f"sqlite:///{path}") as late, open_ledger(f"sqlite:///{path}") as ledger:
+    with filled.open() as late, filled.open() as ledger:
         late.append(decision(30))
         ledger.rotate_key(generate_signer(ledger.origin))
         with pytest.raises(SigningKeyError) as caught:
             late.append(decision(31))
     assert caught.value.code == "signing-key-rotated"
     with pytest.raises(SigningKeyError):
-        open_ledger(f"sqlite:///{path}")
+        filled.open()
 
 
-def test_a_rotation_hidden_from_the_query_lets_the_old_key_append_no_more(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_a_rotation_hidden_from_the_query_lets_the_old_key_append_no_more(filled: Store) -> None:
+    with filled.open() as ledger:
         ledger.rotate_key(generate_signer(ledger.origin))
-    with administrator(path) as connection:
+    with filled.administrator() as connection:
         connection.execute("UPDATE log_entry SET type = 'hold' WHERE leaf_index = 11")
     with pytest.raises(LedgerError) as caught:
-        open_ledger(f"sqlite:///{path}")
+        filled.open()
     assert caught.value.code == "ledger-tampered"
-    with open_ledger(f"sqlite:///{path}", read_only=True) as ledger:
+    with filled.open(read_only=True) as ledger:
         assert "entries" in failed(ledger.verify())
 
 
-def forge(path: Path, signer: Ed25519Signer, *entries: bytes) -> None:
+def forge(store: Store, signer: Ed25519Signer, *entries: bytes) -> None:
     """Extend a ledger as an administrator who has a key, without this package's scruples."""
-    with administrator(path) as connection:
+    with store.administrator() as connection:
         size, blob = connection.execute("SELECT size, frontier FROM log_checkpoint ORDER BY size DESC").fetchone()
         frontier = Frontier.from_bytes(blob)
         for index, raw in enumerate(entries, start=size):
@@ -133,9 +134,9 @@ def raw_entry(kind: str = "hold", **body: object) -> bytes:
 
 
 def test_a_stolen_old_key_does_not_extend_the_log(rotated: Rotated) -> None:
-    forge(rotated.path, rotated.old, raw_entry())
+    forge(rotated.store, rotated.old, raw_entry())
     for key in (rotated.old, rotated.new):
-        with open_ledger(rotated.url, read_only=True) as ledger:
+        with rotated.store.open(read_only=True) as ledger:
             report = ledger.verify([key.verifier_key])
         assert "checkpoints" in failed(report)
         assert "not in force at size 15" in report.problems[0]
@@ -157,41 +158,41 @@ def test_a_stolen_old_key_cannot_rotate_again(rotated: Rotated) -> None:
         root = parse_checkpoint(ledger.checkpoint()).root
     made = Rotation(rotated.old.name, 14, root, rotated.old.verifier_key, thief.verifier_key)
     statement = sign_statement(made, rotated.old, thief)
-    forge(rotated.path, thief, raw_entry("key-rotation", old=made.old, new=made.new, statement=statement))
-    with open_ledger(rotated.url, read_only=True) as ledger:
+    forge(rotated.store, thief, raw_entry("key-rotation", old=made.old, new=made.new, statement=statement))
+    with rotated.store.open(read_only=True) as ledger:
         report = ledger.verify([rotated.old.verifier_key])
     assert "checkpoints" in failed(report)
     assert report.step("checkpoints").first_index == 14
 
 
 def test_rolled_back_to_before_the_rotation_is_found_by_whoever_pinned_the_new_key(rotated: Rotated) -> None:
-    shutil.copy2(rotated.before, rotated.path)
-    forge(rotated.path, rotated.old, raw_entry())
-    with open_ledger(rotated.url, read_only=True) as ledger:
+    rotated.restore()
+    forge(rotated.store, rotated.old, raw_entry())
+    with rotated.store.open(read_only=True) as ledger:
         assert ledger.verify([rotated.old.verifier_key]).ok, "nothing kept, nothing found: the README says so"
         assert not ledger.verify([rotated.new.verifier_key]).ok
         assert not ledger.verify([rotated.old.verifier_key, rotated.new.verifier_key]).ok
         assert "kept" in failed(ledger.verify([rotated.old.verifier_key], kept=[rotated.kept_before, rotated.kept_at]))
 
 
-def test_a_rotation_signed_for_another_tree_is_found(path: Path) -> None:
-    old = read_key_file(path.with_name("ledger.db.key"))
+def test_a_rotation_signed_for_another_tree_is_found(filled: Store) -> None:
+    old = read_key_file(filled.key)
     new = generate_signer(old.name)
     made = Rotation(old.name, 11, bytes(32), old.verifier_key, new.verifier_key)
     raw = raw_entry("key-rotation", old=made.old, new=made.new, statement=sign_statement(made, old, new))
-    forge(path, old, raw)
-    with administrator(path) as connection:
+    forge(filled, old, raw)
+    with filled.administrator() as connection:
         (root,) = connection.execute("SELECT root FROM log_checkpoint WHERE size = 12").fetchone()
         both = sign_checkpoint(Checkpoint(old.name, 12, root), old, new)
         connection.execute("UPDATE log_checkpoint SET note = ? WHERE size = 12", (both,))
-    with open_ledger(f"sqlite:///{path}", read_only=True) as ledger:
+    with filled.open(read_only=True) as ledger:
         report = ledger.verify([old.verifier_key])
     assert failed(report) == ["checkpoints"]
     assert "another tree" in report.problems[0]
 
 
-def test_a_rotation_is_no_ordinary_entry(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger, pytest.raises(LedgerError):
+def test_a_rotation_is_no_ordinary_entry(filled: Store) -> None:
+    with filled.open() as ledger, pytest.raises(LedgerError):
         ledger.append(Draft(EntryType.KEY_ROTATION, body={}))
 
 
@@ -201,12 +202,12 @@ def test_another_ledgers_key_or_an_earlier_one_does_not_take_over(rotated: Rotat
             with pytest.raises(AuditError):
                 ledger.rotate_key(wrong)
         assert ledger.verify().entries == 14
-    with open_ledger(rotated.url, read_only=True) as reader, pytest.raises(LedgerError):
+    with rotated.store.open(read_only=True) as reader, pytest.raises(LedgerError):
         reader.rotate_key(generate_signer(rotated.old.name))
 
 
-def test_threads_that_append_while_the_key_rotates_lose_nothing(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_threads_that_append_while_the_key_rotates_lose_nothing(filled: Store) -> None:
+    with filled.open() as ledger:
         signers = [generate_signer(ledger.origin) for _ in range(3)]
 
         def work(number: int) -> None:

@@ -13,6 +13,7 @@ from tests.stores import Store
 
 NOTHING = "CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
 SWAP = "CREATE OR REPLACE FUNCTION policy_audit_refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+UNDISPOSED = SWAP.replace("refuse()", "refuse_undisposed()").replace("RETURN NULL", "RETURN OLD")
 LOCK = "CREATE OR REPLACE FUNCTION policy_audit_lock_head() RETURNS void LANGUAGE plpgsql SECURITY DEFINER"
 
 
@@ -25,23 +26,23 @@ LOCK = "CREATE OR REPLACE FUNCTION policy_audit_lock_head() RETURNS void LANGUAG
         (
             [
                 "DROP TRIGGER blob_append_only ON blob",
+                "CREATE TRIGGER blob_append_only BEFORE TRUNCATE ON blob "
+                "FOR EACH STATEMENT EXECUTE FUNCTION policy_audit_refuse()",
+            ],
+            "the trigger `blob_append_only` is missing or changed",
+        ),
+        (
+            [
+                "DROP TRIGGER blob_append_only ON blob",
+                "CREATE TRIGGER blob_append_only BEFORE UPDATE OF digest OR TRUNCATE ON blob "
+                "FOR EACH STATEMENT EXECUTE FUNCTION policy_audit_refuse()",
+            ],
+            "the trigger `blob_append_only` is missing or changed",
+        ),
+        (
+            [
+                "DROP TRIGGER blob_append_only ON blob",
                 "CREATE TRIGGER blob_append_only BEFORE UPDATE OR TRUNCATE ON blob "
-                "FOR EACH STATEMENT EXECUTE FUNCTION policy_audit_refuse()",
-            ],
-            "the trigger `blob_append_only` is missing or changed",
-        ),
-        (
-            [
-                "DROP TRIGGER blob_append_only ON blob",
-                "CREATE TRIGGER blob_append_only BEFORE UPDATE OF digest OR DELETE OR TRUNCATE ON blob "
-                "FOR EACH STATEMENT EXECUTE FUNCTION policy_audit_refuse()",
-            ],
-            "the trigger `blob_append_only` is missing or changed",
-        ),
-        (
-            [
-                "DROP TRIGGER blob_append_only ON blob",
-                "CREATE TRIGGER blob_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON blob "
                 "FOR EACH STATEMENT WHEN (false) EXECUTE FUNCTION policy_audit_refuse()",
             ],
             "the trigger `blob_append_only` is missing or changed",
@@ -50,11 +51,21 @@ LOCK = "CREATE OR REPLACE FUNCTION policy_audit_lock_head() RETURNS void LANGUAG
             [
                 NOTHING,
                 "DROP TRIGGER blob_append_only ON blob",
-                "CREATE TRIGGER blob_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON blob "
+                "CREATE TRIGGER blob_append_only BEFORE UPDATE OR TRUNCATE ON blob "
                 "FOR EACH STATEMENT EXECUTE FUNCTION nothing()",
             ],
             "the trigger `blob_append_only` is missing or changed",
         ),
+        (["DROP TRIGGER blob_disposal ON blob"], "the trigger `blob_disposal` is missing or changed"),
+        (
+            [
+                "DROP TRIGGER blob_disposal ON blob",
+                "CREATE TRIGGER blob_disposal BEFORE DELETE ON blob "
+                "FOR EACH STATEMENT EXECUTE FUNCTION policy_audit_refuse_undisposed()",
+            ],
+            "the trigger `blob_disposal` is missing or changed",
+        ),
+        ([UNDISPOSED], "the function `policy_audit_refuse_undisposed` is missing or changed"),
         ([SWAP], "the function `policy_audit_refuse` is missing or changed"),
         (["ALTER FUNCTION policy_audit_refuse() SECURITY DEFINER"], "`policy_audit_refuse` is missing or changed"),
         (["ALTER FUNCTION policy_audit_refuse() SET role = 'x'"], "`policy_audit_refuse` is missing or changed"),

@@ -29,6 +29,7 @@ from tests.integration.tampering import (
 from tests.stores import POSTGRESQL, Connection, Store, sqlite_store
 
 LOWEST = -(2**63)
+FIRST_PERSON = "(SELECT subject FROM personal WHERE leaf_index = 0)"
 
 
 def delete_in_the_middle(connection: Connection) -> None:
@@ -64,7 +65,7 @@ def swap_values(connection: Connection) -> None:
 def swap_keys(connection: Connection) -> None:
     """Swap the wrapped keys of two persons."""
     (first, one), (second, two) = connection.execute(
-        "SELECT subject, wrapped FROM subject_key ORDER BY subject LIMIT 2"
+        "SELECT subject, wrapped FROM subject_key WHERE subject IN (SELECT subject FROM personal WHERE leaf_index < 2)"
     ).fetchall()
     for subject, wrapped in ((first, two), (second, one)):
         connection.execute("UPDATE subject_key SET wrapped = ? WHERE subject = ?", (wrapped, subject))
@@ -114,16 +115,20 @@ def add_at_the_lowest_index(table: str, column: str) -> Attack:
         (sql("UPDATE blob SET digest = CAST(X'FF' AS TEXT) WHERE content = X'72756c6573'"), ["blobs"], 0),
         (sql("DELETE FROM blob WHERE content = ?", b'{"n":3}'), ["blobs"], 3),
         (sql("INSERT INTO blob VALUES ('sha256:' || ?, X'')", root_hash([]).hex()), ["blobs"], None),
-        (sql("UPDATE personal SET sealed = randomblob(92) WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE personal SET sealed = zeroblob(92) WHERE leaf_index = 3"), ["personal"], 3),
         (sql("UPDATE personal SET sealed = 'mallory' WHERE leaf_index = 3"), ["personal"], 3),
-        (sql("UPDATE personal SET sealed = CAST(X'FF' AS TEXT) WHERE leaf_index = 3"), ["personal"], 3),
         (sql("UPDATE personal SET subject = NULL, sealed = X'730A6D' WHERE leaf_index = 3"), ["personal"], 3),
         (sql("UPDATE personal SET subject = NULL WHERE leaf_index = 3"), ["personal"], 3),
         (sql("UPDATE personal SET subject = X'FF' WHERE leaf_index = 3"), ["personal"], 3),
         (sql("UPDATE personal SET subject = CAST(X'FF' AS TEXT) WHERE leaf_index = 3"), ["personal"], 3),
-        (sql("UPDATE subject_key SET wrapped = randomblob(68)"), ["personal"], 0),
-        (sql("UPDATE subject_key SET wrapped = 68"), ["personal"], 0),
-        (sql("UPDATE subject_key SET subject = CAST(X'FF' AS TEXT) WHERE rowid = 1"), ["personal"], 0),
+        (sql("UPDATE subject_key SET wrapped = zeroblob(68)"), ["personal"], 0),
+        (
+            sql(
+                "UPDATE subject_key SET subject = CAST(X'FF' AS TEXT) WHERE subject = (SELECT subject FROM personal WHERE leaf_index = 0)"
+            ),
+            ["personal"],
+            0,
+        ),
         (sql("DELETE FROM subject_key"), ["personal"], 0),
         (
             sql("INSERT INTO subject_key SELECT 'AAAAAAAAAAAAAAAAAAAAAA', wrapped FROM subject_key LIMIT 1"),
@@ -179,6 +184,8 @@ def test_an_attack_is_found(filled: Store, attack: Attack, steps: list[str] | No
         (sql("UPDATE log_entry SET leaf_hash = CAST(X'FF' AS TEXT) WHERE leaf_index = 3"), ["entries"], 3),
         (sql("INSERT INTO personal VALUES (-1e300, 'owner', 'salt', 'value')"), ["personal"], None),
         (sql("UPDATE blob SET content = 7 WHERE content = X'72756c6573'"), ["blobs"], 0),
+        (sql("UPDATE personal SET sealed = CAST(X'FF' AS TEXT) WHERE leaf_index = 3"), ["personal"], 3),
+        (sql("UPDATE subject_key SET wrapped = 68"), ["personal"], 0),
         (sql("INSERT INTO personal VALUES ('text', 'owner', 'salt', 'value')"), ["personal"], None),
     ],
 )
