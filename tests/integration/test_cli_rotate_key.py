@@ -30,10 +30,10 @@ def rotate_and_die(self, new, reason=None):
 ledger.Ledger.rotate_key = rotate_and_die
 """
 KILLED_WITHIN = """
-from policy_audit import ledger
+from policy_audit import ledger_writing
 def die(*arguments, **more):
     os.kill(os.getpid(), signal.SIGKILL)
-ledger.extend = die
+ledger_writing.extend = die
 """
 
 
