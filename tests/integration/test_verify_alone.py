@@ -65,9 +65,9 @@ def test_the_documented_files_are_all_that_it_takes(alone: Path, log: Path, tmp_
     (tmp_path / "kept").write_text(receipt(opaque(200), 3), encoding="utf-8")
     found = run(alone, log, "--vkey", KEY, "--kept", tmp_path / "kept")
     assert (found.returncode, found.stderr) == (0, "")
-    steps = ["checkpoint", "tree", "entries", "canonical", "documents", "kept", "files"]
+    steps = ["checkpoint", "tree", "entries", "canonical", "documents", "rotations", "kept", "files"]
     lines = found.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines[:7]] == [f"{n}. {name}" for n, name in enumerate(steps, start=1)]
+    assert [line.split(":")[0] for line in lines[:8]] == [f"{n}. {name}" for n, name in enumerate(steps, start=1)]
     assert lines[-1].startswith("VERIFIED: 300 entries of `log.example`, root ")
 
 
