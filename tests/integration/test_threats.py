@@ -119,20 +119,18 @@ HOW = ("tail", "snapshot", "went on")
 
 @pytest.mark.parametrize("how", HOW)
 def test_drop_the_tail_or_restore_an_old_snapshot(victim: Victim, how: str) -> None:
-    rolled_back(victim, how)
-    status, report = victim.verify()
-    assert (status, report["ok"]) == (0, True), "what is left is what the ledger once was: nothing kept, nothing found"
-    for kept in (victim.checkpoints[11], victim.receipt):
-        status, report = victim.verify(kept)
+    old, kept = victim.snapshot(), victim.grow()
+    rolled_back(victim, old, how)
+    assert victim.verify()[0] == 0, "what is left is what the ledger once was: nothing kept, nothing found"
+    assert victim.verify(*victim.checkpoints.values())[0] == 0, "and found as far as what was kept reaches"
+    for each in kept:
+        status, report = victim.verify(victim.checkpoints[11], each)
         assert (status, failing(report)) == (6, ["kept"])
-        assert (report["first_failing_index"], report["last_failing_index"]) == (
-            (0, 10) if how == "went on" else (10, 10)
-        )
-    assert victim.verify(victim.checkpoints[10])[0] == 0, "found as far as what was kept reaches"
-    folder = victim.export()
-    alone = [str(folder), "--vkey", victim.vkey]
+        assert (report["first_failing_index"], report["last_failing_index"]) == (11, 11)
+    alone = [str(victim.export()), "--vkey", victim.vkey]
     assert verify_alone(alone) == 0
-    assert verify_alone([*alone, "--kept", str(victim.receipt)]) == 6
+    for each in kept:
+        assert verify_alone([*alone, "--kept", str(each)]) == 6
 
 
 @pytest.mark.parametrize("how", HOW)
@@ -140,12 +138,13 @@ def test_a_witness_and_a_folder_elsewhere_find_it_by_themselves(victim: Victim, 
     witness = Witness(WitnessKey("witness.example/w1"), victim.vkey)
     elsewhere = victim.folder / "elsewhere"
     elsewhere.mkdir()
+    old, _ = victim.snapshot(), victim.grow()
     with served(witness) as url:
         places = (f"witness:{url}#{witness.key.verifier_key}", f"file:{elsewhere}")
         with victim.open() as ledger:
             outcomes = Rounds(ledger, [make_anchor(parse_place(place)) for place in places]).once()
         assert [each.result for each in outcomes] == ["held", "held"]
-        rolled_back(victim, how)
+        rolled_back(victim, old, how)
         found = victim.policy("audit", "anchor", "--to", places[0], "--to", places[1], "-o", "json")
     assert found.status == 6
     assert witness.statuses[:2] == [200, 409]

@@ -90,6 +90,12 @@ class Victim:
         path.write_text(text, encoding="utf-8")
         return path
 
+    def grow(self) -> tuple[Path, Path]:
+        """Record one more decision; return its checkpoint and receipt, as somebody keeps them."""
+        with self.open() as ledger:
+            index = ledger.append(asked(11)).index
+            return self.keep("12.checkpoint", ledger.checkpoint()), self.keep("11.tlog-proof", ledger.receipt(index))
+
     def at(self, store: Store) -> None:
         """From now on this is where the ledger is, as a restore or a rewriting would leave it."""
         self.store = store
@@ -220,12 +226,13 @@ def reorder(connection: Connection) -> None:
         move(connection, old, new)
 
 
-def rolled_back(victim: Victim, how: str) -> None:
-    """Take the ledger back to ten entries, or to an old copy of ten that went on with another one."""
-    with victim.store.administrator() as connection:
-        drop_tail(connection, 10)
-    if how == "snapshot":
-        victim.at(victim.snapshot())
+def rolled_back(victim: Victim, old: Store, how: str) -> None:
+    """Take the ledger back to eleven entries, or to the old copy of eleven, or to that and on with another entry."""
+    if how == "tail":
+        with victim.store.administrator() as connection:
+            drop_tail(connection, 11)
+        return
+    victim.at(old)
     if how == "went on":
         with victim.open() as ledger:
             ledger.append(asked(99))
