@@ -9,19 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint
+from policy_audit.checkpoint import Checkpoint, parse_checkpoint
+from policy_audit.epochs import ENTRY_TYPE as RESTORE
+from policy_audit.epochs import Restore, findings, read_restore
 from policy_audit.errors import VerificationError
 from policy_audit.folder import CHECKPOINT, DOCUMENTS, Folder, cut_tile
+from policy_audit.folder_kept import KeptCheck
+from policy_audit.folder_keys import FolderKeys
 from policy_audit.folder_log import LogPass, Progress
 from policy_audit.folder_report import FolderReport
-from policy_audit.merkle import EMPTY_ROOT, verify_consistency, verify_inclusion
+from policy_audit.merkle import EMPTY_ROOT
 from policy_audit.note import MAX_NOTE_BYTES
 from policy_audit.plain_entry import PlainEntry
-from policy_audit.proof import HEADER, Proof, parse_proof
+from policy_audit.rotation import ENTRY_TYPE as ROTATION
 from policy_audit.tiled_tree import TiledTree
 from policy_audit.tiles import ENTRIES, Tile, parse_path, tile_levels, width_in
 
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
+MAX_RESTORES = 100
 _FEW = 10
 
 
@@ -47,23 +52,10 @@ def verify_folder(root: Path, wanted: Wanted, progress: Progress | None = None) 
     # Without a signature there is nothing to hold the rest against, not even a size to read up to.
     if check.check_checkpoint():
         check.check_log(progress)
+        check.check_rotations()
         check.check_kept()
         check.check_files()
     return check.report
-
-
-def check_signature(note: str, wanted: Wanted) -> Checkpoint:
-    """Verify a checkpoint's note against what is pinned: the one place that says which keys speak for the log.
-
-    The key that has the origin's name must have signed; where none has, as other programs' logs may have it, the
-    first one must.
-
-    Raises:
-        VerificationError: it is not the pinned log's checkpoint.
-    """
-    names = [key.partition("+")[0] for key in wanted.verifier_keys]
-    origin = wanted.origin or names[0]
-    return open_checkpoint(note, list(wanted.verifier_keys), origin, origin if origin in names else names[0])
 
 
 @dataclass
@@ -75,10 +67,14 @@ class _Check:
     """The documents that entries name, where the folder holds documents: about 150 bytes for each."""
     without: int = 0
     last_time: str = ""
+    rotations: list[int] = field(default_factory=list)
+    """The indexes of the key rotations that were met."""
+    restores: list[Restore] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         names = [key.partition("+")[0] for key in self.wanted.verifier_keys]
         self.report = FolderReport(self.wanted.origin or names[0])
+        self.keys = FolderKeys(self.report.origin, self.wanted.verifier_keys)
         self.has_documents = self.folder.has_folder(DOCUMENTS)
         if self.report.origin not in names:
             self.report.remarks.append(f"no key has the origin's name: `{names[0]}` is taken for the log's own")
@@ -91,7 +87,9 @@ class _Check:
             data = self.folder.read(CHECKPOINT, MAX_NOTE_BYTES)
             if data is None:
                 raise VerificationError(f"`{CHECKPOINT}` is missing")
-            self.checkpoint = check_signature(_text(data), self.wanted)
+            note = _text(data)
+            self._read_keys(parse_checkpoint(note).size)
+            self.checkpoint = self.keys.open(note)
             if self.checkpoint.size == 0 and self.checkpoint.root != EMPTY_ROOT:
                 raise VerificationError("the root of a log without entries is not that of the empty tree")
         except VerificationError as error:
@@ -100,6 +98,19 @@ class _Check:
         step.checked = 1
         self.report.size, self.report.root = self.checkpoint.size, self.checkpoint.root.hex()
         return True
+
+    def _read_keys(self, size: int) -> None:
+        """Step 6, first half: find the key rotations, by which steps 1 and 7 go."""
+        if self.wanted.hashes_only:
+            self.report.remarks.append(
+                "without entries no key rotation is seen: that the key was in force is not known"
+            )
+            return
+        self.keys.read(self.folder, size)
+        step = self.report.step("rotations")
+        for index, problem in self.keys.history.problems:
+            if index is not None:
+                step.fail(problem, index)
 
     def check_log(self, progress: Progress | None) -> None:
         """Steps 2 to 5, in one pass."""
@@ -118,6 +129,10 @@ class _Check:
         if entry.recorded_at < self.last_time and not any("went back" in text for text in self.report.remarks):
             self.report.remarks.append(f"the time of recording went back at the entry {index}: a clock was set")
         self.last_time = entry.recorded_at
+        if entry.type == ROTATION:
+            self.rotations.append(index)
+        if entry.type == RESTORE and len(self.restores) <= MAX_RESTORES:
+            self.restores.append(read_restore(index, len(self.restores) + 2, entry.body))
         if not self.has_documents:
             self.without += len(entry.documents)
             return
@@ -139,42 +154,36 @@ class _Check:
         elif f"sha256:{found.hex()}" != digest:
             step.fail(f"the document `{path}` of the entry {index} was changed", index)
 
-    def check_kept(self) -> None:
-        """Step 6."""
-        step = self.report.step("kept")
-        tree = TiledTree(self.checkpoint.size, self.folder.read_tile)
-        for name, text in self.wanted.kept:
+    def check_rotations(self) -> None:
+        """Step 6, second half."""
+        step = self.report.step("rotations")
+        if not self.wanted.hashes_only:
             step.done = True
-            try:
-                self._check_one_kept(tree, name, text)
-            except VerificationError as error:
-                step.fail(f"`{name}`: {error.message}")
-            step.checked += 1
+            # What could not be read, or is not the log's, was said, and leaves nothing to compare.
+            read = not any(self.report.step(name).problems for name in ("entries", "canonical"))
+            self.keys.check(step, self._tree(), self.rotations if read else list(self.keys.history.rotations))
+            for problem in (problem for index, problem in self.keys.history.problems if index is None):
+                # Another program's log holds no rotations of ours, and several pinned keys are no contradiction.
+                if self.checkpoint.size and not self.report.own:
+                    self.report.remarks.append(problem)
+                else:
+                    step.fail(problem)
+        self.report.remarks += findings(self.keys.history, self.restores[:MAX_RESTORES])
+        if len(self.restores) > MAX_RESTORES:
+            self.report.remarks.append(
+                f"more than {MAX_RESTORES} restores are on record: later ones were not looked at"
+            )
 
-    def _check_one_kept(self, tree: TiledTree, name: str, text: str) -> None:
-        proof: Proof | None = parse_proof(text) if text.startswith(HEADER) else None
-        kept = check_signature(proof.checkpoint if proof else text, self.wanted)
-        size = self.checkpoint.size
-        if kept.size > size:
-            reason = "the tail was dropped, or this is an older copy"
-            problem = f"`{name}`: it covers {kept.size:,} entries, the folder {size:,}: {reason}"
-            self.report.step("kept").fail(problem, size)
-            return
-        if kept.size == 0:
-            if kept.root != EMPTY_ROOT:
-                raise VerificationError("its root is not that of the empty tree")
-            self.report.remarks.append(f"`{name}` covers no entries, and proves nothing")
-            return
-        try:
-            steps = tree.consistency_proof(kept.size)
-            verify_consistency(kept.size, size, kept.root, self.checkpoint.root, steps)
-        except VerificationError as error:
-            raise VerificationError(f"the tree does not continue its {kept.size:,} entries: {error.message}") from None
-        if proof is not None:
-            verify_inclusion(proof.index, kept.size, tree.leaf(proof.index), proof.hashes, kept.root)
+    def check_kept(self) -> None:
+        """Step 7."""
+        restores = self.restores[:MAX_RESTORES]
+        KeptCheck(self.report, self.keys, self._tree(), self.checkpoint).run(self.wanted.kept, restores)
+
+    def _tree(self) -> TiledTree:
+        return TiledTree(self.checkpoint.size, self.folder.read_tile)
 
     def check_files(self) -> None:
-        """Step 7: look at every file that the steps before did not ask for."""
+        """Step 8: look at every file that the steps before did not ask for."""
         step = self.report.step("files")
         step.done = True
         for path, is_file in self.folder.walk():

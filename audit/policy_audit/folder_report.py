@@ -9,16 +9,21 @@ from typing import Any
 from policy_audit.report import Step
 
 STEPS = (
-    ("checkpoint", "the checkpoint is of the pinned origin, and signed by the log's pinned key"),
+    ("checkpoint", "the checkpoint is of the pinned origin, and signed by the log's key at its size"),
     ("tree", "the hash tiles give the signed root, and each hash above level 0 is the root of the tile below it"),
     ("entries", "every entry has the leaf hash that the tiles hold"),
     ("canonical", "entries of the format policy-audit/v1 are canonical; others are opaque bytes"),
     ("documents", "every document that an entry names has its digest"),
-    ("kept", "the tree continues every kept checkpoint and receipt, which the log's pinned key signed"),
+    (
+        "rotations",
+        "every change of the log's key is signed by the key before it and the new one, for the tree before its entry, "
+        "and leads to or from a pinned key",
+    ),
+    ("kept", "the tree continues every kept checkpoint and receipt, which the log's key at its size signed"),
     ("files", "what else lies in the folder agrees with it, or is not covered and named below"),
 )
 #: Steps that may be left out without the verification failing: nothing was there, or nothing was given.
-OPTIONAL = ("entries", "canonical", "documents", "kept")
+OPTIONAL = ("entries", "canonical", "documents", "rotations", "kept")
 
 
 @dataclass

@@ -16,12 +16,12 @@ from sqlalchemy import Connection, func, select
 from policy_audit.checkpoint import Checkpoint
 from policy_audit.cosignature import Quorum
 from policy_audit.entry import DIGEST, Entry, EntryType, parse_entry
+from policy_audit.epochs import Restore, explain, findings, read_restore
 from policy_audit.errors import CanonicalError, VerificationError
 from policy_audit.fsck_personal import DocumentCheck, PersonalCheck, by_index_and_name
 from policy_audit.fsck_views import ViewCheck, number, page
 from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.report import VerificationReport
-from policy_audit.restoring import Restore, explain, findings, read_restore
 from policy_audit.rotating import key_history
 from policy_audit.rotation import KeyHistory
 from policy_audit.schema import differences
@@ -87,6 +87,7 @@ class _Verification:
         self.documents = DocumentCheck(self.report.step("blobs"), self.blobs)
         self.kept: list[Checkpoint] = []
         self.unmet: list[tuple[Checkpoint, str]] = []
+        self.agreed: list[int] = []
         self.restores: list[Restore] = []
         self.views = ViewCheck(connection, self.report.step("view"))
 
@@ -178,8 +179,7 @@ class _Verification:
         for checkpoint in self.kept:
             problem = f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
             self.unmet.append((checkpoint, problem + "its tail was dropped, or an older copy restored"))
-        for checkpoint, problem in sorted(self.unmet, key=lambda each: each[0].size):
-            explain(self.report, checkpoint, problem, self.restores, size)
+        explain(self.report.step("kept"), self.unmet, self.agreed, self.restores, size)
         self.report.findings += findings(self.keys, self.restores)
 
     def _checkpoints(self) -> Iterator[Any]:
@@ -272,12 +272,13 @@ class _Verification:
             self.last_checkpoint = due.size
             due = next(checkpoints, None)
         while self.kept and self.kept[-1].size <= self.frontier.size:
-            checkpoint, step = self.kept.pop(), self.report.step("kept")
-            step.checked += 1
-            if checkpoint.root != self.frontier.root():
-                self.unmet.append(
-                    (checkpoint, f"the tree does not continue the kept checkpoint of size {checkpoint.size}")
-                )
+            checkpoint = self.kept.pop()
+            self.report.step("kept").checked += 1
+            if checkpoint.root == self.frontier.root():
+                self.agreed.append(checkpoint.size)
+            else:
+                problem = f"the tree does not continue the kept checkpoint of size {checkpoint.size}"
+                self.unmet.append((checkpoint, problem))
         return due
 
     def _check_root(self, row: Any) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
+from policy_audit.checkpoint import Checkpoint, parse_checkpoint
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.folder import CHECKPOINT, DOCUMENTS, Folder
 from policy_audit.folder_check import document_path
@@ -26,6 +26,7 @@ from policy_audit.names import ENTRY
 from policy_audit.note import MAX_NOTE_BYTES
 from policy_audit.plain_entry import read_plain
 from policy_audit.reading import read_blob, read_checkpoint
+from policy_audit.rotating import key_history
 from policy_audit.tiled_tree import TileBuilder, TiledTree, rows_root
 from policy_audit.tiles import ENTRIES, WIDTH, Tile, encode_bundle, tile_levels
 
@@ -73,7 +74,7 @@ class LogFolder:
             VerificationError: the ledger is not what it signed, or the folder is of another history.
         """
         note = read_checkpoint(connection)
-        head = _head(note, verifier_key)
+        head = _head(connection, note, verifier_key)
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             start = self._continued(connection, head)
@@ -198,11 +199,11 @@ class LogFolder:
             self._touched.update((*below, self.root))
 
 
-def _head(note: str, verifier_key: str | None) -> Checkpoint:
-    """Return the ledger's checkpoint, verified where the ledger was opened with its key."""
+def _head(connection: Connection, note: str, verifier_key: str | None) -> Checkpoint:
+    """Return the ledger's checkpoint, verified where the ledger was opened with a key of its own, old or new."""
     if verifier_key is None:
         return parse_checkpoint(note)
-    return open_checkpoint(note, [verifier_key], verifier_key.partition("+")[0])
+    return key_history(connection, verifier_key.partition("+")[0], [verifier_key]).open(note)
 
 
 def _signed(connection: Connection, size: int) -> Checkpoint | None:

@@ -98,6 +98,18 @@ def open_signatures(text: str, verifier_keys: Iterable[str]) -> tuple[str, list[
     return signed, found
 
 
+def unpinned_keys(note: str, name: str, verifier_keys: Iterable[str]) -> list[bytes]:
+    """Return the ids of the keys by `name` whose lines the note bears and that are not among `verifier_keys`.
+
+    For telling why nothing verified: such a line is anybody's. Of a malformed note there are none.
+    """
+    try:
+        known, (_, lines) = _known_keys(verifier_keys), split_note(note)
+    except VerificationError:
+        return []
+    return [line.key_id for line in lines if line.name == name and (name, line.key_id) not in known]
+
+
 def _known_keys(verifier_keys: Iterable[str]) -> dict[tuple[str, bytes], Verifier]:
     known: dict[tuple[str, bytes], Verifier] = {}
     for verifier in map(parse_verifier_key, verifier_keys):

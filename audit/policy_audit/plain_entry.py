@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from policy_audit.errors import VerificationError
@@ -23,11 +23,12 @@ _MARK = b'"entry":"policy-audit/v1"'
 
 
 class PlainEntry(NamedTuple):
-    """What verifying a folder asks of an entry of ours: its type, its time, and the documents that it names."""
+    """What verifying a folder asks of an entry of ours: its type, its time, the documents that it names, its body."""
 
     type: str
     recorded_at: str
     documents: tuple[str, ...]
+    body: Mapping[str, Any]
 
 
 def read_plain(data: bytes) -> PlainEntry | None:
@@ -93,7 +94,8 @@ def _checked(value: dict[str, Any]) -> PlainEntry:
     for digest in blobs.values():
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise VerificationError("the entry names a document by what is not a digest")
-    return PlainEntry(kind, recorded_at, tuple(blobs.values()))
+    body = value.get("body")
+    return PlainEntry(kind, recorded_at, tuple(blobs.values()), body if isinstance(body, dict) else {})
 
 
 def _integer(digits: str) -> int:

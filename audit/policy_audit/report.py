@@ -80,7 +80,10 @@ class VerificationReport:
 
     @property
     def first_failing_index(self) -> int | None:
-        """The lowest entry index that a step names; where only a root is wrong, the first that it newly covers."""
+        """The lowest entry index that a step names; where only a root is wrong, the first that it newly covers.
+
+        The root is that of a checkpoint of the ledger, or of one that someone kept: after the last one that agrees.
+        """
         return self._first_failing[0]
 
     @property
@@ -93,11 +96,17 @@ class VerificationReport:
 
     @property
     def _first_failing(self) -> tuple[int | None, int | None]:
-        exact = [step.first_index for step in self.steps if step.first_index is not None and step.name != "tree"]
+        exact = [
+            step.first_index
+            for step in self.steps
+            if step.first_index is not None and step.first_index == step.last_index and step.name != "tree"
+        ]
         if exact:
             return min(exact), min(exact)
-        tree = self.step("tree")
-        return tree.first_index, tree.last_index
+        # The ledger's own checkpoints lie closer to each other than those that someone kept.
+        tree, kept = self.step("tree"), self.step("kept")
+        step = kept if tree.first_index is None else tree
+        return step.first_index, step.last_index
 
     @property
     def problems(self) -> list[str]:

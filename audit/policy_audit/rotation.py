@@ -32,6 +32,7 @@ ENTRY_TYPE = "key-rotation"
 ENTRY_FORMAT = "policy-audit/v1"
 _LABELS = ("origin", "size", "root", "old", "new")
 MAX_STATEMENT_BYTES = 8192
+MAX_ROTATIONS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,9 @@ class KeyHistory:
                 rotation = read_rotation(index, entry)
             except VerificationError as error:
                 problem = (index, f"the key rotation at entry {index} does not verify: {error.message}")
+                break
+            if rotation is not None and len(rotations) == MAX_ROTATIONS:
+                problem = (index, f"the log has more than {MAX_ROTATIONS:,} key rotations")
                 break
             if rotation is not None:
                 rotations.append(rotation)

@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from policy_audit.ledger import open_ledger
 from policy_audit.personal_key import generate_personal_key
 
 from tests.integration.place import OWNER, Place, refused
@@ -31,10 +32,10 @@ def rotate_and_die(self, new, reason=None):
 ledger.Ledger.rotate_key = rotate_and_die
 """
 KILLED_WITHIN = """
-from policy_audit import ledger
+from policy_audit import ledger_writing
 def die(*arguments, **more):
     os.kill(os.getpid(), signal.SIGKILL)
-ledger.extend = die
+ledger_writing.extend = die
 """
 
 
@@ -148,3 +149,29 @@ def test_the_entry_says_what_was_done(place: Place) -> None:
     listed = json.loads(place.run("audit", "list", "--type", "key-rotation", "-o", "json").stdout)
     assert b"the laptop was lost" in place.run("audit", "show", "3", "--raw").stdout
     assert listed
+
+
+def test_a_receipt_verifies_by_the_key_of_its_time_alone(place: Place) -> None:
+    with open_ledger(place.url, read_only=True) as ledger:
+        key = str(ledger.verifier_key)
+    done = place.run("audit", "rotate-key", "--new-key", str(place.home / "new.key"))
+    for index in (1, 3):
+        files = ("--to", f"{index}.tlog-proof", "--entry", f"{index}.json")
+        assert place.run("audit", "prove", str(index), *files).returncode == 0
+    shutil.move(place.home / "new.key", place.path.with_name("ledger.db.key"))
+    assert place.evaluate().returncode == 0
+    assert place.run("audit", "prove", "4", "--to", "4.tlog-proof", "--entry", "4.json").returncode == 0
+
+    def check(index: int, vkey: str) -> subprocess.CompletedProcess[bytes]:
+        files = ("--check", f"{index}.tlog-proof", "--entry", f"{index}.json")
+        return place.run("audit", "prove", *files, "--vkey", vkey)
+
+    assert [check(index, key).returncode for index in (1, 3, 4)] == [0, 0, 6]
+    assert [check(index, vkey(done.stdout)).returncode for index in (1, 3, 4)] == [6, 0, 0]
+    refusal = check(4, key).stderr.decode()
+    assert "[no-known-signature]" in refusal
+    assert "pin the new key that was announced, or follow the rotation in an export" in " ".join(refusal.split())
+    assert place.run("audit", "export", "out").returncode == 0
+    alone = [sys.executable, "-m", "policy_audit.verify", "out", "--vkey", key, "--kept", "4.tlog-proof"]
+    found = subprocess.run(alone, cwd=place.home, env=place.environment, capture_output=True, check=False)
+    assert found.returncode == 0, found.stdout

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.audit.folders import KEY, opaque, own, put, receipt, write
+from tests.unit.audit.test_folder_keys import KEYS, chain
 
 ROOT = Path(__file__).parents[2]
 #: What is neither of Python nor of `cryptography` (which needs cffi) cannot be imported.
@@ -65,10 +66,21 @@ def test_the_documented_files_are_all_that_it_takes(alone: Path, log: Path, tmp_
     (tmp_path / "kept").write_text(receipt(opaque(200), 3), encoding="utf-8")
     found = run(alone, log, "--vkey", KEY, "--kept", tmp_path / "kept")
     assert (found.returncode, found.stderr) == (0, "")
-    steps = ["checkpoint", "tree", "entries", "canonical", "documents", "kept", "files"]
+    steps = ["checkpoint", "tree", "entries", "canonical", "documents", "rotations", "kept", "files"]
     lines = found.stdout.splitlines()
-    assert [line.split(":")[0] for line in lines[:7]] == [f"{n}. {name}" for n, name in enumerate(steps, start=1)]
+    assert [line.split(":")[0] for line in lines[:8]] == [f"{n}. {name}" for n, name in enumerate(steps, start=1)]
     assert lines[-1].startswith("VERIFIED: 300 entries of `log.example`, root ")
+
+
+def test_the_old_key_leads_to_the_new_one(alone: Path, tmp_path: Path) -> None:
+    write(tmp_path, chain(2), KEYS[2])
+    found = run(alone, tmp_path, "--vkey", KEY)
+    assert (found.returncode, found.stderr) == (0, "")
+    assert "6. rotations: ok, 2 checked" in found.stdout
+    assert found.stdout.count("remark: rotated: at entry ") == 2
+    found = run(alone, tmp_path, "--vkey", KEYS[3].verifier_key)
+    assert found.returncode == 6
+    assert "is not pinned, and no key rotation in this folder leads to it" in found.stdout
 
 
 def test_no_file_is_listed_that_it_does_not_take(alone: Path) -> None:

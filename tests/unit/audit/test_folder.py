@@ -270,7 +270,7 @@ def test_entries_that_are_not_there_are_a_failure_unless_hashes_alone_are_asked_
     assert failed(verified(log)).keys() == {"entries"}
     report = verified(log, hashes_only=True)
     assert report.ok
-    assert "not checked: entries, canonical, documents, kept" in list(report.lines())[-1]
+    assert "not checked: entries, canonical, documents, rotations, kept" in list(report.lines())[-1]
 
 
 def test_entries_of_ours_are_canonical_and_others_opaque(tmp_path: Path) -> None:
