@@ -8,8 +8,8 @@
 6. all bytes of the document, and what the entry says of it, are compared
 
 INVARIANT: what came out is never read but to be compared. Inputs of the document itself are taken as recorded where
-nothing else in the ledger has them: the time, what was found in evidence files, which waivers counted, and the version
-of the engine.
+nothing else in the ledger has them: the time, what was found in evidence files, which proofs of evidence and
+which waivers counted, and the version of the engine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from policy_engine.comparing import Comparison, compare
 from policy_engine.decide import Decider
 from policy_engine.differences import MOST, Difference
 from policy_engine.errors import PolicyError
-from policy_engine.loading.evidence import evidence_as_recorded
+from policy_engine.loading.evidence import claims, evidence_as_recorded
 from policy_engine.loading.recorded_policy import recorded_policy
 from policy_engine.loading.recorded_workload import recorded_workload
 from policy_engine.mismatch import follows, mismatches, same_outcome
@@ -246,7 +246,7 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
     evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date())
     decision = decider.decide(workload, evidence, moment, replayer.waivers(digests))
     stated = (workload.spec.evidence or {}).items()
-    files = tuple(sorted(name for name, each in stated if each is not None and each.file is not None))
+    files = tuple(sorted(name for name, e in stated if e is not None and (e.file is not None or claims(e))))
     try:
         return Under(compare(recorded, decision.content), files)
     except PolicyError as error:

@@ -34,9 +34,9 @@ R = TypeVar("R", "StoredDecision", "StoredEntry")
 VERDICTS = ("allow", "allow_with_conditions", "review", "deny")
 STAGES = ("prototype", "pilot", "production")
 TYPES = (
-    "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used probe-attestation "
-    "evaluation-report erasure disposal hold key-rotation personal-key-rotation export officer-query verification-run "
-    "restore anchor heartbeat"
+    "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used evidence-approved "
+    "evidence-recorded probe-attestation evaluation-report erasure disposal hold key-rotation personal-key-rotation "
+    "export officer-query verification-run restore anchor heartbeat"
 ).split()
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _FIRST_WINDOW = 256

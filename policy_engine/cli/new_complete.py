@@ -29,6 +29,7 @@ from policy_engine.loading.wording import listed, quoted
 from policy_engine.loading.workload_file import LoadedWorkload, load_workloads
 from policy_engine.loading.yaml_edit import set_value
 from policy_engine.summary import VERDICT_WORDS
+from policy_engine.vouching.voucher import Voucher
 from policy_engine.wording import value_text
 
 _SHOWN_OUTCOMES = 8
@@ -66,7 +67,8 @@ class _Session:
     def state(self, index: int) -> State:
         """Decide one workload again, in memory."""
         loaded = self.loaded[index]
-        evidence = check_evidence(loaded.workload, self.at.date(), self.folder)
+        vouch = Voucher(self.policy).of(loaded.workload, self.at, self.folder)
+        evidence = check_evidence(loaded.workload, self.at.date(), self.folder, vouch)
         skipped = {path for document, path in self.skipped if document == index}
         try:
             return self.completion.state(loaded.document.value, evidence, skipped)

@@ -18,12 +18,20 @@ VERDICTS: tuple[Verdict, ...] = ("allow", "allow_with_conditions", "review", "de
 
 
 class EvidenceStatus(Struct, frozen=True):
-    """One piece of evidence as checked: `problem` says why it does not count."""
+    """One piece of evidence as checked: `problem` says why it does not count.
+
+    `short` says why it is not of a better grade that it claims. An approved or recorded one has `proof`, which names
+    what proves it; `ends` is the last day on which that counts, and `otherwise` the grade without it.
+    """
 
     name: str
     grade: str
     valid_until: date | None = None
     problem: str | None = None
+    short: str | None = None
+    ends: date | None = None
+    proof: Mapping[str, str | int] | None = None
+    otherwise: str | None = None
 
 
 class TaskCase(Struct, frozen=True):
