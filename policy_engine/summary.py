@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from policy_engine.model.origins import ORIGINS
+from policy_engine.model.task_case import ATTESTED
 from policy_engine.ways_wording import waiver_reasons, way_text
 from policy_engine.wording import listed, usd
 
@@ -255,7 +256,7 @@ def _open_steps(task: Document, file: str | None) -> list[str]:
         steps.append(step if file in _STDIN else f"{step}; `policy new --complete {file or 'FILE'}` asks for {them}")
     steps += _gap_steps(task)
     steps += [
-        f"add evidence `{duty['evidence']}`: {_demand(task, duty)}"
+        f"add evidence `{duty['evidence']}`: {_demand(task, duty)}{graded_by(duty, file)}"
         for duty in task["obligations"]
         if duty["status"] == "outstanding" and not duty.get("waived")
     ]
@@ -295,6 +296,20 @@ def _waiver_ways(task: Document) -> list[str]:
     return [way_text({"option": judged, "kind": "waiver", "rules": rules})]
 
 
+def graded_by(duty: Document, file: str | None = None) -> str:
+    """Name the command that gives evidence the grade that is asked for; empty where no command does."""
+    given = "FILE" if file in (None, *_STDIN) else file
+    if duty["grade"] == "approved":
+        return f" (`policy evidence approve {given} {duty['evidence']} --key KEYFILE` signs it)"
+    if duty["grade"] == "recorded" and duty["evidence"] in ATTESTED:
+        return (
+            " (`policy audit prove INDEX --to RECEIPT --entry ENTRY` writes the two files of an attestation on record)"
+        )
+    if duty["grade"] == "recorded":
+        return f" (`policy evidence record {given} {duty['evidence']}` records its file)"
+    return ""
+
+
 def _demand(task: Document, duty: Document) -> str:
     rules = rule_rows(task)
     return next((rules[r]["message"] for r in duty["rules"] if rules[r]["outcome"] == "fired"), "")
@@ -309,7 +324,7 @@ def _later_evidence(task: Document) -> list[str]:
             needed = ", if it is needed" if faulty else ""
             what = f"for {task['judged_option']}{needed}, evidence `{duty['evidence']}`"
             step = f"and then provide, {what} ({duty['enforcement']}; {duty['why']})"
-            steps.append(": ".join(part for part in (step, _demand(task, duty)) if part))
+            steps.append(": ".join(part for part in (step, _demand(task, duty)) if part) + graded_by(duty))
     return steps
 
 

@@ -45,6 +45,7 @@ def command(
 
     The entry holds its SHA-256, its period and the workload, and nothing of its content. The receipt counts wherever a
     layer's approvers.yaml pins the ledger's key under `origins`; the index alone counts in the same ledger. A file that
+    changes afterwards has to be recorded again.
     """
     from policy_engine.cli.ledger_reading import write_bytes
     from policy_engine.cli.options import choose_ledger, load, now, opened

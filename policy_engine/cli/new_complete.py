@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import structs
 
 from policy_engine.cli.deciding import placed, read_source
 from policy_engine.cli.new_answers import is_unknown, read_answer, wanted
-from policy_engine.cli.new_listing import FORMATS, listed_questions, writers
+from policy_engine.cli.new_listing import FORMATS, listed_questions, owed_text, writers
 from policy_engine.cli.new_questions import AnswerError
 from policy_engine.cli.printable import printable
 from policy_engine.completion import Completion, Question, State, fact_at, path_of
@@ -238,6 +239,8 @@ def _say_rest(session: _Session, index: int, state: State) -> None:
     click.echo(f"  nothing more to ask{f'; {left} left unknown' if left else ''}", err=True)
     if state.catalog_gaps:
         click.echo(f"  the catalog does not know {printable(listed(state.catalog_gaps, 'and'))}", err=True)
+    for duty in state.owed:
+        click.echo(f"  {printable(owed_text(structs.asdict(duty), session.name))}", err=True)
 
 
 def _show(question: Question, several: bool) -> None:

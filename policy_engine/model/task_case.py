@@ -15,6 +15,8 @@ Status = Literal["permitted", "uncertain", "unavailable", "forbidden"]
 Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
 #: From the best to the worst.
 VERDICTS: tuple[Verdict, ...] = ("allow", "allow_with_conditions", "review", "deny")
+#: Evidence that is measured: somebody's file is no attestation, however it was recorded.
+ATTESTED = frozenset({"hardware_attestation"})
 
 
 class EvidenceStatus(Struct, frozen=True):

@@ -15,10 +15,9 @@ from typing import Any
 from policy_audit.entry import Draft, Entry, EntryType, parse_entry
 from policy_audit.errors import AuditError
 
+from policy_engine.model.task_case import ATTESTED
 from policy_engine.model.workload import Evidence, Workload
 
-#: Evidence that is measured: somebody's file is no attestation, however it was recorded.
-ATTESTED = frozenset({"hardware_attestation"})
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 

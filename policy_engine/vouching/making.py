@@ -13,9 +13,9 @@ from policy_engine.errors import InputError, Problem, did_you_mean
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import Policy
 from policy_engine.model.approvers import EVIDENCE, Approver
+from policy_engine.model.task_case import ATTESTED
 from policy_engine.model.workload import Evidence, Workload
 from policy_engine.vouching.approval import APPROVAL, demands, statement, why_not
-from policy_engine.vouching.entries import ATTESTED
 from policy_engine.waivers.approving import holder
 from policy_engine.waivers.notes import note_text, signature_line
 
