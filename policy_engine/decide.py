@@ -27,6 +27,7 @@ from policy_engine.loading.policy import Policy
 from policy_engine.missing import MissingFacts
 from policy_engine.model.decision import Decision
 from policy_engine.model.personal import redacted_document
+from policy_engine.model.proofs import proofs_content
 from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
 from policy_engine.model.waiver import Waiver, waivers_content
 from policy_engine.model.workload import Workload
@@ -155,11 +156,13 @@ class Decider:
             "evidence": evidence_documents(evidence),
             "tasks": [self.task_document(result) for result in results],
         }
-        if not waivers:
-            return Decision(document, workload_content, workload, results)
-        content = waivers_content(waivers)
-        document["waivers"] = {"digest": _digest(content), "known": [waiver.document() for waiver in waivers]}
-        return Decision(document, workload_content, workload, results, content)
+        proofs = proofs_content(evidence)
+        if proofs is not None:
+            document["evidence_proofs"] = _digest(proofs)
+        content = waivers_content(waivers) if waivers else None
+        if content is not None:
+            document["waivers"] = {"digest": _digest(content), "known": [waiver.document() for waiver in waivers]}
+        return Decision(document, workload_content, workload, results, content, proofs)
 
     def _stale(self, results: tuple[TaskResult, ...]) -> list[str]:
         """The figures behind the named options that are older than a figure may be."""

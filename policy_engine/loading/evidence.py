@@ -25,11 +25,12 @@ LARGEST_FILE = 64 << 20
 
 
 class Vouched(Struct, frozen=True):
-    """A better grade than the evidence has by itself: what proves it, and the last day on which that counts."""
+    """A better grade than evidence has by itself: what proves it, by name and as texts, and until when it counts."""
 
     grade: str
     proof: Mapping[str, str | int]
     ends: date | None = None
+    material: Mapping[str, str] | None = None
 
 
 class EvidenceFileError(Exception):
@@ -57,9 +58,15 @@ def claims(evidence: Evidence) -> tuple[str, ...]:
 
 
 def evidence_as_recorded(
-    workload: Workload, day: date, recorded: Mapping[str, EvidenceStatus], recorded_on: date
+    workload: Workload,
+    day: date,
+    recorded: Mapping[str, EvidenceStatus],
+    recorded_on: date,
+    proven: Callable[[str, Evidence, EvidenceStatus], Vouched | None] | None = None,
 ) -> dict[str, EvidenceStatus]:
     """Return what `check_evidence` would, without any file: what was found in one is taken from `recorded`.
+
+    A better grade is what `proven` makes of the proof on record; without it, what it was found to be then.
 
     All else follows from the workload again, so that a recorded status which does not is seen. A file that was not
     looked at on the day of the record proves nothing on another.
@@ -83,7 +90,9 @@ def evidence_as_recorded(
             return None, status.short
         if status.ends is not None and status.ends < day:
             return None, f"what makes it {status.grade} ended on {status.ends}"
-        return Vouched(status.grade, status.proof, status.ends), status.short
+        if proven is None:
+            return Vouched(status.grade, status.proof, status.ends), status.short
+        return proven(name, evidence, status), status.short
 
     return _check_all(workload, day, seen, vouched)
 
@@ -113,6 +122,7 @@ def _graded(status: EvidenceStatus, found: Vouched | None, short: str | None) ->
     if found is None:
         return replace(status, short=short)
     better = {"grade": found.grade, "ends": found.ends, "proof": found.proof, "otherwise": status.grade}
+    better["material"] = found.material
     return replace(status, short=short, **better)
 
 

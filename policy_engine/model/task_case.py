@@ -23,7 +23,8 @@ class EvidenceStatus(Struct, frozen=True):
     """One piece of evidence as checked: `problem` says why it does not count.
 
     `short` says why it is not of a better grade that it claims. An approved or recorded one has `proof`, which names
-    what proves it; `ends` is the last day on which that counts, and `otherwise` the grade without it.
+    what proves it, and `material`, which is that; `ends` is the last day on which it counts, and `otherwise` the grade
+    without it.
     """
 
     name: str
@@ -34,6 +35,7 @@ class EvidenceStatus(Struct, frozen=True):
     ends: date | None = None
     proof: Mapping[str, str | int] | None = None
     otherwise: str | None = None
+    material: Mapping[str, str] | None = None
 
 
 class TaskCase(Struct, frozen=True):

@@ -104,7 +104,7 @@ def check_approval(
         "key": parse_verifier_key(key.text).key_id.hex(),
         "statement": statement_id(document),
     }
-    return Vouched(GRADE, proof, person.ends(key))
+    return Vouched(GRADE, proof, person.ends(key), {"approval": content.decode()})
 
 
 def why_not(person: Approver, key: ApproverKey, workload: Workload, asked: Demands, day: date) -> str | None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
 GRADE = "recorded"
-LARGEST_RECEIPT, LARGEST_ENTRY = 1_000_000, 65_535
+LARGEST_RECEIPT, LARGEST_ENTRY = 200_000, 65_535
 
 
 def check_receipt(
@@ -43,12 +43,22 @@ def check_receipt(
     try:
         text = read_within(folder, evidence.receipt, LARGEST_RECEIPT).decode()
         entry = read_within(folder, evidence.entry, LARGEST_ENTRY)
-        proof = parse_proof(text)
-        origin = parse_checkpoint(split_note(proof.checkpoint)[0]).origin
     except EvidenceFileError as error:
         return str(error)
-    except (AuditError, UnicodeDecodeError):
-        return f"the receipt `{evidence.receipt}` is no tlog-proof"
+    except UnicodeDecodeError:
+        return "its receipt is no tlog-proof"
+    return check_proof(text, entry, workload, name, evidence, policy, day)
+
+
+def check_proof(
+    text: str, entry: bytes, workload: Workload, name: str, evidence: Evidence, policy: Policy, day: date
+) -> Vouched | str:
+    """Return what a receipt and its entry give on `day`, or why they give nothing. Pure."""
+    try:
+        proof = parse_proof(text)
+        origin = parse_checkpoint(split_note(proof.checkpoint)[0]).origin
+    except AuditError:
+        return "its receipt is no tlog-proof"
     if evidence.ledger_index is not None and evidence.ledger_index != proof.index:
         return f"its receipt is of the entry {proof.index}, and not of {evidence.ledger_index}"
     pinned = [each for each in policy.approvers.origins if each.origin == origin]
@@ -61,7 +71,7 @@ def check_receipt(
     if isinstance(until, str):
         return until
     ends = min((each for each in (until, key.ends) if each is not None), default=None)
-    return _vouched(origin, proof.index, entry, parse_verifier_key(key.text).key_id, ends)
+    return _vouched(origin, proof.index, entry, parse_verifier_key(key.text).key_id, ends, text)
 
 
 def _signer(
@@ -103,8 +113,8 @@ def check_index(ledger: Ledger | None, workload: Workload, name: str, evidence: 
     if ledger is None or ledger.is_scratch:
         return "a bare ledger_index counts only in the ledger that the decision is recorded in"
     try:
-        raw = ledger.entry(index).raw
-        _verify(ledger, index, raw)
+        raw, receipt = ledger.entry(index).raw, ledger.receipt(index)
+        _verify(ledger, index, raw, receipt)
     except VerificationError:
         return f"the entry {index} of this ledger does not verify"
     except LedgerError as error:
@@ -115,10 +125,10 @@ def check_index(ledger: Ledger | None, workload: Workload, name: str, evidence: 
     if isinstance(until, str):
         return until
     key = parse_verifier_key(str(ledger.verifier_key)).key_id
-    return _vouched(str(ledger.origin), index, raw, key, until)
+    return _vouched(str(ledger.origin), index, raw, key, until, receipt)
 
 
-def _verify(ledger: Ledger, index: int, raw: bytes) -> None:
+def _verify(ledger: Ledger, index: int, raw: bytes, receipt: str) -> None:
     """Verify the entry's receipt by the ledger's own key, through its rotations.
 
     Raises:
@@ -132,13 +142,13 @@ def _verify(ledger: Ledger, index: int, raw: bytes) -> None:
         raise VerificationError("the ledger was opened without its key")
     rotations = ledger.list_entries(type=EntryType.KEY_ROTATION, newest_first=False)
     history = KeyHistory.from_entries(ledger.origin, [ledger.verifier_key], ((e.index, e.raw) for e in rotations))
-    proof = parse_proof(ledger.receipt(index))
+    proof = parse_proof(receipt)
     checkpoint = history.open(proof.checkpoint)
     if history.problems or proof.index != index or index >= checkpoint.size:
         raise VerificationError("the receipt is not of this entry")
     verify_inclusion(index, checkpoint.size, leaf_hash(raw), proof.hashes, checkpoint.root)
 
 
-def _vouched(origin: str, index: int, entry: bytes, key: bytes, ends: date | None) -> Vouched:
+def _vouched(origin: str, index: int, entry: bytes, key: bytes, ends: date | None, receipt: str) -> Vouched:
     proof: dict[str, str | int] = {"origin": origin, "index": index, "leaf": leaf_hash(entry).hex(), "key": key.hex()}
-    return Vouched(GRADE, proof, ends)
+    return Vouched(GRADE, proof, ends, {"receipt": receipt, "entry": entry.decode()})

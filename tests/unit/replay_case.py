@@ -58,7 +58,7 @@ def forged(decision: Decision, role: str, change: Change) -> dict[str, bytes]:
 
 def recorded(ledger: Ledger, blobs: dict[str, bytes], decision: Decision, **entry: Any) -> StoredEntry:
     """Record whatever the documents are under an entry that says what the document `decision` says."""
-    view = view_of(decision, "draft") | {"decision_id": sha256(blobs.get("decision", b"")).hexdigest()}
+    view = view_of(decision, "draft", None) | {"decision_id": sha256(blobs.get("decision", b"")).hexdigest()}
     body = body_of(decision) | {"id": view["decision_id"]}
     try:
         said = json.loads(blobs["decision"])
