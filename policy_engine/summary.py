@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from policy_engine.evidence_wording import graded_by
 from policy_engine.model.origins import ORIGINS
-from policy_engine.model.task_case import ATTESTED
 from policy_engine.ways_wording import waiver_reasons, way_text
 from policy_engine.wording import listed, usd
 
@@ -294,20 +294,6 @@ def _waiver_ways(task: Document) -> list[str]:
     if not rules or not all(rule in rows and rows[rule]["enforcement"] == "waivable" for rule in rules):
         return []
     return [way_text({"option": judged, "kind": "waiver", "rules": rules})]
-
-
-def graded_by(duty: Document, file: str | None = None) -> str:
-    """Name the command that gives evidence the grade that is asked for; empty where no command does."""
-    given = "FILE" if file in (None, *_STDIN) else file
-    if duty["grade"] == "approved":
-        return f" (`policy evidence approve {given} {duty['evidence']} --key KEYFILE` signs it)"
-    if duty["grade"] == "recorded" and duty["evidence"] in ATTESTED:
-        return (
-            " (`policy audit prove INDEX --to RECEIPT --entry ENTRY` writes the two files of an attestation on record)"
-        )
-    if duty["grade"] == "recorded":
-        return f" (`policy evidence record {given} {duty['evidence']}` records its file)"
-    return ""
 
 
 def _demand(task: Document, duty: Document) -> str:

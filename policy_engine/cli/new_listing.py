@@ -7,8 +7,9 @@ from typing import Any
 
 from policy_engine.cli.printable import printable
 from policy_engine.completion import Question, State
+from policy_engine.evidence_wording import graded_by
 from policy_engine.model.workload import Workload
-from policy_engine.summary import VERDICT_WORDS, graded_by
+from policy_engine.summary import VERDICT_WORDS
 
 FORMATS = ("text", "json", "yaml")
 
