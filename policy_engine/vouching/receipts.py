@@ -11,6 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from policy_audit.canonical import MAX_INTEGER
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.errors import AuditError, LedgerError, VerificationError
 from policy_audit.keys import parse_verifier_key
@@ -59,6 +60,8 @@ def check_proof(
         origin = parse_checkpoint(split_note(proof.checkpoint)[0]).origin
     except AuditError:
         return "its receipt is no tlog-proof"
+    if proof.index > MAX_INTEGER:
+        return "its receipt is of an entry that no ledger of this program has"
     if evidence.ledger_index is not None and evidence.ledger_index != proof.index:
         return f"its receipt is of the entry {proof.index}, and not of {evidence.ledger_index}"
     pinned = [each for each in policy.approvers.origins if each.origin == origin]

@@ -69,7 +69,8 @@ def test_who_approves_counts_in_the_digest_and_names_do_not_stand_in_it(layers: 
 
 def test_the_cache_keeps_who_may_approve(layers: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLICY_CACHE_DIR", str(tmp_path / "cache"))
-    folder = layers.write("l", {FILE: file_of(ANN.entry("valid_from: 2026-01-01"))})
+    text = file_of(ANN.entry("valid_from: 2026-01-01")) + origins(f"{LOG.verifier_key}, valid_until: 2027-01-31")
+    folder = layers.write("l", {FILE: text})
     first, second = load_policy([folder]), load_policy([folder])
     assert second.approvers == first.approvers != NOBODY
     assert second.document == first.document
