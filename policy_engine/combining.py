@@ -301,9 +301,15 @@ def short_of(grade: str, status: EvidenceStatus | None) -> str | None:
         return "no such evidence is named"
     if status.problem is not None:
         return status.problem
-    if EVIDENCE_GRADES.index(status.grade) < EVIDENCE_GRADES.index(grade):
-        return f"it is {status.grade}, and {grade} is asked for"
+    if not meets(grade, status.grade):
+        why = f": {status.short}" if status.short is not None else ""
+        return f"it is {status.grade}, and {grade} is asked for{why}"
     return None
+
+
+def meets(grade: str, given: str) -> bool:
+    """Whether evidence of the grade `given` meets a demand for `grade`."""
+    return EVIDENCE_GRADES.index(given) >= EVIDENCE_GRADES.index(grade)
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:

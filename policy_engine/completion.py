@@ -21,7 +21,7 @@ from policy_engine.loading.custom_facts import with_typed_custom
 from policy_engine.loading.yaml_edit import with_value
 from policy_engine.missing import MissingFacts
 from policy_engine.model.fields import MOST_DEVICES, MOST_OF_A_DEVICE, MOST_SCORE
-from policy_engine.model.task_case import VERDICTS, EvidenceStatus, TaskResult, Verdict
+from policy_engine.model.task_case import VERDICTS, EvidenceStatus, Obligation, TaskResult, Verdict
 from policy_engine.model.vocabulary import Fact, Vocabulary
 from policy_engine.model.workload import Migration, Workload
 from policy_engine.model.workload_paths import fields_by_path, pattern_of
@@ -58,12 +58,16 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """Where a workload stands: its verdict, each task's, what to ask, and what only the catalog could tell."""
+    """Where a workload stands: its verdict, each task's, what to ask, and what only the catalog could tell.
+
+    `owed` is the evidence that is outstanding, which no answer gives.
+    """
 
     verdict: Verdict
     verdicts: tuple[Verdict, ...]
     questions: tuple[Question, ...]
     catalog_gaps: tuple[str, ...]
+    owed: tuple[Obligation, ...] = ()
 
 
 class Completion:
@@ -89,7 +93,7 @@ class Completion:
         asked = [each for each in found if each.path not in skipped and (each.effect or each.path in order)]
         asked.sort(key=lambda each: (-each.effect, -_reach(each), order.get(each.path, len(order)), each.path[-1:]))
         gaps = dict.fromkeys(name for result in search.results for name in self._missing.catalog_gaps(result))
-        return State(_worst(search.verdicts), search.verdicts, tuple(asked), tuple(gaps))
+        return State(_worst(search.verdicts), search.verdicts, tuple(asked), tuple(gaps), search.owed())
 
     def decisive(self, result: TaskResult) -> list[str]:
         return self._missing.of(result)[1]
@@ -110,6 +114,15 @@ class _Search:
         self.results = [completion.decider.judge.judge(case) for case in cases]
         self.verdicts: tuple[Verdict, ...] = tuple(result.verdict for result in self.results)
         self._left = MOST_JUDGEMENTS
+
+    def owed(self) -> tuple[Obligation, ...]:
+        """Return the evidence that is outstanding, each name once."""
+        found: dict[str, Obligation] = {}
+        for result in self.results:
+            for duty in result.obligations:
+                if duty.status == "outstanding" and not duty.waived:
+                    found.setdefault(duty.evidence, duty)
+        return tuple(found.values())
 
     def waiting(self) -> list[Path]:
         """Return the paths of the facts that verdicts wait for, in the decision's order, task by task."""

@@ -16,7 +16,7 @@ from policy_audit.canonical import document_bytes
 from policy_engine import SEMANTICS_VERSION, __version__
 from policy_engine.catalog import OptionModels
 from policy_engine.claims import claim_of
-from policy_engine.combining import worst
+from policy_engine.combining import meets, worst
 from policy_engine.disputes import Disputes
 from policy_engine.errors import FieldError, Problem, did_you_mean
 from policy_engine.explain import Explainer, judged_models
@@ -27,6 +27,7 @@ from policy_engine.loading.policy import Policy
 from policy_engine.missing import MissingFacts
 from policy_engine.model.decision import Decision
 from policy_engine.model.personal import redacted_document
+from policy_engine.model.proofs import proofs_content
 from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
 from policy_engine.model.waiver import Waiver, waivers_content
 from policy_engine.model.workload import Workload
@@ -155,11 +156,13 @@ class Decider:
             "evidence": evidence_documents(evidence),
             "tasks": [self.task_document(result) for result in results],
         }
-        if not waivers:
-            return Decision(document, workload_content, workload, results)
-        content = waivers_content(waivers)
-        document["waivers"] = {"digest": _digest(content), "known": [waiver.document() for waiver in waivers]}
-        return Decision(document, workload_content, workload, results, content)
+        proofs = proofs_content(evidence)
+        if proofs is not None:
+            document["evidence_proofs"] = _digest(proofs)
+        content = waivers_content(waivers) if waivers else None
+        if content is not None:
+            document["waivers"] = {"digest": _digest(content), "known": [waiver.document() for waiver in waivers]}
+        return Decision(document, workload_content, workload, results, content, proofs)
 
     def _stale(self, results: tuple[TaskResult, ...]) -> list[str]:
         """The figures behind the named options that are older than a figure may be."""
@@ -175,8 +178,8 @@ class Decider:
         for result in results:
             for obligation in result.obligations:
                 status = result.case.evidence.get(obligation.evidence)
-                if obligation.status == "satisfied" and status is not None and status.valid_until is not None:
-                    days.add(status.valid_until)
+                if obligation.status == "satisfied" and status is not None:
+                    days.update(_ends(status, obligation.grade))
             days.update(waiver.ends for waiver in result.lifting.pairs.values())
             days.update(waiver.ends for waiver in result.fallback_lifting.pairs.values())
             for index, start in self._starts:
@@ -192,6 +195,12 @@ class Decider:
                 if figure.key not in models.stale:
                     days.add(figure.as_of + timedelta(days=limit))
         return f"{min(days).isoformat()}T23:59:59Z" if days else None
+
+
+def _ends(status: EvidenceStatus, grade: str) -> set[date]:
+    """Return when evidence that meets a demand for `grade` does so no more: on its own day, or on its proof's."""
+    needed = status.otherwise is not None and not meets(grade, status.otherwise)
+    return {day for day in (status.valid_until, status.ends if needed else None) if day is not None}
 
 
 def _own(waivers: Sequence[Waiver], workload: Workload) -> tuple[Waiver, ...]:

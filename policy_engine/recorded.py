@@ -27,6 +27,9 @@ class _Evidence(Struct, frozen=True, forbid_unknown_fields=True):
     grade: Grade
     valid_until: date | None
     problem: str | None
+    short: str | None = None
+    proof: dict[str, str | int] | None = None
+    ends: date | None = None
 
 
 class _Decision(Struct, frozen=True):
@@ -64,7 +67,8 @@ def read_inputs(content: bytes) -> Inputs:
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise _refused(f"the recorded decision is not what this program reads: {str(error)[:300]}") from None
     evidence = {
-        name: EvidenceStatus(name, each.grade, each.valid_until, each.problem) for name, each in found.evidence.items()
+        name: EvidenceStatus(name, e.grade, e.valid_until, e.problem, e.short, e.ends, e.proof)
+        for name, e in found.evidence.items()
     }
     return Inputs(at, found.engine.version, found.engine.semantics, evidence)
 

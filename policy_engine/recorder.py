@@ -122,7 +122,8 @@ class Recorder:
         if context.actor:
             personal["actor"] = context.actor
         workload = document["workload"]
-        waivers = {} if decision.waivers_content is None else {"waivers": decision.waivers_content}
+        more = {"waivers": decision.waivers_content, "proofs": decision.proofs_content}
+        given = {role: content for role, content in more.items() if content is not None}
         return Draft(
             type=EntryType.DECISION,
             body=body_of(decision),
@@ -134,7 +135,7 @@ class Recorder:
                 **context.details,
             },
             personal=personal,
-            blobs={"decision": decision.content, "workload": decision.workload_content, **self._policy_blobs} | waivers,
+            blobs={"decision": decision.content, "workload": decision.workload_content, **self._policy_blobs} | given,
             view=view_of(decision, context.purpose, context.details.get("run")),
             tags=tags_of(decision),
         )

@@ -9,7 +9,7 @@
 
 INVARIANT: what came out is never read but to be compared. Inputs of the document itself are taken as recorded where
 nothing else in the ledger has them: the time, what was found in evidence files, which waivers counted, and the version
-of the engine.
+of the engine. The proofs of approved and recorded evidence are in the ledger, and verified again.
 """
 
 from __future__ import annotations
@@ -27,13 +27,15 @@ from policy_engine.comparing import Comparison, compare
 from policy_engine.decide import Decider
 from policy_engine.differences import MOST, Difference
 from policy_engine.errors import PolicyError
-from policy_engine.loading.evidence import evidence_as_recorded
+from policy_engine.loading.evidence import claims, evidence_as_recorded
 from policy_engine.loading.recorded_policy import recorded_policy
 from policy_engine.loading.recorded_workload import recorded_workload
 from policy_engine.mismatch import follows, mismatches, same_outcome
 from policy_engine.model.decision import Decision
+from policy_engine.model.proofs import Materials, read_proofs
 from policy_engine.model.waiver import Waiver, read_waivers
 from policy_engine.recorded import ROLES, Inputs, read_inputs
+from policy_engine.vouching.again import proven
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
@@ -102,7 +104,8 @@ class Replayer:
                 raise NotReplayableError("other-semantics", why)
             workload = self.document("workload", digests["workload"])
             waivers = self.waivers(digests)
-            decision = _decided(self._decider(digests), workload, inputs, waivers)
+            proofs = self.proofs(digests)
+            decision = _decided(self._decider(digests), workload, inputs, waivers, proofs)
         except NotReplayableError as error:
             return Replay(**found, status="not_replayable", reason=error.reason, why=error.why)
         if decision.content == recorded and decision.workload_content == workload and follows(document, decision):
@@ -141,6 +144,19 @@ class Replayer:
             return read_waivers(self.document("waivers", digests["waivers"]))
         except (ValueError, RecursionError) as error:
             raise NotReplayableError("malformed", f"its document `waivers` cannot be read: {error!s:.200}") from error
+
+    def proofs(self, digests: dict[str, str]) -> Materials:
+        """Return the proofs of the evidence that a decision was made with.
+
+        Raises:
+            NotReplayableError: the ledger does not hold them, or something else in their place.
+        """
+        if "proofs" not in digests:
+            return {}
+        try:
+            return read_proofs(self.document("proofs", digests["proofs"]))
+        except (ValueError, RecursionError) as error:
+            raise NotReplayableError("malformed", f"its document `proofs` cannot be read: {error!s:.200}") from error
 
     def _decider(self, digests: dict[str, str]) -> Decider:
         key = tuple(digests[role] for role in ("rules", "layers", "catalog"))
@@ -246,7 +262,7 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
     evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date())
     decision = decider.decide(workload, evidence, moment, replayer.waivers(digests))
     stated = (workload.spec.evidence or {}).items()
-    files = tuple(sorted(name for name, each in stated if each is not None and each.file is not None))
+    files = tuple(sorted(name for name, e in stated if e is not None and (e.file is not None or claims(e))))
     try:
         return Under(compare(recorded, decision.content), files)
     except PolicyError as error:
@@ -275,10 +291,13 @@ def _inputs(recorded: bytes) -> Inputs:
         raise NotReplayableError("malformed", error.problems[0].message) from error
 
 
-def _decided(decider: Decider, content: bytes, inputs: Inputs, waivers: Sequence[Waiver]) -> Decision:
+def _decided(
+    decider: Decider, content: bytes, inputs: Inputs, waivers: Sequence[Waiver], proofs: Materials
+) -> Decision:
     try:
-        workload = recorded_workload(content, decider.policy.vocabulary)
-        evidence = evidence_as_recorded(workload, inputs.at.date(), inputs.evidence, inputs.at.date())
+        workload, day = recorded_workload(content, decider.policy.vocabulary), inputs.at.date()
+        again = proven(workload, decider.policy, day, proofs)
+        evidence = evidence_as_recorded(workload, day, inputs.evidence, day, again)
         decision = decider.decide(workload, evidence, inputs.at, waivers)
         document = {**decision.document, "engine": {"version": inputs.version, "semantics": SEMANTICS_VERSION}}
         found = Decision(document, decision.workload_content, workload, decision.results)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from policy_engine.evidence_wording import graded_by
 from policy_engine.model.origins import ORIGINS
 from policy_engine.ways_wording import waiver_reasons, way_text
 from policy_engine.wording import listed, usd
@@ -255,7 +256,7 @@ def _open_steps(task: Document, file: str | None) -> list[str]:
         steps.append(step if file in _STDIN else f"{step}; `policy new --complete {file or 'FILE'}` asks for {them}")
     steps += _gap_steps(task)
     steps += [
-        f"add evidence `{duty['evidence']}`: {_demand(task, duty)}"
+        f"add evidence `{duty['evidence']}`: {_demand(task, duty)}{graded_by(duty, file)}"
         for duty in task["obligations"]
         if duty["status"] == "outstanding" and not duty.get("waived")
     ]
@@ -309,7 +310,7 @@ def _later_evidence(task: Document) -> list[str]:
             needed = ", if it is needed" if faulty else ""
             what = f"for {task['judged_option']}{needed}, evidence `{duty['evidence']}`"
             step = f"and then provide, {what} ({duty['enforcement']}; {duty['why']})"
-            steps.append(": ".join(part for part in (step, _demand(task, duty)) if part))
+            steps.append(": ".join(part for part in (step, _demand(task, duty)) if part) + graded_by(duty))
     return steps
 
 

@@ -43,6 +43,8 @@ class EntryType(StrEnum):
     WAIVER_GRANTED = "waiver-granted"
     WAIVER_REVOKED = "waiver-revoked"
     WAIVER_USED = "waiver-used"
+    EVIDENCE_APPROVED = "evidence-approved"
+    EVIDENCE_RECORDED = "evidence-recorded"
     PROBE_ATTESTATION = "probe-attestation"
     EVALUATION_REPORT = "evaluation-report"
     ERASURE = "erasure"

@@ -40,6 +40,8 @@ _ABOUT_WORKLOADS = frozenset(
         EntryType.WAIVER_GRANTED,
         EntryType.WAIVER_REVOKED,
         EntryType.WAIVER_USED,
+        EntryType.EVIDENCE_APPROVED,
+        EntryType.EVIDENCE_RECORDED,
         EntryType.PROBE_ATTESTATION,
         EntryType.EVALUATION_REPORT,
     }

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["STAGES", "TYPES", "VERDICTS", "command"]
 
 TYPES = (
-    "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used probe-attestation "
-    "evaluation-report erasure disposal hold key-rotation personal-key-rotation export officer-query verification-run "
-    "restore anchor heartbeat"
+    "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used evidence-approved "
+    "evidence-recorded probe-attestation evaluation-report erasure disposal hold key-rotation personal-key-rotation "
+    "export officer-query verification-run restore anchor heartbeat"
 ).split()
 
 

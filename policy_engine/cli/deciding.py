@@ -20,6 +20,7 @@ from policy_engine.model.approvers import WAIVERS
 from policy_engine.model.decision import Decision
 from policy_engine.recorder import Recorder, context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
+from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -145,6 +146,7 @@ def _decide(
     from policy_engine.loading.workload_file import load_workload_documents
 
     decider: Decider | None = None
+    voucher = Voucher(policy, lambda: door.ledger)
     made: list[_Made] = []
     for file in files:
         try:
@@ -161,7 +163,8 @@ def _decide(
             decider = decider or Decider(policy)
             started = time.perf_counter()
             try:
-                evidence = check_evidence(loaded.workload, at.date(), folder)
+                vouch = voucher.of(loaded.workload, at, folder)
+                evidence = check_evidence(loaded.workload, at.date(), folder, vouch)
                 decision = decider.decide(loaded.workload, evidence, at, door.waivers(loaded.workload, at))
             except InputError as error:
                 refuse(placed(error, loaded))

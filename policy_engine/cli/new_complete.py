@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec import structs
 
 from policy_engine.cli.deciding import placed, read_source
 from policy_engine.cli.new_answers import is_unknown, read_answer, wanted
-from policy_engine.cli.new_listing import FORMATS, listed_questions, writers
+from policy_engine.cli.new_listing import FORMATS, listed_questions, owed_text, writers
 from policy_engine.cli.new_questions import AnswerError
 from policy_engine.cli.printable import printable
 from policy_engine.completion import Completion, Question, State, fact_at, path_of
@@ -29,6 +30,7 @@ from policy_engine.loading.wording import listed, quoted
 from policy_engine.loading.workload_file import LoadedWorkload, load_workloads
 from policy_engine.loading.yaml_edit import set_value
 from policy_engine.summary import VERDICT_WORDS
+from policy_engine.vouching.voucher import Voucher
 from policy_engine.wording import value_text
 
 _SHOWN_OUTCOMES = 8
@@ -66,7 +68,8 @@ class _Session:
     def state(self, index: int) -> State:
         """Decide one workload again, in memory."""
         loaded = self.loaded[index]
-        evidence = check_evidence(loaded.workload, self.at.date(), self.folder)
+        vouch = Voucher(self.policy).of(loaded.workload, self.at, self.folder)
+        evidence = check_evidence(loaded.workload, self.at.date(), self.folder, vouch)
         skipped = {path for document, path in self.skipped if document == index}
         try:
             return self.completion.state(loaded.document.value, evidence, skipped)
@@ -236,6 +239,8 @@ def _say_rest(session: _Session, index: int, state: State) -> None:
     click.echo(f"  nothing more to ask{f'; {left} left unknown' if left else ''}", err=True)
     if state.catalog_gaps:
         click.echo(f"  the catalog does not know {printable(listed(state.catalog_gaps, 'and'))}", err=True)
+    for duty in state.owed:
+        click.echo(f"  {printable(owed_text(structs.asdict(duty), session.name))}", err=True)
 
 
 def _show(question: Question, several: bool) -> None:

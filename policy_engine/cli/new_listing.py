@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from policy_engine.cli.printable import printable
 from policy_engine.completion import Question, State
+from policy_engine.evidence_wording import graded_by
 from policy_engine.model.workload import Workload
 from policy_engine.summary import VERDICT_WORDS
 
@@ -38,6 +39,10 @@ def listed_questions(workload: Workload, state: State) -> dict[str, Any]:
             for question in state.questions
         ],
         "catalog_gaps": list(state.catalog_gaps),
+        "evidence": [
+            {"evidence": duty.evidence, "enforcement": duty.enforcement, "grade": duty.grade, "why": duty.why}
+            for duty in state.owed
+        ],
     }
 
 
@@ -74,4 +79,10 @@ def _listing_text(listing: dict[str, Any], file: str) -> str:
     if questions:
         lines.append(f"Answer with: policy new --complete {file} --set {questions[0]['set']}=VALUE")
     lines += [f"  the catalog does not know {name}" for name in listing["catalog_gaps"]]
+    lines += [f"  {owed_text(duty, file)}" for duty in listing["evidence"]]
     return "\n".join(map(printable, lines)) + "\n"
+
+
+def owed_text(duty: Mapping[str, Any], file: str) -> str:
+    """Say that evidence is outstanding, and which command gives it the grade that is asked for."""
+    return f"evidence `{duty['evidence']}` is needed ({duty['enforcement']}): {duty['why']}{graded_by(duty, file)}"

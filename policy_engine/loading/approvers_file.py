@@ -13,13 +13,14 @@ from msgspec.structs import replace
 
 from policy_engine.errors import Problem, RulesError
 from policy_engine.loading.layers import APPROVERS, LayerFiles
+from policy_engine.loading.origins import read_origins
 from policy_engine.loading.reader import Reader
 from policy_engine.model.approvers import NOBODY, ROLES, Approver, ApproverKey, Approvers
 from policy_engine.model.identity import folded
 from policy_engine.model.rule import Rule, RuleSet
 from policy_engine.model.vocabulary import OPTIONS
 
-FILE_KEYS = ("approvers", "waivers", "activation", "locked")
+FILE_KEYS = ("approvers", "waivers", "activation", "origins", "locked")
 PERSON_KEYS = (
     "identities",
     "salt",
@@ -67,7 +68,8 @@ def read_approvers(layers: Sequence[LayerFiles], rules: RuleSet) -> Approvers:
         closed = f"layer {locked_by} locks its approvers" if locked_by is not None else None
         found = _settings(reader, found, closed or (f"the rule `{below[0]}` is locked" if below else None))
         people = _people(reader, layer.layer.name, found.people, closed, tuple(below), rules.rules)
-        found = replace(found, people=people)
+        origins = read_origins(reader, found.origins, closed, tuple(below))
+        found = replace(found, people=people, origins=origins)
         locked_by = locked_by or (layer.layer.name if reader.flag("locked") else None)
         _check_apart(reader, found.people)
     if problems:

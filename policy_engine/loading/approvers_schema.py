@@ -15,6 +15,7 @@ from policy_engine.loading.approvers_file import (
     PERSON_KEYS,
     SALT_PATTERN,
 )
+from policy_engine.loading.origins import ORIGIN_KEYS
 from policy_engine.model.approvers import DEFAULT_MAX_DAYS, ROLES
 from policy_engine.model.vocabulary import OPTIONS
 
@@ -44,6 +45,7 @@ def approvers_schema() -> dict[str, Any]:
             "What putting a policy in force takes.",
             approvals=_count("How many people have to agree; 1 where nothing is said.", MOST_APPROVALS),
         ),
+        "origins": _list("Logs whose receipts count as evidence of the grade recorded.", _origin()),
         "locked": {
             "type": "boolean",
             "description": "Whether later layers may only take people away and ask for more.",
@@ -57,6 +59,20 @@ def approvers_schema() -> dict[str, Any]:
         "properties": {key: properties[key] for key in FILE_KEYS},
         "additionalProperties": False,
     }
+
+
+def _origin() -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "vkey": {
+            "type": "string",
+            "description": "The log's verifier key, name+hex(key id)+base64(0x01 || key); its name is the log's.",
+        },
+        "valid_from": {**_DAY, "description": "The first day on which receipts under it count."},
+        "valid_until": {**_DAY, "description": "The last day on which receipts under it count, older ones included."},
+        "revoked": {**_DAY, "description": "From this day on receipts under it count for nothing."},
+        "disabled": {"type": "boolean", "description": "Whether this layer takes the origin away."},
+    }
+    return {**_object("", **{key: properties[key] for key in ORIGIN_KEYS}), "required": ["vkey"]}
 
 
 def _person() -> dict[str, Any]:

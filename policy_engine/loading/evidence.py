@@ -1,4 +1,7 @@
-"""Check a workload's evidence: is it anything, is it in force, and does an attached file have the digest it claims."""
+"""Check a workload's evidence: is it anything, is it in force, and does an attached file have the digest it claims.
+
+Whether a signature or a receipt proves more is for `vouching` to say, which knows keys: it is handed in.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +11,62 @@ import stat
 from collections.abc import Callable, Mapping
 from datetime import date
 from pathlib import Path
+from typing import IO, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Evidence, Workload
 
+T = TypeVar("T")
 _CHUNK = 1 << 20
 LARGEST_FILE = 64 << 20
 
 
-def check_evidence(workload: Workload, day: date, folder: Path) -> dict[str, EvidenceStatus]:
-    """Return the state of each piece of evidence on the day of the decision; files are relative to `folder`."""
-    return _check_all(workload, day, lambda _, file, sha256: _check_file(folder, file, sha256))
+class Vouched(Struct, frozen=True):
+    """A better grade than evidence has by itself: what proves it, by name and as texts, and until when it counts."""
+
+    grade: str
+    proof: Mapping[str, str | int]
+    ends: date | None = None
+    material: Mapping[str, str] | None = None
+
+
+class EvidenceFileError(Exception):
+    """A file beside the workload cannot be read; the text says which and why."""
+
+
+#: Says which better grade a piece of evidence has, if any, and why it has not one that it claims.
+Vouch = Callable[[str, Evidence], tuple[Vouched | None, str | None]]
+
+
+def check_evidence(
+    workload: Workload, day: date, folder: Path, vouch: Vouch | None = None
+) -> dict[str, EvidenceStatus]:
+    """Return the state of each piece of evidence on the day of the decision; files are relative to `folder`.
+
+    Without `vouch` no signature or receipt is looked at, and none gives a grade.
+    """
+    return _check_all(workload, day, lambda _, file, sha256: _check_file(folder, file, sha256), vouch)
+
+
+def claims(evidence: Evidence) -> tuple[str, ...]:
+    """Return the grades that need somebody who vouches, of those that the evidence claims."""
+    receipt = evidence.receipt is not None or evidence.ledger_index is not None
+    return (*(("approved",) if evidence.signature is not None else ()), *(("recorded",) if receipt else ()))
 
 
 def evidence_as_recorded(
-    workload: Workload, day: date, recorded: Mapping[str, EvidenceStatus], recorded_on: date
+    workload: Workload,
+    day: date,
+    recorded: Mapping[str, EvidenceStatus],
+    recorded_on: date,
+    proven: Callable[[str, Evidence, EvidenceStatus], Vouched | None] | None = None,
 ) -> dict[str, EvidenceStatus]:
     """Return what `check_evidence` would, without any file: what was found in one is taken from `recorded`.
+
+    A better grade is what `proven` makes of the proof on record; without it, what it was found to be then.
 
     All else follows from the workload again, so that a recorded status which does not is seen. A file that was not
     looked at on the day of the record proves nothing on another.
@@ -40,18 +82,33 @@ def evidence_as_recorded(
             return f"the file `{file}` proved nothing when the decision was recorded"
         return status.problem
 
-    return _check_all(workload, day, seen)
+    def vouched(name: str, evidence: Evidence) -> tuple[Vouched | None, str | None]:
+        status = recorded.get(name)
+        if status is None or _out_of_force(evidence, recorded_on) is not None:
+            return None, "its signature or receipt was not looked at when the decision was recorded"
+        if status.grade not in claims(evidence) or status.proof is None:
+            return None, status.short
+        if status.ends is not None and status.ends < day:
+            return None, f"what makes it {status.grade} ended on {status.ends}"
+        if proven is None:
+            return Vouched(status.grade, status.proof, status.ends), status.short
+        return proven(name, evidence, status), status.short
+
+    return _check_all(workload, day, seen, vouched)
 
 
 #: Says why the file of a piece of evidence proves nothing, or None: from its name, the file's, and the SHA-256 claimed.
 _FileCheck = Callable[[str, str, str], str | None]
 
 
-def _check_all(workload: Workload, day: date, check_file: _FileCheck) -> dict[str, EvidenceStatus]:
+def _check_all(workload: Workload, day: date, check_file: _FileCheck, vouch: Vouch | None) -> dict[str, EvidenceStatus]:
     found = {}
     for name, evidence in (workload.spec.evidence or {}).items():
         if evidence is not None:
-            found[name] = _check(name, evidence, day, check_file)
+            status = _check(name, evidence, day, check_file)
+            if vouch is not None and status.problem is None and claims(evidence):
+                status = _graded(status, *vouch(name, evidence))
+            found[name] = status
     migration = workload.spec.migration
     owner = found.get("owner_named")
     unnamed = owner is None or owner.problem is not None
@@ -59,6 +116,14 @@ def _check_all(workload: Workload, day: date, check_file: _FileCheck) -> dict[st
         # MIGRATE-01: the champion is the migration's named owner
         found["owner_named"] = EvidenceStatus("owner_named", "asserted")
     return found
+
+
+def _graded(status: EvidenceStatus, found: Vouched | None, short: str | None) -> EvidenceStatus:
+    if found is None:
+        return replace(status, short=short)
+    better = {"grade": found.grade, "ends": found.ends, "proof": found.proof, "otherwise": status.grade}
+    better["material"] = found.material
+    return replace(status, short=short, **better)
 
 
 def _check(name: str, evidence: Evidence, day: date, check_file: _FileCheck) -> EvidenceStatus:
@@ -89,32 +154,52 @@ def _out_of_force(evidence: Evidence, day: date) -> str | None:
 def _check_file(folder: Path, name: str, sha256: str) -> str | None:
     """Return why the file `name` of `folder` proves nothing, or None."""
     try:
-        path = (folder / name).resolve()
-        if not path.is_relative_to(folder.resolve()):
-            return f"the file `{name}` lies outside the workload's folder"
-        found = _digest(path)
-    except (OSError, ValueError, RuntimeError) as error:  # a NUL is a ValueError, a loop of links a RuntimeError
-        why = getattr(error, "strerror", None) or "no such file"
-        return f"the file `{name}` cannot be read: {why.lower()}"
+        found = _read(folder, name, _digest)
+    except EvidenceFileError as error:
+        return str(error)
     if found is None:
         return f"the file `{name}` is not a regular file of 1 byte to {LARGEST_FILE >> 20} MiB"
     return None if found == sha256 else f"the file `{name}` has another sha256 than the workload says"
 
 
-def _digest(path: Path) -> str | None:
-    """Return the file's SHA-256, or None where it is no regular file, empty, or too large."""
-    # a pipe that nobody writes to would hold the decision up for good
-    handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        os.close(handle)
-        return None
-    with os.fdopen(handle, "rb") as stream:
-        whole, size = hashlib.sha256(), 0
-        while chunk := stream.read(_CHUNK):
-            size += len(chunk)
-            if size > LARGEST_FILE:
-                return None
-            whole.update(chunk)
+def read_within(folder: Path, name: str, most: int) -> bytes:
+    """Return the bytes of the file `name` in `folder`.
+
+    Raises:
+        EvidenceFileError: it lies outside, cannot be read, is no regular file or empty, or has more than `most` bytes.
+    """
+    found = _read(folder, name, lambda stream: stream.read(most + 1))
+    if not found or len(found) > most:
+        raise EvidenceFileError(f"the file `{name}` is not a regular file of 1 to {most:,} bytes")
+    return found
+
+
+def _read(folder: Path, name: str, read: Callable[[IO[bytes]], T]) -> T | None:
+    """Return what `read` makes of the file, None where it is no regular file."""
+    try:
+        path = (folder / name).resolve()
+        if not path.is_relative_to(folder.resolve()):
+            raise EvidenceFileError(f"the file `{name}` lies outside the workload's folder")
+        # a pipe that nobody writes to would hold the decision up for good
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_CLOEXEC", 0))
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            return None
+        with os.fdopen(handle, "rb") as stream:
+            return read(stream)
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL is a ValueError, a loop of links a RuntimeError
+        why = getattr(error, "strerror", None) or "no such file"
+        raise EvidenceFileError(f"the file `{name}` cannot be read: {why.lower()}") from None
+
+
+def _digest(stream: IO[bytes]) -> str | None:
+    """Return the SHA-256, or None where there is nothing, or too much."""
+    whole, size = hashlib.sha256(), 0
+    while chunk := stream.read(_CHUNK):
+        size += len(chunk)
+        if size > LARGEST_FILE:
+            return None
+        whole.update(chunk)
     return whole.hexdigest() if size else None
 
 
@@ -125,6 +210,9 @@ def evidence_documents(statuses: Mapping[str, EvidenceStatus]) -> dict[str, dict
             "grade": status.grade,
             "valid_until": status.valid_until.isoformat() if status.valid_until else None,
             "problem": status.problem,
+            **({"short": status.short} if status.short is not None else {}),
+            **({"proof": dict(status.proof)} if status.proof is not None else {}),
+            **({"ends": status.ends.isoformat()} if status.ends is not None else {}),
         }
         for name, status in sorted(statuses.items())
     }

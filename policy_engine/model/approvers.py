@@ -37,6 +37,28 @@ class ApproverKey(Struct, frozen=True):
             return f"the key was valid until {self.valid_until}"
         return None
 
+    @property
+    def ends(self) -> date | None:
+        """The last day on which its signatures count, as far as that is known."""
+        revoked = self.revoked - timedelta(days=1) if self.revoked is not None else None
+        return min((day for day in (self.valid_until, revoked) if day is not None), default=None)
+
+
+class PinnedOrigin(Struct, frozen=True):
+    """A key of a log whose receipts count, by the log's name; `not_for` are locked rules of layers below its own."""
+
+    key: ApproverKey
+    not_for: tuple[str, ...] = ()
+
+    @property
+    def origin(self) -> str:
+        return self.key.text.partition("+")[0]
+
+    def document(self) -> dict[str, Any]:
+        key = self.key
+        days = _given(vkey=key.text, valid_from=key.valid_from, valid_until=key.valid_until, revoked=key.revoked)
+        return {**days, "not_for": list(self.not_for)}
+
 
 class Approver(Struct, frozen=True):
     """One person. An empty scope is no restriction; `not_for` are locked rules of layers below the person's own."""
@@ -83,19 +105,20 @@ class Approver(Struct, frozen=True):
 
     def ends(self, key: ApproverKey) -> date | None:
         """Return the last day on which the person's signature by `key` counts, as far as that is known."""
-        days = [day for day in (self.valid_until, key.valid_until) if day is not None]
-        if key.revoked is not None:
-            days.append(key.revoked - timedelta(days=1))
-        return min(days, default=None)
+        return min((day for day in (self.valid_until, key.ends) if day is not None), default=None)
 
 
 class Approvers(Struct, frozen=True):
-    """Everybody who may approve, by id, and how many of them it takes. A waiver runs `max_days` at most."""
+    """Everybody who may approve, by id, and how many of them it takes. A waiver runs `max_days` at most.
+
+    `origins` are the keys of the logs whose receipts count.
+    """
 
     people: Mapping[str, Approver] = field(default_factory=dict)
     waiver_approvals: int = 1
     max_days: int = DEFAULT_MAX_DAYS
     activation_approvals: int = 1
+    origins: tuple[PinnedOrigin, ...] = ()
 
     def acting(self, role: str) -> list[Approver]:
         """Return those who have `role`."""
@@ -107,6 +130,7 @@ class Approvers(Struct, frozen=True):
             "waivers": {"approvals": self.waiver_approvals, "max_days": self.max_days},
             "activation": {"approvals": self.activation_approvals},
             "people": {name: _person_document(person) for name, person in sorted(self.people.items())},
+            **({"origins": [origin.document() for origin in self.origins]} if self.origins else {}),
         }
 
 

@@ -17,7 +17,8 @@ from policy_engine.model.workload import Workload
 class Decision:
     """A decision; its document holds no personal value, its id and place in the ledger are outside it.
 
-    `waivers_content` is the waivers that it was told of, as recorded (`model.waiver`); None where there were none.
+    `waivers_content` is the waivers that it was told of, as recorded (`model.waiver`), and
+    `proofs_content` the proofs of its evidence (`model.proofs`); None where there were none.
     """
 
     document: dict[str, Any]
@@ -25,6 +26,7 @@ class Decision:
     workload: Workload
     results: tuple[TaskResult, ...]
     waivers_content: bytes | None = None
+    proofs_content: bytes | None = None
 
     @cached_property
     def content(self) -> bytes:

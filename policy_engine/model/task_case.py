@@ -15,15 +15,27 @@ Status = Literal["permitted", "uncertain", "unavailable", "forbidden"]
 Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
 #: From the best to the worst.
 VERDICTS: tuple[Verdict, ...] = ("allow", "allow_with_conditions", "review", "deny")
+#: Evidence that is measured: somebody's file is no attestation, however it was recorded.
+ATTESTED = frozenset({"hardware_attestation"})
 
 
 class EvidenceStatus(Struct, frozen=True):
-    """One piece of evidence as checked: `problem` says why it does not count."""
+    """One piece of evidence as checked: `problem` says why it does not count.
+
+    `short` says why it is not of a better grade that it claims. An approved or recorded one has `proof`, which names
+    what proves it, and `material`, which is that; `ends` is the last day on which it counts, and `otherwise` the grade
+    without it.
+    """
 
     name: str
     grade: str
     valid_until: date | None = None
     problem: str | None = None
+    short: str | None = None
+    ends: date | None = None
+    proof: Mapping[str, str | int] | None = None
+    otherwise: str | None = None
+    material: Mapping[str, str] | None = None
 
 
 class TaskCase(Struct, frozen=True):

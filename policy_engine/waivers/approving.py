@@ -37,15 +37,17 @@ class Approved(Struct, frozen=True):
     granted: bool
 
 
-def holder(approvers: Approvers, signer: Signer, name: str | None) -> tuple[Approver, ApproverKey]:
-    """Return whose key it is.
+def holder(
+    approvers: Approvers, signer: Signer, name: str | None, role: str = WAIVERS, what: str = "a waiver"
+) -> tuple[Approver, ApproverKey]:
+    """Return whose key it is, of those who approve `what` in `role`.
 
     Raises:
         InputError: nobody's, or another's than is said.
     """
-    if not approvers.acting(WAIVERS):
+    if not approvers.acting(role):
         hint = "a policy layer's approvers.yaml names them: give it with --policy; the shipped rules have none"
-        raise _refused("no-approvers", "the effective policy names nobody who may approve a waiver", hint)
+        raise _refused("no-approvers", f"the effective policy names nobody who may approve {what}", hint)
     wanted = parse_verifier_key(signer.verifier_key)
     for person in approvers.people.values():
         for key in person.keys:

@@ -124,7 +124,8 @@ def add_at_the_lowest_index(table: str, column: str) -> Attack:
         (sql("UPDATE subject_key SET wrapped = zeroblob(68)"), ["personal"], 0),
         (
             sql(
-                "UPDATE subject_key SET subject = CAST(X'FF' AS TEXT) WHERE subject = (SELECT subject FROM personal WHERE leaf_index = 0)"
+                "UPDATE subject_key SET subject = CAST(X'FF' AS TEXT) "
+                "WHERE subject = (SELECT subject FROM personal WHERE leaf_index = 0)"
             ),
             ["personal"],
             0,

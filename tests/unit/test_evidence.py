@@ -174,3 +174,23 @@ def test_a_file_on_a_later_day_counts_as_it_was_found_until_it_ends(tmp_path: Pa
     found = check_evidence(subject, DAY, tmp_path)
     assert evidence_as_recorded(subject, date(2027, 6, 30), found, DAY)["dpa"].grade == "attached"
     assert evidence_as_recorded(subject, date(2027, 7, 1), found, DAY)["dpa"].problem == "it ended on 2027-06-30"
+
+
+def test_a_better_grade_on_record_is_taken_only_where_the_workload_claims_it() -> None:
+    forged = {
+        name: EvidenceStatus(name, "recorded", proof={"origin": "x"}, short=None) for name in ("dpa", "baa", "fallback")
+    }
+    stated = {"dpa": {"reference": "R-1"}, "baa": {"reference": "R-1", "signature": "a.sig"}}
+    subject = workload({**stated, "fallback": {"receipt": "r"}})
+    found = evidence_as_recorded(subject, DAY, forged, DAY)
+    assert [found[name].grade for name in ("dpa", "baa", "fallback")] == ["asserted", "asserted", "recorded"]
+    again = evidence_as_recorded(subject, DAY, forged, DAY, lambda name, evidence, status: None)
+    assert again["fallback"].grade == "asserted"
+
+
+def test_a_better_grade_on_record_ends_on_its_day() -> None:
+    status = EvidenceStatus("dpa", "recorded", proof={"origin": "x"}, ends=date(2026, 12, 1))
+    subject = workload({"dpa": {"receipt": "r"}})
+    assert evidence_as_recorded(subject, date(2026, 12, 1), {"dpa": status}, DAY)["dpa"].grade == "recorded"
+    later = evidence_as_recorded(subject, date(2026, 12, 2), {"dpa": status}, DAY)["dpa"]
+    assert (later.grade, later.short) == ("asserted", "what makes it recorded ended on 2026-12-01")

@@ -9,7 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from policy_audit.keys import COSIGNATURE, generate_signer, key_id
 
+from policy_engine.errors import RulesError
 from policy_engine.loading.approvers_schema import approvers_schema, approvers_schema_text
 from policy_engine.loading.layers import shipped_rules
 from policy_engine.loading.policy import load_policy
@@ -67,7 +69,8 @@ def test_who_approves_counts_in_the_digest_and_names_do_not_stand_in_it(layers: 
 
 def test_the_cache_keeps_who_may_approve(layers: Any, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLICY_CACHE_DIR", str(tmp_path / "cache"))
-    folder = layers.write("l", {FILE: file_of(ANN.entry("valid_from: 2026-01-01"))})
+    text = file_of(ANN.entry("valid_from: 2026-01-01")) + origins(f"{LOG.verifier_key}, valid_until: 2027-01-31")
+    folder = layers.write("l", {FILE: text})
     first, second = load_policy([folder]), load_policy([folder])
     assert second.approvers == first.approvers != NOBODY
     assert second.document == first.document
@@ -137,3 +140,72 @@ def test_the_schema_is_what_is_generated_and_takes_what_the_loader_takes() -> No
     validator.validate(yaml.safe_load(good))
     for name in ("an unknown key", "a role that is none", "a short salt", "no approval at all", "an empty scope"):
         assert list(validator.iter_errors(yaml.safe_load(WRONG[name][0]))), name
+
+
+LOG = generate_signer("ledger.acme.example/1")
+OTHER_LOG = generate_signer("ledger.acme.example/1")
+
+
+def origins(*lines: str, head: str = "") -> str:
+    return f"{head}origins:\n" + "".join(f"  - {{vkey: {line}}}\n" for line in lines)
+
+
+def test_origins_are_added_replaced_and_taken_away_by_layers(layers: Any) -> None:
+    one, two = LOG.verifier_key, OTHER_LOG.verifier_key
+    found = layers.load({FILE: origins(one, two)}).approvers.origins
+    assert [each.key.text for each in found] == [one, two]
+    assert {each.origin for each in found} == {LOG.name}
+    changed = layers.load({FILE: origins(one, two)}, {FILE: origins(f"{one}, valid_until: 2027-01-31")}).approvers
+    assert changed.origins[0].key.valid_until == date(2027, 1, 31)
+    fewer = layers.load({FILE: origins(one, two)}, {FILE: origins(f"{one}, disabled: true")}).approvers
+    assert [each.key.text for each in fewer.origins] == [two]
+
+
+def test_pinned_origins_count_in_the_digest(layers: Any) -> None:
+    found = {
+        layers.load({FILE: file_of(ANN.entry()) + more}).digest
+        for more in ("", origins(LOG.verifier_key), origins(f"{LOG.verifier_key}, revoked: 2027-01-01"))
+    }
+    assert len(found) == 3
+    assert "origins" not in json.loads(layers.load({FILE: file_of(ANN.entry())}).document)["approvers"]
+
+
+WRONG_ORIGINS = {
+    "no key": ("origins: [{valid_from: 2026-01-01}]\n", "missing-key"),
+    "a wrong key": (origins("ledger+12345678+AAAA"), "bad-key"),
+    "a wrong date": (origins(f"{LOG.verifier_key}, valid_until: soon"), "not-a-date"),
+    "an unknown key": (origins(f"{LOG.verifier_key}, until: 2027-01-01"), "unknown-key"),
+    "twice": (origins(LOG.verifier_key, LOG.verifier_key), "same-origin"),
+    "none to disable": (origins(f"{LOG.verifier_key}, disabled: true"), "unknown-origin"),
+    "no list": ("origins: {}\n", "wrong-type"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG_ORIGINS)
+def test_what_is_wrong_with_an_origin_is_said(name: str, layers: Any) -> None:
+    text, code = WRONG_ORIGINS[name]
+    with pytest.raises(RulesError) as caught:
+        layers.load({FILE: text})
+    assert code in [each.code for each in caught.value.problems]
+    schema = jsonschema.Draft202012Validator(approvers_schema())
+    if name in ("no key", "an unknown key", "no list"):
+        assert not schema.is_valid(json.loads(json.dumps(yaml.safe_load(text), default=str)))
+
+
+def test_a_witness_is_no_log(layers: Any) -> None:
+    import base64
+
+    public = b"\7" * 32
+    identifier = key_id("witness", public, COSIGNATURE).hex()
+    key = f"witness+{identifier}+{base64.b64encode(COSIGNATURE + public).decode()}"
+    with pytest.raises(RulesError) as caught:
+        layers.load({FILE: origins(key)})
+    assert "witness" in caught.value.problems[0].message
+
+
+def test_a_locked_list_takes_no_more_origins_and_loses_some(layers: Any) -> None:
+    below = {FILE: origins(LOG.verifier_key, head="locked: true\n")}
+    with pytest.raises(RulesError) as caught:
+        layers.load(below, {FILE: origins(OTHER_LOG.verifier_key)})
+    assert caught.value.problems[0].code == "locked"
+    assert layers.load(below, {FILE: origins(f"{LOG.verifier_key}, disabled: true")}).approvers.origins == ()

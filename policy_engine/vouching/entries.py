@@ -1,0 +1,110 @@
+"""Entries of a ledger that say something of a piece of evidence: what they must hold to be about this one.
+
+A body that binds holds `evidence` (its name), `workload` (namespace/name) and `sha256`. Hardware is attested: its
+entry is a probe's (`probe-attestation`, with `valid_until` where the attestation ends). Of other evidence it is one
+that `policy evidence record` made (`evidence-recorded`), which holds `issued` and `valid_until` as the workload does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import date
+from typing import Any
+
+from policy_audit.entry import Draft, Entry, EntryType, parse_entry
+from policy_audit.errors import AuditError
+
+from policy_engine.model.task_case import ATTESTED
+from policy_engine.model.workload import Evidence, Workload
+
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def recorded_body(workload: Workload, name: str, evidence: Evidence) -> dict[str, Any]:
+    """Return the body of the entry that records an attached file as evidence."""
+    return {
+        "evidence": name,
+        "workload": workload.identity,
+        "sha256": evidence.sha256,
+        "issued": evidence.issued,
+        "valid_until": evidence.valid_until,
+    }
+
+
+def recorded_draft(
+    workload: Workload, name: str, evidence: Evidence, personal: Mapping[str, str], context: Mapping[str, str]
+) -> Draft:
+    """Return the entry that records an attached file as evidence."""
+    place = {"namespace": workload.namespace, "workload": workload.metadata.name}
+    return Draft(
+        type=EntryType.EVIDENCE_RECORDED,
+        body=recorded_body(workload, name, evidence),
+        context={**context, **place},
+        personal=personal,
+    )
+
+
+def approved_draft(
+    statement: Mapping[str, Any],
+    note: str,
+    more: Mapping[str, Any],
+    personal: Mapping[str, str],
+    context: Mapping[str, str],
+) -> Draft:
+    """Return the entry of an approval; the note holds a key's id, and no name."""
+    namespace, _, workload = statement["workload"].partition("/")
+    kept = {key: statement[key] for key in ("evidence", "workload", "sha256", "issued", "valid_until")}
+    return Draft(
+        type=EntryType.EVIDENCE_APPROVED,
+        body={**kept, **more},
+        context={**context, "namespace": namespace, "workload": workload},
+        personal=personal,
+        blobs={"approval": note.encode()},
+    )
+
+
+def check_entry(raw: bytes, workload: Workload, name: str, evidence: Evidence, day: date) -> date | str | None:
+    """Return why the entry does not speak for the evidence on `day`, or else the last day on which it does."""
+    try:
+        entry = parse_entry(raw)
+        recorded_on = date.fromisoformat(entry.recorded_at[:10])
+    except (AuditError, ValueError, TypeError, RecursionError):
+        return "its entry is not one of this program's"
+    wanted = EntryType.PROBE_ATTESTATION if name in ATTESTED else EntryType.EVIDENCE_RECORDED
+    if entry.type != wanted:
+        return f"its entry is not of the type {wanted}, which `{name}` takes"
+    for member, value, what in (
+        ("evidence", name, "other evidence"),
+        ("workload", workload.identity, "another workload"),
+    ):
+        if entry.body.get(member) != value:
+            return f"its entry is about {what}"
+    if recorded_on > day:
+        return f"its entry was recorded on {recorded_on}, after the decision's day {day}"
+    return _attestation(entry, evidence, day) if name in ATTESTED else _file(entry, workload, name, evidence)
+
+
+def _file(entry: Entry, workload: Workload, name: str, evidence: Evidence) -> str | None:
+    if evidence.file is None:
+        return "its entry is about a file, and the workload names none"
+    if entry.body.get("sha256") != evidence.sha256:
+        return "its entry is about another file"
+    if entry.body != recorded_body(workload, name, evidence):
+        return "its entry gives it another period than the workload does"
+    return None
+
+
+def _attestation(entry: Entry, evidence: Evidence, day: date) -> date | str | None:
+    digest, until = entry.body.get("sha256"), entry.body.get("valid_until")
+    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
+        return "its entry does not name the attestation by its sha256"
+    if evidence.file is not None and digest != evidence.sha256:
+        return "its entry is about another file"
+    if until is None:
+        return None
+    try:
+        ends = date.fromisoformat(until)
+    except (TypeError, ValueError):
+        return "its entry has a `valid_until` that is no date"
+    return f"the attestation ended on {ends}" if ends < day else ends
