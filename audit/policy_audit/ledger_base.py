@@ -69,11 +69,6 @@ class LedgerBase:
         """Close all connections."""
         self._database.close()
 
-    @property
-    def vault(self) -> Vault:
-        """What opens personal values; without the personal key it opens none."""
-        return self._vault
-
     def snapshot(self) -> AbstractContextManager[Connection]:
         """Give one read transaction to the modules of this package that read more than the calls below."""
         return self._database.read()
