@@ -17,6 +17,7 @@ from policy_engine.cli.ledger_reading import read_text, reading
 from policy_engine.cli.moments import Moment
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.progress import progress
+from policy_engine.cli.report_export import export_options, export_report, take_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
 
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="integrity: a checkpoint or receipt that you kept.",
 )
+@export_options
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
 @query_options
 @click.pass_context
@@ -68,14 +70,16 @@ def command(
     """Make a named report; without a NAME, list them.
 
     A report says what was asked, how many there are, and the signed checkpoint that the count is bound to; all of it
-    is read in one snapshot. The filters are those of `policy audit list`, where the report takes them. The exit status
-    of `integrity` is 6 where a step failed.
+    is read in one snapshot. The filters are those of `policy audit list`, where the report takes them. With --export
+    it is written as a table, without persons unless --with-personal asks for them; `policy audit export-check` checks
+    the folder. The exit status of `integrity` is 6 where a step failed.
     """
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.cli.output import parse_outputs, write_reports
     from policy_engine.cli.report_shown import writers
 
     targets = parse_outputs(outputs, FORMATS)
+    exported = take_options(given)
     if name is None:
         listed = _names()
         write_reports(targets, report_writers(lambda: listed, lambda: _name_sections(listed)))
@@ -83,6 +87,11 @@ def command(
     named = _named(name, given)
     check_keys(given["vkeys"])
     given["kept"] = [checkpoint_of(read_text(path)) for path in given["kept"]]
+    if exported is not None:
+        place = (ledger, ledger_key)
+        report, value, told = export_report(ctx, place, exported, lambda each: make(ctx, each, name, named, given))
+        write_reports(targets, report_writers(lambda: value, lambda: told))
+        return OK if report.ok else LEDGER
     with reading(ctx, ledger, ledger_key) as open_ledger:
         report = make(ctx, open_ledger, name, named, given)
     write_reports(targets, writers(report))

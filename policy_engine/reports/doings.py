@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from policy_audit.records import StoredEntry
 
 _ENTRY, _RECORDED = Column("entry", "entry"), Column("recorded_at", "time")
-_ACTOR = (Column("actor"), Column("actor_known_by"))
+_ACTOR = (Column("actor", personal=True), Column("actor_known_by"))
 LONGEST_HOURS = 24
 
 
@@ -37,8 +37,9 @@ def hipaa_access(asked: Asked) -> Report:
         body = entry.document["body"]
         what = text(body.get("command")) or brief({key: value for key, value in body.items() if key != "count"})
         bound = body.get("checkpoint")
-        size = bound.get("size") if isinstance(bound, dict) else None
-        found = (what, _number(body.get("count", body.get("values"))), _number(size))
+        size = bound.get("size") if isinstance(bound, dict) else body.get("size")
+        count = next((body[name] for name in ("count", "values", "selected") if name in body), None)
+        found = (what, _number(count), _number(size))
         rows.append((entry.index, entry.recorded_at, entry.type, *_actor(asked, entry), *found))
     return asked.answer(
         "entries of the types officer-query and export",
@@ -141,8 +142,8 @@ def separation_of_duties(asked: Asked) -> Report:
         _RECORDED,
         Column("type"),
         Column("what"),
-        Column("asked"),
-        Column("approved", "list"),
+        Column("asked", personal=True),
+        Column("approved", "list", personal=True),
         Column("finding"),
     )
     rows: list[Sequence[Cell]] = []

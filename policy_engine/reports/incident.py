@@ -27,7 +27,7 @@ def incident(asked: Asked) -> Report:
         Column("namespace"),
         Column("workload"),
         Column("what"),
-        Column("actor"),
+        Column("actor", personal=True),
     )
     rows: list[Sequence[Cell]] = []
     for entry in _timeline(asked):
@@ -74,7 +74,7 @@ def access(asked: Asked) -> Report:
         _RECORDED,
         Column("type"),
         Column("field"),
-        Column("value"),
+        Column("value", personal=True),
         Column("namespace"),
         Column("workload"),
         Column("verdict"),

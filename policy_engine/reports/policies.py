@@ -22,7 +22,7 @@ _COLUMNS = (
     Column("recorded_at", "time"),
     Column("last_entry", "entry"),
     Column("decisions", "count"),
-    Column("actor"),
+    Column("actor", personal=True),
     Column("approvers", "list"),
     Column("reason"),
 )
