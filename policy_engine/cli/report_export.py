@@ -30,7 +30,9 @@ _MOST_TEXT = 4000
 def export_options(command: F) -> F:
     """`--export`, and what goes with it alone."""
     for option in (
-        click.option("--unrecorded", is_flag=True, help="With --export: make no entry of it; for a ledger without key."),
+        click.option(
+            "--unrecorded", is_flag=True, help="With --export: make no entry of it; for a ledger without key."
+        ),
         click.option("--with-personal", is_flag=True, help="With --export: persons, too; that is put on record."),
         click.option("--proofs", type=click.Choice(MODES), help="With --export: entries that come with proof."),
         click.option(
