@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import Struct
 from policy_audit.entry import Blob, Draft, EntryType
@@ -21,10 +21,7 @@ from policy_engine.errors import InputError, Problem
 from policy_engine.loading.policy import Policy
 from policy_engine.model.approvers import ACTIVATION, NOBODY, Approver, ApproverKey, Approvers
 from policy_engine.waivers.notes import note_text, signature_line
-from policy_engine.waivers.on_record import Record, records
-
-if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger
+from policy_engine.waivers.on_record import Record, Source, records
 
 KIND = "policy-engine/v1 policy activation"
 
@@ -65,7 +62,7 @@ class Activation(Struct, frozen=True):
         }
 
 
-def activations(ledger: Ledger) -> list[Activation]:
+def activations(ledger: Source) -> list[Activation]:
     """Return every activation on record, the oldest first, each judged by the policy that was in force before it.
 
     Raises:
@@ -83,7 +80,7 @@ def activations(ledger: Ledger) -> list[Activation]:
     return found
 
 
-def policy_in_force(ledger: Ledger, at: datetime) -> Activation | None:
+def policy_in_force(ledger: Source, at: datetime) -> Activation | None:
     """Return the activation that was in force at `at`; None where no policy had been activated."""
     counted = [each for each in activations(ledger) if each.problem is None and each.recorded_at <= at]
     return counted[-1] if counted else None
@@ -118,7 +115,7 @@ def propose(
     return statement, note, people, len(people) >= judge.activation_approvals
 
 
-def judge_of(before: Sequence[Activation], ledger: Ledger, policy: Policy) -> Approvers:
+def judge_of(before: Sequence[Activation], ledger: Source, policy: Policy) -> Approvers:
     """Return who may activate now: those of the policy in force, else those of the policy itself."""
     counted = [each for each in before if each.problem is None]
     if counted:
@@ -186,7 +183,7 @@ def approvers_of(document: Mapping[str, Any]) -> Approvers:
     return Approvers(people, waivers["approvals"], waivers["max_days"], activation)
 
 
-def _activation(ledger: Ledger, record: Record, judge: Approvers) -> Activation:
+def _activation(ledger: Source, record: Record, judge: Approvers) -> Activation:
     statement = {key: record.body.get(key) for key in ("policy", "version", "layers", "reason")}
     by: tuple[str, ...] = ()
     problem: str | None = None
@@ -252,7 +249,7 @@ def _holder(judge: Approvers, signer: Signer, day: date) -> Approver:
     raise _refused("not-an-approver", message, "its approvers.yaml says who may put another in force")
 
 
-def _policy_of(ledger: Ledger, record: Record) -> dict[str, Any]:
+def _policy_of(ledger: Source, record: Record) -> dict[str, Any]:
     try:
         document = json.loads(ledger.blob(record.blobs["rules"]))
     except (KeyError, ValueError, RecursionError) as error:
@@ -264,7 +261,7 @@ def _policy_of(ledger: Ledger, record: Record) -> dict[str, Any]:
     return document
 
 
-def _note_lines(ledger: Ledger, record: Record) -> tuple[str, ...]:
+def _note_lines(ledger: Source, record: Record) -> tuple[str, ...]:
     if "activation" not in record.blobs:
         return ()
     try:

@@ -15,10 +15,10 @@ of the engine. The proofs of approved and recorded evidence are in the ledger, a
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
 
@@ -186,8 +186,16 @@ def replay(ledger: Ledger, entry: StoredEntry) -> Replay:
     return Replayer(ledger.blob).replay(entry)
 
 
+class Walked(Protocol):
+    """Every entry in order, and the documents: a ledger, or one snapshot of it."""
+
+    def walk(self) -> Iterable[StoredEntry]: ...
+
+    def blob(self, digest: str) -> bytes: ...
+
+
 def decisions_on_record(
-    ledger: Ledger, since: datetime | str | None = None, until: datetime | str | None = None
+    ledger: Walked, since: datetime | str | None = None, until: datetime | str | None = None
 ) -> Iterator[StoredEntry]:
     """Yield the entries that record decisions at `since` or later and before `until`, found by their own bytes.
 
@@ -206,35 +214,47 @@ def decisions_on_record(
 
 
 def replay_mismatches(
-    ledger: Ledger, since: datetime | str | None = None, until: datetime | str | None = None
+    ledger: Walked,
+    since: datetime | str | None = None,
+    until: datetime | str | None = None,
+    told: Callable[[Replay], None] | None = None,
 ) -> Iterator[Replay]:
-    """Replay the decisions recorded at `since` or later and before `until`; yield those that do not come out equal."""
+    """Replay the decisions recorded at `since` or later and before `until`; yield those that do not come out equal.
+
+    `told` is given every one, equal or not.
+    """
     replayer = Replayer(ledger.blob)
     for entry in decisions_on_record(ledger, since, until):
         found = replayer.replay(entry)
+        if told is not None:
+            told(found)
         if found.status != "equal":
             yield found
 
 
 def recomputing() -> Callable[[StoredEntry, Documents], Recomputed]:
     """Return what `Ledger.verify` asks to derive each decision again."""
-    from policy_audit.recomputing import Recomputed
-
     given: list[Documents] = []
     replayer = Replayer(lambda digest: given[0](digest))  # noqa: PLW0108 - what is given changes
 
     def ask(entry: StoredEntry, documents: Documents) -> Recomputed:
         given[:] = [documents]
-        found = replayer.replay(entry)
-        if found.status == "equal":
-            return Recomputed("same")
-        if found.reason == "document-disposed":
-            return Recomputed("apart", "disposed of")
-        if found.engine_changed and found.same_outcome:
-            return Recomputed("apart", f"same outcome in other bytes, made by engine {found.engine:.40}")
-        return Recomputed("failed", _said(found))
+        return judged(replayer.replay(entry))
 
     return ask
+
+
+def judged(found: Replay) -> Recomputed:
+    """Return what a verification makes of a replay: what cannot be replayed for a good reason is set apart."""
+    from policy_audit.recomputing import Recomputed
+
+    if found.status == "equal":
+        return Recomputed("same")
+    if found.reason == "document-disposed":
+        return Recomputed("apart", "disposed of")
+    if found.engine_changed and found.same_outcome:
+        return Recomputed("apart", f"same outcome in other bytes, made by engine {found.engine:.40}")
+    return Recomputed("failed", _said(found))
 
 
 class Under(Struct, frozen=True):

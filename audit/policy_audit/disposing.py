@@ -25,6 +25,7 @@ from policy_audit.view import instant
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+    from policy_audit.vault import Vault
 
 _PART = 500
 
@@ -58,12 +59,28 @@ def survey(
 
     `regulations_of` reads the regulations out of a workload document, None where it cannot.
     """
-    history, found = _surveyed(ledger, retention, regulations_of, before)
     with ledger._database.read() as connection:
-        found.apply(connection, ledger._vault, history.holds.active)
-        values = [field for part in _parts(_fields(found)) for field in _held_values(connection, part)]
-        documents = [digest for part in _parts(found.documents()) for digest in _held_documents(connection, part)]
-    return Due(
+        return survey_in(connection, ledger._vault, retention, regulations_of, ledger._clock(), before=before)[1]
+
+
+def survey_in(
+    connection: Connection,
+    vault: Vault,
+    retention: Retention,
+    regulations_of: RegulationsOf,
+    now: datetime,
+    *,
+    before: datetime | str | None = None,
+) -> tuple[History, Due]:
+    """Return what is due at `now` of what one transaction sees, and the history, which nobody has confirmed yet."""
+    found = Survey(retention, regulations_of, now, instant(before) if before is not None else None)
+    history = History(found.on_entry)
+    history.advance(connection)
+    found.resolve(connection)
+    found.apply(connection, vault, history.holds.active)
+    values = [field for part in _parts(_fields(found)) for field in _held_values(connection, part)]
+    documents = [digest for part in _parts(found.documents()) for digest in _held_documents(connection, part)]
+    due = Due(
         found.entries,
         tuple(values),
         tuple(documents),
@@ -71,6 +88,7 @@ def survey(
         {name: count for name, count in found.held.items() if count},
         instant(found.next_due) if found.next_due is not None else None,
     )
+    return history, due
 
 
 def dispose(

@@ -5,7 +5,7 @@ And the gaps: periods without an entry, with what else breaks a log's even cours
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -63,21 +63,28 @@ def gaps(ledger: Ledger, longest: timedelta, *, until: datetime | None = None) -
     Raises:
         VerificationError: an entry's columns or bytes are not what was recorded.
     """
-    end = _text((until or datetime.now(UTC)).astimezone(UTC))
+    end = until or datetime.now(UTC)
+    with ledger.snapshot() as connection:
+        return course(_rows(connection), lambda index: _mark(connection, index), longest, end)
+
+
+def course(
+    rows: Iterable[tuple[int, str, str]], entry: Callable[[int], StoredEntry], longest: timedelta, end: datetime
+) -> list[Gap]:
+    """List the gaps of entries as `gaps` does, from index, type and time of each in order; `entry` reads one."""
     found: list[Gap] = []
     previous: tuple[int, str] | None = None
     state: str | None = None
-    with ledger.snapshot() as connection:
-        for index, kind, recorded_at in _rows(connection):
-            if previous is not None and _longer(previous[1], recorded_at, longest):
-                found.append(Gap("silence", previous[1], recorded_at, previous[0], index, state == OFF))
-            if kind in _MARKS:
-                entry = _mark(connection, index)
-                gap, state = _of_mark(entry, state, previous)
-                found += [gap] if gap else []
-            previous = index, recorded_at
-    if previous is not None and _longer(previous[1], end, longest):
-        found.append(Gap("silence", previous[1], end, previous[0], None, state == OFF))
+    for index, kind, recorded_at in rows:
+        if previous is not None and _longer(previous[1], recorded_at, longest):
+            found.append(Gap("silence", previous[1], recorded_at, previous[0], index, state == OFF))
+        if kind in _MARKS:
+            gap, state = _of_mark(entry(index), state, previous)
+            found += [gap] if gap else []
+        previous = index, recorded_at
+    last = _text(end.astimezone(UTC))
+    if previous is not None and _longer(previous[1], last, longest):
+        found.append(Gap("silence", previous[1], last, previous[0], None, state == OFF))
     return found
 
 

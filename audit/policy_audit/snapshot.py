@@ -19,17 +19,21 @@ from policy_audit.checking import checked, checked_entries
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
 from policy_audit.commitment import Disclosure
 from policy_audit.entry import EntryType
-from policy_audit.errors import LedgerError
+from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.periods import note_of_size, size_at, span_of
 from policy_audit.querying import Selection, TagsOf
 from policy_audit.records import CheckedDecision, DecisionQuery, StoredDecision, StoredEntry
-from policy_audit.subject_search import entries_of_subject
 from policy_audit.tables import DECISION, ENTRY, TAG
 from policy_audit.view import instant
 
 if TYPE_CHECKING:
+    from policy_audit.disposing import Due
+    from policy_audit.holds import Hold
     from policy_audit.ledger import Ledger
     from policy_audit.report import VerificationReport
+    from policy_audit.retention import Retention
+    from policy_audit.subjects import SubjectValue
+    from policy_audit.survey import RegulationsOf
     from policy_audit.vault import Vault
 
 _PART = 500
@@ -149,14 +153,32 @@ class Snapshot:
         """Return the personal values that were disposed of once no retention period covered them."""
         return reading.read_erased(self._connection, EntryType.DISPOSAL)
 
-    def entries_of_subject(self, person: str) -> list[int]:
-        """Return the indexes of the entries that hold a value of a person, under any name.
+    def values_of_subject(self, person: str) -> Iterator[SubjectValue]:
+        """Yield every value that is held of a person, under any name: see `subjects.subject_access`.
 
         Raises:
             PersonalKeyError: the personal key is not there, without which nobody is found.
         """
-        rows = self._connection.execute(entries_of_subject(self._vault.subject(person))).scalars()
-        return sorted({index for index in rows if isinstance(index, int) and index < self.size})
+        from policy_audit.subjects import values_of
+
+        return values_of(self._connection, self._vault, person, self.size)
+
+    def due(self, retention: Retention, regulations_of: RegulationsOf, now: datetime) -> tuple[list[Hold], Due]:
+        """Return the holds on record, and what is due for disposal at `now`: see `disposing.survey`.
+
+        Only of a snapshot of the whole ledger: the entries must give the signed root.
+
+        Raises:
+            VerificationError: they do not.
+            LedgerError: one is missing or malformed.
+        """
+        from policy_audit.disposing import survey_in
+
+        history, found = survey_in(self._connection, self._vault, retention, regulations_of, now)
+        if (history.frontier.size, history.frontier.root()) != (self.size, self.checkpoint.root):
+            message = "the entries do not give the root of the checkpoint"
+            raise VerificationError(message, code="tree-changed", help="run `policy audit verify`")
+        return list(history.holds), found
 
     def erased(self) -> set[tuple[int, str]]:
         """Return the personal values, by entry and name, that erasures on record name, whenever that was."""

@@ -14,9 +14,4 @@ def decisions_of_subject(subject: str, name: str = "owner") -> Select[Any]:
 
     Whether it opens the entry's commitment is for whoever shows it to see.
     """
-    return entries_of_subject(subject).where(PERSONAL.c.name == name)
-
-
-def entries_of_subject(subject: str) -> Select[Any]:
-    """Return the query of the indexes of entries that hold a value of the person under any name."""
-    return select(PERSONAL.c.leaf_index).where(PERSONAL.c.subject == subject)
+    return select(PERSONAL.c.leaf_index).where(PERSONAL.c.subject == subject, PERSONAL.c.name == name)

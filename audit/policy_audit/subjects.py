@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -15,8 +16,7 @@ from policy_audit.sealing import normalise
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, Recorded
-
-_PART = 500
+    from policy_audit.vault import Vault
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +39,27 @@ def subject_access(ledger: Ledger, subject: str) -> list[SubjectValue]:
         PersonalKeyError: the personal key is not there, without which nobody can be found.
         VerificationError: an entry was changed.
     """
+    with ledger._database.read() as connection:
+        return list(values_of(connection, ledger._vault, subject))
+
+
+def values_of(connection: Connection, vault: Vault, subject: str, size: int | None = None) -> Iterator[SubjectValue]:
+    """Yield every value held of a person, of the first `size` entries: see `subject_access`."""
     from policy_audit.commitment import opens
     from policy_audit.reading import read_disclosures, read_entry
 
-    vault = ledger._vault
     vault.require()
-    wanted = normalise(subject)
-    found: list[SubjectValue] = []
-    with ledger._database.read() as connection:
-        for index in _entries(connection, vault.subject(subject)):
-            entry = read_entry(connection, index)
-            commitments = entry.document["commitments"]
-            for name, disclosure in read_disclosures(connection, index, vault)[0].items():
-                if normalise(disclosure.value) == wanted:
-                    genuine = name in commitments and opens(commitments[name], disclosure)
-                    found.append(SubjectValue(entry, name, disclosure.value if genuine else "", not genuine))
-    return found
+    wanted, identifier = normalise(subject), vault.subject(subject)
+    for index, sealed in _entries(connection, identifier).items():
+        if size is not None and index >= size:
+            continue
+        entry = read_entry(connection, index)
+        commitments = entry.document["commitments"]
+        for name, disclosure in read_disclosures(connection, index, vault)[0].items():
+            own = normalise(disclosure.value) == wanted
+            if own or name in sealed:  # what stands under this person, and does not open, is theirs until it is told
+                genuine = own and name in commitments and opens(commitments[name], disclosure)
+                yield SubjectValue(entry, name, disclosure.value if genuine else "", not genuine)
 
 
 def record_access(ledger: Ledger, subject: str, found: int, by: By | None = None) -> Recorded:
@@ -69,8 +74,13 @@ def record_access(ledger: Ledger, subject: str, found: int, by: By | None = None
     return ledger.append(Draft(EntryType.OFFICER_QUERY, body=body, context=dict(by.context), personal=personal))
 
 
-def _entries(connection: Connection, identifier: str) -> list[int]:
-    """Return the entries that hold a value sealed for the person, and those with plain values, which may be theirs."""
+def _entries(connection: Connection, identifier: str) -> dict[int, set[str]]:
+    """Return the entries that hold a value sealed for the person, with its names, and those with plain values."""
     own = PERSONAL.c.subject == identifier
-    rows = connection.execute(select(PERSONAL.c.leaf_index).where(own | PERSONAL.c.subject.is_(None))).scalars()
-    return sorted({index for index in rows if isinstance(index, int)})
+    query = select(PERSONAL.c.leaf_index, PERSONAL.c.name, PERSONAL.c.subject)
+    found: dict[int, set[str]] = {}
+    for row in connection.execute(query.where(own | PERSONAL.c.subject.is_(None)).order_by(PERSONAL.c.leaf_index)):
+        if isinstance(row.leaf_index, int):
+            names = found.setdefault(row.leaf_index, set())
+            names.update([row.name] if row.subject is not None else [])
+    return found

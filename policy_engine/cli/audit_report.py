@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.anchor_options import checkpoint_of
+from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify import check_keys
 from policy_engine.cli.decision_filters import decision_filters, decision_query, given_filters, policy_digest
-from policy_engine.cli.ledger_reading import read_text, reading
+from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.moments import Moment
 from policy_engine.cli.officer_query import answered, command_line, query_options
+from policy_engine.cli.options import Folder
 from policy_engine.cli.progress import progress
+from policy_engine.cli.report_export import export_options, export_report, take_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
 
@@ -42,15 +44,23 @@ if TYPE_CHECKING:
 @click.option("--subject", metavar="PERSON", help="access: whose values; the whole value.")
 @click.option("--within", metavar="DAYS", type=click.IntRange(1), help="waivers: what is expiring.  [default: 14]")
 @click.option("--longest", metavar="HOURS", type=click.IntRange(1), help="gaps: what is no gap yet.  [default: 24]")
+@click.option(
+    "--policy",
+    "layers",
+    metavar="DIR",
+    multiple=True,
+    type=Folder(path_type=Path),
+    help="waivers, retention: a layer whose approvers.yaml, or retention.yaml, counts too.",
+)
 @click.option("--vkey", "vkeys", metavar="KEY", multiple=True, help="integrity: a verifier key that you pinned.")
 @click.option("--origin", metavar="NAME", help="integrity: the log's name that you pinned.")
 @click.option(
     "--kept",
-    metavar="FILE",
+    metavar="FILE|FOLDER|PLACE",
     multiple=True,
-    type=click.Path(path_type=Path),
-    help="integrity: a checkpoint or receipt that you kept.",
+    help="integrity: a checkpoint or receipt that you kept, a folder of them, file:PATH or git:URL#BRANCH.",
 )
+@export_options
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
 @query_options
 @click.pass_context
@@ -68,21 +78,27 @@ def command(
     """Make a named report; without a NAME, list them.
 
     A report says what was asked, how many there are, and the signed checkpoint that the count is bound to; all of it
-    is read in one snapshot. The filters are those of `policy audit list`, where the report takes them. The exit status
-    of `integrity` is 6 where a step failed.
+    is read in one snapshot. The filters are those of `policy audit list`, where the report takes them. With --export
+    it is written as a table, without persons unless --with-personal asks for them; `policy audit export-check` checks
+    the folder. The exit status of `integrity` is 6 where a step failed.
     """
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.cli.output import parse_outputs, write_reports
     from policy_engine.cli.report_shown import writers
 
     targets = parse_outputs(outputs, FORMATS)
+    exported = take_options(given)
     if name is None:
         listed = _names()
         write_reports(targets, report_writers(lambda: listed, lambda: _name_sections(listed)))
         return OK
     named = _named(name, given)
     check_keys(given["vkeys"])
-    given["kept"] = [checkpoint_of(read_text(path)) for path in given["kept"]]
+    if exported is not None:
+        place = (ledger, ledger_key)
+        report, value, told = export_report(ctx, place, exported, lambda each: make(ctx, each, name, named, given))
+        write_reports(targets, report_writers(lambda: value, lambda: told))
+        return OK if report.ok else LEDGER
     with reading(ctx, ledger, ledger_key) as open_ledger:
         report = make(ctx, open_ledger, name, named, given)
     write_reports(targets, writers(report))
@@ -95,10 +111,11 @@ def make(ctx: click.Context, ledger: Ledger, name: str, named: Named, given: Map
 
     # what was in force at a time is read from the ledger of that time
     as_of = given["at"] if name == "policy-in-force" else given["as_of"]
+    origin = given["origin"] or (given["vkeys"][0].partition("+")[0] if given["vkeys"] else ledger.origin or "")
+    own = {"own_key": ledger.verifier_key, "kept": kept_notes(given["kept"], origin)}
     bar = progress("verifying") if name == "integrity" else nullcontext(None)
     with open_snapshot(ledger, as_of=as_of) as snapshot, bar as shown:
-        own = {"own_key": ledger.verifier_key, "progress": shown}
-        report = answer(ctx, snapshot, name, named, {**given, **own})
+        report = answer(ctx, snapshot, name, named, {**given, **own, "progress": shown})
         answered(ctx, report.population, snapshot.checkpoint)
     return report
 

@@ -109,7 +109,10 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
 def given_filters(given: Mapping[str, Any]) -> list[str]:
     """Return the options that were given, as they are written."""
     found = (name for name, value in given.items() if value is not None and value is not False and value != ())
-    return ["--" + {"verdicts": "verdict", "vkeys": "vkey"}.get(name, name).replace("_", "-") for name in found]
+    return [
+        "--" + {"verdicts": "verdict", "vkeys": "vkey", "layers": "policy"}.get(name, name).replace("_", "-")
+        for name in found
+    ]
 
 
 def identity(workload: str | None, namespace: str | None) -> tuple[str | None, str | None]:

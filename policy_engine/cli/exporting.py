@@ -88,8 +88,10 @@ def exporting(ctx: click.Context, url: str | None, key: Path | None, unrecorded:
         raise RecordingError(Problem(error.code, error.problems[0].message, help=hint)) from error
 
 
-def recorder(ledger: Ledger, name: str) -> Callable[[Mapping[str, Any]], Recorded]:
-    """Return what puts an export of the format `name` on record: who, when, what."""
+def recorder(
+    ledger: Ledger, name: str, persons: Mapping[str, str] | None = None
+) -> Callable[[Mapping[str, Any]], Recorded]:
+    """Return what puts an export of the format `name` on record: who, when, what; `persons` whom it is about."""
     from policy_audit.entry import Draft, EntryType
 
     from policy_engine.recorder import context_from_environment
@@ -102,7 +104,7 @@ def recorder(ledger: Ledger, name: str) -> Callable[[Mapping[str, Any]], Recorde
                 EntryType.EXPORT,
                 body={"format": name, **body},
                 context={"actor_known_by": context.actor_known_by, **context.details},
-                personal={"actor": context.actor} if context.actor else {},
+                personal={**(persons or {}), **({"actor": context.actor} if context.actor else {})},
             )
         )
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 _ANSWER = "policy_engine.officer_query"
+#: What `policy audit report` hands its answer out by: no part of what is asked.
+EXPORTED = ("export", "export_format", "proofs", "with_personal", "unrecorded")
 #: How it is shown, where the ledger is (its URL may hold a password), and the recording itself are no part of a query.
-_NOT_ASKED = frozenset({"outputs", "ledger", "ledger_key", "record_query", "receipts", "receipt"})
-_PERSONS = frozenset({"owner", "subject"})
+_NOT_ASKED = frozenset({"outputs", "ledger", "ledger_key", "record_query", "receipts", "receipt", *EXPORTED})
+PERSONS = frozenset({"owner", "subject"})
 _MOST_TEXT = 4000
 
 
@@ -49,7 +51,7 @@ def command_line(ctx: click.Context, *, persons: bool = True) -> str:
             continue
         option = max(parameter.opts, key=len)
         for each in values:
-            shown = _word(each) if persons or name not in _PERSONS else "PERSON"
+            shown = _word(each) if persons or name not in PERSONS else "PERSON"
             words += [option] if each is True or each == "" else [option, shown]
     return shlex.join(words)
 
@@ -81,7 +83,7 @@ def record_query(ctx: click.Context, choice: LedgerChoice) -> None:
         body["checkpoint"] = {"size": checkpoint.size, "root": checkpoint.root.hex()}
     known = context_from_environment("draft")
     personal = {"actor": known.actor} if known.actor else {}
-    asked = next((ctx.params[name] for name in sorted(_PERSONS) if ctx.params.get(name)), None)
+    asked = next((ctx.params[name] for name in sorted(PERSONS) if ctx.params.get(name)), None)
     if asked is not None and count:  # a question does not put anybody into the ledger
         personal["subject"] = asked
     context = {"actor_known_by": known.actor_known_by, **known.details}

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from policy_engine.exports.decisions import NAME as DECISIONS
 from policy_engine.exports.evidence import choose, entry_name, put_proofs
 from policy_engine.exports.folder import Staging, staging
 from policy_engine.exports.manifest import CHECKPOINT, MANIFEST, RECORD_ENTRY, RECORD_PROOF, manifest_bytes, record_body
@@ -171,7 +172,7 @@ def export_report(
             for index in sorted(export.proven):
                 export.put_entry(source.snapshot.entry(index))
             head = Head(
-                name=report.name,
+                name=report.name if report.name != DECISIONS else f"{DECISIONS}-report",
                 title=report.title,
                 query=report.query,
                 arguments=None,

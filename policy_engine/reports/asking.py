@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from policy_audit.records import CheckedDecision, StoredDecision, StoredEntry
     from policy_audit.snapshot import Snapshot
 
+    from policy_engine.reports.source import SnapshotSource
+
 _PART = 500
 COLUMNS_ALONE = (
     "The count is of the query columns; each row that is listed was compared with its entry. What a forged column "
@@ -53,6 +55,13 @@ class Asked:
         """That time in words: the same for the same question, whenever it is asked."""
         at = self.given.get("at")
         return f"at {instant(at)}" if at is not None else "when this was generated"
+
+    @cached_property
+    def source(self) -> SnapshotSource:
+        """The snapshot, for what reads a ledger."""
+        from policy_engine.reports.source import SnapshotSource
+
+        return SnapshotSource(self.snapshot)
 
     @cached_property
     def persons(self) -> Persons:
@@ -122,6 +131,10 @@ class Persons:
     def _erased(self) -> Collection[tuple[int, str]]:
         return self._snapshot.erased()
 
+    @cached_property
+    def _disposed(self) -> Collection[tuple[int, str]]:
+        return self._snapshot.disposed()
+
     def of(self, entry: StoredEntry) -> dict[str, str]:
         """Return every value by its name; one that cannot be shown says why in brackets.
 
@@ -129,22 +142,31 @@ class Persons:
         """
         commitments = entry.document["commitments"]
         held = self._snapshot.disclosures(entry.index) if commitments else {}
+        sealed = self._snapshot.sealed(entry.index) if commitments.keys() - held.keys() else set()
         found = {}
         for name in sorted(commitments):
-            if name not in held:
-                found[name] = "(erased)" if (entry.index, name) in self._erased else "(missing)"
-            else:
+            if name in held:
                 found[name] = held[name].value if opens(commitments[name], held[name]) else "(altered)"
+            else:
+                found[name] = "(sealed)" if name in sealed else self._gone((entry.index, name))
         return found
+
+    def _gone(self, field: tuple[int, str]) -> str:
+        if field in self._erased:
+            return "(erased)"
+        return "(disposed of)" if field in self._disposed else "(missing)"
 
     def one(self, entry: StoredEntry, name: str) -> str | None:
         """Return one value; None where the entry has none of this name."""
         return self.of(entry).get(name)
 
 
+WHY_NOT = frozenset({"(erased)", "(disposed of)", "(sealed)", "(missing)", "(altered)"})
+
+
 def shown(value: str) -> bool:
     """Whether a value of `Persons` is the person's, and not a word on why it is not there."""
-    return not value.startswith("(")
+    return value not in WHY_NOT
 
 
 def text(value: Any) -> str | None:

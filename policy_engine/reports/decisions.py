@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from policy_audit.records import CheckedDecision
 
 ENTRY, RECORDED = Column("entry", "entry"), Column("recorded_at", "time")
-WHO = (Column("namespace"), Column("workload"), Column("owner"))
+WHO = (Column("namespace"), Column("workload"), Column("owner", personal=True))
 DECIDED = (Column("verdict"), Column("purpose"), Column("stage"), Column("valid_until", "time"))
 _POPULATION = (
     ENTRY,
@@ -88,7 +88,7 @@ def ai_act_log(asked: Asked) -> Report:
         *DECIDED,
         *(Column(title, "list") for title in titles),
         Column("engine"),
-        Column("actor"),
+        Column("actor", personal=True),
         Column("actor_known_by"),
         Column("policy_digest", "digest"),
         Column("catalog_digest", "digest"),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from policy_audit.commitment import opens
 from policy_audit.entry import EntryType
 
 from policy_engine.errors import Problem, UsageError
@@ -15,6 +14,8 @@ from policy_engine.reports.report import Cell, Column, Report
 if TYPE_CHECKING:
     from policy_audit.records import StoredEntry
 
+#: What of a body no line holds: a rotation's signed statement, a verification's steps.
+_LONG = frozenset({"statement", "steps", "findings"})
 _ENTRY, _RECORDED = Column("entry", "entry"), Column("recorded_at", "time")
 
 
@@ -27,7 +28,7 @@ def incident(asked: Asked) -> Report:
         Column("namespace"),
         Column("workload"),
         Column("what"),
-        Column("actor"),
+        Column("actor", personal=True),
     )
     rows: list[Sequence[Cell]] = []
     for entry in _timeline(asked):
@@ -37,7 +38,7 @@ def incident(asked: Asked) -> Report:
         if view:
             what = f"{view['verdict']} for {view.get('purpose') or 'no purpose'} under {view['policy_digest']}"
         else:
-            what = brief(document["body"])
+            what = brief({key: value for key, value in document["body"].items() if key not in _LONG})
         rows.append((entry.index, entry.recorded_at, entry.type, *where, what, asked.persons.one(entry, "actor")))
     return asked.answer(
         "entries of every type; with a workload, those about it and those about the whole ledger",
@@ -74,28 +75,28 @@ def access(asked: Asked) -> Report:
         _RECORDED,
         Column("type"),
         Column("field"),
-        Column("value"),
+        Column("value", personal=True),
         Column("namespace"),
         Column("workload"),
         Column("verdict"),
     )
     rows: list[Sequence[Cell]] = []
-    for index in asked.snapshot.entries_of_subject(person):
-        entry = asked.snapshot.entry(index)
-        document = entry.document
+    for each in asked.snapshot.values_of_subject(person):
+        entry, document = each.entry, each.entry.document
         view, context = document.get("view", {}), document["context"]
         about = tuple(text(view.get(name) or context.get(name)) for name in ("namespace", "workload"))
-        for name, disclosure in sorted(asked.snapshot.disclosures(index).items()):
-            if disclosure.value == person:
-                genuine = name in document["commitments"] and opens(document["commitments"][name], disclosure)
-                value = disclosure.value if genuine else "(altered)"
-                rows.append((index, entry.recorded_at, entry.type, name, value, *about, view.get("verdict")))
+        value = "(altered)" if each.altered else each.value
+        rows.append((entry.index, entry.recorded_at, entry.type, each.name, value, *about, text(view.get("verdict"))))
     return asked.answer(
-        "personal values that are one person's, as a whole",
+        "personal values that are one person's, as a whole, whatever their case and outer blanks",
         "personal values",
         columns,
         rows,
-        remarks=("Text in documents and reasons is not searched: personal values do not belong there.", AS_RECORDED),
+        remarks=(
+            "What was erased, or disposed of, is not found by a person any more: `policy audit report erasures`.",
+            "Text in documents and reasons is not searched: personal values do not belong there.",
+            AS_RECORDED,
+        ),
     )
 
 
@@ -109,7 +110,7 @@ def integrity(asked: Asked) -> Report:
             Problem("no-verifier-key", "nothing to verify against", help="give the pinned key: --vkey KEY")
         )
     origin = asked.given.get("origin") or pinned[0].partition("+")[0]
-    kept: list[Any] = list(asked.given.get("kept") or ())
+    kept: list[str] = list(asked.given.get("kept") or ())
     found = asked.snapshot.verify(pinned, origin, kept, asked.given.get("progress"))
     columns = (
         Column("step", "count"),
@@ -145,6 +146,11 @@ def integrity(asked: Asked) -> Report:
         rows,
         population=found.entries,
         summary=(("verified", found.ok), ("size", found.size), ("root", found.root)),
-        remarks=(*remarks, "That an input was truthful, or that every decision was recorded, no verification shows."),
+        remarks=(
+            *remarks,
+            *(f"{step.name}: {step.note}" for step in found.steps if step.note),
+            *found.findings,
+            "That an input was truthful, or that every decision was recorded, no verification shows.",
+        ),
         ok=found.ok,
     )

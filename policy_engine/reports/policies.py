@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-from policy_audit.entry import EntryType
+from policy_audit.view import instant
 
+from policy_engine.activations import Activation, activations
 from policy_engine.errors import InputError, Problem
-from policy_engine.reports.asking import AS_RECORDED, COLUMNS_ALONE, Asked, text
+from policy_engine.reports.asking import AS_RECORDED, COLUMNS_ALONE, Asked
 from policy_engine.reports.report import Cell, Column, Report
-
-if TYPE_CHECKING:
-    from policy_audit.records import StoredEntry
 
 _DIGEST = Column("policy_digest", "digest")
 _COLUMNS = (
@@ -22,9 +19,16 @@ _COLUMNS = (
     Column("recorded_at", "time"),
     Column("last_entry", "entry"),
     Column("decisions", "count"),
-    Column("actor"),
+    Column("actor", personal=True),
     Column("approvers", "list"),
+    Column("approvals_needed", "count"),
     Column("reason"),
+    Column("problem"),
+)
+_JUDGED = (
+    "Signatures are judged by the approvers of the policy in force before: `proposed` lacks some, `refused` has one "
+    "that is bad or of nobody who may. `approvers` are names of approvers.yaml; where it names nobody, `actor` is all "
+    "there is."
 )
 _NO_ACTIVATION = (
     "Activations are on record where a policy is put in force by command; a decision also names the policy that it "
@@ -34,7 +38,7 @@ _NO_ACTIVATION = (
 
 def policy_changes(asked: Asked) -> Report:
     """Return the activations of policies, and the policies that decisions were made under, in order."""
-    rows = [_activated(asked, entry) for entry in asked.entries(EntryType.POLICY_ACTIVATION)]
+    rows = [_activated(asked, each) for each in activations(asked.source) if _of_period(asked, each)]
     used = asked.snapshot.policies(since=asked.query.since, until=asked.query.until)
     rows += [_used(asked, *found) for found in used]
     ordered = sorted(rows, key=lambda row: (_place(row), str(row[0])))
@@ -47,6 +51,7 @@ def policy_changes(asked: Asked) -> Report:
         remarks=(
             "`decisions` counts those of the period, `entry` and `last_entry` are its first and last.",
             COLUMNS_ALONE,
+            _JUDGED,
             _NO_ACTIVATION,
             AS_RECORDED,
         ),
@@ -54,23 +59,27 @@ def policy_changes(asked: Asked) -> Report:
 
 
 def policy_in_force(asked: Asked) -> Report:
-    """Return the policy that was activated last at a time, who did, and the one that the last decision was made under.
+    """Return the policy in force at a time, who activated it, and the one that the last decision was made under.
 
     The snapshot is that of the time.
     """
-    rows = [_activated(asked, entry) for entry in asked.snapshot.entries([EntryType.POLICY_ACTIVATION], limit=1)]
+    counted = [each for each in activations(asked.source) if each.problem is None]
+    at = asked.given.get("at")
+    if at is not None:
+        counted = [each for each in counted if each.recorded_at <= at]
+    rows = [_activated(asked, each) for each in counted[-1:]]
     last = asked.snapshot.select(type(asked.query)()).page(1).decisions
     if last:
         digest = last[0].row.policy_digest
         rows += [_used(asked, *found) for found in asked.snapshot.policies() if found[0] == digest]
     agree = len({row[1] for row in rows}) <= 1
     return asked.answer(
-        f"the last activation on record {asked.when}, and the policy of the last decision then",
+        f"the policy that was in force by an activation {asked.when}, and the policy of the last decision then",
         "policies",
         _COLUMNS,
         rows,
         summary=(("activated policy is that of the last decision", agree),) if len(rows) == 2 else (),
-        remarks=(_NO_ACTIVATION, AS_RECORDED),
+        remarks=(_JUDGED, _NO_ACTIVATION, AS_RECORDED),
     )
 
 
@@ -136,19 +145,22 @@ def _change(rule: str, earlier: dict[str, int], later: dict[str, int]) -> str:
     return "acts no more" if rule not in later else "acts in both"
 
 
-def _activated(asked: Asked, entry: StoredEntry) -> tuple[Cell, ...]:
-    body: dict[str, Any] = entry.document["body"]
-    people = asked.persons.of(entry)
-    digest = next((body[key] for key in ("policy_digest", "policy", "digest") if isinstance(body.get(key), str)), None)
-    approvers = tuple(value for name, value in people.items() if name.startswith("approver"))
-    actor = people.get("actor") or people.get("requester")
-    told = (actor, approvers, text(body.get("reason")))
-    return ("activated", digest, entry.index, entry.recorded_at, None, None, *told)
+def _of_period(asked: Asked, each: Activation) -> bool:
+    since, until = asked.query.since, asked.query.until
+    recorded_at = instant(each.recorded_at)
+    return (since is None or recorded_at >= instant(since)) and (until is None or recorded_at < instant(until))
+
+
+def _activated(asked: Asked, each: Activation) -> tuple[Cell, ...]:
+    entry = asked.snapshot.entry(each.index)
+    event = "activated" if each.status == "active" else each.status
+    head = (event, each.policy, each.index, entry.recorded_at, None, None)
+    return (*head, asked.persons.one(entry, "actor"), each.by, each.needed, each.reason, each.problem)
 
 
 def _used(asked: Asked, digest: str, first: int, last: int, count: int) -> tuple[Cell, ...]:
     entry = asked.snapshot.entry(first)
-    return ("decided under", digest, first, entry.recorded_at, last, count, None, (), None)
+    return ("decided under", digest, first, entry.recorded_at, last, count, None, (), None, None, None)
 
 
 def _place(row: Sequence[Cell]) -> int:

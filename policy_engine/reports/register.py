@@ -1,22 +1,20 @@
-"""The waiver register, from the entries alone: active, expiring, used after it ended, approved by whoever asked."""
+"""The waiver register as a report: active, expiring, used out of time, approved by whoever asked."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from policy_audit.entry import EntryType
-
-from policy_engine.reports.asking import AS_RECORDED, Asked, text
-from policy_engine.reports.doings import approval
+from policy_engine.reports.asking import AS_RECORDED, Asked
 from policy_engine.reports.report import Cell, Column, Report
+from policy_engine.waivers.register import EXPIRING_DAYS, reports, waiver_register
 
 if TYPE_CHECKING:
-    from policy_audit.records import StoredEntry
+    from policy_audit.errors import AuditError
 
-EXPIRING_DAYS = 14
+    from policy_engine.model.approvers import Approvers
+    from policy_engine.waivers.on_record import Record
+
 _COLUMNS = (
     Column("waiver"),
     Column("status"),
@@ -24,129 +22,108 @@ _COLUMNS = (
     Column("rule"),
     Column("namespace"),
     Column("workload"),
+    Column("option"),
+    Column("task"),
     Column("valid_from"),
     Column("valid_until"),
+    Column("reason"),
     Column("ticket"),
-    Column("requester"),
-    Column("approvers", "list"),
+    Column("requester", personal=True),
+    Column("approvers", "list", personal=True),
     Column("self_approved"),
+    Column("signatures"),
+    Column("requested_entry", "entry"),
     Column("granted_entry", "entry"),
     Column("granted_at", "time"),
     Column("revoked_entry", "entry"),
     Column("uses", "count"),
     Column("last_use_entry", "entry"),
-    Column("used_after_end", "count"),
+    Column("used_out_of_time", "count"),
+    Column("decision", "digest"),
+)
+_UNVERIFIED = (
+    "The signatures were not verified: --policy names the layers whose approvers.yaml says who may sign. Where they "
+    "were, `signatures` says so, or why they do not count."
 )
 
 
-@dataclass
-class _Found:
-    grant: StoredEntry
-    body: Mapping[str, Any]
-    revocation: StoredEntry | None = None
-    uses: list[tuple[int, str]] = field(default_factory=list)
-
-
 def waivers(asked: Asked) -> Report:
-    """Return the register as of a time; requests that nobody granted are counted, and not listed."""
-    found: dict[str, _Found] = {}
-    requests = 0
-    types = (
-        EntryType.WAIVER_REQUESTED,
-        EntryType.WAIVER_GRANTED,
-        EntryType.WAIVER_REVOKED,
-        EntryType.WAIVER_USED,
-    )
-    early = 0
-    for entry in asked.snapshot.entries(types, newest=False):
-        body = entry.document["body"]
-        name = text(body.get("waiver"))
-        requests += entry.type == EntryType.WAIVER_REQUESTED
-        if entry.type == EntryType.WAIVER_GRANTED and name is not None:
-            found.setdefault(name, _Found(entry, body))
-        elif name in found and entry.type == EntryType.WAIVER_REVOKED:
-            found[name].revocation = found[name].revocation or entry
-        elif name in found and entry.type == EntryType.WAIVER_USED:
-            found[name].uses.append((entry.index, str(body.get("decided_at") or entry.recorded_at)))
-        elif entry.type == EntryType.WAIVER_USED:
-            early += 1
-    rows = [_row(asked, name, each) for name, each in found.items()]
+    """Return the register as of a time: every waiver that was asked for, granted or not."""
+    approvers, within = _approvers(asked), int(asked.given.get("within") or EXPIRING_DAYS)
+    spoilt: list[tuple[Record, AuditError]] = []
+    rows = waiver_register(asked.source, asked.at, approvers, lambda *each: spoilt.append(each))
+    found = reports(rows, within)
+    soon = {row["id"] for row in found["expiring"]}
+    cells = [_row(asked, row, row["id"] in soon) for row in rows]
     return asked.answer(
-        f"waivers granted, as they stand {asked.when}",
-        "waivers granted",
+        f"waivers asked for and granted, as they stand {asked.when}",
+        "waivers",
         _COLUMNS,
-        rows,
+        [*cells, *(_unreadable(record, error) for record, error in spoilt)],
         summary=(
-            ("active", sum(row[1] == "active" for row in rows)),
-            ("expiring", sum(bool(row[2]) for row in rows)),
-            ("used after end or revocation", sum(bool(row[-1]) for row in rows)),
-            ("self-approved", sum(row[11] == "same person" for row in rows)),
-            ("requests on record", requests),
-            ("uses of waivers that nobody granted", early),
+            ("active", len(found["active"])),
+            ("expiring", len(found["expiring"])),
+            ("used out of time", len(found["used_out_of_time"])),
+            ("self-approved", len(found["self_approved"])),
+            ("entries that hold no waiver", len(spoilt)),
         ),
         remarks=(
-            f"`expiring`: active, and ends within {_within(asked)} days.",
-            "Whether signatures are by people who may sign is for the policy's approvers to say: `policy waiver list`.",
+            f"`expiring`: active, and ends within {within} days. `used_out_of_time`: before it was granted, after its "
+            "last day, or after it was taken back.",
+            *(() if approvers is not None else (_UNVERIFIED,)),
+            "Persons are compared as recorded: one person under two names is not seen.",
             AS_RECORDED,
         ),
     )
 
 
-def _row(asked: Asked, name: str, found: _Found) -> tuple[Cell, ...]:
-    body, context = found.body, found.grant.document["context"]
-    start, end = _day(body.get("valid_from")), _day(body.get("valid_until"))
-    today = asked.at.astimezone(UTC).date()
-    status = _status(found, start, end, today)
-    soon = status == "active" and end is not None and end - today <= timedelta(days=_within(asked))
-    late = [index for index, at in found.uses if _late(found, end, index, at)]
-    finding, requester, approvers = approval(asked, found.grant)
+def _approvers(asked: Asked) -> Approvers | None:
+    layers = asked.given.get("layers")
+    if not layers:
+        return None
+    from policy_engine.loading.policy import load_policy
+
+    return load_policy(list(layers)).approvers
+
+
+def _row(asked: Asked, row: Mapping[str, Any], expiring: bool) -> tuple[Cell, ...]:
+    index = row["granted_index"] if row["granted_index"] is not None else row["requested_index"]
+    people = asked.persons.of(asked.snapshot.entry(index))
+    plain = ("rule", "namespace", "workload", "option", "task", "valid_from", "valid_until", "reason", "ticket")
     return (
-        name,
-        status,
-        soon,
-        text(body.get("rule")),
-        text(context.get("namespace")),
-        text(context.get("workload")),
-        text(body.get("valid_from")),
-        text(body.get("valid_until")),
-        text(body.get("ticket")),
-        requester,
-        approvers,
-        finding,
-        found.grant.index,
-        found.grant.recorded_at,
-        found.revocation.index if found.revocation is not None else None,
-        len(found.uses),
-        found.uses[-1][0] if found.uses else None,
-        len(late),
+        row["id"],
+        row["status"],
+        expiring,
+        *(row[name] for name in plain),
+        people.get("requester"),
+        tuple(value for name, value in people.items() if name.startswith("approver")),
+        _self_approved(row),
+        row["signatures"],
+        row["requested_index"],
+        row["granted_index"],
+        row["granted_at"],
+        row["revoked_index"],
+        len(row["uses"]),
+        row["uses"][-1]["index"] if row["uses"] else None,
+        len(row["used_out_of_time"]),
+        row["decision"],
     )
 
 
-def _status(found: _Found, start: date | None, end: date | None, today: date) -> str:
-    if found.revocation is not None:
-        return "revoked"
-    if start is None or end is None:
-        return "unreadable"
-    if today > end:
-        return "expired"
-    return "pending" if today < start else "active"
-
-
-def _late(found: _Found, end: date | None, index: int, at: str) -> bool:
-    if found.revocation is not None and index > found.revocation.index:
-        return True
-    try:
-        return end is None or datetime.fromisoformat(at).astimezone(UTC).date() > end
-    except ValueError:
-        return True
-
-
-def _day(value: Any) -> date | None:
-    try:
-        return date.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
+def _self_approved(row: Mapping[str, Any]) -> str | None:
+    if row["granted_index"] is None:
         return None
+    if row["self_approved"] or row["same_actor"]:
+        return "same person"
+    return "cannot be told" if row["self_approved"] is None else "kept apart"
 
 
-def _within(asked: Asked) -> int:
-    return int(asked.given.get("within") or EXPIRING_DAYS)
+def _unreadable(record: Record, error: AuditError) -> tuple[Cell, ...]:
+    granted = "approvals" in record.body or "waiver" in record.blobs
+    found: dict[str, Cell] = {
+        "status": "unreadable",
+        "reason": error.message,
+        "granted_entry" if granted else "requested_entry": record.index,
+    }
+    empty: dict[str, Cell] = {"expiring": False, "approvers": (), "uses": 0, "used_out_of_time": 0}
+    return tuple(found.get(column.name, empty.get(column.name)) for column in _COLUMNS)

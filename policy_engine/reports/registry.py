@@ -69,9 +69,9 @@ REPORTS: dict[str, Named] = {
     ),
     "waivers": Named(
         "Waiver register",
-        "Waivers: active, expiring, used after they ended, self-approved.",
+        "Waivers: active, expiring, used out of time, self-approved.",
         "register:waivers",
-        frozenset({"as_of", "at", "within"}),
+        frozenset({"as_of", "at", "within", "layers"}),
     ),
     "separation-of-duties": Named(
         "Separation of duties", "Who asked and who approved.", "doings:separation_of_duties", PERIOD
@@ -95,7 +95,10 @@ REPORTS: dict[str, Named] = {
         frozenset({"vkeys", "origin", "kept"}),
     ),
     "retention": Named(
-        "Retention and disposal", "Legal holds and disposals.", "doings:retention", frozenset({"as_of"})
+        "Retention and disposal",
+        "Periods, legal holds, what is due at --at, and disposals.",
+        "keeping:retention",
+        frozenset({"at", "layers"}),
     ),
     "incident": Named(
         "Incident timeline", "All entries of a period, or of a workload.", "incident:incident", PERIOD | PLACE
@@ -125,12 +128,20 @@ REPORTS: dict[str, Named] = {
         "workloads:models",
         PLACE | {"as_of", "at"},
     ),
-    "erasures": Named("Erasures", "Erasures, refusals and disposals.", "doings:erasures", PERIOD),
+    "erasures": Named(
+        "Erasures", "Erasures, refusals, disposals, changes of the personal key.", "keeping:erasures", PERIOD
+    ),
     "gaps": Named(
         "Gaps and restores",
         "Periods without entries, restores, key rotations, watching that broke off.",
-        "doings:gaps",
+        "course:gaps",
         PERIOD | {"at", "longest"},
+    ),
+    "replay-mismatches": Named(
+        "Replay mismatches",
+        "Decisions that do not come out again from what is on record; the exit status is 6 where any fails.",
+        "course:replays",
+        PERIOD,
     ),
     "access": Named(
         "Subject access", "What the ledger holds of --subject.", "incident:access", frozenset({"as_of", "subject"})

@@ -6,7 +6,7 @@ Whatever writes a report (the command line, or an export to a file) takes this a
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 #: A cell holds what its column's kind says, or None where there is nothing to say.
 Cell = str | int | bool | None | tuple[str, ...]
@@ -26,6 +26,8 @@ class Column:
 
     name: str
     kind: str = "text"
+    personal: bool = field(default=False, compare=False)
+    """Whether its cells hold who somebody is, which an export has only where that is asked for."""
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -98,6 +100,12 @@ class Report:
         names = [column.name for column in self.columns]
         for row in self.rows:
             yield dict(zip(names, row, strict=True))
+
+    def without_persons(self) -> Report:
+        """Return the report without the columns that hold who somebody is."""
+        kept = [place for place, column in enumerate(self.columns) if not column.personal]
+        columns = tuple(self.columns[at] for at in kept)
+        return replace(self, columns=columns, rows=tuple(tuple(row[at] for at in kept) for row in self.rows))
 
     def entries(self) -> tuple[int, ...]:
         """Return the indexes of the entries that the rows name, each once, in order: what proofs are given of."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from policy_audit.records import CheckedDecision, StoredDecision
 
 ALLOWED = ("allow", "allow_with_conditions")
-_WHO = (Column("namespace"), Column("workload"), Column("owner"))
+_WHO = (Column("namespace"), Column("workload"), Column("owner", personal=True))
 _MOST_DEPTH = 40
 
 

@@ -6,9 +6,9 @@ INVARIANT: what counts is an entry's bytes, which its leaf hash covers, and neve
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
 from policy_audit.commitment import opens
@@ -20,9 +20,22 @@ from policy_engine.model.waiver import Statement, Waiver, read_statement
 from policy_engine.waivers.checking import Candidate, active_waivers
 
 if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger, StoredEntry
+    from policy_audit.commitment import Disclosure
+    from policy_audit.ledger import StoredEntry
 
 Context = Mapping[str, str]
+
+
+class Source(Protocol):
+    """What is read of entries: a ledger, or one snapshot of it."""
+
+    def list_entries(self, *, type: EntryType | str, newest_first: bool) -> Iterable[StoredEntry]: ...  # noqa: A002
+
+    def entry(self, index: int) -> StoredEntry: ...
+
+    def blob(self, digest: str) -> bytes: ...
+
+    def disclosures(self, index: int) -> Mapping[str, Disclosure]: ...
 
 
 class Record(Struct, frozen=True):
@@ -95,7 +108,7 @@ def _told(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"rule": document["rule"]["id"], **scope, **days}
 
 
-def records(ledger: Ledger, kind: EntryType) -> Iterator[Record]:
+def records(ledger: Source, kind: EntryType) -> Iterator[Record]:
     """Yield the entries of one type, the oldest first.
 
     Raises:
@@ -114,7 +127,7 @@ def _record(entry: StoredEntry, kind: EntryType) -> Record:
     return Record(entry.index, datetime.fromisoformat(document["recorded_at"]), **members)
 
 
-def requested(ledger: Ledger, record: Record) -> Statement:
+def requested(ledger: Source, record: Record) -> Statement:
     """Return what a request's entry asks for, with the commitment to the requester that it holds.
 
     Raises:
@@ -132,7 +145,7 @@ def requested(ledger: Ledger, record: Record) -> Statement:
         ) from None
 
 
-def opened_value(ledger: Ledger, record: Record, name: str) -> str | None:
+def opened_value(ledger: Source, record: Record, name: str) -> str | None:
     """Return a personal value of the entry where it is held and opens the entry's commitment."""
     disclosure = ledger.disclosures(record.index).get(name) if name in record.commitments else None
     if disclosure is None or not opens(record.commitments[name], disclosure):
@@ -140,7 +153,7 @@ def opened_value(ledger: Ledger, record: Record, name: str) -> str | None:
     return disclosure.value
 
 
-def note_on_record(ledger: Ledger, record: Record) -> str:
+def note_on_record(ledger: Source, record: Record) -> str:
     """Return the note of a grant's entry."""
     try:
         return ledger.blob(record.blobs["waiver"]).decode()
@@ -148,7 +161,7 @@ def note_on_record(ledger: Ledger, record: Record) -> str:
         raise VerificationError(f"the entry {record.index} holds no waiver", code="entry-changed") from None
 
 
-def revoked_ids(ledger: Ledger) -> set[str]:
+def revoked_ids(ledger: Source) -> set[str]:
     """Return the ids of the waivers that were taken back."""
     return {str(record.body.get("waiver")) for record in records(ledger, EntryType.WAIVER_REVOKED)}
 
@@ -156,7 +169,7 @@ def revoked_ids(ledger: Ledger) -> set[str]:
 class WaiversOnRecord:
     """The waivers of one ledger, read once: one query where nobody was ever granted one, and two otherwise."""
 
-    def __init__(self, ledger: Ledger, approvers: Approvers) -> None:
+    def __init__(self, ledger: Source, approvers: Approvers) -> None:
         self._ledger, self._approvers = ledger, approvers
         self._granted: dict[tuple[Any, Any], list[Record]] = {}
         for record in records(ledger, EntryType.WAIVER_GRANTED):
@@ -187,7 +200,7 @@ def stored_context(context: Any) -> dict[str, str]:
     return {"actor_known_by": context.actor_known_by, **context.details}
 
 
-def statement_on_record(ledger: Ledger, row: Mapping[str, Any]) -> Statement:
+def statement_on_record(ledger: Source, row: Mapping[str, Any]) -> Statement:
     """Return the statement of a row of the register."""
     from policy_engine.waivers.notes import read_note
 

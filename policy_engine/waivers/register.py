@@ -6,10 +6,10 @@ are by people who may sign is asked of a policy's approvers where these are give
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from policy_audit.entry import EntryType
 from policy_audit.errors import AuditError
@@ -19,10 +19,7 @@ from policy_engine.model.identity import same_person
 from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Candidate, active_waivers
 from policy_engine.waivers.notes import read_note
-from policy_engine.waivers.on_record import Record, note_on_record, opened_value, records, requested
-
-if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger
+from policy_engine.waivers.on_record import Record, Source, note_on_record, opened_value, records, requested
 
 EXPIRING_DAYS = 14
 STATUSES = ("requested", "active", "pending", "expired", "revoked")
@@ -40,22 +37,24 @@ class _Found:
     uses: list[Record] = field(default_factory=list)
 
 
-def waiver_register(ledger: Ledger, at: datetime, approvers: Approvers | None = None) -> list[dict[str, Any]]:
+def waiver_register(
+    ledger: Source,
+    at: datetime,
+    approvers: Approvers | None = None,
+    unreadable: Callable[[Record, AuditError], None] | None = None,
+) -> list[dict[str, Any]]:
     """Return a row for each waiver on record as of `at`, the newest request first.
 
+    `unreadable` is told of entries that hold no waiver, so that they keep nobody from reading the others.
+
     Raises:
-        VerificationError: an entry was changed, or holds no waiver.
+        VerificationError: an entry was changed; or holds no waiver, and there is no `unreadable` to tell.
     """
     found: dict[str, _Found] = {}
     for record in records(ledger, EntryType.WAIVER_REQUESTED):
-        statement = requested(ledger, record)
-        found.setdefault(statement.id, _Found(statement)).request = record
+        _read(lambda each: _request(ledger, each, found), record, unreadable)
     for record in records(ledger, EntryType.WAIVER_GRANTED):
-        note = note_on_record(ledger, record)
-        statement = read_note(note)[0]
-        row = found.setdefault(statement.id, _Found(statement))
-        row.grants.append(record)
-        row.note = row.note or note
+        _read(lambda each: _grant(ledger, each, found), record, unreadable)
     for record in records(ledger, EntryType.WAIVER_REVOKED):
         if (named := found.get(str(record.body.get("waiver")))) is not None:
             named.revocation = named.revocation or record
@@ -66,7 +65,31 @@ def waiver_register(ledger: Ledger, at: datetime, approvers: Approvers | None = 
     return sorted(rows, key=lambda row: -max(row["requested_index"] or 0, row["granted_index"] or 0))
 
 
-def _row(ledger: Ledger, found: _Found, at: datetime, approvers: Approvers | None) -> dict[str, Any]:
+def _read(
+    read: Callable[[Record], None], record: Record, unreadable: Callable[[Record, AuditError], None] | None
+) -> None:
+    try:
+        read(record)
+    except AuditError as error:
+        if unreadable is None:
+            raise
+        unreadable(record, error)
+
+
+def _request(ledger: Source, record: Record, found: dict[str, _Found]) -> None:
+    statement = requested(ledger, record)
+    found.setdefault(statement.id, _Found(statement)).request = record
+
+
+def _grant(ledger: Source, record: Record, found: dict[str, _Found]) -> None:
+    note = note_on_record(ledger, record)
+    statement = read_note(note)[0]
+    row = found.setdefault(statement.id, _Found(statement))
+    row.grants.append(record)
+    row.note = row.note or note
+
+
+def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None) -> dict[str, Any]:
     statement, grant, revocation = found.statement, found.grants[0] if found.grants else None, found.revocation
     day = at.astimezone(UTC).date()
     scope = statement.scope
@@ -92,6 +115,7 @@ def _row(ledger: Ledger, found: _Found, at: datetime, approvers: Approvers | Non
         "granted_index": grant.index if grant is not None else None,
         "granted_at": _time(grant),
         "approvals": list(grant.body.get("approvals", ())) if grant is not None else [],
+        "revoked_index": revocation.index if revocation is not None else None,
         "revoked_at": _time(revocation),
         "revoked_why": revocation.body.get("reason") if revocation is not None else None,
         **_people(ledger, found),
@@ -114,7 +138,7 @@ def _status(found: _Found, day: date) -> str:
     return "pending" if day < found.statement.valid_from else "active"
 
 
-def _people(ledger: Ledger, found: _Found) -> dict[str, Any]:
+def _people(ledger: Source, found: _Found) -> dict[str, Any]:
     """Return who asked and who approved as far as the ledger holds it, and whether one person did both.
 
     `self_approved` is None where that cannot be told any more, because a name was erased.

@@ -84,7 +84,7 @@ def test_the_filters_select(
 
 def test_personal_values_only_where_asked_and_that_is_on_record(policy: Run, ledger: Path, tmp_path: Path) -> None:
     tamper(ledger, "DELETE FROM personal WHERE leaf_index = 1 AND name = 'owner'")
-    tamper(ledger, "UPDATE personal SET value = 'someone' WHERE leaf_index = 2 AND name = 'owner'")
+    tamper(ledger, "UPDATE personal SET sealed = zeroblob(92) WHERE leaf_index = 2 AND name = 'owner'")
     made = policy("audit", "export", str(tmp_path / "out"), "--format", "csv", "--with-personal")
     assert made.status == 0, made.err
     assert "keep the folder accordingly" in made.out

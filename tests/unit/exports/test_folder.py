@@ -18,7 +18,7 @@ from policy_engine.exports.exporting import Order, export_decisions
 from tests.unit.cli.ledgers import tamper
 from tests.unit.exports.given import NOW, decision, everything, export, ledger
 
-LEFT = {"ledger.db", "ledger.db.key", "ledger.db-wal", "ledger.db-shm"}
+LEFT = {"ledger.db", "ledger.db.key", "ledger.db.key.personal", "ledger.db-wal", "ledger.db-shm"}
 
 
 @pytest.mark.parametrize("name", ["csv", "jsonl", "parquet", "html", "oscal"])

@@ -13,7 +13,7 @@ from policy_engine.errors import UsageError, VerificationFailedError
 from policy_engine.exports import oscal
 from policy_engine.exports.oscal_decision import FAIL, OTHER, open_rules
 from policy_engine.exports.oscal_terms import control_token, criterion_token, line, prop, rule_token
-from tests.unit.exports.given import HOSTILE, RULES, decision, export, ledger, policy_document, task
+from tests.unit.exports.given import HOSTILE, NUL, RULES, decision, export, ledger, policy_document, task
 from tests.unit.exports.oscal_reading import members, read
 
 
@@ -99,7 +99,7 @@ def test_the_same_snapshot_gives_the_same_files_but_for_the_time(tmp_path: Path)
 
 
 def test_hostile_names_make_valid_documents_and_different_controls(tmp_path: Path) -> None:
-    named = (*HOSTILE, "a:b", "a_b", "a:b_c", "criterion:X", "rule:own", "1:2", "x" * 300, " ")
+    named = (*HOSTILE, NUL, "a:b", "a_b", "a:b_c", "criterion:X", "rule:own", "1:2", "x" * 300, " ")
     rules = {
         **RULES,
         **{

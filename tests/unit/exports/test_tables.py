@@ -16,7 +16,7 @@ from policy_engine.errors import UsageError
 from policy_engine.exports import csv_table, parquet
 from policy_engine.exports.decisions import COLUMNS
 from policy_engine.reports.report import Column
-from tests.unit.exports.given import HOSTILE, decision, export, ledger
+from tests.unit.exports.given import HOSTILE, NUL, decision, export, ledger
 
 FORMULA = tuple("=+-@\t\r＝＋－＠")
 
@@ -26,7 +26,8 @@ def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Exports in every format of decisions with hostile names; an administrator's, since workload files refuse them."""
     folder = tmp_path_factory.mktemp("exported")
     tags = {"rule": ["=cmd|' /C calc'!A0", "semi;colon"], "model": ["m\n1"]}
-    drafts = [decision(n, workload=text, commit=text, tags=tags) for n, text in enumerate(HOSTILE)]
+    commits = (NUL, *HOSTILE[1:])
+    drafts = [decision(n, workload=text, commit=commits[n], tags=tags) for n, text in enumerate(HOSTILE)]
     with ledger(folder / "ledger.db", *drafts) as opened:
         for name in ("csv", "jsonl", "parquet", "html"):
             export(opened, folder / name, name)

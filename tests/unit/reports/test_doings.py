@@ -93,71 +93,33 @@ def test_gaps_are_silences_restores_rotations_and_watching_that_broke_off(ledger
     assert [row["kind"] for row in late] == ["silence", "restore", "clock ran back"]
 
 
-def granted(name: str, requester: str, *approvers: str, until: str = "2026-06-30", **body: Any) -> Draft:
-    people = {"approver" if not number else f"approver{number}": who for number, who in enumerate(approvers)}
-    told = {"waiver": name, "rule": "r", "valid_from": "2026-01-01", "valid_until": until, **body}
-    context = {"namespace": "default", "workload": "chat"}
-    return Draft(EntryType.WAIVER_GRANTED, body=told, context=context, personal={"requester": requester, **people})
-
-
-def used(name: str, at: str) -> Draft:
-    return Draft(EntryType.WAIVER_USED, body={"waiver": name, "decided_at": at})
-
-
-def test_the_register_has_what_is_active_expiring_late_and_self_approved(ledger: Ledger) -> None:
-    ledger.append_many(
-        [
-            granted("w-active", "ann", "bob"),
-            granted("w-soon", "ann", "bob", "cleo", until="2026-02-05"),
-            granted("w-own", "ann", "bob", "ANN "),
-            granted("w-actor", "ann", "bob", actor_is_requester=True),
-            granted("w-late", "ann", "bob", until="2026-01-10"),
-            granted("w-revoked", "ann", "bob"),
-            granted("w-later", "ann", "bob", valid_from="2026-05-01"),
-            granted("w-broken", "ann", "bob", until="someday"),
-            used("w-late", "2026-01-10T23:00:00Z"),
-            used("w-late", "2026-01-11T00:00:00Z"),
-            used("w-revoked", "2026-01-05T00:00:00Z"),
-            Draft(EntryType.WAIVER_REVOKED, body={"waiver": "w-revoked"}),
-            used("w-revoked", "2026-01-05T00:00:00Z"),
-            used("w-unknown", "2026-01-05T00:00:00Z"),
-            used("w-active", "never"),
-        ]
-    )
+def test_what_is_no_waiver_and_no_activation_is_listed_and_hides_nothing(ledger: Ledger) -> None:
+    ledger.append(Draft(EntryType.WAIVER_GRANTED, body={"waiver": "w", "approvals": []}, blobs={"waiver": b"no note"}))
+    ledger.append(Draft(EntryType.WAIVER_REQUESTED, body={"waiver": "w"}))
     made = report(ledger, "waivers")
-    found = {row["waiver"]: row for row in made.records()}
-    statuses = {name.removeprefix("w-"): row["status"] for name, row in found.items()}
-    assert statuses == {
-        "active": "active",
-        "soon": "active",
-        "own": "active",
-        "actor": "active",
-        "late": "expired",
-        "revoked": "revoked",
-        "later": "pending",
-        "broken": "unreadable",
-    }
-    assert [name for name, row in found.items() if row["expiring"]] == ["w-soon"]
-    assert [name for name, row in found.items() if row["self_approved"] == "same person"] == ["w-own", "w-actor"]
-    late = {name: row["used_after_end"] for name, row in found.items() if row["used_after_end"]}
-    assert late == {"w-late": 1, "w-revoked": 1, "w-active": 1}
-    assert dict(made.summary)["uses of waivers that nobody granted"] == 1
-    assert found["w-soon"]["approvers"] == ("bob", "cleo")
+    found = [(row["status"], row["requested_entry"], row["granted_entry"]) for row in made.records()]
+    assert found == [("unreadable", 1, None), ("unreadable", None, 0)]
+    assert dict(made.summary)["entries that hold no waiver"] == 2
+
+
+def granted(requester: str, *approvers: str, **body: Any) -> Draft:
+    people = {"approver" if not number else f"approver_{number}": who for number, who in enumerate(approvers)}
+    return Draft(EntryType.WAIVER_GRANTED, body={"waiver": "w", **body}, personal={"requester": requester, **people})
 
 
 def test_who_cannot_be_told_is_not_called_apart(ledger: Ledger) -> None:
-    ledger.append(granted("w-1", "ann", "bob"))
-    ledger.append(Draft(EntryType.POLICY_ACTIVATION, body={"policy": "sha256:p"}, personal={"actor": "ann"}))
-    with ledger._database.write() as connection:
-        connection.exec_driver_sql("DELETE FROM personal WHERE leaf_index = 0 AND name = 'requester'")
-    ledger.append(Draft(EntryType.ERASURE, body={"erased": [{"index": 0, "name": "requester"}]}))
+    ledger.append(granted("ann", "bob"))
+    ledger.append(granted("ann", "bob", "ANN "))
+    ledger.append(granted("ann", "bob", actor_is_requester=True))
+    ledger.append(granted("cleo", "bob"))
+    ledger.erase("cleo", reason="asked")
     found = rows(ledger, "separation-of-duties")
-    assert [row["finding"] for row in found] == ["cannot be told", "cannot be told"]
-    assert found[0]["asked"] == "(erased)"
+    assert [row["finding"] for row in found] == ["kept apart", "same person", "same person", "cannot be told"]
+    assert found[3]["asked"] == "(erased)"
 
 
 def test_erasures_and_refusals_holds_and_disposals(ledger: Ledger) -> None:
-    place = {"action": "place", "hold": "h-1", "scope": {"kind": "workload", "workload": "chat"}, "reason": "case 7"}
+    place = {"action": "place", "hold": "h-1", "scope": {"kind": "workload", "namespace": "default", "workload": "chat"}, "reason": "case 7"}
     ledger.append_many(
         [
             Draft(EntryType.HOLD, body=place, personal={"actor": "ann"}),
@@ -175,7 +137,7 @@ def test_erasures_and_refusals_holds_and_disposals(ledger: Ledger) -> None:
         (5, "erased", 1, ()),
         (6, "disposed of", 1, ()),
     ]
-    held = rows(ledger, "retention")
+    held = [row for row in rows(ledger, "retention") if row["kind"] != "period"]
     assert [(row["name"], row["state"], row["released_entry"]) for row in held] == [
         ("h-1", "active", None),
         ("h-2", "released", 2),
@@ -252,24 +214,6 @@ def test_a_change_of_rules_is_shown_by_rule(ledger: Ledger) -> None:
     assert report(ledger, "rule-impact", after="sha256:new").rows == made.rows
     with pytest.raises(InputError):
         report(ledger, "rule-impact", before="sha256:new")
-
-
-def test_the_policy_in_force_is_the_last_one_activated(ledger: Ledger) -> None:
-    for digest, who in (("sha256:old", "ann"), ("sha256:new", "bob")):
-        body = {"policy": digest, "reason": "because"}
-        ledger.append(Draft(EntryType.POLICY_ACTIVATION, body=body, personal={"actor": who, "approver": "cleo"}))
-    ledger.append(decided("a", policy_digest="sha256:old"))
-    made = report(ledger, "policy-in-force")
-    (active, last) = made.records()
-    assert (active["policy_digest"], active["actor"], active["approvers"]) == ("sha256:new", "bob", ("cleo",))
-    assert (last["event"], last["policy_digest"]) == ("decided under", "sha256:old")
-    assert dict(made.summary) == {"activated policy is that of the last decision": False}
-    changes = rows(ledger, "policy-changes")
-    assert [(row["event"], row["entry"]) for row in changes] == [
-        ("activated", 0),
-        ("activated", 1),
-        ("decided under", 2),
-    ]
 
 
 def test_a_timeline_of_a_workload_has_what_was_done_to_the_whole_ledger_meanwhile(ledger: Ledger) -> None:
