@@ -119,7 +119,12 @@ def test_who_cannot_be_told_is_not_called_apart(ledger: Ledger) -> None:
 
 
 def test_erasures_and_refusals_holds_and_disposals(ledger: Ledger) -> None:
-    place = {"action": "place", "hold": "h-1", "scope": {"kind": "workload", "namespace": "default", "workload": "chat"}, "reason": "case 7"}
+    place = {
+        "action": "place",
+        "hold": "h-1",
+        "scope": {"kind": "workload", "namespace": "default", "workload": "chat"},
+        "reason": "case 7",
+    }
     ledger.append_many(
         [
             Draft(EntryType.HOLD, body=place, personal={"actor": "ann"}),
