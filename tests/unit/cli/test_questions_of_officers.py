@@ -296,7 +296,7 @@ def test_without_the_personal_key_values_are_sealed(policy: Run, made: Everythin
     (tmp_path / "waivers.db.key.personal").unlink()
     found = policy("audit", "report", "ai-act-log", "-o", "json").json
     assert {row["owner"] for row in found["rows"]} == {"(sealed)"}
-    assert [row["actor"] for row in found["rows"]][0] == "(erased)"
+    assert found["rows"][0]["actor"] == "(erased)"
     told = policy("audit", "report", "separation-of-duties", "-o", "json").json
     assert rows(told, type="waiver-granted")[0]["finding"] == "cannot be told"
     (row,) = policy("audit", "report", "waivers", "-o", "json").json["rows"]
