@@ -22,6 +22,8 @@ EXPORTED = ("export", "export_format", "proofs", "with_personal", "unrecorded")
 #: How it is shown, where the ledger is (its URL may hold a password), and the recording itself are no part of a query.
 _NOT_ASKED = frozenset({"outputs", "ledger", "ledger_key", "record_query", "receipts", "receipt", *EXPORTED})
 PERSONS = frozenset({"owner", "subject"})
+#: What an entry could never be rid of, and what stands for it: a person, a path with a login, a URL with a password.
+_UNTOLD = {**dict.fromkeys(PERSONS, "PERSON"), "kept": "KEPT", "layers": "DIR"}
 _MOST_TEXT = 4000
 
 
@@ -38,7 +40,7 @@ def query_options(command: F) -> F:
 
 
 def command_line(ctx: click.Context, *, persons: bool = True) -> str:
-    """Return the command line that asks this again; without `persons`, who was asked about is left out."""
+    """Return the command line that asks this again; without `persons`, what names somebody is left out."""
     words = ctx.command_path.split()
     for parameter in ctx.command.params:
         name, value = parameter.name or "", ctx.params.get(parameter.name or "")
@@ -51,7 +53,7 @@ def command_line(ctx: click.Context, *, persons: bool = True) -> str:
             continue
         option = max(parameter.opts, key=len)
         for each in values:
-            shown = _word(each) if persons or name not in PERSONS else "PERSON"
+            shown = _word(each) if persons else _UNTOLD.get(name, _word(each))
             words += [option] if each is True or each == "" else [option, shown]
     return shlex.join(words)
 

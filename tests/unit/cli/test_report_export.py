@@ -88,6 +88,22 @@ def test_persons_are_there_only_where_asked_and_that_is_on_record(policy: Run, l
     ]
 
 
+def test_no_path_and_no_url_stands_in_the_entry(policy: Run, ledger: Path, tmp_path: Path) -> None:
+    layer, kept = tmp_path / "anna" / "layer", tmp_path / "anna" / "kept"
+    layer.mkdir(parents=True)
+    (layer / "policy-set.yaml").write_text("version: '1'\n", encoding="utf-8")
+    with open_ledger(f"sqlite:///{ledger}", read_only=True) as opened:
+        kept.write_text(opened.checkpoint(), encoding="utf-8")
+    for name, given in (("retention", ("--policy", str(layer))), ("integrity", ("--kept", str(kept)))):
+        made = policy("audit", "report", name, *given, "--export", str(tmp_path / name))
+        assert made.status == 0, made.err
+        assert b"anna" not in (tmp_path / name / "manifest.json").read_bytes()
+    with open_ledger(f"sqlite:///{ledger}", read_only=True) as opened:
+        told = [opened.entry(index).document["body"]["command"] for index in (4, 5)]
+        assert b"anna" not in opened.entry(4).raw + opened.entry(5).raw
+    assert told == ["policy audit report retention --policy DIR", "policy audit report integrity --kept KEPT"]
+
+
 def test_a_question_about_nobody_puts_nobody_into_the_ledger(policy: Run, ledger: Path, tmp_path: Path) -> None:
     found = policy("audit", "report", "access", "--subject", "no@acme.example", "--export", str(tmp_path / "out"))
     assert found.status == 0
