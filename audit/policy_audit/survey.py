@@ -51,7 +51,6 @@ class Survey:
         self.entries = 0
         self._candidates: dict[int, Candidate] = {}
         self._latest: dict[tuple[str | None, str | None], int] = {}
-        self._activation: int | None = None
         self._applied: list[tuple[str, int]] | None = None
 
     def on_entry(self, index: int, entry: Entry) -> None:
@@ -104,8 +103,6 @@ class Survey:
 
     def _supersede(self, index: int, entry: Entry, matter: Matter) -> None:
         """Note that an earlier decision on the same workload, without an end of its own, is not in effect any more."""
-        if entry.type == EntryType.POLICY_ACTIVATION:
-            self._activation = index
         if entry.type != EntryType.DECISION:
             return
         previous = self._latest.get((matter.namespace, matter.workload))
@@ -127,7 +124,8 @@ class Survey:
         matter = candidate.matter
         start = _moment(matter.recorded_at)
         if matter.type != EntryType.DECISION:
-            if index == self._activation:
+            if matter.type == EntryType.POLICY_ACTIVATION:
+                # each is judged by the policy that was in force before it, whenever it is read: the chain is kept whole
                 return Cover("in force", None)
             # what an entry of another type is about is not known to the ledger
             return self.retention.cover(None, start)

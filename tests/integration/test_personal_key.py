@@ -209,7 +209,7 @@ def test_a_destroyed_key_is_not_used_again(path: Path) -> None:
 
 @pytest.fixture
 def older(tmp_path: Path) -> Path:
-    """A ledger of revision 0001, with plain values, one of which was altered."""
+    """A ledger of revision 0002, with plain values, one of which was altered."""
     path = tmp_path / "older" / "ledger.db"
     with open_ledger(f"sqlite:///{path}") as ledger:
         ledger.append_many([decision(0, ALICE, actor=BOB), decision(1, BOB)])
@@ -227,7 +227,7 @@ def older(tmp_path: Path) -> Path:
         "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; "
         "CREATE TRIGGER blob_no_delete BEFORE DELETE ON blob "
         "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; "
-        "UPDATE alembic_version SET version_num = '0001'"
+        "UPDATE alembic_version SET version_num = '0002'"
     )
     connection.executemany("INSERT INTO personal VALUES (?, ?, ?, ?)", values)
     connection.commit()

@@ -25,7 +25,8 @@ from tests.unit.waivers.making import ANN, OPTION, RULE
 pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
 README = (Path(__file__).parents[3] / "audit" / "README.md").read_text(encoding="utf-8")
-QUESTIONS = dict(re.findall(r"^\| (.+) \| `policy (.+)` \|$", README, re.MULTILINE))
+SECTION = README.partition("## The officer's questions")[2].partition("\n## ")[0]
+QUESTIONS = dict(re.findall(r"^\| (.+) \| `policy (.+)` \|$", SECTION, re.MULTILINE))
 TODAY = datetime.now(UTC).date()
 _MADE: list[Everything] = []
 
