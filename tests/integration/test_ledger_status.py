@@ -88,10 +88,11 @@ def test_a_forged_document_that_is_no_decision_ends_in_the_status_of_the_ledger(
     identifier = sha256(forged).hexdigest()
     entry = json.loads(connection.execute("SELECT entry FROM log_entry").fetchone()[0])
     entry["blobs"]["decision"], entry["view"]["decision_id"] = f"sha256:{identifier}", identifier
+    del entry["tags"]  # so that the document is asked
     data = canonical_bytes(entry)
     connection.execute("INSERT INTO blob VALUES (?, ?)", (f"sha256:{identifier}", forged))
     connection.execute("UPDATE log_entry SET entry = ?, leaf_hash = ?", (data, leaf_hash(data)))
-    connection.execute("UPDATE decision SET decision_id = ?", (identifier,))
+    connection.execute("UPDATE decision SET decision_id = ?, tag_set = NULL", (identifier,))
     connection.commit()
     connection.close()
     for command in (["list", "--rule", "any"], SHOW, PROVE, ["verify"]):

@@ -88,6 +88,7 @@ def test_a_decision_is_replayed_after_the_erasure_of_its_persons(place: Place) -
     with closing(sqlite3.connect(place.path)) as connection:
         erased = connection.execute("SELECT leaf_index, name FROM personal").fetchall()
         connection.execute("DELETE FROM personal")
+        connection.execute("DELETE FROM subject_key")
         connection.commit()
     with open_ledger(place.url) as ledger:
         body = {"erased": [{"index": index, "name": name} for index, name in erased]}

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def perform(scene: Scene) -> Everything:
     _decide(scene, made)
     scene.actor(OFFICER)
     _keep(scene)
+    _vouch(scene)
     _befall(scene, made)
     return made
 
@@ -86,6 +88,20 @@ def _keep(scene: Scene) -> None:
     assert scene.run("audit", "subject", OWNER).status == 0
     assert scene.run("audit", "export", str(scene.folder / "out"), "--format", "csv").status == 0
     assert scene.run("audit", "rekey", "--reason", "a backup was lost").status == 0
+
+
+def _vouch(scene: Scene) -> None:
+    """Approve and record a piece of evidence."""
+    from tests.unit.waivers.making import ANN
+
+    (scene.folder / "soc2.txt").write_bytes(b"controls")
+    attached = f"security_controls: {{file: soc2.txt, sha256: {sha256(b'controls').hexdigest()}}}"
+    scene.change("  migration: none\n", f"  migration: none\n  evidence: {{{attached}}}\n")
+    vouched = (str(scene.workload), "security_controls", "--policy", str(scene.layer))
+    scene.actor(ANN.identity)
+    assert scene.run("evidence", "approve", *vouched, "--key", str(scene.key("ann"))).status == 0
+    scene.actor(OFFICER)
+    assert scene.run("evidence", "record", *vouched).status == 0
 
 
 def _befall(scene: Scene, made: Everything) -> None:
