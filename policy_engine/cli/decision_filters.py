@@ -75,13 +75,6 @@ def decision_filters(command: F) -> F:
     return command
 
 
-def period_options(command: F) -> F:
-    """`--since` and `--until`."""
-    for option in reversed(_PERIOD):
-        command = option(command)
-    return command
-
-
 def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuery:
     """Return the query of the options; those that a command does not have are as if they were not given.
 
