@@ -46,3 +46,12 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
         return sqlite_store(tmp_path)
     found: Store = request.getfixturevalue("server_database")
     return found
+
+
+@pytest.fixture(params=KINDS)
+def nowhere(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A place where not even a schema is, on either database."""
+    if request.param == SQLITE:
+        return sqlite_store(tmp_path)
+    found: Store = request.getfixturevalue("unmigrated")
+    return found

@@ -33,6 +33,7 @@ _SETTINGS = {
     "max_wal_size": "256MB",
     "timezone": "UTC",
     "lc_messages": "C",
+    "lock_timeout": "60s",  # a test that waits for itself fails
 }
 _numbers = itertools.count()
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, select
 from policy_audit.commitment import verify_commitment
 from policy_audit.entry import Entry, EntryType, destroyed_fields, disposed_documents
 from policy_audit.errors import AuditError, PersonalKeyError
+from policy_audit.personal_key import is_wrapped_form
 from policy_audit.report import Step
 from policy_audit.sealing import is_sealed_form
 from policy_audit.tables import PERSONAL, SUBJECT_KEY
@@ -42,7 +43,7 @@ class PersonalCheck:
                 continue
             self.wrapped[subject] = wrapped
             if self.vault.key is None:
-                if not isinstance(wrapped, bytes) or not wrapped:
+                if not is_wrapped_form(wrapped):
                     self.step.fail(f"the key of the person {subject} is malformed")
                 continue
             try:

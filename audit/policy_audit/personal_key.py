@@ -71,8 +71,9 @@ class PersonalKey:
         Raises:
             PersonalKeyError: it is not a wrapped key, is another person's, or was wrapped under another personal key.
         """
-        if not isinstance(wrapped, bytes) or len(wrapped) != WRAPPED_BYTES:
+        if not is_wrapped_form(wrapped):
             raise PersonalKeyError("a person's key is malformed", code="personal-key-changed", help=_VERIFY)
+        assert isinstance(wrapped, bytes)  # noqa: S101 - said by the line above
         if wrapped[:KEY_ID_BYTES] != self.key_id:
             raise PersonalKeyError(
                 f"the personal key {self.key_id.hex()} is not the one that the ledger's values are sealed under",
@@ -100,6 +101,11 @@ _VERIFY = "run `policy audit verify`"
 def generate_personal_key(origin: str) -> PersonalKey:
     """Make a new key for the ledger of this origin."""
     return PersonalKey(origin, secrets.token_bytes(KEY_BYTES))
+
+
+def is_wrapped_form(wrapped: object) -> bool:
+    """Whether `wrapped` has the form of a person's wrapped key, which is all that can be told without the key."""
+    return isinstance(wrapped, bytes) and len(wrapped) == WRAPPED_BYTES
 
 
 def path_of(signing_key: Path) -> Path:

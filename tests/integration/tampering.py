@@ -22,6 +22,8 @@ from tests.stores import SQLITE, Connection, Store
 Attack = Callable[[Connection], object]
 #: For tests of what the database has no part in: `filled`, and what is made of it, is a file.
 in_file_alone = pytest.mark.parametrize("filled", [SQLITE], indirect=True)
+#: For tests of the files themselves.
+file_alone = pytest.mark.parametrize("store", [SQLITE], indirect=True)
 
 
 def decision(number: int) -> Draft:

@@ -6,20 +6,21 @@ import json
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from policy_audit.disposing import Disposal, dispose, survey
 from policy_audit.errors import LedgerError
 from policy_audit.holding import place_hold, release_hold
 from policy_audit.holds import Scope
-from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
+from policy_audit.ledger import Draft, EntryType, Ledger
 from policy_audit.retention import Period, Retention
 
 from policy_engine.loading.retention import read_retention, regulations_of
 from tests.integration.persons import ALICE, BOB, RULES, decision, files_hold
-from tests.integration.tampering import administrator, failed
+from tests.integration.tampering import failed, file_alone
+from tests.stores import SQLITE, Store
 
 RETENTION = Retention(
     [
@@ -28,6 +29,7 @@ RETENTION = Retention(
         Period("gdpr", 24, "project", frozenset({"gdpr"})),
     ]
 )
+REFUSED = (sqlite3.IntegrityError, psycopg.errors.RaiseException)
 LONG_AGO, REASON = datetime(2020, 1, 31, 12, tzinfo=UTC), "yearly disposal"
 
 
@@ -53,11 +55,11 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def make(tmp_path: Path, clock: Clock) -> Any:
+def make(store: Store, clock: Clock) -> Any:
     opened: list[Ledger] = []
 
     def open_at(*drafts: Draft) -> Ledger:
-        ledger = open_ledger(f"sqlite:///{tmp_path}/ledger.db", clock=clock)
+        ledger = store.open(clock=clock)
         opened.append(ledger)
         if drafts:
             ledger.append_many(drafts)
@@ -81,7 +83,7 @@ def run(ledger: Ledger, **more: Any) -> Disposal:
     return done
 
 
-def test_what_no_period_covers_goes_and_the_rest_stays(make: Make, clock: Clock) -> None:
+def test_what_no_period_covers_goes_and_the_rest_stays(make: Make, clock: Clock, store: Store) -> None:
     ledger = make(
         decision(0, ALICE, document=workload()),
         decision(1, BOB, document=workload("hipaa")),
@@ -94,7 +96,7 @@ def test_what_no_period_covers_goes_and_the_rest_stays(make: Make, clock: Clock)
     done = run(ledger)
     assert done.values == due.values == ((0, "owner"),)
     assert set(done.documents) == set(due.documents) == {digest(ledger, 0, "decision"), digest(ledger, 0, "workload")}
-    assert done.overwritten
+    assert done.overwritten is (store.kind == SQLITE)
     assert ledger.personal(0) == {}
     assert ledger.disposed() == {(0, "owner")}
     with pytest.raises(LedgerError) as caught:
@@ -117,16 +119,18 @@ def digest(ledger: Ledger, index: int, role: str) -> str:
     return str(ledger.entry(index).document["blobs"][role])
 
 
-def test_the_values_and_the_keys_of_persons_are_gone_from_the_files(make: Make, clock: Clock, tmp_path: Path) -> None:
+@file_alone
+def test_the_values_and_the_keys_of_persons_are_gone_from_the_files(make: Make, clock: Clock, store: Store) -> None:
     ledger = make(decision(0, ALICE, document=workload()), decision(1, BOB, document=workload("hipaa"), actor=ALICE))
-    connection = sqlite3.connect(tmp_path / "ledger.db")
+    path = store.path
+    assert path is not None
+    connection = sqlite3.connect(path)
     (sealed,) = connection.execute("SELECT sealed FROM personal WHERE leaf_index = 0").fetchone()
     keys = dict(connection.execute("SELECT subject, wrapped FROM subject_key"))
     connection.close()
     alice = keys[ledger._vault.subject(ALICE)]
     at(clock, 12)
     run(ledger)
-    path = tmp_path / "ledger.db"
     assert files_hold(path, sealed, b'{"n":0}') == []
     assert files_hold(path, alice) != [], "another entry holds a value of hers"
     at(clock, 72)
@@ -147,12 +151,12 @@ def test_regulations_that_cannot_be_read_count_as_the_longest_period(make: Make,
     assert run(ledger).values == ((0, "owner"),)
 
 
-def test_a_changed_or_missing_workload_counts_as_the_longest_period(make: Make, clock: Clock, tmp_path: Path) -> None:
+def test_a_changed_or_missing_workload_counts_as_the_longest_period(make: Make, clock: Clock, store: Store) -> None:
     ledger = make(decision(0, ALICE, document=workload()), decision(1, BOB, document=workload("gdpr")))
-    with administrator(tmp_path / "ledger.db") as connection:
-        forged = workload()
-        connection.execute("UPDATE blob SET content = ? WHERE digest = ?", (forged, digest(ledger, 1, "workload")))
-        connection.execute("DELETE FROM blob WHERE digest = ?", (digest(ledger, 0, "workload"),))
+    missing, changed = digest(ledger, 0, "workload"), digest(ledger, 1, "workload")
+    with store.administrator() as connection:
+        connection.execute("UPDATE blob SET content = ? WHERE digest = ?", (workload(), changed))
+        connection.execute("DELETE FROM blob WHERE digest = ?", (missing,))
     at(clock, 40)
     assert dispose(ledger, RETENTION, regulations_of, reason=REASON) == Disposal((), ())
 
@@ -291,11 +295,11 @@ def test_many_are_disposed_of_in_several_commits(make: Make, clock: Clock) -> No
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_a_hold_that_was_hidden_still_covers(make: Make, clock: Clock, tmp_path: Path, hidden: bool) -> None:
+def test_a_hold_that_was_hidden_still_covers(make: Make, clock: Clock, store: Store, hidden: bool) -> None:
     ledger = make(decision(0, ALICE, document=workload()))
     hold = place_hold(ledger, Scope("all"), reason="case")
     at(clock, 40)
-    with administrator(tmp_path / "ledger.db") as connection:
+    with store.administrator() as connection:
         change = "UPDATE log_entry SET type = 'export'" if hidden else "DELETE FROM log_entry"
         connection.execute(f"{change} WHERE leaf_index = ?", (hold.index,))
     if hidden:
@@ -307,28 +311,27 @@ def test_a_hold_that_was_hidden_still_covers(make: Make, clock: Clock, tmp_path:
         assert caught.value.code == "ledger-tampered"
 
 
-def test_the_administrator_who_deletes_a_document_is_found(make: Make, clock: Clock, tmp_path: Path) -> None:
+def test_the_administrator_who_deletes_a_document_is_found(make: Make, clock: Clock, store: Store) -> None:
     ledger = make(decision(0, ALICE, document=workload()), decision(1, BOB, document=workload("hipaa")))
     at(clock, 40)
     run(ledger)
-    connection = sqlite3.connect(tmp_path / "ledger.db")
-    with pytest.raises(sqlite3.IntegrityError, match="append-only"):
-        connection.execute("DELETE FROM blob")
-    connection.close()
-    with administrator(tmp_path / "ledger.db") as admin:
+    for statement in ("DELETE FROM blob", "DELETE FROM blob WHERE content = X'7B226E223A317D'"):
+        with pytest.raises(REFUSED, match="append-only"), store.connection() as connection:
+            connection.execute(statement)
+    with store.administrator() as admin:
         admin.execute("DELETE FROM blob WHERE content = ?", (b'{"n":1}',))
     report = ledger.verify()
     assert failed(report) == ["blobs"]
     assert report.first_failing_index == 1
 
 
-def test_a_disposal_excuses_nothing_that_is_named_after_it(make: Make, tmp_path: Path) -> None:
+def test_a_disposal_excuses_nothing_that_is_named_after_it(make: Make, store: Store) -> None:
     first = decision(0, ALICE, document=workload())
     ledger = make(first)
     body = {"documents": [digest(ledger, 0, "decision")], "disposed": [{"index": 2, "name": "owner"}]}
     ledger.append(Draft(EntryType.DISPOSAL, body=body))
     ledger.append(decision(0, ALICE, document=workload()))
-    with administrator(tmp_path / "ledger.db") as connection:
+    with store.administrator() as connection:
         connection.execute("DELETE FROM blob WHERE content = ?", (b'{"n":0}',))
         connection.execute("DELETE FROM personal WHERE leaf_index = 2")
     report = ledger.verify()
@@ -336,15 +339,13 @@ def test_a_disposal_excuses_nothing_that_is_named_after_it(make: Make, tmp_path:
     assert {report.step(name).first_index for name in ("blobs", "personal")} == {2}
 
 
-def test_what_was_disposed_of_and_is_put_back_is_found(make: Make, clock: Clock, tmp_path: Path) -> None:
+def test_what_was_disposed_of_and_is_put_back_is_found(make: Make, clock: Clock, store: Store) -> None:
     ledger = make(decision(0, ALICE, document=workload()))
     name = digest(ledger, 0, "decision")
     at(clock, 40)
     run(ledger)
-    connection = sqlite3.connect(tmp_path / "ledger.db")
-    connection.execute("INSERT INTO blob VALUES (?, ?)", (name, b'{"n":0}'))
-    connection.commit()
-    connection.close()
+    with store.connection() as connection:
+        connection.execute("INSERT INTO blob VALUES (?, ?)", (name, b'{"n":0}'))
     report = ledger.verify()
     assert failed(report) == ["blobs"]
     assert "was disposed of by the entry 1, and is held" in report.problems[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import sqlite3
 import unicodedata
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 from policy_audit.canonical import MAX_ENTRY_BYTES
@@ -18,38 +18,37 @@ from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 from policy_audit.proof import parse_proof
 
 from tests.integration.persons import ALICE, BOB, decision, files_hold
-from tests.integration.tampering import administrator, failed
+from tests.integration.tampering import failed, file_alone
+from tests.stores import SQLITE, Store
 
 REASON = "request under Art. 17"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    return tmp_path / "ledger.db"
-
-
-@pytest.fixture
-def ledger(path: Path) -> Ledger:
+def ledger(store: Store) -> Iterator[Ledger]:
     """Alice owns 0 and 2 and acts in 1; bob is in all three."""
-    with open_ledger(f"sqlite:///{path}") as ledger:
+    with store.open() as ledger:
         ledger.append(decision(0, ALICE, actor=BOB))
         ledger.append_many([decision(1, BOB, actor=ALICE), decision(2, ALICE, actor=BOB)])
         yield ledger
 
 
-def rows(path: Path, table: str) -> int:
-    connection = sqlite3.connect(path)
-    (count,) = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
-    connection.close()
-    return int(count)
+def rows(store: Store, table: str, where: str = "true", *values: object) -> int:
+    with store.connection() as connection:
+        return int(connection.execute(f"SELECT count(*) FROM {table} WHERE {where}", values).fetchone()[0])
 
 
-def test_all_values_of_the_person_go_and_the_tree_stays(ledger: Ledger, path: Path) -> None:
+def wrapped_keys(store: Store) -> set[bytes]:
+    with store.connection() as connection:
+        return {row[0] for row in connection.execute("SELECT wrapped FROM subject_key")}
+
+
+def test_all_values_of_the_person_go_and_the_tree_stays(ledger: Ledger, store: Store) -> None:
     receipt, raw, kept = ledger.receipt(0), ledger.entry(0).raw, ledger.checkpoint()
     done = ledger.erase(ALICE, reason=REASON, ticket="GDPR-7")
     assert done.values == ((0, "owner"), (1, "actor"), (2, "owner"))
     assert done.entries == (3,)
-    assert done.overwritten
+    assert done.overwritten is (store.kind == SQLITE), "a server overwrites by VACUUM"
     assert [ledger.personal(index) for index in range(3)] == [{"actor": BOB}, {"owner": BOB}, {"actor": BOB}]
     assert ledger.erased() == set(done.values)
     entry = ledger.entry(3)
@@ -62,10 +61,13 @@ def test_all_values_of_the_person_go_and_the_tree_stays(ledger: Ledger, path: Pa
     report = ledger.verify(kept=[kept])
     assert report.ok, report.problems
     parse_proof(receipt).verify(raw, [str(ledger.verifier_key)], str(ledger.origin))
-    assert rows(path, "subject_key") == 1
+    assert rows(store, "subject_key") == 1
 
 
-def test_nothing_of_the_person_is_left_in_the_files(ledger: Ledger, path: Path) -> None:
+@file_alone
+def test_nothing_of_the_person_is_left_in_the_files(ledger: Ledger, store: Store) -> None:
+    path = store.path
+    assert path is not None
     connection = sqlite3.connect(path)
     sealed = [row[0] for row in connection.execute("SELECT sealed FROM personal WHERE leaf_index = 0")]
     (subject, wrapped), _ = connection.execute("SELECT subject, wrapped FROM subject_key ORDER BY rowid").fetchall()
@@ -78,7 +80,7 @@ def test_nothing_of_the_person_is_left_in_the_files(ledger: Ledger, path: Path) 
     assert files_hold(path, *needles, subject.encode(), *names) == []
 
 
-def test_a_name_cannot_be_tried_against_what_stays(ledger: Ledger, path: Path) -> None:
+def test_a_name_cannot_be_tried_against_what_stays(ledger: Ledger, store: Store) -> None:
     """Whoever has database, personal key and the right name has no salt: it was destroyed, and no two are the same."""
     commitments = [ledger.entry(index).document["commitments"]["owner"] for index in (0, 2)]
     assert commitments[0] != commitments[1], "the same name, another salt"
@@ -86,18 +88,18 @@ def test_a_name_cannot_be_tried_against_what_stays(ledger: Ledger, path: Path) -
     assert len(salts) == 6
     assert {len(base64.urlsafe_b64decode(salt + "==")) for salt in salts} == {16}
     ledger.erase(ALICE, reason=REASON)
-    connection = sqlite3.connect(path)
     left = [d for index in range(4) for d in ledger.disclosures(index).values()]
     tried = [Disclosure(salt, "owner", ALICE) for salt in ("", *(each.salt for each in left))]
     assert not any(opens(commitment, each) for commitment in commitments for each in tried)
     subject = ledger._vault.subject(ALICE)
     for table in ("personal", "subject_key"):
-        assert connection.execute(f"SELECT count(*) FROM {table} WHERE subject = ?", (subject,)).fetchone() == (0,)
-    connection.close()
+        assert rows(store, table, "subject = ?", subject) == 0
 
 
-def test_a_reader_that_keeps_the_log_from_being_emptied_is_told(ledger: Ledger, path: Path) -> None:
-    reader = sqlite3.connect(path, isolation_level=None)
+@file_alone
+def test_a_reader_that_keeps_the_log_from_being_emptied_is_told(ledger: Ledger, store: Store) -> None:
+    assert store.path is not None
+    reader = sqlite3.connect(store.path, isolation_level=None)
     reader.execute("BEGIN")
     reader.execute("SELECT count(*) FROM log_entry").fetchone()
     reader.execute("PRAGMA busy_timeout = 0")
@@ -106,7 +108,7 @@ def test_a_reader_that_keeps_the_log_from_being_emptied_is_told(ledger: Ledger, 
     reader.execute("ROLLBACK")
     reader.close()
     ledger.close()
-    with open_ledger(f"sqlite:///{path}") as again:
+    with store.open() as again:
         assert again.verify().ok
 
 
@@ -165,12 +167,12 @@ def test_the_reason_may_not_name_the_person(ledger: Ledger, reason: str) -> None
     assert len(ledger.list_entries()) == 3
 
 
-def test_who_erases_themselves_is_not_put_back_by_it(ledger: Ledger, path: Path) -> None:
+def test_who_erases_themselves_is_not_put_back_by_it(ledger: Ledger, store: Store) -> None:
     by = By({"actor": ALICE.upper(), "approver": BOB}, {"actor_known_by": "asserted"})
     (index,) = ledger.erase(ALICE, reason=REASON, by=by).entries
     assert ledger.personal(index) == {"approver": BOB}
     assert ledger.entry(index).document["context"] == {"actor_known_by": "asserted", "by_subject": ["actor"]}
-    assert rows(path, "subject_key") == 1
+    assert rows(store, "subject_key") == 1
     assert ledger.verify().ok
 
 
@@ -182,9 +184,9 @@ def test_a_dry_run_changes_nothing(ledger: Ledger) -> None:
     assert ledger.personal(0)["owner"] == ALICE
 
 
-def test_more_than_one_entry_can_name(path: Path) -> None:
+def test_more_than_one_entry_can_name(store: Store) -> None:
     names = [f"n{number:04}" + "x" * 40 for number in range(500)]
-    with open_ledger(f"sqlite:///{path}") as ledger:
+    with store.open() as ledger:
         for _ in range(4):
             ledger.append(Draft(EntryType.EXPORT, personal=dict.fromkeys(names, ALICE)))
         done = ledger.erase(ALICE, reason=REASON)
@@ -200,33 +202,30 @@ def test_more_than_one_entry_can_name(path: Path) -> None:
         assert report.ok, report.problems
 
 
-def test_a_value_recorded_after_the_erasure_gets_a_new_key(ledger: Ledger, path: Path) -> None:
-    connection = sqlite3.connect(path)
-    before = {row[0] for row in connection.execute("SELECT wrapped FROM subject_key")}
+def test_a_value_recorded_after_the_erasure_gets_a_new_key(ledger: Ledger, store: Store) -> None:
+    before = wrapped_keys(store)
     ledger.erase(ALICE, reason=REASON)
     ledger.append(decision(9, ALICE))
-    after = {row[0] for row in connection.execute("SELECT wrapped FROM subject_key")}
-    connection.close()
-    assert len(after - before) == 1
+    assert len(wrapped_keys(store) - before) == 1
     assert ledger.personal(4)["owner"] == ALICE
     assert ledger.verify().ok
 
 
-def test_a_rolled_back_append_leaves_no_key_behind(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_a_rolled_back_append_leaves_no_key_behind(store: Store) -> None:
+    with store.open() as ledger:
         with pytest.raises(LedgerError):
             ledger.append_many([decision(0, ALICE), Draft(EntryType.EXPORT, body={"x": 1.5})])
-        assert rows(path, "subject_key") == 0
+        assert rows(store, "subject_key") == 0
         ledger.append(decision(0, ALICE))
         assert ledger.personal(0)["owner"] == ALICE
         assert ledger.verify().ok
 
 
 @pytest.mark.parametrize("hidden", [False, True])
-def test_a_hold_refuses_and_the_refusal_is_on_record(ledger: Ledger, path: Path, hidden: bool) -> None:
+def test_a_hold_refuses_and_the_refusal_is_on_record(ledger: Ledger, store: Store, hidden: bool) -> None:
     hold = place_hold(ledger, Scope("workload", namespace="default", workload="w2"), reason="case 12", identifier="c12")
     if hidden:  # an administrator hides the hold from whoever goes by the column
-        with administrator(path) as connection:
+        with store.administrator() as connection:
             connection.execute("UPDATE log_entry SET type = 'export' WHERE leaf_index = ?", (hold.index,))
     with pytest.raises(HeldError) as caught:
         ledger.erase(ALICE, reason=REASON, ticket="GDPR-7")
@@ -251,17 +250,17 @@ def test_a_hold_refuses_and_the_refusal_is_on_record(ledger: Ledger, path: Path,
         "UPDATE log_entry SET entry = X'00' WHERE leaf_index = 3",
     ],
 )
-def test_nothing_is_erased_in_a_ledger_that_was_tampered_with(ledger: Ledger, path: Path, attack: str) -> None:
+def test_nothing_is_erased_in_a_ledger_that_was_tampered_with(ledger: Ledger, store: Store, attack: str) -> None:
     place_hold(ledger, Scope("all"), reason="case 12")
-    with administrator(path) as connection:
+    with store.administrator() as connection:
         connection.execute(attack)
     with pytest.raises(LedgerError) as caught:
         ledger.erase(ALICE, reason=REASON)
     assert caught.value.code == "ledger-tampered"
-    assert rows(path, "personal") == 6
+    assert rows(store, "personal") == 6
 
 
-def test_a_hold_on_the_person_is_not_lifted_by_erasing_the_person(ledger: Ledger, path: Path) -> None:
+def test_a_hold_on_the_person_is_not_lifted_by_erasing_the_person(ledger: Ledger, store: Store) -> None:
     hold = place_hold(ledger, Scope("subject"), reason="case 12", subject=ALICE.upper(), by=By({"actor": BOB}))
     assert ledger.personal(hold.index) == {"subject": ALICE.upper(), "actor": BOB}
     for person in (ALICE, BOB):  # bob is in entries on alice
@@ -273,61 +272,58 @@ def test_a_hold_on_the_person_is_not_lifted_by_erasing_the_person(ledger: Ledger
     assert ledger.verify().ok
 
 
-def test_a_hold_whose_person_is_not_known_any_more_is_on_everyone(ledger: Ledger, path: Path) -> None:
+def test_a_hold_whose_person_is_not_known_any_more_is_on_everyone(ledger: Ledger, store: Store) -> None:
     hold = place_hold(ledger, Scope("subject"), reason="case 12", subject="carol@acme.example")
-    with administrator(path) as connection:
+    with store.administrator() as connection:
         connection.execute("DELETE FROM personal WHERE leaf_index = ?", (hold.index,))
     with pytest.raises(HeldError):
         ledger.erase(BOB, reason=REASON)
 
 
-def test_a_value_of_another_that_was_put_under_the_person_is_not_erased(ledger: Ledger, path: Path) -> None:
+def test_a_value_of_another_that_was_put_under_the_person_is_not_erased(ledger: Ledger, store: Store) -> None:
     """Else whoever has the database could have values destroyed by somebody else's erasure, and excused by it."""
-    with administrator(path) as connection:
+    with store.administrator() as connection:
         alice = connection.execute("SELECT subject FROM personal WHERE leaf_index = 0 AND name = 'owner'").fetchone()
         connection.execute("UPDATE personal SET subject = ? WHERE leaf_index = 1 AND name = 'owner'", alice)
     with pytest.raises(LedgerError) as caught:
         ledger.erase(ALICE, reason=REASON)
     assert caught.value.code == "ledger-tampered"
-    assert rows(path, "personal") == 6
+    assert rows(store, "personal") == 6
 
 
-def test_the_administrator_who_deletes_values_is_found(ledger: Ledger, path: Path) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("DELETE FROM personal WHERE leaf_index = 0 AND name = 'owner'")
-    connection.commit()
-    connection.close()
+def test_the_administrator_who_deletes_values_is_found(ledger: Ledger, store: Store) -> None:
+    with store.connection() as connection:
+        connection.execute("DELETE FROM personal WHERE leaf_index = 0 AND name = 'owner'")
     report = ledger.verify()
     assert failed(report) == ["personal"]
     assert report.first_failing_index == 0
 
 
-def test_an_erasure_excuses_nothing_that_came_after_it(path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def test_an_erasure_excuses_nothing_that_came_after_it(store: Store) -> None:
+    with store.open() as ledger:
         ledger.append(Draft(EntryType.ERASURE, body={"erased": [{"index": n, "name": "owner"} for n in range(9)]}))
         ledger.append_many([decision(n, ALICE) for n in range(2)])
-        with administrator(path) as connection:
+        with store.administrator() as connection:
             connection.execute("DELETE FROM personal")
             connection.execute("DELETE FROM subject_key")
         assert failed(ledger.verify()) == ["personal"]
         assert ledger.erased() == set()
 
 
-def test_an_erased_value_that_is_put_back_is_found(ledger: Ledger, path: Path) -> None:
-    connection = sqlite3.connect(path)
-    value = connection.execute("SELECT * FROM personal WHERE leaf_index = 0 AND name = 'owner'").fetchone()
-    key = connection.execute("SELECT * FROM subject_key WHERE subject = ?", (value[2],)).fetchone()
+def test_an_erased_value_that_is_put_back_is_found(ledger: Ledger, store: Store) -> None:
+    with store.connection() as connection:
+        value = connection.execute("SELECT * FROM personal WHERE leaf_index = 0 AND name = 'owner'").fetchone()
+        key = connection.execute("SELECT * FROM subject_key WHERE subject = ?", (value[2],)).fetchone()
     ledger.erase(ALICE, reason=REASON)
-    connection.execute("INSERT INTO personal VALUES (?, ?, ?, ?)", value)
-    connection.execute("INSERT INTO subject_key VALUES (?, ?)", key)
-    connection.commit()
-    connection.close()
+    with store.connection() as connection:
+        connection.execute("INSERT INTO personal VALUES (?, ?, ?, ?)", value)
+        connection.execute("INSERT INTO subject_key VALUES (?, ?)", key)
     report = ledger.verify()
     assert failed(report) == ["personal"]
     assert "held all the same" in report.problems[0]
 
 
-def test_a_forged_erasure_fails_the_tree(ledger: Ledger, path: Path) -> None:
+def test_a_forged_erasure_fails_the_tree(ledger: Ledger, store: Store) -> None:
     from policy_audit.canonical import canonical_bytes
     from policy_audit.merkle import leaf_hash
 
@@ -335,7 +331,7 @@ def test_a_forged_erasure_fails_the_tree(ledger: Ledger, path: Path) -> None:
     del entry["view"]
     entry["body"] = {"erased": [{"index": 0, "name": "owner"}], "reason": "none"}
     forged = canonical_bytes(entry)
-    with administrator(path) as connection:
+    with store.administrator() as connection:
         values = (3, "erasure", entry["recorded_at"], leaf_hash(forged), forged)
         connection.execute("INSERT INTO log_entry VALUES (?, ?, ?, ?, ?)", values)
         connection.execute("DELETE FROM personal WHERE leaf_index = 0 AND name = 'owner'")
@@ -349,7 +345,7 @@ def test_a_scratch_ledger_erases_too() -> None:
         assert ledger.verify().ok
 
 
-def test_who_reads_alone_erases_nothing(ledger: Ledger, path: Path) -> None:
-    with open_ledger(f"sqlite:///{path}", read_only=True) as reader, pytest.raises(LedgerError) as caught:
+def test_who_reads_alone_erases_nothing(ledger: Ledger, store: Store) -> None:
+    with store.open(read_only=True) as reader, pytest.raises(LedgerError) as caught:
         reader.erase(ALICE, reason=REASON)
     assert caught.value.code == "ledger-read-only"

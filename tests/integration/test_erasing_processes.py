@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 
-from policy_audit.ledger import open_ledger
+from tests.stores import Store
 
 WORK = """
 import sys
 from policy_audit.errors import LedgerError
 from policy_audit.ledger import Draft, EntryType, open_ledger
-url, what, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-with open_ledger(url) as ledger:
+url, key, what, count = sys.argv[1], sys.argv[2], sys.argv[3], int(sys.argv[4])
+with open_ledger(url, key_path=key) as ledger:
     print("ready", flush=True)
     sys.stdin.readline()
     for number in range(count):
@@ -30,15 +29,14 @@ with open_ledger(url) as ledger:
 """
 
 
-def start(url: str, what: str, count: int) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", WORK, url, what, str(count)]
+def start(store: Store, what: str, count: int) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", WORK, store.url, str(store.key), what, str(count)]
     return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
 
-def test_each_value_is_erased_and_listed_or_recorded_after_under_a_new_key(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/ledger.db"
-    open_ledger(url).close()
-    processes = [start(url, "append", 150), start(url, "append", 150), start(url, "erase", 40)]
+def test_each_value_is_erased_and_listed_or_recorded_after_under_a_new_key(store: Store) -> None:
+    store.open().close()
+    processes = [start(store, "append", 150), start(store, "append", 150), start(store, "erase", 40)]
     for process in processes:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
@@ -50,7 +48,7 @@ def test_each_value_is_erased_and_listed_or_recorded_after_under_a_new_key(tmp_p
     assert len(erased) == len(set(erased))
     assert set(erased) <= set(appended)
     assert erased, "the two met"
-    with open_ledger(url) as ledger:
+    with store.open() as ledger:
         report = ledger.verify()
         assert report.ok, report.problems
         assert {index for index, name in ledger.erased()} == set(erased)

@@ -122,14 +122,7 @@ def add_at_the_lowest_index(table: str, column: str) -> Attack:
         (sql("UPDATE personal SET subject = X'FF' WHERE leaf_index = 3"), ["personal"], 3),
         (sql("UPDATE personal SET subject = CAST(X'FF' AS TEXT) WHERE leaf_index = 3"), ["personal"], 3),
         (sql("UPDATE subject_key SET wrapped = zeroblob(68)"), ["personal"], 0),
-        (
-            sql(
-                "UPDATE subject_key SET subject = CAST(X'FF' AS TEXT) "
-                "WHERE subject = (SELECT subject FROM personal WHERE leaf_index = 0)"
-            ),
-            ["personal"],
-            0,
-        ),
+        (sql(f"UPDATE subject_key SET subject = CAST(X'FF' AS TEXT) WHERE subject = {FIRST_PERSON}"), ["personal"], 0),
         (sql("DELETE FROM subject_key"), ["personal"], 0),
         (
             sql("INSERT INTO subject_key SELECT 'AAAAAAAAAAAAAAAAAAAAAA', wrapped FROM subject_key LIMIT 1"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import stat
 from pathlib import Path
 
@@ -13,58 +12,63 @@ from policy_audit.erasing import erase_unreadable
 from policy_audit.errors import HeldError, LedgerError, PersonalKeyError
 from policy_audit.holding import place_hold, release_hold
 from policy_audit.holds import Scope
-from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
+from policy_audit.ledger import Draft, EntryType
 from policy_audit.personal_key import generate_personal_key, read_personal_key, write_personal_key
 from policy_audit.rekeying import rekey
 from policy_audit.subjects import record_access, subject_access
 
 from tests.integration.persons import ALICE, BOB, decision, files_hold
-from tests.integration.tampering import administrator, failed
+from tests.integration.tampering import failed, file_alone
+from tests.stores import Store
 
 REASON = "request under Art. 17"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    path = tmp_path / "ledger.db"
-    with open_ledger(f"sqlite:///{path}") as ledger:
+def filled(store: Store) -> Store:
+    with store.open() as ledger:
         ledger.append_many([decision(0, ALICE, actor=BOB), decision(1, BOB)])
-    return path
+    return store
 
 
 @pytest.fixture
-def key(path: Path) -> Path:
-    return path.with_name("ledger.db.key.personal")
+def key(filled: Store) -> Path:
+    return filled.personal_key
 
 
-def opened(path: Path, **options: bool) -> Ledger:
-    return open_ledger(f"sqlite:///{path}", **options)  # type: ignore[arg-type]
+def names(store: Store) -> set[str]:
+    """Return what the persons are called in the database."""
+    with store.connection() as connection:
+        return {row[0] for row in connection.execute("SELECT subject FROM subject_key")}
 
 
-def refused(path: Path) -> PersonalKeyError:
-    with opened(path) as ledger, pytest.raises(PersonalKeyError) as caught:
+def refused(filled: Store) -> PersonalKeyError:
+    with filled.open() as ledger, pytest.raises(PersonalKeyError) as caught:
         ledger.append(decision(5, ALICE))
     return caught.value
 
 
-def test_it_is_made_with_the_ledger_for_its_owner_alone(path: Path, key: Path) -> None:
+def test_it_is_made_with_the_ledger_for_its_owner_alone(filled: Store, key: Path) -> None:
     assert stat.S_IMODE(key.stat().st_mode) == 0o600
-    with opened(path) as ledger:
+    with filled.open() as ledger:
         assert read_personal_key(key).origin == ledger.origin
-    assert sorted(file.name for file in path.parent.iterdir()) == [path.name, "ledger.db.key", key.name]
+    own = ["ledger.db"] if filled.path is not None else []
+    assert sorted(file.name for file in key.parent.iterdir()) == [*own, "ledger.db.key", key.name]
 
 
-def test_the_database_alone_reveals_no_name(path: Path) -> None:
-    assert files_hold(path, *(value.encode() for value in (ALICE, BOB, ALICE.casefold(), "Müller"))) == []
+@file_alone
+def test_the_database_alone_reveals_no_name(filled: Store) -> None:
+    assert filled.path is not None
+    assert files_hold(filled.path, *(value.encode() for value in (ALICE, BOB, ALICE.casefold(), "Müller"))) == []
 
 
-def test_a_lost_key_is_noticed(path: Path, key: Path) -> None:
+def test_a_lost_key_is_noticed(filled: Store, key: Path) -> None:
     key.unlink()
-    error = refused(path)
+    error = refused(filled)
     assert error.code == "personal-key-missing"
     assert "policy audit erase --unreadable" in str(error.help)
     assert not key.exists(), "no new key takes its place"
-    with opened(path) as ledger:
+    with filled.open() as ledger:
         with pytest.raises(PersonalKeyError):
             ledger.append(Draft(EntryType.HEARTBEAT))
         with pytest.raises(PersonalKeyError):
@@ -72,9 +76,9 @@ def test_a_lost_key_is_noticed(path: Path, key: Path) -> None:
         assert ledger.verify().ok
 
 
-def test_without_it_everything_else_is_read_and_verified(path: Path, key: Path) -> None:
+def test_without_it_everything_else_is_read_and_verified(filled: Store, key: Path) -> None:
     key.unlink()
-    with opened(path, read_only=True) as auditor:
+    with filled.open(read_only=True) as auditor:
         assert auditor.personal(0) == {}
         assert auditor.sealed(0) == {"owner", "actor"}
         report = auditor.verify()
@@ -98,23 +102,24 @@ def test_without_it_everything_else_is_read_and_verified(path: Path, key: Path) 
         "UPDATE personal SET subject = NULL WHERE leaf_index = 1",
         "UPDATE personal SET sealed = X'00' WHERE leaf_index = 1",
         "UPDATE subject_key SET wrapped = 'text'",
+        "UPDATE subject_key SET wrapped = zeroblob(69)",
         "DELETE FROM subject_key",
         "INSERT INTO subject_key SELECT 'AAAAAAAAAAAAAAAAAAAAAA', wrapped FROM subject_key LIMIT 1",
     ],
 )
-def test_without_it_what_can_be_checked_is(path: Path, key: Path, attack: str) -> None:
+def test_without_it_what_can_be_checked_is(filled: Store, key: Path, attack: str) -> None:
     key.unlink()
-    with administrator(path) as connection:
+    with filled.administrator() as connection:
         connection.execute(attack)
-    with opened(path, read_only=True) as auditor:
+    with filled.open(read_only=True) as auditor:
         assert failed(auditor.verify()) == ["personal"]
 
 
-def test_another_key_is_refused_and_does_not_verify(path: Path, key: Path) -> None:
-    with opened(path) as ledger:
+def test_another_key_is_refused_and_does_not_verify(filled: Store, key: Path) -> None:
+    with filled.open() as ledger:
         write_personal_key(key, generate_personal_key(str(ledger.origin)))
-    assert refused(path).code == "personal-key-other"
-    with opened(path) as ledger:
+    assert refused(filled).code == "personal-key-other"
+    with filled.open() as ledger:
         assert failed(ledger.verify()) == ["personal"]
         assert ledger.personal(0) == {}
         with pytest.raises(PersonalKeyError):
@@ -123,9 +128,9 @@ def test_another_key_is_refused_and_does_not_verify(path: Path, key: Path) -> No
             ledger.erase(ALICE, reason=REASON)
 
 
-def test_a_key_that_is_swapped_while_the_ledger_is_open_seals_nothing(path: Path, key: Path) -> None:
+def test_a_key_that_is_swapped_while_the_ledger_is_open_seals_nothing(filled: Store, key: Path) -> None:
     """All persons look new under it: that is seen before anything is sealed."""
-    with opened(path) as first, opened(path) as second:
+    with filled.open() as first, filled.open() as second:
         rekey(second, reason="yearly")
         for owner in (ALICE, "carol@acme.example"):
             with pytest.raises(PersonalKeyError) as caught:
@@ -136,29 +141,29 @@ def test_a_key_that_is_swapped_while_the_ledger_is_open_seals_nothing(path: Path
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o602])
-def test_an_exposed_key_is_refused(path: Path, key: Path, mode: int) -> None:
+def test_an_exposed_key_is_refused(filled: Store, key: Path, mode: int) -> None:
     key.chmod(mode)
     with pytest.raises(PersonalKeyError) as caught:
-        opened(path)
+        filled.open()
     assert caught.value.code == "personal-key-exposed"
-    with opened(path, read_only=True) as reader:
+    with filled.open(read_only=True) as reader:
         assert reader.sealed(1) == {"owner"}
 
 
 @pytest.mark.parametrize("damage", [b"", b"\xff", b"text", b"PERSONAL+KEY+a+b+c\n"])
-def test_a_damaged_key_is_refused(path: Path, key: Path, damage: bytes) -> None:
+def test_a_damaged_key_is_refused(filled: Store, key: Path, damage: bytes) -> None:
     whole = key.read_bytes()
     for content in (damage, whole[:-9] + b"\n", whole + whole, whole.replace(b"+", b" ")):
         key.write_bytes(content)
         with pytest.raises(PersonalKeyError) as caught:
-            opened(path)
+            filled.open()
         assert caught.value.code == "personal-key"
         assert whole.decode().rsplit("+", 1)[1].strip()[:8] not in str(caught.value), "no message holds any of it"
 
 
-def test_what_nobody_can_read_is_put_on_record_and_the_ledger_goes_on(path: Path, key: Path) -> None:
+def test_what_nobody_can_read_is_put_on_record_and_the_ledger_goes_on(filled: Store, key: Path) -> None:
     key.unlink()
-    with opened(path) as ledger:
+    with filled.open() as ledger:
         dry = erase_unreadable(ledger, reason="the key is lost", dry_run=True)
         done = erase_unreadable(ledger, reason="the key is lost")
         assert done.values == dry.values == ((0, "actor"), (0, "owner"), (1, "owner"))
@@ -171,11 +176,11 @@ def test_what_nobody_can_read_is_put_on_record_and_the_ledger_goes_on(path: Path
         assert report.ok, report.problems
 
 
-def test_a_hold_stands_against_a_lost_key_until_it_is_released(path: Path, key: Path) -> None:
-    with opened(path) as ledger:
+def test_a_hold_stands_against_a_lost_key_until_it_is_released(filled: Store, key: Path) -> None:
+    with filled.open() as ledger:
         hold = place_hold(ledger, Scope("subject"), reason="case", subject=ALICE)
     key.unlink()
-    with opened(path) as ledger:
+    with filled.open() as ledger:
         with pytest.raises(HeldError):
             erase_unreadable(ledger, reason="the key is lost")
         release_hold(ledger, hold.id, reason="closed")
@@ -183,22 +188,22 @@ def test_a_hold_stands_against_a_lost_key_until_it_is_released(path: Path, key: 
         assert ledger.verify().ok
 
 
-def test_with_the_key_only_what_does_not_open_is_unreadable(path: Path) -> None:
-    with opened(path) as ledger:
+def test_with_the_key_only_what_does_not_open_is_unreadable(filled: Store) -> None:
+    with filled.open() as ledger:
         with pytest.raises(LedgerError) as caught:
             erase_unreadable(ledger, reason="nothing is")
         assert caught.value.code == "subject-missing"
         bob = ledger._vault.subject(BOB)
-        with administrator(path) as connection:
+        with filled.administrator() as connection:
             connection.execute("DELETE FROM subject_key WHERE subject = ?", (bob,))
         assert erase_unreadable(ledger, reason="a key is gone").values == ((0, "actor"), (1, "owner"))
         assert ledger.personal(0) == {"owner": ALICE}
         assert ledger.verify().ok
 
 
-def test_a_destroyed_key_is_not_used_again(path: Path) -> None:
+def test_a_destroyed_key_is_not_used_again(filled: Store) -> None:
     """Another process erases a person that this one has the key of in memory."""
-    with opened(path) as first, opened(path) as second:
+    with filled.open() as first, filled.open() as second:
         first.append(decision(5, ALICE))
         second.erase(ALICE, reason=REASON)
         index = first.append(decision(6, ALICE)).index
@@ -207,77 +212,20 @@ def test_a_destroyed_key_is_not_used_again(path: Path) -> None:
         assert report.ok, report.problems
 
 
-@pytest.fixture
-def older(tmp_path: Path) -> Path:
-    """A ledger of revision 0002, with plain values, one of which was altered."""
-    path = tmp_path / "older" / "ledger.db"
-    with open_ledger(f"sqlite:///{path}") as ledger:
-        ledger.append_many([decision(0, ALICE, actor=BOB), decision(1, BOB)])
-        values = [(i, n, d.salt, d.value) for i in (0, 1) for n, d in ledger.disclosures(i).items()]
-    path.with_name("ledger.db.key.personal").unlink()
-    connection = sqlite3.connect(path)
-    connection.executescript(
-        "DROP TABLE subject_key; DROP TABLE personal; DROP TRIGGER blob_no_delete; "
-        "CREATE TABLE personal (leaf_index INTEGER NOT NULL, name TEXT NOT NULL, salt TEXT NOT NULL, "
-        "value TEXT NOT NULL, PRIMARY KEY (leaf_index, name)); "
-        "CREATE TRIGGER personal_no_update BEFORE UPDATE ON personal "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; "
-        "CREATE TRIGGER personal_no_replace BEFORE INSERT ON personal WHEN EXISTS (SELECT 1 FROM personal "
-        "WHERE leaf_index = NEW.leaf_index AND name = NEW.name) "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; "
-        "CREATE TRIGGER blob_no_delete BEFORE DELETE ON blob "
-        "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END; "
-        "UPDATE alembic_version SET version_num = '0002'"
-    )
-    connection.executemany("INSERT INTO personal VALUES (?, ?, ?, ?)", values)
-    connection.commit()
-    connection.close()
-    return path
-
-
-def test_a_ledger_from_before_is_sealed_at_its_first_use(older: Path) -> None:
-    assert files_hold(older, ALICE.encode()) != []
-    with opened(older) as ledger:
-        assert ledger.personal(0) == {"owner": ALICE, "actor": BOB}
-        report = ledger.verify()
-        assert report.ok, report.problems
-        assert report.step("personal").note is None
-        ledger.append(decision(3, ALICE))
-        assert len(ledger.erase(ALICE, reason=REASON).values) == 2
-    assert files_hold(older, ALICE.encode(), BOB.encode()) == [], "nothing plain is left in pages that are free"
-
-
-def test_an_upgraded_ledger_that_was_not_opened_yet_is_read_and_verified(older: Path) -> None:
-    from policy_audit import migrate
-
-    migrate.upgrade(f"sqlite:///{older}")
-    with opened(older, read_only=True) as reader:
-        assert reader.personal(0) == {"owner": ALICE, "actor": BOB}
-        report = reader.verify()
-        assert report.ok, report.problems
-        assert report.step("personal").note == "3 values were not sealed yet: open the ledger for appending once"
-
-
-def test_an_altered_value_from_before_is_not_hidden_by_sealing(older: Path) -> None:
-    with administrator(older) as connection:
-        connection.execute("UPDATE personal SET value = 'mallory' WHERE leaf_index = 1")
-    with opened(older) as ledger:
-        report = ledger.verify()
-        assert failed(report) == ["personal"]
-        assert report.first_failing_index == 1
-        assert ledger.personal(0) == {"owner": ALICE, "actor": BOB}
-        assert ledger.erase("mallory", reason=REASON).values == ((1, "owner"),)
-        assert ledger.verify().ok
-
-
-def test_a_changed_key_closes_older_backups(path: Path, key: Path, tmp_path: Path) -> None:
-    backup = tmp_path / "backup" / "ledger.db"
-    backup.parent.mkdir()
-    for suffix in ("", ".key"):
-        shutil.copy2(f"{path}{suffix}", f"{backup}{suffix}")
+def test_a_changed_key_closes_older_backups(filled: Store, key: Path, tmp_path: Path) -> None:
     before = key.read_text()
-    with opened(path) as ledger:
-        old_names = set(sqlite3.connect(path).execute("SELECT subject FROM subject_key"))
+    with filled.copied(tmp_path / "backup") as backup:
+        change_the_key(filled)
+        assert key.read_text() != before
+        assert not key.with_name(f"{key.name}.next").exists()
+        shutil.copy2(key, backup.personal_key)
+        with backup.open(read_only=True) as restored:
+            assert restored.personal(0) == {}, "the new key opens nothing of the backup"
+
+
+def change_the_key(filled: Store) -> None:
+    with filled.open() as ledger:
+        old_names = names(filled)
         index = rekey(ledger, reason="yearly", ticket="OPS-1").index
         body = ledger.entry(index).document["body"]
         assert (body["reason"], body["ticket"]) == ("yearly", "OPS-1")
@@ -286,32 +234,27 @@ def test_a_changed_key_closes_older_backups(path: Path, key: Path, tmp_path: Pat
         ledger.append(decision(5, ALICE))
         report = ledger.verify()
         assert report.ok, report.problems
-        assert old_names.isdisjoint(sqlite3.connect(path).execute("SELECT subject FROM subject_key"))
+        assert old_names.isdisjoint(names(filled))
         assert len(ledger.erase(ALICE, reason=REASON).values) == 2
-    assert key.read_text() != before
-    assert not key.with_name(f"{key.name}.next").exists()
-    shutil.copy2(key, f"{backup}.key.personal")
-    with opened(backup, read_only=True) as restored:
-        assert restored.personal(0) == {}, "the new key opens nothing of the backup"
 
 
 @pytest.mark.parametrize("moment", ["before the commit", "after the commit"])
 def test_a_change_of_the_key_that_is_cut_short_is_finished_or_taken_back(
-    path: Path, key: Path, moment: str, monkeypatch: pytest.MonkeyPatch
+    filled: Store, key: Path, moment: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def die(*_: object) -> None:
         raise KeyboardInterrupt
 
-    with opened(path) as ledger, monkeypatch.context() as patch:
+    with filled.open() as ledger, monkeypatch.context() as patch:
         target = (rekeying, "_change_over") if moment == "before the commit" else (Path, "replace")
         patch.setattr(*target, die)
         with pytest.raises(KeyboardInterrupt):
             rekey(ledger, reason="yearly")
     coming = key.with_name(f"{key.name}.next")
     assert coming.exists()
-    with opened(path, read_only=True) as reader:
+    with filled.open(read_only=True) as reader:
         assert reader.personal(0) == {"owner": ALICE, "actor": BOB}
-    with opened(path) as ledger:
+    with filled.open() as ledger:
         assert not coming.exists()
         assert ledger.personal(0) == {"owner": ALICE, "actor": BOB}
         ledger.append(decision(5, ALICE))
@@ -319,17 +262,17 @@ def test_a_change_of_the_key_that_is_cut_short_is_finished_or_taken_back(
         assert report.ok, report.problems
 
 
-def test_the_key_is_not_changed_while_a_value_does_not_open(path: Path, key: Path) -> None:
+def test_the_key_is_not_changed_while_a_value_does_not_open(filled: Store, key: Path) -> None:
     before = key.read_text()
-    with administrator(path) as connection:
+    with filled.administrator() as connection:
         connection.execute("UPDATE subject_key SET wrapped = substr(wrapped, 1, 8) || zeroblob(60)")
-    with opened(path) as ledger, pytest.raises(LedgerError):
+    with filled.open() as ledger, pytest.raises(LedgerError):
         rekey(ledger, reason="yearly")
     assert key.read_text() == before
 
 
-def test_subject_access_finds_all_and_is_on_record(path: Path) -> None:
-    with opened(path) as ledger:
+def test_subject_access_finds_all_and_is_on_record(filled: Store) -> None:
+    with filled.open() as ledger:
         found = subject_access(ledger, f" {BOB.upper()}")
         assert [(each.entry.index, each.name, each.value, each.altered) for each in found] == [
             (0, "actor", BOB, False),
