@@ -7,11 +7,13 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from policy_audit import grants
 
 from tests.integration.anchoring import Anchored
+from tests.integration.granting import ERASER, READER, ROLES, WRITER, Granted
 from tests.integration.place import Place
 from tests.integration.tampering import decision
-from tests.postgres import Server, database
+from tests.postgres import OWNER, Server, database
 from tests.stores import KINDS, SQLITE, Store, server_store, sqlite_store
 
 
@@ -116,3 +118,20 @@ def three(request: pytest.FixtureRequest, tmp_path: Path, parsed_rules: Path) ->
     assert made.server is not None
     with database(made.server, made.database) as name:
         yield Place(tmp_path, parsed_rules, made.copy(tmp_path, name))
+
+
+@pytest.fixture(scope="session")
+def roles(server: Server) -> None:
+    """Roles that the server has; those of `ROLES` are granted rights in a ledger that wants them."""
+    with server.connect() as connection:
+        for role in (*ROLES, "nobody_special"):
+            connection.execute(f'CREATE ROLE "{role}" LOGIN')
+        connection.execute("CREATE ROLE strong SUPERUSER LOGIN")
+        connection.execute(f"CREATE ROLE heir LOGIN IN ROLE {OWNER}")
+        connection.execute("CREATE ROLE all_data LOGIN IN ROLE pg_write_all_data")
+
+
+@pytest.fixture
+def granted(server_database: Store, server: Server, roles: None) -> Granted:
+    grants.apply(server_database.url, grants.Roles(WRITER, READER, ERASER))
+    return Granted(server_database, server)

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 from policy_audit.anchors.place import file_name
-from policy_audit.ledger import open_ledger
 
 from tests.integration.place import Place
+from tests.stores import SQLITE
 from tests.witness import Witness, WitnessKey, served
 
 pytestmark = pytest.mark.slow
@@ -64,7 +64,7 @@ def stop(process: subprocess.Popen[bytes], how: int = signal.SIGTERM) -> tuple[i
 
 
 def entries(place: Place) -> list[dict[str, Any]]:
-    with open_ledger(place.url, read_only=True) as ledger:
+    with place.store.open(read_only=True) as ledger:
         return [entry.document for entry in ledger.list_entries(newest_first=False)]
 
 
@@ -73,13 +73,15 @@ def types(place: Place) -> list[str]:
 
 
 def sizes(place: Place, worm: Path) -> list[int]:
-    with open_ledger(place.url, read_only=True) as ledger:
+    with place.store.open(read_only=True) as ledger:
         folder = worm / file_name(str(ledger.origin))
     return sorted(int(path.name) for path in folder.iterdir()) if folder.is_dir() else []
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
-def test_what_arrives_is_anchored_and_the_end_too(place: Place, worm: Path, how: int) -> None:
+def test_what_arrives_is_anchored_and_the_end_too(three: Place) -> None:
+    place, worm = three, three.home / "worm"
+    how = signal.SIGTERM if three.store.kind == SQLITE else signal.SIGINT
+    worm.mkdir()
     with watching(place, "--to", f"file:{worm}") as process:
         wait_for(lambda: sizes(place, worm) == [4])
         assert place.evaluate().returncode == 0
@@ -137,7 +139,7 @@ def test_a_place_that_comes_back_is_tried_again(place: Place, worm: Path) -> Non
 
 def test_a_rollback_under_the_watch_is_an_alarm(place: Place, worm: Path) -> None:
     witness = Witness(WitnessKey("witness.example/w1"))
-    with open_ledger(place.url) as ledger:
+    with place.store.open() as ledger:
         witness.log_keys.append(str(ledger.verifier_key))
     copy = place.home / "copy.db"
     shutil.copy2(place.path, copy)

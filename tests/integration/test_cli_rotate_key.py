@@ -58,24 +58,24 @@ def vkey(output: bytes) -> str:
     return found[0]
 
 
-def test_the_key_rotates_and_the_old_one_is_refused(place: Place) -> None:
-    new = place.home / "new.key"
-    done = place.run("audit", "rotate-key", "--new-key", str(new), "--reason", "yearly")
+def test_the_key_rotates_and_the_old_one_is_refused(three: Place) -> None:
+    new = three.home / "new.key"
+    done = three.run("audit", "rotate-key", "--new-key", str(new), "--reason", "yearly")
     assert done.returncode == 0, done.stderr
     assert (new.stat().st_mode & 0o777) == 0o600
-    beside = place.home / "new.key.personal"
+    beside = three.home / "new.key.personal"
     assert (beside.stat().st_mode & 0o777) == 0o600
-    assert beside.read_bytes() == place.store.personal_key.read_bytes()
-    refused(place.evaluate(), "signing-key-rotated")
-    assert place.verified() == 4, "reading goes by the old key"
-    assert place.evaluate("--ledger-key", str(new)).returncode == 0
-    assert place.verified("--vkey", vkey(done.stdout)) == 5
-    assert OWNER in place.run("audit", "show", "0", "--ledger-key", str(new)).stdout.decode()
-    again = place.run("audit", "rotate-key", "--new-key", str(place.home / "third.key"))
+    assert beside.read_bytes() == three.store.personal_key.read_bytes()
+    refused(three.evaluate(), "signing-key-rotated")
+    assert three.verified() == 4, "reading goes by the old key"
+    assert three.evaluate("--ledger-key", str(new)).returncode == 0
+    assert three.verified("--vkey", vkey(done.stdout)) == 5
+    assert OWNER in three.run("audit", "show", "0", "--ledger-key", str(new)).stdout.decode()
+    again = three.run("audit", "rotate-key", "--new-key", str(three.home / "third.key"))
     refused(again, "signing-key-rotated")
-    assert not (place.home / "third.key").exists()
-    shutil.move(new, place.path.with_name("ledger.db.key"))
-    assert place.evaluate().returncode == 0
+    assert not (three.home / "third.key").exists()
+    shutil.move(new, three.store.key)
+    assert three.evaluate().returncode == 0
 
 
 @pytest.mark.parametrize("patch", [KILLED_BEFORE, KILLED_WITHIN], ids=["before", "within"])
@@ -94,12 +94,12 @@ def test_killed_before_the_commit_the_old_key_goes_on_and_the_rotation_can_be_re
     assert place.verified("--vkey", vkey(done.stdout)) == 6
 
 
-def test_killed_after_the_commit_the_new_key_is_there(place: Place) -> None:
-    new = place.home / "new.key"
-    assert dying(place, KILLED_AFTER, "--new-key", str(new)) == -signal.SIGKILL
-    refused(place.evaluate(), "signing-key-rotated")
-    assert place.evaluate("--ledger-key", str(new)).returncode == 0
-    assert place.verified() == 5
+def test_killed_after_the_commit_the_new_key_is_there(three: Place) -> None:
+    new = three.home / "new.key"
+    assert dying(three, KILLED_AFTER, "--new-key", str(new)) == -signal.SIGKILL
+    refused(three.evaluate(), "signing-key-rotated")
+    assert three.evaluate("--ledger-key", str(new)).returncode == 0
+    assert three.verified() == 5
 
 
 def test_a_file_that_holds_another_key_is_refused_and_left_alone(place: Place) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from policy_audit.names import REVISION
 from tests.integration import older
 from tests.integration.persons import ALICE, BOB, decision, files_hold
 from tests.integration.tampering import failed
+from tests.integration.writers import acknowledged
 from tests.postgres import Server
 from tests.stores import SQLITE, Store, sqlite_store
 
@@ -120,3 +123,55 @@ def test_a_writer_who_may_not_delete_appends_and_an_eraser_seals(
         for role in (writer, eraser):
             connection.execute(f"DROP OWNED BY {role}")
             connection.execute(f"DROP ROLE {role}")
+
+
+WRITER = """
+import sys
+url, key, revision = sys.argv[1:]
+from policy_audit import names
+names.REVISION = revision  # before anybody has taken it from there
+from policy_audit import appending, ledger, opening
+from policy_audit.errors import LedgerError
+from policy_audit.personal_key import generate_personal_key
+from policy_audit.vault import Vault
+
+lock_head = appending.lock_head
+def lock_by_row(connection):
+    connection.exec_driver_sql("SELECT id FROM log_head FOR UPDATE")  # its function is of 0002
+    names.LOCK_FUNCTION = appending.LOCK_FUNCTION = "version"
+    lock_head(connection)
+if revision == "0001" and "postgresql" in url:
+    appending.lock_head = ledger.lock_head = opening.lock_head = lock_by_row
+ledger.open_vault = lambda *arguments: Vault(generate_personal_key("x"))
+with ledger.open_ledger(url, key_path=key) as opened:
+    while True:
+        try:
+            recorded = opened.append(ledger.Draft(ledger.EntryType.HOLD))
+        except LedgerError as error:
+            print("refused", error.code, flush=True)
+            break
+        print(recorded.index, recorded.leaf_hash, flush=True)
+"""
+
+
+def test_a_writer_of_the_old_revision_stops_when_it_is_upgraded(old: Store) -> None:
+    """What it was told is on record; nothing is written by what does not know the schema."""
+    revision = migrate.status(old.url).current
+    command = [sys.executable, "-c", WRITER, old.url, str(old.key), str(revision)]
+    writers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    told = {}
+    for writer in writers:
+        assert writer.stdout is not None
+        told |= acknowledged([writer.stdout.readline()])
+    assert len(told) == 2, "both are at work"
+    assert migrate.upgrade(old.url).current == revision
+    for writer in writers:
+        output = writer.communicate(timeout=60)[0].splitlines(keepends=True)
+        assert output[-1] == "refused ledger-newer\n"
+        told |= acknowledged(output)
+    with old.open() as ledger:
+        stored = {entry.index: entry.leaf_hash for entry in ledger.list_entries()}
+        assert told.items() <= stored.items()
+        assert len(stored) == len(told) + 3
+        report = ledger.verify()
+        assert report.ok, report.problems

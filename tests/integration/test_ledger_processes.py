@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import random
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from policy_audit.database import connect, locate, use_write_ahead_log
 from policy_audit.errors import LedgerError, SigningKeyError
-from policy_audit.ledger import Draft, EntryType, open_ledger
+from policy_audit.ledger import Draft, EntryType, Ledger, Recorded, open_ledger
 
+from tests.integration.tampering import decision
 from tests.integration.writers import Writer
-from tests.stores import Store, sqlite_store
+from tests.stores import SQLITE, Store, sqlite_store
+
+TAGS = {"rule": ["a-rule", "b-rule"], "model": ["gpt-4o"]}
 
 
 def test_processes_append_to_a_ledger_that_none_of_them_has_begun(store: Store) -> None:
@@ -73,7 +80,7 @@ def test_threads_share_a_ledger(store: Store, memory: bool) -> None:
 FORKED = """
 import os, sys
 from policy_audit.errors import LedgerError
-from policy_audit.ledger import Draft, EntryType, open_ledger
+from policy_audit.ledger import Draft, EntryType, Ledger, Recorded, open_ledger
 with open_ledger(sys.argv[1], key_path=sys.argv[2]) as ledger:
     ledger.append(Draft(EntryType.HOLD))
     child = os.fork()
@@ -89,6 +96,69 @@ with open_ledger(sys.argv[1], key_path=sys.argv[2]) as ledger:
         assert os.waitpid(child, 0)[1] == 0
         print(ledger.append(Draft(EntryType.HOLD)).index, ledger.verify().ok)
 """
+
+
+@contextmanager
+def nobody_commits(store: Store) -> Iterator[None]:
+    """Hold the lock that appending takes."""
+    with store.connection() as connection:
+        connection.execute("BEGIN IMMEDIATE" if store.kind == SQLITE else "SELECT policy_audit_lock_head()")
+        yield
+
+
+def sixteen_at_once(store: Store, ledger: Ledger, drafts: Sequence[Draft]) -> list[Recorded | LedgerError]:
+    """Append each draft in a thread of its own; all but one wait when the first gets the lock."""
+
+    def work(draft: Draft) -> Recorded | LedgerError:
+        try:
+            return ledger.append(draft)
+        except LedgerError as error:
+            return error
+
+    with ThreadPoolExecutor(len(drafts)) as pool:
+        with nobody_commits(store):
+            futures = [pool.submit(work, draft) for draft in drafts]
+            while len(ledger._commits._waiting) < len(drafts) - 1:
+                assert not any(future.done() for future in futures)
+                time.sleep(0.002)
+        return [future.result() for future in futures]
+
+
+def sizes(store: Store) -> list[int]:
+    with store.connection() as connection:
+        return [row[0] for row in connection.execute("SELECT size FROM log_checkpoint ORDER BY size")]
+
+
+def test_sixteen_threads_share_two_commits(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policy_audit.database.BUSY_SECONDS", 60.0)
+    with store.open() as ledger:
+        found = sixteen_at_once(store, ledger, [replace(decision(number), tags=TAGS) for number in range(16)])
+        by_index = {each.index: each for each in found if isinstance(each, Recorded)}
+        assert sorted(by_index) == list(range(16))
+        assert {each.tree_size for each in by_index.values()} == {1, 16}
+        for number, each in enumerate(found):
+            assert isinstance(each, Recorded)
+            entry = ledger.entry(each.index)
+            assert (entry.document["body"], entry.leaf_hash) == ({"n": number}, each.leaf_hash), "everybody's own"
+        report = ledger.verify()
+        assert report.ok, report.problems
+    assert sizes(store) == [0, 1, 16]
+
+
+def test_what_a_server_refuses_to_one_thread_is_recorded_for_the_others(
+    server_database: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policy_audit.database.BUSY_SECONDS", 60.0)
+    chance = random.Random(1)  # noqa: S311
+    long = "".join(chr(chance.randrange(0x4E00, 0x9FA5)) for _ in range(9000))  # for an index, and not for an entry
+    bad = replace(decision(99), view={**decision(99).view, "workload": long})
+    with server_database.open() as ledger:
+        found = sixteen_at_once(server_database, ledger, [*map(decision, range(7)), bad, *map(decision, range(7, 15))])
+        assert [number for number, each in enumerate(found) if isinstance(each, LedgerError)] == [7]
+        assert sorted(each.index for each in found if isinstance(each, Recorded)) == list(range(15))
+        report = ledger.verify()
+        assert report.ok, report.problems
+        assert report.entries == 15
 
 
 def test_a_forked_process_does_not_share_connections(store: Store) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
@@ -14,42 +13,13 @@ from policy_audit.schema import DELETABLE, DISPOSABLE
 from policy_audit.tables import METADATA
 from psycopg import errors
 
+from tests.integration.granting import ERASER, READER, ROLES, WRITER, Granted
 from tests.integration.tampering import decision
 from tests.postgres import OWNER, Server
 from tests.stores import Store
 
-WRITER, READER, ERASER = ROLES = "w riter's", "reader", "eraser"
 HOLD = Draft(EntryType.HOLD)
 TABLES = sorted(METADATA.tables)
-
-
-@dataclass(frozen=True)
-class Granted:
-    store: Store
-    server: Server
-
-    def url(self, role: str) -> str:
-        return self.server.url(self.store.database, role)
-
-    def connect(self, role: str) -> psycopg.Connection:
-        connection: psycopg.Connection = self.server.connect(self.store.database, role)
-        return connection
-
-
-@pytest.fixture(scope="session")
-def roles(server: Server) -> None:
-    with server.connect() as connection:
-        for role in (*ROLES, "nobody_special"):
-            connection.execute(f'CREATE ROLE "{role}" LOGIN')
-        connection.execute("CREATE ROLE strong SUPERUSER LOGIN")
-        connection.execute(f"CREATE ROLE heir LOGIN IN ROLE {OWNER}")
-        connection.execute("CREATE ROLE all_data LOGIN IN ROLE pg_write_all_data")
-
-
-@pytest.fixture
-def granted(server_database: Store, server: Server, roles: None) -> Granted:
-    grants.apply(server_database.url, grants.Roles(WRITER, READER, ERASER))
-    return Granted(server_database, server)
 
 
 def refused(connection: psycopg.Connection, statement: str) -> None:

@@ -89,3 +89,18 @@ def test_a_second_set_with_the_same_tags_is_found(filled: Store) -> None:
         connection.execute("INSERT INTO tag SELECT 3, kind, value FROM tag WHERE tag_set = 0")
         connection.execute("UPDATE decision SET tag_set = 3 WHERE leaf_index IN (3, 5)")
     assert "a set of tags is stored twice" in verify(filled).problems
+
+
+def test_two_thousand_decisions_in_one_commit_share_their_sets(store: Store) -> None:
+    drafts = [tagged(number, {"rule": [f"r-{number % 40}", "a-rule"], "model": ["gpt-4o"]}) for number in range(2000)]
+    with store.open() as ledger:
+        recorded = ledger.append_many(drafts)
+        assert [(each.index, each.tree_size) for each in recorded] == [(index, 2000) for index in range(2000)]
+        report = ledger.verify()
+        assert report.ok, report.problems
+    assert rows(store, "SELECT count(*), count(DISTINCT tag_set), min(tag_set), max(tag_set) FROM decision") == [
+        (2000, 40, 0, 39)
+    ]
+    assert rows(store, "SELECT count(*) FROM tag_set") == [(40,)]
+    assert rows(store, "SELECT count(*) FROM tag") == [(120,)]
+    assert rows(store, "SELECT count(*) FROM log_checkpoint") == [(2,)]
