@@ -2,6 +2,7 @@
 #   PYTHON=python3.12    the interpreter that makes the virtual environment (default: the newest of 3.13 to 3.11)
 #   VENV=.venv           where it stands
 #   CC=clang             the C compiler for durable_rules
+#   JOBS=4               how many processes run the tests (0: this one, as a debugger wants it)
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := bash
@@ -10,6 +11,7 @@ SHELL := bash
 .DELETE_ON_ERROR:
 
 VENV ?= .venv
+JOBS ?= 2
 PY := $(VENV)/bin/python
 POLICY := $(VENV)/bin/policy
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip
@@ -61,8 +63,8 @@ demo: $(READY) ## set up, decide the examples into a ledger under .demo/, show a
 	$(POLICY) audit verify --ledger $(LEDGER)
 
 .PHONY: test
-test: $(READY) ## set up and run all tests; ARGS="-k ledger" chooses
-	@$(PY) -m pytest $(ARGS)
+test: $(READY) ## set up and run all tests, on JOBS=2 processes; ARGS="-k ledger" chooses
+	@$(PY) -m pytest -n $(JOBS) $(ARGS)
 
 .PHONY: check
 check: $(READY) ## all that must hold before a commit: format, lint, types, imports, rules, tests

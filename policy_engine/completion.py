@@ -60,7 +60,7 @@ class Question:
 class State:
     """Where a workload stands: its verdict, each task's, what to ask, and what only the catalog could tell.
 
-    `owed` is the evidence that is outstanding, which no answer gives.
+    `owed` is the evidence that is outstanding and that a verdict waits for, which no answer gives.
     """
 
     verdict: Verdict
@@ -116,11 +116,11 @@ class _Search:
         self._left = MOST_JUDGEMENTS
 
     def owed(self) -> tuple[Obligation, ...]:
-        """Return the evidence that is outstanding, each name once."""
+        """Return the evidence that is outstanding and that a verdict waits for, each name once."""
         found: dict[str, Obligation] = {}
         for result in self.results:
             for duty in result.obligations:
-                if duty.status == "outstanding" and not duty.waived:
+                if duty.status == "outstanding" and duty.enforcement != "advisory" and not duty.waived:
                     found.setdefault(duty.evidence, duty)
         return tuple(found.values())
 

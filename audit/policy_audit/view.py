@@ -66,9 +66,13 @@ def check_tags(entry_type: str, tags: Mapping[str, Sequence[str]]) -> dict[str, 
             raise CanonicalError(f"a decision has no tags of the kind `{kind}`")
         try:
             once = set(values)
-            "".join(once)  # whether all are text, at the speed of C: decisions in bulk have some fifty each
+            joined = "".join(once)  # whether all are text, at the speed of C: decisions in bulk have some fifty each
         except TypeError:
-            once = {""}
+            once, joined = {""}, ""
+        if "\x00" in joined:
+            raise CanonicalError(
+                f"a tag of the kind `{kind}` holds the character U+0000", help="no text column can hold it"
+            )
         if "" in once or isinstance(values, str):
             raise CanonicalError(f"the tags of the kind `{kind}` are not a list of texts")
         if once:

@@ -92,6 +92,12 @@ def test_the_digest_of_a_blob_is_its_sha_256() -> None:
         Draft(EntryType.HOLD, personal={"owner": 1}),  # type: ignore[dict-item]
         Draft(EntryType.HOLD, blobs={"a": "text"}),  # type: ignore[dict-item]
         Draft(EntryType.HOLD, view=VIEW),
+        Draft(EntryType.DECISION, view=VIEW, tags={"rule": ["a\x00b"]}),
+        Draft(EntryType.DECISION, view=VIEW, tags={"rule": ["a", ""]}),
+        Draft(EntryType.DECISION, view=VIEW, tags={"rule": "text"}),
+        Draft(EntryType.DECISION, view=VIEW, tags={"rule": ["a", 1]}),  # type: ignore[list-item]
+        Draft(EntryType.DECISION, view=VIEW, tags={"colour": ["red"]}),
+        Draft(EntryType.HOLD, tags={"rule": ["a"]}),
         Draft(EntryType.DECISION),
         Draft(EntryType.DECISION, view={**VIEW, "verdict": ""}),
         Draft(EntryType.DECISION, view={**VIEW, "verdict": 1}),  # type: ignore[dict-item]
