@@ -159,16 +159,16 @@ def test_a_writer_of_the_old_revision_stops_when_it_is_upgraded(old: Store) -> N
     revision = migrate.status(old.url).current
     command = [sys.executable, "-c", WRITER, old.url, str(old.key), str(revision)]
     writers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    told = {}
-    for writer in writers:
-        assert writer.stdout is not None
-        told |= acknowledged([writer.stdout.readline()])
+    outputs = [writer.stdout for writer in writers if writer.stdout is not None]
+    told = acknowledged([output.readline() for output in outputs])
     assert len(told) == 2, "both are at work"
     assert migrate.upgrade(old.url).current == revision
-    for writer in writers:
-        output = writer.communicate(timeout=60)[0].splitlines(keepends=True)
-        assert output[-1] == "refused ledger-newer\n"
-        told |= acknowledged(output)
+    for writer, output in zip(writers, outputs, strict=True):
+        with output:
+            lines = output.readlines()
+        assert writer.wait(60) == 0
+        assert lines[-1] == "refused ledger-newer\n"
+        told |= acknowledged(lines)
     with old.open() as ledger:
         stored = {entry.index: entry.leaf_hash for entry in ledger.list_entries()}
         assert told.items() <= stored.items()
