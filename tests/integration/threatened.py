@@ -43,9 +43,14 @@ class Outcome:
         return json.loads(self.out)
 
 
+def person(number: int) -> str:
+    return f"person-{number}@acme.example"
+
+
 def asked(number: int, verdict: str = "deny", run: str = "ci-7") -> Draft:
     """A decision of a run of the caller's, with tags."""
-    draft = decision(number)
+    # no text that could come together by chance: a column that holds "owner" stands before one of hexadecimal digits
+    draft = replace(decision(number), personal={"owner": person(number)})
     tags = {"rule": [f"rule-{number % 2}"], "model": ["gpt-4o"]}
     return replace(draft, view={**draft.view, "run": run, "verdict": verdict}, tags=tags)
 
