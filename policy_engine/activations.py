@@ -12,8 +12,9 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from policy_audit.entry import Blob, Draft, EntryType
-from policy_audit.errors import AuditError, VerificationError
+from policy_audit.errors import AuditError
 from policy_audit.keys import Signer, parse_verifier_key
 from policy_audit.note import split_note
 
@@ -65,17 +66,21 @@ class Activation(Struct, frozen=True):
 def activations(ledger: Source) -> list[Activation]:
     """Return every activation on record, the oldest first, each judged by the policy that was in force before it.
 
+    An entry that holds no policy puts none in force: whoever wrote it must not keep others from being activated.
+
     Raises:
-        VerificationError: an entry was changed, or names a policy that is not on record.
+        VerificationError: an entry or its document was changed.
     """
     found: list[Activation] = []
     current = NOBODY
     for record in records(ledger, EntryType.POLICY_ACTIVATION):
-        document = _policy_of(ledger, record)
-        own = approvers_of(document)
-        judge = current if current.acting(ACTIVATION) else own
-        found.append(_activation(ledger, record, judge))
-        if found[-1].problem is None:
+        own = _own_approvers(ledger, record)
+        judge = current if own is None or current.acting(ACTIVATION) else own
+        judged = _activation(ledger, record, judge)
+        if own is None:
+            judged = replace(judged, by=(), problem="it holds no policy that can be read")
+        found.append(judged)
+        if own is not None and judged.problem is None:
             current = own
     return found
 
@@ -121,8 +126,8 @@ def judge_of(before: Sequence[Activation], ledger: Source, policy: Policy) -> Ap
     if counted:
         index = counted[-1].index
         record = next(r for r in records(ledger, EntryType.POLICY_ACTIVATION) if r.index == index)
-        current = approvers_of(_policy_of(ledger, record))
-        if current.acting(ACTIVATION):
+        current = _own_approvers(ledger, record)
+        if current is not None and current.acting(ACTIVATION):
             return current
     return policy.approvers
 
@@ -249,16 +254,15 @@ def _holder(judge: Approvers, signer: Signer, day: date) -> Approver:
     raise _refused("not-an-approver", message, "its approvers.yaml says who may put another in force")
 
 
-def _policy_of(ledger: Source, record: Record) -> dict[str, Any]:
+def _own_approvers(ledger: Source, record: Record) -> Approvers | None:
+    """Return who may approve by the policy that an entry holds; None where it holds none that can be read."""
+    digest = record.blobs.get("rules")
+    content = ledger.blob(digest) if digest is not None else b""
     try:
-        document = json.loads(ledger.blob(record.blobs["rules"]))
-    except (KeyError, ValueError, RecursionError) as error:
-        if isinstance(error, AuditError):
-            raise
-        document = None
-    if not isinstance(document, dict):
-        raise VerificationError(f"the entry {record.index} names no policy", code="entry-changed")
-    return document
+        document = json.loads(content)
+        return approvers_of(document) if isinstance(document, dict) else None
+    except (LookupError, TypeError, AttributeError, ValueError, RecursionError):
+        return None
 
 
 def _note_lines(ledger: Source, record: Record) -> tuple[str, ...]:

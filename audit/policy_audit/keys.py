@@ -10,7 +10,6 @@ import binascii
 import os
 import re
 import secrets
-import stat
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -19,6 +18,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from policy_audit.durable import ExposedError, read_private, sync_folder
 from policy_audit.errors import SigningKeyError, VerificationError
 
 ED25519 = b"\x01"
@@ -164,7 +164,7 @@ def write_key_file(path: Path, signer: Ed25519Signer) -> None:
             file.write(signer.signer_key + "\n")
             file.flush()
             os.fsync(file.fileno())
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except BaseException as error:
         path.unlink(missing_ok=True)
         if isinstance(error, OSError):
@@ -179,19 +179,17 @@ def read_key_file(path: Path) -> Ed25519Signer:
         SigningKeyError: it is missing, unreadable, malformed, or others than its owner can read it.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(MAX_KEY_FILE_BYTES + 1)
+        data = read_private(path, MAX_KEY_FILE_BYTES)
     except FileNotFoundError:
         raise SigningKeyError(f"the signing key `{path}` is missing", code="signing-key-missing") from None
-    except OSError as error:
-        raise SigningKeyError(f"the signing key `{path}` cannot be read: {error.strerror}") from None
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+    except ExposedError:
         raise SigningKeyError(
             f"the signing key `{path}` can be read or written by others than its owner",
             code="signing-key-exposed",
             help=f"if nobody else read it: chmod 600 {path}",
-        )
+        ) from None
+    except OSError as error:
+        raise SigningKeyError(f"the signing key `{path}` cannot be read: {error.strerror}") from None
     try:
         return parse_signer_key(data.decode("utf-8").removesuffix("\n"))
     except (UnicodeDecodeError, SigningKeyError):
@@ -228,13 +226,3 @@ def _split_key(text: str, *kinds: bytes) -> tuple[str, bytes, bytes, bytes]:
     if key[:1] not in kinds:
         raise VerificationError("the key is not of the type Ed25519 (0x01), nor of a witness's (0x04)")
     return name, bytes.fromhex(identifier), key[:1], key[1:]
-
-
-def _sync_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

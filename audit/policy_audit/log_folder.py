@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
+from policy_audit.durable import sync_folder
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.folder import CHECKPOINT, DOCUMENTS, Folder
 from policy_audit.folder_check import document_path
@@ -237,15 +238,8 @@ def _write(path: Path, data: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    # some network file systems have no fsync of folders
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    with suppress(OSError):  # some network file systems have no fsync of folders
+        sync_folder(folder)
 
 
 def _changed(reason: str) -> VerificationError:

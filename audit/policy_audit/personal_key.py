@@ -11,7 +11,6 @@ import base64
 import hmac
 import os
 import secrets
-import stat
 from hashlib import sha256
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from policy_audit.durable import ExposedError, read_private, sync_folder
 from policy_audit.errors import PersonalKeyError
 from policy_audit.sealing import NONCE_BYTES, normalise
 
@@ -145,34 +145,21 @@ def read_personal_key(path: Path) -> PersonalKey:
         PersonalKeyError: it is missing, unreadable, malformed, or others than its owner can read it.
     """
     try:
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            data = file.read(_MAX_FILE_BYTES + 1)
+        data = read_private(path, _MAX_FILE_BYTES)
     except FileNotFoundError:
         raise PersonalKeyError(f"the personal key `{path}` is missing", code="personal-key-missing") from None
-    except OSError as error:
-        raise PersonalKeyError(f"the personal key `{path}` cannot be read: {error.strerror}") from None
-    if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
+    except ExposedError:
         raise PersonalKeyError(
             f"the personal key `{path}` can be read or written by others than its owner",
             code="personal-key-exposed",
             help=f"if nobody else read it: chmod 600 {path}; else also: policy audit rekey",
-        )
+        ) from None
+    except OSError as error:
+        raise PersonalKeyError(f"the personal key `{path}` cannot be read: {error.strerror}") from None
     key = _parse(data)
     if key is None:
         raise PersonalKeyError(f"the file `{path}` does not hold a personal key")
     return key
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a file's new name durable."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _parse(data: bytes) -> PersonalKey | None:

@@ -16,11 +16,12 @@ from sqlalchemy import Connection, select, tuple_
 
 from policy_audit.appending import Recorded
 from policy_audit.changing import By, Change, check_words, commit, writer
+from policy_audit.durable import sync_folder
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError, PersonalKeyError
 from policy_audit.inserting import insert_rows
 from policy_audit.names import PERSONAL, SUBJECT_KEY
-from policy_audit.personal_key import PersonalKey, generate_personal_key, path_of, sync_folder, write_personal_key
+from policy_audit.personal_key import PersonalKey, generate_personal_key, path_of, write_personal_key
 from policy_audit.vault import Keyed, Vault, open_row
 from policy_audit.vault_opening import following
 

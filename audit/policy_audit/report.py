@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 STEPS = (
-    ("schema", "the tables, columns and triggers are the ledger's, and no others are there"),
+    ("schema", "the tables, columns, indexes and triggers are the ledger's, and no others are there"),
     ("checkpoints", "every checkpoint is signed by a pinned key for the pinned origin, from size 0 on"),
     ("entries", "indexes run from 0 without a gap; each entry is canonical, and its leaf hash and columns follow"),
     (

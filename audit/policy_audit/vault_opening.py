@@ -14,6 +14,7 @@ from sqlalchemy import Connection, and_, select, tuple_
 from policy_audit.appending import lock_head
 from policy_audit.commitment import opens
 from policy_audit.database import Database
+from policy_audit.durable import sync_folder
 from policy_audit.entry import parse_entry
 from policy_audit.errors import CanonicalError, LedgerError, PersonalKeyError
 from policy_audit.keys import Signer
@@ -24,7 +25,6 @@ from policy_audit.personal_key import (
     generate_personal_key,
     path_of,
     read_personal_key,
-    sync_folder,
     write_personal_key,
 )
 from policy_audit.sealing import read_plain

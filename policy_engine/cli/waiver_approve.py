@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,17 +61,15 @@ def command(
     _show(read)
     approved = approve(read, policy, signer, now().date(), by)
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
-        on_record = _checked(open_ledger, approved)
+        _check(open_ledger, approved)
         if approved.granted:
-            index = _record(open_ledger, approved, policy, acting(), on_record)
+            index = _record(open_ledger, approved, policy, acting())
     write_waiver(target or file, approved.file)
     if approved.granted:
         click.echo(f"granted: entry {index}, waiver {approved.file.statement.id[:16]}")
     else:
         missing = policy.approvers.waiver_approvals - len(approved.by)
         click.echo(f"signed, not granted yet: {missing} more to approve {target or file}")
-    if not on_record:
-        click.echo("the request is not on record in this ledger: who asked is only what the file says", err=True)
 
 
 def _show(file: WaiverFile) -> None:
@@ -97,20 +96,26 @@ def _show(file: WaiverFile) -> None:
         click.echo(f"{name:<10} {printable(text)}")
 
 
-def _checked(ledger: Ledger, approved: Approved) -> bool:
-    """Hold the file to what is on record; return whether the request is."""
+def _check(ledger: Ledger, approved: Approved) -> None:
+    """Hold the file to what is on record; an entry that holds no request, or no waiver, is neither."""
     from policy_audit.entry import EntryType
+    from policy_audit.errors import AuditError
 
     from policy_engine.waivers.approving import check_record
     from policy_engine.waivers.notes import read_note
     from policy_engine.waivers.on_record import note_on_record, records, requested, revoked_ids
 
-    requests = [requested(ledger, record) for record in records(ledger, EntryType.WAIVER_REQUESTED)]
-    granted = {read_note(note_on_record(ledger, r))[0].id for r in records(ledger, EntryType.WAIVER_GRANTED)}
-    return check_record(approved.file.statement, requests, granted, revoked_ids(ledger))
+    requests, granted = [], set()
+    for record in records(ledger, EntryType.WAIVER_REQUESTED):
+        with suppress(AuditError):
+            requests.append(requested(ledger, record))
+    for record in records(ledger, EntryType.WAIVER_GRANTED):
+        with suppress(AuditError):
+            granted.add(read_note(note_on_record(ledger, record))[0].id)
+    check_record(approved.file.statement, requests, granted, revoked_ids(ledger))
 
 
-def _record(ledger: Ledger, approved: Approved, policy: Policy, context: Context, on_record: bool) -> int:
+def _record(ledger: Ledger, approved: Approved, policy: Policy, context: Context) -> int:
     from policy_engine.model.identity import same_person
     from policy_engine.waivers.on_record import granted_draft, stored_context
 
@@ -123,7 +128,6 @@ def _record(ledger: Ledger, approved: Approved, policy: Policy, context: Context
     more: dict[str, Any] = {
         "approvals": [{"by": each.person.id, "key": each.key_id} for each in approved.by],
         "policy": policy.digest,
-        "request_on_record": on_record,
         # a name that is only asserted proves nothing; that it is the same one is told all the same
         "actor_is_requester": context.actor is not None and same_person(context.actor, file.requester),
     }

@@ -14,10 +14,12 @@ import click
 from policy_engine.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_audit.errors import AuditError
     from policy_audit.keys import Signer
 
     from policy_engine.recorder import Context
     from policy_engine.waivers.files import WaiverFile
+    from policy_engine.waivers.on_record import Record
 
 HEAD = (
     "# A request to waive one rule. `policy waiver approve` signs it; a file that was edited since is refused.\n"
@@ -55,6 +57,11 @@ def write_waiver(path: Path, file: WaiverFile) -> None:
     except OSError as error:
         message = f"cannot write `{path}`: {(error.strerror or str(error)).lower()}"
         raise UsageError(Problem("cannot-write", message)) from error
+
+
+def left_out(record: Record, error: AuditError) -> None:
+    """Say which entry was left out: whoever wrote one that holds no waiver must not keep others from being revoked."""
+    click.echo(f"entry {record.index} is left out: {error.message}", err=True)
 
 
 def acting() -> Context:

@@ -11,7 +11,7 @@ import click
 
 from policy_engine.cli.options import Time, ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.cli.waiver_common import audited, scope_text
+from policy_engine.cli.waiver_common import audited, left_out, scope_text
 
 _HEADER = ("=Waiver", "=Status", "=Until", ">Used", "Rule", "~Scope, ticket")
 
@@ -53,7 +53,7 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     approvers = load(layers, policy_digest).approvers if layers or policy_digest else None
     with audited(), reading(ctx, ledger, ledger_key) as open_ledger:
-        rows = waiver_register(open_ledger, at or now(), approvers)
+        rows = waiver_register(open_ledger, at or now(), approvers, left_out)
     kept = [row for row in rows if _fits(row, wanted or "active", expiring)]
     found = {"kind": "WaiverList", "waivers": kept, "verified": approvers is not None}
     write_reports(targets, report_writers(lambda: found, lambda: _sections(found)))

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from policy_engine.cli.options import ledger_options, policy_options
-from policy_engine.cli.waiver_common import acting, actor_of, audited, find_row, signer_of
+from policy_engine.cli.waiver_common import acting, actor_of, audited, find_row, left_out, signer_of
 from policy_engine.errors import InputError, Problem
 
 
@@ -53,7 +53,7 @@ def command(
         person, _ = holder(load(layers, policy_digest, use_cache=False).approvers, signer, None)
         personal["approver"] = person.identities[0]
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
-        row = find_row(waiver_register(open_ledger, now()), identifier)
+        row = find_row(waiver_register(open_ledger, now(), None, left_out), identifier)
         if row["status"] == "revoked":
             raise InputError(Problem("revoked", f"the waiver {row['id'][:16]} is revoked already"))
         note = None

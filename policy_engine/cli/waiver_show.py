@@ -10,7 +10,7 @@ import click
 
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.cli.waiver_common import audited, find_row, scope_text
+from policy_engine.cli.waiver_common import audited, find_row, left_out, scope_text
 from policy_engine.wording import listed, value_text
 
 
@@ -40,7 +40,7 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     approvers = load(layers, policy_digest).approvers if layers or policy_digest else None
     with audited(), reading(ctx, ledger, ledger_key) as open_ledger:
-        row = find_row(waiver_register(open_ledger, now(), approvers), identifier)
+        row = find_row(waiver_register(open_ledger, now(), approvers, left_out), identifier)
     found = {"kind": "WaiverRecord", **row}
     write_reports(targets, report_writers(lambda: found, lambda: _sections(found)))
 

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from policy_audit.durable import sync_folder
+
 from policy_engine.errors import InputError, Problem, UsageError
 
 _READABLE, _OPEN_FOLDER = 0o666, 0o777
@@ -82,7 +84,7 @@ class Staging:
     def sync(self) -> None:
         """Make the folders durable; the files are."""
         for folder in sorted(self._folders, reverse=True):
-            _sync(folder)
+            sync_folder(folder)
 
     def publish(self) -> None:
         """Put the folder in place of nothing, or of an empty folder."""
@@ -93,7 +95,7 @@ class Staging:
         if os.name == "nt" and self.target.exists():
             self.target.rmdir()
         os.rename(self._staged, self.target)
-        _sync(self.target.parent)
+        sync_folder(self.target.parent)
 
 
 @contextmanager
@@ -135,13 +137,3 @@ def refuse_taken(target: Path) -> None:
         raise InputError(
             Problem("export-folder", message, help="an export never takes the place of anything: name a new folder")
         )
-
-
-def _sync(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -5,7 +5,7 @@
 3. The rule is one that the policy lets waive in that namespace, and the same as was decided by.
 4. The period lies ahead, and is no longer than the policy allows.
 5. The signatures that are there already are good.
-6. Where the request is on record, the file says what was asked for; it was not granted or taken back before.
+6. The request is on record, and the file says what was asked for; it was not granted or taken back before.
 """
 
 from __future__ import annotations
@@ -95,11 +95,11 @@ def check_rule(statement: Statement, policy: Policy, day: date) -> None:
         raise _refused("other-rule", message, "decide the workload again, and ask again")
 
 
-def check_record(statement: Statement, requests: Iterable[Statement], granted: set[str], revoked: set[str]) -> bool:
-    """Return whether the request is on record (step 6).
+def check_record(statement: Statement, requests: Iterable[Statement], granted: set[str], revoked: set[str]) -> None:
+    """Hold the file to what was asked for (step 6): who edits it, the requester's name included, asks for another one.
 
     Raises:
-        InputError: the file says something else than was asked for, or was granted or revoked.
+        InputError: that is not on record, or is something else, or was granted or revoked.
     """
     if statement.id in revoked:
         raise _refused("revoked", "this waiver was revoked", "ask again, if it is needed after all")
@@ -107,13 +107,14 @@ def check_record(statement: Statement, requests: Iterable[Statement], granted: s
         raise _refused("granted-already", "this waiver is granted already", None)
     for request in requests:
         if request.id == statement.id:
-            return True
+            return
         if request.requester.commitment == statement.requester.commitment:
             one, other = request.document(), statement.document()
             changed = [name for name in one if one[name] != other[name]]
             message = f"the file is not what was asked for: {', '.join(changed)} changed since"
             raise _refused("edited-file", message, "ask again with `policy waiver request`")
-    return False
+    hint = "ask with `policy waiver request` in the ledger that decisions go to, and do not edit the file"
+    raise _refused("not-requested", "this ledger has no such request: what the file says was never asked for", hint)
 
 
 def _check_period(statement: Statement, approvers: Approvers, day: date) -> None:

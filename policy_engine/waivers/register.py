@@ -21,6 +21,9 @@ from policy_engine.waivers.checking import Candidate, active_waivers
 from policy_engine.waivers.notes import read_note
 from policy_engine.waivers.on_record import Record, Source, note_on_record, opened_value, records, requested
 
+#: What the database was changed in, rather than what somebody recorded that is no waiver.
+_TAMPERED = frozenset({"blob-changed", "blob-missing", "columns-changed"})
+
 EXPIRING_DAYS = 14
 STATUSES = ("requested", "active", "pending", "expired", "revoked")
 
@@ -71,7 +74,7 @@ def _read(
     try:
         read(record)
     except AuditError as error:
-        if unreadable is None:
+        if unreadable is None or error.code in _TAMPERED:
             raise
         unreadable(record, error)
 
@@ -171,7 +174,9 @@ def _uses(found: _Found) -> dict[str, Any]:
         uses.append(use)
         early = not found.grants or record.index < found.grants[0].index
         revoked = found.revocation is not None and record.index > found.revocation.index
-        if decided > ended or early or revoked:
+        recorded = record.recorded_at.astimezone(UTC).isoformat()
+        # the time of the decision is what the caller said; when it was recorded is what the ledger says
+        if max(decided, recorded) > ended or early or revoked:
             late.append(use)
     return {"uses": uses, "used_out_of_time": late}
 

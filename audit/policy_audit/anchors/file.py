@@ -16,6 +16,7 @@ from pathlib import Path
 
 from policy_audit.anchors.place import Place, Receipt, Submission, file_name
 from policy_audit.checkpoint import parse_checkpoint
+from policy_audit.durable import sync_folder
 from policy_audit.errors import AnchorError, VerificationError
 from policy_audit.note import MAX_NOTE_BYTES
 
@@ -69,7 +70,7 @@ class FileAnchor:
         for number in range(_TRIES):
             name = _file(size, number)
             if _create(folder / name, data):
-                _sync(folder)
+                sync_folder(folder)
                 return Receipt(True, {"file": f"{folder.name}/{name}"})
             found = _read(folder / name)
             text = found.decode("utf-8", "replace")
@@ -88,7 +89,7 @@ class FileAnchor:
             )
         if not folder.is_dir():
             folder.mkdir(exist_ok=True)
-            _sync(self._folder)
+            sync_folder(self._folder)
 
     def _failed(self, error: OSError) -> AnchorError:
         return AnchorError(f"`{self.place.where}` cannot be used: {(error.strerror or str(error)).lower()}")
@@ -173,11 +174,3 @@ def _read(path: Path) -> bytes:
     if len(data) > MAX_NOTE_BYTES:
         raise OSError(f"`{path.name}` is larger than any checkpoint")
     return data
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

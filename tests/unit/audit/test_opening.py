@@ -205,7 +205,7 @@ def test_a_failing_creation_takes_the_key_back(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("policy_audit.keys._sync_folder", fail)
+        patch.setattr("policy_audit.keys.sync_folder", fail)
         with pytest.raises(KeyboardInterrupt):
             open_ledger(url_of(path))
     assert not path.with_name("ledger.db.key").exists()

@@ -1,0 +1,106 @@
+"""Entries and files that are there to get a waiver, or to keep others from one: what a ledger's key alone can write."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import pytest
+from policy_audit.canonical import document_bytes
+from policy_audit.ledger import Draft, EntryType, open_ledger
+
+from tests.unit.cli.conftest import Outcome
+from tests.unit.cli.waiver_scene import Scene, code
+from tests.unit.waivers.making import ANN, BOB
+
+pytestmark = pytest.mark.usefixtures("warm")
+
+
+@pytest.fixture
+def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Scene:
+    return Scene(tmp_path, policy, monkeypatch.setenv)
+
+
+def write(scene: Scene, *drafts: Draft, ahead: timedelta = timedelta()) -> None:
+    """Append as whoever holds the ledger's key can."""
+    with open_ledger(f"sqlite:///{scene.ledger}", clock=lambda: datetime.now(UTC) + ahead) as ledger:
+        ledger.append_many(drafts)
+
+
+def test_who_writes_another_name_into_the_file_approves_nothing(scene: Scene) -> None:
+    """Ann asks, and signs as if Rita had asked."""
+    scene.actor(ANN.identity)
+    assert scene.request(until=scene.soon()).status == 0
+    assert code(scene.approve()) == "self-approval"
+    text = scene.file.read_text(encoding="utf-8")
+    assert ANN.identity in text
+    scene.file.write_text(text.replace(ANN.identity, "rita@acme.example"), encoding="utf-8")
+    found = scene.approve()
+    assert (found.status, code(found)) == (2, "not-requested")
+    assert scene.decide()["verdict"] == "deny"
+
+
+def test_what_was_asked_for_in_another_ledger_was_not_asked_for_here(scene: Scene, tmp_path: Path) -> None:
+    assert scene.request(until=scene.soon()).status == 0
+    found = scene.approve("ann", "--ledger", f"sqlite:///{tmp_path / 'other.db'}")
+    assert (found.status, code(found)) == (2, "not-requested")
+
+
+@pytest.mark.parametrize("kind", [EntryType.WAIVER_REQUESTED, EntryType.WAIVER_GRANTED])
+@pytest.mark.parametrize("blobs", [{}, {"request": b"[]", "waiver": b"\xff"}, {"request": b"{", "waiver": b"no note"}])
+def test_an_entry_that_holds_no_waiver_keeps_nobody_from_revoking(
+    scene: Scene, kind: EntryType, blobs: Mapping[str, bytes]
+) -> None:
+    identifier = scene.granted()
+    write(scene, Draft(kind, blobs=blobs))
+    assert [row["id"] for row in scene.listed()] == [identifier]
+    assert scene.run("waiver", "show", identifier[:12]).status == 0
+    revoked = scene.run("waiver", "revoke", identifier[:12], "--reason", "over")
+    assert revoked.status == 0
+    assert "is left out" in revoked.err
+    assert scene.decide()["verdict"] == "deny"
+    scene.file.unlink()
+    assert scene.request(until=scene.soon(31)).status == 0
+    assert scene.approve().status == 0, "nor from being granted another one"
+
+
+def test_a_use_that_was_recorded_after_the_end_is_told_whatever_time_was_said(scene: Scene) -> None:
+    identifier = scene.granted()
+    said = datetime.now(UTC).isoformat()
+    body = {"waiver": identifier, "decision": "d", "decided_at": said}
+    write(scene, Draft(EntryType.WAIVER_USED, body=body), ahead=timedelta(days=60))
+    (row,) = scene.listed()
+    assert [use["decision"] for use in row["used_out_of_time"]] == ["d"]
+
+
+POLICIES: list[Any] = [
+    {"approvers": {"people": 3}},
+    {"approvers": {"people": {"x": {"keys": [{}], "roles": []}}}},
+    {"approvers": {"people": {"x": {"keys": [], "roles": 2}}}},
+    {"approvers": {"people": {}}},
+    [],
+    None,
+]
+
+
+@pytest.mark.parametrize("document", POLICIES)
+def test_an_entry_that_holds_no_policy_puts_none_in_force_and_keeps_none_from_it(scene: Scene, document: Any) -> None:
+    scene.approvers(ANN.entry(), BOB.entry())
+    activate = ("rules", "activate", str(scene.layer), "--reason", "RFC 12", "--key", str(scene.key("ann")))
+    assert scene.run(*activate).status == 0
+    content = document_bytes(document) if document is not None else b"{"
+    body = {"policy": f"sha256:{sha256(content).hexdigest()}", "version": "1", "layers": [], "reason": "mine"}
+    write(scene, Draft(EntryType.POLICY_ACTIVATION, body=body, blobs={"rules": content}))
+    write(scene, Draft(EntryType.POLICY_ACTIVATION, body=body))
+    found = scene.run("rules", "activations", "-o", "json")
+    assert found.status == 0, found.err
+    assert [row["status"] for row in found.json["activations"]].count("active") == 1
+    for report in ("policy-in-force", "policy-changes", "separation-of-duties"):
+        assert scene.run("audit", "report", report).status == 0
+    scene.rules("version: '2'\n")
+    assert scene.run(*activate).status == 0
+    rows = scene.run("rules", "activations", "-o", "json").json["activations"]
+    assert [row["status"] for row in rows].count("active") == 2
