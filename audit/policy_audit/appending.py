@@ -127,7 +127,7 @@ def extend(
         frontier.append(leaf)
         entries.append((index, prepared.type, recorded_at, leaf, data))
         if prepared.view:
-            tag_set = met[prepared.tags_digest] if prepared.tags_digest else None
+            tag_set = met[prepared.tags.digest] if prepared.tags else None
             views.append((index, recorded_at, *map(prepared.view.get, COLUMNS), tag_set))
         personal += [(index, disclosure) for disclosure in prepared.disclosures]
     for table, rows in ((ENTRY, entries), (DECISION, views)):
@@ -142,8 +142,8 @@ def _tag_sets(connection: Connection, batch: Sequence[Prepared], first: int, kno
     """Return the ids of the sets of tags that `batch` has, by digest; those that are new are stored."""
     wanted: dict[bytes, tuple[int, bytes]] = {}
     for index, prepared in enumerate(batch, start=first):
-        if prepared.tags and prepared.tags_digest:
-            wanted.setdefault(prepared.tags_digest, (index, prepared.tags))
+        if prepared.tags:
+            wanted.setdefault(prepared.tags.digest, (index, prepared.tags.data))
     met = {digest: known[digest] for digest in wanted if digest in known}
     unsure = [digest for digest in wanted if digest not in met]
     for start in range(0, len(unsure), _MAX_PARAMETERS):

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from policy_audit.canonical import MAX_DOCUMENT_BYTES, check_profile, check_size, dump_checked, parse_canonical
 from policy_audit.commitment import Disclosure, disclose
 from policy_audit.errors import CanonicalError
-from policy_audit.view import check_tags, check_view, tags_bytes
+from policy_audit.view import TagSet, check_tags, check_view, settle_tags
 
 FORMAT = "policy-audit/v1"
 DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
@@ -101,8 +101,7 @@ class Prepared(NamedTuple):  # made in bulk, and a frozen dataclass takes six ti
     before: bytes
     after: bytes
     view: dict[str, str]
-    tags: bytes | None
-    tags_digest: bytes | None
+    tags: TagSet | None
     disclosures: tuple[Disclosure, ...]
     blobs: tuple[Blob, ...]
 
@@ -137,7 +136,7 @@ def prepare(draft: Draft) -> Prepared:
     disclosures = tuple(disclose(name, value) for name, value in draft.personal.items())
     blobs = {role: _blob(role, content) for role, content in draft.blobs.items()}
     kind = EntryType(draft.type).value
-    view, tags = check_view(kind, draft.view), check_tags(kind, draft.tags)
+    view, tags = check_view(kind, draft.view), settle_tags(kind, draft.tags)
     first = {
         "entry": FORMAT,
         "context": context,
@@ -145,17 +144,15 @@ def prepare(draft: Draft) -> Prepared:
         "blobs": {role: blob.digest for role, blob in blobs.items()},
         "body": body,
     }
-    last = {"type": kind, **({"view": view} if view else {}), **({"tags": tags} if tags else {})}
+    last = {"type": kind, **({"view": view} if view else {})}
     for ours in (first["commitments"], first["blobs"], last):
         check_profile(ours)
     # INVARIANT: canonical order is that of the names, and no name of `first` comes after `recorded_at`, none of `last`
-    # before it; so the time, which is not known yet, stands between the two.
+    # before it; so the time, which is not known yet, stands between the two, and `tags`, written once, after it.
     before = dump_checked(first)[:-1] + b',"recorded_at":"'
-    after = b'",' + dump_checked(last)[1:]
+    after = b'",' + (b'"tags":' + tags.data + b"," if tags else b"") + dump_checked(last)[1:]
     check_size(len(before) + _TIME_BYTES + len(after))
-    data = tags_bytes(tags)
-    digest = sha256(data).digest() if data else None
-    return Prepared(kind, before, after, view, data, digest, disclosures, tuple(blobs.values()))
+    return Prepared(kind, before, after, view, tags, disclosures, tuple(blobs.values()))
 
 
 def seal(prepared: Prepared, recorded_at: str) -> bytes:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from hashlib import sha256
+from typing import Any, NamedTuple
 
-from policy_audit.canonical import dump_checked, parse_canonical
+from policy_audit.canonical import check_profile, dump_checked, parse_canonical
 from policy_audit.errors import CanonicalError
 
 DECISION = "decision"
@@ -50,34 +51,68 @@ def check_view(entry_type: str, view: Mapping[str, Any]) -> dict[str, str]:
     return present
 
 
-def check_tags(entry_type: str, tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Return the tags as the entry holds them: by kind, each value once, in order; no kind without values.
+class TagSet(NamedTuple):
+    """A decision's tags as its entry holds them, their canonical bytes, and the SHA-256 that sets are compared by."""
+
+    members: dict[str, list[str]]
+    data: bytes
+    digest: bytes
+
+
+def settle_tags(entry_type: str, tags: Mapping[str, Sequence[str]]) -> TagSet | None:
+    """Return the tags by kind, each value once, in order, no kind without values; None where there are none.
+
+    Nothing in it may be changed: decisions in bulk have the same tags, and share what comes of them.
 
     Raises:
         CanonicalError: a kind is unknown, a value is no text, or the type has no tags.
     """
     if not tags:
-        return {}
+        return None
     if entry_type != DECISION:
         raise CanonicalError(f"an entry of the type `{entry_type}` has no tags")
-    checked = {}
     for kind, values in tags.items():
         if kind not in TAG_KINDS:
             raise CanonicalError(f"a decision has no tags of the kind `{kind}`")
-        try:
-            once = set(values)
-            joined = "".join(once)  # whether all are text, at the speed of C: decisions in bulk have some fifty each
-        except TypeError:
-            once, joined = {""}, ""
-        if "\x00" in joined:
+        if isinstance(values, str):  # which would pass for a list of its characters
+            raise _no_list(kind)
+    try:
+        return _settled(tuple((kind, tuple(values)) for kind, values in tags.items()))
+    except TypeError:  # what is not hashed is no text
+        raise _no_list(", ".join(tags)) from None
+
+
+def check_tags(entry_type: str, tags: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Return the members that `settle_tags` gives.
+
+    Raises:
+        CanonicalError: as `settle_tags` does.
+    """
+    settled = settle_tags(entry_type, tags)
+    return settled.members if settled else {}
+
+
+@lru_cache(maxsize=1024)
+def _settled(tags: tuple[tuple[str, tuple[str, ...]], ...]) -> TagSet | None:
+    checked = {}
+    for kind, values in tags:
+        if not all(isinstance(value, str) and value for value in values):
+            raise _no_list(kind)
+        if any("\x00" in value for value in values):
             raise CanonicalError(
                 f"a tag of the kind `{kind}` holds the character U+0000", help="no text column can hold it"
             )
-        if "" in once or isinstance(values, str):
-            raise CanonicalError(f"the tags of the kind `{kind}` are not a list of texts")
-        if once:
-            checked[kind] = sorted(once)
-    return checked
+        if values:
+            checked[kind] = sorted(set(values))
+    if not checked:
+        return None
+    check_profile(checked)
+    data = dump_checked(checked)
+    return TagSet(checked, data, sha256(data).digest())
+
+
+def _no_list(kind: str) -> CanonicalError:
+    return CanonicalError(f"the tags of the kind `{kind}` are not a list of texts")
 
 
 def read_tags(data: bytes) -> Iterator[tuple[str, str]]:
