@@ -39,3 +39,22 @@ def read_private(path: Path, most: int) -> bytes:
     if os.name == "posix" and stat.S_IMODE(mode) & 0o077:
         raise ExposedError(f"`{path}` can be read or written by others than its owner")
     return data
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Create a file with mode 0600, durably; what cannot be written whole is not left there.
+
+    Raises:
+        FileExistsError: there is one already: nothing is overwritten.
+        OSError: it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        sync_folder(path.parent)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import os
 import re
 import secrets
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from typing import Protocol
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from policy_audit.durable import ExposedError, read_private, sync_folder
+from policy_audit.durable import ExposedError, read_private, write_private
 from policy_audit.errors import SigningKeyError, VerificationError
 
 ED25519 = b"\x01"
@@ -61,7 +60,7 @@ class Ed25519Signer:
 
     @property
     def verifier_key(self) -> str:
-        return _key_text(self.name, self.key_id, self._public)
+        return verifier_key_of(self.name, self._public)
 
     @property
     def signer_key(self) -> str:
@@ -98,6 +97,11 @@ class Verifier:
 def key_id(name: str, public: bytes, kind: bytes = ED25519) -> bytes:
     """Return the four bytes that name a key together with its name (C2SP signed-note)."""
     return sha256(name.encode() + b"\n" + kind + public).digest()[:4]
+
+
+def verifier_key_of(name: str, public: bytes) -> str:
+    """Return the verifier key of an Ed25519 key: `name+hex(key id)+base64(0x01 || public key)`."""
+    return _key_text(name, key_id(name, public), public)
 
 
 def is_key_name(name: str, most: int = MAX_NAME) -> bool:
@@ -153,23 +157,21 @@ def write_key_file(path: Path, signer: Ed25519Signer) -> None:
     Raises:
         SigningKeyError: the file exists or cannot be written.
     """
+    write_key_text(path, signer.signer_key + "\n")
+
+
+def write_key_text(path: Path, text: str) -> None:
+    """Create a key's file, as `write_key_file` does.
+
+    Raises:
+        SigningKeyError: the file exists or cannot be written.
+    """
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        write_private(path, text.encode())
     except FileExistsError:
         raise SigningKeyError(f"the file `{path}` already exists", code="signing-key-exists") from None
     except OSError as error:
-        raise SigningKeyError(f"the signing key `{path}` cannot be created: {error.strerror}") from None
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", newline="\n") as file:
-            file.write(signer.signer_key + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        sync_folder(path.parent)
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise SigningKeyError(f"the signing key `{path}` cannot be written: {error.strerror}") from None
-        raise
+        raise SigningKeyError(f"the signing key `{path}` cannot be written: {error.strerror}") from None
 
 
 def read_key_file(path: Path) -> Ed25519Signer:
@@ -178,8 +180,21 @@ def read_key_file(path: Path) -> Ed25519Signer:
     Raises:
         SigningKeyError: it is missing, unreadable, malformed, or others than its owner can read it.
     """
+    text = read_key_text(path)
     try:
-        data = read_private(path, MAX_KEY_FILE_BYTES)
+        return parse_signer_key(text.removesuffix("\n"))
+    except SigningKeyError:
+        raise no_key(path) from None
+
+
+def read_key_text(path: Path) -> str:
+    """Return what a key's file holds.
+
+    Raises:
+        SigningKeyError: it is missing, unreadable, no text, or others than its owner can read it.
+    """
+    try:
+        return read_private(path, MAX_KEY_FILE_BYTES).decode()
     except FileNotFoundError:
         raise SigningKeyError(f"the signing key `{path}` is missing", code="signing-key-missing") from None
     except ExposedError:
@@ -190,10 +205,13 @@ def read_key_file(path: Path) -> Ed25519Signer:
         ) from None
     except OSError as error:
         raise SigningKeyError(f"the signing key `{path}` cannot be read: {error.strerror}") from None
-    try:
-        return parse_signer_key(data.decode("utf-8").removesuffix("\n"))
-    except (UnicodeDecodeError, SigningKeyError):
-        raise SigningKeyError(f"the file `{path}` does not hold a signing key") from None
+    except UnicodeDecodeError:
+        raise no_key(path) from None
+
+
+def no_key(path: Path) -> SigningKeyError:
+    """Say that a file holds no key, and nothing of what it holds."""
+    return SigningKeyError(f"the file `{path}` does not hold a signing key")
 
 
 def decode_base64(text: str) -> bytes:

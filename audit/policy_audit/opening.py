@@ -20,9 +20,10 @@ from policy_audit.database import (
     use_write_ahead_log,
 )
 from policy_audit.errors import LedgerError, SigningKeyError
-from policy_audit.keys import Ed25519Signer, generate_signer, read_key_file, write_key_file
+from policy_audit.keys import Signer, generate_signer, write_key_file
 from policy_audit.names import CHECKPOINT, ENTRY, REVISION
 from policy_audit.rotating import refuse_rotated
+from policy_audit.signing_program import read_signer
 from policy_audit.state import refuse_other, revision
 
 
@@ -31,7 +32,7 @@ class Opened:
     """An open database, and the key that goes with it; `created` where both, or the log, were just made."""
 
     database: Database
-    signer: Ed25519Signer | None
+    signer: Signer | None
     created: bool = False
 
 
@@ -133,10 +134,10 @@ def _begin(database: Database, key: Path) -> Opened:
         if made and database.on_sqlite:
             key.unlink(missing_ok=True)
         raise
-    return Opened(database, read_key_file(key) if begun else signer, created=not begun)
+    return Opened(database, read_signer(key) if begun else signer, created=not begun)
 
 
-def _opened(database: Database, signer: Ed25519Signer | None, read_only: bool) -> Opened:
+def _opened(database: Database, signer: Signer | None, read_only: bool) -> Opened:
     """Refuse to append with a key that was rotated away; reading signs nothing, and may go by the old key."""
     if signer is not None and not read_only:
         with database.read() as connection:
@@ -149,9 +150,9 @@ def _has_begun(connection: Connection) -> bool:
     return any(connection.execute(select(column).limit(1)).first() is not None for column in tables)
 
 
-def _key(key: Path | None, read_only: bool) -> Ed25519Signer | None:
+def _key(key: Path | None, read_only: bool) -> Signer | None:
     try:
-        return read_key_file(key) if key is not None else None
+        return read_signer(key) if key is not None else None
     except SigningKeyError as error:
         if read_only:
             return None

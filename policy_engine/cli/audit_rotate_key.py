@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,10 +10,10 @@ import click
 
 from policy_engine.cli.ledger_writing import writing
 from policy_engine.cli.options import ledger_options
-from policy_engine.errors import Problem, RecordingError
+from policy_engine.errors import Problem, RecordingError, UsageError
 
 if TYPE_CHECKING:
-    from policy_audit.keys import Ed25519Signer
+    from policy_audit.keys import Signer
     from policy_audit.ledger import Ledger
 
 
@@ -24,6 +25,11 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="Where the new key is written; one that a rotation cut short has left there is taken.",
 )
+@click.option(
+    "--program",
+    metavar="COMMAND",
+    help="Sign with the key that this program has, such as one of a key management service; FILE then names it.",
+)
 @click.option("--reason", metavar="TEXT", help="Why; recorded with the rotation.")
 @ledger_options
 @click.pass_context
@@ -32,6 +38,7 @@ def command(
     /,
     *,
     new_key: Path,
+    program: str | None,
     reason: str | None,
     ledger: str | None,
     ledger_key: Path | None,
@@ -42,6 +49,9 @@ def command(
     one; pin the new key all the same, since it finds a ledger rolled back to before the rotation. The old key's file
     stays where it is: receipts under it stay valid, and it appends nothing any more.
 
+    With --program the private key stays where it is: COMMAND is run with one more argument, `public-key` or `sign`,
+    reads the message from standard input, and prints the Ed25519 public key or the signature in base64.
+
     The personal key is copied to beside the new key, as FILE.personal: there it is looked for from then on.
     """
     from policy_audit.errors import AuditError
@@ -49,7 +59,7 @@ def command(
     from policy_audit.vault_opening import write_beside
 
     with writing(ctx, ledger, ledger_key) as open_ledger:
-        signer, made = _new_signer(open_ledger, new_key)
+        signer, made = _new_signer(open_ledger, new_key, program)
         written = [new_key] if made else []
         try:
             if write_beside(open_ledger, new_key):
@@ -66,22 +76,38 @@ def command(
     click.echo(f"name it from now on with --ledger-key {new_key}, or move it to where the old key is")
 
 
-def _new_signer(ledger: Ledger, path: Path) -> tuple[Ed25519Signer, bool]:
-    """Make the new key, or take the one that is at `path` for this ledger; return whether it was made."""
-    from policy_audit.keys import generate_signer, read_key_file, write_key_file
+def _new_signer(ledger: Ledger, path: Path, program: str | None) -> tuple[Signer, bool]:
+    """Make the new key, or take the one that is at `path` for this ledger; return whether the file was made."""
+    from policy_audit.keys import generate_signer, write_key_file
+    from policy_audit.signing_program import program_signer, read_signer, write_program_file
 
     if not path.exists():
-        signer = generate_signer(ledger.origin)
-        write_key_file(path, signer)
-        return signer, True
-    signer = read_key_file(path)
-    if signer.name != ledger.origin or signer.verifier_key == ledger.verifier_key:
+        assert ledger.origin is not None  # noqa: S101 - it was opened with its key
+        if program is not None:
+            signer = program_signer(ledger.origin, _arguments(program))
+            write_program_file(path, signer)
+            return signer, True
+        made = generate_signer(ledger.origin)
+        write_key_file(path, made)
+        return made, True
+    found = read_signer(path)
+    if program is not None or found.name != ledger.origin or found.verifier_key == ledger.verifier_key:
         message = f"the file `{path}` already holds a key, and not a new one of this ledger"
         raise RecordingError(Problem("signing-key-exists", message, help="name a file that is not there yet"))
-    return signer, False
+    return found, False
 
 
-def _in_force(ledger: Ledger, signer: Ed25519Signer) -> bool:
+def _arguments(program: str) -> list[str]:
+    try:
+        found = shlex.split(program)
+    except ValueError as error:
+        raise UsageError(Problem("bad-program", f"`--program` cannot be read: {error}".rstrip("."))) from None
+    if not found:
+        raise UsageError(Problem("bad-program", "`--program` names no program", help="give it by its whole path"))
+    return found
+
+
+def _in_force(ledger: Ledger, signer: Signer) -> bool:
     """Whether the rotation to `signer` is on record, or that cannot be told."""
     from policy_audit.checkpoint import open_checkpoint
     from policy_audit.errors import AuditError, VerificationError

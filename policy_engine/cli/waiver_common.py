@@ -102,10 +102,10 @@ def signer_of(path: Path) -> Signer:
         InputError: it is none, or others can read it.
     """
     from policy_audit.errors import AuditError
-    from policy_audit.keys import read_key_file
+    from policy_audit.signing_program import read_signer
 
     try:
-        return read_key_file(path)
+        return read_signer(path)
     except AuditError as error:
         raise InputError(Problem(error.code, error.message, help=error.help)) from error
 

@@ -9,7 +9,8 @@ import time
 from pathlib import Path
 
 import pytest
-from policy_audit.anchors import bounded, git
+from policy_audit import bounded
+from policy_audit.anchors import git
 from policy_audit.anchors.git import GitAnchor
 from policy_audit.anchors.place import file_name, parse_place
 from policy_audit.checkpoint import parse_checkpoint

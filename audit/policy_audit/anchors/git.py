@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from policy_audit.anchors.bounded import Done, run
 from policy_audit.anchors.place import Place, Receipt, Submission, file_name
+from policy_audit.bounded import Done, run
 from policy_audit.errors import AnchorAlarmError, AnchorError
 from policy_audit.note import MAX_NOTE_BYTES
 

@@ -143,7 +143,7 @@ def test_a_key_file_is_never_overwritten(path: Path) -> None:
     with pytest.raises(SigningKeyError) as caught:
         write_key_file(path.with_name("ledger.db.key"), generate_signer())
     assert caught.value.code == "signing-key-exists"
-    with pytest.raises(SigningKeyError, match="cannot be created"):
+    with pytest.raises(SigningKeyError, match="cannot be written"):
         write_key_file(path / "no-folder", generate_signer())
 
 
@@ -205,7 +205,7 @@ def test_a_failing_creation_takes_the_key_back(tmp_path: Path, monkeypatch: pyte
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("policy_audit.keys.sync_folder", fail)
+        patch.setattr("policy_audit.durable.sync_folder", fail)
         with pytest.raises(KeyboardInterrupt):
             open_ledger(url_of(path))
     assert not path.with_name("ledger.db.key").exists()
