@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.waiver_common import acting, audited, signer_of
+from policy_engine.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from policy_engine.activations import Activation
 
 
 @click.command("activate", epilog="Example: policy rules activate acme --reason 'residency, RFC 12' --key ann.key")
@@ -32,7 +37,8 @@ def command(
     Where the policy in force names people with the role policy-activator, one of them has to sign; where it asks for
     two approvals, the first signature records a proposal, and the same command by another person puts it in force.
     """
-    from policy_engine.activations import activation_draft, activations, judge_of, propose
+    from policy_engine.activating import activation_draft, judge_of, propose, statement_of, waiting
+    from policy_engine.activations import activations
     from policy_engine.cli.options import choose_ledger, load, now, opened
     from policy_engine.waivers.on_record import stored_context
     from policy_engine.waivers.requesting import plain
@@ -44,13 +50,29 @@ def command(
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         before = activations(open_ledger)
         judge = judge_of(before, open_ledger, policy)
-        statement, note, people, active = propose(policy, before, judge, signer, text, now().date())
+        statement = statement_of(policy, text, open_ledger.origin, before)
+        proposed = propose(statement, waiting(statement, before), judge, signer, now().date())
         personal = {"actor": context.actor} if context.actor is not None else {}
-        drafted = activation_draft(policy, statement, note, people, active, personal, stored_context(context))
+        drafted = activation_draft(policy, proposed, judge.activation_approvals, personal, stored_context(context))
         index = open_ledger.append(drafted).index
+        # as everybody will read it: another entry may have come before this one
+        judged = next(each for each in activations(open_ledger) if each.index == index)
     click.echo(f"policy {policy.rules.version}, {policy.digest}")
-    if active:
-        click.echo(f"in force: entry {index}")
+    _tell(judged)
+
+
+def _tell(judged: Activation) -> None:
+    """Say what the entry came to.
+
+    Raises:
+        InputError: it does not count.
+    """
+    if judged.status == "active":
+        click.echo(f"in force: entry {judged.index}")
+    elif judged.status == "proposed":
+        missing = judged.needed - len(judged.by)
+        click.echo(f"proposed: entry {judged.index}; {missing} more to run the same command")
     else:
-        missing = judge.activation_approvals - len(people)
-        click.echo(f"proposed: entry {index}; {missing} more to run the same command")
+        message = f"the entry {judged.index} is on record, and puts nothing in force: {judged.problem}"
+        hint = "see `policy rules activations`, and run the command again if that is still what you want"
+        raise InputError(Problem("overtaken", message, help=hint))

@@ -37,11 +37,14 @@ class Source(Protocol):
 
     def disclosures(self, index: int) -> Mapping[str, Disclosure]: ...
 
+    def checkpoint(self) -> str: ...
+
 
 class Record(Struct, frozen=True):
-    """One entry about waivers, parsed: its index, time, and members."""
+    """One entry, parsed: its index, leaf hash, time, and members."""
 
     index: int
+    leaf_hash: str
     recorded_at: datetime
     context: dict[str, Any]
     commitments: dict[str, str]
@@ -124,7 +127,7 @@ def _record(entry: StoredEntry, kind: EntryType) -> Record:
         message = f"the columns of the entry {entry.index} are not those of its bytes"
         raise VerificationError(message, code="columns-changed", help="run `policy audit verify`")
     members = {name: document[name] for name in ("context", "commitments", "blobs", "body")}
-    return Record(entry.index, datetime.fromisoformat(document["recorded_at"]), **members)
+    return Record(entry.index, entry.leaf_hash, datetime.fromisoformat(document["recorded_at"]), **members)
 
 
 def requested(ledger: Source, record: Record) -> Statement:

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from policy_audit.ledger import open_ledger
 
-from policy_engine.activations import activation_draft, activations, policy_in_force, statement_of
+from policy_engine import activating
+from policy_engine.activating import Proposed, activation_draft, statement_of
+from policy_engine.activations import activations, policy_in_force
 from policy_engine.cli.options import now
 from policy_engine.loading.policy import load_policy
 from tests.unit.cli.conftest import Outcome
@@ -112,9 +114,9 @@ def test_an_entry_past_the_commands_puts_nothing_in_force(scene: Scene) -> None:
     scene.approvers(EVE.entry())
     policy = load_policy([scene.layer], use_cache=False)
     with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
-        statement = statement_of(policy, "mine")
-        ledger.append(activation_draft(policy, statement, None, (), True, {}, {}))
-        ledger.append(activation_draft(policy, {**statement, "policy": before}, None, (), True, {}, {}))
+        statement = statement_of(policy, "mine", ledger.origin, activations(ledger))
+        for each in (statement, {**statement, "policy": before}):
+            ledger.append(activation_draft(policy, Proposed(each), 1, {}, {}))
         rows = activations(ledger)
         assert [row.status for row in rows] == ["active", "refused", "refused"]
         current = policy_in_force(ledger, now().replace(microsecond=999_999))
@@ -126,3 +128,30 @@ def test_an_entry_past_the_commands_puts_nothing_in_force(scene: Scene) -> None:
 def test_who_may_not_act_today_activates_nothing(scene: Scene, more: str) -> None:
     scene.approvers(ANN.entry(more))
     assert code(activate(scene, "ann")[0]) == "may-not-approve"
+
+
+def test_who_was_overtaken_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bob's activation comes on record while ann's is being signed."""
+    activate(scene, "ann")
+    first = digest(scene)
+    policy = load_policy([scene.layer], use_cache=False)
+    drafted = activating.activation_draft
+
+    def overtaken(*given: Any) -> Any:
+        monkeypatch.undo()
+        monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{scene.ledger}")
+        with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+            before = activations(ledger)
+            statement = activating.statement_of(policy, "RFC 13", ledger.origin, before)
+            proposed = activating.propose(statement, None, policy.approvers, BOB.signer, now().date())
+            ledger.append(drafted(policy, proposed, 1, {}, {}))
+        return drafted(*given)
+
+    scene.rules("version: '2'\n")
+    monkeypatch.setattr(activating, "activation_draft", overtaken)
+    found = activate(scene, "ann")[0]
+    assert (found.status, code(found)) == (2, "overtaken")
+    assert "in force" not in found.out
+    assert "it was signed to follow the entry 0, and the entry 1 was in force" in " ".join(found.err.split())
+    assert (in_force(scene) or {})["policy"] == first
+    assert "in force: entry 3" in activate(scene, "ann")[0].out
