@@ -66,6 +66,28 @@ def waiting(statement: Mapping[str, Any], before: Sequence[Activation]) -> Activ
     return next(fits, None)
 
 
+def agreed(
+    proposal: Activation | None, reason: str | None, judge: Approvers, signer: Signer | None, day: date
+) -> Activation | None:
+    """Return the proposal that the signer completes; None where they propose something themselves.
+
+    Raises:
+        InputError: no reason is given and there is none to agree to, or another one than was signed.
+    """
+    asked = proposal if signer is not None and judge.acting(ACTIVATION) else None
+    if asked is None:
+        if reason is None:
+            message = "no reason is given, and no proposal waits for a signature"
+            raise _refused("no-reason", message, "--reason TEXT says why; `policy rules activations` lists proposals")
+        return None
+    if signer is None or reason in (None, asked.reason):
+        return asked
+    if _holder(judge, signer, day).id in asked.by:
+        return None  # whoever signed may propose the same with other words
+    message = f"the entry {asked.index} proposes it for another reason, signed by {', '.join(asked.by)}: {asked.reason}"
+    raise _refused("other-reason", message, "leave --reason out to sign that one")
+
+
 def propose(
     statement: Mapping[str, Any], proposal: Activation | None, judge: Approvers, signer: Signer | None, day: date
 ) -> Proposed:

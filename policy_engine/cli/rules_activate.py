@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 @click.command("activate", epilog="Example: policy rules activate acme --reason 'residency, RFC 12' --key ann.key")
 @click.argument("directories", nargs=-1, required=True, metavar="DIR...", type=click.Path(path_type=Path))
-@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good, so name no people.")
+@click.option(
+    "--reason", metavar="TEXT", help="Why; kept for good, so name no people.  [default: that of the proposal]"
+)
 @click.option("--key", metavar="KEYFILE", type=click.Path(path_type=Path), help="The key of a policy-activator.")
 @ledger_options
 @click.pass_context
@@ -27,7 +30,7 @@ def command(
     /,
     *,
     directories: Sequence[Path],
-    reason: str,
+    reason: str | None,
     key: Path | None,
     ledger: str | None,
     ledger_key: Path | None,
@@ -36,29 +39,52 @@ def command(
 
     Where the policy in force names people with the role policy-activator, one of them has to sign; where it asks for
     two approvals, the first signature records a proposal, and the same command by another person puts it in force.
+    Read what is printed: that is what is signed. Whoever signs another's proposal repeats its reason, or leaves
+    --reason out and agrees to what is shown; on a terminal they are asked.
     """
-    from policy_engine.activating import activation_draft, judge_of, propose, statement_of, waiting
+    from policy_engine.activating import activation_draft, agreed, judge_of, propose, statement_of, waiting
     from policy_engine.activations import activations
     from policy_engine.cli.options import choose_ledger, load, now, opened
     from policy_engine.waivers.on_record import stored_context
     from policy_engine.waivers.requesting import plain
 
-    text = plain(reason, "--reason", 4000)
+    text = plain(reason, "--reason", 4000) if reason is not None else None
     signer = signer_of(key) if key is not None else None
     policy = load(directories, None, use_cache=False)
-    context = acting()
+    context, day = acting(), now().date()
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         before = activations(open_ledger)
         judge = judge_of(before, open_ledger, policy)
-        statement = statement_of(policy, text, open_ledger.origin, before)
-        proposed = propose(statement, waiting(statement, before), judge, signer, now().date())
+        statement = statement_of(policy, text or "", open_ledger.origin, before)
+        proposal = agreed(waiting(statement, before), text, judge, signer, day)
+        _show(statement if proposal is None else proposal.statement, proposal)
+        if text is None and sys.stdin is not None and sys.stdin.isatty() and not click.confirm("Sign that?"):
+            raise InputError(Problem("not-signed", "nothing was signed, and nothing recorded"))
+        proposed = propose(statement, proposal, judge, signer, day)
         personal = {"actor": context.actor} if context.actor is not None else {}
         drafted = activation_draft(policy, proposed, judge.activation_approvals, personal, stored_context(context))
         index = open_ledger.append(drafted).index
         # as everybody will read it: another entry may have come before this one
         judged = next(each for each in activations(open_ledger) if each.index == index)
-    click.echo(f"policy {policy.rules.version}, {policy.digest}")
     _tell(judged)
+
+
+def _show(statement: Mapping[str, Any], proposal: Activation | None) -> None:
+    """Say what is about to be signed, and who signed it already."""
+    from policy_engine.cli.printable import printable
+
+    follows = statement["follows"]
+    rows = [
+        ("policy", statement["policy"]),
+        ("version", statement["version"]),
+        *(("layer", f"{layer['name']} {layer['digest']}") for layer in statement["layers"]),
+        ("reason", statement["reason"]),
+        ("ledger", statement["origin"]),
+        ("follows", f"entry {follows['index']}" if follows is not None else "no activation"),
+        ("signed by", ", ".join(proposal.by) if proposal is not None else "nobody yet"),
+    ]
+    for name, text in rows:
+        click.echo(f"{name:<10} {printable(str(text))}")
 
 
 def _tell(judged: Activation) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -29,11 +31,12 @@ def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.Mo
     return made
 
 
-def activate(scene: Scene, *names: str) -> list[Outcome]:
+def activate(scene: Scene, *names: str, reason: str | None = "RFC 12") -> list[Outcome]:
     found = []
     for name in names:
         key = ("--key", str(scene.key(name))) if name else ()
-        found.append(scene.run("rules", "activate", str(scene.layer), "--reason", "RFC 12", *key))
+        given = ("--reason", reason) if reason is not None else ()
+        found.append(scene.run("rules", "activate", str(scene.layer), *given, *key))
     return found
 
 
@@ -155,3 +158,57 @@ def test_who_was_overtaken_is_told_so(scene: Scene, monkeypatch: pytest.MonkeyPa
     assert "it was signed to follow the entry 0, and the entry 1 was in force" in " ".join(found.err.split())
     assert (in_force(scene) or {})["policy"] == first
     assert "in force: entry 3" in activate(scene, "ann")[0].out
+
+
+def shown(found: Outcome) -> dict[str, str]:
+    return dict(line.split(None, 1) for line in found.out.splitlines() if not line.startswith("signed by"))
+
+
+def test_what_is_signed_is_shown_with_whoever_signed_it(scene: Scene) -> None:
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    first, second = activate(scene, "ann")[0], activate(scene, "bob", reason=None)[0]
+    for found, signers in ((first, "nobody yet"), (second, "ann")):
+        rows = shown(found)
+        assert (rows["policy"], rows["reason"], rows["follows"]) == (digest(scene), "RFC 12", "no activation")
+        assert f"layer      acme {load_policy([scene.layer], use_cache=False).rules.layers[-1].digest}" in found.out
+        assert f"signed by  {signers}" in found.out
+        assert found.out.index("signed by") < found.out.index("entry"), "before anything is recorded"
+    current = in_force(scene) or {}
+    assert (current["reason"], current["approved_by"]) == ("RFC 12", ["ann", "bob"])
+
+
+def test_another_reason_than_the_first_one_signed_is_refused_with_that_one(scene: Scene) -> None:
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    activate(scene, "ann", reason="let everything through")
+    found = activate(scene, "bob", reason="RFC 12")[0]
+    assert (found.status, code(found)) == (2, "other-reason")
+    assert "signed by ann: let everything through" in " ".join(found.err.split())
+    assert in_force(scene) is None
+    assert "proposed" in activate(scene, "ann", reason="RFC 12")[0].out, "whoever signed may mend the words"
+    assert "in force" in activate(scene, "bob", reason="RFC 12")[0].out
+    assert (in_force(scene) or {})["reason"] == "RFC 12"
+
+
+def test_without_a_proposal_a_reason_is_needed(scene: Scene) -> None:
+    assert code(activate(scene, "ann", reason=None)[0]) == "no-reason"
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    activate(scene, "ann")
+    scene.rules("version: '4'\n")
+    assert code(activate(scene, "bob", reason=None)[0]) == "no-reason"
+    assert [entry["body"]["reason"] for entry in scene.entries("policy-activation")] == ["RFC 12"]
+
+
+@pytest.mark.parametrize(("answer", "status"), [("n\n", 2), ("", 7), ("y\n", 0)])
+def test_at_a_terminal_who_adopts_a_reason_is_asked(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, answer: str, status: int
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    activate(scene, "ann")
+    monkeypatch.setattr(sys, "stdin", Terminal(answer))
+    found = activate(scene, "bob", reason=None)[0]
+    assert found.status == status
+    assert len(scene.entries("policy-activation")) == 2 - bool(status)
