@@ -10,11 +10,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import acting, audited, signer_of
+from policy_engine.cli.waiver_common import acting, audited, name_nobody, signer_of
 from policy_engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
+    from policy_audit.keys import Signer
+
     from policy_engine.activations import Activation
+    from policy_engine.loading.policy import Policy
 
 
 @click.command("activate", epilog="Example: policy rules activate acme --reason 'residency, RFC 12' --key ann.key")
@@ -52,6 +55,7 @@ def command(
     signer = signer_of(key) if key is not None else None
     policy = load(directories, None, use_cache=False)
     context, day = acting(), now().date()
+    name_nobody({"reason": text or ""}, {"actor": context.actor, **_identities(policy, signer)})
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         before = activations(open_ledger)
         judge = judge_of(before, open_ledger, policy)
@@ -67,6 +71,13 @@ def command(
         # as everybody will read it: another entry may have come before this one
         judged = next(each for each in activations(open_ledger) if each.index == index)
     _tell(judged)
+
+
+def _identities(policy: Policy, signer: Signer | None) -> dict[str, str]:
+    """Return the names of whoever signs, where the policy that is to come tells them."""
+    key = signer.verifier_key if signer is not None else None
+    people = (each for each in policy.approvers.people.values() if key in [one.text for one in each.keys])
+    return {f"approver_{number}": name for each in people for number, name in enumerate(each.identities)}
 
 
 def _show(statement: Mapping[str, Any], proposal: Activation | None) -> None:

@@ -212,3 +212,10 @@ def test_at_a_terminal_who_adopts_a_reason_is_asked(
     found = activate(scene, "bob", reason=None)[0]
     assert found.status == status
     assert len(scene.entries("policy-activation")) == 2 - bool(status)
+
+
+@pytest.mark.parametrize("reason", ["rita@acme.example asked", "for Rita", "ann signs it"])
+def test_a_reason_that_names_who_runs_or_signs_it_is_refused(scene: Scene, reason: str) -> None:
+    found = activate(scene, "ann", reason=reason)[0]
+    assert (found.status, code(found)) == (2, "reason-names-subject")
+    assert not scene.ledger.exists() or scene.entries() == []
