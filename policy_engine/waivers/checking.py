@@ -3,30 +3,66 @@
 1. The note is a waiver, on this workload.            2. No known key's signature is bad.
 3. It is not revoked.                                 4. The time lies in its period, and not before it was granted.
 5. It does not run longer than the policy allows.     6. Enough people who may sign did, none of them the requester.
+7. Who asked for it can be told, by what was signed, and the grant says the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 
 from msgspec import Struct
+from msgspec.structs import replace
 from policy_audit.errors import AuditError
 from policy_audit.keys import parse_verifier_key
 from policy_audit.note import Signature
 
 from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
+from policy_engine.model.identity import folded
 from policy_engine.model.waiver import Statement, Waiver
 from policy_engine.waivers.notes import read_note
 
 
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who asked, as far as approvals hang on it.
+
+    `by` are the ids of the approvers who did; `told`: the commitment that was signed opens; `as_signed`: the grant
+    names nobody else.
+    """
+
+    by: tuple[str, ...]
+    told: bool
+    as_signed: bool
+
+    @property
+    def problem(self) -> str | None:
+        """Say why the requester keeps the waiver from counting."""
+        if not self.told:
+            return "who asked for it cannot be told, so that it may be whoever approved it"
+        return None if self.as_signed else "its grant names another requester than was signed"
+
+
 class Candidate(Struct, frozen=True):
-    """A waiver that somebody granted: its note, when, whether it was revoked, and the requester where that is known."""
+    """A waiver that somebody granted: its note, when, and whether it was revoked.
+
+    `requester` is whom the signed commitment opens to, `claimed` whom the grant names; None: that cannot be told.
+    `asked` stands for both where names are not there any more.
+    """
 
     note: str
     granted_at: datetime
     revoked: bool = False
     requester: str | None = None
+    claimed: str | None = None
+    asked: Asked | None = None
+
+
+def asked_by(approvers: Approvers, requester: str | None, claimed: str | None = None) -> Asked:
+    """Return which of the approvers asked, going by either name."""
+    names = [name for name in (requester, claimed) if name is not None]
+    by = sorted(person.id for person in approvers.people.values() if any(person.is_called(name) for name in names))
+    as_signed = requester is None or claimed is None or folded(requester) == folded(claimed)
+    return Asked(tuple(by), requester is not None, as_signed)
 
 
 class Approval(Struct, frozen=True):
@@ -61,7 +97,7 @@ def active_waivers(
         if before is not None:
             granted = min(candidate.granted_at, before[0].granted_at)
             revoked = candidate.revoked or before[0].revoked
-            candidate = Candidate(candidate.note, granted, revoked, candidate.requester or before[0].requester)
+            candidate = replace(candidate, granted_at=granted, revoked=revoked)
         known[statement.id] = candidate, _checked(candidate, statement, signed, signatures, at, approvers)
     return tuple(sorted(_told(known.values()), key=lambda waiver: waiver.id))
 
@@ -89,13 +125,15 @@ def _checked(
     approvers: Approvers,
 ) -> Waiver:
     day = at.astimezone(UTC).date()
-    found = approvals(statement, signed, signatures, approvers, day, candidate.requester)
+    asked = candidate.asked or asked_by(approvers, candidate.requester, candidate.claimed)
+    found = approvals(statement, signed, signatures, approvers, day, asked.by)
     counted = {} if isinstance(found, str) else {each.person.id: each for each in found if each.problem is None}
     problem = found if isinstance(found, str) else None
     problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, at, day))
     problem = problem or too_long(statement, approvers)
     if problem is None and not isinstance(found, str) and len(counted) < approvers.waiver_approvals:
         problem = short_of_approvals(found, len(counted), approvers)
+    problem = problem or asked.problem
     ends = [end for each in counted.values() if (end := each.person.ends(each.key)) is not None]
     keys = tuple(sorted(each.key_id for each in counted.values()))
     return Waiver(statement.id, statement, keys, min([statement.valid_until, *ends]), problem)
@@ -107,9 +145,12 @@ def approvals(
     signatures: Sequence[Signature],
     approvers: Approvers,
     day: date,
-    requester: str | None,
+    asked: Collection[str],
 ) -> list[Approval] | str:
-    """Return the signatures by keys that `approvers` names; a text where one of these is bad, which voids them all."""
+    """Return the signatures by keys that `approvers` names; a text where one of these is bad, which voids them all.
+
+    `asked` are the ids of those who asked for it.
+    """
     known = {}
     for person in approvers.people.values():
         for key in person.keys:
@@ -122,14 +163,14 @@ def approvals(
         person, key, verifier = known[signature.name, signature.key_id]
         if not verifier.is_signed(signed, signature.signature):
             return f"the signature by the key {signature.key_id.hex()} is bad"
-        found.append(Approval(person, key, why_not(person, key, statement, day, requester)))
+        found.append(Approval(person, key, why_not(person, key, statement, day, asked)))
     return found
 
 
-def why_not(person: Approver, key: ApproverKey, statement: Statement, day: date, requester: str | None) -> str | None:
+def why_not(person: Approver, key: ApproverKey, statement: Statement, day: date, asked: Collection[str]) -> str | None:
     """Say why `person` may not approve `statement` by `key` on `day`; None where they may."""
     scope = statement.scope
-    if requester is not None and person.is_called(requester):
+    if person.id in asked:
         return f"`{person.id}` asked for it, and nobody approves what they asked for"
     return (
         key.problem(day)

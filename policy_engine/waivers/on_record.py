@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -169,8 +170,15 @@ def revoked_ids(ledger: Source) -> set[str]:
     return {str(record.body.get("waiver")) for record in records(ledger, EntryType.WAIVER_REVOKED)}
 
 
+def signed_requester(ledger: Source, statement: Statement, request: Record | None) -> str | None:
+    """Return who asked, where the commitment that was signed opens by the request's entry; None where it does not."""
+    if request is None or request.commitments.get("requester") != statement.requester.commitment:
+        return None
+    return opened_value(ledger, request, "requester")
+
+
 class WaiversOnRecord:
-    """The waivers of one ledger, read once: one query where nobody was ever granted one, and two otherwise."""
+    """The waivers of one ledger, read once: one query where nobody was ever granted one, and three otherwise."""
 
     def __init__(self, ledger: Source, approvers: Approvers) -> None:
         self._ledger, self._approvers = ledger, approvers
@@ -180,22 +188,30 @@ class WaiversOnRecord:
             self._granted.setdefault(place, []).append(record)
         self._revoked = revoked_ids(ledger) if self._granted else set()
 
+    @cached_property
+    def _requests(self) -> dict[str | None, Record]:
+        """The requests, by their commitment to whoever asked."""
+        return {r.commitments.get("requester"): r for r in records(self._ledger, EntryType.WAIVER_REQUESTED)}
+
     def of(self, workload: tuple[str, str], at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload as checked at `at`."""
-        return active_waivers(
-            [self._candidate(r) for r in self._granted.get(workload, ())], workload, at, self._approvers
-        )
+        found = [self._candidate(record) for record in self._granted.get(workload, ())]
+        return active_waivers([each for each in found if each is not None], workload, at, self._approvers)
 
-    def _candidate(self, record: Record) -> Candidate:
+    def _candidate(self, record: Record) -> Candidate | None:
         from policy_engine.waivers.notes import read_note
 
+        if "waiver" not in record.blobs:
+            return None  # it is no waiver: whoever wrote it, it lifts nothing, and keeps no other from it
         note = note_on_record(self._ledger, record)
         # by the note's own id: the body beside it is no part of what was signed
         try:
-            revoked = read_note(note)[0].id in self._revoked
+            statement = read_note(note)[0]
         except AuditError:
-            revoked = True  # it is no waiver: whoever wrote it, it lifts nothing
-        return Candidate(note, record.recorded_at, revoked, opened_value(self._ledger, record, "requester"))
+            return None
+        requester = signed_requester(self._ledger, statement, self._requests.get(statement.requester.commitment))
+        claimed = opened_value(self._ledger, record, "requester")
+        return Candidate(note, record.recorded_at, statement.id in self._revoked, requester, claimed)
 
 
 def stored_context(context: Any) -> dict[str, str]:

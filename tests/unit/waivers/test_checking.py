@@ -53,7 +53,7 @@ def forged(people: tuple[Person, ...]) -> Candidate:
     note = signed(statement(), *people)
     line = note.rstrip("\n").rpartition("\n")[2]
     other = signature_line(WAIVER, statement(ticket="OPS-8").document(), people[0].signer)
-    return Candidate(note.replace(line, other), GRANTED)
+    return Candidate(note.replace(line, other), GRANTED, requester=REQUESTER)
 
 
 NOT: dict[str, tuple[Callable[[], Waiver], str]] = {
@@ -211,5 +211,15 @@ SPELLINGS = [
 def test_the_requester_is_known_however_the_name_is_written() -> None:
     for name in SPELLINGS:
         assert checked(candidate(statement(), ANN, requester=name)).problem is not None, name
-    for name in ("anna@acme.example", "ann@other.example", REQUESTER, None):
+    for name in ("anna@acme.example", "ann@other.example", REQUESTER):
         assert checked(candidate(statement(), ANN, requester=name)).problem is None, name
+
+
+def test_who_asked_has_to_be_known_and_to_be_whom_the_grant_names() -> None:
+    untold = checked(candidate(statement(), ANN, requester=None))
+    assert untold.problem == "who asked for it cannot be told, so that it may be whoever approved it"
+    other = checked(candidate(statement(), ANN, claimed="rolf@acme.example"))
+    assert other.problem == "its grant names another requester than was signed"
+    assert checked(candidate(statement(), ANN, claimed=f"Rita <{REQUESTER.upper()}>")).problem is None
+    for names in ({"requester": ANN.identity, "claimed": REQUESTER}, {"requester": REQUESTER, "claimed": ANN.identity}):
+        assert "nobody approves what they asked for" in str(checked(candidate(statement(), ANN, **names)).problem)
