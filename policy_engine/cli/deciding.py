@@ -113,7 +113,7 @@ class _Door:
             return None
         from policy_engine.waivers.on_record import WaiversOnRecord
 
-        return WaiversOnRecord(self.ledger, approvers)
+        return WaiversOnRecord(self.ledger, approvers, self.ledger.now())
 
     def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload, as checked."""

@@ -68,7 +68,7 @@ def approve(file: WaiverFile, policy: Policy, signer: Signer, day: date, name: s
     statement, approvers = file.statement, policy.approvers
     person, key = holder(approvers, signer, name)
     asked = asked_by(approvers, file.requester).by
-    if problem := why_not(person, key, statement, day, asked):
+    if problem := why_not(person, key, statement, (day,), asked):
         raise _refused("self-approval" if person.is_called(file.requester) else "may-not-approve", problem, None)
     check_rule(statement, policy, day)
     _check_period(statement, approvers, day)
@@ -133,7 +133,7 @@ def _signed(file: WaiverFile, approvers: Approvers, day: date) -> list[Approval]
         statement, signed, signatures = read_note(note_of(file.statement, file.signatures))
     except AuditError as error:
         raise _refused("bad-signature", error.message, None) from None
-    found = approvals(statement, signed, signatures, approvers, day, asked_by(approvers, file.requester).by)
+    found = approvals(statement, signed, signatures, approvers, (day,), asked_by(approvers, file.requester).by)
     if isinstance(found, str):
         raise _refused("bad-signature", found, "the file was edited after it was signed, or the signature is forged")
     problem = next((each.problem for each in found if each.problem is not None), None)

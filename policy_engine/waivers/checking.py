@@ -1,7 +1,10 @@
 """Which waivers count: signed by those who may, under the policy in effect, at the decision's time. Pure.
 
+A decision can be made for another time than the present one. What counts does so on both days, or whoever says an
+earlier time would be lifted by what has ended.
+
 1. The note is a waiver, on this workload.            2. No known key's signature is bad.
-3. It is not revoked.                                 4. The time lies in its period, and not before it was granted.
+3. It is not revoked.                                 4. Both days lie in its period, the time not before its grant.
 5. It does not run longer than the policy allows.     6. Enough people who may sign did, none of them the requester.
 7. Who asked for it can be told, by what was signed, and the grant says the same.
 """
@@ -78,11 +81,12 @@ class Approval(Struct, frozen=True):
 
 
 def active_waivers(
-    candidates: Iterable[Candidate], workload: tuple[str, str], at: datetime, approvers: Approvers
+    candidates: Iterable[Candidate], workload: tuple[str, str], at: datetime, approvers: Approvers, now: datetime
 ) -> tuple[Waiver, ...]:
-    """Return the waivers on `workload` (namespace and name), each with why it lifts nothing at the time `at`.
+    """Return the waivers on `workload` (namespace and name), each with why it lifts nothing.
 
-    Of those that lift nothing, the one granted last for a rule, option and task stands for all of them.
+    `at` is the decision's time, and `now` when it is made, by the ledger's clock. Of those that lift nothing, the one
+    granted last for a rule, option and task stands for all of them.
     """
     known: dict[str, tuple[Candidate, Waiver]] = {}
     for candidate in candidates:
@@ -98,7 +102,7 @@ def active_waivers(
             granted = min(candidate.granted_at, before[0].granted_at)
             revoked = candidate.revoked or before[0].revoked
             candidate = replace(candidate, granted_at=granted, revoked=revoked)
-        known[statement.id] = candidate, _checked(candidate, statement, signed, signatures, at, approvers)
+        known[statement.id] = candidate, _checked(candidate, statement, signed, signatures, (at, now), approvers)
     return tuple(sorted(_told(known.values()), key=lambda waiver: waiver.id))
 
 
@@ -121,15 +125,15 @@ def _checked(
     statement: Statement,
     signed: bytes,
     signatures: Sequence[Signature],
-    at: datetime,
+    times: tuple[datetime, datetime],
     approvers: Approvers,
 ) -> Waiver:
-    day = at.astimezone(UTC).date()
+    days = _days(*times)
     asked = candidate.asked or asked_by(approvers, candidate.requester, candidate.claimed)
-    found = approvals(statement, signed, signatures, approvers, day, asked.by)
+    found = approvals(statement, signed, signatures, approvers, days, asked.by)
     counted = {} if isinstance(found, str) else {each.person.id: each for each in found if each.problem is None}
     problem = found if isinstance(found, str) else None
-    problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, at, day))
+    problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, times[0], days))
     problem = problem or too_long(statement, approvers)
     if problem is None and not isinstance(found, str) and len(counted) < approvers.waiver_approvals:
         problem = short_of_approvals(found, len(counted), approvers)
@@ -144,7 +148,7 @@ def approvals(
     signed: bytes,
     signatures: Sequence[Signature],
     approvers: Approvers,
-    day: date,
+    days: Sequence[date],
     asked: Collection[str],
 ) -> list[Approval] | str:
     """Return the signatures by keys that `approvers` names; a text where one of these is bad, which voids them all.
@@ -163,19 +167,20 @@ def approvals(
         person, key, verifier = known[signature.name, signature.key_id]
         if not verifier.is_signed(signed, signature.signature):
             return f"the signature by the key {signature.key_id.hex()} is bad"
-        found.append(Approval(person, key, why_not(person, key, statement, day, asked)))
+        found.append(Approval(person, key, why_not(person, key, statement, days, asked)))
     return found
 
 
-def why_not(person: Approver, key: ApproverKey, statement: Statement, day: date, asked: Collection[str]) -> str | None:
-    """Say why `person` may not approve `statement` by `key` on `day`; None where they may."""
+def why_not(
+    person: Approver, key: ApproverKey, statement: Statement, days: Sequence[date], asked: Collection[str]
+) -> str | None:
+    """Say why `person` may not approve `statement` by `key` on one of `days`; None where they may on all."""
     scope = statement.scope
     if person.id in asked:
         return f"`{person.id}` asked for it, and nobody approves what they asked for"
-    return (
-        key.problem(day)
-        or person.problem(WAIVERS, day)
-        or person.out_of_scope(statement.rule.id, scope.namespace, scope.option)
+    problems = (key.problem(day) or person.problem(WAIVERS, day) for day in days)
+    return next((problem for problem in problems if problem is not None), None) or (
+        person.out_of_scope(statement.rule.id, scope.namespace, scope.option)
     )
 
 
@@ -196,10 +201,18 @@ def short_of_approvals(found: Sequence[Approval], counted: int, approvers: Appro
     return "; ".join([f"it has {counted} of {need} approval{'s' if need > 1 else ''}", *why])
 
 
-def _out_of_time(candidate: Candidate, statement: Statement, at: datetime, day: date) -> str | None:
+def _days(at: datetime, now: datetime) -> list[date]:
+    """Return the days on which a waiver has to hold: the decision's, and the one on which it is made."""
+    return list(dict.fromkeys(each.astimezone(UTC).date() for each in (at, now)))
+
+
+def _out_of_time(candidate: Candidate, statement: Statement, at: datetime, days: Sequence[date]) -> str | None:
     # a decision's time is told to the second
     if at < candidate.granted_at.replace(microsecond=0):
         return "it was granted after the decision's time"
-    if day < statement.valid_from:
-        return f"it holds from {statement.valid_from} on"
-    return f"it ended on {statement.valid_until}" if day > statement.valid_until else None
+    for day, made in zip(days, ("", f", and the decision was made on {days[-1]}"), strict=False):
+        if day < statement.valid_from:
+            return f"it holds from {statement.valid_from} on{made}"
+        if day > statement.valid_until:
+            return f"it ended on {statement.valid_until}{made}"
+    return None

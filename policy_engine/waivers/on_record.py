@@ -178,10 +178,13 @@ def signed_requester(ledger: Source, statement: Statement, request: Record | Non
 
 
 class WaiversOnRecord:
-    """The waivers of one ledger, read once: one query where nobody was ever granted one, and three otherwise."""
+    """The waivers of one ledger, read once: one query where nobody was ever granted one, and three otherwise.
 
-    def __init__(self, ledger: Source, approvers: Approvers) -> None:
-        self._ledger, self._approvers = ledger, approvers
+    `now` is the ledger's clock, by which it is decided when decisions are made.
+    """
+
+    def __init__(self, ledger: Source, approvers: Approvers, now: datetime) -> None:
+        self._ledger, self._approvers, self.now = ledger, approvers, now
         self._granted: dict[tuple[Any, Any], list[Record]] = {}
         for record in records(ledger, EntryType.WAIVER_GRANTED):
             place = (record.context.get("namespace"), record.context.get("workload"))
@@ -196,7 +199,7 @@ class WaiversOnRecord:
     def of(self, workload: tuple[str, str], at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload as checked at `at`."""
         found = [self._candidate(record) for record in self._granted.get(workload, ())]
-        return active_waivers([each for each in found if each is not None], workload, at, self._approvers)
+        return active_waivers([each for each in found if each is not None], workload, at, self._approvers, self.now)
 
     def _candidate(self, record: Record) -> Candidate | None:
         from policy_engine.waivers.notes import read_note

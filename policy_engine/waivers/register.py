@@ -203,7 +203,7 @@ def _signatures(ledger: Source, found: _Found, at: datetime, approvers: Approver
     claimed = opened_value(ledger, grant, "requester")
     candidate = Candidate(found.note, min(at, grant.recorded_at), requester=requester, claimed=claimed)
     try:
-        (waiver,) = active_waivers([candidate], (scope.namespace, scope.name), at, approvers)
+        (waiver,) = active_waivers([candidate], (scope.namespace, scope.name), at, approvers, at)
     except (AuditError, ValueError):
         return "not verified"
     return "verified" if waiver.problem is None else waiver.problem

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +244,22 @@ def test_an_expired_waiver_lifts_nothing_and_the_register_tells(scene: Scene) ->
     assert len(scene.listed("--expired", *after)) == 1
     assert len(scene.listed("--expiring", "60")) == 1
     assert scene.listed("--expiring", "3") == []
+
+
+def test_who_says_an_earlier_time_is_not_lifted_by_what_has_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The waiver held at the time that the decision is for, and does not hold when it is made."""
+    scene.granted()
+    said = ("--at", datetime.now(UTC).isoformat(), "--purpose", "deploy")
+    assert scene.decide(*said)["verdict"] == "allow_with_conditions"
+    later = datetime.now(UTC) + timedelta(days=31)
+    monkeypatch.setattr("policy_audit.ledger._now", lambda: later)
+    found = scene.decide(*said)
+    assert found["verdict"] == "deny"
+    assert why(found) == f"it ended on {scene.soon()}, and the decision was made on {later.date()}"
+    assert scene.run("audit", "replay", "--all").status == 0
+    assert scene.run("audit", "verify", "--recompute").status == 0
 
 
 def test_without_the_layer_that_names_approvers_nothing_is_lifted(scene: Scene) -> None:
