@@ -20,7 +20,8 @@ from policy_audit.errors import AuditError
 from policy_audit.keys import parse_verifier_key
 from policy_audit.note import split_note
 
-from policy_engine.model.approvers import ACTIVATION, NOBODY, Approver, ApproverKey, Approvers
+from policy_engine.model.approvers import ACTIVATION, NOBODY, Approvers
+from policy_engine.model.recorded_approvers import approvers_on_record
 from policy_engine.waivers.notes import note_text
 from policy_engine.waivers.on_record import Record, Source, records
 
@@ -116,27 +117,13 @@ def policy_in_force(ledger: Source, at: datetime) -> Activation | None:
 
 
 def approvers_of(document: Mapping[str, Any]) -> Approvers:
-    """Return who may approve by a policy's recorded document; identities are commitments there, and left out."""
+    """Return who may approve by a policy's recorded document.
+
+    Raises:
+        ValueError: it is not what this program writes.
+    """
     given = document.get("approvers")
-    if not isinstance(given, Mapping):
-        return NOBODY
-    people = {
-        name: Approver(
-            id=name,
-            identities=(),
-            salt="",
-            keys=tuple(
-                ApproverKey(key["key"], *(_day(key.get(part)) for part in ("valid_from", "valid_until", "revoked")))
-                for key in person["keys"]
-            ),
-            roles=tuple(person["roles"]),
-            valid_from=_day(person.get("valid_from")),
-            valid_until=_day(person.get("valid_until")),
-        )
-        for name, person in given["people"].items()
-    }
-    waivers, activation = given["waivers"], given["activation"]["approvals"]
-    return Approvers(people, waivers["approvals"], waivers["max_days"], activation)
+    return approvers_on_record(given) if isinstance(given, Mapping) else NOBODY
 
 
 def _activation(ledger: Source, record: Record, judge: Approvers, place: Mapping[str, Any]) -> Activation:
@@ -227,10 +214,6 @@ def _note_lines(ledger: Source, record: Record) -> tuple[str, ...]:
     except (AuditError, UnicodeDecodeError):
         return ()
     return tuple(block.split("\n")[:-1])
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text is not None else None
 
 
 def _time(moment: datetime) -> str:

@@ -68,7 +68,7 @@ def waivers(asked: Asked) -> Report:
             ("used out of time", len(found["used_out_of_time"])),
             ("self-approved", len(found["self_approved"])),
             ("granted to whom cannot be told, or to another than was signed", len(found["requester_untold"])),
-            ("entries that hold no waiver", len(spoilt)),
+            ("entries that hold no waiver, or use none on record", len(spoilt)),
         ),
         remarks=(
             f"`expiring`: active, and ends within {within} days. `used_out_of_time`: before it was granted, after its "
@@ -128,10 +128,7 @@ def _self_approved(row: Mapping[str, Any]) -> str | None:
 
 def _unreadable(record: Record, error: AuditError) -> tuple[Cell, ...]:
     granted = "approvals" in record.body or "waiver" in record.blobs
-    found: dict[str, Cell] = {
-        "status": "unreadable",
-        "reason": error.message,
-        "granted_entry" if granted else "requested_entry": record.index,
-    }
+    place = "granted_entry" if granted else "last_use_entry" if "decided_at" in record.body else "requested_entry"
+    found: dict[str, Cell] = {"status": "unreadable", "reason": error.message, place: record.index}
     empty: dict[str, Cell] = {"expiring": False, "approvers": (), "uses": 0, "used_out_of_time": 0}
     return tuple(found.get(column.name, empty.get(column.name)) for column in _COLUMNS)

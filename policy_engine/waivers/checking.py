@@ -15,41 +15,21 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 
 from msgspec import Struct
-from msgspec.structs import replace
 from policy_audit.errors import AuditError
 from policy_audit.keys import parse_verifier_key
 from policy_audit.note import Signature
 
 from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
 from policy_engine.model.identity import folded
-from policy_engine.model.waiver import Statement, Waiver
+from policy_engine.model.waiver import Asked, Grounds, Statement, Waiver
 from policy_engine.waivers.notes import read_note
-
-
-class Asked(Struct, frozen=True, forbid_unknown_fields=True):
-    """Who asked, as far as approvals hang on it.
-
-    `by` are the ids of the approvers who did; `told`: the commitment that was signed opens; `as_signed`: the grant
-    names nobody else.
-    """
-
-    by: tuple[str, ...]
-    told: bool
-    as_signed: bool
-
-    @property
-    def problem(self) -> str | None:
-        """Say why the requester keeps the waiver from counting."""
-        if not self.told:
-            return "who asked for it cannot be told, so that it may be whoever approved it"
-        return None if self.as_signed else "its grant names another requester than was signed"
 
 
 class Candidate(Struct, frozen=True):
     """A waiver that somebody granted: its note, when, and whether it was revoked.
 
     `requester` is whom the signed commitment opens to, `claimed` whom the grant names; None: that cannot be told.
-    `asked` stands for both where names are not there any more.
+    `asked` stands for both where names are not there any more. `entry` and `leaf` are those of the grant.
     """
 
     note: str
@@ -58,6 +38,8 @@ class Candidate(Struct, frozen=True):
     requester: str | None = None
     claimed: str | None = None
     asked: Asked | None = None
+    entry: int = 0
+    leaf: str = ""
 
 
 def asked_by(approvers: Approvers, requester: str | None, claimed: str | None = None) -> Asked:
@@ -88,22 +70,24 @@ def active_waivers(
     `at` is the decision's time, and `now` when it is made, by the ledger's clock. Of those that lift nothing, the one
     granted last for a rule, option and task stands for all of them.
     """
-    known: dict[str, tuple[Candidate, Waiver]] = {}
-    for candidate in candidates:
+    known: dict[str, list[tuple[Candidate, Waiver]]] = {}
+    grants = sorted(candidates, key=lambda each: each.granted_at)
+    for candidate in grants:
         try:
             statement, signed, signatures = read_note(candidate.note)
         except AuditError:
             continue  # what cannot be read is on no workload
         scope = statement.scope
-        if (scope.namespace, scope.name) != workload:
-            continue
-        before = known.get(statement.id)
-        if before is not None:
-            granted = min(candidate.granted_at, before[0].granted_at)
-            revoked = candidate.revoked or before[0].revoked
-            candidate = replace(candidate, granted_at=granted, revoked=revoked)
-        known[statement.id] = candidate, _checked(candidate, statement, signed, signatures, (at, now), approvers)
-    return tuple(sorted(_told(known.values()), key=lambda waiver: waiver.id))
+        if (scope.namespace, scope.name) == workload:
+            found = candidate, _checked(candidate, statement, signed, signatures, (at, now), approvers)
+            known.setdefault(statement.id, []).append(found)
+    return tuple(sorted(_told([_of_one(each) for each in known.values()]), key=lambda waiver: waiver.id))
+
+
+def _of_one(grants: Sequence[tuple[Candidate, Waiver]]) -> tuple[Candidate, Waiver]:
+    """Return what counts of the grants of one waiver: the first that is good, and none where any was revoked."""
+    worst = next((each for each in grants if each[0].revoked), None)
+    return worst or next((each for each in grants if each[1].problem is None), grants[-1])
 
 
 def _told(found: Iterable[tuple[Candidate, Waiver]]) -> list[Waiver]:
@@ -140,7 +124,10 @@ def _checked(
     problem = problem or asked.problem
     ends = [end for each in counted.values() if (end := each.person.ends(each.key)) is not None]
     keys = tuple(sorted(each.key_id for each in counted.values()))
-    return Waiver(statement.id, statement, keys, min([statement.valid_until, *ends]), problem)
+    made_at = times[1].astimezone(UTC)
+    note, granted_at = candidate.note, candidate.granted_at.astimezone(UTC)
+    grounds = Grounds(note, candidate.entry, candidate.leaf, granted_at, candidate.revoked, asked, made_at)
+    return Waiver(statement.id, statement, keys, min([statement.valid_until, *ends]), problem, grounds)
 
 
 def approvals(

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 Context = Mapping[str, str]
 
 
-class Source(Protocol):
-    """What is read of entries: a ledger, or one snapshot of it."""
+class Entries(Protocol):
+    """What is read of entries and documents: a ledger, one snapshot of it, or what a verification sees."""
 
     def list_entries(self, *, type: EntryType | str, newest_first: bool) -> Iterable[StoredEntry]: ...  # noqa: A002
 
@@ -36,9 +36,13 @@ class Source(Protocol):
 
     def blob(self, digest: str) -> bytes: ...
 
-    def disclosures(self, index: int) -> Mapping[str, Disclosure]: ...
-
     def checkpoint(self) -> str: ...
+
+
+class Source(Entries, Protocol):
+    """The same, with the personal values: a ledger, or one snapshot of it."""
+
+    def disclosures(self, index: int) -> Mapping[str, Disclosure]: ...
 
 
 class Record(Struct, frozen=True):
@@ -112,7 +116,7 @@ def _told(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"rule": document["rule"]["id"], **scope, **days}
 
 
-def records(ledger: Source, kind: EntryType) -> Iterator[Record]:
+def records(ledger: Entries, kind: EntryType) -> Iterator[Record]:
     """Yield the entries of one type, the oldest first.
 
     Raises:
@@ -131,7 +135,7 @@ def _record(entry: StoredEntry, kind: EntryType) -> Record:
     return Record(entry.index, entry.leaf_hash, datetime.fromisoformat(document["recorded_at"]), **members)
 
 
-def requested(ledger: Source, record: Record) -> Statement:
+def requested(ledger: Entries, record: Record) -> Statement:
     """Return what a request's entry asks for, with the commitment to the requester that it holds.
 
     Raises:
@@ -214,7 +218,9 @@ class WaiversOnRecord:
             return None
         requester = signed_requester(self._ledger, statement, self._requests.get(statement.requester.commitment))
         claimed = opened_value(self._ledger, record, "requester")
-        return Candidate(note, record.recorded_at, statement.id in self._revoked, requester, claimed)
+        revoked = statement.id in self._revoked
+        at, index, leaf = record.recorded_at, record.index, record.leaf_hash
+        return Candidate(note, at, revoked, requester, claimed, entry=index, leaf=leaf)
 
 
 def stored_context(context: Any) -> dict[str, str]:

@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from policy_audit.entry import EntryType
-from policy_audit.errors import AuditError
+from policy_audit.errors import AuditError, VerificationError
 
 from policy_engine.model.approvers import Approvers
 from policy_engine.model.identity import folded, same_person
@@ -56,7 +56,8 @@ def waiver_register(
 ) -> list[dict[str, Any]]:
     """Return a row for each waiver on record as of `at`, the newest request first.
 
-    `unreadable` is told of entries that hold no waiver, so that they keep nobody from reading the others.
+    `unreadable` is told of entries that hold no waiver, or the use of none that is on record, so that they keep nobody
+    from reading the others.
 
     Raises:
         VerificationError: an entry was changed; or holds no waiver, and there is no `unreadable` to tell.
@@ -72,6 +73,8 @@ def waiver_register(
     for record in records(ledger, EntryType.WAIVER_USED):
         if (named := found.get(str(record.body.get("waiver")))) is not None:
             named.uses.append(record)
+        elif unreadable is not None:
+            unreadable(record, VerificationError("it is the use of a waiver that is not on record"))
     rows = [_row(ledger, each, at, approvers) for each in found.values()]
     return sorted(rows, key=lambda row: -max(row["requested_index"] or 0, row["granted_index"] or 0))
 

@@ -262,6 +262,20 @@ def test_who_says_an_earlier_time_is_not_lifted_by_what_has_ended(
     assert scene.run("audit", "verify", "--recompute").status == 0
 
 
+def test_what_took_too_long_to_be_decided_is_not_recorded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a replay could not tell it from a decision by a waiver that was revoked meanwhile."""
+    scene.granted()
+    start, asked = datetime.now(UTC), []
+
+    def clock() -> datetime:
+        asked.append(None)
+        return start + timedelta(hours=2) * (len(asked) > 1)
+
+    monkeypatch.setattr("policy_audit.ledger._now", clock)
+    found = scene.run("evaluate", str(scene.workload), "--policy", str(scene.layer))
+    assert (found.status, code(found), found.out) == (6, "waivers-outdated", "")
+
+
 def test_without_the_layer_that_names_approvers_nothing_is_lifted(scene: Scene) -> None:
     scene.granted()
     found = scene.run("evaluate", str(scene.workload), "-o", "json")

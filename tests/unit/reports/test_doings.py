@@ -101,7 +101,15 @@ def test_what_is_no_waiver_and_no_activation_is_listed_and_hides_nothing(ledger:
     made = report(ledger, "waivers")
     found = [(row["status"], row["requested_entry"], row["granted_entry"]) for row in made.records()]
     assert found == [("unreadable", 1, None), ("unreadable", None, 0)]
-    assert dict(made.summary)["entries that hold no waiver"] == 2
+    assert dict(made.summary)["entries that hold no waiver, or use none on record"] == 2
+
+
+def test_the_use_of_a_waiver_that_is_not_on_record_is_told(ledger: Ledger) -> None:
+    body = {"waiver": "0" * 64, "decision": "d", "decided_at": "2026-01-01T00:00:00Z"}
+    index = ledger.append(Draft(EntryType.WAIVER_USED, body=body)).index
+    (row,) = report(ledger, "waivers").records()
+    assert (row["status"], row["last_use_entry"]) == ("unreadable", index)
+    assert row["reason"] == "it is the use of a waiver that is not on record"
 
 
 def grant(ledger: Ledger, claimed: str, *approvers: str, signed_for: str | None = "", **body: Any) -> None:
