@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -373,3 +374,16 @@ def test_a_ledger_is_asked_once_where_nothing_was_granted_and_never_where_nobody
     asked.clear()
     scene.run("evaluate", str(scene.workload), "-q")
     assert asked == []
+
+
+@pytest.mark.parametrize("output", ["text", "markdown"])
+def test_the_command_that_asks_for_a_waiver_is_printed_as_it_can_be_run(scene: Scene, output: str) -> None:
+    given = ("--policy", str(scene.layer), "-o", output)
+    found = " ".join(scene.run("evaluate", str(scene.workload), *given).out.split())
+    decision = scene.entries(EntryType.DECISION)[-1]["view"]["decision_id"]
+    (command,) = re.findall(r"policy (waiver request [0-9a-f]{8} --rule [a-z-]+ --option [a-z_]+)", found)
+    assert command.split()[2] == decision[:8]
+    again = " ".join(scene.run("explain", decision[:8], "-o", output).out.split())
+    assert command in again
+    terms = ("--reason", "soon", "--ticket", "OPS-7", "--until", scene.soon(), "-o", str(scene.file))
+    assert scene.run(*command.split(), *terms).status == 0
