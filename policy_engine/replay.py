@@ -89,6 +89,10 @@ class Replayer:
         self._known: Trail | None = None
         self._deciders: OrderedDict[tuple[str, ...], Decider | NotReplayableError] = OrderedDict()
 
+    def reads(self, ledger: Entries) -> bool:
+        """Whether it is this ledger that it reads."""
+        return self._ledger is ledger
+
     def replay(self, entry: StoredEntry) -> Replay:
         """Replay the decision that `entry` records.
 
@@ -275,10 +279,12 @@ def replay_mismatches(
 
 def recomputing() -> Callable[[StoredEntry, Entries], Recomputed]:
     """Return what `Ledger.verify` asks to derive each decision again."""
-    made: dict[int, Replayer] = {}
+    replayer: Replayer | None = None
 
     def ask(entry: StoredEntry, seen: Entries) -> Recomputed:
-        replayer = made.get(id(seen)) or made.setdefault(id(seen), Replayer(seen))
+        nonlocal replayer
+        if replayer is None or not replayer.reads(seen):
+            replayer = Replayer(seen)
         return judged(replayer.replay(entry))
 
     return ask

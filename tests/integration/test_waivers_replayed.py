@@ -5,6 +5,7 @@ The forger runs the engine on what they like, so that the bytes follow from the 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from policy_audit.canonical import document_bytes
 from policy_audit.entry import Draft
 from policy_audit.ledger import Ledger, StoredEntry
 
@@ -315,3 +317,40 @@ def test_what_is_no_document_of_waivers_is_not_replayable(world: World, content:
     entry = world.ledger.entry(world.ledger.append(draft).index)
     assert replay(world.ledger, entry).reason == "malformed"
     assert not world.verified()[0]
+
+
+GROUNDS: list[dict[str, Any]] = [
+    {"made_at": "9999-12-31T23:59:59-12:00"},
+    {"made_at": "0001-01-01T00:00:00+12:00"},
+    {"made_at": "2026-11-24T12:01:00"},
+    {"made_at": "2026-11-24T13:01:00+01:00"},
+    {"granted_at": None},
+    {"granted_at": "0001-01-01T00:00:00+12:00"},
+    {"note": "\n\n"},
+    {"note": 5},
+    {"entry": -1},
+    {"entry": 2**53 - 1},
+    {"leaf": ""},
+    {"revoked": True},
+    {"asked": {"by": ["ann", "ann", ""], "told": True, "as_signed": True}},
+    {"asked": {"by": [], "told": False, "as_signed": True}},
+    {"asked": {"by": [], "told": True, "as_signed": False}},
+    {"asked": []},
+    {"more": 1},
+]
+
+
+def test_no_grounds_that_somebody_made_up_come_out_again_or_break_the_replay(world: World) -> None:
+    world.grant(ANN)
+    decision = world.decide(world.found())
+    recorder, context = Recorder(world.ledger, world.decider.policy), Context("deploy", None, "asserted", {})
+    honest = recorder.draft(decision, context)
+    for change in GROUNDS:
+        document = json.loads(decision.waivers_content or b"")
+        document["waivers"][0]["grounds"].update(change)
+        blobs = {**honest.blobs, "waivers": document_bytes(document)}
+        draft = Draft(honest.type, honest.body, honest.context, honest.personal, blobs, honest.view, honest.tags)
+        entry = world.ledger.entry(world.ledger.append_many([draft, *recorder._used(decision, context)])[0].index)
+        assert replay(world.ledger, entry).status in ("differs", "not_replayable"), change
+    step = world.ledger.verify(recompute=recomputing()).step("recompute")
+    assert (step.checked, step.problems) == (len(GROUNDS), len(GROUNDS))
