@@ -15,6 +15,7 @@ from policy_engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
     from policy_audit.keys import Signer
+    from policy_audit.ledger import Ledger
 
     from policy_engine.activations import Activation
     from policy_engine.loading.policy import Policy
@@ -45,32 +46,39 @@ def command(
     Read what is printed: that is what is signed. Whoever signs another's proposal repeats its reason, or leaves
     --reason out and agrees to what is shown; on a terminal they are asked.
     """
-    from policy_engine.activating import activation_draft, agreed, judge_of, propose, statement_of, waiting
-    from policy_engine.activations import activations
-    from policy_engine.cli.options import choose_ledger, load, now, opened
-    from policy_engine.waivers.on_record import stored_context
+    from policy_engine.cli.options import choose_ledger, load, opened
     from policy_engine.waivers.requesting import plain
 
     text = plain(reason, "--reason", 4000) if reason is not None else None
     signer = signer_of(key) if key is not None else None
     policy = load(directories, None, use_cache=False)
-    context, day = acting(), now().date()
-    name_nobody({"reason": text or ""}, {"actor": context.actor, **_identities(policy, signer)})
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
-        before = activations(open_ledger)
-        judge = judge_of(before, open_ledger, policy)
-        statement = statement_of(policy, text or "", open_ledger.origin, before)
-        proposal = agreed(waiting(statement, before), text, judge, signer, day)
-        _show(statement if proposal is None else proposal.statement, proposal)
-        if text is None and sys.stdin is not None and sys.stdin.isatty() and not click.confirm("Sign that?"):
-            raise InputError(Problem("not-signed", "nothing was signed, and nothing recorded"))
-        proposed = propose(statement, proposal, judge, signer, day)
-        personal = {"actor": context.actor} if context.actor is not None else {}
-        drafted = activation_draft(policy, proposed, judge.activation_approvals, personal, stored_context(context))
-        index = open_ledger.append(drafted).index
-        # as everybody will read it: another entry may have come before this one
-        judged = next(each for each in activations(open_ledger) if each.index == index)
+        judged = _activate(open_ledger, policy, signer, text)
     _tell(judged)
+
+
+def _activate(ledger: Ledger, policy: Policy, signer: Signer | None, reason: str | None) -> Activation:
+    """Show, sign and record, and return the entry as everybody will read it: another may have come before it."""
+    from policy_engine.activating import activation_draft, agreed, judge_of, propose, statement_of, waiting
+    from policy_engine.activations import activations
+    from policy_engine.cli.options import now
+    from policy_engine.waivers.on_record import stored_context
+
+    context, day = acting(), now().date()
+    before = activations(ledger)
+    judge = judge_of(before, ledger, policy)
+    statement = statement_of(policy, reason or "", ledger.origin, before)
+    proposal = agreed(waiting(statement, before), reason, judge, signer, day)
+    shown = statement if proposal is None else proposal.statement
+    name_nobody({"reason": shown["reason"]}, {"actor": context.actor, **_identities(policy, signer)})
+    _show(shown, proposal)
+    if reason is None and sys.stdin is not None and sys.stdin.isatty() and not click.confirm("Sign that?"):
+        raise InputError(Problem("not-signed", "nothing was signed, and nothing recorded"))
+    proposed = propose(statement, proposal, judge, signer, day)
+    personal = {"actor": context.actor} if context.actor is not None else {}
+    drafted = activation_draft(policy, proposed, judge.activation_approvals, personal, stored_context(context))
+    index = ledger.append(drafted).index
+    return next(each for each in activations(ledger) if each.index == index)
 
 
 def _identities(policy: Policy, signer: Signer | None) -> dict[str, str]:

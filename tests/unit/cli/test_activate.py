@@ -219,3 +219,10 @@ def test_a_reason_that_names_who_runs_or_signs_it_is_refused(scene: Scene, reaso
     found = activate(scene, "ann", reason=reason)[0]
     assert (found.status, code(found)) == (2, "reason-names-subject")
     assert not scene.ledger.exists() or scene.entries() == []
+
+
+def test_a_reason_that_names_the_second_signer_is_not_adopted(scene: Scene) -> None:
+    scene.approvers(ANN.entry(), BOB.entry(), head=TWO)
+    assert activate(scene, "ann", reason="bob wants it")[0].status == 0
+    assert code(activate(scene, "bob", reason=None)[0]) == "reason-names-subject"
+    assert in_force(scene) is None
