@@ -32,7 +32,7 @@ def report(policy: Policy) -> None:
         decisions = [decider.decide(workload, evidence, AT) for workload, evidence in inputs]
         recorded = Recorder(ledger, policy).record(decisions, Context("draft", None, "asserted", {}))
         entries = [ledger.entry(each["index"]) for each in recorded]
-        replayer = Replayer(ledger.blob)
+        replayer = Replayer(ledger)
         assert {replayer.replay(entry).status for entry in entries} == {"equal"}
         rounds: dict[str, list[float]] = {"decided, with their bytes": [], "replayed": []}
         for _ in range(ROUNDS):

@@ -1,62 +1,81 @@
 """Which policy is in force: put there by an entry, signed by those whom the policy before it lets put another there.
 
-The first activation is judged by its own approvers. Where nobody is named, whoever writes to the ledger activates, and
-the entry says by whom as far as that was asserted.
+What is signed names the ledger, and the activation in force that it follows: signatures on record put nothing in force
+a second time. The first activation is judged by its own approvers. Where nobody is named, whoever writes to the ledger
+activates, and the entry says by whom as far as that was asserted.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
-from policy_audit.entry import Blob, Draft, EntryType
+from policy_audit.checkpoint import parse_checkpoint
+from policy_audit.entry import EntryType
 from policy_audit.errors import AuditError
-from policy_audit.keys import Signer, parse_verifier_key
+from policy_audit.keys import parse_verifier_key
 from policy_audit.note import split_note
 
-from policy_engine.errors import InputError, Problem
-from policy_engine.loading.policy import Policy
-from policy_engine.model.approvers import ACTIVATION, NOBODY, Approver, ApproverKey, Approvers
-from policy_engine.waivers.notes import note_text, signature_line
+from policy_engine.model.approvers import ACTIVATION, NOBODY, Approvers
+from policy_engine.model.recorded_approvers import approvers_on_record
+from policy_engine.waivers.notes import note_text
 from policy_engine.waivers.on_record import Record, Source, records
 
 KIND = "policy-engine/v1 policy activation"
+#: The members of what is signed; an entry's body holds them, too.
+STATED = ("origin", "follows", "policy", "version", "layers", "reason")
+Status = Literal["active", "proposed", "refused"]
 
 
 class Activation(Struct, frozen=True):
-    """One entry: what it puts in force, who signed, and why it does not count (None: it counts)."""
+    """One entry: what it states, who signed, and why it does not count (None: it counts).
+
+    It is `active`, `proposed` (more people have to agree) or `refused` (a signature is bad, or by nobody who may, or
+    for another ledger or another time).
+    """
 
     index: int
+    leaf_hash: str
     recorded_at: datetime
-    policy: str
-    version: str
-    layers: tuple[dict[str, str], ...]
-    reason: str
+    statement: Mapping[str, Any]
+    status: Status
     by: tuple[str, ...]
     needed: int
     problem: str | None
     lines: tuple[str, ...] = ()
 
     @property
-    def status(self) -> str:
-        """`active`, `proposed` (more people have to agree) or `refused` (a signature is bad, or by nobody who may)."""
-        if self.problem is None:
-            return "active"
-        return "proposed" if self.by and self.problem.startswith("it has") else "refused"
+    def policy(self) -> str:
+        return str(self.statement["policy"])
+
+    @property
+    def version(self) -> str:
+        return str(self.statement["version"])
+
+    @property
+    def reason(self) -> str:
+        return str(self.statement["reason"])
+
+    @property
+    def place(self) -> dict[str, Any]:
+        """What an activation that follows this one has to name."""
+        return {"index": self.index, "leaf": self.leaf_hash}
 
     def document(self) -> dict[str, Any]:
+        layers = self.statement["layers"]
         return {
             "index": self.index,
             "recorded_at": _time(self.recorded_at),
             "status": self.status,
             "policy": self.policy,
             "version": self.version,
-            "layers": list(self.layers),
+            "layers": layers if isinstance(layers, list) else [],
             "reason": self.reason,
+            "follows": self.statement["follows"],
             "approved_by": list(self.by),
             "approvals_needed": self.needed,
             "problem": self.problem,
@@ -72,150 +91,84 @@ def activations(ledger: Source) -> list[Activation]:
         VerificationError: an entry or its document was changed.
     """
     found: list[Activation] = []
-    current = NOBODY
+    approvers, follows = NOBODY, None
+    origin = origin_of(ledger)
     for record in records(ledger, EntryType.POLICY_ACTIVATION):
-        own = _own_approvers(ledger, record)
-        judge = current if own is None or current.acting(ACTIVATION) else own
-        judged = _activation(ledger, record, judge)
+        own = own_approvers(ledger, record)
+        judge = approvers if own is None or approvers.acting(ACTIVATION) else own
+        judged = _activation(ledger, record, judge, {"origin": origin, "follows": follows})
         if own is None:
-            judged = replace(judged, by=(), problem="it holds no policy that can be read")
+            judged = replace(judged, by=(), status="refused", problem="it holds no policy that can be read")
         found.append(judged)
-        if own is not None and judged.problem is None:
-            current = own
+        if own is not None and judged.status == "active":
+            approvers, follows = own, judged.place
     return found
+
+
+def origin_of(ledger: Source) -> str:
+    """Return the ledger's name, as its latest checkpoint says it."""
+    return parse_checkpoint(ledger.checkpoint()).origin
 
 
 def policy_in_force(ledger: Source, at: datetime) -> Activation | None:
     """Return the activation that was in force at `at`; None where no policy had been activated."""
-    counted = [each for each in activations(ledger) if each.problem is None and each.recorded_at <= at]
+    counted = [each for each in activations(ledger) if each.status == "active" and each.recorded_at <= at]
     return counted[-1] if counted else None
 
 
-def propose(
-    policy: Policy, before: Sequence[Activation], judge: Approvers, signer: Signer | None, reason: str, day: date
-) -> tuple[dict[str, Any], str | None, tuple[Approver, ...], bool]:
-    """Return the statement to record, its note, who signed it, and whether it is in force by that.
-
-    A signature is added to a proposal of the same policy that waits for one.
+def approvers_of(document: Mapping[str, Any]) -> Approvers:
+    """Return who may approve by a policy's recorded document.
 
     Raises:
-        InputError: the key is nobody's who may activate, has signed already, or is needed and not there.
+        ValueError: it is not what this program writes.
     """
-    if not judge.acting(ACTIVATION):
-        return statement_of(policy, reason), None, (), True
-    if signer is None:
-        hint = "--key FILE: the key of somebody with the role policy-activator in approvers.yaml"
-        raise _refused("no-key", "the policy in force asks for a signature", hint)
-    person = _holder(judge, signer, day)
-    waiting = before[-1] if before and before[-1].status == "proposed" else None
-    if waiting is not None and waiting.policy == policy.digest:
-        if person.id in waiting.by:
-            raise _refused("approved-already", f"`{person.id}` has signed it already", "another person has to")
-        statement, lines = _statement(waiting), [*waiting.lines, ""]
-        people = (*(judge.people[name] for name in waiting.by), person)
-    else:
-        statement, lines, people = statement_of(policy, reason), [""], (person,)
-    lines[-1] = signature_line(KIND, statement, signer)
-    note = note_text(KIND, statement) + "\n" + "".join(f"{line}\n" for line in lines)
-    return statement, note, people, len(people) >= judge.activation_approvals
-
-
-def judge_of(before: Sequence[Activation], ledger: Source, policy: Policy) -> Approvers:
-    """Return who may activate now: those of the policy in force, else those of the policy itself."""
-    counted = [each for each in before if each.problem is None]
-    if counted:
-        index = counted[-1].index
-        record = next(r for r in records(ledger, EntryType.POLICY_ACTIVATION) if r.index == index)
-        current = _own_approvers(ledger, record)
-        if current is not None and current.acting(ACTIVATION):
-            return current
-    return policy.approvers
-
-
-def statement_of(policy: Policy, reason: str) -> dict[str, Any]:
-    """Return what is signed."""
-    rules = policy.rules
-    layers = [{"name": layer.name, "digest": layer.digest} for layer in rules.layers]
-    return {"policy": policy.digest, "version": rules.version, "layers": layers, "reason": reason}
-
-
-def activation_draft(
-    policy: Policy,
-    statement: Mapping[str, Any],
-    note: str | None,
-    people: Sequence[Approver],
-    active: bool,
-    personal: Mapping[str, str],
-    context: Mapping[str, str],
-) -> Draft:
-    """Return the entry; the policy's whole document goes with it."""
-    by = [person.id for person in people]
-    blobs = {"rules": Blob(policy.document), "catalog": Blob(policy.catalog.document)}
-    if note is not None:
-        blobs["activation"] = Blob(note.encode())
-    status = "active" if active else "proposed"
-    told = {"policy": policy.digest, "status": status, "approved_by": ", ".join(by) or "nobody"}
-    return Draft(
-        type=EntryType.POLICY_ACTIVATION,
-        body={**statement, "approved_by": by},
-        context={**context, **told},
-        personal=personal,
-        blobs=blobs,
-    )
-
-
-def approvers_of(document: Mapping[str, Any]) -> Approvers:
-    """Return who may approve by a policy's recorded document; identities are commitments there, and left out."""
     given = document.get("approvers")
-    if not isinstance(given, Mapping):
-        return NOBODY
-    people = {
-        name: Approver(
-            id=name,
-            identities=(),
-            salt="",
-            keys=tuple(
-                ApproverKey(key["key"], *(_day(key.get(part)) for part in ("valid_from", "valid_until", "revoked")))
-                for key in person["keys"]
-            ),
-            roles=tuple(person["roles"]),
-            valid_from=_day(person.get("valid_from")),
-            valid_until=_day(person.get("valid_until")),
-        )
-        for name, person in given["people"].items()
-    }
-    waivers, activation = given["waivers"], given["activation"]["approvals"]
-    return Approvers(people, waivers["approvals"], waivers["max_days"], activation)
+    return approvers_on_record(given) if isinstance(given, Mapping) else NOBODY
 
 
-def _activation(ledger: Source, record: Record, judge: Approvers) -> Activation:
-    statement = {key: record.body.get(key) for key in ("policy", "version", "layers", "reason")}
+def _activation(ledger: Source, record: Record, judge: Approvers, place: Mapping[str, Any]) -> Activation:
+    statement = {key: record.body.get(key) for key in STATED}
     by: tuple[str, ...] = ()
     problem: str | None = None
     needed = judge.activation_approvals if judge.acting(ACTIVATION) else 0
+    status: Status = "active"
     try:
         if needed:
+            problem = _misplaced(record.body, place)
+        if needed and problem is None:
             note = ledger.blob(record.blobs["activation"]).decode() if "activation" in record.blobs else None
             by, problem = _signed(note, statement, judge, record.recorded_at.astimezone(UTC).date())
         if record.blobs.get("rules") != statement["policy"]:
             problem = "its document is not the policy that it names"
     except (AuditError, UnicodeDecodeError):
         problem = "its signatures cannot be read"
-    if problem is None and len(by) < needed:
-        problem = f"it has {len(by)} of {needed} approvals"
-    layers = statement["layers"] if isinstance(statement["layers"], list) else []
-    return Activation(
-        record.index,
-        record.recorded_at,
-        str(statement["policy"]),
-        str(statement["version"]),
-        tuple(layers),
-        str(statement["reason"]),
-        by,
-        needed,
-        problem,
-        _note_lines(ledger, record),
-    )
+    if problem is not None:
+        status = "refused"
+    elif len(by) < needed:
+        status, problem = "proposed", f"it has {len(by)} of {needed} approvals"
+    lines = _note_lines(ledger, record)
+    return Activation(record.index, record.leaf_hash, record.recorded_at, statement, status, by, needed, problem, lines)
+
+
+def _misplaced(body: Mapping[str, Any], place: Mapping[str, Any]) -> str | None:
+    """Say why what was signed is not for this ledger, or not for this place in it; None where it is."""
+    if "origin" not in body or "follows" not in body:
+        return "what was signed names neither the ledger nor the activation before it, so that it could be of any time"
+    if body["origin"] != place["origin"]:
+        return f"it was signed for another ledger than `{place['origin']}`"
+    said, follows = body["follows"], place["follows"]
+    if said == follows:
+        return None
+    if said is None or not isinstance(said, dict) or follows is None or said.get("index") != follows["index"]:
+        return f"it was signed to follow {_place_text(said)}, and {_place_text(follows)} was in force"
+    return f"it was signed to follow another entry {follows['index']} than this ledger's"
+
+
+def _place_text(follows: Any) -> str:
+    if follows is None:
+        return "no activation"
+    index = follows.get("index") if isinstance(follows, dict) else None
+    return f"the entry {index}" if type(index) is int else "what is no entry"
 
 
 def _signed(
@@ -242,19 +195,7 @@ def _signed(
     return tuple(found), None if found else why or "no signature is by somebody who may activate"
 
 
-def _holder(judge: Approvers, signer: Signer, day: date) -> Approver:
-    wanted = parse_verifier_key(signer.verifier_key)
-    for person in judge.people.values():
-        for key in person.keys:
-            if parse_verifier_key(key.text) == wanted:
-                if problem := key.problem(day) or person.problem(ACTIVATION, day):
-                    raise _refused("may-not-approve", problem, None)
-                return person
-    message = f"the policy in force names nobody with the key {wanted.key_id.hex()}"
-    raise _refused("not-an-approver", message, "its approvers.yaml says who may put another in force")
-
-
-def _own_approvers(ledger: Source, record: Record) -> Approvers | None:
+def own_approvers(ledger: Source, record: Record) -> Approvers | None:
     """Return who may approve by the policy that an entry holds; None where it holds none that can be read."""
     digest = record.blobs.get("rules")
     content = ledger.blob(digest) if digest is not None else b""
@@ -275,18 +216,5 @@ def _note_lines(ledger: Source, record: Record) -> tuple[str, ...]:
     return tuple(block.split("\n")[:-1])
 
 
-def _statement(activation: Activation) -> dict[str, Any]:
-    layers = list(activation.layers)
-    return {"policy": activation.policy, "version": activation.version, "layers": layers, "reason": activation.reason}
-
-
-def _day(text: str | None) -> date | None:
-    return date.fromisoformat(text) if text is not None else None
-
-
 def _time(moment: datetime) -> str:
     return moment.isoformat().replace("+00:00", "Z")
-
-
-def _refused(code: str, message: str, hint: str | None) -> InputError:
-    return InputError(Problem(code, message, help=hint))

@@ -20,6 +20,7 @@ def follows(document: Mapping[str, Any], decision: Decision) -> bool:
 
 def _entry_differences(document: Mapping[str, Any], decision: Decision) -> Iterator[Difference]:
     """Yield what the entry says of its decision, in body, context and query columns, and what does not follow."""
+    from policy_audit.entry import Blob
     from policy_audit.view import check_tags, check_view
 
     body, context, recorded = document["body"], document["context"], document["view"]
@@ -32,6 +33,9 @@ def _entry_differences(document: Mapping[str, Any], decision: Decision) -> Itera
         yield from differences(document["tags"], check_tags("decision", tags_of(decision)), "entry.tags")
     said = body_of(decision)
     yield from differences({name: body.get(name) for name in said}, said, "entry.body")
+    given = {"waivers": decision.waivers_content, "proofs": decision.proofs_content}
+    digests = {role: Blob(content).digest if content is not None else None for role, content in given.items()}
+    yield from differences({role: document["blobs"].get(role) for role in given}, digests, "entry.blobs")
     names = ("namespace", "workload")
     yield from differences(
         {name: context.get(name) for name in names}, {name: expected[name] for name in names}, "entry.context"

@@ -8,16 +8,18 @@
 6. all bytes of the document, and what the entry says of it, are compared
 
 INVARIANT: what came out is never read but to be compared. Inputs of the document itself are taken as recorded where
-nothing else in the ledger has them: the time, what was found in evidence files, which waivers counted, and the version
-of the engine. The proofs of approved and recorded evidence are in the ledger, and verified again.
+nothing else in the ledger has them: the time, what was found in evidence files, and the version of the engine. The
+proofs of approved and recorded evidence, and the signed notes of waivers, are verified again, and held to what the
+ledger says of requests, grants, revocations and uses.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from msgspec import Struct
@@ -34,14 +36,17 @@ from policy_engine.mismatch import follows, mismatches, same_outcome
 from policy_engine.model.decision import Decision
 from policy_engine.model.proofs import Materials, read_proofs
 from policy_engine.model.waiver import Waiver, read_waivers
+from policy_engine.model.workload import Workload
 from policy_engine.recorded import ROLES, Inputs, read_inputs
-from policy_engine.vouching.again import proven
+from policy_engine.vouching.again import EntryOf, proven
+from policy_engine.waivers.again import waivers_again
+from policy_engine.waivers.on_record import Entries
+from policy_engine.waivers.trail import Trail
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
     from policy_audit.recomputing import Recomputed
 
-Documents = Callable[[str], bytes]
 Status = Literal["equal", "differs", "not_replayable"]
 _POLICIES = 8
 #: Why a document cannot be had, by the ledger's codes.
@@ -79,9 +84,14 @@ class NotReplayableError(Exception):
 class Replayer:
     """Decides recorded decisions again; those under one policy share it."""
 
-    def __init__(self, documents: Documents) -> None:
-        self._documents = documents
+    def __init__(self, ledger: Entries) -> None:
+        self._ledger = ledger
+        self._known: Trail | None = None
         self._deciders: OrderedDict[tuple[str, ...], Decider | NotReplayableError] = OrderedDict()
+
+    def reads(self, ledger: Entries) -> bool:
+        """Whether it is this ledger that it reads."""
+        return self._ledger is ledger
 
     def replay(self, entry: StoredEntry) -> Replay:
         """Replay the decision that `entry` records.
@@ -103,16 +113,16 @@ class Replayer:
                 why = f"it was made under semantics {inputs.semantics:.40}, and this program has {SEMANTICS_VERSION}"
                 raise NotReplayableError("other-semantics", why)
             workload = self.document("workload", digests["workload"])
-            waivers = self.waivers(digests)
-            proofs = self.proofs(digests)
-            decision = _decided(self._decider(digests), workload, inputs, waivers, proofs)
+            decision = self._decided(entry, self._decider(digests), workload, inputs)
         except NotReplayableError as error:
             return Replay(**found, status="not_replayable", reason=error.reason, why=error.why)
-        if decision.content == recorded and decision.workload_content == workload and follows(document, decision):
+        unused = self._unused(entry, decision)
+        same = decision.content == recorded and decision.workload_content == workload and not unused
+        if same and follows(document, decision):
             return Replay(**found, status="equal")
-        listed = mismatches(document, recorded, workload, decision)
+        listed = chain(mismatches(document, recorded, workload, decision), unused)
         some = tuple(islice(listed, MOST))
-        same = same_outcome(document, recorded, decision)
+        same = same_outcome(document, recorded, decision) and not unused
         return Replay(**found, status="differs", differences=some, more=sum(1 for _ in listed), same_outcome=same)
 
     def document(self, role: str, digest: str) -> bytes:
@@ -124,7 +134,7 @@ class Replayer:
         from policy_audit.errors import LedgerError, VerificationError
 
         try:
-            return self._documents(digest)
+            return self._ledger.blob(digest)
         except (LedgerError, VerificationError) as error:
             if error.code not in _GONE:
                 raise
@@ -133,7 +143,7 @@ class Replayer:
             raise NotReplayableError(_GONE[error.code], text) from error
 
     def waivers(self, digests: dict[str, str]) -> tuple[Waiver, ...]:
-        """Return the waivers that a decision was made with, as they were found to count then.
+        """Return the waivers that a decision was made with, as they were found then.
 
         Raises:
             NotReplayableError: the ledger does not hold them, or something else in their place.
@@ -157,6 +167,43 @@ class Replayer:
             return read_proofs(self.document("proofs", digests["proofs"]))
         except (ValueError, RecursionError) as error:
             raise NotReplayableError("malformed", f"its document `proofs` cannot be read: {error!s:.200}") from error
+
+    def _decided(self, entry: StoredEntry, decider: Decider, content: bytes, inputs: Inputs) -> Decision:
+        digests, recorded_at = blobs_of(entry), datetime.fromisoformat(entry.document["recorded_at"])
+        waivers, proofs = self.waivers(digests), self.proofs(digests)
+
+        def on_record(waiver: Waiver) -> str | None:
+            return self._trail(entry).problem(waiver, entry.index)
+
+        def again(workload: Workload) -> tuple[Waiver, ...]:
+            place = workload.namespace, workload.metadata.name
+            return waivers_again(waivers, place, decider.policy.approvers, inputs.at, recorded_at, on_record)
+
+        return _decided(decider, content, inputs, again, proofs, lambda index: self._before(entry, index))
+
+    def _trail(self, entry: StoredEntry) -> Trail:
+        """Return what the ledger says of waivers, read again where the entry came on record later."""
+        if self._known is None or entry.index >= self._known.size:
+            self._known = Trail(self._ledger)
+        return self._known
+
+    def _unused(self, entry: StoredEntry, decision: Decision) -> list[Difference]:
+        if decision.waivers_content is None:
+            return []
+        recorded_at = datetime.fromisoformat(entry.document["recorded_at"])
+        found = self._trail(entry).unused(decision.document, decision.id, entry.index, recorded_at)
+        return [Difference("waiver-used", None, f"the use of {body['waiver']} in {body['task']}") for body in found]
+
+    def _before(self, entry: StoredEntry, index: int) -> bytes | None:
+        """Return the bytes of an entry that came before `entry`; None where there is none."""
+        from policy_audit.errors import LedgerError
+
+        try:
+            return self._ledger.entry(index).raw if index < entry.index else None
+        except LedgerError as error:
+            if error.code != "entry-missing":
+                raise
+            return None
 
     def _decider(self, digests: dict[str, str]) -> Decider:
         key = tuple(digests[role] for role in ("rules", "layers", "catalog"))
@@ -183,15 +230,13 @@ class Replayer:
 
 def replay(ledger: Ledger, entry: StoredEntry) -> Replay:
     """Replay one decision of `ledger`; for several, one `Replayer` loads each policy once."""
-    return Replayer(ledger.blob).replay(entry)
+    return Replayer(ledger).replay(entry)
 
 
-class Walked(Protocol):
-    """Every entry in order, and the documents: a ledger, or one snapshot of it."""
+class Walked(Entries, Protocol):
+    """Every entry in order, too: a ledger, or one snapshot of it."""
 
     def walk(self) -> Iterable[StoredEntry]: ...
-
-    def blob(self, digest: str) -> bytes: ...
 
 
 def decisions_on_record(
@@ -223,7 +268,7 @@ def replay_mismatches(
 
     `told` is given every one, equal or not.
     """
-    replayer = Replayer(ledger.blob)
+    replayer = Replayer(ledger)
     for entry in decisions_on_record(ledger, since, until):
         found = replayer.replay(entry)
         if told is not None:
@@ -232,13 +277,14 @@ def replay_mismatches(
             yield found
 
 
-def recomputing() -> Callable[[StoredEntry, Documents], Recomputed]:
+def recomputing() -> Callable[[StoredEntry, Entries], Recomputed]:
     """Return what `Ledger.verify` asks to derive each decision again."""
-    given: list[Documents] = []
-    replayer = Replayer(lambda digest: given[0](digest))  # noqa: PLW0108 - what is given changes
+    replayer: Replayer | None = None
 
-    def ask(entry: StoredEntry, documents: Documents) -> Recomputed:
-        given[:] = [documents]
+    def ask(entry: StoredEntry, seen: Entries) -> Recomputed:
+        nonlocal replayer
+        if replayer is None or not replayer.reads(seen):
+            replayer = Replayer(seen)
         return judged(replayer.replay(entry))
 
     return ask
@@ -312,15 +358,20 @@ def _inputs(recorded: bytes) -> Inputs:
 
 
 def _decided(
-    decider: Decider, content: bytes, inputs: Inputs, waivers: Sequence[Waiver], proofs: Materials
+    decider: Decider,
+    content: bytes,
+    inputs: Inputs,
+    waivers_of: Callable[[Workload], Sequence[Waiver]],
+    proofs: Materials,
+    entry_of: EntryOf,
 ) -> Decision:
     try:
         workload, day = recorded_workload(content, decider.policy.vocabulary), inputs.at.date()
-        again = proven(workload, decider.policy, day, proofs)
+        again = proven(workload, decider.policy, day, proofs, entry_of)
         evidence = evidence_as_recorded(workload, day, inputs.evidence, day, again)
-        decision = decider.decide(workload, evidence, inputs.at, waivers)
+        decision = decider.decide(workload, evidence, inputs.at, waivers_of(workload))
         document = {**decision.document, "engine": {"version": inputs.version, "semantics": SEMANTICS_VERSION}}
-        found = Decision(document, decision.workload_content, workload, decision.results)
+        found = dataclasses.replace(decision, document=document)
         found.content  # noqa: B018 - written here, so that what no document can hold is found here
     except PolicyError as error:
         raise NotReplayableError("undecidable", error.problems[0].message) from error

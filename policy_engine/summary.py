@@ -240,13 +240,13 @@ def _obligation_reasons(task: Document) -> list[str]:
     return found
 
 
-def next_steps(task: Document, file: str | None = None) -> list[str]:
-    """Say what to do next, the most useful first; of a denial at least one step."""
-    steps = _denied_steps(task) if task["verdict"] == "deny" else _open_steps(task, file)
+def next_steps(task: Document, file: str | None = None, decision: str | None = None) -> list[str]:
+    """Say what to do next, the most useful first; of a denial at least one step. `decision` is its id on record."""
+    steps = _denied_steps(task, decision) if task["verdict"] == "deny" else _open_steps(task, file, decision)
     return list(dict.fromkeys(steps))
 
 
-def _open_steps(task: Document, file: str | None) -> list[str]:
+def _open_steps(task: Document, file: str | None, decision: str | None) -> list[str]:
     """Say what a review or an allowance waits for."""
     steps: list[str] = []
     if task["decisive_facts"]:
@@ -260,12 +260,12 @@ def _open_steps(task: Document, file: str | None) -> list[str]:
         for duty in task["obligations"]
         if duty["status"] == "outstanding" and not duty.get("waived")
     ]
-    return steps + _ways(task)
+    return steps + _ways(task, decision)
 
 
-def _denied_steps(task: Document) -> list[str]:
+def _denied_steps(task: Document, decision: str | None) -> list[str]:
     """Say what would lift a denial, and then what would be asked for."""
-    steps = _other_proposals(task) + _gap_steps(task) + _ways(task)
+    steps = _other_proposals(task) + _gap_steps(task) + _ways(task, decision)
     return (steps or [_last_resort(task)]) + _later_evidence(task)
 
 
@@ -274,15 +274,15 @@ def _gap_steps(task: Document) -> list[str]:
     return [f"add to a layer's catalog, which does not know it: {listed(gaps)}"] if gaps else []
 
 
-def _ways(task: Document) -> list[str]:
+def _ways(task: Document, decision: str | None) -> list[str]:
     collision = task.get("collision")
     if collision:
         # an option that the catalog leaves out is no way out: the table says why
-        return [way_text(way) for way in collision["ways_out"] if way["kind"] != "catalog"]
-    return [way_text(way) for way in task["counterfactuals"]] + _waiver_ways(task)
+        return [way_text(way, decision) for way in collision["ways_out"] if way["kind"] != "catalog"]
+    return [way_text(way, decision) for way in task["counterfactuals"]] + _waiver_ways(task, decision)
 
 
-def _waiver_ways(task: Document) -> list[str]:
+def _waiver_ways(task: Document, decision: str | None) -> list[str]:
     """Name the waivers that would lift what denies the judged option, where all of it can be waived."""
     judged, rows = task["judged_option"], rule_rows(task)
     if judged is None or task["verdict"] != "deny":
@@ -293,7 +293,7 @@ def _waiver_ways(task: Document) -> list[str]:
         return []
     if not rules or not all(rule in rows and rows[rule]["enforcement"] == "waivable" for rule in rules):
         return []
-    return [way_text({"option": judged, "kind": "waiver", "rules": rules})]
+    return [way_text({"option": judged, "kind": "waiver", "rules": rules}, decision)]
 
 
 def _demand(task: Document, duty: Document) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 from policy_engine.wording import listed, value_text
 
 Document = Mapping[str, Any]
+#: As many characters of an id as people copy.
+SHORT_ID = 8
 
 
 def waiver_reasons(task: Document) -> list[str]:
@@ -24,11 +26,16 @@ def waiver_reasons(task: Document) -> list[str]:
     return found
 
 
-def way_text(way: Document) -> str:
-    """Say one way out of a collision."""
+def request_text(rule: str, option: str, decision: str | None) -> str:
+    """Return the command that asks for a waiver, of a decision on record by the first characters of its id."""
+    return f"`policy waiver request {decision[:SHORT_ID] if decision else 'ID'} --rule {rule} --option {option}`"
+
+
+def way_text(way: Document, decision: str | None = None) -> str:
+    """Say one way out of a collision; `decision` is the id of the decision that has it."""
     option = way["option"]
     if way["kind"] == "waiver":
-        asked = [f"`policy waiver request ID --rule {rule} --option {option}`" for rule in way["rules"]]
+        asked = [request_text(rule, option, decision) for rule in way["rules"]]
         return f"{option}: would need an approved waiver of {listed(way['rules'])}: {listed(asked)}"
     if way["kind"] == "catalog":
         return f"{option}: {'; '.join(way['reasons'])}"

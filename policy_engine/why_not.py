@@ -11,7 +11,7 @@ from typing import Any
 
 from policy_engine.errors import InputError, Problem, did_you_mean
 from policy_engine.summary import option_row, rule_rows
-from policy_engine.ways_wording import way_text
+from policy_engine.ways_wording import request_text, way_text
 from policy_engine.wording import listed, usd, value_text
 
 Document = Mapping[str, Any]
@@ -61,14 +61,14 @@ def why_not(document: Document, question: Question) -> dict[str, Any]:
         "id": document.get("id"),
         "model": question.model,
         "options": [
-            _option(task, option_row(task, option), question.model)
+            _option(task, option_row(task, option), question.model, document.get("id"))
             for task in document["tasks"]
             for option in question.options
         ],
     }
 
 
-def _option(task: Document, row: Document, model: str | None) -> dict[str, Any]:
+def _option(task: Document, row: Document, model: str | None, decision: str | None) -> dict[str, Any]:
     recommendation = task["recommendation"]
     best = option_row(task, recommendation["deployment"]) if recommendation is not None else None
     found: dict[str, Any] = {
@@ -90,7 +90,9 @@ def _option(task: Document, row: Document, model: str | None) -> dict[str, Any]:
         "proposal": _proposal(task, row["deployment"]),
         "models": [_model(each, row) for each in row["models"] if model in (None, each["name"])],
     }
-    found["changes"] = list(_model_changes(found, row, model) if model is not None else _changes(task, row, best))
+    found["changes"] = list(
+        _model_changes(found, row, model) if model is not None else _changes(task, row, best, decision)
+    )
     return found
 
 
@@ -147,14 +149,14 @@ def _model(model: Document, row: Document) -> dict[str, Any]:
     return {**model, "chosen": model["name"] == row["model"]}
 
 
-def _changes(task: Document, row: Document, best: Document | None) -> Iterator[str]:
+def _changes(task: Document, row: Document, best: Document | None, decision: str | None) -> Iterator[str]:
     """Say what would have to change for the option to come first."""
     if best is row and row["status"] == "permitted":
         yield "nothing: it is the recommendation"
         return
     status = row["status"]
     if status == "forbidden":
-        yield from _release(task, row)
+        yield from _release(task, row, decision)
     elif status == "unavailable":
         yield "the catalog would need a model for it, or the workload other needs: " + "; ".join(row["reasons"])
     elif status == "uncertain":
@@ -168,10 +170,10 @@ def _changes(task: Document, row: Document, best: Document | None) -> Iterator[s
         yield lead + _overtake(row, best)
 
 
-def _release(task: Document, row: Document) -> Iterator[str]:
+def _release(task: Document, row: Document, decision: str | None) -> Iterator[str]:
     rows = rule_rows(task)
     ways = [*(task["collision"] or {}).get("ways_out", ()), *task["counterfactuals"]]
-    known = [way_text(way) for way in ways if way["option"] == row["deployment"]]
+    known = [way_text(way, decision) for way in ways if way["option"] == row["deployment"]]
     if known:
         yield from dict.fromkeys(known)
         return
@@ -180,7 +182,7 @@ def _release(task: Document, row: Document) -> Iterator[str]:
             yield f"{name} would have to hold no longer: {_facts_otherwise(rows[name])}"
     waivable = [name for name in row["rules"] if name in rows and rows[name]["enforcement"] == "waivable"]
     if row["rules"] and len(waivable) == len(row["rules"]):
-        asked = [f"`policy waiver request ID --rule {name} --option {row['deployment']}`" for name in waivable]
+        asked = [request_text(name, row["deployment"], decision) for name in waivable]
         yield f"or an approved waiver of {listed(waivable)} would lift what forbids it: {listed(asked)}"
     elif waivable:
         others = [name for name in row["rules"] if name not in waivable]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,14 +13,10 @@ from policy_audit.entry import Draft, prepare
 from policy_audit.errors import CanonicalError, LedgerError
 from policy_audit.keys import Signer
 from policy_audit.merkle import Frontier
-from policy_audit.sealing import normalise
 from policy_audit.view import instant
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
-
-MAX_REASON = 1000
-MAX_TICKET = 200
 
 
 @dataclass(frozen=True)
@@ -78,33 +73,3 @@ def commit(ledger: Ledger, decide: Callable[[Connection, Frontier], Change]) -> 
         raise LedgerError(f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help) from error
     ledger._head_note = note
     return recorded
-
-
-def check_words(reason: str, ticket: str | None, subject: str | None = None) -> dict[str, str]:
-    """Return reason and ticket as an entry holds them.
-
-    Raises:
-        LedgerError: the reason is empty or too long, or one of them names the person, which nothing could erase.
-    """
-    words = {"reason": reason, **({"ticket": ticket} if ticket is not None else {})}
-    words = {name: unicodedata.normalize("NFC", text).strip() for name, text in words.items()}
-    if not words["reason"] or len(words["reason"]) > MAX_REASON or len(words.get("ticket", "")) > MAX_TICKET:
-        message = f"a reason of 1 to {MAX_REASON:,} characters is needed, and a ticket of {MAX_TICKET} at most"
-        raise LedgerError(message, code="reason")
-    for name, text in words.items():
-        if subject is not None and _names(normalise(text), normalise(subject)):
-            raise LedgerError(
-                f"the {name} names the person: what is in an entry can never be erased",
-                code="reason-names-subject",
-                help="word it without the name",
-            )
-    return words
-
-
-def _names(text: str, subject: str) -> bool:
-    """Whether a text holds the person's whole value, or as a word the part of an address before the at sign."""
-    if subject and subject in text:
-        return True
-    local, at, _ = subject.partition("@")
-    words = "".join(char if char.isalnum() or char in "._-" else " " for char in text).split()
-    return bool(at) and len(local) > 2 and local in {word.strip("._-") for word in words}

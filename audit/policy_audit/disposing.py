@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from policy_audit.changing import By, Change, check_words, commit, writer
+from policy_audit.changing import By, Change, commit, writer
 from policy_audit.entry import Draft, EntryType
 from policy_audit.erasing import Field, delete_fields, split
 from policy_audit.history import History
@@ -22,6 +22,7 @@ from policy_audit.names import BLOB, PERSONAL, SUBJECT_KEY
 from policy_audit.retention import Retention
 from policy_audit.survey import RegulationsOf, Survey
 from policy_audit.view import instant
+from policy_audit.words import check_words
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -109,7 +110,8 @@ def dispose(
     writer(ledger)
     if ledger._vault.missing is not None:
         raise ledger._vault.missing
-    words, by = check_words(reason, ticket), by or By()
+    by = by or By()
+    words = check_words(reason, ticket, people=by.personal)
     history, found = _surveyed(ledger, retention, regulations_of, before)
     with ledger._database.read() as connection:
         found.apply(connection, ledger._vault, history.holds.active)

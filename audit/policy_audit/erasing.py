@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from policy_audit.changing import By, Change, check_words, commit, writer
+from policy_audit.changing import By, Change, commit, writer
 from policy_audit.entry import Draft, EntryType, parse_entry
 from policy_audit.errors import CanonicalError, HeldError, LedgerError, PersonalKeyError
 from policy_audit.history import History
@@ -17,6 +17,7 @@ from policy_audit.holds import Matter, matter_of
 from policy_audit.names import ENTRY, PERSONAL, SUBJECT_KEY
 from policy_audit.sealing import normalise
 from policy_audit.vault import Vault, open_row
+from policy_audit.words import check_words
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -51,7 +52,7 @@ def erase(
         LedgerError: no value of this person is held, the reason names the person, the history does not verify.
     """
     writer(ledger)
-    words = check_words(reason, ticket, subject)
+    words = check_words(reason, ticket, subject, (by or By()).personal)
     key = ledger._vault.require()
     if ledger._vault.missing is not None:
         raise ledger._vault.missing
@@ -91,7 +92,7 @@ def erase_unreadable(
             code="personal-key-other",
             help="values are called unreadable only where no personal key is there: move this one away first",
         )
-    words = check_words(reason, ticket)
+    words = check_words(reason, ticket, people=(by or By()).personal)
 
     def find(connection: Connection) -> list[Field]:
         found = _unreadable_fields(connection, vault)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from policy_audit.changing import By, Change, check_words, commit
+from policy_audit.changing import By, Change, commit
 from policy_audit.commitment import opens
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError
@@ -16,6 +16,7 @@ from policy_audit.history import History
 from policy_audit.holds import HOLD_ID, SUBJECT, UNREADABLE, Hold, Holds, Matter, Scope, check_scope, covers
 from policy_audit.names import PERSONAL, SUBJECT_KEY
 from policy_audit.vault import Vault, open_row
+from policy_audit.words import check_words
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -55,8 +56,8 @@ def place_hold(
             code="hold-id",
             help="lower-case letters, digits, dots, dashes and underscores, 64 at most, and not `entry-` and a number",
         )
-    words = check_words(reason, ticket, subject)
     by = by or By()
+    words = check_words(reason, ticket, subject, by.personal)
     body = {"action": "place", "hold": chosen, "scope": scope.body, **words}
     personal = {**by.personal, **({SUBJECT: subject} if subject is not None else {})}
     draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=personal)
@@ -77,8 +78,8 @@ def release_hold(
     Raises:
         LedgerError: there is no active hold of this id.
     """
-    words = check_words(reason, ticket)
     by = by or By()
+    words = check_words(reason, ticket, people=by.personal)
     personal = by.personal if ledger._vault.missing is None else {}
     body = {"action": "release", "hold": identifier, **words}
     draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=dict(personal))

@@ -60,6 +60,10 @@ class LedgerBase:
         """The public text of the signing key; None where the ledger was opened without a key."""
         return self._signer.verifier_key if self._signer else None
 
+    def now(self) -> datetime:
+        """Return the time by the clock that gives entries theirs."""
+        return self._clock()
+
     @property
     def is_scratch(self) -> bool:
         """True in memory: nothing outlives the process."""

@@ -1,7 +1,8 @@
 """Step `recompute` of a verification: every decision is derived again, by whoever knows how.
 
 The ledger knows no workloads, so the caller hands in what derives one decision again. It is asked inside the
-verification's own transaction, on the bytes that the other steps saw.
+verification's own transaction, on the bytes that the other steps saw; that the column `type`, by which entries are
+found, is that of the bytes, is for the step `entries` to say.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from sqlalchemy import Connection, func, select
 
 from policy_audit.entry import EntryType, parse_entry
 from policy_audit.errors import AuditError
-from policy_audit.reading import read_blob, stored_entry
+from policy_audit.reading import read_blob, read_checkpoint, read_entries, read_entry, stored_entry
 from policy_audit.records import StoredEntry
 from policy_audit.report import Step, VerificationReport
 from policy_audit.tables import ENTRY
@@ -35,8 +36,29 @@ class Recomputed:
     why: str = ""
 
 
-#: Derives the decision of an entry again, from the documents that the second argument gives by digest.
-Recompute = Callable[[StoredEntry, Callable[[str], bytes]], Recomputed]
+class Seen:
+    """What a verification sees of the ledger beside the entry that it asks about."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def blob(self, digest: str) -> bytes:
+        return read_blob(self._connection, digest)
+
+    def entry(self, index: int) -> StoredEntry:
+        return read_entry(self._connection, index)
+
+    def list_entries(self, *, type: EntryType | str, newest_first: bool) -> list[StoredEntry]:  # noqa: A002
+        return read_entries(
+            self._connection, entry_type=str(type), since=None, until=None, limit=None, newest_first=newest_first
+        )
+
+    def checkpoint(self) -> str:
+        return read_checkpoint(self._connection)
+
+
+#: Derives the decision of an entry again, from what the second argument gives of the ledger.
+Recompute = Callable[[StoredEntry, Seen], Recomputed]
 Progress = Callable[[int, int], None]
 
 
@@ -50,22 +72,23 @@ def recompute_decisions(
     if schema.problems and not report.step("entries").done:
         return step  # the tables cannot be read, as the first step says
     total = connection.execute(select(func.count()).select_from(ENTRY)).scalar_one()
+    seen = Seen(connection)
     for done, row in enumerate(_rows(connection), start=1):
-        _recompute(connection, row, step, recompute)
+        _recompute(seen, row, step, recompute)
         if progress is not None:
             progress(done, total)
     step.done = True
     return step
 
 
-def _recompute(connection: Connection, row: Any, step: Step, recompute: Recompute) -> None:
+def _recompute(seen: Seen, row: Any, step: Step, recompute: Recompute) -> None:
     try:
         entry = stored_entry(row)
         # what counts is the entry's bytes, and not the column beside them
         if parse_entry(entry.raw).type != EntryType.DECISION:
             return
         step.checked += 1
-        found = recompute(entry, lambda digest: read_blob(connection, digest))
+        found = recompute(entry, seen)
     except AuditError as error:
         step.fail(f"the entry {row.leaf_index} cannot be read: {error.message}", _number(row.leaf_index))
         return

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, select, tuple_
 
 from policy_audit.appending import Recorded
-from policy_audit.changing import By, Change, check_words, commit, writer
+from policy_audit.changing import By, Change, commit, writer
 from policy_audit.durable import sync_folder
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError, PersonalKeyError
@@ -24,6 +24,7 @@ from policy_audit.names import PERSONAL, SUBJECT_KEY
 from policy_audit.personal_key import PersonalKey, generate_personal_key, path_of, write_personal_key
 from policy_audit.vault import Keyed, Vault, open_row
 from policy_audit.vault_opening import following
+from policy_audit.words import check_words
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -39,7 +40,8 @@ def rekey(ledger: Ledger, *, reason: str, ticket: str | None = None, by: By | No
         PersonalKeyError: the present key is missing, or the next one cannot be written.
     """
     signer = writer(ledger)
-    vault, words, by = ledger._vault, check_words(reason, ticket), by or By()
+    vault, by = ledger._vault, by or By()
+    words = check_words(reason, ticket, people=by.personal)
     if vault.missing is not None:
         raise vault.missing
     old = vault.require()

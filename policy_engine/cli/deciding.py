@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_engine.cli.options import load, opened
 from policy_engine.decide import Decider
-from policy_engine.errors import FieldError, InputError, Problem
+from policy_engine.errors import FieldError, InputError, Problem, RecordingError
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.approvers import WAIVERS
 from policy_engine.model.decision import Decision
@@ -84,6 +84,7 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
                 _cross_check(policy, made)
             started = time.perf_counter()
             context = context_from_environment(run.purpose)
+            door.check_fresh()
             recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
@@ -101,6 +102,7 @@ class _Door:
 
     def __init__(self, choice: LedgerChoice, policy: Policy, stack: ExitStack) -> None:
         self._choice, self._policy, self._stack = choice, policy, stack
+        self._checked_at: datetime | None = None
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -113,13 +115,27 @@ class _Door:
             return None
         from policy_engine.waivers.on_record import WaiversOnRecord
 
-        return WaiversOnRecord(self.ledger, approvers)
+        return WaiversOnRecord(self.ledger, approvers, self.ledger.now())
 
     def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload, as checked."""
         if self._on_record is None:
             return ()
-        return self._on_record.of((workload.namespace, workload.metadata.name), at)
+        found = self._on_record.of((workload.namespace, workload.metadata.name), at)
+        self._checked_at = self._checked_at or (self._on_record.now if found else None)
+        return found
+
+    def check_fresh(self) -> None:
+        """Refuse to record what was decided by waivers that were checked long ago: they may have been revoked since.
+
+        Raises:
+            RecordingError: it took longer than a replay allows.
+        """
+        from policy_engine.waivers.again import LONGEST
+
+        if self._checked_at is not None and abs(self.ledger.now() - self._checked_at) > LONGEST:
+            message = "the waivers were checked more than an hour ago, and nothing was recorded"
+            raise RecordingError(Problem("waivers-outdated", message, help="decide again, fewer files at a time"))
 
 
 def _cross_check(policy: Policy, made: Sequence[_Made]) -> None:

@@ -52,7 +52,7 @@ def _decision(document: Document, file: str | None) -> str:
         "",
     ]
     for task in document["tasks"]:
-        lines += _task(task, file)
+        lines += _task(task, file, document["id"])
     plan = document["plan"]
     if len(plan["routes"]) > 1:
         lines += [f"{escape(plan_text(plan))}.", ""]
@@ -65,7 +65,7 @@ def _decision(document: Document, file: str | None) -> str:
     return "\n".join(lines)
 
 
-def _task(task: Document, file: str | None) -> list[str]:
+def _task(task: Document, file: str | None, decision_id: str) -> list[str]:
     lines = [f"### Task {escape(task['name'])}: {VERDICT_WORDS[task['verdict']].lower()}", ""]
     if task["proposal"] is not None:
         lines += [f"Proposed: {escape(proposed_text(task))}.", ""]
@@ -85,7 +85,7 @@ def _task(task: Document, file: str | None) -> list[str]:
     if floors:
         lines += [escape(AT_LEAST_NOTE), ""]
     lines += _list("Not known", missing_lines(task))
-    lines += _list("Do next", next_steps(task, file))
+    lines += _list("Do next", next_steps(task, file, decision_id))
     lines += _list("Advice", [advice["message"] for advice in task["advice"]])
     lines += _list("Disputed figures", dispute_lines(task["disputes"]))
     return lines

@@ -25,7 +25,7 @@ def run(ledger: Ledger, entries: Iterable[StoredEntry], *, listed: bool) -> tupl
     from policy_engine.cli.main import LEDGER, OK
     from policy_engine.replay import Replayer
 
-    replayer, counts, unlisted = Replayer(ledger.blob), Counter[str](), 0
+    replayer, counts, unlisted = Replayer(ledger), Counter[str](), 0
     shown: list[dict[str, Any]] = []
     for entry in entries:
         found = replayer.replay(entry)

@@ -38,7 +38,7 @@ def run(
     from policy_engine.replay import Replayer
 
     decider = Decider(load(layers, None))
-    replayer, counts, unlisted = Replayer(ledger.blob), Counter[str](), 0
+    replayer, counts, unlisted = Replayer(ledger), Counter[str](), 0
     shown: list[dict[str, Any]] = []
     for entry in entries:
         row = _row(decider, replayer, entry, at)

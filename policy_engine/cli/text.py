@@ -112,7 +112,7 @@ def decision(document: Document, file: str | None = None, verbose: int = 0) -> R
     parts: list[RenderableType] = [_headline(document)]
     if several:
         parts.append(_plan(document))
-    parts.extend(task_view(task, file, verbose, several) for task in document["tasks"])
+    parts.extend(task_view(task, file, verbose, several, document.get("id")) for task in document["tasks"])
     parts.append(_footer(document))
     return Group(*parts)
 
@@ -126,7 +126,9 @@ def _headline(document: Document) -> RenderableType:
     return line
 
 
-def task_view(task: Document, file: str | None, verbose: int, named: bool) -> RenderableType:
+def task_view(
+    task: Document, file: str | None, verbose: int, named: bool, decision_id: str | None = None
+) -> RenderableType:
     """Return one task: recommendation, reasons, options, what is missing, what to do."""
     parts: list[RenderableType] = []
     if named:
@@ -139,7 +141,7 @@ def task_view(task: Document, file: str | None, verbose: int, named: bool) -> Re
     parts += _bullets("Hardware", task["hardware"])
     parts += _options(task)
     parts += _bullets("Not known", missing_lines(task))
-    parts += _numbered("Do next", next_steps(task, file))
+    parts += _numbered("Do next", next_steps(task, file, decision_id))
     parts += _bullets("Advice", [advice["message"] for advice in task["advice"]])
     parts += _bullets("Disputed figures", dispute_lines(task["disputes"]))
     if verbose:

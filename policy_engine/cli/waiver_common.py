@@ -82,6 +82,21 @@ def actor_of(context: Context, what: str) -> str:
     return context.actor
 
 
+def name_nobody(words: Mapping[str, str], people: Mapping[str, str | None]) -> None:
+    """Refuse texts that are kept for good and name one of `people`, as far as these are known.
+
+    Raises:
+        UsageError: one of them does.
+    """
+    from policy_audit.errors import LedgerError
+    from policy_audit.words import refuse_names
+
+    try:
+        refuse_names(words, {role: name for role, name in people.items() if name is not None})
+    except LedgerError as error:
+        raise UsageError(Problem(error.code, error.message, help=error.help)) from None
+
+
 @contextmanager
 def audited() -> Iterator[None]:
     """Turn what the ledger's own code raises into the program's errors."""

@@ -75,6 +75,11 @@ def _sections(found: Mapping[str, Any]) -> list[Section]:
         for row in rows
         if row["signatures"] not in (None, "verified")
     ]
+    lines += [
+        f"{row['id'][:12]}: it lifts nothing: who asked for it cannot be told, or is not whom the grant names"
+        for row in rows
+        if row["granted_index"] is not None and not row["requester_as_signed"]
+    ]
     if not found["verified"]:
         lines.append("the signatures were not verified: --policy names the layers whose approvers.yaml says who may")
     return [table, Section(lines=lines)] if lines else [table]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import Day, acting, actor_of, audited, write_waiver
+from policy_engine.cli.waiver_common import Day, acting, actor_of, audited, name_nobody, write_waiver
 from policy_engine.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
@@ -61,15 +61,16 @@ def command(
     from policy_engine.waivers.requesting import request_of, with_terms
 
     context = acting()
-    actor_of(context, "asks for it")
+    people = {"requester": actor_of(context, "asks for it")}
     _check_target(target)
     today = now().date()
     if until < today:
         raise UsageError(Problem("bad-period", f"`--until {until}` lies in the past", help="name a later day"))
     with audited(), reading(ctx, ledger, ledger_key) as open_ledger:
-        document, identifier, policy = _decided(open_ledger, decision)
+        document, identifier, policy, owners = _decided(open_ledger, decision)
     wanted = request_of(document, identifier, policy, rule, option, task)
     request = with_terms(wanted, reason, ticket, since or today, until)
+    name_nobody({name: request[name] for name in ("reason", "ticket")}, {**owners, **people})
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         file = _record(open_ledger, request)
     write_waiver(target, file)
@@ -86,8 +87,8 @@ def _check_target(target: Path) -> None:
         raise UsageError(Problem("cannot-write", f"`{target}` is there already", help="name another file"))
 
 
-def _decided(ledger: Ledger, target: str) -> tuple[dict[str, Any], str, dict[str, Any]]:
-    """Return a recorded decision's document, its id, and the policy that it was made under."""
+def _decided(ledger: Ledger, target: str) -> tuple[dict[str, Any], str, dict[str, Any], dict[str, str]]:
+    """Return a recorded decision's document, its id, the policy that it was made under, and the persons it names."""
     from policy_engine.cli.ledger_reading import decision_document, find_entry
     from policy_engine.errors import VerificationFailedError
 
@@ -100,7 +101,8 @@ def _decided(ledger: Ledger, target: str) -> tuple[dict[str, Any], str, dict[str
     except (KeyError, ValueError, RecursionError):
         message = f"the entry {entry.index} names no policy that can be read"
         raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`")) from None
-    return decision_document(ledger, entry), entry.document["view"]["decision_id"], policy
+    identifier = entry.document["view"]["decision_id"]
+    return decision_document(ledger, entry), identifier, policy, ledger.personal(entry.index)
 
 
 def _record(ledger: Ledger, request: dict[str, Any]) -> WaiverFile:

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from policy_engine.cli.options import ledger_options, policy_options
-from policy_engine.cli.waiver_common import acting, actor_of, audited, find_row, left_out, signer_of
+from policy_engine.cli.waiver_common import acting, actor_of, audited, find_row, left_out, name_nobody, signer_of
 from policy_engine.errors import InputError, Problem
 
 
@@ -54,6 +54,8 @@ def command(
         personal["approver"] = person.identities[0]
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         row = find_row(waiver_register(open_ledger, now(), None, left_out), identifier)
+        approvers = {f"approver_{number}": name for number, name in enumerate(row["approvers"])}
+        name_nobody({"reason": text}, {**approvers, **personal, "requester": row["requester"]})
         if row["status"] == "revoked":
             raise InputError(Problem("revoked", f"the waiver {row['id'][:16]} is revoked already"))
         note = None

@@ -64,6 +64,10 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
     ]
     if row["self_approved"] or row["same_actor"]:
         pairs.append(("finding", "requester and approver are one by name, or one ran both commands"))
+    if row["granted_index"] is not None and not row["requester_as_signed"]:
+        told = row["requester_as_signed"] is False
+        text = "the grant names another requester than was signed" if told else "who asked for it cannot be told"
+        pairs.append(("finding", f"{text}: it lifts nothing"))
     facts = [f"{name} = {value_text(value)}" for name, value in sorted(row["facts"].items())]
     facts += [f"{name} was not known" for name in row["missing"]]
     late = {use["index"] for use in row["used_out_of_time"]}

@@ -7,7 +7,7 @@ the requester stands as a salted commitment, the approver as a key id.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Annotated, Any, Literal
 
@@ -25,6 +25,7 @@ Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
 Identifier = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Commitment = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]{43}\Z")]
 Reason = Annotated[str, Meta(min_length=1, max_length=LONGEST_REASON)]
+Moment = Annotated[datetime, Meta(tz=True)]
 Ticket = Annotated[str, Meta(min_length=1, max_length=LONGEST_TICKET)]
 
 
@@ -99,6 +100,40 @@ class Statement(Struct, frozen=True, forbid_unknown_fields=True):
         return document
 
 
+class Asked(Struct, frozen=True, forbid_unknown_fields=True):
+    """Who asked, as far as approvals hang on it.
+
+    `by` are the ids of the approvers who did; `told`: the commitment that was signed opens; `as_signed`: the grant
+    names nobody else.
+    """
+
+    by: tuple[str, ...]
+    told: bool
+    as_signed: bool
+
+    @property
+    def problem(self) -> str | None:
+        """Say why the requester keeps the waiver from counting."""
+        if not self.told:
+            return "who asked for it cannot be told, so that it may be whoever approved it"
+        return None if self.as_signed else "its grant names another requester than was signed"
+
+
+class Grounds(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a waiver was checked on, recorded with the decision so that it can be checked again.
+
+    `note` has the signatures; `entry` and `leaf` are those of the grant; `made_at` is when the decision was made.
+    """
+
+    note: str
+    entry: int
+    leaf: str
+    granted_at: Moment
+    revoked: bool
+    asked: Asked
+    made_at: Moment
+
+
 class Waiver(Struct, frozen=True):
     """A waiver as a decision is told of it: checked beforehand, so that deciding needs no keys and no ledger.
 
@@ -111,6 +146,7 @@ class Waiver(Struct, frozen=True):
     keys: tuple[str, ...]
     ends: date
     problem: str | None = None
+    grounds: Grounds | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the row of the decision's document."""
@@ -187,6 +223,7 @@ def waivers_content(waivers: Sequence[Waiver]) -> bytes:
             "keys": list(each.keys),
             "ends": each.ends.isoformat(),
             "problem": each.problem,
+            "grounds": msgspec.to_builtins(each.grounds),
         }
         for each in waivers
     ]
@@ -200,7 +237,7 @@ def read_waivers(content: bytes) -> tuple[Waiver, ...]:
         ValueError: it did not write that.
     """
     rows = msgspec.json.decode(content, type=_Recorded).waivers
-    return tuple(Waiver(r.id, read_statement(r.statement), r.keys, r.ends, r.problem) for r in rows)
+    return tuple(Waiver(r.id, read_statement(r.statement), r.keys, r.ends, r.problem, r.grounds) for r in rows)
 
 
 class _Row(Struct, frozen=True, forbid_unknown_fields=True):
@@ -209,6 +246,7 @@ class _Row(Struct, frozen=True, forbid_unknown_fields=True):
     keys: tuple[str, ...]
     ends: date
     problem: str | None
+    grounds: Grounds | None
 
 
 class _Recorded(Struct, frozen=True, forbid_unknown_fields=True):

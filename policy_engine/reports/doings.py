@@ -10,13 +10,16 @@ from policy_audit.entry import EntryType
 from policy_engine.activations import Activation, activations
 from policy_engine.model.identity import same_person
 from policy_engine.reports.asking import AS_RECORDED, Asked, brief, shown, text
+from policy_engine.reports.register import MISNAMED
 from policy_engine.reports.report import Cell, Column, Report
+from policy_engine.waivers.register import waiver_register
 
 if TYPE_CHECKING:
     from policy_audit.records import StoredEntry
 
 _ENTRY, _RECORDED = Column("entry", "entry"), Column("recorded_at", "time")
 SAME, UNTOLD = ("same person", "one person"), ("cannot be told",)
+APART = "kept apart"
 ACTOR = (Column("actor", personal=True), Column("actor_known_by"))
 
 
@@ -66,6 +69,7 @@ def separation_of_duties(asked: Asked) -> Report:
     )
     rows: list[Sequence[Cell]] = []
     activated = {each.index: each for each in activations(asked.source)}
+    granted = _granted(asked)
     for entry in asked.entries(EntryType.WAIVER_GRANTED, EntryType.POLICY_ACTIVATION):
         body = entry.document["body"]
         if entry.type == EntryType.POLICY_ACTIVATION:
@@ -73,6 +77,8 @@ def separation_of_duties(asked: Asked) -> Report:
             told: tuple[Cell, ...] = judged.policy, asked.persons.one(entry, "actor"), judged.by, _duties(judged)
         else:
             finding, requester, approvers = approval(asked, entry)
+            if finding == APART:  # by the names that the grant gives itself
+                finding = granted.get(entry.index, UNTOLD[0])
             told = text(body.get("waiver")), requester, approvers, finding
         rows.append((entry.index, entry.recorded_at, entry.type, *told))
     same, untold = (sum(row[-1] in words for row in rows) for words in (SAME, UNTOLD))
@@ -102,7 +108,18 @@ def approval(asked: Asked, entry: StoredEntry) -> tuple[str, str | None, tuple[s
     if body.get("actor_is_requester") is True:
         return "same person", requester, approvers
     told = requester is not None and shown(requester) and approvers and len(known) == len(approvers)
-    return "kept apart" if told else "cannot be told", requester, approvers
+    return APART if told else "cannot be told", requester, approvers
+
+
+def _granted(asked: Asked) -> dict[int, str]:
+    """Return for each grant, by its index, what is found of it by the requester whom its approvers signed."""
+    rows = waiver_register(asked.source, asked.at, None, lambda *_: None)
+    return {
+        index: APART if row["requester_as_signed"] else MISNAMED if row["requester_as_signed"] is False else UNTOLD[0]
+        for row in rows
+        if row["granted_index"] is not None
+        for index in (row["granted_index"], *row["granted_again"])
+    }
 
 
 def _duties(judged: Activation) -> str:
@@ -111,7 +128,7 @@ def _duties(judged: Activation) -> str:
         return judged.status
     if not judged.by:
         return "cannot be told"
-    return "kept apart" if len(judged.by) > 1 else "one person"
+    return APART if len(judged.by) > 1 else "one person"
 
 
 def actor_of(asked: Asked, entry: StoredEntry) -> tuple[Cell, ...]:

@@ -41,6 +41,8 @@ _COLUMNS = (
     Column("used_out_of_time", "count"),
     Column("decision", "digest"),
 )
+#: Of a grant that names another requester than its approvers signed.
+MISNAMED = "requester is not the signed one"
 _UNVERIFIED = (
     "The signatures were not verified: --policy names the layers whose approvers.yaml says who may sign. Where they "
     "were, `signatures` says so, or why they do not count."
@@ -65,7 +67,8 @@ def waivers(asked: Asked) -> Report:
             ("expiring", len(found["expiring"])),
             ("used out of time", len(found["used_out_of_time"])),
             ("self-approved", len(found["self_approved"])),
-            ("entries that hold no waiver", len(spoilt)),
+            ("granted to whom cannot be told, or to another than was signed", len(found["requester_untold"])),
+            ("entries that hold no waiver, or use none on record", len(spoilt)),
         ),
         remarks=(
             f"`expiring`: active, and ends within {within} days. `used_out_of_time`: before it was granted, after its "
@@ -89,13 +92,16 @@ def _approvers(asked: Asked) -> Approvers | None:
 def _row(asked: Asked, row: Mapping[str, Any], expiring: bool) -> tuple[Cell, ...]:
     index = row["granted_index"] if row["granted_index"] is not None else row["requested_index"]
     people = asked.persons.of(asked.snapshot.entry(index))
+    asker = people
+    if row["requested_index"] is not None:  # what was signed opens there, whatever a grant says
+        asker = asked.persons.of(asked.snapshot.entry(row["requested_index"]))
     plain = ("rule", "namespace", "workload", "option", "task", "valid_from", "valid_until", "reason", "ticket")
     return (
         row["id"],
         row["status"],
         expiring,
         *(row[name] for name in plain),
-        people.get("requester"),
+        asker.get("requester"),
         tuple(value for name, value in people.items() if name.startswith("approver")),
         _self_approved(row),
         row["signatures"],
@@ -115,15 +121,14 @@ def _self_approved(row: Mapping[str, Any]) -> str | None:
         return None
     if row["self_approved"] or row["same_actor"]:
         return "same person"
+    if row["requester_as_signed"] is False:
+        return MISNAMED
     return "cannot be told" if row["self_approved"] is None else "kept apart"
 
 
 def _unreadable(record: Record, error: AuditError) -> tuple[Cell, ...]:
     granted = "approvals" in record.body or "waiver" in record.blobs
-    found: dict[str, Cell] = {
-        "status": "unreadable",
-        "reason": error.message,
-        "granted_entry" if granted else "requested_entry": record.index,
-    }
+    place = "granted_entry" if granted else "last_use_entry" if "decided_at" in record.body else "requested_entry"
+    found: dict[str, Cell] = {"status": "unreadable", "reason": error.message, place: record.index}
     empty: dict[str, Cell] = {"expiring": False, "approvers": (), "uses": 0, "used_out_of_time": 0}
     return tuple(found.get(column.name, empty.get(column.name)) for column in _COLUMNS)

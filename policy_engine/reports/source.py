@@ -32,3 +32,6 @@ class SnapshotSource:
 
     def disclosures(self, index: int) -> Mapping[str, Disclosure]:
         return self._snapshot.disclosures(index)
+
+    def checkpoint(self) -> str:
+        return self._snapshot.note

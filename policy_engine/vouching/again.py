@@ -1,7 +1,7 @@
 """Verify the proofs of a recorded decision again, under the policy that was recorded with it.
 
 Names are not there any more: that no approver owned the workload was checked when the decision was made. Nor is the
-key of the ledger of a bare index: of that, entry and inclusion are checked, and `audit verify` the ledger.
+key of the ledger of a bare index: of that, the entry has to be the ledger's own, where that is at hand.
 """
 
 from __future__ import annotations
@@ -9,10 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 from functools import cache
-from typing import Any
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.errors import AuditError
@@ -22,50 +19,25 @@ from policy_audit.proof import parse_proof
 
 from policy_engine.loading.evidence import Vouched
 from policy_engine.loading.policy import Policy
-from policy_engine.model.approvers import Approver, ApproverKey, Approvers, PinnedOrigin, RecordedApprovers
+from policy_engine.model.approvers import RecordedApprovers
 from policy_engine.model.proofs import Materials
+from policy_engine.model.recorded_approvers import approvers_on_record
 from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Evidence, Workload
 from policy_engine.vouching.approval import check_approval
 from policy_engine.vouching.entries import check_entry
 from policy_engine.vouching.receipts import check_proof
 
-
-class _Key(Struct, forbid_unknown_fields=True):
-    key: str
-    valid_from: date | None = None
-    valid_until: date | None = None
-    revoked: date | None = None
-
-
-class _Person(Struct):
-    keys: tuple[_Key, ...]
-    roles: tuple[str, ...]
-    namespaces: tuple[str, ...]
-    rules: tuple[str, ...]
-    options: tuple[str, ...]
-    not_for: tuple[str, ...]
-    valid_from: date | None = None
-    valid_until: date | None = None
-
-
-class _Origin(Struct, forbid_unknown_fields=True):
-    vkey: str
-    not_for: tuple[str, ...]
-    valid_from: date | None = None
-    valid_until: date | None = None
-    revoked: date | None = None
-
-
-class _Approvers(Struct):
-    people: dict[str, _Person]
-    origins: tuple[_Origin, ...] = ()
+#: The bytes of an entry, by its index.
+EntryOf = Callable[[int], bytes | None]
 
 
 def proven(
-    workload: Workload, policy: Policy, day: date, materials: Materials
+    workload: Workload, policy: Policy, day: date, materials: Materials, entry_of: EntryOf | None = None
 ) -> Callable[[str, Evidence, EvidenceStatus], Vouched | None]:
     """Return what makes a grade of a proof on record, on the decision's `day`.
+
+    `entry_of` gives the entries of the decision's own ledger that came before it, and None for any other.
 
     It raises ValueError where the recorded approvers are not what this program writes.
     """
@@ -87,29 +59,11 @@ def proven(
                 found = check_proof(text, entry, workload, name, evidence, judge(), day)
             else:
                 found = _of_own_ledger(text, entry, workload, name, evidence, status, day)
+                if entry_of is not None and entry_of(int(evidence.ledger_index or 0)) != entry:
+                    found = "the ledger has another entry there"
         return None if isinstance(found, str) else found
 
     return again
-
-
-def approvers_on_record(document: dict[str, Any]) -> Approvers:
-    """Return who may approve by a policy's recorded document; identities are commitments there, and left out.
-
-    Raises:
-        ValueError: it is not what this program writes.
-    """
-    found = msgspec.convert(document, _Approvers)
-    people = {
-        name: Approver(
-            name, (), "", tuple(ApproverKey(k.key, k.valid_from, k.valid_until, k.revoked) for k in p.keys), p.roles,
-            p.namespaces, p.rules, p.options, p.valid_from, p.valid_until, not_for=p.not_for,
-        )
-        for name, p in found.people.items()
-    }  # fmt: skip
-    origins = (
-        PinnedOrigin(ApproverKey(o.vkey, o.valid_from, o.valid_until, o.revoked), o.not_for) for o in found.origins
-    )
-    return Approvers(people, origins=tuple(origins))
 
 
 def _of_own_ledger(

@@ -5,6 +5,8 @@ files        the YAML file that goes from requester to approver
 notes        the bytes that are signed, and their signatures
 approving    may this key sign this, here and now
 checking     which of the waivers on record count at a decision's time
+again        the same for a recorded decision, on the notes that were recorded with it
+trail        what the ledger says of the waivers of a recorded decision
 on_record    entries in the ledger, and what is read back from them
 register     every waiver with what became of it
 """

@@ -22,7 +22,7 @@ from policy_engine.loading.policy import Policy
 from policy_engine.loading.rule_document import rule_document, waivable_digest
 from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
 from policy_engine.model.waiver import Statement
-from policy_engine.waivers.checking import Approval, approvals, too_long, why_not
+from policy_engine.waivers.checking import Approval, approvals, asked_by, too_long, why_not
 from policy_engine.waivers.files import WaiverFile
 from policy_engine.waivers.notes import WAIVER, note_of, read_note, signature_line
 
@@ -67,7 +67,8 @@ def approve(file: WaiverFile, policy: Policy, signer: Signer, day: date, name: s
     """
     statement, approvers = file.statement, policy.approvers
     person, key = holder(approvers, signer, name)
-    if problem := why_not(person, key, statement, day, file.requester):
+    asked = asked_by(approvers, file.requester).by
+    if problem := why_not(person, key, statement, (day,), asked):
         raise _refused("self-approval" if person.is_called(file.requester) else "may-not-approve", problem, None)
     check_rule(statement, policy, day)
     _check_period(statement, approvers, day)
@@ -132,7 +133,7 @@ def _signed(file: WaiverFile, approvers: Approvers, day: date) -> list[Approval]
         statement, signed, signatures = read_note(note_of(file.statement, file.signatures))
     except AuditError as error:
         raise _refused("bad-signature", error.message, None) from None
-    found = approvals(statement, signed, signatures, approvers, day, file.requester)
+    found = approvals(statement, signed, signatures, approvers, (day,), asked_by(approvers, file.requester).by)
     if isinstance(found, str):
         raise _refused("bad-signature", found, "the file was edited after it was signed, or the signature is forged")
     problem = next((each.problem for each in found if each.problem is not None), None)

@@ -1,13 +1,17 @@
 """Which waivers count: signed by those who may, under the policy in effect, at the decision's time. Pure.
 
+A decision can be made for another time than the present one. What counts does so on both days, or whoever says an
+earlier time would be lifted by what has ended.
+
 1. The note is a waiver, on this workload.            2. No known key's signature is bad.
-3. It is not revoked.                                 4. The time lies in its period, and not before it was granted.
+3. It is not revoked.                                 4. Both days lie in its period, the time not before its grant.
 5. It does not run longer than the policy allows.     6. Enough people who may sign did, none of them the requester.
+7. Who asked for it can be told, by what was signed, and the grant says the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, date, datetime
 
 from msgspec import Struct
@@ -16,17 +20,34 @@ from policy_audit.keys import parse_verifier_key
 from policy_audit.note import Signature
 
 from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
-from policy_engine.model.waiver import Statement, Waiver
+from policy_engine.model.identity import folded
+from policy_engine.model.waiver import Asked, Grounds, Statement, Waiver
 from policy_engine.waivers.notes import read_note
 
 
 class Candidate(Struct, frozen=True):
-    """A waiver that somebody granted: its note, when, whether it was revoked, and the requester where that is known."""
+    """A waiver that somebody granted: its note, when, and whether it was revoked.
+
+    `requester` is whom the signed commitment opens to, `claimed` whom the grant names; None: that cannot be told.
+    `asked` stands for both where names are not there any more. `entry` and `leaf` are those of the grant.
+    """
 
     note: str
     granted_at: datetime
     revoked: bool = False
     requester: str | None = None
+    claimed: str | None = None
+    asked: Asked | None = None
+    entry: int = 0
+    leaf: str = ""
+
+
+def asked_by(approvers: Approvers, requester: str | None, claimed: str | None = None) -> Asked:
+    """Return which of the approvers asked, going by either name."""
+    names = [name for name in (requester, claimed) if name is not None]
+    by = sorted(person.id for person in approvers.people.values() if any(person.is_called(name) for name in names))
+    as_signed = requester is None or claimed is None or folded(requester) == folded(claimed)
+    return Asked(tuple(by), requester is not None, as_signed)
 
 
 class Approval(Struct, frozen=True):
@@ -42,28 +63,31 @@ class Approval(Struct, frozen=True):
 
 
 def active_waivers(
-    candidates: Iterable[Candidate], workload: tuple[str, str], at: datetime, approvers: Approvers
+    candidates: Iterable[Candidate], workload: tuple[str, str], at: datetime, approvers: Approvers, now: datetime
 ) -> tuple[Waiver, ...]:
-    """Return the waivers on `workload` (namespace and name), each with why it lifts nothing at the time `at`.
+    """Return the waivers on `workload` (namespace and name), each with why it lifts nothing.
 
-    Of those that lift nothing, the one granted last for a rule, option and task stands for all of them.
+    `at` is the decision's time, and `now` when it is made, by the ledger's clock. Of those that lift nothing, the one
+    granted last for a rule, option and task stands for all of them.
     """
-    known: dict[str, tuple[Candidate, Waiver]] = {}
-    for candidate in candidates:
+    known: dict[str, list[tuple[Candidate, Waiver]]] = {}
+    grants = sorted(candidates, key=lambda each: each.granted_at)
+    for candidate in grants:
         try:
             statement, signed, signatures = read_note(candidate.note)
         except AuditError:
             continue  # what cannot be read is on no workload
         scope = statement.scope
-        if (scope.namespace, scope.name) != workload:
-            continue
-        before = known.get(statement.id)
-        if before is not None:
-            granted = min(candidate.granted_at, before[0].granted_at)
-            revoked = candidate.revoked or before[0].revoked
-            candidate = Candidate(candidate.note, granted, revoked, candidate.requester or before[0].requester)
-        known[statement.id] = candidate, _checked(candidate, statement, signed, signatures, at, approvers)
-    return tuple(sorted(_told(known.values()), key=lambda waiver: waiver.id))
+        if (scope.namespace, scope.name) == workload:
+            found = candidate, _checked(candidate, statement, signed, signatures, (at, now), approvers)
+            known.setdefault(statement.id, []).append(found)
+    return tuple(sorted(_told([_of_one(each) for each in known.values()]), key=lambda waiver: waiver.id))
+
+
+def _of_one(grants: Sequence[tuple[Candidate, Waiver]]) -> tuple[Candidate, Waiver]:
+    """Return what counts of the grants of one waiver: the first that is good, and none where any was revoked."""
+    worst = next((each for each in grants if each[0].revoked), None)
+    return worst or next((each for each in grants if each[1].problem is None), grants[-1])
 
 
 def _told(found: Iterable[tuple[Candidate, Waiver]]) -> list[Waiver]:
@@ -85,20 +109,25 @@ def _checked(
     statement: Statement,
     signed: bytes,
     signatures: Sequence[Signature],
-    at: datetime,
+    times: tuple[datetime, datetime],
     approvers: Approvers,
 ) -> Waiver:
-    day = at.astimezone(UTC).date()
-    found = approvals(statement, signed, signatures, approvers, day, candidate.requester)
+    days = _days(*times)
+    asked = candidate.asked or asked_by(approvers, candidate.requester, candidate.claimed)
+    found = approvals(statement, signed, signatures, approvers, days, asked.by)
     counted = {} if isinstance(found, str) else {each.person.id: each for each in found if each.problem is None}
     problem = found if isinstance(found, str) else None
-    problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, at, day))
+    problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, times[0], days))
     problem = problem or too_long(statement, approvers)
     if problem is None and not isinstance(found, str) and len(counted) < approvers.waiver_approvals:
         problem = short_of_approvals(found, len(counted), approvers)
+    problem = problem or asked.problem
     ends = [end for each in counted.values() if (end := each.person.ends(each.key)) is not None]
     keys = tuple(sorted(each.key_id for each in counted.values()))
-    return Waiver(statement.id, statement, keys, min([statement.valid_until, *ends]), problem)
+    made_at = times[1].astimezone(UTC)
+    note, granted_at = candidate.note, candidate.granted_at.astimezone(UTC)
+    grounds = Grounds(note, candidate.entry, candidate.leaf, granted_at, candidate.revoked, asked, made_at)
+    return Waiver(statement.id, statement, keys, min([statement.valid_until, *ends]), problem, grounds)
 
 
 def approvals(
@@ -106,10 +135,13 @@ def approvals(
     signed: bytes,
     signatures: Sequence[Signature],
     approvers: Approvers,
-    day: date,
-    requester: str | None,
+    days: Sequence[date],
+    asked: Collection[str],
 ) -> list[Approval] | str:
-    """Return the signatures by keys that `approvers` names; a text where one of these is bad, which voids them all."""
+    """Return the signatures by keys that `approvers` names; a text where one of these is bad, which voids them all.
+
+    `asked` are the ids of those who asked for it.
+    """
     known = {}
     for person in approvers.people.values():
         for key in person.keys:
@@ -122,19 +154,20 @@ def approvals(
         person, key, verifier = known[signature.name, signature.key_id]
         if not verifier.is_signed(signed, signature.signature):
             return f"the signature by the key {signature.key_id.hex()} is bad"
-        found.append(Approval(person, key, why_not(person, key, statement, day, requester)))
+        found.append(Approval(person, key, why_not(person, key, statement, days, asked)))
     return found
 
 
-def why_not(person: Approver, key: ApproverKey, statement: Statement, day: date, requester: str | None) -> str | None:
-    """Say why `person` may not approve `statement` by `key` on `day`; None where they may."""
+def why_not(
+    person: Approver, key: ApproverKey, statement: Statement, days: Sequence[date], asked: Collection[str]
+) -> str | None:
+    """Say why `person` may not approve `statement` by `key` on one of `days`; None where they may on all."""
     scope = statement.scope
-    if requester is not None and person.is_called(requester):
+    if person.id in asked:
         return f"`{person.id}` asked for it, and nobody approves what they asked for"
-    return (
-        key.problem(day)
-        or person.problem(WAIVERS, day)
-        or person.out_of_scope(statement.rule.id, scope.namespace, scope.option)
+    problems = (key.problem(day) or person.problem(WAIVERS, day) for day in days)
+    return next((problem for problem in problems if problem is not None), None) or (
+        person.out_of_scope(statement.rule.id, scope.namespace, scope.option)
     )
 
 
@@ -155,10 +188,18 @@ def short_of_approvals(found: Sequence[Approval], counted: int, approvers: Appro
     return "; ".join([f"it has {counted} of {need} approval{'s' if need > 1 else ''}", *why])
 
 
-def _out_of_time(candidate: Candidate, statement: Statement, at: datetime, day: date) -> str | None:
+def _days(at: datetime, now: datetime) -> list[date]:
+    """Return the days on which a waiver has to hold: the decision's, and the one on which it is made."""
+    return list(dict.fromkeys(each.astimezone(UTC).date() for each in (at, now)))
+
+
+def _out_of_time(candidate: Candidate, statement: Statement, at: datetime, days: Sequence[date]) -> str | None:
     # a decision's time is told to the second
     if at < candidate.granted_at.replace(microsecond=0):
         return "it was granted after the decision's time"
-    if day < statement.valid_from:
-        return f"it holds from {statement.valid_from} on"
-    return f"it ended on {statement.valid_until}" if day > statement.valid_until else None
+    for day, made in zip(days, ("", f", and the decision was made on {days[-1]}"), strict=False):
+        if day < statement.valid_from:
+            return f"it holds from {statement.valid_from} on{made}"
+        if day > statement.valid_until:
+            return f"it ended on {statement.valid_until}{made}"
+    return None

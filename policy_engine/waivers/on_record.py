@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 Context = Mapping[str, str]
 
 
-class Source(Protocol):
-    """What is read of entries: a ledger, or one snapshot of it."""
+class Entries(Protocol):
+    """What is read of entries and documents: a ledger, one snapshot of it, or what a verification sees."""
 
     def list_entries(self, *, type: EntryType | str, newest_first: bool) -> Iterable[StoredEntry]: ...  # noqa: A002
 
@@ -35,13 +36,20 @@ class Source(Protocol):
 
     def blob(self, digest: str) -> bytes: ...
 
+    def checkpoint(self) -> str: ...
+
+
+class Source(Entries, Protocol):
+    """The same, with the personal values: a ledger, or one snapshot of it."""
+
     def disclosures(self, index: int) -> Mapping[str, Disclosure]: ...
 
 
 class Record(Struct, frozen=True):
-    """One entry about waivers, parsed: its index, time, and members."""
+    """One entry, parsed: its index, leaf hash, time, and members."""
 
     index: int
+    leaf_hash: str
     recorded_at: datetime
     context: dict[str, Any]
     commitments: dict[str, str]
@@ -108,7 +116,7 @@ def _told(document: Mapping[str, Any]) -> dict[str, Any]:
     return {"rule": document["rule"]["id"], **scope, **days}
 
 
-def records(ledger: Source, kind: EntryType) -> Iterator[Record]:
+def records(ledger: Entries, kind: EntryType) -> Iterator[Record]:
     """Yield the entries of one type, the oldest first.
 
     Raises:
@@ -124,10 +132,10 @@ def _record(entry: StoredEntry, kind: EntryType) -> Record:
         message = f"the columns of the entry {entry.index} are not those of its bytes"
         raise VerificationError(message, code="columns-changed", help="run `policy audit verify`")
     members = {name: document[name] for name in ("context", "commitments", "blobs", "body")}
-    return Record(entry.index, datetime.fromisoformat(document["recorded_at"]), **members)
+    return Record(entry.index, entry.leaf_hash, datetime.fromisoformat(document["recorded_at"]), **members)
 
 
-def requested(ledger: Source, record: Record) -> Statement:
+def requested(ledger: Entries, record: Record) -> Statement:
     """Return what a request's entry asks for, with the commitment to the requester that it holds.
 
     Raises:
@@ -166,33 +174,53 @@ def revoked_ids(ledger: Source) -> set[str]:
     return {str(record.body.get("waiver")) for record in records(ledger, EntryType.WAIVER_REVOKED)}
 
 
-class WaiversOnRecord:
-    """The waivers of one ledger, read once: one query where nobody was ever granted one, and two otherwise."""
+def signed_requester(ledger: Source, statement: Statement, request: Record | None) -> str | None:
+    """Return who asked, where the commitment that was signed opens by the request's entry; None where it does not."""
+    if request is None or request.commitments.get("requester") != statement.requester.commitment:
+        return None
+    return opened_value(ledger, request, "requester")
 
-    def __init__(self, ledger: Source, approvers: Approvers) -> None:
-        self._ledger, self._approvers = ledger, approvers
+
+class WaiversOnRecord:
+    """The waivers of one ledger, read once: one query where nobody was ever granted one, and three otherwise.
+
+    `now` is the ledger's clock, by which it is decided when decisions are made.
+    """
+
+    def __init__(self, ledger: Source, approvers: Approvers, now: datetime) -> None:
+        self._ledger, self._approvers, self.now = ledger, approvers, now
         self._granted: dict[tuple[Any, Any], list[Record]] = {}
         for record in records(ledger, EntryType.WAIVER_GRANTED):
             place = (record.context.get("namespace"), record.context.get("workload"))
             self._granted.setdefault(place, []).append(record)
         self._revoked = revoked_ids(ledger) if self._granted else set()
 
+    @cached_property
+    def _requests(self) -> dict[str | None, Record]:
+        """The requests, by their commitment to whoever asked."""
+        return {r.commitments.get("requester"): r for r in records(self._ledger, EntryType.WAIVER_REQUESTED)}
+
     def of(self, workload: tuple[str, str], at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload as checked at `at`."""
-        return active_waivers(
-            [self._candidate(r) for r in self._granted.get(workload, ())], workload, at, self._approvers
-        )
+        found = [self._candidate(record) for record in self._granted.get(workload, ())]
+        return active_waivers([each for each in found if each is not None], workload, at, self._approvers, self.now)
 
-    def _candidate(self, record: Record) -> Candidate:
+    def _candidate(self, record: Record) -> Candidate | None:
         from policy_engine.waivers.notes import read_note
 
+        if "waiver" not in record.blobs:
+            return None  # it is no waiver: whoever wrote it, it lifts nothing, and keeps no other from it
         note = note_on_record(self._ledger, record)
         # by the note's own id: the body beside it is no part of what was signed
         try:
-            revoked = read_note(note)[0].id in self._revoked
+            statement = read_note(note)[0]
         except AuditError:
-            revoked = True  # it is no waiver: whoever wrote it, it lifts nothing
-        return Candidate(note, record.recorded_at, revoked, opened_value(self._ledger, record, "requester"))
+            return None
+        requester = signed_requester(self._ledger, statement, self._requests.get(statement.requester.commitment))
+        claimed = opened_value(self._ledger, record, "requester")
+        revoked = statement.id in self._revoked
+        at, index, leaf = record.recorded_at, record.index, record.leaf_hash
+        return Candidate(note, at, revoked, requester, claimed, entry=index, leaf=leaf)
 
 
 def stored_context(context: Any) -> dict[str, str]:

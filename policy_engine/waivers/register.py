@@ -12,14 +12,22 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from policy_audit.entry import EntryType
-from policy_audit.errors import AuditError
+from policy_audit.errors import AuditError, VerificationError
 
 from policy_engine.model.approvers import Approvers
-from policy_engine.model.identity import same_person
+from policy_engine.model.identity import folded, same_person
 from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Candidate, active_waivers
 from policy_engine.waivers.notes import read_note
-from policy_engine.waivers.on_record import Record, Source, note_on_record, opened_value, records, requested
+from policy_engine.waivers.on_record import (
+    Record,
+    Source,
+    note_on_record,
+    opened_value,
+    records,
+    requested,
+    signed_requester,
+)
 
 #: What the database was changed in, rather than what somebody recorded that is no waiver.
 _TAMPERED = frozenset({"blob-changed", "blob-missing", "columns-changed"})
@@ -48,7 +56,8 @@ def waiver_register(
 ) -> list[dict[str, Any]]:
     """Return a row for each waiver on record as of `at`, the newest request first.
 
-    `unreadable` is told of entries that hold no waiver, so that they keep nobody from reading the others.
+    `unreadable` is told of entries that hold no waiver, or the use of none that is on record, so that they keep nobody
+    from reading the others.
 
     Raises:
         VerificationError: an entry was changed; or holds no waiver, and there is no `unreadable` to tell.
@@ -64,6 +73,8 @@ def waiver_register(
     for record in records(ledger, EntryType.WAIVER_USED):
         if (named := found.get(str(record.body.get("waiver")))) is not None:
             named.uses.append(record)
+        elif unreadable is not None:
+            unreadable(record, VerificationError("it is the use of a waiver that is not on record"))
     rows = [_row(ledger, each, at, approvers) for each in found.values()]
     return sorted(rows, key=lambda row: -max(row["requested_index"] or 0, row["granted_index"] or 0))
 
@@ -117,13 +128,14 @@ def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | Non
         "requested_index": found.request.index if found.request is not None else None,
         "granted_index": grant.index if grant is not None else None,
         "granted_at": _time(grant),
+        "granted_again": [each.index for each in found.grants[1:]],
         "approvals": list(grant.body.get("approvals", ())) if grant is not None else [],
         "revoked_index": revocation.index if revocation is not None else None,
         "revoked_at": _time(revocation),
         "revoked_why": revocation.body.get("reason") if revocation is not None else None,
         **_people(ledger, found),
         **_uses(found),
-        "signatures": _signatures(found, at, approvers),
+        "signatures": _signatures(ledger, found, at, approvers),
     }
 
 
@@ -144,19 +156,22 @@ def _status(found: _Found, day: date) -> str:
 def _people(ledger: Source, found: _Found) -> dict[str, Any]:
     """Return who asked and who approved as far as the ledger holds it, and whether one person did both.
 
-    `self_approved` is None where that cannot be told any more, because a name was erased.
+    Who asked is whom the commitment opens to that was signed; what a grant says of itself counts against it alone.
+    `self_approved` is None where that cannot be told, because the request is not on record, or a name was erased.
     """
-    asked = found.request or (found.grants[0] if found.grants else None)
-    requester = opened_value(ledger, asked, "requester") if asked is not None else None
     grant = found.grants[0] if found.grants else None
+    requester = signed_requester(ledger, found.statement, found.request)
+    claimed = [name for each in found.grants if (name := opened_value(ledger, each, "requester")) is not None]
     names = sorted(n for n in grant.commitments if n.startswith("approver")) if grant is not None else []
     approved = [opened_value(ledger, grant, name) for name in names] if grant is not None else []
     known = [name for name in approved if name is not None]
-    same = requester is not None and any(same_person(requester, name) for name in known)
+    asked = [*claimed, *((requester,) if requester is not None else ())]
+    same = any(same_person(one, name) for one in asked for name in known)
     told = requester is not None and len(known) == len(approved)
     return {
         "requester": requester,
         "requester_known_by": found.statement.requester.known_by,
+        "requester_as_signed": all(folded(name) == folded(requester) for name in claimed) if requester else None,
         "approvers": approved,
         "self_approved": None if grant is None or (not same and not told) else same,
         "same_actor": bool(grant.body.get("actor_is_requester")) if grant is not None else None,
@@ -181,25 +196,31 @@ def _uses(found: _Found) -> dict[str, Any]:
     return {"uses": uses, "used_out_of_time": late}
 
 
-def _signatures(found: _Found, at: datetime, approvers: Approvers | None) -> str | None:
+def _signatures(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None) -> str | None:
     """Say whether the signatures count under a policy now; None where none was given, or nothing is signed."""
     if found.note is None or approvers is None or found.revocation is not None:
         return None
     scope = found.statement.scope
-    candidate = Candidate(found.note, min(at, found.grants[0].recorded_at))
+    grant = found.grants[0]
+    requester = signed_requester(ledger, found.statement, found.request)
+    claimed = opened_value(ledger, grant, "requester")
+    candidate = Candidate(found.note, min(at, grant.recorded_at), requester=requester, claimed=claimed)
     try:
-        (waiver,) = active_waivers([candidate], (scope.namespace, scope.name), at, approvers)
+        (waiver,) = active_waivers([candidate], (scope.namespace, scope.name), at, approvers, at)
     except (AuditError, ValueError):
         return "not verified"
     return "verified" if waiver.problem is None else waiver.problem
 
 
 def reports(rows: list[dict[str, Any]], expiring_days: int = EXPIRING_DAYS) -> Mapping[str, list[dict[str, Any]]]:
-    """Return the rows by what an officer asks: active, expiring, used out of time, self-approved."""
+    """Return the rows by what an officer asks: active, expiring, used out of time, self-approved, asked by whom."""
     active = [row for row in rows if row["status"] == "active"]
     return {
         "active": active,
         "expiring": [row for row in active if row["days_left"] <= expiring_days],
         "used_out_of_time": [row for row in rows if row["used_out_of_time"]],
         "self_approved": [row for row in rows if row["self_approved"] or row["same_actor"]],
+        "requester_untold": [
+            row for row in rows if row["granted_index"] is not None and not row["requester_as_signed"]
+        ],
     }

@@ -17,7 +17,7 @@ from policy_engine.waivers.on_record import granted_draft
 from tests.integration.place import Place
 from tests.integration.tampering import administrator
 from tests.unit.cli.waiver_scene import WORKLOAD
-from tests.unit.waivers.making import ANN, EVE, REQUESTER, RULE, Person, file_of, signed, statement
+from tests.unit.waivers.making import ANN, EVE, REQUESTER, RULE, Person, asked_for, file_of, signed, statement
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +30,7 @@ def grant(place: Place, *people: Person, revoke: bool = False, **more: object) -
     made = statement(digest=waivable_digest(rule_document(rule), policy.rules.values), **more)
     personal = {"requester": REQUESTER, "approver": ANN.identity}
     with place.store.open() as ledger:
+        made = asked_for(ledger, made)
         ledger.append(granted_draft(made, signed(made, *people), {}, personal, {}))
     if revoke:
         assert place.run("waiver", "revoke", made.id, "--reason", "gone").returncode == 0
@@ -64,7 +65,7 @@ def test_a_waiver_that_an_approver_signed_lifts_in_processes_of_their_own(either
     grant(waived, ANN)
     assert decide(waived) == ("allow_with_conditions", "None")
     assert decide(waived, "gate")[0] == "allow_with_conditions"
-    assert waived.verified() == 6
+    assert waived.verified() == 7
 
 
 def test_the_key_of_the_ledger_is_not_the_key_of_an_approver(waived: Place) -> None:

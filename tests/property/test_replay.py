@@ -49,7 +49,7 @@ def ledger() -> Iterator[Ledger]:
 
 @pytest.fixture(scope="module")
 def replayer(ledger: Ledger) -> Replayer:
-    return Replayer(ledger.blob)
+    return Replayer(ledger)
 
 
 def record(ledger: Ledger, engine: Decider, raws: list[dict[str, Any]], at: datetime, folder: Path) -> list[int]:

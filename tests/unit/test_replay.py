@@ -183,15 +183,18 @@ def test_an_entry_of_another_kind_is_no_decision(ledger: Ledger) -> None:
     assert replay(ledger, entry).reason == "not-a-decision"
 
 
-def test_policies_are_loaded_once(ledger: Ledger) -> None:
+def test_policies_are_loaded_once(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
 
-    def documents_of(digest: str) -> bytes:
-        read.append(digest)
-        return ledger.blob(digest)
+    blob = ledger.blob
 
-    replayer = Replayer(documents_of)
+    def noted(digest: str) -> bytes:
+        read.append(digest)
+        return blob(digest)
+
+    replayer = Replayer(ledger)
     entry = recorded(ledger, documents(decided()), decided())
+    monkeypatch.setattr(ledger, "blob", noted)
     assert [replayer.replay(entry).status for _ in range(3)] == ["equal"] * 3
     blobs = blobs_of(entry)
     assert [read.count(blobs[role]) for role in ROLES] == [3, 3, 1, 1, 1]

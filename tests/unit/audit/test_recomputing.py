@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from policy_audit.entry import disposed_documents
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.ledger import Draft, EntryType, Ledger, StoredEntry, open_ledger
-from policy_audit.recomputing import Recomputed
+from policy_audit.recomputing import Recomputed, Seen
 
 from tests.integration.tampering import administrator, decision
-
-Blobs = Callable[[str], bytes]
 
 
 @pytest.fixture
@@ -37,9 +35,9 @@ def test_every_decision_is_asked_for_once_in_order(ledger: Ledger) -> None:
     asked: list[int] = []
     seen: list[tuple[int, int]] = []
 
-    def ask(entry: StoredEntry, documents: Blobs) -> Recomputed:
+    def ask(entry: StoredEntry, given: Seen) -> Recomputed:
         asked.append(entry.index)
-        assert documents(entry.document["blobs"]["rules"]) == b"rules"
+        assert given.blob(entry.document["blobs"]["rules"]) == b"rules"
         return Recomputed("same")
 
     report = ledger.verify(recompute=ask, progress=lambda *two: seen.append(two))
@@ -55,7 +53,7 @@ def test_without_it_there_is_no_such_step(ledger: Ledger) -> None:
 
 
 def test_what_failed_is_counted_with_the_first_index_and_what_is_apart_by_kind(ledger: Ledger) -> None:
-    def ask(entry: StoredEntry, _: Blobs) -> Recomputed:
+    def ask(entry: StoredEntry, _: Seen) -> Recomputed:
         if entry.index in (7, 9):
             return Recomputed("failed", "does not follow")
         return Recomputed("apart", "disposed of") if entry.index < 3 else Recomputed("same")
@@ -72,8 +70,8 @@ def test_what_cannot_be_read_fails_the_step(path: Path, ledger: Ledger) -> None:
         connection.execute("UPDATE log_entry SET entry = x'00' WHERE leaf_index = 5")
         connection.execute("DELETE FROM blob WHERE content = ?", (b"rules",))
 
-    def ask(entry: StoredEntry, documents: Blobs) -> Recomputed:
-        documents(entry.document["blobs"]["rules"])
+    def ask(entry: StoredEntry, given: Seen) -> Recomputed:
+        given.blob(entry.document["blobs"]["rules"])
         return Recomputed("same")
 
     step = ledger.verify(recompute=ask).step("recompute")
@@ -83,7 +81,7 @@ def test_what_cannot_be_read_fails_the_step(path: Path, ledger: Ledger) -> None:
 def test_what_runs_on_broken_tables_is_skipped_and_not_called_verified(path: Path, ledger: Ledger) -> None:
     with administrator(path) as connection:
         connection.execute("DROP TABLE blob")
-    report = ledger.verify(recompute=lambda entry, documents: Recomputed("same"))
+    report = ledger.verify(recompute=lambda entry, given: Recomputed("same"))
     assert (report.ok, report.step("recompute").status) == (False, "skipped")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policy_audit.ledger import EntryType
+from policy_audit.ledger import Draft, EntryType, open_ledger
 
 from policy_engine.loading.evidence import Vouched
 from tests.unit.cli.conftest import Outcome
@@ -93,6 +93,28 @@ def test_a_bare_index_counts_in_the_ledger_of_the_decision(scene: EvidenceScene)
     assert scene.replayed() == (1, [])
     for url in ("sqlite:///:memory:", scene.urls["two"]):
         assert scene.decide("--ledger", url)["verdict"] == "review"
+
+
+@pytest.mark.parametrize("own", [0, 2], ids=["the decision itself", "another entry"])
+def test_a_bare_index_that_is_of_another_ledger_is_seen(scene: EvidenceScene, own: int) -> None:
+    """With the ledger's key: receipt and entry are another ledger's, where the index is the same."""
+    index, _ = scene.attest("two")
+    with open_ledger(scene.urls["one"]) as ledger:
+        ledger.append_many([Draft(EntryType.HEARTBEAT)] * own)
+    scene.state(HARDWARE, ledger_index=index)
+    from policy_engine.cli.main import call
+    from policy_engine.vouching.receipts import check_index
+
+    def elsewhere(_: Any, *rest: Any) -> Any:
+        with open_ledger(scene.urls["two"]) as other:
+            return check_index(other, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("policy_engine.vouching.receipts.check_index", elsewhere)
+        assert call(["evaluate", str(scene.workload), "--policy", str(scene.layer), "-q"]) == 0
+    assert scene.replayed() == (0, ["differs"])
+    assert scene.run("audit", "verify", "--recompute").status == 6
+    assert scene.run("audit", "report", "replay-mismatches").status == 6
 
 
 def test_an_approval_is_shown_recorded_and_counts(scene: EvidenceScene) -> None:

@@ -224,6 +224,7 @@ def test_what_releases_a_forbidden_option() -> None:
     assert "once permitted, it would come before open_api, with 2 points more" in text
     waivable = option("edge", "forbidden", rules=["b"])
     assert "an approved waiver of b" in changes(best, waivable, soft)
+    assert "`policy waiver request d --rule b --option " in changes(best, waivable, soft)
     assert "since nothing is permitted now" in changes(None, waivable, soft)
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +247,36 @@ def test_an_expired_waiver_lifts_nothing_and_the_register_tells(scene: Scene) ->
     assert scene.listed("--expiring", "3") == []
 
 
+def test_who_says_an_earlier_time_is_not_lifted_by_what_has_ended(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The waiver held at the time that the decision is for, and does not hold when it is made."""
+    scene.granted()
+    said = ("--at", datetime.now(UTC).isoformat(), "--purpose", "deploy")
+    assert scene.decide(*said)["verdict"] == "allow_with_conditions"
+    later = datetime.now(UTC) + timedelta(days=31)
+    monkeypatch.setattr("policy_audit.ledger._now", lambda: later)
+    found = scene.decide(*said)
+    assert found["verdict"] == "deny"
+    assert why(found) == f"it ended on {scene.soon()}, and the decision was made on {later.date()}"
+    assert scene.run("audit", "replay", "--all").status == 0
+    assert scene.run("audit", "verify", "--recompute").status == 0
+
+
+def test_what_took_too_long_to_be_decided_is_not_recorded(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Or a replay could not tell it from a decision by a waiver that was revoked meanwhile."""
+    scene.granted()
+    start, asked = datetime.now(UTC), []
+
+    def clock() -> datetime:
+        asked.append(None)
+        return start + timedelta(hours=2) * (len(asked) > 1)
+
+    monkeypatch.setattr("policy_audit.ledger._now", clock)
+    found = scene.run("evaluate", str(scene.workload), "--policy", str(scene.layer))
+    assert (found.status, code(found), found.out) == (6, "waivers-outdated", "")
+
+
 def test_without_the_layer_that_names_approvers_nothing_is_lifted(scene: Scene) -> None:
     scene.granted()
     found = scene.run("evaluate", str(scene.workload), "-o", "json")
@@ -342,3 +374,16 @@ def test_a_ledger_is_asked_once_where_nothing_was_granted_and_never_where_nobody
     asked.clear()
     scene.run("evaluate", str(scene.workload), "-q")
     assert asked == []
+
+
+@pytest.mark.parametrize("output", ["text", "markdown"])
+def test_the_command_that_asks_for_a_waiver_is_printed_as_it_can_be_run(scene: Scene, output: str) -> None:
+    given = ("--policy", str(scene.layer), "-o", output)
+    found = " ".join(scene.run("evaluate", str(scene.workload), *given).out.split())
+    decision = scene.entries(EntryType.DECISION)[-1]["view"]["decision_id"]
+    (command,) = re.findall(r"policy (waiver request [0-9a-f]{8} --rule [a-z-]+ --option [a-z_]+)", found)
+    assert command.split()[2] == decision[:8]
+    again = " ".join(scene.run("explain", decision[:8], "-o", output).out.split())
+    assert command in again
+    terms = ("--reason", "soon", "--ticket", "OPS-7", "--until", scene.soon(), "-o", str(scene.file))
+    assert scene.run(*command.split(), *terms).status == 0

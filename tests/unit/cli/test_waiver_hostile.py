@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from policy_audit.canonical import document_bytes
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
+from policy_engine.loading.policy import load_policy
+from policy_engine.loading.rule_document import rule_document, waivable_digest
+from policy_engine.model.waiver import Statement
+from policy_engine.waivers.on_record import granted_draft
 from tests.unit.cli.conftest import Outcome
-from tests.unit.cli.waiver_scene import Scene, code
-from tests.unit.waivers.making import ANN, BOB
+from tests.unit.cli.waiver_scene import RITA, Scene, code, why
+from tests.unit.waivers.making import ANN, BOB, RULE, asked_for, signed, statement
 
 pytestmark = pytest.mark.usefixtures("warm")
 
@@ -74,6 +79,67 @@ def test_a_use_that_was_recorded_after_the_end_is_told_whatever_time_was_said(sc
     write(scene, Draft(EntryType.WAIVER_USED, body=body), ahead=timedelta(days=60))
     (row,) = scene.listed()
     assert [use["decision"] for use in row["used_out_of_time"]] == ["d"]
+
+
+def grant(scene: Scene, asked: str | None, claimed: str | None) -> Statement:
+    """Record a waiver that ann signed, past all commands: whom the request names, and whom the grant does."""
+    policy = load_policy()
+    rule = policy.rules.rule(RULE)
+    assert rule is not None
+    made = statement(digest=waivable_digest(rule_document(rule), policy.rules.values))
+    made = replace(made, valid_until=datetime.now(UTC).date() + timedelta(days=20))
+    personal = {"approver": ANN.identity, **({"requester": claimed} if claimed is not None else {})}
+    with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        if asked is not None:
+            made = asked_for(ledger, made, asked)
+        ledger.append(granted_draft(made, signed(made, ANN), {}, personal, {}))
+    return made
+
+
+UNTOLD = "who asked for it cannot be told, so that it may be whoever approved it"
+
+
+@pytest.mark.parametrize(
+    ("asked", "claimed", "problem"),
+    [
+        (None, RITA, UNTOLD),
+        (None, None, UNTOLD),
+        (RITA, "rolf@acme.example", "its grant names another requester than was signed"),
+        (ANN.identity, RITA, "it has 0 of 1 approval; `ann` asked for it, and nobody approves what they asked for"),
+        (RITA, RITA, None),
+    ],
+)
+def test_a_grant_lifts_only_where_the_signed_requester_is_known(
+    scene: Scene, asked: str | None, claimed: str | None, problem: str | None
+) -> None:
+    """Who holds the ledger's key and an approver's note writes into the grant whatever they like."""
+    made = grant(scene, asked, claimed)
+    decided = scene.decide()
+    assert decided["verdict"] == ("deny" if problem else "allow_with_conditions")
+    if problem is None:
+        return
+    assert why(decided) == problem
+    listed = scene.run("waiver", "list", "--all", "--policy", str(scene.layer))
+    assert "the signatures do not count" in listed.out
+    shown = " ".join(scene.run("waiver", "show", made.id[:16], "--policy", str(scene.layer)).out.split())
+    assert "it lifts nothing" in shown
+
+
+def test_a_waiver_whose_requester_was_erased_lifts_nothing_any_more(scene: Scene) -> None:
+    scene.granted()
+    assert scene.decide()["verdict"] == "allow_with_conditions"
+    assert scene.run("audit", "erase", RITA, "--reason", "request of 3 May").status == 0
+    assert why(scene.decide()) == UNTOLD
+    report = scene.run("audit", "report", "waivers").out
+    assert "granted to whom cannot be told, or to another than was signed" in " ".join(report.split())
+
+
+@pytest.mark.parametrize("blobs", [{}, {"waiver": b"no note"}])
+def test_a_grant_that_holds_no_waiver_keeps_no_other_from_lifting(scene: Scene, blobs: Mapping[str, bytes]) -> None:
+    scene.granted()
+    context = {"namespace": "claims", "workload": "triage"}
+    write(scene, Draft(EntryType.WAIVER_GRANTED, context=context, blobs=blobs))
+    assert scene.decide()["verdict"] == "allow_with_conditions"
 
 
 POLICIES: list[Any] = [

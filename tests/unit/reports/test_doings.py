@@ -16,7 +16,9 @@ from policy_engine.errors import InputError
 from policy_engine.reports.asking import Asked
 from policy_engine.reports.registry import REPORTS
 from policy_engine.reports.report import Column, Report
+from policy_engine.waivers.on_record import granted_draft
 from tests.integration.tampering import decision
+from tests.unit.waivers.making import ANN, asked_for, signed, statement
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 Ask = Callable[..., list[dict[str, Any]]]
@@ -99,23 +101,48 @@ def test_what_is_no_waiver_and_no_activation_is_listed_and_hides_nothing(ledger:
     made = report(ledger, "waivers")
     found = [(row["status"], row["requested_entry"], row["granted_entry"]) for row in made.records()]
     assert found == [("unreadable", 1, None), ("unreadable", None, 0)]
-    assert dict(made.summary)["entries that hold no waiver"] == 2
+    assert dict(made.summary)["entries that hold no waiver, or use none on record"] == 2
 
 
-def granted(requester: str, *approvers: str, **body: Any) -> Draft:
+def test_the_use_of_a_waiver_that_is_not_on_record_is_told(ledger: Ledger) -> None:
+    body = {"waiver": "0" * 64, "decision": "d", "decided_at": "2026-01-01T00:00:00Z"}
+    index = ledger.append(Draft(EntryType.WAIVER_USED, body=body)).index
+    (row,) = report(ledger, "waivers").records()
+    assert (row["status"], row["last_use_entry"]) == ("unreadable", index)
+    assert row["reason"] == "it is the use of a waiver that is not on record"
+
+
+def grant(ledger: Ledger, claimed: str, *approvers: str, signed_for: str | None = "", **body: Any) -> None:
+    """Put a grant on record that names `claimed` as requester, and its request by whom was signed for, if any."""
     people = {"approver" if not number else f"approver_{number}": who for number, who in enumerate(approvers)}
-    return Draft(EntryType.WAIVER_GRANTED, body={"waiver": "w", **body}, personal={"requester": requester, **people})
+    made = statement(ticket=f"OPS-{len(ledger.list_entries())}")
+    if signed_for is not None:
+        made = asked_for(ledger, made, signed_for or claimed)
+    ledger.append(granted_draft(made, signed(made, ANN), body, {"requester": claimed, **people}, {}))
 
 
 def test_who_cannot_be_told_is_not_called_apart(ledger: Ledger) -> None:
-    ledger.append(granted("ann", "bob"))
-    ledger.append(granted("ann", "bob", "ANN "))
-    ledger.append(granted("ann", "bob", actor_is_requester=True))
-    ledger.append(granted("cleo", "bob"))
+    grant(ledger, "ann", "bob")
+    grant(ledger, "ann", "bob", "ANN ")
+    grant(ledger, "ann", "bob", actor_is_requester=True)
+    grant(ledger, "cleo", "bob")
+    grant(ledger, "ann", "bob", signed_for=None)
+    grant(ledger, "ann", "bob", signed_for="bob")
+    grant(ledger, "ann", "bob", signed_for="dora")
+    ledger.append(Draft(EntryType.WAIVER_GRANTED, personal={"requester": "ann", "approver": "bob"}))
     ledger.erase("cleo", reason="asked")
     found = rows(ledger, "separation-of-duties")
-    assert [row["finding"] for row in found] == ["kept apart", "same person", "same person", "cannot be told"]
+    finding = "requester is not the signed one"
+    assert [row["finding"] for row in found] == [
+        "kept apart", "same person", "same person", "cannot be told", "cannot be told", finding, finding,
+        "cannot be told",
+    ]  # fmt: skip
     assert found[3]["asked"] == "(erased)"
+    made = report(ledger, "waivers")
+    assert dict(made.summary)["granted to whom cannot be told, or to another than was signed"] == 4
+    assert [row["self_approved"] for row in reversed(list(made.records())[:-1])] == [
+        "kept apart", "same person", "same person", "cannot be told", "cannot be told", "same person", finding
+    ]  # fmt: skip
 
 
 def test_erasures_and_refusals_holds_and_disposals(ledger: Ledger) -> None:

@@ -8,14 +8,17 @@ from datetime import UTC, date, datetime
 from hashlib import sha256
 from typing import Any
 
+from msgspec.structs import replace
 from policy_audit.commitment import Disclosure
 from policy_audit.keys import Ed25519Signer
+from policy_audit.ledger import Ledger
 
 from policy_engine.model.approvers import ROLES, WAIVERS, Approver, ApproverKey, Approvers
 from policy_engine.model.waiver import Decided, Requester, Scope, Statement, WaivedRule
 from policy_engine.waivers.checking import Candidate
 from policy_engine.waivers.files import WaiverFile
 from policy_engine.waivers.notes import WAIVER, note_of, signature_line
+from policy_engine.waivers.on_record import request_draft
 
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 GRANTED = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -86,6 +89,13 @@ def statement(**more: Any) -> Statement:
 def signed(made: Statement, *people: Person) -> str:
     """The note of a waiver that these people signed."""
     return note_of(made, [signature_line(WAIVER, made.document(), person.signer) for person in people])
+
+
+def asked_for(ledger: Ledger, made: Statement, requester: str = REQUESTER) -> Statement:
+    """Put the request of a waiver on record; return what its approvers are to sign."""
+    draft = request_draft(made.request, made.requester.known_by, {"requester": requester}, {})
+    commitment = ledger.disclosures(ledger.append(draft).index)["requester"].digest
+    return replace(made, requester=Requester(commitment, made.requester.known_by))
 
 
 def candidate(made: Statement, *people: Person, **more: Any) -> Candidate:

@@ -32,8 +32,8 @@ from tests.unit.waivers.making import (
 BOTH = approvers(ANN.approver(), BOB.approver())
 
 
-def checked(*found: Candidate, who: Approvers = BOTH, at: datetime = AT) -> Waiver:
-    (waiver,) = active_waivers(found, WORKLOAD, at, who)
+def checked(*found: Candidate, who: Approvers = BOTH, at: datetime = AT, now: datetime | None = None) -> Waiver:
+    (waiver,) = active_waivers(found, WORKLOAD, at, who, now or at)
     return waiver
 
 
@@ -53,14 +53,38 @@ def forged(people: tuple[Person, ...]) -> Candidate:
     note = signed(statement(), *people)
     line = note.rstrip("\n").rpartition("\n")[2]
     other = signature_line(WAIVER, statement(ticket="OPS-8").document(), people[0].signer)
-    return Candidate(note.replace(line, other), GRANTED)
+    return Candidate(note.replace(line, other), GRANTED, requester=REQUESTER)
 
 
+BEGINS = statement(valid_from=date(2026, 12, 1))
 NOT: dict[str, tuple[Callable[[], Waiver], str]] = {
     "expired": (lambda: checked(candidate(statement(), ANN), at=day("2027-01-01")), "it ended on 2026-12-31"),
     "not begun": (
         lambda: checked(candidate(statement(valid_from=date(2026, 12, 1)), ANN)),
         "it holds from 2026-12-01 on",
+    ),
+    "expired when it was decided": (
+        lambda: checked(candidate(statement(), ANN), now=day("2027-01-01")),
+        "it ended on 2026-12-31, and the decision was made on 2027-01-01",
+    ),
+    "not begun when it was decided": (
+        lambda: checked(candidate(BEGINS, ANN), at=day("2026-12-02"), now=AT),
+        "it holds from 2026-12-01 on, and the decision was made on 2026-11-24",
+    ),
+    "a key that was revoked by then": (
+        lambda: checked(
+            candidate(statement(), ANN), who=approvers(ANN.approver(revoked=date(2026, 12, 1))), now=day("2026-12-01")
+        ),
+        "it has 0 of 1 approval; the key was revoked on 2026-12-01",
+    ),
+    "an approver of later": (
+        lambda: checked(
+            candidate(statement(), ANN),
+            who=approvers(ANN.approver(valid_from=date(2026, 11, 25))),
+            at=day("2026-11-26"),
+            now=AT,
+        ),
+        "it has 0 of 1 approval; the key is valid from 2026-11-25 on",
     ),
     "granted later than the decision": (
         lambda: checked(candidate(statement(), ANN), at=GRANTED - timedelta(seconds=1)),
@@ -167,7 +191,7 @@ def test_granted_twice_it_counts_from_the_first_time_and_one_revocation_is_enoug
 def test_other_workloads_and_what_is_no_waiver_are_left_out() -> None:
     found: list[Any] = [candidate(statement(scope={"name": "other"}), ANN), Candidate("nonsense", GRANTED)]
     found.append(candidate(statement(scope={"namespace": "default"}), ANN))
-    assert active_waivers(found, WORKLOAD, AT, BOTH) == ()
+    assert active_waivers(found, WORKLOAD, AT, BOTH, AT) == ()
 
 
 def test_of_those_that_lift_nothing_the_last_one_is_told() -> None:
@@ -211,5 +235,15 @@ SPELLINGS = [
 def test_the_requester_is_known_however_the_name_is_written() -> None:
     for name in SPELLINGS:
         assert checked(candidate(statement(), ANN, requester=name)).problem is not None, name
-    for name in ("anna@acme.example", "ann@other.example", REQUESTER, None):
+    for name in ("anna@acme.example", "ann@other.example", REQUESTER):
         assert checked(candidate(statement(), ANN, requester=name)).problem is None, name
+
+
+def test_who_asked_has_to_be_known_and_to_be_whom_the_grant_names() -> None:
+    untold = checked(candidate(statement(), ANN, requester=None))
+    assert untold.problem == "who asked for it cannot be told, so that it may be whoever approved it"
+    other = checked(candidate(statement(), ANN, claimed="rolf@acme.example"))
+    assert other.problem == "its grant names another requester than was signed"
+    assert checked(candidate(statement(), ANN, claimed=f"Rita <{REQUESTER.upper()}>")).problem is None
+    for names in ({"requester": ANN.identity, "claimed": REQUESTER}, {"requester": REQUESTER, "claimed": ANN.identity}):
+        assert "nobody approves what they asked for" in str(checked(candidate(statement(), ANN, **names)).problem)
