@@ -17,10 +17,10 @@ from __future__ import annotations
 
 import dataclasses
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
@@ -45,7 +45,6 @@ from policy_engine.waivers.trail import Trail
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
-    from policy_audit.recomputing import Recomputed
 
 Status = Literal["equal", "differs", "not_replayable"]
 _POLICIES = 8
@@ -233,76 +232,6 @@ def replay(ledger: Ledger, entry: StoredEntry) -> Replay:
     return Replayer(ledger).replay(entry)
 
 
-class Walked(Entries, Protocol):
-    """Every entry in order, too: a ledger, or one snapshot of it."""
-
-    def walk(self) -> Iterable[StoredEntry]: ...
-
-
-def decisions_on_record(
-    ledger: Walked, since: datetime | str | None = None, until: datetime | str | None = None
-) -> Iterator[StoredEntry]:
-    """Yield the entries that record decisions at `since` or later and before `until`, found by their own bytes.
-
-    The query columns are not asked: whoever hides a row there hides no decision here.
-    """
-    from policy_audit.view import instant
-
-    earliest, latest = (instant(each) if each is not None else None for each in (since, until))
-    for entry in ledger.walk():
-        document = entry.document
-        moment = document["recorded_at"]
-        if document["type"] != "decision" or (earliest is not None and moment < earliest):
-            continue
-        if latest is None or moment < latest:
-            yield entry
-
-
-def replay_mismatches(
-    ledger: Walked,
-    since: datetime | str | None = None,
-    until: datetime | str | None = None,
-    told: Callable[[Replay], None] | None = None,
-) -> Iterator[Replay]:
-    """Replay the decisions recorded at `since` or later and before `until`; yield those that do not come out equal.
-
-    `told` is given every one, equal or not.
-    """
-    replayer = Replayer(ledger)
-    for entry in decisions_on_record(ledger, since, until):
-        found = replayer.replay(entry)
-        if told is not None:
-            told(found)
-        if found.status != "equal":
-            yield found
-
-
-def recomputing() -> Callable[[StoredEntry, Entries], Recomputed]:
-    """Return what `Ledger.verify` asks to derive each decision again."""
-    replayer: Replayer | None = None
-
-    def ask(entry: StoredEntry, seen: Entries) -> Recomputed:
-        nonlocal replayer
-        if replayer is None or not replayer.reads(seen):
-            replayer = Replayer(seen)
-        return judged(replayer.replay(entry))
-
-    return ask
-
-
-def judged(found: Replay) -> Recomputed:
-    """Return what a verification makes of a replay: what cannot be replayed for a good reason is set apart."""
-    from policy_audit.recomputing import Recomputed
-
-    if found.status == "equal":
-        return Recomputed("same")
-    if found.reason == "document-disposed":
-        return Recomputed("apart", "disposed of")
-    if found.engine_changed and found.same_outcome:
-        return Recomputed("apart", f"same outcome in other bytes, made by engine {found.engine:.40}")
-    return Recomputed("failed", _said(found))
-
-
 class Under(Struct, frozen=True):
     """A recorded decision beside one under other rules; `files` is evidence whose files were not looked at again."""
 
@@ -385,11 +314,3 @@ def _decided(
 def _workload(view: dict[str, Any]) -> str | None:
     namespace, name = view.get("namespace"), view.get("workload")
     return f"{namespace}/{name}" if namespace is not None and name is not None else None
-
-
-def _said(found: Replay) -> str:
-    if found.status == "not_replayable":
-        return f"cannot be replayed: {found.why} [{found.reason}]"
-    first = found.differences[0]
-    come = f"`{first.path}` is recorded as {first.recorded}, and comes to {first.replayed}"
-    return f"does not follow from its inputs: {come}"

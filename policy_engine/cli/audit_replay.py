@@ -64,7 +64,7 @@ class Asked:
             return
         from policy_audit.checkpoint import parse_checkpoint
 
-        from policy_engine.replay import decisions_on_record
+        from policy_engine.replays import decisions_on_record
 
         size, selected = parse_checkpoint(ledger.checkpoint()).size, False
         for entry in decisions_on_record(ledger, self.since, self.until):

@@ -101,7 +101,7 @@ def command(
 
 
 def _recomputing() -> Recompute:
-    from policy_engine.replay import recomputing
+    from policy_engine.replays import recomputing
 
     return recomputing()
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.printable import printable
+from policy_engine.next_steps import next_steps
 from policy_engine.summary import (
     VERDICT_WORDS,
     dispute_lines,
     missing_lines,
-    next_steps,
     option_why,
     proposed_text,
     ranked_options,

@@ -16,13 +16,13 @@ from rich.text import Text
 from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.hanging import Hanging
 from policy_engine.cli.printable import printable
+from policy_engine.next_steps import next_steps
 from policy_engine.summary import (
     NO_MODEL,
     VERDICT_WORDS,
     cost_text,
     dispute_lines,
     missing_lines,
-    next_steps,
     option_why,
     proposal_text,
     proposed_text,

@@ -93,7 +93,7 @@ def _hours(gap: Gap) -> int:
 
 def replays(asked: Asked) -> Report:
     """Return decisions that do not follow, bit for bit, from what is on record of their making."""
-    from policy_engine.replay import judged, replay_mismatches
+    from policy_engine.replays import judged, replay_mismatches
 
     columns = (
         Column("entry", "entry"),

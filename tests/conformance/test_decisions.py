@@ -17,7 +17,8 @@ from policy_engine.decide import Decider
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import load_policy, with_rules
 from policy_engine.loading.workload_file import load_workloads
-from policy_engine.summary import next_steps, reasons
+from policy_engine.next_steps import next_steps
+from policy_engine.summary import reasons
 
 FOLDER = Path(__file__).parent / "decisions"
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,8 @@ from policy_engine.model.decision import Decision
 from policy_engine.model.waiver import Statement, Waiver
 from policy_engine.model.workload import Workload
 from policy_engine.recorder import Context, Recorder
-from policy_engine.replay import recomputing, replay
+from policy_engine.replay import replay
+from policy_engine.replays import recomputing
 from policy_engine.waivers.on_record import WaiversOnRecord, granted_draft, revoked_draft
 from tests.stores import Store
 from tests.unit.cli.waiver_scene import WORKLOAD as TEXT

@@ -12,7 +12,8 @@ from policy_engine.cli.text import decision, render
 from policy_engine.decide import Decider
 from policy_engine.loading.policy import load_policy
 from policy_engine.model.workload import Workload
-from policy_engine.summary import next_steps, reasons
+from policy_engine.next_steps import next_steps
+from policy_engine.summary import reasons
 
 AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 

@@ -14,7 +14,8 @@ from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 from policy_engine import replay as module
 from policy_engine.recorded import ROLES
 from policy_engine.recorder import Context, Recorder
-from policy_engine.replay import NotReplayableError, Replay, Replayer, blobs_of, replay, replay_mismatches
+from policy_engine.replay import NotReplayableError, Replay, Replayer, blobs_of, replay
+from policy_engine.replays import replay_mismatches
 from tests.unit.replay_case import Change, decided, documents, engine, forged, recorded
 
 

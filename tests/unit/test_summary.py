@@ -19,10 +19,10 @@ from policy_engine.decide import Decider
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import load_policy
 from policy_engine.loading.workload_file import load_workloads
+from policy_engine.next_steps import next_steps
 from policy_engine.summary import (
     cost_text,
     missing_lines,
-    next_steps,
     option_row,
     option_why,
     proposed_text,
