@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,8 @@ from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 _BELOW = 4  # the margin of words that do not fit beside their label
+_COMMAND = re.compile(r"`policy [^`\n]*`")
+_BLANK = "\ue000"  # as wide as a blank; for private use, so that `printable` lets none through
 
 
 @dataclass(frozen=True)
@@ -26,14 +29,16 @@ class Hanging:
         if not self.words:
             yield self.label
             return
-        indent, longest = self.label.cell_len, max((cell_len(word) for word in self.words.split()), default=0)
+        # a command that is shown is one word: it is there to be copied
+        words = _COMMAND.sub(lambda found: found[0].replace(" ", _BLANK), self.words)
+        indent, longest = self.label.cell_len, max((cell_len(word) for word in words.split()), default=0)
         below = indent > _BELOW and longest > options.max_width - indent
         if below:
             yield self.label
             indent = _BELOW
-        for number, line in enumerate(wrapped(self.words, options.max_width - indent)):
+        for number, line in enumerate(wrapped(words, options.max_width - indent)):
             text = Text(" " * indent) if number or below else self.label.copy()
-            text.append(line)
+            text.append(line.replace(_BLANK, " "))
             text.no_wrap, text.overflow = True, "ignore"
             yield text
 

@@ -30,6 +30,9 @@ def lines(label: str, words: str, width: int) -> list[str]:
         ("some name ", PLACE, 40, ["some name", f"    {PLACE}"]),
         ("some name ", f"in {PLACE}", 40, ["some name", "    in", f"    {PLACE}"]),
         ("name ", "模型 模型 模型", 14, ["name 模型 模型", "     模型"]),
+        ("- ", "ask `policy waiver show ID`, then", 12, ["- ask", "  `policy waiver show ID`,", "  then"]),
+        ("- ", "a `policy x` b `c d e f`", 14, ["- a `policy x`", "  b `c d e f`"]),
+        ("- ", "a `quoted text` b", 12, ["- a `quoted", "  text` b"]),
         ("a label that is long ", "word", 12, ["a label that", "is long", "    word"]),
     ],
 )
