@@ -7,12 +7,21 @@ from pathlib import Path
 
 import click
 
+from policy_engine.model.approvers import ROLES, WAIVERS
+
 
 @click.command("keygen", epilog="Example: policy waiver keygen ops-lead.key --identity ann@acme.example")
 @click.argument("file", metavar="FILE", type=click.Path(path_type=Path))
 @click.option("--identity", metavar="NAME", required=True, help="The name or address by which the person asks.")
+@click.option(
+    "--role",
+    "roles",
+    multiple=True,
+    type=click.Choice(ROLES),
+    help="What the person may do; repeatable.  [default: waiver-approver]",
+)
 @click.option("--id", "identifier", metavar="ID", help="What the ledger calls the person.  [default: made up]")
-def command(file: Path, identity: str, identifier: str | None) -> None:
+def command(file: Path, identity: str, roles: tuple[str, ...], identifier: str | None) -> None:
     """Make a signing key, and print the entry for approvers.yaml.
 
     FILE is the approver's own (mode 0600), and stays with them. The id and the key's name stand in the ledger for good:
@@ -35,6 +44,6 @@ def command(file: Path, identity: str, identifier: str | None) -> None:
         "identities": [identity],
         "salt": disclose("approver", identity).salt,
         "keys": [{"key": signer.verifier_key}],
-        "roles": ["waiver-approver"],
+        "roles": list(dict.fromkeys(roles)) or [WAIVERS],
     }
     click.echo(to_yaml({"approvers": {name: entry}}), nl=False)

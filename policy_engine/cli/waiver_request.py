@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,7 +77,16 @@ def command(
     write_waiver(target, file)
     scope = file.statement.scope
     click.echo(f"asked to waive {rule} for {scope.option} on {scope.namespace}/{scope.name} through {until}: {target}")
+    _warn_of_length(policy, (until - (since or today)).days + 1)
     click.echo(f"next: policy waiver approve {target} --key KEYFILE --policy DIR, by somebody else")
+
+
+def _warn_of_length(policy: Mapping[str, Any], days: int) -> None:
+    """Say that nobody may grant so many days under the decision's policy; another may be in effect by then."""
+    most = policy.get("approvers", {}).get("waivers", {}).get("max_days")
+    if isinstance(most, int) and days > most:
+        said = f"the policy of that decision lets a waiver run {most} days, and this one asks for {days}"
+        click.echo(f"warning: {said}: nobody may approve it while that is so", err=True)
 
 
 def _check_target(target: Path) -> None:

@@ -336,6 +336,21 @@ def test_keygen_makes_a_key_and_an_entry_that_the_loader_takes(scene: Scene) -> 
     assert code(scene.run("waiver", "keygen", str(scene.key("new")), "--identity", "z")) == "signing-key-exists"
 
 
+def test_keygen_writes_the_roles_that_are_asked_for(scene: Scene) -> None:
+    roles = ("--role", "evidence-approver", "--role", "policy-activator", "--role", "evidence-approver")
+    found = scene.run("waiver", "keygen", str(scene.key("new")), "--identity", "zoe@acme.example", *roles)
+    (person,) = yaml.safe_load(found.out)["approvers"].values()
+    assert person["roles"] == ["evidence-approver", "policy-activator"]
+
+
+@pytest.mark.parametrize(("most", "warned"), [(90, True), (201, False)])
+def test_a_request_that_nobody_may_approve_says_so(scene: Scene, most: int, warned: bool) -> None:
+    scene.approvers(ANN.entry(), head=f"waivers: {{max_days: {most}}}\n")
+    asked = scene.request(until=(datetime.now(UTC).date() + timedelta(days=200)).isoformat())
+    assert asked.status == 0
+    assert ("lets a waiver run 90 days, and this one asks for 201" in asked.err) is warned
+
+
 def test_a_fallback_is_lifted_by_the_waiver_that_fits_it(scene: Scene) -> None:
     """The rule reads the team alone, so that a waiver of it covers the option as fallback, too."""
     own = "proposal: {deployment: self_hosted, model: llama-3.1-8b, region: eu}"
