@@ -12,9 +12,9 @@ from policy_audit.view import instant
 from policy_engine.errors import did_you_mean
 from policy_engine.reports.asking import COLUMNS_ALONE, Asked
 from policy_engine.reports.documents import tags
+from policy_engine.reports.flipped import ALLOWED
 from policy_engine.reports.inventory import Deployed
 from policy_engine.reports.report import Cell, Column, Report
-from policy_engine.reports.workloads import ALLOWED
 
 #: Every finding, and what it says.
 FINDINGS = {

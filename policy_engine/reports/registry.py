@@ -147,9 +147,9 @@ REPORTS: dict[str, Named] = {
         "Subject access", "What the ledger holds of --subject.", "incident:access", frozenset({"as_of", "subject"})
     ),
     "flipped-facts": Named(
-        "Flipped facts",
-        "Denied, then allowed after declared facts changed, and which.",
-        "workloads:flipped_facts",
+        "Denied, then allowed",
+        "Denied, then allowed: what changed between, facts, waivers, policy, catalog or evidence.",
+        "flipped:flipped_facts",
         PERIOD | PLACE,
     ),
 }
