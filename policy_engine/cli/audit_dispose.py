@@ -78,7 +78,8 @@ def _gone(values: Sequence[tuple[int, str]], documents: Sequence[str]) -> dict[s
 
 def _sections(shown: Mapping[str, Any]) -> list[Section]:
     if not shown["due"]["values"] and not shown["due"]["documents"]:
-        return [Section(lines=["nothing is due: a retention period or a legal hold covers everything that is held"])]
+        covered = "a retention period or a legal hold covers everything that is held, or no period is for it"
+        return [Section(lines=[f"nothing is due: {covered}; `policy audit retention` counts what covers what"])]
     if shown["dry_run"]:
         return [Section(pairs=[("WOULD DISPOSE", f"{due_text(shown)}; nothing was destroyed or recorded")])]
     entries = ", ".join(map(str, shown["entries"]))
