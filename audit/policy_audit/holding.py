@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from policy_audit.changing import By, Change, check_words, commit
+from policy_audit.changing import By, Change, check_words, commit, sealable
 from policy_audit.commitment import opens
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError
@@ -124,10 +124,9 @@ def release_hold(
         LedgerError: there is no active hold of this id.
     """
     words = check_words(reason, ticket)
-    by = by or By()
-    personal = by.personal if ledger._vault.missing is None else {}
+    by = sealable(ledger, by)
     body = {"action": "release", "hold": identifier, **words}
-    draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=dict(personal))
+    draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=dict(by.personal))
 
     def decide(holds: Holds) -> Draft:
         found = holds.find(identifier)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import click
 
+from policy_engine.cli.ledger_writing import officer
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import acting, audited, signer_of
+from policy_engine.cli.waiver_common import audited, signer_of
 
 
 @click.command("activate", epilog="Example: policy rules activate acme --reason 'residency, RFC 12' --key ann.key")
@@ -34,19 +35,17 @@ def command(
     """
     from policy_engine.activations import activation_draft, activations, judge_of, propose
     from policy_engine.cli.options import choose_ledger, load, now, opened
-    from policy_engine.waivers.on_record import stored_context
     from policy_engine.waivers.requesting import plain
 
     text = plain(reason, "--reason", 4000)
     signer = signer_of(key) if key is not None else None
     policy = load(directories, None, use_cache=False)
-    context = acting()
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         before = activations(open_ledger)
         judge = judge_of(before, open_ledger, policy)
         statement, note, people, active = propose(policy, before, judge, signer, text, now().date())
-        personal = {"actor": context.actor} if context.actor is not None else {}
-        drafted = activation_draft(policy, statement, note, people, active, personal, stored_context(context))
+        who = officer()
+        drafted = activation_draft(policy, statement, note, people, active, who.personal, who.context)
         index = open_ledger.append(drafted).index
     click.echo(f"policy {policy.rules.version}, {policy.digest}")
     if active:

@@ -74,7 +74,10 @@ REPORTS: dict[str, Named] = {
         frozenset({"as_of", "at", "within", "layers"}),
     ),
     "separation-of-duties": Named(
-        "Separation of duties", "Who asked and who approved.", "doings:separation_of_duties", PERIOD
+        "Separation of duties",
+        "Who asked and who approved, and acts by nobody who is named.",
+        "doings:separation_of_duties",
+        PERIOD,
     ),
     "policy-changes": Named(
         "Policy-change history",

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from policy_audit.changing import By
 from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 from policy_audit.records import DecisionQuery
 from policy_audit.snapshot import open_snapshot
@@ -112,7 +113,7 @@ def test_who_cannot_be_told_is_not_called_apart(ledger: Ledger) -> None:
     ledger.append(granted("ann", "bob", "ANN "))
     ledger.append(granted("ann", "bob", actor_is_requester=True))
     ledger.append(granted("cleo", "bob"))
-    ledger.erase("cleo", reason="asked")
+    ledger.erase("cleo", reason="asked", by=By({"actor": "olga"}))
     found = rows(ledger, "separation-of-duties")
     assert [row["finding"] for row in found] == ["kept apart", "same person", "same person", "cannot be told"]
     assert found[3]["asked"] == "(erased)"
