@@ -12,7 +12,7 @@ import click
 from policy_engine.cli.hold_nothing import why_nothing
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import given_subject, officer, reason_options, writing
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import Since, Until
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
@@ -35,8 +35,8 @@ def command() -> None:
 @click.option("--subject", metavar="SUBJECT|-", help="Entries that hold a value of this person.")
 @click.option("--workload", metavar="NAMESPACE/NAME", help="Entries on this workload.")
 @click.option("--namespace", metavar="NAME", help="Entries in this namespace.")
-@click.option("--since", type=Moment(), help="Entries recorded at this time or date (UTC) or later.")
-@click.option("--until", type=Moment(), help="Entries recorded before this time or date (UTC).")
+@click.option("--since", type=Since(), help="Entries recorded at this time or date (UTC) or later.")
+@click.option("--until", type=Until(), help="Entries recorded before this time, or on this date (UTC) at the latest.")
 @click.option("--first", metavar="INDEX", type=click.IntRange(0), help="Entries from this index on.")
 @click.option("--last", metavar="INDEX", type=click.IntRange(0), help="Entries up to this index.")
 @click.option("--all", "everything", is_flag=True, help="Every entry.")

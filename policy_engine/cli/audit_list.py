@@ -21,7 +21,7 @@ from policy_engine.cli.decision_filters import (
     why_nothing,
 )
 from policy_engine.cli.ledger_reading import personal_status, personal_values, reading
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf, exact
 from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import Problem, UsageError
@@ -50,7 +50,7 @@ TYPES = (
     help=f"Which entries: {', '.join(TYPES)}.",
 )
 @decision_filters
-@click.option("--as-of", type=Moment(), help="The ledger as it was at this time or date (UTC).")
+@click.option("--as-of", type=AsOf(), help="The ledger as it was at this time, or when this date (UTC) ended.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @click.option("--oldest-first", is_flag=True, help="Begin with the oldest instead of the newest.")
 @click.option("--from", "start", metavar="INDEX", type=click.IntRange(0), help="Go on at this entry: the next page.")
@@ -98,7 +98,8 @@ def command(
         else:
             found = _entries(snapshot, kind, {"since": since, "until": until}, page, counting)
         answered(ctx, _answer(found), snapshot.checkpoint)
-        found |= {"as_of": as_of.isoformat() if as_of is not None else None, "checkpoint": _bound(snapshot)}
+        asked = {"as_of": exact(as_of), "since": exact(since), "until": exact(until), "at": exact(wanted["at"])}
+        found |= {**asked, "checkpoint": _bound(snapshot)}
     write_reports(targets, report_writers(lambda: found, lambda: sections(found)))
 
 

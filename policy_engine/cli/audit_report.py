@@ -14,7 +14,7 @@ from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify import check_keys
 from policy_engine.cli.decision_filters import decision_filters, decision_query, given_filters, policy_digest
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.options import Folder
 from policy_engine.cli.progress import progress
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
 
 @click.command(
     "report",
-    epilog="Example: policy audit report soc2-population --since 2026-01-01 --until 2026-04-01 --sample 25 --seed 4711",
+    epilog="Example: policy audit report soc2-population --since 2026-01-01 --until 2026-03-31 --sample 25 --seed 4711",
 )
 @click.argument("name", required=False)
 @decision_filters
-@click.option("--as-of", type=Moment(), help="The ledger as it was at this time or date (UTC).")
+@click.option("--as-of", type=AsOf(), help="The ledger as it was at this time, or when this date (UTC) ended.")
 @click.option("--sample", metavar="N", type=click.IntRange(1), help="soc2-population: a random sample of so many.")
 @click.option("--seed", metavar="TEXT", help="With --sample: what decides the sample.")
 @click.option("--before", metavar="DIGEST", help="rule-impact: the policy before the change.")

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf, Since, Until
 from policy_engine.cli.options import PURPOSES, now
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
 
@@ -58,13 +59,13 @@ _FILTERS = (
     click.option("--expired", is_flag=True, help="Whose `valid_until` has passed, now or at --at."),
     click.option(
         "--at",
-        type=Moment(),
-        help="What --expired goes by, and reports as of a day: a time or date (UTC).  [default: now]",
+        type=AsOf(),
+        help="What --expired and reports go by: a time, or the end of a date (UTC).  [default: now]",
     ),
 )
 _PERIOD = (
-    click.option("--since", type=Moment(), help="Recorded at this time or date (UTC) or later."),
-    click.option("--until", type=Moment(), help="Recorded before this time or date (UTC)."),
+    click.option("--since", type=Since(), help="Recorded at this time or date (UTC) or later."),
+    click.option("--until", type=Until(), help="Recorded before this time, or on this date (UTC) at the latest."),
 )
 
 
@@ -94,9 +95,14 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
         verdicts=tuple(dict.fromkeys(wanted.get("verdicts") or ())),
         policy_digest=policy_digest(snapshot, wanted["policy_digest"]),
         tags=tuple((kind, wanted[name] or None) for name, kind in TAGS.items() if wanted[name] is not None),
-        expired_at=(wanted["at"] or now()) if wanted.get("expired") else None,
+        expired_at=_second(wanted["at"] or now()) if wanted.get("expired") else None,
         **{name: wanted.get(name) for name in ("purpose", "stage", "run", "since", "until", "owner")},
     )
+
+
+def _second(moment: datetime) -> datetime:
+    """Return the second of a time: `valid_until` names the last one, which is past when it has ended."""
+    return moment.replace(microsecond=0)
 
 
 def given_filters(given: Mapping[str, Any]) -> list[str]:

@@ -38,6 +38,8 @@ class Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """An RFC 3339 time with an offset."""
 
     name = "time"
+    #: What else is taken, for the error's text.
+    others = ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         from policy_engine.decide import parse_time
@@ -47,7 +49,7 @@ class Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         try:
             return parse_time(value)
         except ValueError:
-            self.fail(f"`{value}` is not a time such as 2026-11-22T09:00:00Z", param, ctx)
+            self.fail(f"`{value}` is not a time such as 2026-11-22T09:00:00Z{self.others}", param, ctx)
 
 
 def _settings(ctx: click.Context, param: click.Parameter, value: Any) -> Any:

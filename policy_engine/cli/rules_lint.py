@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.options import Time, policy_options
+from policy_engine.cli.moments import AsOf
+from policy_engine.cli.options import policy_options
 from policy_engine.cli.rules_common import layer_directories, output_option
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 @click.command("lint", epilog="Example: policy rules lint acme-rules --strict --at 2026-11-22T00:00:00Z")
 @layer_directories
 @click.option("--strict", is_flag=True, help="Exit with 3 on warnings, too.")
-@click.option("--at", metavar="TIME", type=Time(), help="Report rules whose review was due before this time.")
+@click.option(
+    "--at", metavar="TIME", type=AsOf(), help="Report rules whose review was due before this time or date (UTC)."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what is merely worth knowing, too.")
 @output_option
 @policy_options

@@ -39,7 +39,7 @@ def models(asked: Asked) -> Report:
         Column("valid_until", "time"),
         Column("expired", "flag"),
     )
-    now = instant(asked.at)
+    now = instant(asked.second)
     rows: list[Sequence[Cell]] = []
     for each in asked.checked(governing(asked)):
         row, found = each.row, tags(asked.snapshot, each)
@@ -58,7 +58,7 @@ def models(asked: Asked) -> Report:
 
 def expired(asked: Asked) -> Report:
     """Return workloads whose decision has run out, and was not made again."""
-    now, at = instant(asked.at), asked.at.astimezone(UTC)
+    now, at = instant(asked.second), asked.at.astimezone(UTC)
     late = [row for row in governing(asked) if row.valid_until is not None and row.valid_until < now]
     columns = (
         Column("entry", "entry"),

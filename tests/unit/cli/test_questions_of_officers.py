@@ -278,7 +278,7 @@ def test_each_question_has_the_answer_that_it_must_have(
         "data-stays-in-network": RULE,
         "DATA-01": "OPS-01",
         "2026-01-01": (TODAY - timedelta(days=1)).isoformat(),
-        "2026-04-01": (TODAY + timedelta(days=2)).isoformat(),
+        "2026-03-31": (TODAY + timedelta(days=1)).isoformat(),
     }
     command = [
         next(digests) if word == "DIGEST" else words.get(word, word) for word in shlex.split(QUESTIONS[question])
