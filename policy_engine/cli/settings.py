@@ -19,6 +19,7 @@ NAME = "policy.toml"
 KEYS = {
     "ledger": "ledger",
     "ledger_key": "ledger_key",
+    "ledger_vkey": "ledger_vkey",
     "policy": "layers",
     "policy_digest": "policy_digest",
     "at": "at",
@@ -28,7 +29,9 @@ KEYS = {
     "record_query": "record_query",
 }
 _SQLITE = "sqlite:///"
-STEERING = frozenset({"ledger", "ledger_key", "config", "layers", "policy_digest", "at", "purpose", "outputs"})
+STEERING = frozenset(
+    {"ledger", "ledger_key", "ledger_vkey", "config", "layers", "policy_digest", "at", "purpose", "outputs"}
+)
 
 
 def setting(ctx: click.Context, parameter: str) -> Any:
