@@ -112,7 +112,8 @@ def _decisions(
     selection = snapshot.select(query, tags_of(snapshot))
     if counting:
         count = selection.count()
-        return {"kind": "DecisionCount", "count": count, "unread": selection.unread}
+        hint = why_nothing(snapshot, query) if not count else None
+        return {"kind": "DecisionCount", "count": count, "unread": selection.unread, "hint": hint}
     found = selection.page(**page)
     erased = cache(snapshot.erased)  # read once, and only where an owner is not held
     shown = [{**_columns(each), **_owner(snapshot, each, erased)} for each in found.decisions]

@@ -29,6 +29,7 @@ def sections(found: Mapping[str, Any]) -> list[Section]:
     """Return the table, or the count, and what has to be said of it."""
     remarks = [UNREAD] if found.get("unread") else []
     if "count" in found:
+        remarks += [found["hint"]] if found.get("hint") else []
         return [Section(pairs=_counted(found)), *([Section(lines=remarks)] if remarks else [])]
     bound = [Section(pairs=_bound(found))] if found["as_of"] else []
     if pairs := _period(found):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,13 @@ import click
 
 from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify import check_keys
-from policy_engine.cli.decision_filters import decision_filters, decision_query, given_filters, policy_digest
+from policy_engine.cli.decision_filters import (
+    decision_filters,
+    decision_query,
+    given_filters,
+    policy_digest,
+    why_nothing,
+)
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.moments import AsOf
 from policy_engine.cli.officer_query import answered, command_line, query_options
@@ -129,7 +136,10 @@ def answer(ctx: click.Context, snapshot: Snapshot, name: str, named: Named, give
     # reports have a time of their own; what selects decisions by it is `--expired` alone
     query = decision_query(snapshot, {**given, "at": given["at"] if given.get("expired") else None})
     asked = Asked(snapshot, name, named.title, command_line(ctx), moment, query, {**given, **digests})
-    return named.make(asked)
+    report = named.make(asked)
+    # an incident's timeline has what was done to the whole ledger, also where nothing was decided on the workload
+    hint = why_nothing(snapshot, query) if not report.rows or name == "incident" else None
+    return replace(report, remarks=(f"No decision fits: {hint}", *report.remarks)) if hint is not None else report
 
 
 def _named(name: str, given: Mapping[str, Any]) -> Named:
