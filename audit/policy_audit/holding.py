@@ -102,7 +102,8 @@ def place_hold(
             help="lower-case letters, digits, dots, dashes and underscores, 64 at most, and not `entry-` and a number",
         )
     words = check_words(reason, ticket, subject)
-    by = by or By()
+    # without the personal key a hold on no person is placed all the same: what it keeps must not wait for a key
+    by = sealable(ledger, by)
     body = {"action": "place", "hold": chosen, "scope": scope.body, **words}
     personal = {**by.personal, **({SUBJECT: subject} if subject is not None else {})}
     draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=personal)

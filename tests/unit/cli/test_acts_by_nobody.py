@@ -98,6 +98,16 @@ def test_without_the_personal_key_a_name_is_left_out_and_not_called_nobodys(poli
     assert duties(policy) == []
 
 
+def test_a_hold_is_placed_without_the_personal_key_unless_it_is_on_a_person(policy: Run, ledger: Path) -> None:
+    ledger.with_name("ledger.db.key.personal").unlink()
+    placed = policy("audit", "hold", "place", "--namespace", "support", "--id", "now", *WHY)
+    assert placed.status == 0, placed.err
+    assert policy("audit", "show", "4", "-o", "json").json["context"]["actor_unsealed"] is True
+    refused = policy("audit", "hold", "place", "--subject", OWNER, *WHY)
+    assert (refused.status, "[personal-key-missing]" in refused.err) == (6, True)
+    assert policy("audit", "verify").status == 0
+
+
 def test_a_policy_is_activated_by_nobody_with_the_same_words(
     policy: Run, ledger: Path, nobody: None, tmp_path: Path
 ) -> None:
