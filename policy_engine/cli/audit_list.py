@@ -21,7 +21,7 @@ from policy_engine.cli.decision_filters import (
     why_nothing,
 )
 from policy_engine.cli.ledger_reading import personal_status, personal_values, reading
-from policy_engine.cli.moments import AsOf, exact
+from policy_engine.cli.moments import AsOf, check_period, exact, to_come
 from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import Problem, UsageError
@@ -91,6 +91,7 @@ def command(
     if kind != "decision" and (given := given_filters(wanted)):
         message = f"`{given[0]}` selects decisions, and `--type {kind}` lists other entries"
         raise UsageError(Problem("usage", message, help="leave one of the two out"))
+    check_period(since, until)
     page = {"limit": limit, "newest": not oldest_first, "start": start}
     with reading(ctx, ledger, ledger_key) as open_ledger, open_snapshot(open_ledger, as_of=as_of) as snapshot:
         if kind == "decision":
@@ -99,7 +100,7 @@ def command(
             found = _entries(snapshot, kind, {"since": since, "until": until}, page, counting)
         answered(ctx, _answer(found), snapshot.checkpoint)
         asked = {"as_of": exact(as_of), "since": exact(since), "until": exact(until), "at": exact(wanted["at"])}
-        found |= {**asked, "checkpoint": _bound(snapshot)}
+        found |= {"to_come": to_come(as_of), **asked, "checkpoint": _bound(snapshot)}
     write_reports(targets, report_writers(lambda: found, lambda: sections(found)))
 
 

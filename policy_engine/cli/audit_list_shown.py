@@ -28,6 +28,7 @@ UNREAD = (
 def sections(found: Mapping[str, Any]) -> list[Section]:
     """Return the table, or the count, and what has to be said of it."""
     remarks = [UNREAD] if found.get("unread") else []
+    remarks += [found["to_come"]] if found.get("to_come") else []
     if "count" in found:
         remarks += [found["hint"]] if found.get("hint") else []
         return [Section(pairs=_counted(found)), *([Section(lines=remarks)] if remarks else [])]

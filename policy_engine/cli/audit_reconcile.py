@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.moments import AsOf, Since, Until
+from policy_engine.cli.moments import AsOf, Since, Until, check_period
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.options import PURPOSES
 from policy_engine.cli.sections import FORMATS
@@ -82,6 +82,7 @@ def command(
         raise UsageError(Problem("usage", "there is nothing to compare", help="name INVENTORY.csv, --runs, or both"))
     if runs is None and (since is not None or until is not None):
         raise UsageError(Problem("usage", "`--since` and `--until` go with `--runs`", help="--as-of sets a time"))
+    check_period(since, until)
     deployed = read_inventory(inventory) if inventory is not None else None
     counts = read_counts(runs) if runs is not None else None
     with reading(ctx, ledger, ledger_key) as open_ledger, open_snapshot(open_ledger, as_of=as_of) as snapshot:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.ledger_reading import find_entry, reading
-from policy_engine.cli.moments import Since, Until
+from policy_engine.cli.moments import Since, Until, check_period
 from policy_engine.cli.options import Folder, Time, choose_ledger, ledger_files, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers
@@ -49,6 +49,7 @@ class Asked:
             raise UsageError(Problem("usage", message, help="leave one of the two out"))
         if not self.targets and not self.everything:
             raise UsageError(Problem("usage", "no decision is named", help="name one by index or id, or give --all"))
+        check_period(self.since, self.until)
 
     def entries(self, ledger: Ledger, tell: Callable[[int, int], None] | None) -> Iterator[StoredEntry]:
         """Yield the entries of the decisions asked for.

@@ -21,7 +21,7 @@ from policy_engine.cli.decision_filters import (
     why_nothing,
 )
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.moments import AsOf
+from policy_engine.cli.moments import AsOf, to_come
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.options import Folder
 from policy_engine.cli.progress import progress
@@ -139,7 +139,11 @@ def answer(ctx: click.Context, snapshot: Snapshot, name: str, named: Named, give
     report = named.make(asked)
     # an incident's timeline has what was done to the whole ledger, also where nothing was decided on the workload
     hint = why_nothing(snapshot, query) if not report.rows or name == "incident" else None
-    return replace(report, remarks=(f"No decision fits: {hint}", *report.remarks)) if hint is not None else report
+    # what is in force is asked of the ledger of that time, as --as-of is; other reports may well look ahead
+    later = to_come(given["at"] if name == "policy-in-force" else given.get("as_of"))
+    told = [later] if later is not None else []
+    told += [f"No decision fits: {hint}"] if hint is not None else []
+    return replace(report, remarks=(*told, *report.remarks))
 
 
 def _named(name: str, given: Mapping[str, Any]) -> Named:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from policy_engine.cli.moments import AsOf, Since, Until
+from policy_engine.cli.moments import AsOf, Since, Until, check_period
 from policy_engine.cli.options import PURPOSES, now
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
 
@@ -88,6 +88,7 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
     wanted = {**dict.fromkeys((*TAGS, "workload", "namespace", "policy_digest", "at")), **given}
     if wanted["at"] is not None and not wanted.get("expired"):
         raise UsageError(Problem("usage", "`--at` goes with `--expired`", help="give both, or leave it out"))
+    check_period(wanted.get("since"), wanted.get("until"))
     namespace, name = identity(wanted["workload"], wanted["namespace"])
     return DecisionQuery(
         namespace=namespace,

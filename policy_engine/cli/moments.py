@@ -14,7 +14,8 @@ from typing import Any, ClassVar
 
 import click
 
-from policy_engine.cli.options import Time
+from policy_engine.cli.options import Time, now
+from policy_engine.errors import Problem, UsageError
 
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _DAY = timedelta(days=1)
@@ -54,6 +55,24 @@ class AsOf(_Moment):
 
 class Before(_Moment):
     """The end of a period that leaves a date out: its first instant."""
+
+
+def check_period(since: datetime | None, until: datetime | None) -> None:
+    """Refuse a period that holds no instant: its answer would be that nothing happened.
+
+    Raises:
+        UsageError: it ends before it begins, or as it begins.
+    """
+    if since is not None and until is not None and since >= until:
+        message = f"the period ends before it begins: {exact(since)} to before {exact(until)}"
+        raise UsageError(Problem("usage", message, help="give the earlier time or date as --since"))
+
+
+def to_come(moment: datetime | None) -> str | None:
+    """Say that a time whose ledger was asked for has not come yet; None where it has."""
+    if moment is None or moment <= now():
+        return None
+    return f"{exact(moment)} has not come yet: this is the ledger as it is now, and may not be as it will be"
 
 
 def minute(moment: str) -> str:

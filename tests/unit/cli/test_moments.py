@@ -136,3 +136,43 @@ def test_a_decision_is_not_past_on_its_last_day(policy: Run, tmp_path: Path, mon
         assert len(policy("audit", "report", "expired", "--at", day, "-o", "json").json["rows"]) == count
         (row,) = policy("audit", "report", "models", "--at", day, "-o", "json").json["rows"]
         assert row["expired"] is bool(count)
+
+
+@pytest.mark.parametrize(
+    ("since", "until"), [("2026-04-01", "2026-03-31"), ("2026-03-31T12:00:00Z", "2026-03-31T12:00:00Z")]
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("list",),
+        ("list", "--type", "all"),
+        ("report", "decisions"),
+        ("report", "gaps"),
+        ("export", "out", "--format", "csv"),
+        ("sample", "--size", "1", "--seed", "s"),
+        ("replay", "--all"),
+        ("reconcile", "--runs", "counts.csv"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.usefixtures("ledger")
+def test_a_period_that_holds_nothing_is_refused(
+    policy: Run, tmp_path: Path, command: tuple[str, ...], since: str, until: str
+) -> None:
+    (tmp_path / "counts.csv").write_text("run,decisions\n17,0\n", encoding="utf-8")
+    found = policy("audit", *command, "--since", since, "--until", until)
+    assert (found.status, found.out) == (2, "")
+    assert "the period ends before it begins" in found.err
+    assert policy("audit", *command, "--since", "2000-01-01", "--until", "2000-01-01").status in (0, 2)
+
+
+@pytest.mark.usefixtures("ledger")
+def test_a_time_to_come_is_called_that(policy: Run) -> None:
+    for command in (("list",), ("list", "--count"), ("report", "decisions"), ("sample", "--size", "1", "--seed", "s")):
+        for form in ("text", "json"):
+            found = policy("audit", *command, "--as-of", "2999-01-01", "-o", form)
+            assert found.status == 0
+            assert "has not come yet" in " ".join(found.out.split()), (command, form)
+            assert "has not come yet" not in policy("audit", *command, "--as-of", "2020-01-01", "-o", form).out
+    assert "has not come yet" in policy("audit", "report", "policy-in-force", "--at", "2999-01-01").out
+    assert "has not come yet" not in policy("audit", "report", "waivers", "--at", "2999-01-01").out
