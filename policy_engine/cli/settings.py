@@ -19,7 +19,6 @@ NAME = "policy.toml"
 KEYS = {
     "ledger": "ledger",
     "ledger_key": "ledger_key",
-    "ledger_vkey": "ledger_vkey",
     "policy": "layers",
     "policy_digest": "policy_digest",
     "at": "at",
@@ -27,6 +26,7 @@ KEYS = {
     "output": "outputs",
     "anchors": "config",
     "record_query": "record_query",
+    "ledger_vkey": "ledger_vkey",
 }
 _SQLITE = "sqlite:///"
 STEERING = frozenset(
