@@ -16,6 +16,7 @@
 | replaces-in-other-topic | warning | a layer replaces a rule from another topic's folder |
 | replaces | info | a layer replaces or disables a rule |
 | fact-unread | info | a fact that no rule reads |
+| regulation-without-period | info | regulations that no retention period is for, so that nothing on them is ever due |
 """
 
 from __future__ import annotations

@@ -29,6 +29,7 @@ READ_BY_ENGINE = frozenset(
         "self_hosting_engineers",
     }
 )
+NO_PERIOD = "regulation-without-period"
 Graded = tuple[Literal["error", "warning", "info"], Problem]
 
 
@@ -56,6 +57,12 @@ def _retention(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]:
     for name in sorted(named - known.keys()):
         message = f"a retention period is for `{name}`, which is not a regulation of the vocabulary"
         yield "warning", Problem("unknown-regulation", message, help=did_you_mean(name, list(known)))
+    without = retention.unknown(sorted(known))
+    if without:
+        names = ", ".join(f"`{name}`" for name in without)
+        message = f"no retention period is for {names}: what the ledger keeps on such data is kept without end"
+        help_ = "set a period in retention.yaml of a layer: id, years or months, regulations, source"
+        yield "info", Problem(NO_PERIOD, message, help=help_)
 
 
 def _parameters(rules: RuleSet, named: set[str], layers: Sequence[LayerFiles]) -> Iterator[Graded]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
 PURPOSES = ("draft", "pull_request", "deploy")
+#: How an actor is known of whom nothing is said, in the entry of an act.
+NOBODY = "nobody"
 _LONGEST_VALUE = 500
 
 

@@ -17,6 +17,7 @@ from policy_audit.view import instant
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+    from policy_audit.ledger_base import LedgerBase
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,14 @@ class By:
 
     personal: Mapping[str, str] = field(default_factory=dict)
     context: Mapping[str, Any] = field(default_factory=dict)
+
+
+def sealable(ledger: LedgerBase, by: By | None) -> By:
+    """Return who does it, or, where the personal key is not there to seal a name, that a name was left out."""
+    by = by or By()
+    if not by.personal or ledger._vault.missing is None:
+        return by
+    return By({}, {**by.context, "actor_unsealed": True})
 
 
 def writer(ledger: Ledger) -> Signer:

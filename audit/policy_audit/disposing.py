@@ -18,6 +18,7 @@ from policy_audit.changing import By, Change, commit, writer
 from policy_audit.entry import Draft, EntryType
 from policy_audit.erasing import Field, delete_fields, split
 from policy_audit.history import History
+from policy_audit.holding import Covered, coverage
 from policy_audit.names import BLOB, PERSONAL, SUBJECT_KEY
 from policy_audit.retention import Retention
 from policy_audit.survey import RegulationsOf, Survey
@@ -33,7 +34,13 @@ _PART = 500
 
 @dataclass(frozen=True)
 class Due:
-    """What a survey found: values and documents that are due, and what covers the other entries, and how many."""
+    """What a survey found: values and documents that are due, and what covers the other entries, and how many.
+
+    Every entry is counted once: `entries` is the sum of `covered`, of `kept` (by legal holds alone), of `due_entries`
+    and of `gone` (past every period, and nothing of it is held any more). `held` counts what each hold alone, or with
+    others, keeps; `scopes` all that the active ones cover, by the index of their entry; `unknown` the decisions under
+    each regulation that no period is for, which are kept without end.
+    """
 
     entries: int
     values: tuple[Field, ...]
@@ -41,6 +48,11 @@ class Due:
     covered: dict[str, int]
     held: dict[str, int]
     next_due: str | None
+    kept: int
+    due_entries: int
+    gone: int
+    unknown: dict[str, int]
+    scopes: dict[int, Covered]
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,8 @@ def survey_in(
     found.apply(connection, vault, history.holds.active)
     values = [field for part in _parts(_fields(found)) for field in _held_values(connection, part)]
     documents = [digest for part in _parts(found.documents()) for digest in _held_documents(connection, part)]
+    free = set(documents)
+    left = {index for index, _ in values} | {i for i, each in found.due.items() if set(each.documents) & free}
     due = Due(
         found.entries,
         tuple(values),
@@ -88,6 +102,11 @@ def survey_in(
         dict(found.covered),
         {name: count for name, count in found.held.items() if count},
         instant(found.next_due) if found.next_due is not None else None,
+        found.kept,
+        len(left),
+        len(found.due) - len(left),
+        dict(found.unknown),
+        coverage(connection, vault, history.holds.active, found.entries),
     )
     return history, due
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, bindparam, select
 
-from policy_audit.changing import By, Change, commit, writer
+from policy_audit.changing import By, Change, commit, sealable, writer
 from policy_audit.entry import Draft, EntryType, parse_entry
 from policy_audit.errors import CanonicalError, HeldError, LedgerError, PersonalKeyError
 from policy_audit.history import History
@@ -105,7 +105,7 @@ def erase_unreadable(
         used = select(PERSONAL.c.subject).where(PERSONAL.c.subject.is_not(None))
         connection.execute(SUBJECT_KEY.delete().where(SUBJECT_KEY.c.subject.not_in(used)))
 
-    by = By({}, (by or By()).context) if vault.key is None else by or By()
+    by = sealable(ledger, by)
     done = _Erasing(ledger, {**words, "unreadable": True}, by, find, destroy).run(dry_run)
     if vault.key is None and not dry_run:
         ledger._reopen_vault()

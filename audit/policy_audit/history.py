@@ -8,7 +8,7 @@ is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from sqlalchemy import Connection, select
@@ -66,14 +66,35 @@ class History:
         # Parsing takes most of the time. The bytes are canonical, so that a hold's type stands in them just so.
         if self._on_entry is None and _HOLD not in row.entry:
             return
-        try:
-            entry = parse_entry(row.entry)
-        except CanonicalError as error:
-            raise _tampered(f"the entry {index} is malformed: {error.message}") from error
+        entry = _parsed(index, row.entry)
         if entry.type == EntryType.HOLD:
             self.holds.read(index, entry)
         if self._on_entry is not None:
             self._on_entry(index, entry)
+
+
+def parsed_entries(connection: Connection, size: int) -> Iterator[tuple[int, Entry]]:
+    """Yield the first `size` entries; that they are those of the signed root is for `History` to say.
+
+    Raises:
+        LedgerError: one is malformed.
+    """
+    start = 0
+    while start < size:
+        query = select(ENTRY.c.leaf_index, ENTRY.c.entry).where(ENTRY.c.leaf_index >= start, ENTRY.c.leaf_index < size)
+        rows = connection.execute(query.order_by(ENTRY.c.leaf_index).limit(_PAGE)).all()
+        for row in rows:
+            yield row.leaf_index, _parsed(row.leaf_index, row.entry)
+        if len(rows) < _PAGE:
+            return
+        start = rows[-1].leaf_index + 1
+
+
+def _parsed(index: int, raw: bytes) -> Entry:
+    try:
+        return parse_entry(raw)
+    except CanonicalError as error:
+        raise _tampered(f"the entry {index} is malformed: {error.message}") from error
 
 
 def _tampered(reason: str) -> LedgerError:

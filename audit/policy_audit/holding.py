@@ -3,23 +3,69 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, select
 
-from policy_audit.changing import By, Change, commit
+from policy_audit.changing import By, Change, commit, sealable
 from policy_audit.commitment import opens
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError
-from policy_audit.history import History
-from policy_audit.holds import HOLD_ID, SUBJECT, UNREADABLE, Hold, Holds, Matter, Scope, check_scope, covers
+from policy_audit.history import History, parsed_entries
+from policy_audit.holds import HOLD_ID, SUBJECT, UNREADABLE, Hold, Holds, Matter, Scope, check_scope, covers, matter_of
 from policy_audit.names import PERSONAL, SUBJECT_KEY
 from policy_audit.vault import Vault, open_row
 from policy_audit.words import check_words
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Covered:
+    """How many entries a hold covers, its own left out, and how many of them are decisions.
+
+    `matters` leaves out other holds and questions, which somebody's name can be in that nothing was decided on.
+    """
+
+    entries: int = 0
+    decisions: int = 0
+    matters: int = 0
+
+
+def coverage(connection: Connection, vault: Vault, holds: Sequence[Hold], size: int) -> dict[int, Covered]:
+    """Return what each hold covers of the first `size` entries, by the index of its entry.
+
+    Raises:
+        LedgerError: an entry is malformed.
+    """
+    if not holds:
+        return {}
+    persons = {hold.index: held_entries(connection, vault, hold) for hold in holds}
+    counts = {hold.index: [0, 0, 0] for hold in holds}
+    for index, entry in parsed_entries(connection, size):
+        matter = matter_of(index, entry)
+        for hold in holds:
+            if index != hold.index and covering(hold, matter, persons[hold.index]):
+                count = counts[hold.index]
+                count[0] += 1
+                count[1] += entry.type == EntryType.DECISION
+                count[2] += entry.type not in (EntryType.HOLD, EntryType.OFFICER_QUERY)
+    return {index: Covered(*count) for index, count in counts.items()}
+
+
+def list_covered(ledger: Ledger) -> list[tuple[Hold, Covered | None]]:
+    """Return every hold on record with what it covers now; None for one that was released.
+
+    Raises:
+        LedgerError: the history does not verify.
+    """
+    history = _proven(ledger)
+    with ledger._database.read() as connection:
+        found = coverage(connection, ledger._vault, history.holds.active, history.frontier.size)
+    return [(hold, found.get(hold.index)) for hold in history.holds]
 
 
 def list_holds(ledger: Ledger) -> list[Hold]:
@@ -56,8 +102,9 @@ def place_hold(
             code="hold-id",
             help="lower-case letters, digits, dots, dashes and underscores, 64 at most, and not `entry-` and a number",
         )
-    by = by or By()
-    words = check_words(reason, ticket, subject, by.personal)
+    words = check_words(reason, ticket, subject, by.personal if by is not None else None)
+    # without the personal key a hold on no person is placed all the same: what it keeps must not wait for a key
+    by = sealable(ledger, by)
     body = {"action": "place", "hold": chosen, "scope": scope.body, **words}
     personal = {**by.personal, **({SUBJECT: subject} if subject is not None else {})}
     draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=personal)
@@ -78,11 +125,10 @@ def release_hold(
     Raises:
         LedgerError: there is no active hold of this id.
     """
-    by = by or By()
-    words = check_words(reason, ticket, people=by.personal)
-    personal = by.personal if ledger._vault.missing is None else {}
+    words = check_words(reason, ticket, people=by.personal if by is not None else None)
+    by = sealable(ledger, by)
     body = {"action": "release", "hold": identifier, **words}
-    draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=dict(personal))
+    draft = Draft(EntryType.HOLD, body=body, context=dict(by.context), personal=dict(by.personal))
 
     def decide(holds: Holds) -> Draft:
         found = holds.find(identifier)

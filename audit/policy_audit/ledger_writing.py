@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from policy_audit.appending import Recorded, extend, has_disposal_since, lock_head, read_head, store_blobs
 from policy_audit.entry import Draft, EntryType, Prepared, prepare
@@ -16,6 +17,9 @@ from policy_audit.opening import Opened
 from policy_audit.vault import Vault
 from policy_audit.view import instant
 from policy_audit.waiting import SharedCommits
+
+if TYPE_CHECKING:
+    from policy_audit.changing import By
 
 _MAX_KNOWN = 10_000
 
@@ -91,17 +95,19 @@ class LedgerWriting(LedgerBase):
         self._known_size = recorded[-1].tree_size
         return recorded
 
-    def rotate_key(self, new: Signer, reason: str | None = None) -> Recorded:
+    def rotate_key(self, new: Signer, reason: str | None = None, *, by: By | None = None) -> Recorded:
         """Hand over to a new key of the same name, from the next entry on; return only once that is durable.
 
         The entry holds a statement signed by both keys, and both sign its checkpoint. Have the new key's file written
-        and synced first: nobody can append without it afterwards.
+        and synced first: nobody can append without it afterwards. `by` says who does it.
 
         Raises:
             LedgerError: it was refused; nothing was recorded.
         """
+        from policy_audit.changing import sealable
         from policy_audit.rotating import rotation_draft
 
+        who = sealable(self, by)
         with self._database.turn():
             if self._read_only or self._signer is None:
                 raise self._for_reading()
@@ -110,7 +116,8 @@ class LedgerWriting(LedgerBase):
                 with self._database.write() as connection:
                     lock_head(connection)
                     frontier = read_head(connection, old, self._head_note)
-                    batch = [prepare(rotation_draft(connection, frontier, old, new, reason))]
+                    draft = rotation_draft(connection, frontier, old, new, reason)
+                    batch = [prepare(replace(draft, context=dict(who.context), personal=dict(who.personal)))]
                     moment = instant(self._clock())
                     recorded, _, _ = extend(connection, old, frontier, batch, moment, {}, self._vault, cosigner=new)
             except CanonicalError as error:

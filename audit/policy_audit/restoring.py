@@ -9,17 +9,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from policy_audit.changing import sealable
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError
 
 if TYPE_CHECKING:
+    from policy_audit.changing import By
     from policy_audit.ledger import Ledger
 
 MAX_LOST = 500
 """So many lost checkpoints are named, the largest first: more would not fit into an entry."""
 
 
-def restore_draft(ledger: Ledger, source: str, reason: str, kept: Sequence[str]) -> Draft:
+def restore_draft(ledger: Ledger, source: str, reason: str, kept: Sequence[str], *, by: By | None = None) -> Draft:
     """Return the entry that says that the ledger was restored from `source`, and what of the `kept` is lost.
 
     Raises:
@@ -38,8 +40,17 @@ def restore_draft(ledger: Ledger, source: str, reason: str, kept: Sequence[str])
         lost = sorted(each for each in checkpoints if each[0] > tree.size or tree.root(each[0]) != each[1])
         size, root = tree.size, tree.root(tree.size).hex()
     epoch = 2 + len(ledger.list_entries(type=EntryType.RESTORE))
-    body = {"epoch": epoch, "from": source, "reason": reason, "size": size, "root": root, "lost_checkpoints": len(lost)}
-    return Draft(EntryType.RESTORE, body={**body, "lost": [_lost(size, *each) for each in lost[-MAX_LOST:]]})
+    body: dict[str, Any] = {
+        "epoch": epoch,
+        "from": source,
+        "reason": reason,
+        "size": size,
+        "root": root,
+        "lost_checkpoints": len(lost),
+    }
+    body["lost"] = [_lost(size, *each) for each in lost[-MAX_LOST:]]
+    who = sealable(ledger, by)
+    return Draft(EntryType.RESTORE, body=body, context=dict(who.context), personal=dict(who.personal))
 
 
 def _lost(size: int, lost: int, root: bytes) -> dict[str, Any]:

@@ -49,16 +49,20 @@ class Retention:
         self.general = max(general, key=lambda period: period.months)
         self.longest = max(self.periods, key=lambda period: period.months)
 
+    def unknown(self, regulations: Sequence[str]) -> list[str]:
+        """Return those of the regulations that no period is for: what they apply to is covered without end."""
+        known = {name for period in self.periods for name in period.regulations or ()}
+        return [name for name in regulations if name not in known]
+
     def cover(self, regulations: Sequence[str] | None, start: datetime) -> Cover:
         """Return what covers a decision on data under `regulations`, None where they are not known."""
         if regulations is None:
             return Cover(self.longest.id, add_months(start, self.longest.months))
+        unknown = self.unknown(regulations)
+        if unknown:
+            return Cover(f"no period is known for `{unknown[0]}`", None)
         chosen = [self.general]
-        for name in regulations:
-            fitting = [period for period in self.periods if period.regulations and name in period.regulations]
-            if not fitting:
-                return Cover(f"no period is known for `{name}`", None)
-            chosen += fitting
+        chosen += [period for period in self.periods if (period.regulations or frozenset()) & frozenset(regulations)]
         last = max(chosen, key=lambda period: period.months)
         return Cover(last.id, add_months(start, last.months))
 

@@ -38,6 +38,10 @@ class Candidate:
 class Survey:
     """What is due. `due` maps indexes to candidates that neither a period nor a hold covers.
 
+    `covered` counts by what covers them all other entries but those that holds alone keep: `kept` counts these, and
+    `held` those of each hold, so that one under two holds is in both. `unknown` counts the decisions under each
+    regulation that no period is for.
+
     INVARIANT: a document is due only where no entry that is retained names it (`retained`).
     """
 
@@ -46,10 +50,16 @@ class Survey:
         self.due: dict[int, Candidate] = {}
         self.covered: Counter[str] = Counter()
         self.held: Counter[str] = Counter()
+        self.kept = 0
+        self.unknown: Counter[str] = Counter()
         self.retained: set[str] = set()
         self.next_due: datetime | None = None
         self.entries = 0
         self._candidates: dict[int, Candidate] = {}
+        # Young decisions, whose period has not ended whatever they are about: those in effect, by index, and how many
+        # of the others there are by workload document, with the first start of their periods.
+        self._open: dict[int, tuple[datetime, str | None]] = {}
+        self._young: dict[str | None, tuple[int, datetime]] = {}
         self._latest: dict[tuple[str | None, str | None], int] = {}
         self._applied: list[tuple[str, int]] | None = None
 
@@ -59,15 +69,20 @@ class Survey:
         matter = matter_of(index, entry)
         self._supersede(index, entry, matter)
         end = add_months(_moment(entry.recorded_at), self.retention.general.months)
-        if end > self.now or (self.before is not None and entry.recorded_at >= self.before):
+        workload = entry.blobs.get(WORKLOAD) if entry.type == EntryType.DECISION else None
+        if end > self.now:
             self.retained.update(entry.blobs.values())
-            self._cover(Cover(self.retention.general.id if end > self.now else "recorded later", end))
+            self._keep(matter, entry.view.get("valid_until"), workload)
+            return
+        if self.before is not None and entry.recorded_at >= self.before:
+            self.retained.update(entry.blobs.values())
+            self._cover(Cover("recorded later", end))
             return
         self._candidates[index] = Candidate(
             matter,
             tuple(sorted(entry.commitments)),
             tuple(sorted(set(entry.blobs.values()))),
-            entry.blobs.get(WORKLOAD) if entry.type == EntryType.DECISION else None,
+            workload,
             entry.view.get("valid_until"),
         )
 
@@ -83,6 +98,11 @@ class Survey:
             else:
                 self.due[index] = candidate
         self._candidates.clear()
+        for _, workload in self._open.values():
+            self._applying(connection, workload, known, 1)  # notes what no period is for
+            self._cover(Cover("in effect", None))
+        for digest, (count, start) in self._young.items():
+            self._cover(self.retention.cover(self._applying(connection, digest, known, count), start), count)
 
     def apply(self, connection: Connection, vault: Vault, active: Sequence[Hold]) -> None:
         """Take out of `due` what an active hold covers; nothing to do where the holds are those of last time."""
@@ -90,12 +110,15 @@ class Survey:
         if identity == self._applied:
             return
         self._applied = identity
+        kept: set[int] = set()
         for hold in active:
             persons = held_entries(connection, vault, hold)
             covered = [i for i, c in self.due.items() if i == hold.index or covering(hold, c.matter, persons)]
-            for index in covered:
-                self.retained.update(self.due.pop(index).documents)
             self.held[hold.id] += len(covered)
+            kept.update(covered)
+        for index in kept:
+            self.retained.update(self.due.pop(index).documents)
+        self.kept += len(kept)
 
     def documents(self) -> list[str]:
         """Return the documents that due entries alone name."""
@@ -106,12 +129,29 @@ class Survey:
         if entry.type != EntryType.DECISION:
             return
         previous = self._latest.get((matter.namespace, matter.workload))
+        if previous is not None and previous in self._open:
+            start, workload = self._open.pop(previous)
+            self._settle(max(start, _moment(entry.recorded_at)), workload)
         candidate = self._candidates.get(previous) if previous is not None else None
         if previous is not None and candidate is not None and candidate.ended is None:
             self._candidates[previous] = Candidate(
                 candidate.matter, candidate.names, candidate.documents, candidate.workload, entry.recorded_at
             )
         self._latest[matter.namespace, matter.workload] = index
+
+    def _keep(self, matter: Matter, ended: str | None, workload: str | None) -> None:
+        """Take in a young entry: which period it has is told once all of them are read."""
+        start = _moment(matter.recorded_at)
+        if matter.type != EntryType.DECISION:
+            self._cover(self._cover_of_other(matter, start))
+        elif ended is None:
+            self._open[matter.index] = start, workload
+        else:
+            self._settle(max(start, _moment(ended)), workload)
+
+    def _settle(self, start: datetime, workload: str | None) -> None:
+        count, first = self._young.get(workload, (0, start))
+        self._young[workload] = count + 1, min(first, start)
 
     def _cover_of(
         self,
@@ -124,19 +164,33 @@ class Survey:
         matter = candidate.matter
         start = _moment(matter.recorded_at)
         if matter.type != EntryType.DECISION:
-            if matter.type == EntryType.POLICY_ACTIVATION:
-                # each is judged by the policy that was in force before it, whenever it is read: the chain is kept whole
-                return Cover("in force", None)
-            # what an entry of another type is about is not known to the ledger
-            return self.retention.cover(None, start)
+            return self._cover_of_other(matter, start)
+        regulations = self._applying(connection, candidate.workload, known, 1)
         if candidate.ended is None and index in current:
             return Cover("in effect", None)
         if candidate.ended is not None:
             start = max(start, _moment(candidate.ended))
-        digest = candidate.workload
-        if digest is not None and digest not in known:
+        return self.retention.cover(regulations, start)
+
+    def _cover_of_other(self, matter: Matter, start: datetime) -> Cover:
+        if matter.type == EntryType.POLICY_ACTIVATION:
+            # each is judged by the policy that was in force before it, whenever it is read: the chain is kept whole
+            return Cover("in force", None)
+        # what an entry of another type is about is not known to the ledger
+        return self.retention.cover(None, start)
+
+    def _applying(
+        self, connection: Connection, digest: str | None, known: dict[str, Sequence[str] | None], count: int
+    ) -> Sequence[str] | None:
+        """Return the regulations of a workload that so many decisions name; None where they are not known."""
+        if digest is None:
+            return None
+        if digest not in known:
             known[digest] = self._regulations(connection, digest)
-        return self.retention.cover(known[digest] if digest is not None else None, start)
+        found = known[digest]
+        for name in self.retention.unknown(found or ()):
+            self.unknown[name] += count
+        return found
 
     def _regulations(self, connection: Connection, digest: str) -> Sequence[str] | None:
         from hashlib import sha256
@@ -146,8 +200,8 @@ class Survey:
             return None
         return self.regulations_of(content)
 
-    def _cover(self, cover: Cover) -> None:
-        self.covered[cover.by] += 1
+    def _cover(self, cover: Cover, count: int = 1) -> None:
+        self.covered[cover.by] += count
         if cover.until is not None and cover.until > self.now:
             self.next_due = min(cover.until, self.next_due or _LATEST)
 

@@ -13,7 +13,7 @@ from policy_engine.cli.audit_erase import LEFT
 from policy_engine.cli.audit_retention import due_text
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import officer, reason_options, writing
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import Before, exact
 from policy_engine.cli.options import Folder, ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 
@@ -27,7 +27,9 @@ from policy_engine.cli.sections import FORMATS, Section, report_writers
     type=Folder(path_type=Path),
     help="A layer whose retention.yaml counts too; repeatable.",
 )
-@click.option("--before", type=Moment(), help="Only entries recorded before this time or date (UTC).")
+@click.option(
+    "--before", type=Before(), help="Only entries recorded before this time, or before this date (UTC) began."
+)
 @reason_options
 @click.option("--dry-run", is_flag=True, help="Show what would be disposed of; dispose of and record nothing.")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
@@ -58,7 +60,8 @@ def command(
 
     targets = parse_outputs(outputs, FORMATS)
     retention = read_retention(layers)
-    shown: dict[str, Any] = {"kind": "Disposal", "dry_run": dry_run, "entries": [], "overwritten": True}
+    shown: dict[str, Any] = {"kind": "Disposal", "dry_run": dry_run, "before": exact(before), "entries": []}
+    shown["overwritten"] = True
     if dry_run:
         with reading(ctx, ledger, ledger_key) as open_ledger:
             due = survey(open_ledger, retention, regulations_of, before=before)
@@ -77,8 +80,14 @@ def _gone(values: Sequence[tuple[int, str]], documents: Sequence[str]) -> dict[s
 
 
 def _sections(shown: Mapping[str, Any]) -> list[Section]:
+    limit = [Section(pairs=[("Recorded before", shown["before"])])] if shown["before"] is not None else []
+    return [*_done(shown), *limit]
+
+
+def _done(shown: Mapping[str, Any]) -> list[Section]:
     if not shown["due"]["values"] and not shown["due"]["documents"]:
-        return [Section(lines=["nothing is due: a retention period or a legal hold covers everything that is held"])]
+        covered = "a retention period or a legal hold covers everything that is held, or no period is for it"
+        return [Section(lines=[f"nothing is due: {covered}; `policy audit retention` counts what covers what"])]
     if shown["dry_run"]:
         return [Section(pairs=[("WOULD DISPOSE", f"{due_text(shown)}; nothing was destroyed or recorded")])]
     entries = ", ".join(map(str, shown["entries"]))

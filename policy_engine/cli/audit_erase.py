@@ -58,7 +58,8 @@ def command(
         raise UsageError(Problem("usage", message))
     targets = parse_outputs(outputs, FORMATS)
     person = given_subject(subject) if subject is not None else None
-    words: dict[str, Any] = {"reason": reason, "ticket": ticket, "by": officer(), "dry_run": dry_run}
+    who = officer(recorded=not dry_run)
+    words: dict[str, Any] = {"reason": reason, "ticket": ticket, "by": who, "dry_run": dry_run}
     with writing(ctx, ledger, ledger_key) as open_ledger:
         if person is not None:
             done = open_ledger.erase(person, **words)

@@ -17,7 +17,7 @@ from policy_engine.cli.sections import Section, report_writers
 from policy_engine.errors import Problem, UsageError
 
 
-@click.command("export", epilog="Example: policy audit export q3/ --format csv --since 2026-07-01 --until 2026-10-01")
+@click.command("export", epilog="Example: policy audit export q3/ --format csv --since 2026-07-01 --until 2026-09-30")
 @click.argument("target", metavar="FOLDER", type=click.Path(path_type=Path))
 @click.option(
     "--format",

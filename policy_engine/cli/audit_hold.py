@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.hold_nothing import why_nothing
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import given_subject, officer, reason_options, writing
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import Since, Until
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_audit.holding import Covered
     from policy_audit.holds import Hold, Scope
 
 
@@ -33,8 +35,8 @@ def command() -> None:
 @click.option("--subject", metavar="SUBJECT|-", help="Entries that hold a value of this person.")
 @click.option("--workload", metavar="NAMESPACE/NAME", help="Entries on this workload.")
 @click.option("--namespace", metavar="NAME", help="Entries in this namespace.")
-@click.option("--since", type=Moment(), help="Entries recorded at this time or date (UTC) or later.")
-@click.option("--until", type=Moment(), help="Entries recorded before this time or date (UTC).")
+@click.option("--since", type=Since(), help="Entries recorded at this time or date (UTC) or later.")
+@click.option("--until", type=Until(), help="Entries recorded before this time, or on this date (UTC) at the latest.")
 @click.option("--first", metavar="INDEX", type=click.IntRange(0), help="Entries from this index on.")
 @click.option("--last", metavar="INDEX", type=click.IntRange(0), help="Entries up to this index.")
 @click.option("--all", "everything", is_flag=True, help="Every entry.")
@@ -55,16 +57,22 @@ def place(
 ) -> None:
     """Place a hold on one scope; it has no expiry, and what is recorded later is covered too.
 
-    The scopes: --subject, --workload, --namespace, a period, a range of indexes, --all.
+    The scopes: --subject, --workload, --namespace, a period, a range of indexes, --all. How many entries it covers now
+    is said. One that covers none is in place all the same, with a warning: a name may be mistyped.
     """
-    from policy_audit.holding import place_hold
+    from policy_audit.holding import list_covered, place_hold
 
     chosen = _scope(**scope)
     person = given_subject(scope["subject"]) if scope["subject"] is not None else None
     with writing(ctx, ledger, ledger_key) as open_ledger:
         words: dict[str, Any] = {"reason": reason, "ticket": ticket, "by": officer()}
         hold = place_hold(open_ledger, chosen, identifier=identifier, subject=person, **words)
+        found = next((found for each, found in list_covered(open_ledger) if each.index == hold.index), None)
+        nothing = why_nothing(open_ledger, hold) if found is not None and not found.matters else None
     click.echo(f"hold {hold.id} is in place: {describe(hold)}; on record as entry {hold.index}")
+    click.echo(f"now it covers {_covered_words(found)}")
+    if nothing is not None:
+        click.echo(f"warning: {nothing}", err=True)
 
 
 @command.command("release", epilog='Example: policy audit hold release case-12 --reason "the case is closed"')
@@ -104,20 +112,23 @@ def list_(
     ledger: str | None,
     ledger_key: Path | None,
 ) -> None:
-    """List the holds in place, from the entries themselves, which have to give the root that is signed."""
-    from policy_audit.holding import list_holds
+    """List the holds in place, from the entries themselves, which have to give the root that is signed.
+
+    How many entries each covers now is counted in the same way.
+    """
+    from policy_audit.holding import list_covered
 
     from policy_engine.cli.output import parse_outputs, write_reports
 
     targets = parse_outputs(outputs, FORMATS)
     with reading(ctx, ledger, ledger_key) as open_ledger:
-        found = [hold for hold in list_holds(open_ledger) if released or hold.released is None]
-    value = {"kind": "HoldList", "holds": [shown(hold) for hold in found]}
+        found = [each for each in list_covered(open_ledger) if released or each[0].released is None]
+    value = {"kind": "HoldList", "holds": [shown(*each) for each in found]}
     write_reports(targets, report_writers(lambda: value, lambda: sections(found)))
 
 
-def shown(hold: Hold) -> dict[str, Any]:
-    """Return a hold as JSON has it."""
+def shown(hold: Hold, found: Covered | None) -> dict[str, Any]:
+    """Return a hold as JSON has it; `covers` is null for one that was released."""
     return {
         "id": hold.id,
         "scope": hold.scope.body,
@@ -127,18 +138,35 @@ def shown(hold: Hold) -> dict[str, Any]:
         "index": hold.index,
         "placed_at": hold.placed_at,
         "released": hold.released,
+        "covers": {"entries": found.entries, "decisions": found.decisions} if found is not None else None,
     }
 
 
-def sections(holds: Sequence[Hold]) -> list[Section]:
+def sections(holds: Sequence[tuple[Hold, Covered | None]]) -> list[Section]:
     """Return holds as people read them."""
     if not holds:
         return [Section(lines=["no legal hold is in place"])]
     rows = [
-        (hold.id, str(hold.index), hold.placed_at[:10], describe(hold), f"{hold.reason} {hold.ticket or ''}".strip())
-        for hold in holds
+        (
+            hold.id,
+            str(hold.index),
+            hold.placed_at[:10],
+            f"{found.entries:,}" if found is not None else "-",
+            describe(hold),
+            f"{hold.reason} {hold.ticket or ''}".strip(),
+        )
+        for hold, found in holds
     ]
-    return [Section(header=("=Hold", ">Entry", "=Placed", "~Covers", "~Reason"), rows=rows)]
+    table = Section(header=("=Hold", ">Entry", "=Placed", ">Entries now", "~Covers", "~Reason"), rows=rows)
+    empty = ", ".join(hold.id for hold, found in holds if found is not None and not found.matters)
+    return [table, Section(lines=[f"nothing on record is covered by: {empty}"])] if empty else [table]
+
+
+def _covered_words(found: Covered | None) -> str:
+    if found is None or not found.entries:
+        return "no entry"
+    count = f"{found.entries:,} entr{'y' if found.entries == 1 else 'ies'}"
+    return f"{count}, of which {found.decisions:,} {'is a decision' if found.decisions == 1 else 'are decisions'}"
 
 
 def describe(hold: Hold) -> str:

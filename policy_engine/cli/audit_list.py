@@ -21,7 +21,7 @@ from policy_engine.cli.decision_filters import (
     why_nothing,
 )
 from policy_engine.cli.ledger_reading import personal_status, personal_values, reading
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf, check_period, exact, to_come
 from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import Problem, UsageError
@@ -50,7 +50,7 @@ TYPES = (
     help=f"Which entries: {', '.join(TYPES)}.",
 )
 @decision_filters
-@click.option("--as-of", type=Moment(), help="The ledger as it was at this time or date (UTC).")
+@click.option("--as-of", type=AsOf(), help="The ledger as it was at this time, or when this date (UTC) ended.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @click.option("--oldest-first", is_flag=True, help="Begin with the oldest instead of the newest.")
 @click.option("--from", "start", metavar="INDEX", type=click.IntRange(0), help="Go on at this entry: the next page.")
@@ -91,6 +91,7 @@ def command(
     if kind != "decision" and (given := given_filters(wanted)):
         message = f"`{given[0]}` selects decisions, and `--type {kind}` lists other entries"
         raise UsageError(Problem("usage", message, help="leave one of the two out"))
+    check_period(since, until)
     page = {"limit": limit, "newest": not oldest_first, "start": start}
     with reading(ctx, ledger, ledger_key) as open_ledger, open_snapshot(open_ledger, as_of=as_of) as snapshot:
         if kind == "decision":
@@ -98,7 +99,8 @@ def command(
         else:
             found = _entries(snapshot, kind, {"since": since, "until": until}, page, counting)
         answered(ctx, _answer(found), snapshot.checkpoint)
-        found |= {"as_of": as_of.isoformat() if as_of is not None else None, "checkpoint": _bound(snapshot)}
+        asked = {"as_of": exact(as_of), "since": exact(since), "until": exact(until), "at": exact(wanted["at"])}
+        found |= {"to_come": to_come(as_of), **asked, "checkpoint": _bound(snapshot)}
     write_reports(targets, report_writers(lambda: found, lambda: sections(found)))
 
 
@@ -111,7 +113,8 @@ def _decisions(
     selection = snapshot.select(query, tags_of(snapshot))
     if counting:
         count = selection.count()
-        return {"kind": "DecisionCount", "count": count, "unread": selection.unread}
+        hint = why_nothing(snapshot, query) if not count else None
+        return {"kind": "DecisionCount", "count": count, "unread": selection.unread, "hint": hint}
     found = selection.page(**page)
     erased = cache(snapshot.erased)  # read once, and only where an owner is not held
     shown = [{**_columns(each), **_owner(snapshot, each, erased)} for each in found.decisions]

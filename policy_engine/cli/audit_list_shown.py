@@ -28,9 +28,13 @@ UNREAD = (
 def sections(found: Mapping[str, Any]) -> list[Section]:
     """Return the table, or the count, and what has to be said of it."""
     remarks = [UNREAD] if found.get("unread") else []
+    remarks += [found["to_come"]] if found.get("to_come") else []
     if "count" in found:
+        remarks += [found["hint"]] if found.get("hint") else []
         return [Section(pairs=_counted(found)), *([Section(lines=remarks)] if remarks else [])]
     bound = [Section(pairs=_bound(found))] if found["as_of"] else []
+    if pairs := _period(found):
+        bound.insert(0, Section(pairs=pairs))
     decisions = found["kind"] == "DecisionList"
     rows = found["decisions"] if decisions else found["entries"]
     if not rows:
@@ -48,7 +52,14 @@ def sections(found: Mapping[str, Any]) -> list[Section]:
 
 def _counted(found: Mapping[str, Any]) -> list[tuple[str, str]]:
     what = "decisions" if found["kind"] == "DecisionCount" else "entries"
-    return [("Count", f"{found['count']:,} {what}"), *_bound(found)]
+    return [("Count", f"{found['count']:,} {what}"), *_period(found), *_bound(found)]
+
+
+def _period(found: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the exact instants that the answer goes by: a date that was given stands for one."""
+    period = f"{found['since'] or 'the beginning'} to before {found['until'] or 'the end of the record'}"
+    pairs = [("Recorded", period)] if found["since"] or found["until"] else []
+    return [*pairs, *([("Expired at", found["at"])] if found["at"] else [])]
 
 
 def _bound(found: Mapping[str, Any]) -> list[tuple[str, str]]:

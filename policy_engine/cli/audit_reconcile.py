@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf, Since, Until, check_period
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.options import PURPOSES
 from policy_engine.cli.sections import FORMATS
@@ -24,8 +24,10 @@ from policy_engine.errors import Problem, UsageError
 @click.option(
     "--runs", metavar="COUNTS.csv", type=click.Path(path_type=Path), help="Decisions that callers got: run, decisions."
 )
-@click.option("--since", type=Moment(), help="With --runs: recorded at this time or date (UTC) or later.")
-@click.option("--until", type=Moment(), help="With --runs: recorded before this time or date (UTC).")
+@click.option("--since", type=Since(), help="With --runs: recorded at this time or date (UTC) or later.")
+@click.option(
+    "--until", type=Until(), help="With --runs: recorded before this time, or on this date (UTC) at the latest."
+)
 @click.option(
     "--purpose",
     type=click.Choice((*PURPOSES, "any")),
@@ -33,8 +35,10 @@ from policy_engine.errors import Problem, UsageError
     show_default=True,
     help="What a decision must have been made for.",
 )
-@click.option("--at", type=Moment(), help="What has expired by this time or date (UTC).  [default: now]")
-@click.option("--as-of", type=Moment(), help="The ledger as it was at this time or date (UTC).")
+@click.option(
+    "--at", type=AsOf(), help="What has expired by this time, or by the end of this date (UTC).  [default: now]"
+)
+@click.option("--as-of", type=AsOf(), help="The ledger as it was at this time, or when this date (UTC) ended.")
 @click.option("--fail-on", type=click.Choice(("findings",)), help="Exit with 1 where there is a finding.")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
 @query_options
@@ -78,12 +82,13 @@ def command(
         raise UsageError(Problem("usage", "there is nothing to compare", help="name INVENTORY.csv, --runs, or both"))
     if runs is None and (since is not None or until is not None):
         raise UsageError(Problem("usage", "`--since` and `--until` go with `--runs`", help="--as-of sets a time"))
+    check_period(since, until)
     deployed = read_inventory(inventory) if inventory is not None else None
     counts = read_counts(runs) if runs is not None else None
     with reading(ctx, ledger, ledger_key) as open_ledger, open_snapshot(open_ledger, as_of=as_of) as snapshot:
         query = DecisionQuery(since=since, until=until)
         title, line = "Reconciliation", command_line(ctx)
-        asked = Asked(snapshot, "reconciliation", title, line, datetime.now(UTC), query, {"at": at})
+        asked = Asked(snapshot, "reconciliation", title, line, datetime.now(UTC), query, {"at": at, "as_of": as_of})
         report = reconcile(asked, deployed, counts, purpose)
         answered(ctx, report.population, snapshot.checkpoint)
     write_reports(targets, writers(report))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.ledger_reading import find_entry, reading
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import Since, Until, check_period
 from policy_engine.cli.options import Folder, Time, choose_ledger, ledger_files, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers
@@ -49,6 +49,7 @@ class Asked:
             raise UsageError(Problem("usage", message, help="leave one of the two out"))
         if not self.targets and not self.everything:
             raise UsageError(Problem("usage", "no decision is named", help="name one by index or id, or give --all"))
+        check_period(self.since, self.until)
 
     def entries(self, ledger: Ledger, tell: Callable[[int, int], None] | None) -> Iterator[StoredEntry]:
         """Yield the entries of the decisions asked for.
@@ -97,8 +98,10 @@ def _decision(ledger: Ledger, target: str) -> StoredEntry:
 @click.command("replay", epilog="Example: policy audit replay 569fa0a1 --policy team-rules --fail-on deny-to-allow")
 @click.argument("targets", metavar="[INDEX|ID]...", nargs=-1)
 @click.option("--all", "everything", is_flag=True, help="Every decision on record, or all that the filters select.")
-@click.option("--since", type=Moment(), help="With --all: recorded at this time or date (UTC) or later.")
-@click.option("--until", type=Moment(), help="With --all: recorded before this time or date (UTC).")
+@click.option("--since", type=Since(), help="With --all: recorded at this time or date (UTC) or later.")
+@click.option(
+    "--until", type=Until(), help="With --all: recorded before this time, or on this date (UTC) at the latest."
+)
 @click.option("--workload", metavar="[NAMESPACE/]NAME", help="With --all: on this workload.")
 @click.option("--namespace", metavar="NAME", help="With --all: in this namespace.")
 @click.option(

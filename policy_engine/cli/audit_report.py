@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +13,15 @@ import click
 
 from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify import check_keys
-from policy_engine.cli.decision_filters import decision_filters, decision_query, given_filters, policy_digest
+from policy_engine.cli.decision_filters import (
+    decision_filters,
+    decision_query,
+    given_filters,
+    policy_digest,
+    why_nothing,
+)
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf, to_come
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.options import Folder
 from policy_engine.cli.progress import progress
@@ -32,11 +39,11 @@ if TYPE_CHECKING:
 
 @click.command(
     "report",
-    epilog="Example: policy audit report soc2-population --since 2026-01-01 --until 2026-04-01 --sample 25 --seed 4711",
+    epilog="Example: policy audit report soc2-population --since 2026-01-01 --until 2026-03-31 --sample 25 --seed 4711",
 )
 @click.argument("name", required=False)
 @decision_filters
-@click.option("--as-of", type=Moment(), help="The ledger as it was at this time or date (UTC).")
+@click.option("--as-of", type=AsOf(), help="The ledger as it was at this time, or when this date (UTC) ended.")
 @click.option("--sample", metavar="N", type=click.IntRange(1), help="soc2-population: a random sample of so many.")
 @click.option("--seed", metavar="TEXT", help="With --sample: what decides the sample.")
 @click.option("--before", metavar="DIGEST", help="rule-impact: the policy before the change.")
@@ -129,7 +136,14 @@ def answer(ctx: click.Context, snapshot: Snapshot, name: str, named: Named, give
     # reports have a time of their own; what selects decisions by it is `--expired` alone
     query = decision_query(snapshot, {**given, "at": given["at"] if given.get("expired") else None})
     asked = Asked(snapshot, name, named.title, command_line(ctx), moment, query, {**given, **digests})
-    return named.make(asked)
+    report = named.make(asked)
+    # an incident's timeline has what was done to the whole ledger, also where nothing was decided on the workload
+    hint = why_nothing(snapshot, query) if not report.rows or name == "incident" else None
+    # what is in force is asked of the ledger of that time, as --as-of is; other reports may well look ahead
+    later = to_come(given["at"] if name == "policy-in-force" else given.get("as_of"))
+    told = [later] if later is not None else []
+    told += [f"No decision fits: {hint}"] if hint is not None else []
+    return replace(report, remarks=(*told, *report.remarks))
 
 
 def _named(name: str, given: Mapping[str, Any]) -> Named:

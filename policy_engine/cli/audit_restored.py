@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from policy_engine.cli.anchor_options import kept_notes
-from policy_engine.cli.ledger_writing import writing
+from policy_engine.cli.ledger_writing import officer, writing
 from policy_engine.cli.options import ledger_options
 
 
@@ -44,7 +44,8 @@ def command(
     from policy_audit.restoring import restore_draft
 
     with writing(ctx, ledger, ledger_key) as open_ledger:
-        draft = restore_draft(open_ledger, source, reason, kept_notes(kept, str(open_ledger.origin)))
+        notes = kept_notes(kept, str(open_ledger.origin))
+        draft = restore_draft(open_ledger, source, reason, notes, by=officer())
         recorded = open_ledger.append(draft)
     body = draft.body
     click.echo(f"restored at entry {recorded.index}: epoch {body['epoch']} begins after {body['size']:,} entries")

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from policy_audit.disposing import Due
     from policy_audit.retention import Period
 
+NO_PERIOD = (
+    "no retention period is for these, so that their personal values and documents are kept without end, and never "
+    "become due: set a period in retention.yaml of a layer, and name the layer with --policy"
+)
+
 
 @click.command("retention", epilog="Example: policy audit retention --policy our-rules -o json")
 @click.option(
@@ -38,7 +43,11 @@ def command(
     ledger: str | None,
     ledger_key: Path | None,
 ) -> None:
-    """Show the retention periods, what they and the legal holds cover, and what is due for disposal."""
+    """Show the retention periods, what they and the legal holds cover, and what is due for disposal.
+
+    Each entry is counted once, by what covers it. Data under a regulation that no period is for is kept without end,
+    and is listed: a layer's retention.yaml sets a period for it.
+    """
     from policy_audit.disposing import survey
     from policy_audit.holding import list_holds
 
@@ -54,11 +63,13 @@ def command(
     shown = {
         "kind": "Retention",
         "periods": [period_shown(period) for period in retention.periods],
-        "holds": [audit_hold.shown(hold) for hold in holds],
+        "holds": [audit_hold.shown(hold, due.scopes.get(hold.index)) for hold in holds],
         **due_shown(due),
     }
+    listed = [(hold, due.scopes.get(hold.index)) for hold in holds]
     write_reports(
-        targets, report_writers(lambda: shown, lambda: [*_sections(shown), *audit_hold.sections(holds), *_state(shown)])
+        targets,
+        report_writers(lambda: shown, lambda: [*_sections(shown), *audit_hold.sections(listed), *_state(shown)]),
     )
 
 
@@ -84,6 +95,10 @@ def due_shown(due: Due) -> dict[str, Any]:
         },
         "covered_by": due.covered,
         "held_by": due.held,
+        "kept_by_holds": due.kept,
+        "entries_due": due.due_entries,
+        "nothing_left": due.gone,
+        "without_period": due.unknown,
         "next_due": due.next_due,
     }
 
@@ -111,12 +126,23 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
 
 def _state(shown: Mapping[str, Any]) -> list[Section]:
     covered = [(f"{count:,}", name) for name, count in sorted(shown["covered_by"].items())]
-    covered += [(f"{count:,}", f"legal hold {name}") for name, count in sorted(shown["held_by"].items())]
+    others = (("kept_by_holds", "legal holds alone"), ("entries_due", "nothing: due"), ("nothing_left", "disposed of"))
+    covered += [(f"{shown[name]:,}", words) for name, words in others if shown[name]]
+    held = [(f"{count:,}", f"of these kept by the legal hold {name}") for name, count in shown["held_by"].items()]
     state = [("Entries", f"{shown['entries']:,}"), ("Due", due_text(shown))]
     if shown["next_due"] is not None:
         state.append(("Next due", shown["next_due"][:10]))
-    sections = [Section("Covered", header=(">Entries", "~By"), rows=covered)] if covered else []
-    return [*sections, Section(pairs=state)]
+    sections = [Section("Covered", header=(">Entries", "~By"), rows=[*covered, *sorted(held)])] if covered else []
+    return [*sections, *_without_period(shown["without_period"]), Section(pairs=state)]
+
+
+def _without_period(found: Mapping[str, int]) -> list[Section]:
+    """Name the regulations on record that no period is for, and say what follows."""
+    if not found:
+        return []
+    rows = [(f"{count:,}", name) for name, count in sorted(found.items())]
+    table = Section("Without a period", header=(">Decisions", "~On data under"), rows=rows)
+    return [table, Section(lines=[NO_PERIOD])]
 
 
 def _length(months: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.cli.ledger_writing import writing
+from policy_engine.cli.ledger_writing import officer, writing
 from policy_engine.cli.options import ledger_options
 from policy_engine.errors import Problem, RecordingError, UsageError
 
@@ -59,12 +59,13 @@ def command(
     from policy_audit.vault_opening import write_beside
 
     with writing(ctx, ledger, ledger_key) as open_ledger:
+        who = officer()
         signer, made = _new_signer(open_ledger, new_key, program)
         written = [new_key] if made else []
         try:
             if write_beside(open_ledger, new_key):
                 written.append(path_of(new_key))
-            recorded = open_ledger.rotate_key(signer, reason)
+            recorded = open_ledger.rotate_key(signer, reason, by=who)
         except AuditError:
             # A server may have committed all the same, and a rotation without its new key would be the ledger's end.
             if not _in_force(open_ledger, signer):

@@ -13,7 +13,7 @@ from policy_engine.cli.anchor_options import checkpoint_of
 from policy_engine.cli.audit_report import answer
 from policy_engine.cli.decision_filters import decision_filters
 from policy_engine.cli.ledger_reading import read_text, reading, write_bytes
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf
 from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS
 from policy_engine.errors import InputError, Problem, UsageError, VerificationFailedError
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option("--size", "sample", metavar="N", type=click.IntRange(1), required=True, help="How many.")
 @click.option("--seed", metavar="TEXT", required=True, help="What decides the sample; the same seed, the same sample.")
 @decision_filters
-@click.option("--as-of", type=Moment(), help="Of the ledger as it was at this time or date (UTC).")
+@click.option("--as-of", type=AsOf(), help="Of the ledger as it was at this time, or when this date (UTC) ended.")
 @click.option(
     "--size-of-tree", metavar="N", type=click.IntRange(0), help="Of the first N entries; a checkpoint's size."
 )
@@ -97,7 +97,7 @@ def _sample(
         with open_snapshot(ledger, as_of=as_of, size=_size_of(note) if note is not None else size) as snapshot:
             if note is not None:
                 _compare(snapshot, note)
-            report = answer(ctx, snapshot, "soc2-population", REPORTS["soc2-population"], given)
+            report = answer(ctx, snapshot, "soc2-population", REPORTS["soc2-population"], {**given, "as_of": as_of})
             answered(ctx, len(report.rows), snapshot.checkpoint)
             return report, _files(snapshot, report) if proven else {}
     except LedgerError as error:

@@ -11,7 +11,7 @@ import click
 from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify_options import anchored_places, check_quorum, record_run
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.options import ledger_options
+from policy_engine.cli.options import choose_ledger, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
@@ -73,8 +73,8 @@ def command(
 
     Everything is derived again from the entries' bytes. The exit status is 0 where every step that ran passed, and 6
     where any failed; without --kept the step `kept` does not run. A kept checkpoint of what was lost by a restore fails
-    it too, with the word `restored`. Without --vkey the key file beside the ledger is taken, which is the operator's
-    own.
+    it too, with the word `restored`. Without --vkey the key of --ledger-vkey is taken, else the key file beside the
+    ledger, which is the operator's own.
 
     With --recompute one more step decides every decision again from its recorded inputs. What was disposed of, and what
     another version of the engine wrote in other bytes with the same outcome, is counted apart.
@@ -85,7 +85,9 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     check_keys(vkeys)
     quorum = check_quorum(witnesses, need)
-    with reading(ctx, ledger, ledger_key) as open_ledger:
+    own = choose_ledger(ctx, ledger, ledger_key).pinned
+    vkeys = vkeys or ([own] if own is not None else [])
+    with reading(ctx, ledger, ledger_key, pinned=False) as open_ledger:
         name = origin or (vkeys[0].partition("+")[0] if vkeys else open_ledger.origin or "")
         notes = kept_notes([*kept, *anchored_places(anchors)], name)
         again = _recomputing() if recompute else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import click
 
-from policy_engine.cli.options import SCRATCH, choose_ledger, ledger_options
+from policy_engine.cli.options import SCRATCH, check_pinned, choose_ledger, ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import Problem, UsageError
 
@@ -128,6 +128,9 @@ def _url(ctx: click.Context, ledger: str | None, key: Path | None) -> str:
     if choice.scratch:
         message = f"`{SCRATCH}` has no database that outlives a command"
         raise UsageError(Problem("usage", message, help="name a ledger with --ledger"))
+    if choice.pinned is not None:
+        pinned = choice.pinned
+        _asked(lambda: check_pinned(choice.url, pinned))
     return choice.url
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from policy_engine.cli.moments import Moment
+from policy_engine.cli.moments import AsOf, Since, Until, check_period
 from policy_engine.cli.options import PURPOSES, now
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
 
@@ -58,13 +59,13 @@ _FILTERS = (
     click.option("--expired", is_flag=True, help="Whose `valid_until` has passed, now or at --at."),
     click.option(
         "--at",
-        type=Moment(),
-        help="What --expired goes by, and reports as of a day: a time or date (UTC).  [default: now]",
+        type=AsOf(),
+        help="What --expired and reports go by: a time, or the end of a date (UTC).  [default: now]",
     ),
 )
 _PERIOD = (
-    click.option("--since", type=Moment(), help="Recorded at this time or date (UTC) or later."),
-    click.option("--until", type=Moment(), help="Recorded before this time or date (UTC)."),
+    click.option("--since", type=Since(), help="Recorded at this time or date (UTC) or later."),
+    click.option("--until", type=Until(), help="Recorded before this time, or on this date (UTC) at the latest."),
 )
 
 
@@ -87,6 +88,7 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
     wanted = {**dict.fromkeys((*TAGS, "workload", "namespace", "policy_digest", "at")), **given}
     if wanted["at"] is not None and not wanted.get("expired"):
         raise UsageError(Problem("usage", "`--at` goes with `--expired`", help="give both, or leave it out"))
+    check_period(wanted.get("since"), wanted.get("until"))
     namespace, name = identity(wanted["workload"], wanted["namespace"])
     return DecisionQuery(
         namespace=namespace,
@@ -94,9 +96,14 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
         verdicts=tuple(dict.fromkeys(wanted.get("verdicts") or ())),
         policy_digest=policy_digest(snapshot, wanted["policy_digest"]),
         tags=tuple((kind, wanted[name] or None) for name, kind in TAGS.items() if wanted[name] is not None),
-        expired_at=(wanted["at"] or now()) if wanted.get("expired") else None,
+        expired_at=_second(wanted["at"] or now()) if wanted.get("expired") else None,
         **{name: wanted.get(name) for name in ("purpose", "stage", "run", "since", "until", "owner")},
     )
+
+
+def _second(moment: datetime) -> datetime:
+    """Return the second of a time: `valid_until` names the last one, which is past when it has ended."""
+    return moment.replace(microsecond=0)
 
 
 def given_filters(given: Mapping[str, Any]) -> list[str]:
@@ -148,11 +155,51 @@ def policy_digest(snapshot: Snapshot, given: str | None) -> str | None:
     raise InputError(Problem("policy-digest", message, help=help_))
 
 
+def _unknown_name(snapshot: Snapshot, query: DecisionQuery) -> str | None:
+    """Say which workload, namespace, run or owner of the query no decision on record has, and which is near."""
+    if query.namespace is not None or query.workload is not None:
+        known = {(row.namespace, row.workload) for row in snapshot.latest()}
+        fitting = [each for each in known if query.namespace in (None, each[0]) and query.workload in (None, each[1])]
+        if not fitting:
+            return _unknown_workload(query.namespace, query.workload, known)
+    # of decisions of an older version the run stands in the entry alone
+    if query.run is not None and not snapshot.has_untagged() and query.run not in (runs := snapshot.runs()):
+        return _with_near(f"no recorded decision is of the run `{query.run}`", query.run, runs)
+    if query.owner is not None and not _of_owner(snapshot, query.owner):
+        return "no recorded decision holds this owner: an owner is the whole value as recorded, and none once erased"
+    return None
+
+
+def _of_owner(snapshot: Snapshot, owner: str) -> bool:
+    from policy_audit.records import DecisionQuery
+
+    return bool(snapshot.select(DecisionQuery(owner=owner)).page(1).decisions)
+
+
+def _unknown_workload(namespace: str | None, workload: str | None, known: set[tuple[str, str]]) -> str:
+    if workload is None:
+        return _with_near(
+            f"no recorded decision is in the namespace `{namespace}`", str(namespace), {n for n, _ in known}
+        )
+    if namespace is None:
+        return _with_near(f"no recorded decision is on a workload `{workload}`", workload, {w for _, w in known})
+    name = f"{namespace}/{workload}"
+    return _with_near(f"no recorded decision is on the workload `{name}`", name, {"/".join(each) for each in known})
+
+
+def _with_near(text: str, name: str, known: Collection[str]) -> str:
+    near = did_you_mean(name, sorted(known))
+    return f"{text}; {near}" if near else text
+
+
 def why_nothing(snapshot: Snapshot, query: DecisionQuery) -> str | None:
     """Say which name of the query no decision on record has, where one is the reason that nothing was found."""
     digest = query.policy_digest
     if digest is not None and not snapshot.policy_digests(digest, limit=1):
         return f"no recorded decision was made under the policy `{digest}`"
+    unknown = _unknown_name(snapshot, query)
+    if unknown is not None:
+        return unknown
     if snapshot.has_untagged():
         return None  # what those name is not known without their documents
     texts = {

@@ -9,13 +9,14 @@ from typing import Any
 import click
 
 from policy_engine.cli.evidence_common import one_workload, workload_option
-from policy_engine.cli.options import Time, policy_options
+from policy_engine.cli.moments import AsOf, exact
+from policy_engine.cli.options import policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 
 
 @click.command("check", epilog="Example: policy evidence check workload.yaml --policy acme -o json")
 @click.argument("file", metavar="FILE")
-@click.option("--at", metavar="TIME", type=Time(), help="As of this time, RFC 3339.  [default: now]")
+@click.option("--at", metavar="TIME", type=AsOf(), help="As of this time, or of this date (UTC).  [default: now]")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
 @workload_option
 @policy_options
@@ -44,8 +45,12 @@ def command(
     moment = at or now()
     found = check_evidence(workload, moment.date(), folder, Voucher(policy).of(workload, moment, folder))
     rows = [{"evidence": name, **document} for name, document in evidence_documents(found).items()]
-    value = {"kind": "EvidenceList", "workload": workload.identity, "evidence": rows}
-    write_reports(targets, report_writers(lambda: value, lambda: _sections(rows)))
+    value = {"kind": "EvidenceList", "workload": workload.identity, "at": exact(moment), "evidence": rows}
+    write_reports(targets, report_writers(lambda: value, lambda: [*_sections(rows), *_asked(value, at)]))
+
+
+def _asked(value: dict[str, Any], at: Any) -> list[Section]:
+    return [Section(pairs=[("As of", value["at"])])] if at is not None else []
 
 
 def _sections(rows: Sequence[dict[str, Any]]) -> list[Section]:

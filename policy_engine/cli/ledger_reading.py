@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,8 +35,10 @@ _DAMAGED = "the ledger is damaged: run `policy audit verify`"
 
 
 @contextmanager
-def reading(ctx: click.Context, url: str | None, key: Path | None) -> Iterator[Ledger]:
+def reading(ctx: click.Context, url: str | None, key: Path | None, *, pinned: bool = True) -> Iterator[Ledger]:
     """Open the ledger of the settings for reading; none is ever made.
+
+    Another one than the settings pin is refused, unless the caller compares the keys itself (`pinned`).
 
     Where the question is to be recorded it is on leaving, before anything is shown.
 
@@ -43,6 +46,7 @@ def reading(ctx: click.Context, url: str | None, key: Path | None) -> Iterator[L
         RecordingError: it is not there, or is not a ledger.
     """
     choice = choose_ledger(ctx, url, key)
+    choice = choice if pinned else replace(choice, pinned=None)
     if choice.scratch:
         message = f"`{SCRATCH}` holds nothing once the command that wrote it has ended"
         raise RecordingError(Problem("ledger-missing", message, help="name the ledger to read with --ledger"))

@@ -22,6 +22,7 @@ F = TypeVar("F", bound=Callable[..., object])
 #: What the ledger calls wrong about the question, rather than about itself.
 _INPUT = frozenset({"subject-missing", "hold-missing", "reason-names-subject", "reason", "hold-id", "hold-scope"})
 _LONGEST = 4000
+UNNAMED = "nobody is named who does this, and the ledger will say so for good; set POLICY_ACTOR to who acts"
 
 
 @contextmanager
@@ -45,15 +46,22 @@ def writing(ctx: click.Context, url: str | None, key: Path | None) -> Iterator[L
             raise InputError(Problem(error.code, error.message, help=error.help)) from error
 
 
-def officer() -> By:
-    """Return who does it, as the environment says: the actor is asserted outside of CI systems."""
+def officer(*, recorded: bool = True) -> By:
+    """Return who does it, as the environment says: the actor is asserted outside of CI systems.
+
+    Where nobody is named the act goes on: the entry says so for good, `policy audit report separation-of-duties` names
+    it, and whoever acts is warned, unless nothing is `recorded`.
+    """
     from policy_audit.changing import By
 
-    from policy_engine.recorder import context_from_environment
+    from policy_engine.recorder import NOBODY, context_from_environment
 
     found = context_from_environment("draft")
-    personal = {"actor": found.actor} if found.actor else {}
-    return By(personal, {"actor_known_by": found.actor_known_by, **found.details})
+    if found.actor is not None:
+        return By({"actor": found.actor}, {"actor_known_by": found.actor_known_by, **found.details})
+    if recorded:
+        click.echo(f"warning: {UNNAMED}", err=True)
+    return By({}, {"actor_known_by": NOBODY, **found.details})
 
 
 def given_subject(subject: str) -> str:

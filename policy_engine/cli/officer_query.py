@@ -20,7 +20,9 @@ _ANSWER = "policy_engine.officer_query"
 #: What `policy audit report` hands its answer out by: no part of what is asked.
 EXPORTED = ("export", "export_format", "proofs", "with_personal", "unrecorded")
 #: How it is shown, where the ledger is (its URL may hold a password), and the recording itself are no part of a query.
-_NOT_ASKED = frozenset({"outputs", "ledger", "ledger_key", "record_query", "receipts", "receipt", *EXPORTED})
+_NOT_ASKED = frozenset(
+    {"outputs", "ledger", "ledger_key", "ledger_vkey", "record_query", "receipts", "receipt", *EXPORTED}
+)
 PERSONS = frozenset({"owner", "subject"})
 #: What an entry could never be rid of, and what stands for it: a person, a path with a login, a URL with a password.
 _UNTOLD = {**dict.fromkeys(PERSONS, "PERSON"), "kept": "KEPT", "layers": "DIR"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,8 +21,14 @@ if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
 
 F = TypeVar("F", bound=Callable[..., Any])
+_PIN, _TOLD = "policy_engine.ledger_vkey", "policy_engine.ledger_vkey_told"
 SCRATCH = "sqlite:///:memory:"
 PURPOSES = ("draft", "pull_request", "deploy")
+#: Said where nobody sits who would wonder: a mistyped place makes a ledger, too.
+NEW = (
+    "nothing was on record there before. If there should be, the place is mistyped; "
+    "--ledger-vkey KEY (POLICY_LEDGER_VKEY) refuses every other ledger, and makes none"
+)
 _LEDGER_SUFFIXES = ("", "-wal", "-shm", "-journal", ".key", ".key.personal", ".key.personal.next")
 
 
@@ -38,6 +45,8 @@ class Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """An RFC 3339 time with an offset."""
 
     name = "time"
+    #: What else is taken, for the error's text.
+    others = ""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         from policy_engine.decide import parse_time
@@ -47,7 +56,23 @@ class Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
         try:
             return parse_time(value)
         except ValueError:
-            self.fail(f"`{value}` is not a time such as 2026-11-22T09:00:00Z", param, ctx)
+            self.fail(f"`{value}` is not a time such as 2026-11-22T09:00:00Z{self.others}", param, ctx)
+
+
+class VerifierKey(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A log's verifier key, as it is printed when a ledger is made."""
+
+    name = "key"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from policy_audit.errors import VerificationError
+        from policy_audit.keys import parse_verifier_key
+
+        try:
+            parse_verifier_key(value)
+        except VerificationError as error:
+            self.fail(error.message, param, ctx)
+        return str(value)
 
 
 def _settings(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
@@ -63,8 +88,22 @@ def _settings(ctx: click.Context, param: click.Parameter, value: Any) -> Any:
     return param.type_cast_value(ctx, found)
 
 
+def _pinned(ctx: click.Context, param: click.Parameter, value: Any) -> None:
+    """Keep the pinned key for whoever chooses the ledger."""
+    ctx.meta[_PIN] = _settings(ctx, param, value)
+
+
 def ledger_options(command: F) -> F:
-    """`--ledger` and `--ledger-key`."""
+    """`--ledger`, `--ledger-key` and `--ledger-vkey`, which `choose_ledger` is told of through the context."""
+    command = click.option(
+        "--ledger-vkey",
+        metavar="KEY",
+        type=VerifierKey(),
+        envvar="POLICY_LEDGER_VKEY",
+        callback=_pinned,
+        expose_value=False,
+        help="Make no ledger, and use none but that of this verifier key; status 6 otherwise.",
+    )(command)
     command = click.option(
         "--ledger",
         metavar="URL",
@@ -153,6 +192,8 @@ class LedgerChoice:
     url: str
     key: Path | None
     explicit: bool
+    pinned: str | None = None
+    """The verifier key that it must have."""
 
     @property
     def scratch(self) -> bool:
@@ -171,7 +212,7 @@ def choose_ledger(ctx: click.Context, url: str | None, key: Path | None) -> Ledg
     if url.startswith("spool:"):
         message = "spooled ledgers are not part of this version"
         raise UsageError(Problem("unsupported-ledger", message, help="use sqlite:///PATH or postgresql+psycopg://..."))
-    return LedgerChoice(url, key, explicit)
+    return LedgerChoice(url, key, explicit, ctx.meta.get(_PIN))
 
 
 def ledger_files(choice: LedgerChoice) -> list[Path]:
@@ -200,6 +241,8 @@ def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
     from policy_engine.recorder import recording_error
 
     try:
+        if choice.pinned is not None:
+            check_pinned(choice.url, choice.pinned)
         path = locate(choice.url).path
         if not read_only and path is not None and not choice.explicit:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -215,11 +258,28 @@ def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
         if ledger.created_verifier_key and not choice.scratch:
             click.echo(f"new ledger {locate(choice.url)}", err=True)  # a server's password is left out
             click.echo(f"verifier key, pin it where you verify: {ledger.created_verifier_key}", err=True)
+            if in_ci() or not sys.stdin or not sys.stdin.isatty():
+                click.echo(NEW, err=True)
         yield ledger
     except AuditError as error:
         raise recording_error(error) from error
     finally:
         ledger.close()
+
+
+def check_pinned(url: str, pinned: str) -> None:
+    """Refuse a ledger that is not of the pinned key; say once where that key was rotated away.
+
+    Raises:
+        LedgerError: it is not, or none is there.
+    """
+    from policy_audit.pinning import require_pinned
+
+    current = require_pinned(url, pinned)
+    told = click.get_current_context().meta
+    if current != pinned and not told.get(_TOLD):
+        told[_TOLD] = True
+        click.echo(f"the pinned key was replaced by a rotation on record; pin the new one: {current}", err=True)
 
 
 def now() -> datetime:

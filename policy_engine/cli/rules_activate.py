@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.ledger_writing import officer
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import acting, audited, name_nobody, signer_of
+from policy_engine.cli.waiver_common import audited, name_nobody, signer_of
 from policy_engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -62,21 +63,20 @@ def _activate(ledger: Ledger, policy: Policy, signer: Signer | None, reason: str
     from policy_engine.activating import activation_draft, agreed, judge_of, propose, statement_of, waiting
     from policy_engine.activations import activations
     from policy_engine.cli.options import now
-    from policy_engine.waivers.on_record import stored_context
 
-    context, day = acting(), now().date()
+    day = now().date()
     before = activations(ledger)
     judge = judge_of(before, ledger, policy)
     statement = statement_of(policy, reason or "", ledger.origin, before)
     proposal = agreed(waiting(statement, before), reason, judge, signer, day)
     shown = statement if proposal is None else proposal.statement
-    name_nobody({"reason": shown["reason"]}, {"actor": context.actor, **_identities(policy, signer)})
+    who = officer()
+    name_nobody({"reason": shown["reason"]}, {**who.personal, **_identities(policy, signer)})
     _show(shown, proposal)
     if reason is None and sys.stdin is not None and sys.stdin.isatty() and not click.confirm("Sign that?"):
         raise InputError(Problem("not-signed", "nothing was signed, and nothing recorded"))
     proposed = propose(statement, proposal, judge, signer, day)
-    personal = {"actor": context.actor} if context.actor is not None else {}
-    drafted = activation_draft(policy, proposed, judge.activation_approvals, personal, stored_context(context))
+    drafted = activation_draft(policy, proposed, judge.activation_approvals, who.personal, who.context)
     index = ledger.append(drafted).index
     return next(each for each in activations(ledger) if each.index == index)
 

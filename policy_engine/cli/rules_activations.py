@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from policy_engine.cli.options import Time, ledger_options
+from policy_engine.cli.moments import AsOf
+from policy_engine.cli.options import ledger_options
 from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.cli.waiver_common import audited
@@ -18,7 +19,12 @@ _HEADER = (">#", "=Recorded (UTC)", "=Status", "=Policy", "Approved by", "~Reaso
 
 
 @click.command("activations", epilog="Example: policy rules activations --at 2026-11-01T00:00:00Z")
-@click.option("--at", type=Time(), metavar="TIME", help="Which was in force then, RFC 3339.  [default: now]")
+@click.option(
+    "--at",
+    type=AsOf(),
+    metavar="TIME",
+    help="Which was in force at this time, or when this date (UTC) ended.  [default: now]",
+)
 @output_option
 @ledger_options
 @click.pass_context

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.options import Time, policy_options
+from policy_engine.cli.moments import AsOf
+from policy_engine.cli.options import policy_options
 from policy_engine.cli.rules_common import layer_directories, output_option
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 @click.command("lint", epilog="Example: policy rules lint acme-rules --strict --at 2026-11-22T00:00:00Z")
 @layer_directories
 @click.option("--strict", is_flag=True, help="Exit with 3 on warnings, too.")
-@click.option("--at", metavar="TIME", type=Time(), help="Report rules whose review was due before this time.")
+@click.option(
+    "--at", metavar="TIME", type=AsOf(), help="Report rules whose review was due before this time or date (UTC)."
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show what is merely worth knowing, too.")
 @output_option
 @policy_options
@@ -38,8 +41,8 @@ def command(
     """Check the shipped rules with the layers at DIR over them.
 
     Beside what loading refuses it finds rules without cases, texts that name facts which may be unknown, thresholds
-    outside parameters.yaml, parameters, criteria and facts that nothing uses, and reviews that are due. Errors are
-    exit status 3, warnings 0.
+    outside parameters.yaml, parameters, criteria and facts that nothing uses, reviews that are due, and, of layers,
+    regulations that no retention period is for. Errors are exit status 3, warnings 0.
     """
     from policy_engine.cli.main import OK, RULES
     from policy_engine.cli.options import load
@@ -51,7 +54,7 @@ def command(
     if policy_digest is not None:
         load(paths, policy_digest)
     findings = lint(paths, at.date() if at is not None else None)
-    write_reports(targets, report_writers(lambda: _value(findings), lambda: _sections(findings, verbose)))
+    write_reports(targets, report_writers(lambda: _value(findings), lambda: _sections(findings, verbose, bool(paths))))
     found = {finding.severity for finding in findings}
     return RULES if "error" in found or (strict and "warning" in found) else OK
 
@@ -72,13 +75,18 @@ def _value(findings: Sequence[Finding]) -> dict[str, Any]:
     }
 
 
-def _sections(findings: Sequence[Finding], verbose: bool) -> list[Section]:
+def _sections(findings: Sequence[Finding], verbose: bool, layered: bool) -> list[Section]:
     from policy_engine.lint import SEVERITIES
+    from policy_engine.lint_registers import NO_PERIOD
+
+    def told(each: Finding) -> bool:
+        # which periods there are is for a layer to say, and nobody asks for what is merely worth knowing
+        return verbose or each.severity != "info" or (layered and each.code == NO_PERIOD)
 
     sections = []
     for severity in SEVERITIES:
-        lines = [_line(each) for each in findings if each.severity == severity]
-        if lines and (verbose or severity != "info"):
+        lines = [_line(each) for each in findings if each.severity == severity and told(each)]
+        if lines:
             sections.append(Section(title=f"{severity}s" if severity != "info" else "worth knowing", lines=lines))
     count = Counter(finding.severity for finding in findings)
     summary = f"{_counted(count['error'], 'error')}, {_counted(count['warning'], 'warning')}"

@@ -26,9 +26,12 @@ KEYS = {
     "output": "outputs",
     "anchors": "config",
     "record_query": "record_query",
+    "ledger_vkey": "ledger_vkey",
 }
 _SQLITE = "sqlite:///"
-STEERING = frozenset({"ledger", "ledger_key", "config", "layers", "policy_digest", "at", "purpose", "outputs"})
+STEERING = frozenset(
+    {"ledger", "ledger_key", "ledger_vkey", "config", "layers", "policy_digest", "at", "purpose", "outputs"}
+)
 
 
 def setting(ctx: click.Context, parameter: str) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from policy_engine.cli.options import Time, ledger_options, policy_options
+from policy_engine.cli.moments import AsOf, exact
+from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.cli.waiver_common import audited, left_out, scope_text
 
@@ -22,7 +23,7 @@ _HEADER = ("=Waiver", "=Status", "=Until", ">Used", "Rule", "~Scope, ticket")
 @click.option("--revoked", "wanted", flag_value="revoked", help="Taken back.")
 @click.option("--all", "wanted", flag_value="all", help="All of them, requests that nobody approved included.")
 @click.option("--expiring", type=click.IntRange(0), metavar="DAYS", help="Active, and ending within so many days.")
-@click.option("--at", type=Time(), metavar="TIME", help="As of this time, RFC 3339.  [default: now]")
+@click.option("--at", type=AsOf(), metavar="TIME", help="As of this time, or of this date (UTC).  [default: now]")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
 @policy_options
 @ledger_options
@@ -53,16 +54,21 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     approvers = load(layers, policy_digest).approvers if layers or policy_digest else None
     with audited(), reading(ctx, ledger, ledger_key) as open_ledger:
-        rows = waiver_register(open_ledger, at or now(), approvers, left_out)
+        moment = at or now()
+        rows = waiver_register(open_ledger, moment, approvers, left_out)
     kept = [row for row in rows if _fits(row, wanted or "active", expiring)]
-    found = {"kind": "WaiverList", "waivers": kept, "verified": approvers is not None}
-    write_reports(targets, report_writers(lambda: found, lambda: _sections(found)))
+    found = {"kind": "WaiverList", "at": exact(moment), "waivers": kept, "verified": approvers is not None}
+    write_reports(targets, report_writers(lambda: found, lambda: [*_sections(found), *_asked(found, at)]))
 
 
 def _fits(row: Mapping[str, Any], wanted: str, expiring: int | None) -> bool:
     if wanted not in ("all", row["status"]):
         return False
     return expiring is None or (row["status"] == "active" and row["days_left"] <= expiring)
+
+
+def _asked(found: Mapping[str, Any], at: datetime | None) -> list[Section]:
+    return [Section(pairs=[("As of", found["at"])])] if at is not None else []
 
 
 def _sections(found: Mapping[str, Any]) -> list[Section]:

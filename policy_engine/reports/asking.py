@@ -51,6 +51,11 @@ class Asked:
         return at
 
     @property
+    def second(self) -> datetime:
+        """The second of that time: `valid_until` names the last one, and is past when that one has ended."""
+        return self.at.replace(microsecond=0)
+
+    @property
     def when(self) -> str:
         """That time in words: the same for the same question, whenever it is asked."""
         at = self.given.get("at")
@@ -111,8 +116,14 @@ class Asked:
             generated_at=instant(self.now),
             summary=tuple(summary),
             remarks=tuple(remarks),
+            as_of=self._told("as_of"),
+            at=self._told("at"),
             ok=ok,
         )
+
+    def _told(self, name: str) -> str | None:
+        moment = self.given.get(name)
+        return instant(moment) if moment is not None else None
 
     def checked(self, rows: Iterable[StoredDecision]) -> Iterator[CheckedDecision]:
         """Yield rows with their entries, compared with these, in parts."""

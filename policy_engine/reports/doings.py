@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from policy_audit.entry import EntryType
@@ -18,6 +18,18 @@ if TYPE_CHECKING:
     from policy_audit.records import StoredEntry
 
 _ENTRY, _RECORDED = Column("entry", "entry"), Column("recorded_at", "time")
+#: Acts that somebody does to the ledger or what it keeps: each has an actor, or says that nobody was named.
+ACTS = (
+    EntryType.ERASURE,
+    EntryType.DISPOSAL,
+    EntryType.HOLD,
+    EntryType.WAIVER_REVOKED,
+    EntryType.KEY_ROTATION,
+    EntryType.PERSONAL_KEY_ROTATION,
+    EntryType.RESTORE,
+)
+UNNAMED, NOBODY_NAMED = "(nobody named)", "nobody named"
+_LISTS = ("erased", "disposed", "documents", "statement", "lost", "old", "new")
 SAME, UNTOLD = ("same person", "one person"), ("cannot be told",)
 APART = "kept apart"
 ACTOR = (Column("actor", personal=True), Column("actor_known_by"))
@@ -57,7 +69,7 @@ def hipaa_access(asked: Asked) -> Report:
 
 
 def separation_of_duties(asked: Asked) -> Report:
-    """Return for each approval on record whether whoever asked for it approved it."""
+    """Return for each approval whether whoever asked for it approved it, and the acts of nobody who is named."""
     columns = (
         _ENTRY,
         _RECORDED,
@@ -70,31 +82,47 @@ def separation_of_duties(asked: Asked) -> Report:
     rows: list[Sequence[Cell]] = []
     activated = {each.index: each for each in activations(asked.source)}
     granted = _granted(asked)
-    for entry in asked.entries(EntryType.WAIVER_GRANTED, EntryType.POLICY_ACTIVATION):
-        body = entry.document["body"]
-        if entry.type == EntryType.POLICY_ACTIVATION:
-            judged = activated[entry.index]
-            told: tuple[Cell, ...] = judged.policy, asked.persons.one(entry, "actor"), judged.by, _duties(judged)
-        else:
-            finding, requester, approvers = approval(asked, entry)
-            if finding == APART:  # by the names that the grant gives itself
-                finding = granted.get(entry.index, UNTOLD[0])
-            told = text(body.get("waiver")), requester, approvers, finding
-        rows.append((entry.index, entry.recorded_at, entry.type, *told))
+    for entry in asked.entries(EntryType.WAIVER_GRANTED, EntryType.POLICY_ACTIVATION, *ACTS):
+        told = _told(asked, entry, activated.get(entry.index), granted)
+        if told is not None:
+            rows.append((entry.index, entry.recorded_at, entry.type, *told))
     same, untold = (sum(row[-1] in words for row in rows) for words in (SAME, UNTOLD))
     return asked.answer(
-        "waivers granted and policies activated: who asked, and who approved",
-        "approvals",
+        "waivers granted and policies activated: who asked, and who approved; and acts by nobody who is named",
+        "approvals, and acts by nobody named",
         columns,
         rows,
-        summary=(("one person", same), ("cannot be told", untold)),
+        summary=(
+            ("one person", same),
+            ("cannot be told", untold),
+            ("nobody named", sum(UNNAMED in row for row in rows)),
+        ),
         remarks=(
+            "`nobody named`: whoever erased, disposed of, held, released, revoked, restored or changed a key gave no "
+            "name; `asked` says so of an activation. A name that was given is asserted, or from CI.",
             "Persons are compared as recorded, whatever their spelling: one person under two names is not seen.",
             "Signatures of activations are judged by the policy in force before. Those of waivers are not: "
             "`policy audit report waivers --policy DIR` does.",
             AS_RECORDED,
         ),
     )
+
+
+def _told(
+    asked: Asked, entry: StoredEntry, judged: Activation | None, granted: Mapping[int, str]
+) -> tuple[Cell, ...] | None:
+    """Return what was done, who asked, who approved, and the finding; None where an act has its actor."""
+    body = entry.document["body"]
+    if entry.type in ACTS:
+        what = brief({name: value for name, value in body.items() if name not in _LISTS})
+        return (what or None, UNNAMED, (), NOBODY_NAMED) if _nobody_named(entry) else None
+    if judged is None:
+        finding, requester, approvers = approval(asked, entry)
+        if finding == APART:  # by the names that the grant gives itself
+            finding = granted.get(entry.index, UNTOLD[0])
+        return text(body.get("waiver")), requester, approvers, finding
+    actor = asked.persons.one(entry, "actor")
+    return judged.policy, UNNAMED if actor is None else actor, judged.by, _duties(judged)
 
 
 def approval(asked: Asked, entry: StoredEntry) -> tuple[str, str | None, tuple[str, ...]]:
@@ -132,8 +160,22 @@ def _duties(judged: Activation) -> str:
 
 
 def actor_of(asked: Asked, entry: StoredEntry) -> tuple[Cell, ...]:
-    known = entry.document["context"].get("actor_known_by")
-    return asked.persons.one(entry, "actor"), text(known)
+    """Return who did what an entry records, and how that is known; a word in brackets where nobody is named."""
+    context, known = entry.document["context"], asked.persons.one(entry, "actor")
+    return known if known is not None else _unnamed(context), text(context.get("actor_known_by"))
+
+
+def _unnamed(context: Mapping[str, Any]) -> str:
+    if "by_subject" in context:
+        return "(the person who was erased)"
+    return "(no key to seal the name)" if context.get("actor_unsealed") is True else UNNAMED
+
+
+def _nobody_named(entry: StoredEntry) -> bool:
+    """Whether an entry is of an act by nobody who is named: no actor, no approver, and not the person erased."""
+    document = entry.document
+    known = any(name == "actor" or name.startswith("approver") for name in document["commitments"])
+    return not known and not {"by_subject", "actor_unsealed"} & document["context"].keys()
 
 
 def _number(value: Any) -> int | None:

@@ -12,9 +12,9 @@ from policy_audit.view import instant
 from policy_engine.errors import did_you_mean
 from policy_engine.reports.asking import COLUMNS_ALONE, Asked
 from policy_engine.reports.documents import tags
+from policy_engine.reports.flipped import ALLOWED
 from policy_engine.reports.inventory import Deployed
 from policy_engine.reports.report import Cell, Column, Report
-from policy_engine.reports.workloads import ALLOWED
 
 #: Every finding, and what it says.
 FINDINGS = {
@@ -121,7 +121,7 @@ def _deployed(asked: Asked, rows: Sequence[Deployed], purpose: str) -> Iterator[
         if key not in governing:
             yield _finding("not-for-deploy", row, decision, "", (decision.row.purpose or "no purpose",))
         yield from _against(asked, row, decision)
-    now = instant(asked.at)
+    now = instant(asked.second)
     for each in asked.checked(row for key, row in governing.items() if key not in named and row.verdict in ALLOWED):
         if each.row.valid_until is None or each.row.valid_until >= now:
             found = tags(asked.snapshot, each)
@@ -139,7 +139,7 @@ def _against(asked: Asked, row: Deployed, decision: CheckedDecision) -> Iterator
         decided, given = tuple(sorted(found.get(kind, ()))), getattr(row, kind)
         if given not in decided:
             yield _finding(f"other-{kind}" if decided else "not-told", row, decision, f"{kind} {given}", decided)
-    if until is not None and until < instant(asked.at):
+    if until is not None and until < instant(asked.second):
         yield _finding("expired", row, decision, "", ())
     if row.deployed_at and row.deployed_at < decision.row.recorded_at and not _earlier(asked, row):
         yield _finding("deployed-before", row, decision, row.deployed_at, ())

@@ -74,7 +74,10 @@ REPORTS: dict[str, Named] = {
         frozenset({"as_of", "at", "within", "layers"}),
     ),
     "separation-of-duties": Named(
-        "Separation of duties", "Who asked and who approved.", "doings:separation_of_duties", PERIOD
+        "Separation of duties",
+        "Who asked and who approved, and acts by nobody who is named.",
+        "doings:separation_of_duties",
+        PERIOD,
     ),
     "policy-changes": Named(
         "Policy-change history",
@@ -147,9 +150,9 @@ REPORTS: dict[str, Named] = {
         "Subject access", "What the ledger holds of --subject.", "incident:access", frozenset({"as_of", "subject"})
     ),
     "flipped-facts": Named(
-        "Flipped facts",
-        "Denied, then allowed after declared facts changed, and which.",
-        "workloads:flipped_facts",
+        "Denied, then allowed",
+        "Denied, then allowed: what changed between, facts, waivers, policy, catalog or evidence.",
+        "flipped:flipped_facts",
         PERIOD | PLACE,
     ),
 }

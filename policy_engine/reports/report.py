@@ -88,6 +88,10 @@ class Report:
     generated_at: str
     summary: tuple[tuple[str, Cell], ...] = ()
     remarks: tuple[str, ...] = ()
+    as_of: str | None = None
+    """The instant whose ledger was read, where one was asked for; RFC 3339, UTC, microseconds, as is `at`."""
+    at: str | None = None
+    """The instant that the question is about, where one was given."""
     ok: bool = True
     """False where something that the report verified did not verify."""
 

@@ -19,15 +19,15 @@ from tests.integration.place import OWNER, Place, refused
 pytestmark = pytest.mark.slow
 KILLED_BEFORE = """
 from policy_audit import ledger
-def rotate_key(self, new, reason=None):
+def rotate_key(self, new, reason=None, **more):
     os.kill(os.getpid(), signal.SIGKILL)
 ledger.Ledger.rotate_key = rotate_key
 """
 KILLED_AFTER = """
 from policy_audit import ledger
 rotate_key = ledger.Ledger.rotate_key
-def rotate_and_die(self, new, reason=None):
-    rotate_key(self, new, reason)
+def rotate_and_die(self, new, reason=None, **more):
+    rotate_key(self, new, reason, **more)
     os.kill(os.getpid(), signal.SIGKILL)
 ledger.Ledger.rotate_key = rotate_and_die
 """

@@ -97,7 +97,11 @@ def test_no_command_makes_a_ledger(policy: Run, tmp_path: Path, arguments: tuple
 
 def test_a_hold_refuses_with_the_ledgers_status(policy: Run, ledger: Path) -> None:
     placed = policy("audit", "hold", "place", "--namespace", "support", "--id", "case-12", *WHY)
-    assert placed.out == "hold case-12 is in place: the namespace support; on record as entry 4\n"
+    assert placed.out == (
+        "hold case-12 is in place: the namespace support; on record as entry 4\n"
+        "now it covers 2 entries, of which 2 are decisions\n"
+    )
+    assert placed.err == ""
     assert policy("audit", "hold", "place", "--all", "--id", "case-12", *WHY).status == 2
     refused = policy("audit", "erase", OWNER, *WHY)
     assert refused.status == 6

@@ -143,6 +143,9 @@ def flipped(found: Any, made: Everything) -> None:
     assert (row["before"], row["after"], row["changed"]) == ('"none"', '"mature"', ["facts"])
     assert (row["denied_entry"], row["allowed_entry"]) == (12, 13)
     assert RULE in row["rules_that_read_it"]
+    (waived,) = [row for row in found["rows"] if row["allowed_entry"] == 7]
+    assert (waived["denied_entry"], waived["changed"], waived["fact"]) == (4, ["waiver"], None)
+    assert waived["after"].startswith(made.waiver[:16])
 
 
 def denials(found: Any, made: Everything) -> None:
@@ -232,7 +235,7 @@ ANSWERS: dict[str, Callable[[Any, Everything], None]] = {
     "Integrity certificate": integrity,
     "Timeline of an incident": incident,
     "Impact of a change of rules": population(6),
-    "Denied, then allowed after facts changed, and which": flipped,
+    "Denied, then allowed, and what changed between": flipped,
     "Deployed without decision, other model, expired, never deployed": reconciled,
     "Dropped before commit: the callers' counts": lambda found, made: None,
 }
@@ -275,7 +278,7 @@ def test_each_question_has_the_answer_that_it_must_have(
         "data-stays-in-network": RULE,
         "DATA-01": "OPS-01",
         "2026-01-01": (TODAY - timedelta(days=1)).isoformat(),
-        "2026-04-01": (TODAY + timedelta(days=2)).isoformat(),
+        "2026-03-31": (TODAY + timedelta(days=1)).isoformat(),
     }
     command = [
         next(digests) if word == "DIGEST" else words.get(word, word) for word in shlex.split(QUESTIONS[question])

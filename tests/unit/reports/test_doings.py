@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from policy_audit.changing import By
 from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 from policy_audit.records import DecisionQuery
 from policy_audit.snapshot import open_snapshot
@@ -130,7 +131,7 @@ def test_who_cannot_be_told_is_not_called_apart(ledger: Ledger) -> None:
     grant(ledger, "ann", "bob", signed_for="bob")
     grant(ledger, "ann", "bob", signed_for="dora")
     ledger.append(Draft(EntryType.WAIVER_GRANTED, personal={"requester": "ann", "approver": "bob"}))
-    ledger.erase("cleo", reason="asked")
+    ledger.erase("cleo", reason="asked", by=By({"actor": "olga"}))
     found = rows(ledger, "separation-of-duties")
     finding = "requester is not the signed one"
     assert [row["finding"] for row in found] == [
