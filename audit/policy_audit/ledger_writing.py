@@ -102,11 +102,13 @@ class LedgerWriting(LedgerBase):
         and synced first: nobody can append without it afterwards. `by` says who does it.
 
         Raises:
-            LedgerError: it was refused; nothing was recorded.
+            LedgerError: it was refused, or the reason names who does it; nothing was recorded.
         """
         from policy_audit.changing import sealable
         from policy_audit.rotating import rotation_draft
+        from policy_audit.words import refuse_names
 
+        refuse_names({"reason": reason or ""}, by.personal if by is not None else {})
         who = sealable(self, by)
         with self._database.turn():
             if self._read_only or self._signer is None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from policy_audit.changing import sealable
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError
+from policy_audit.words import refuse_names
 
 if TYPE_CHECKING:
     from policy_audit.changing import By
@@ -25,7 +26,7 @@ def restore_draft(ledger: Ledger, source: str, reason: str, kept: Sequence[str],
     """Return the entry that says that the ledger was restored from `source`, and what of the `kept` is lost.
 
     Raises:
-        LedgerError: there is no key to verify by.
+        LedgerError: there is no key to verify by, or the reason names who says it.
         VerificationError: a kept checkpoint is not this ledger's.
     """
     from policy_audit.rotating import key_history
@@ -49,6 +50,7 @@ def restore_draft(ledger: Ledger, source: str, reason: str, kept: Sequence[str],
         "lost_checkpoints": len(lost),
     }
     body["lost"] = [_lost(size, *each) for each in lost[-MAX_LOST:]]
+    refuse_names({"reason": reason, "source": source}, by.personal if by is not None else {})
     who = sealable(ledger, by)
     return Draft(EntryType.RESTORE, body=body, context=dict(who.context), personal=dict(who.personal))
 
