@@ -39,7 +39,7 @@ def restore_draft(ledger: Ledger, source: str, reason: str, kept: Sequence[str],
         raise LedgerError("a restore is recorded with the signing key", code="signing-key-missing")
     if len(keys) > MAX_KEYS or any(parse_verifier_key(key).name != ledger.origin for key in keys):
         raise VerificationError(
-            f"a lost key is one of the log `{ledger.origin}`, and there are at most {MAX_KEYS}", code="verifier-key"
+            f"a lost key is one of the log `{ledger.origin}`, and there are at most {MAX_KEYS}", code="other-origin"
         )
     with ledger.snapshot() as connection:
         history = key_history(connection, ledger.origin, [ledger.verifier_key])
