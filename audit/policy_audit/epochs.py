@@ -10,10 +10,11 @@ the failure its name.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint
+from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
 from policy_audit.errors import VerificationError
 from policy_audit.keys import parse_verifier_key
 from policy_audit.report import Step
@@ -62,14 +63,17 @@ def lost_checkpoint(
     The log's `keys` may have signed it, out of their time, or one that only the lost entries led to. Without a
     signature by any of them it is nobody's.
     """
+    try:
+        named = parse_checkpoint(note)
+    except VerificationError:
+        return None
+    wanted = (named.size, named.root.hex())
     for restore in restores:
-        for key in (*keys, *restore.keys):
-            try:
-                checkpoint = open_checkpoint(note, [key], origin)
-            except VerificationError:
-                continue
-            if (checkpoint.size, checkpoint.root.hex()) in restore.lost:
-                return checkpoint, restore
+        if wanted not in restore.lost:
+            continue
+        for key in dict.fromkeys((*keys, *restore.keys)):
+            with suppress(VerificationError):
+                return open_checkpoint(note, [key], origin), restore
     return None
 
 
