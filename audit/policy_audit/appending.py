@@ -28,6 +28,7 @@ from policy_audit.names import (
     TAG_SET,
     VERSION,
 )
+from policy_audit.note import unpinned_keys
 from policy_audit.rotating import refuse_rotated
 from policy_audit.vault import Vault
 from policy_audit.view import COLUMNS, read_tags
@@ -90,6 +91,9 @@ def read_head(connection: Connection, signer: Signer, trusted: str | None) -> Fr
             refuse_rotated(connection, signer, row.note)
             checkpoint = open_checkpoint(row.note, [signer.verifier_key], signer.name)
     except VerificationError as error:
+        others = unpinned_keys(row.note, signer.name, [signer.verifier_key])
+        if error.code == "no-known-signature" and others:
+            raise _signed_by(others[-1], signer) from error
         raise _tampered(error.message) from error
     if (checkpoint.size, checkpoint.root) != (row.size, row.root) or frontier.size != row.size:
         raise _tampered("its columns are not what is signed")
@@ -192,4 +196,16 @@ def _tampered(reason: str) -> LedgerError:
         f"the ledger's head is not what this key signed: {reason}",
         code="ledger-tampered",
         help="nothing was recorded; verify the ledger, and check that the signing key is this ledger's",
+    )
+
+
+def _signed_by(other: bytes, signer: Signer) -> LedgerError:
+    """Say that the head bears another key's line: of a key that was put back with it, or of whoever forged it."""
+    return LedgerError(
+        f"the ledger's head is not what this key signed: the line on it is of the key {other.hex()}, and this is "
+        f"{signer.key_id.hex()}",
+        code="ledger-tampered",
+        help=f"nothing was recorded; where the ledger was restored to before a key rotation, name the file of the key "
+        f"{other.hex()} with `--ledger-key` (see Restores in audit/README.md); without it the ledger is read, verified "
+        "and exported, and not extended; where it was not restored, verify it",
     )

@@ -1,10 +1,16 @@
-"""Files that must outlive a crash, or be read by their owner alone. Standard library only: keys need it."""
+"""Files that must outlive a crash, be read by their owner alone, or may be anything. The standard library alone."""
 
 from __future__ import annotations
 
+import errno
 import os
+import select
 import stat
 from pathlib import Path
+
+#: So many seconds a pipe may give nothing: one that nobody writes to would be waited for without end.
+PIPE_SECONDS = 30.0
+_PART = 1 << 20
 
 
 class ExposedError(OSError):
@@ -58,3 +64,32 @@ def write_private(path: Path, content: bytes) -> None:
     except BaseException:
         path.unlink(missing_ok=True)
         raise
+
+
+def read_given(path: Path, most: int) -> bytes:
+    """Return the first `most` bytes of a file that somebody handed over, and one more where it has more.
+
+    It may be a pipe, as a shell makes one in the place of a file, and then has to give something every `PIPE_SECONDS`.
+
+    Raises:
+        OSError: it is missing, cannot be read, or gives nothing.
+    """
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    try:
+        waits = stat.S_ISFIFO(os.fstat(descriptor).st_mode)
+        data = b""
+        while len(data) <= most and (part := _read_part(descriptor, most + 1 - len(data), waits)):
+            data += part
+    finally:
+        os.close(descriptor)
+    return data
+
+
+def _read_part(descriptor: int, most: int, waits: bool) -> bytes:
+    if waits:
+        # without a writer a pipe seems to end; once it had one, it says that it hung up
+        poll = select.poll()
+        poll.register(descriptor, select.POLLIN)
+        if not poll.poll(PIPE_SECONDS * 1000):
+            raise OSError(errno.ETIMEDOUT, "it is a pipe, and nothing came out of it")
+    return os.read(descriptor, min(most, _PART))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from policy_audit.checkpoint import Checkpoint
-from policy_audit.epochs import Restore, explain
+from policy_audit.epochs import Restore, explain, lost_checkpoint
 from policy_audit.errors import VerificationError
 from policy_audit.folder_keys import FolderKeys
 from policy_audit.folder_report import FolderReport
@@ -30,7 +30,12 @@ class KeptCheck:
             try:
                 self._check(name, text)
             except VerificationError as error:
-                self._step.fail(f"`{name}`: {error.message}")
+                note = _note(text)
+                found = lost_checkpoint(note, self._report.origin, self._keys.log_keys, restores)
+                if found is None:
+                    self._step.fail(f"`{name}`: {error.message}")
+                else:
+                    self._unmet.append((found[0], f"`{name}`: {error.message}"))
             self._step.checked += 1
         explain(self._step, self._unmet, self._agreed, restores, self._head.size)
 
@@ -57,3 +62,11 @@ class KeptCheck:
         self._agreed.append(kept.size)
         if proof is not None:
             verify_inclusion(proof.index, kept.size, self._tree.leaf(proof.index), proof.hashes, kept.root)
+
+
+def _note(text: str) -> str:
+    """Return the checkpoint in a kept text, which is one or a receipt."""
+    try:
+        return parse_proof(text).checkpoint if text.startswith(HEADER) else text
+    except VerificationError:
+        return text

@@ -35,6 +35,11 @@ class FolderKeys:
         self.history = KeyHistory(origin, self._pinned)
         self.were_read = False
 
+    @property
+    def log_keys(self) -> list[str]:
+        """The keys that are the log's: those of its rotations, else those pinned."""
+        return self.history.keys or self._pinned
+
     def read(self, folder: Folder, size: int) -> None:
         """Read the rotations among the first `size` entries; nothing says yet that these are the log's."""
         self.history = KeyHistory.from_entries(self._origin, self._pinned, _rotation_entries(folder, size))

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, select
 from policy_audit.checkpoint import Checkpoint
 from policy_audit.cosignature import Quorum
 from policy_audit.entry import DIGEST, Entry, EntryType, parse_entry
-from policy_audit.epochs import Restore, explain, findings, read_restore
+from policy_audit.epochs import Restore, explain, findings, lost_checkpoint, read_restore
 from policy_audit.errors import CanonicalError, VerificationError
 from policy_audit.fsck_personal import DocumentCheck, PersonalCheck, by_index_and_name
 from policy_audit.fsck_views import ViewCheck, number, page
@@ -58,6 +58,8 @@ def verify_database(
         verification.check_blobs()
         verification.check_log()
         verification.check_left_over()
+    else:
+        verification.fail_unopened()
     return verification.report
 
 
@@ -87,6 +89,8 @@ class _Verification:
         self.documents = DocumentCheck(self.report.step("blobs"), self.blobs)
         self.kept: list[Checkpoint] = []
         self.unmet: list[tuple[Checkpoint, str]] = []
+        self.unopened: list[tuple[str, str]] = []
+        """Kept notes that no key in force opens, each with why: a restore on record may know them."""
         self.agreed: list[int] = []
         self.restores: list[Restore] = []
         self.views = ViewCheck(connection, self.report.step("view"))
@@ -100,8 +104,18 @@ class _Verification:
                 quorum.verify(note)
                 self.kept.append(self.keys.open(note))
             except VerificationError as error:
-                step.fail(f"a kept checkpoint does not verify: {error.message}")
+                self.unopened.append((note, f"a kept checkpoint does not verify: {error.message}"))
         self.kept.sort(key=lambda checkpoint: checkpoint.size, reverse=True)
+
+    def fail_unopened(self) -> None:
+        """Step 8: a kept note that does not verify fails, by the name of a restore where one names it as lost."""
+        keys = self.keys.keys or self.verifier_keys
+        for note, problem in self.unopened:
+            found = lost_checkpoint(note, self.origin, keys, self.restores)
+            if found is None:
+                self.report.step("kept").fail(problem)
+            else:
+                self.unmet.append((found[0], problem))
 
     def check_schema(self) -> bool:
         """Step 1; return whether the tables can be read at all."""
@@ -179,6 +193,7 @@ class _Verification:
         for checkpoint in self.kept:
             problem = f"a kept checkpoint covers {checkpoint.size} entries, the ledger has {size}: "
             self.unmet.append((checkpoint, problem + "its tail was dropped, or an older copy restored"))
+        self.fail_unopened()
         explain(self.report.step("kept"), self.unmet, self.agreed, self.restores, size)
         self.report.findings += findings(self.keys, self.restores)
 

@@ -1,11 +1,11 @@
-"""Inclusion proofs of many entries under one checkpoint, from one pass over the leaf hashes."""
+"""Inclusion proofs of many entries under one checkpoint, from one pass over all entries."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint
+from policy_audit.checkpoint import Checkpoint, parse_checkpoint
 from policy_audit.errors import VerificationError
 from policy_audit.merkle import inclusion_ranges, node_hash
 from policy_audit.proof import Proof
@@ -13,34 +13,51 @@ from policy_audit.proof import Proof
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from policy_audit.vault import Vault
+    from policy_audit.whole import Progress
+
 Range = tuple[int, int]
 _PART = 8192
 
 
 def prove_entries(
-    connection: Connection, note: str, verifier_key: str | None, indexes: Collection[int]
+    connection: Connection,
+    note: str,
+    verifier_key: str | None,
+    indexes: Collection[int],
+    vault: Vault | None = None,
+    columns: bool = True,
+    progress: Progress | None = None,
 ) -> dict[int, Proof]:
-    """Return the proof of each of `indexes` under the checkpoint `note`, in one pass over the ledger's leaf hashes.
+    """Return the proof of each of `indexes` under the checkpoint `note`, in one pass over the ledger's entries.
 
-    The signature is verified where the ledger's own key is given. The leaf hashes must give the signed root, also
-    where nothing is to be proven.
+    The signature is verified where the ledger's own key is given, as of the note's size, for the key may have rotated.
+    The entries must give the signed root, and their query columns be those of their bytes (`whole.compared_leaves`),
+    also where nothing is to be proven; with the `vault`, persons are compared, too. Without `columns` the leaf hashes
+    alone must give the root, for what is not found by columns, and says itself what was found wrong.
 
     Raises:
-        VerificationError: they do not, so that the ledger is not what it signed, or the note is not its own.
+        VerificationError: they are not, so that the ledger is not what it signed, or the note is not its own.
     """
-    checkpoint = _opened(note, verifier_key)
+    from policy_audit.whole import compared_leaves
+
+    checkpoint = _opened(connection, note, verifier_key)
     if checkpoint.size == 0:
         return {}
-    root, paths = inclusion_proofs(_leaf_hashes(connection, checkpoint.size), checkpoint.size, indexes)
+    compared = compared_leaves(connection, checkpoint.size, vault, progress)
+    leaves = compared if columns else _leaf_hashes(connection, checkpoint.size)
+    root, paths = inclusion_proofs(leaves, checkpoint.size, indexes)
     if root != checkpoint.root:
         raise _changed(f"the entries do not give the signed root of size {checkpoint.size:,}")
     return {index: Proof(index, path, note) for index, path in paths.items()}
 
 
-def _opened(note: str, verifier_key: str | None) -> Checkpoint:
+def _opened(connection: Connection, note: str, verifier_key: str | None) -> Checkpoint:
     if verifier_key is None:
         return parse_checkpoint(note)
-    return open_checkpoint(note, [verifier_key], verifier_key.partition("+")[0])
+    from policy_audit.rotating import key_history
+
+    return key_history(connection, verifier_key.partition("+")[0], [verifier_key]).open(note)
 
 
 def _leaf_hashes(connection: Connection, size: int) -> Iterator[bytes]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Dialect, Inspector, Table, inspect
-from sqlalchemy.schema import CreateIndex
 from sqlalchemy.types import TypeEngine
 
 from policy_audit.names import REVISION, REVISION_TABLE
 from policy_audit.server_schema import server_differences
+from policy_audit.sqlite_schema import sqlite_differences
 from policy_audit.state import schema_of
 from policy_audit.tables import HEAD, METADATA
 
@@ -25,7 +24,6 @@ _DISPOSED = (
     "AND type = 'disposal' AND instr(CAST(entry AS TEXT), OLD.digest) > 0) "
 )
 _DERIVED = "decision"
-_MOST_DAMAGE = 5
 
 
 def sqlite_triggers() -> dict[str, str]:
@@ -88,14 +86,8 @@ def differences(connection: Connection) -> tuple[list[str], list[str]]:
     extra += [f"the view `{name}` is not the ledger's" for name in sorted(inspector.get_view_names(schema))]
     extra += _revision_differences(connection)
     if connection.dialect.name == "sqlite":
-        return broken, extra + _trigger_differences(connection) + _sqlite_indexes(connection) + _damage(connection)
-    for name in sorted(METADATA.tables.keys() & found):
-        extra += _server_indexes(inspector, METADATA.tables[name], schema)
-    extra += [
-        f"the materialized view `{name}` is not the ledger's"
-        for name in sorted(inspector.get_materialized_view_names(schema))
-    ]
-    hidden, problems = server_differences(connection, METADATA.tables, DELETABLE)
+        return broken, extra + sqlite_differences(connection, METADATA, sqlite_triggers())
+    hidden, problems = server_differences(connection, METADATA, DELETABLE)
     return broken + hidden, extra + problems
 
 
@@ -116,57 +108,3 @@ def _column_differences(inspector: Inspector, table: Table, schema: str | None, 
 def _revision_differences(connection: Connection) -> list[str]:
     rows = connection.exec_driver_sql(f"SELECT version_num FROM {REVISION_TABLE}").scalars().all()  # noqa: S608
     return [] if rows == [REVISION] else [f"the table `{REVISION_TABLE}` does not hold exactly `{REVISION}`"]
-
-
-def _sqlite_indexes(connection: Connection) -> list[str]:
-    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
-    found = {str(name): _plain(str(sql)) for name, sql in rows}
-    expected = {
-        str(index.name): _plain(str(CreateIndex(index).compile(dialect=connection.dialect)))
-        for table in METADATA.sorted_tables
-        for index in table.indexes
-    }
-    return _index_problems(found, expected)
-
-
-def _server_indexes(inspector: Inspector, table: Table, schema: str | None) -> list[str]:
-    def shape(columns: Any, unique: Any, partial: Any) -> tuple[tuple[Any, ...], bool, bool]:
-        return tuple(columns), bool(unique), partial is not None
-
-    found = {
-        str(each["name"]): shape(each["column_names"], each["unique"], each["dialect_options"].get("postgresql_where"))
-        for each in inspector.get_indexes(table.name, schema)
-    }
-    expected = {
-        str(index.name): shape(index.columns.keys(), index.unique, index.dialect_options["postgresql"]["where"])
-        for index in table.indexes
-    }
-    return _index_problems(found, expected)
-
-
-def _index_problems(found: Mapping[str, object], expected: Mapping[str, object]) -> list[str]:
-    changed = sorted(name for name in expected if found.get(name) != expected[name])
-    return [f"the index `{name}` is missing or changed" for name in changed] + [
-        f"the index `{name}` is not the ledger's" for name in sorted(found.keys() - expected.keys())
-    ]
-
-
-def _damage(connection: Connection) -> list[str]:
-    """What SQLite finds wrong in its file: an index that hides rows of its table, above all."""
-    rows = connection.exec_driver_sql(f"PRAGMA integrity_check({_MOST_DAMAGE})").scalars().all()
-    return [] if rows == ["ok"] else [f"the file is damaged: {row!s:.200}" for row in rows]
-
-
-def _plain(sql: str) -> str:
-    return "".join(sql.split())
-
-
-def _trigger_differences(connection: Connection) -> list[str]:
-    rows = connection.exec_driver_sql("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'")
-    found = {str(name): str(sql) for name, sql in rows}
-    expected = sqlite_triggers()
-    missing = [name for name, sql in expected.items() if found.get(name) != sql]
-    extra = found.keys() - expected.keys()
-    return [f"the trigger `{name}` is missing or changed" for name in sorted(missing)] + [
-        f"the trigger `{name}` is not the ledger's" for name in sorted(extra)
-    ]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import URL, Connection, create_engine, make_url
+from sqlalchemy import URL, Connection, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from policy_audit.errors import LedgerError
@@ -21,6 +21,8 @@ PREFIX = "postgresql+psycopg://"
 DEFAULT_SCHEMA = "public"
 SCHEMA_SETTING = "policy_audit.schema"
 STATEMENT_SECONDS = 60.0
+#: A reader waits so long for a table that somebody locks as a whole, which a migration does.
+READ_LOCK_SECONDS = 30.0
 IDLE_SECONDS = 300.0
 _LONGEST_NAME = 63
 # A server that is gone must be noticed: what waits for a commit would wait for ever.
@@ -93,7 +95,7 @@ def connect_server(url: str) -> Engine:
     """
     try:
         parsed = make_url(url)
-        return create_engine(
+        engine = create_engine(
             parsed,
             isolation_level="AUTOCOMMIT",
             pool_pre_ping=True,
@@ -105,6 +107,7 @@ def connect_server(url: str) -> Engine:
                 "prepare_threshold": None,
             },
         )
+        from policy_audit.server_silence import connect
     except ModuleNotFoundError as error:
         raise LedgerError(
             f"the driver `{error.name}` is not installed",
@@ -113,11 +116,14 @@ def connect_server(url: str) -> Engine:
         ) from None
     except (ArgumentError, ValueError):
         raise LedgerError("the URL of the PostgreSQL ledger is malformed", code="ledger-url") from None
+    event.listen(engine, "do_connect", lambda dialect, record, arguments, more: connect(arguments, more))
+    return engine
 
 
 def reading(schema: str) -> tuple[str, ...]:
-    """Return the statements that begin a transaction on one snapshot."""
-    return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", settings(_common(schema))
+    """Return the statements that begin a transaction on one snapshot; a statement may take as long as it takes."""
+    own = {**_common(schema), "lock_timeout": _milliseconds(READ_LOCK_SECONDS), "statement_timeout": "0"}
+    return "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY", settings(own)
 
 
 def writing(schema: str, lock_seconds: float, patient: bool = False) -> tuple[str, ...]:

@@ -1,15 +1,17 @@
 """How a ledger's schema on PostgreSQL differs from what the migrations make: what could refuse, drop, alter or hide.
 
-Columns and keys are compared in `policy_audit.schema`; here is what stands beside them, from the system's catalogs.
+Names and types of columns, and keys, are compared in `policy_audit.schema`, what else the schema holds in
+`server_objects`; here is what stands beside the tables, from the system's catalogs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, MetaData, Table, text
 
 from policy_audit.names import BLOB, LOCK_FUNCTION, REVISION_TABLE
+from policy_audit.server_objects import columns, indexes, objects, strangers
 
 REFUSE_FUNCTION = "policy_audit_refuse"
 UNDISPOSED_FUNCTION = "policy_audit_refuse_undisposed"
@@ -36,9 +38,10 @@ FUNCTIONS = {
 
 
 def server_differences(
-    connection: Connection, tables: Iterable[str], deletable: Iterable[str]
+    connection: Connection, metadata: MetaData, deletable: Iterable[str]
 ) -> tuple[list[str], list[str]]:
     """Compare; return first what keeps the tables from being read, then what else differs, in words."""
+    tables: Mapping[str, Table] = metadata.tables
     names, free = sorted(tables), set(deletable)
     hidden = _row_security(connection, names)
     problems = [
@@ -47,6 +50,10 @@ def server_differences(
         *_functions(connection),
         *_rules(connection, names),
         *_constraints(connection, names),
+        *columns(connection, tables),
+        *indexes(connection, tables),
+        *objects(connection, tables),
+        *strangers(connection, FUNCTIONS),
         *_creators(connection),
     ]
     return hidden, problems
@@ -143,7 +150,7 @@ def _constraints(connection: Connection, names: list[str]) -> list[str]:
             "SELECT c.relname, k.conname FROM pg_constraint k JOIN pg_class c ON c.oid = k.conrelid "  # noqa: S608
             f"WHERE c.{_HERE} AND c.relname = ANY(:names) AND k.contype NOT IN ('p', 'n') ORDER BY 1, 2"
         ),
-        {"names": names},
+        {"names": [*names, REVISION_TABLE]},
     )
     return [f"the constraint `{name}` of the table `{table}` is not the ledger's" for table, name in rows]
 

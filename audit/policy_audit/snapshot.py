@@ -279,6 +279,20 @@ class Snapshot:
 
         return verify_database(self._connection, list(verifier_keys), origin, list(kept), progress, vault=self._vault)
 
+    def compare_view(self, verifier_key: str | None, persons: bool = False, progress: Progress | None = None) -> None:
+        """Compare the query columns of all decisions with their entries, and these with the signed root.
+
+        After this a count, and what is not listed, is as good as the entries. With `persons` what a person's entries
+        are found by is compared, too, which takes the personal key.
+
+        Raises:
+            VerificationError: they are not, and it says which.
+        """
+        from policy_audit.many_proofs import prove_entries
+
+        vault = self._vault if persons else None
+        prove_entries(self._connection, self.note, verifier_key, (), vault, progress=progress)
+
     def _period(self, since: datetime | str | None, until: datetime | str | None) -> list[Any]:
         """Return the terms that keep decisions in a period, by expressions that no index is on."""
         (low, high), exact = span_of(self._connection, self.size, since, until)

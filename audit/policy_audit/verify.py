@@ -18,6 +18,7 @@ from io import TextIOWrapper
 from pathlib import Path
 from typing import NoReturn
 
+from policy_audit.durable import read_given
 from policy_audit.errors import VerificationError
 from policy_audit.folder_check import Wanted, verify_folder
 from policy_audit.folder_log import Progress
@@ -112,8 +113,7 @@ def _key(text: str) -> str:
 
 def _read(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_KEPT_BYTES + 1)
+        data = read_given(path, MAX_KEPT_BYTES)
     except OSError as error:
         _refuse(f"cannot read `{path}`: {(error.strerror or 'unknown reason').lower()}")
     if len(data) > MAX_KEPT_BYTES:

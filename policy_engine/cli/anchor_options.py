@@ -29,7 +29,7 @@ def config_option(command: F) -> F:
         type=click.Path(path_type=Path),
         envvar="POLICY_ANCHORS",
         callback=_settings,
-        help="An anchors.toml: to, every, need, beat.  [setting: anchors]",
+        help="An anchors.toml: to, every, need, beat, evidence.  [setting: anchors]",
     )(command)
 
 

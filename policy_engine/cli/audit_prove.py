@@ -11,6 +11,7 @@ from policy_engine.cli.audit_verify import check_keys
 from policy_engine.cli.ledger_reading import find_entry, read_exact, read_text, reading, write_bytes
 from policy_engine.cli.options import ledger_options
 from policy_engine.errors import Problem, UsageError, VerificationFailedError
+from policy_engine.exports.evidence import other_key
 
 
 @click.command(
@@ -75,23 +76,14 @@ def _verify(proof_file: Path, entry_file: Path, vkeys: list[str], origin: str) -
         checkpoint = proof.verify(entry, vkeys, origin)
     except VerificationError as error:
         message = f"`{proof_file}` does not prove that `{entry_file}` is in the log `{origin}`: {error.message}"
-        hint = error.help or (_other_key(text, origin, vkeys) if error.code == "no-known-signature" else None)
+        hint = error.help
+        if hint is None and error.code == "no-known-signature":
+            follow = (
+                "or follow the rotation in an export: `python -m policy_audit.verify FOLDER --vkey KEY --kept PROOF`"
+            )
+            hint = other_key(parse_proof(text).checkpoint, origin, vkeys, follow)
         raise VerificationFailedError(Problem(error.code, message, help=hint)) from error
     click.echo(
         f"verified: `{entry_file}` is entry {proof.index} of the log `{checkpoint.origin}`, "
         f"under its signed checkpoint of {checkpoint.size:,} entries"
-    )
-
-
-def _other_key(proof: str, origin: str, vkeys: list[str]) -> str | None:
-    """Return what to do where another key by the log's name signed: a receipt alone holds no key rotation."""
-    from policy_audit.note import unpinned_keys
-    from policy_audit.proof import parse_proof
-
-    others = unpinned_keys(parse_proof(proof).checkpoint, origin, vkeys)
-    if not others:
-        return None
-    return (
-        f"a key {others[0].hex()} by that name signed it; where the log's key was rotated, pin the new key that was "
-        "announced, or follow the rotation in an export: `python -m policy_audit.verify FOLDER --vkey KEY --kept PROOF`"
     )

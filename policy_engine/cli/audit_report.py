@@ -122,9 +122,21 @@ def make(ctx: click.Context, ledger: Ledger, name: str, named: Named, given: Map
     own = {"own_key": ledger.verifier_key, "kept": kept_notes(given["kept"], origin)}
     bar = progress("verifying") if name == "integrity" else nullcontext(None)
     with open_snapshot(ledger, as_of=as_of) as snapshot, bar as shown:
+        compare_sampled(snapshot, ledger, given)
         report = answer(ctx, snapshot, name, named, {**given, **own, "progress": shown})
         answered(ctx, report.population, snapshot.checkpoint)
     return report
+
+
+def compare_sampled(snapshot: Snapshot, ledger: Ledger, given: Mapping[str, Any]) -> None:
+    """Compare all query columns with the entries where a sample is asked for: its total is what it is worth.
+
+    Raises:
+        VerificationError: they are not the entries'; it names the first.
+    """
+    if given.get("sample") is not None:
+        with progress("comparing") as tell:
+            snapshot.compare_view(ledger.verifier_key, given.get("owner") is not None, tell)
 
 
 def answer(ctx: click.Context, snapshot: Snapshot, name: str, named: Named, given: Mapping[str, Any]) -> Report:

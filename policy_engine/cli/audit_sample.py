@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.anchor_options import checkpoint_of
-from policy_engine.cli.audit_report import answer
+from policy_engine.cli.audit_report import answer, compare_sampled
 from policy_engine.cli.decision_filters import decision_filters
 from policy_engine.cli.ledger_reading import read_text, reading, write_bytes
 from policy_engine.cli.moments import AsOf
@@ -97,6 +97,7 @@ def _sample(
         with open_snapshot(ledger, as_of=as_of, size=_size_of(note) if note is not None else size) as snapshot:
             if note is not None:
                 _compare(snapshot, note)
+            compare_sampled(snapshot, ledger, given)
             report = answer(ctx, snapshot, "soc2-population", REPORTS["soc2-population"], {**given, "as_of": as_of})
             answered(ctx, len(report.rows), snapshot.checkpoint)
             return report, _files(snapshot, report) if proven else {}

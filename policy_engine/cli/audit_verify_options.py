@@ -30,7 +30,8 @@ def anchored_places(config: Path | None) -> list[str]:
     from policy_audit.anchors.configuration import read_configuration
 
     with anchor_errors():
-        places = [place.where for place in read_configuration(config).places if place.kind in _READABLE]
+        found = read_configuration(config)
+    places = [place.where for place in (*found.places, *found.evidence) if place.kind in _READABLE]
     if not places:
         message = f"`{config}` names no place that gives back what it holds"
         raise UsageError(Problem("anchor-place", message, help="file: and git: places do"))

@@ -268,10 +268,11 @@ def read_text(path: Path) -> str:
 
 def read_exact(path: Path) -> bytes:
     """Return a file's bytes, of which there may be four million at most."""
+    from policy_audit.durable import read_given
+
     most = 4_000_000
     try:
-        with path.open("rb") as stream:
-            data = stream.read(most + 1)
+        data = read_given(path, most)
     except OSError as error:
         message = f"cannot read `{path}`: {(error.strerror or str(error)).lower()}"
         raise InputError(Problem("file-unreadable", message)) from None

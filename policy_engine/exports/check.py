@@ -7,14 +7,15 @@ in the log under the checkpoint; 5. rows: the table says what the entries say.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.exports.check_files import Refused, check_files, read_bytes
 from policy_engine.exports.check_rows import check_rows
-from policy_engine.exports.evidence import entry_name, proof_name, proven
+from policy_engine.exports.evidence import entry_name, other_key, proof_name, proven
 from policy_engine.exports.manifest import CHECKPOINT, MANIFEST, RECORD_ENTRY, RECORD_PROOF, Manifest, read_manifest
 
 if TYPE_CHECKING:
@@ -168,7 +169,21 @@ class _Check:
         from policy_audit.checkpoint import open_checkpoint
 
         note = _text(read_bytes(self._folder, CHECKPOINT, MAX_PROOF_BYTES), CHECKPOINT)
-        return note, open_checkpoint(note, list(self._pinned.verifier_keys), self._pinned.origin)
+        with self._known(note):
+            return note, open_checkpoint(note, list(self._pinned.verifier_keys), self._pinned.origin)
+
+    @contextmanager
+    def _known(self, note: str) -> Iterator[None]:
+        """Say, where no pinned key signed, which one did: an export holds no key rotation that leads to it."""
+        from policy_audit.errors import VerificationError
+
+        try:
+            yield
+        except VerificationError as error:
+            hint = other_key(note, self._pinned.origin, self._pinned.verifier_keys)
+            if error.code != "no-known-signature" or hint is None:
+                raise
+            raise Refused(f"{error.message}: {hint}") from error
 
     def _prove(self, index: int, note: str, checkpoint: Checkpoint) -> None:
         from policy_audit.merkle import leaf_hash, verify_inclusion
@@ -190,7 +205,9 @@ class _Check:
 
         data = self._entry_bytes(entry)
         text = _text(read_bytes(self._folder, proof, MAX_PROOF_BYTES), proof)
-        parse_proof(text).verify(data, list(self._pinned.verifier_keys), self._pinned.origin)
+        parsed = parse_proof(text)
+        with self._known(parsed.checkpoint):
+            parsed.verify(data, list(self._pinned.verifier_keys), self._pinned.origin)
         found = parse_entry(data)
         if found.type != kind:
             raise Refused(f"`{entry}` is an entry of the type `{found.type:.40}`")

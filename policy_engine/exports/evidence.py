@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from hashlib import sha256
 from heapq import heappush, heapreplace
 from typing import TYPE_CHECKING, Any
@@ -95,3 +95,19 @@ def proven(files: Collection[str]) -> list[int]:
     """Return the indexes of which files of these names hold the bytes, in order."""
     names = (name.removeprefix("entries/").removesuffix(".json") for name in files if name.startswith("entries/"))
     return sorted(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def other_key(note: str, origin: str, vkeys: Sequence[str], else_: str | None = None) -> str | None:
+    """Return what to do where another key by the log's name signed `note`; None where none did.
+
+    A checkpoint, a receipt and an export hold no key rotation: `else_` says how one could be followed.
+    """
+    from policy_audit.note import unpinned_keys
+
+    others = unpinned_keys(note, origin, vkeys)
+    if not others:
+        return None
+    pin = (
+        f"a key {others[0].hex()} by that name signed it; where the log's key was rotated, pin both keys, the one from "
+    )
+    return f"{pin}before and the new one that was announced, each with --vkey{f', {else_}' if else_ else ''}"

@@ -58,7 +58,7 @@ def export_decisions(ledger: Ledger, target: Path, order: Order, record: Recordi
     if order.format != OSCAL:
         open_format(order.format)
     with staging(target) as stage:
-        with reading(ledger) as source:
+        with reading(ledger, persons=order.selection.wanted.owner is not None, progress=order.progress) as source:
             found = source.snapshot.select(order.selection.wanted, tags_of(source.snapshot))
             export = Export(source, stage, found.indexes(), order.proofs)
             export.put_evidence()

@@ -1,8 +1,8 @@
 """Write an export: evidence first, then the table, then the manifest; on record before it is put in place.
 
-1. choose which entries are proven; 2. prove them, which holds all leaf hashes to the signed root; 3. write the table
-and the proven entries' bytes; 4. write proofs, checkpoint and manifest; 5. put the manifest's digest on record;
-6. write the record's own entry and proof; 7. put the folder in place.
+1. choose which entries are proven; 2. prove them, which holds all entries to the signed root, and all query columns
+to the entries; 3. write the table and the proven entries' bytes; 4. write proofs, checkpoint and manifest; 5. put the
+manifest's digest on record; 6. write the record's own entry and proof; 7. put the folder in place.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 #: The formats of tables, and their modules in this package.
 TABLES: Mapping[str, str] = {"csv": "csv_table", "jsonl": "jsonl", "parquet": "parquet", "html": "page"}
+#: The report that is the result of comparing everything, and has to be handed out above all where that failed.
+CERTIFICATE = "integrity"
 Recording = Callable[[Mapping[str, Any]], "Recorded"]
 
 
@@ -65,11 +67,23 @@ class Source:
 
     snapshot: Snapshot
     prove: Callable[[Collection[int]], Mapping[int, Proof]]
+    """Also compares every query column with its entry: see `policy_audit.many_proofs.prove_entries`."""
 
 
 @contextmanager
-def reading(ledger: Ledger, note: str | None = None) -> Iterator[Source]:
-    """Read the ledger under its latest checkpoint, or under an earlier one of it, in one transaction."""
+def reading(
+    ledger: Ledger,
+    note: str | None = None,
+    *,
+    columns: bool = True,
+    persons: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Source]:
+    """Read the ledger under its latest checkpoint, or under an earlier one of it, in one transaction.
+
+    With `persons` what a person's entries are found by is compared, too, which takes the personal key; without
+    `columns` no query column is.
+    """
     from policy_audit.many_proofs import prove_entries
     from policy_audit.reading import read_checkpoint
     from policy_audit.snapshot import Snapshot
@@ -78,7 +92,15 @@ def reading(ledger: Ledger, note: str | None = None) -> Iterator[Source]:
         signed = note or read_checkpoint(connection)
         yield Source(
             Snapshot(connection, signed, ledger.vault),
-            lambda indexes: prove_entries(connection, signed, ledger.verifier_key, indexes),
+            lambda indexes: prove_entries(
+                connection,
+                signed,
+                ledger.verifier_key,
+                indexes,
+                ledger.vault if persons else None,
+                columns,
+                progress,
+            ),
         )
 
 
@@ -90,7 +112,8 @@ class Export:
         chosen = choose(proofs, self.snapshot.checkpoint.root, indexes)
         self.selected, self.proofs = chosen.count, chosen.described()
         self.proven = frozenset(chosen.indexes)
-        # INVARIANT: nothing is exported under a checkpoint that the entries do not give.
+        # INVARIANT: nothing is exported under a checkpoint that the entries do not give, or by columns that are not
+        # theirs: a selection cannot show what a forged column hides.
         self._proofs = source.prove(chosen.indexes)
 
     def put_evidence(self) -> None:
@@ -166,7 +189,7 @@ def export_report(
     """
     open_format(name)
     with staging(target) as stage:
-        with reading(ledger, report.checkpoint.note) as source:
+        with reading(ledger, report.checkpoint.note, columns=report.name != CERTIFICATE) as source:
             export = Export(source, stage, report.entries(), proofs)
             export.put_evidence()
             for index in sorted(export.proven):

@@ -27,6 +27,7 @@ COLUMNS_ALONE = (
     "The count is of the query columns; each row that is listed was compared with its entry. What a forged column "
     "hides is found by `policy audit verify`."
 )
+ALL_COMPARED = "The query columns of all decisions were compared with their entries: the count is that of the entries."
 AS_RECORDED = "Shows what was recorded: not that an input was truthful, nor what was never recorded."
 CLOCK = "Times are the recording clock's; nobody vouches for it but the anchors."
 UNREAD = "Decisions of an older version, without tags, were not all read: others may belong here."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from policy_engine.reports.asking import AS_RECORDED, CLOCK, COLUMNS_ALONE, UNREAD, Asked
+from policy_engine.reports.asking import ALL_COMPARED, AS_RECORDED, CLOCK, COLUMNS_ALONE, UNREAD, Asked
 from policy_engine.reports.documents import tags
 from policy_engine.reports.report import Cell, Column, Report
 from policy_engine.reports.sampling import SCHEME, draw
@@ -56,7 +56,10 @@ def soc2_population(asked: Asked) -> Report:
 
 
 def sampled(asked: Asked, selection: Selection, size: int, seed: str) -> Report:
-    """Return a seeded sample of what is selected, in the order in which it is drawn."""
+    """Return a seeded sample of what is selected, in the order in which it is drawn.
+
+    The caller compared all query columns with the entries (`Snapshot.compare_view`): the total is part of the sample.
+    """
     population = selection.indexes()
     drawn = draw(population, size, seed)
     found = {each.row.index: each for each in asked.checked(asked.snapshot.decision_rows(drawn))}
@@ -69,7 +72,10 @@ def sampled(asked: Asked, selection: Selection, size: int, seed: str) -> Report:
         population=len(population),
         summary=(("scheme", SCHEME), ("seed", seed), ("sample", len(rows))),
         remarks=_remarks(
-            selection, AS_RECORDED, "The seed decides the sample: have it chosen by who does not make decisions."
+            selection,
+            AS_RECORDED,
+            "The seed decides the sample: have it chosen by who does not make decisions.",
+            rests_on=ALL_COMPARED,
         ),
     )
 
@@ -209,5 +215,5 @@ def _decided(each: CheckedDecision) -> tuple[Cell, ...]:
     return each.row.verdict, each.row.purpose, each.row.stage, each.row.valid_until
 
 
-def _remarks(selection: Selection, *remarks: str) -> tuple[str, ...]:
-    return (COLUMNS_ALONE, *remarks, *((UNREAD,) if selection.unread else ()))
+def _remarks(selection: Selection, *remarks: str, rests_on: str = COLUMNS_ALONE) -> tuple[str, ...]:
+    return (rests_on, *remarks, *((UNREAD,) if selection.unread else ()))

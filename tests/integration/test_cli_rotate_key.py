@@ -170,7 +170,9 @@ def test_a_receipt_verifies_by_the_key_of_its_time_alone(place: Place) -> None:
     assert [check(index, vkey(done.stdout)).returncode for index in (1, 3, 4)] == [6, 0, 0]
     refusal = check(4, key).stderr.decode()
     assert "[no-known-signature]" in refusal
-    assert "pin the new key that was announced, or follow the rotation in an export" in " ".join(refusal.split())
+    said = " ".join(refusal.split())
+    assert "pin both keys, the one from before and the new one that was announced" in said
+    assert "or follow the rotation in an export" in said
     assert place.run("audit", "export", "out").returncode == 0
     alone = [sys.executable, "-m", "policy_audit.verify", "out", "--vkey", key, "--kept", "4.tlog-proof"]
     found = subprocess.run(alone, cwd=place.home, env=place.environment, capture_output=True, check=False)

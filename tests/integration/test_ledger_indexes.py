@@ -48,3 +48,63 @@ def test_a_changed_index_or_revision_is_found(filled: Store, change: str, proble
     report = verify(filled)
     assert failed(report) == ["schema"]
     assert str(report.step("schema").first_problem).startswith(problem)
+
+
+@pytest.mark.parametrize(
+    ("statements", "problem"),
+    [
+        (["INSERT INTO alembic_version VALUES ('9999')"], "`alembic_version` does not hold exactly `0003`"),
+        (["ALTER TABLE alembic_version ADD more TEXT"], "the column `alembic_version.more` has another default"),
+        (["CREATE TRIGGER more AFTER INSERT ON alembic_version BEGIN SELECT 1; END"], "the trigger `more` is not"),
+        (
+            ["ALTER TABLE decision ADD more TEXT AS ('x')"],
+            "the column `decision.more` is not as the migrations make it",
+        ),
+        (["ANALYZE"], "the table `sqlite_stat1` is not the ledger's"),
+        (["PRAGMA user_version = 7"], "the file's `user_version` is 7: the ledger uses none"),
+        (["PRAGMA application_id = 7"], "the file's `application_id` is 7: the ledger uses none"),
+        (["CREATE VIRTUAL TABLE more USING fts5(n)"], "the table `more` is not the ledger's"),
+        (["CREATE INDEX more ON alembic_version (version_num || 'x')"], "the index `more` is not the ledger's"),
+    ],
+)
+def test_what_the_ledger_did_not_make_is_found(in_file: Store, statements: list[str], problem: str) -> None:
+    with closing(sqlite3.connect(in_file.path, isolation_level=None)) as connection:  # type: ignore[arg-type]
+        for statement in statements:
+            connection.execute(statement)
+    step = verify(in_file).step("schema")
+    assert step.status == "failed"
+    assert problem in str(step.first_problem)
+
+
+@pytest.mark.parametrize(
+    ("table", "old", "new", "problem"),
+    [
+        ("decision", "verdict TEXT NOT NULL", "verdict TEXT DEFAULT 'allow' NOT NULL", "the column `decision.verdict`"),
+        ("decision", "verdict TEXT NOT NULL", "verdict TEXT", "the column `decision.verdict` has another default"),
+        ("decision", "verdict TEXT NOT", "verdict TEXT COLLATE NOCASE NOT", "the table `decision` is made otherwise"),
+        (
+            "decision",
+            "verdict TEXT NOT NULL",
+            "verdict TEXT CHECK(1) NOT NULL",
+            "the table `decision` is made otherwise",
+        ),
+        (
+            "decision",
+            "KEY (leaf_index)",
+            "KEY (leaf_index) ON CONFLICT IGNORE",
+            "the table `decision` is made otherwise",
+        ),
+        ("blob", "KEY (digest)", "KEY (digest) ON CONFLICT REPLACE", "the table `blob` is made otherwise: `'ON'`"),
+        ("alembic_version", "NOT NULL", "NOT NULL /* and more */", "the table `alembic_version` is made otherwise"),
+    ],
+)
+def test_a_table_that_is_made_otherwise_is_found(in_file: Store, table: str, old: str, new: str, problem: str) -> None:
+    with closing(sqlite3.connect(in_file.path, isolation_level=None)) as connection:  # type: ignore[arg-type]
+        connection.execute("PRAGMA writable_schema = ON")
+        change = "UPDATE sqlite_master SET sql = replace(sql, ?, ?) WHERE type = 'table' AND name = ?"
+        connection.execute(change, (old, new, table))
+        (sql,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = ?", (table,)).fetchone()
+        assert new in sql
+    report = verify(in_file)
+    assert failed(report) == ["schema"]
+    assert problem in report.problems[0]

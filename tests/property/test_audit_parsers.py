@@ -13,6 +13,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 from policy_audit.canonical import canonical_bytes, parse_canonical
 from policy_audit.checkpoint import Checkpoint, format_checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
+from policy_audit.epochs import lost_checkpoint, read_restore
 from policy_audit.errors import CanonicalError, VerificationError
 from policy_audit.keys import Ed25519Signer, parse_verifier_key
 from policy_audit.merkle import inclusion_proof, leaf_hash, root_hash
@@ -68,6 +69,40 @@ def test_a_note_that_is_split_is_put_together_again(text: str) -> None:
         return
     assert text.startswith(signed + "\n")
     assert text.count("\n", len(signed) + 1) == len(signatures)
+
+
+ANYTHING = st.sampled_from(
+    [
+        None,
+        True,
+        5,
+        "x",
+        LOG.verifier_key,
+        [],
+        {},
+        [1, "x", None, [], {}],
+        [[LOG.verifier_key]],
+        [LOG.verifier_key] * 40,
+    ]
+    + [[{"size": size, "root": root}] for size in (5, True, "5", None) for root in (root_hash(LEAVES).hex(), 7, None)]
+)
+LOST = [{"size": 5, "root": root_hash(LEAVES).hex()}]
+
+
+@given(st.fixed_dictionaries({}, optional={"lost": ANYTHING | st.just(LOST), "keys": ANYTHING, "from": ANYTHING}))
+def test_a_restore_of_any_form_names_what_it_names_and_no_more(body: dict[str, Any]) -> None:
+    restore = read_restore(7, 2, body)
+    named = lost_checkpoint(NOTE, LOG.name, [LOG.verifier_key], [restore])
+    assert (named is not None) == ((5, root_hash(LEAVES).hex()) in restore.lost)
+    assert all(parse_verifier_key(key) for key in restore.keys)
+
+
+@given(mutated(NOTE, ALPHABET), st.booleans())
+def test_a_changed_note_is_named_by_no_restore_but_as_what_was_signed(text: str, by_restore: bool) -> None:
+    restore = read_restore(7, 2, {"lost": LOST, "keys": [LOG.verifier_key] if by_restore else []})
+    found = lost_checkpoint(text, LOG.name, [] if by_restore else [LOG.verifier_key], [restore])
+    assert found is None or found == (Checkpoint(LOG.name, 5, root_hash(LEAVES)), restore)
+    assert lost_checkpoint(text, LOG.name, [], [read_restore(7, 2, {"lost": LOST})]) is None
 
 
 @given(st.text(st.characters(min_codepoint=0x20, exclude_categories=["Cs"]) | st.just("\n"), max_size=50))

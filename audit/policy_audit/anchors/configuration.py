@@ -4,6 +4,7 @@ to = ["file:/mnt/worm", "git:ssh://git@host/anchors.git#ledger", "witness:https:
 every = "30s"       # at most so far apart while entries arrive
 need = 2            # how many must hold it; by default all
 beat = "1h"         # a heartbeat when nothing else is recorded; by default none
+evidence = ["file:/mnt/lost"]   # kept as they are, after a restore: read by `verify --anchors`, never written to
 """
 
 from __future__ import annotations
@@ -22,17 +23,22 @@ MAX_BYTES = 100_000
 EVERY_SECONDS = 30.0
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _DURATION = re.compile(r"([0-9]{1,6})([smhd])")
-_KEYS = ("to", "every", "need", "beat")
+_KEYS = ("to", "every", "need", "beat", "evidence")
+_GIVES_BACK = ("file", "git")
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """Where to anchor, how many seconds apart at most, how many must succeed, and how often to leave a heartbeat."""
+    """Where to anchor, how many seconds apart at most, how many must succeed, and how often to leave a heartbeat.
+
+    `evidence` are places that are kept as they are: they hold checkpoints of entries that a restore lost.
+    """
 
     places: tuple[Place, ...] = ()
     every: float = EVERY_SECONDS
     need: int | None = None
     beat: float | None = None
+    evidence: tuple[Place, ...] = ()
 
 
 def read_configuration(path: Path) -> Configuration:
@@ -59,9 +65,24 @@ def read_configuration(path: Path) -> Configuration:
     if need is not None and (type(need) is not int or not 1 <= need <= len(texts)):
         raise _bad(path, f"`need` is a number from 1 to {len(texts)}")
     places = parse_places(texts, path.parent)
+    evidence = _evidence(path, values.get("evidence", []), places)
     beat = values.get("beat")
     every = _seconds(path, values.get("every", "30s"))
-    return Configuration(places, every, need, _seconds(path, beat) if beat is not None else None)
+    return Configuration(places, every, need, _seconds(path, beat) if beat is not None else None, evidence)
+
+
+def _evidence(path: Path, texts: Any, places: Sequence[Place]) -> tuple[Place, ...]:
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in texts):
+        raise _bad(path, "`evidence` is a list of places")
+    found = parse_places(texts, path.parent)
+    for place in found:
+        if place.kind not in _GIVES_BACK:
+            raise _bad(path, f"`{place.where}` gives nothing back, and is no evidence", "file: and git: places are")
+        if place.where in {each.where for each in places}:
+            raise _bad(
+                path, f"`{place.where}` is named in `to` and in `evidence`", "what is evidence is not written to"
+            )
+    return found
 
 
 def parse_places(texts: Sequence[str], folder: Path | None = None) -> tuple[Place, ...]:

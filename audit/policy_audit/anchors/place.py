@@ -18,6 +18,7 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
 from policy_audit.cosignature import Cosignature, parse_witness_key
+from policy_audit.epochs import Restore
 from policy_audit.errors import AnchorAlarmError, AnchorError, LedgerError, VerificationError
 
 KINDS = ("file", "git", "tsa", "witness")
@@ -121,6 +122,7 @@ class Submission:
     `note_of` the ledger's own checkpoint of n entries, and `opened` verifies a note as one of this ledger. `size` is
     that of the whole ledger, which may be larger than the checkpoint's. `known` is what was recorded of the place when
     it last held a checkpoint.
+    `lost` says which restore on record names a note as lost, and `restored` which one began below a size.
     """
 
     note: str
@@ -130,6 +132,8 @@ class Submission:
     note_of: Callable[[int], str | None]
     opened: Callable[[str], Checkpoint]
     known: Mapping[str, Any] = field(default_factory=dict)
+    lost: Callable[[str], Restore | None] = lambda _: None
+    restored: Callable[[int], Restore | None] = lambda _: None
 
     @property
     def checkpoint(self) -> Checkpoint:
@@ -145,6 +149,7 @@ class Submission:
         try:
             held = self.opened(note)
         except VerificationError as error:
+            self._refuse_lost(note, where)
             raise AnchorAlarmError(
                 f"`{where}` holds what is no checkpoint of this ledger: {error.message}",
                 code="anchor-damaged",
@@ -157,6 +162,7 @@ class Submission:
         except (LedgerError, VerificationError) as error:
             raise AnchorError(f"the ledger cannot be held against `{where}`: {error.message}") from error
         if root != held.root:
+            self._refuse_lost(note, where)
             raise AnchorAlarmError(
                 f"`{where}` holds another tree of {held.size:,} entries than the ledger, signed by its key",
                 help="these are two histories: keep both checkpoints, they prove it; then verify the ledger",
@@ -171,13 +177,42 @@ class Submission:
             AnchorAlarmError: the ledger has fewer entries.
         """
         if size > self.size:
+            if note is not None:
+                self._refuse_lost(note, where)
             raise AnchorAlarmError(
                 f"`{where}` holds a checkpoint of {size:,} entries, and the ledger has {self.size:,}: its tail was "
                 "dropped, or an older copy restored",
                 code="ledger-rolled-back",
-                help="where it was restored, say so: `policy audit restored`",
+                help=self._say_so(size),
                 evidence=note,
             )
+
+    def _say_so(self, size: int) -> str:
+        restore = self.restored(size)
+        if restore is None:
+            return "where it was restored, say so: `policy audit restored`"
+        return (
+            f"{restore.named} may say why: name what this place holds with `policy audit restored --kept`, or, of a "
+            "witness, ask its operator to begin anew for this log, or take another one"
+        )
+
+    def _refuse_lost(self, note: str, where: str) -> None:
+        """Raise the alarm by its own name where a restore on record names the note as lost.
+
+        Raises:
+            AnchorAlarmError: one does. It is an alarm all the same: whoever holds the key can write a restore.
+        """
+        restore = self.lost(note)
+        if restore is None:
+            return
+        size = parse_checkpoint(note).size
+        raise AnchorAlarmError(
+            f"`{where}` holds the checkpoint of {size:,} entries that {restore.named} names as lost",
+            code="anchor-lost",
+            help="give the ledger a new place (another folder or branch), and name this one under `evidence` in "
+            "anchors.toml: it stays the evidence of what was lost, and is not written to",
+            evidence=note,
+        )
 
 
 @dataclass(frozen=True, slots=True)

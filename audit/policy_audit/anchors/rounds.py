@@ -17,6 +17,7 @@ from policy_audit.anchors.place import Anchor, Place, Receipt, Submission
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
 from policy_audit.cosignature import with_cosignatures
 from policy_audit.entry import Draft, EntryType
+from policy_audit.epochs import Restore, lost_checkpoint, read_restore
 from policy_audit.errors import AnchorAlarmError, AnchorError, LedgerError, VerificationError
 from policy_audit.ledger import Ledger
 from policy_audit.names import CHECKPOINT, ENTRY
@@ -86,7 +87,17 @@ class Rounds:
             LedgerError: the ledger cannot be read, or refuses the entries.
         """
         note, size = self._note()
-        submission = Submission(note, size, self._root, self._proof(note), self._note_of, self._opened)
+        proof, restores = self._proof(note), self._restores()
+        submission = Submission(
+            note,
+            size,
+            self._root,
+            proof,
+            self._note_of,
+            self._opened,
+            lost=lambda held: self._lost(held, restores),
+            restored=lambda size: next((each for each in reversed(restores) if each.index < size), None),
+        )
         outcomes = []
         for anchor in sorted(self.anchors, key=lambda each: _ORDER.index(each.place.kind)):
             outcome = self._put(anchor, submission)
@@ -160,6 +171,20 @@ class Rounds:
         with self.ledger.snapshot() as connection:
             history = key_history(connection, str(self.ledger.origin), [str(self.ledger.verifier_key)])
         return history.open(note)
+
+    def _restores(self) -> list[Restore]:
+        entries = self.ledger.list_entries(type=EntryType.RESTORE, newest_first=False)
+        return [read_restore(each.index, epoch, each.document["body"]) for epoch, each in enumerate(entries, start=2)]
+
+    def _lost(self, note: str, restores: Sequence[Restore]) -> Restore | None:
+        """Return the restore that names what a place holds as lost."""
+        if not restores:
+            return None
+        origin, own = str(self.ledger.origin), str(self.ledger.verifier_key)
+        with self.ledger.snapshot() as connection:
+            keys = key_history(connection, origin, [own]).keys
+        found = lost_checkpoint(note, origin, keys or [own], restores)
+        return found[1] if found else None
 
     def _root(self, size: int) -> bytes:
         with self.ledger.snapshot() as connection:

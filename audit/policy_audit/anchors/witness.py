@@ -44,14 +44,14 @@ class WitnessAnchor:
                 )
             if told == old == submission.checkpoint.size:
                 # The size that it names is the one that it was asked with: it is the root that differs.
-                raise self._two_histories(told)
+                raise self._two_histories(told, submission)
             old = told
             answer = self._ask(submission, old)
             if answer.status == 409 and self._told(answer) == old == submission.checkpoint.size:
-                raise self._two_histories(old)
+                raise self._two_histories(old, submission)
         if answer.status == 422 and old:
             # The proof was verified against the ledger's own roots before it was sent.
-            raise self._two_histories(old)
+            raise self._two_histories(old, submission)
         if answer.status != 200:
             raise self._refused(answer)
         return self._receipt(submission, answer, old)
@@ -104,7 +104,15 @@ class WitnessAnchor:
         fresh = old != submission.checkpoint.size
         return Receipt(fresh, details, {"cosigned": cosigned.encode()}, tuple(found))
 
-    def _two_histories(self, size: int) -> AnchorAlarmError:
+    def _two_histories(self, size: int, submission: Submission) -> AnchorAlarmError:
+        restore = submission.restored(size)
+        if restore is not None:
+            return AnchorAlarmError(
+                f"`{self.place.where}` cosigned a tree of {size:,} entries that this ledger does not continue; "
+                f"{restore.named} may say why",
+                help="a witness never goes back: ask its operator to begin anew for this log, or take another one, "
+                "and keep what it cosigned",
+            )
         return AnchorAlarmError(
             f"`{self.place.where}` cosigned a tree of {size:,} entries that this ledger does not continue",
             help="these are two histories: ask for the checkpoint that it cosigned, and verify the ledger",

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from policy_audit.checkpoint import Checkpoint, sign_checkpoint
-from policy_audit.keys import read_key_file
+from policy_audit.keys import generate_signer, read_key_file, write_key_file
 from policy_audit.ledger import Draft, EntryType, open_ledger
 from policy_audit.note import split_note
 
@@ -227,3 +227,91 @@ def test_two_checkpoints_are_compared(policy: Run, ledger: Path, tmp_path: Path)
     assert policy("audit", "compare", "four", "other", "--vkey", stranger).status == 6
     assert policy("audit", "compare", "four", "none", "--vkey", key).status == 2
     assert json.loads(split.out)["checkpoints"][1]["size"] == 4
+
+
+@pytest.fixture
+def rotated(ledger: Path) -> tuple[str, str]:
+    """The keys of a ledger of four entries that rotated at entry 4, with checkpoints from before and after."""
+    old = vkey(ledger)
+    with open_ledger(f"sqlite:///{ledger}") as opened:
+        Path("before").write_text(opened.checkpoint(), encoding="utf-8")
+        new = generate_signer(opened.origin)
+        opened.rotate_key(new)
+        Path("at").write_text(opened.checkpoint(), encoding="utf-8")
+        opened.append(HOLD)
+        Path("after").write_text(opened.checkpoint(), encoding="utf-8")
+        Path("receipt").write_text(opened.receipt(5), encoding="utf-8")
+    write_key_file(Path("new.key"), new)
+    shutil.copy2(f"{ledger}.key.personal", "new.key.personal")
+    return old, new.verifier_key
+
+
+def test_checkpoints_of_both_keys_are_compared_by_either_where_the_ledger_shows_the_rotation(
+    policy: Run, ledger: Path, rotated: tuple[str, str], tmp_path: Path
+) -> None:
+    nowhere = ("--ledger", f"sqlite:///{tmp_path}/none.db")
+    for first, second in (("before", "after"), ("after", "before"), ("at", "receipt"), ("before", "at")):
+        for pinned in rotated:
+            found = policy("audit", "compare", first, second, "--vkey", pinned)
+            assert (found.status, "CONSISTENT" in found.out) == (0, True), (first, second, found)
+    for pinned in rotated:
+        found = policy("audit", "compare", "before", "after", "--vkey", pinned, *nowhere)
+        assert found.status == 6
+        other = rotated[1] if pinned == rotated[0] else rotated[0]
+        assert f"a key {other.split('+')[1]} by that name signed it" in " ".join(found.err.split())
+        assert "pin both keys" in " ".join(found.err.split())
+    assert policy("audit", "compare", "after", "after", "--vkey", rotated[1], *nowhere).status == 0
+
+
+def test_a_history_that_the_old_key_forked_after_the_rotation_is_a_second_one(
+    policy: Run, ledger: Path, rotated: tuple[str, str]
+) -> None:
+    thief = read_key_file(Path(f"{ledger}.key"))
+    Path("forked").write_text(sign_checkpoint(Checkpoint(thief.name, 6, bytes(32)), thief), encoding="utf-8")
+    found = policy("audit", "compare", "after", "forked", "--vkey", rotated[1], "-o", "json")
+    assert (found.status, found.json["result"]) == (6, "two-histories")
+
+
+def test_a_key_of_the_same_name_that_no_rotation_leads_to_compares_nothing(
+    policy: Run, ledger: Path, rotated: tuple[str, str]
+) -> None:
+    thief = generate_signer(rotated[0].partition("+")[0])
+    Path("forged").write_text(sign_checkpoint(Checkpoint(thief.name, 6, bytes(32)), thief), encoding="utf-8")
+    found = policy("audit", "compare", "after", "forged", "--vkey", rotated[1])
+    assert (found.status, found.out) == (6, "")
+    assert f"a key {thief.key_id.hex()} by that name signed it" in " ".join(found.err.split())
+
+
+def test_an_export_under_a_key_that_is_not_pinned_says_which_to_pin(
+    policy: Run, ledger: Path, rotated: tuple[str, str], tmp_path: Path
+) -> None:
+    old, new = rotated
+    key = ("--ledger-key", "new.key")
+    made = policy("audit", "export", "out", "--format", "jsonl", *key)
+    assert made.status == 0, made
+    refused = policy("audit", "export-check", "out", "--vkey", old, "-o", "json")
+    steps = {step["name"]: step["problem"] for step in refused.json["steps"] if step["status"] == "failed"}
+    assert refused.status == 6
+    assert set(steps) == {"checkpoint", "record", "proofs"}
+    assert all(f"a key {new.split('+')[1]} by that name signed it" in problem for problem in steps.values())
+    assert all("pin both keys" in problem for problem in steps.values())
+    for pinned in ([new], [old, new]):
+        arguments = [word for each in pinned for word in ("--vkey", each)]
+        assert policy("audit", "export-check", "out", *arguments).status == 0
+
+
+def test_a_report_and_a_sample_of_a_tree_from_before_the_rotation(
+    policy: Run, ledger: Path, rotated: tuple[str, str]
+) -> None:
+    old, new = rotated
+    key = ("--ledger-key", "new.key")
+    sampled = policy("audit", "sample", "--size", "2", "--seed", "s", "--checkpoint", "before", *key, "-o", "json")
+    assert (sampled.status, sampled.json["checkpoint"]["size"]) == (0, 4), sampled
+    with open_ledger(f"sqlite:///{ledger}", read_only=True) as opened:
+        then = opened.entry(3).recorded_at
+    made = policy("audit", "report", "decisions", "--as-of", then, "--export", "out", *key)
+    assert made.status == 0, made
+    # the checkpoint is the old key's, and the entry of the export the new one's
+    for pinned in ([old], [new]):
+        assert policy("audit", "export-check", "out", *(w for each in pinned for w in ("--vkey", each))).status == 6
+    assert policy("audit", "export-check", "out", "--vkey", old, "--vkey", new).status == 0

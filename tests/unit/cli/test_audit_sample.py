@@ -12,7 +12,7 @@ from policy_audit.proof import parse_proof
 
 from policy_engine.reports.sampling import sample_key
 from tests.integration.tampering import decision
-from tests.unit.cli.ledgers import add, vkey
+from tests.unit.cli.ledgers import add, tamper, vkey
 
 Run = Callable[..., Any]
 
@@ -89,3 +89,21 @@ def test_another_history_and_a_size_that_no_checkpoint_has_are_refused(
         found = policy(*command, *tree)
         assert (found.status, found.out) == (status, ""), (tree, found)
         assert f"[{code}]" in found.err
+
+
+def test_a_sample_of_what_a_forged_column_hides_is_refused(policy: Run, ledger: Path) -> None:
+    """Its total would be the columns', and what they hide could never be drawn."""
+    found = policy("audit", "sample", "--size", "9", "--seed", "s", "--verdict", "deny", "-o", "json")
+    assert "the count is that of the entries" in " ".join(found.json["remarks"])
+    hidden = found.json["rows"][0]["entry"]
+    tamper(ledger, "UPDATE decision SET verdict = 'allow' WHERE leaf_index = ?", hidden)
+    for command in (["sample", "--size", "9"], ["report", "soc2-population", "--sample", "9"]):
+        refused = policy("audit", *command, "--seed", "s", "--verdict", "deny")
+        assert (refused.status, refused.out) == (6, ""), refused
+        assert f"the query columns of the entry {hidden} are not those of its bytes" in refused.err
+    counted = policy("audit", "report", "decisions", "--verdict", "deny", "-o", "json")
+    assert counted.status == 0
+    assert "The count is of the query columns" in counted.json["remarks"][0]
+    exported = policy("audit", "report", "decisions", "--verdict", "deny", "--export", "out")
+    assert exported.status == 6
+    assert f"the query columns of the entry {hidden} are not those of its bytes" in exported.err

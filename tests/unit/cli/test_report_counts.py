@@ -56,7 +56,9 @@ def waivers(rows: Rows, found: Mapping[str, Any], told: Mapping[str, Any]) -> No
     assert told["expiring"] == sum(row["expiring"] for row in rows)
     assert told["used out of time"] == sum(row["used_out_of_time"] > 0 for row in rows)
     assert told["self-approved"] == sum(row["self_approved"] == "same person" for row in rows)
-    assert told["entries that hold no waiver, or use none on record"] == sum(row["status"] == "unreadable" for row in rows)
+    assert told["entries that hold no waiver, or use none on record"] == sum(
+        row["status"] == "unreadable" for row in rows
+    )
 
 
 def duties(rows: Rows, found: Mapping[str, Any], told: Mapping[str, Any]) -> None:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import errno
 import json
 import os
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 from policy_audit.errors import LedgerError, VerificationError
+from policy_audit.records import DecisionQuery
 
 from policy_engine.errors import InputError, UsageError
 from policy_engine.exports import folder as folders
-from policy_engine.exports.exporting import Order, export_decisions
+from policy_engine.exports.exporting import Order, Selection, export_decisions
 from tests.unit.cli.ledgers import tamper
 from tests.unit.exports.given import NOW, decision, everything, export, ledger
 
@@ -146,3 +148,56 @@ def test_a_checkpoint_of_another_key_is_not_exported_under(tmp_path: Path) -> No
     tamper(tmp_path / "ledger.db", "UPDATE log_checkpoint SET note = REPLACE(note, '— ', '— x') WHERE size = 1")
     with ledger(tmp_path / "ledger.db") as opened, pytest.raises(VerificationError):
         export(opened, tmp_path / "out", recorded=False)
+
+
+def of_one_owner(**query: Any) -> Selection:
+    """Return a selection by a person, who is not named in what is recorded."""
+    return replace(everything(), wanted=DecisionQuery(owner="0@acme.example", **query))
+
+
+HIDDEN = [
+    ("UPDATE decision SET verdict = 'allow' WHERE leaf_index = 1", "entry 1"),
+    ("UPDATE decision SET workload = 'other' WHERE leaf_index = 2", "entry 2"),
+    ("DELETE FROM decision WHERE leaf_index = 1", "entry 1"),
+    ("UPDATE decision SET tag_set = NULL WHERE leaf_index = 1", "entry 1"),
+    ("UPDATE tag SET value = 'other' WHERE value = 'stays'", "0"),
+    (
+        "INSERT INTO decision SELECT 99, recorded_at, decision_id, namespace, workload, 'allow', policy_digest, "
+        "catalog_digest, decided_at, workload_digest, valid_until, purpose, stage, run, tag_set FROM decision LIMIT 1",
+        "99",
+    ),
+    ("INSERT INTO tag_set VALUES (1, X'00')", "1"),
+    ("UPDATE log_entry SET type = 'hold' WHERE leaf_index = 1", "entry 1"),
+    (
+        "UPDATE personal SET subject = (SELECT subject FROM personal WHERE leaf_index = 2) WHERE leaf_index = 1",
+        "entry 1",
+    ),
+    ("DROP INDEX ix_decision_verdict", "`ix_decision_verdict`"),
+]
+
+
+@pytest.mark.parametrize(("statement", "named"), HIDDEN)
+@pytest.mark.parametrize("name", ["csv", "oscal"])
+def test_what_a_forged_column_hides_keeps_a_selection_from_being_exported(
+    statement: str, named: str, name: str, tmp_path: Path
+) -> None:
+    """What the filter selects is as it was; what it does not select was forged."""
+    owners = [{"personal": {"owner": f"{n % 2}@acme.example"}} for n in range(4)]
+    with ledger(tmp_path / "ledger.db", *(decision(n, verdict="deny", **owners[n]) for n in range(4))):
+        pass
+    tamper(tmp_path / "ledger.db", statement)
+    wanted = of_one_owner(verdicts=("deny",))
+    with ledger(tmp_path / "ledger.db") as opened:
+        with pytest.raises(VerificationError) as caught:
+            export(opened, tmp_path / "out", name, selection=wanted)
+        assert named in caught.value.message
+        assert not opened.list_entries(type="export")
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_a_person_is_found_whatever_was_erased_of_others(tmp_path: Path) -> None:
+    owners = [{"personal": {"owner": f"{n % 2}@acme.example"}} for n in range(4)]
+    with ledger(tmp_path / "ledger.db", *(decision(n, **owners[n]) for n in range(4))) as opened:
+        opened.erase("1@acme.example", reason="asked for")
+        found = export(opened, tmp_path / "out", "jsonl", selection=of_one_owner())
+        assert found.rows == 2

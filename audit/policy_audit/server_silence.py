@@ -1,0 +1,82 @@
+"""A server that stops answering is told from one that is busy: after some silence it is asked by another connection.
+
+Keepalives find a machine that is gone. A process that hangs, or a pool or a proxy that lost its server, keeps the
+connection up and says nothing. How long a statement may take is no measure: counting a large ledger takes its time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator
+from contextlib import suppress
+from typing import Any
+
+from psycopg import Connection, Error, OperationalError
+
+#: So long nothing comes before the server is asked whether it is there, and so long its answer is waited for.
+SILENCE_SECONDS = 60.0
+ANSWER_SECONDS = 10.0
+
+
+class Watched(Connection[Any]):
+    """A connection that does not wait for a server which answers nobody."""
+
+    parameters: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
+
+    def wait(self, gen: Any, *arguments: Any, **more: Any) -> Any:
+        return super().wait(self._watched(gen), *arguments, **more)
+
+    def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
+        """Pass on what waits, as psycopg's protocol of generators has it: 0 is sent where nothing came meanwhile."""
+        try:
+            wanted, heard = next(gen), time.monotonic()
+            while True:
+                ready = yield wanted
+                if ready:
+                    heard = time.monotonic()
+                elif time.monotonic() - heard >= self._patience():
+                    self._ask()
+                    heard = time.monotonic()
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            return end.value
+
+    def _patience(self) -> float:
+        return SILENCE_SECONDS
+
+    def _ask(self) -> None:
+        """Ask by another connection.
+
+        Raises:
+            OperationalError: that one is not answered either.
+        """
+        arguments, more = self.parameters
+        try:
+            other = _Asking.connect(*arguments, **{**more, "connect_timeout": int(ANSWER_SECONDS), "autocommit": True})
+            with other:
+                other.execute("SELECT 1")
+        except Error as error:
+            self._give_up(error)
+
+    def _give_up(self, error: Error | None = None) -> None:
+        # what was asked may still be answered some day: nobody reads it then
+        with suppress(Exception):
+            self.pgconn.finish()
+        raise OperationalError("the server stopped answering") from error
+
+
+class _Asking(Watched):
+    """The other connection, which gives up by itself."""
+
+    def _patience(self) -> float:
+        return ANSWER_SECONDS
+
+    def _ask(self) -> None:
+        self._give_up()
+
+
+def connect(arguments: Any, more: Any) -> Watched:
+    """Return a connection, made as psycopg's `connect` makes it."""
+    made = Watched.connect(*arguments, **more)
+    made.parameters = tuple(arguments), dict(more)
+    return made
