@@ -38,6 +38,15 @@ def die(*arguments, **more):
 ledger_writing.extend = die
 """
 
+#: What is said where a server was lost while it committed: a standby that it waits for may let it go on later.
+LOST = """
+from policy_audit import ledger
+from policy_audit.errors import LedgerError
+def lose(self, new, reason=None, **more):
+    raise LedgerError("lost during the commit", code="ledger-unreachable")
+ledger.Ledger.rotate_key = lose
+"""
+
 
 @pytest.fixture
 def place(three_decisions: Path, tmp_path: Path) -> Place:
@@ -100,6 +109,14 @@ def test_killed_after_the_commit_the_new_key_is_there(three: Place) -> None:
     refused(three.evaluate(), "signing-key-rotated")
     assert three.evaluate("--ledger-key", str(new)).returncode == 0
     assert three.verified() == 5
+
+
+def test_where_a_commit_may_come_through_later_the_new_key_is_kept(place: Place) -> None:
+    new = place.home / "new.key"
+    assert dying(place, LOST, "--new-key", str(new)) == 6
+    written = new.read_bytes(), (place.home / "new.key.personal").read_bytes()
+    assert place.run("audit", "rotate-key", "--new-key", str(new)).returncode == 0
+    assert (new.read_bytes(), (place.home / "new.key.personal").read_bytes()) == written
 
 
 def test_a_file_that_holds_another_key_is_refused_and_left_alone(place: Place) -> None:
