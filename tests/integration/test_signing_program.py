@@ -122,6 +122,23 @@ def test_a_rotation_to_a_program_that_was_cut_short_is_repeated_by_the_same_comm
     assert place.evaluate("--ledger-key", str(new)).returncode == 0
 
 
+def test_a_program_is_named_by_its_whole_path(place: Place, service: Path, tmp_path: Path) -> None:
+    """Else whoever has the folder that a command is run in says what is run."""
+    assert place.evaluate().returncode == 0
+    ran, own = place.home / "ran", place.home / "sign"
+    own.write_text(f"#!/bin/sh\ntouch '{ran}'\n")
+    own.chmod(0o755)
+    for name in ("./sign", "sign"):
+        rotate = ("--new-key", str(place.home / "kms.key"), "--program", name)
+        refused(place.run("audit", "rotate-key", *rotate), "signing-program")
+    key = tmp_path / "named.key"
+    key.write_text(f'policy-audit/signing-program/v1\n{generate_signer("log").verifier_key}\n["./sign"]\n')
+    key.chmod(0o600)
+    with pytest.raises(SigningKeyError):
+        read_signer(key)
+    assert not ran.exists()
+
+
 def test_a_rotation_to_a_program_that_gives_no_key_leaves_nothing(three: Place, service: Path) -> None:
     new = three.home / "kms.key"
     (service / "mode").write_text("babbles")
