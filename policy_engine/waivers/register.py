@@ -20,6 +20,7 @@ from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Candidate, active_waivers
 from policy_engine.waivers.notes import read_note
 from policy_engine.waivers.on_record import (
+    TAMPERED,
     Record,
     Source,
     note_on_record,
@@ -28,9 +29,6 @@ from policy_engine.waivers.on_record import (
     requested,
     signed_requester,
 )
-
-#: What the database was changed in, rather than what somebody recorded that is no waiver.
-_TAMPERED = frozenset({"blob-changed", "blob-missing", "columns-changed"})
 
 EXPIRING_DAYS = 14
 STATUSES = ("requested", "active", "pending", "expired", "revoked")
@@ -85,7 +83,7 @@ def _read(
     try:
         read(record)
     except AuditError as error:
-        if unreadable is None or error.code in _TAMPERED:
+        if unreadable is None or error.code in TAMPERED:
             raise
         unreadable(record, error)
 
@@ -129,7 +127,7 @@ def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | Non
         "granted_index": grant.index if grant is not None else None,
         "granted_at": _time(grant),
         "granted_again": [each.index for each in found.grants[1:]],
-        "approvals": list(grant.body.get("approvals", ())) if grant is not None else [],
+        "approvals": _approvals(grant.body) if grant is not None else [],
         "revoked_index": revocation.index if revocation is not None else None,
         "revoked_at": _time(revocation),
         "revoked_why": revocation.body.get("reason") if revocation is not None else None,
@@ -137,6 +135,13 @@ def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | Non
         **_uses(found),
         "signatures": _signatures(ledger, found, at, approvers),
     }
+
+
+def _approvals(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return by whom and with which keys a grant says that it was approved; what has another form says nothing."""
+    listed = body.get("approvals")
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return [{name: str(each.get(name)) for name in ("by", "key")} for each in found]
 
 
 def _time(record: Record | None) -> str | None:
