@@ -13,6 +13,7 @@ from typing import Any
 
 from policy_audit.entry import EntryType
 from policy_audit.errors import AuditError, VerificationError
+from policy_audit.view import instant
 
 from policy_engine.model.approvers import Approvers
 from policy_engine.model.identity import folded, same_person
@@ -194,11 +195,18 @@ def _uses(found: _Found) -> dict[str, Any]:
         uses.append(use)
         early = not found.grants or record.index < found.grants[0].index
         revoked = found.revocation is not None and record.index > found.revocation.index
-        recorded = record.recorded_at.astimezone(UTC).isoformat()
         # the time of the decision is what the caller said; when it was recorded is what the ledger says
-        if max(decided, recorded) > ended or early or revoked:
+        if max(_instant(decided), instant(record.recorded_at)) > ended or early or revoked:
             late.append(use)
     return {"uses": uses, "used_out_of_time": late}
+
+
+def _instant(moment: str) -> str:
+    """Return a time so that it can be compared as text; what is no time as it is."""
+    try:
+        return instant(moment)
+    except (AuditError, OverflowError):
+        return moment
 
 
 def _signatures(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None) -> str | None:

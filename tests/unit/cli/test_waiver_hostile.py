@@ -83,6 +83,22 @@ def test_a_use_that_was_recorded_after_the_end_is_told_whatever_time_was_said(sc
     assert [use["decision"] for use in row["used_out_of_time"]] == ["d"]
 
 
+@pytest.mark.parametrize("said", ["T23:59:59Z", "T23:59:59.5Z", "T13:59:59-10:00"])
+def test_a_use_in_the_last_second_is_in_time(scene: Scene, said: str) -> None:
+    identifier = scene.granted()
+    body = {"waiver": identifier, "decision": "d", "decided_at": f"{scene.soon()}{said}"}
+    write(scene, Draft(EntryType.WAIVER_USED, body=body))
+    (row,) = scene.listed()
+    assert (len(row["uses"]), row["used_out_of_time"]) == (1, [])
+
+
+@pytest.mark.parametrize("said", ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z", "x"])
+def test_a_use_at_no_time_or_at_the_end_of_all_time_is_told(scene: Scene, said: str) -> None:
+    write(scene, Draft(EntryType.WAIVER_USED, body={"waiver": scene.granted(), "decision": "d", "decided_at": said}))
+    (row,) = scene.listed()
+    assert len(row["used_out_of_time"]) == 1
+
+
 def grant(scene: Scene, asked: str | None, claimed: str | None) -> Statement:
     """Record a waiver that ann signed, past all commands: whom the request names, and whom the grant does."""
     policy = load_policy()
