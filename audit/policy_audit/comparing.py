@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from policy_audit.checkpoint import Checkpoint
+from policy_audit.merkle import EMPTY_ROOT
 
 CONSISTENT, TWO_HISTORIES, UNDECIDED = "consistent", "two-histories", "undecided"
 
@@ -28,6 +29,8 @@ def compare(first: Checkpoint, second: Checkpoint, root_at: Callable[[int], byte
         if smaller.root == larger.root:
             return Comparison(CONSISTENT, f"they are of the same tree of {smaller.size:,} entries")
         return Comparison(TWO_HISTORIES, f"they sign different trees of {smaller.size:,} entries")
+    if smaller.size == 0 and smaller.root != EMPTY_ROOT:
+        return Comparison(TWO_HISTORIES, "one of them signs a tree of no entries that is not the empty tree")
     if smaller.size == 0:
         return Comparison(CONSISTENT, "every log continues the empty one")
     roots = root_at(smaller.size), root_at(larger.size)

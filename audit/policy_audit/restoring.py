@@ -6,7 +6,7 @@ by an entry that begins a new epoch and names the checkpoints that were kept els
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from policy_audit.changing import sealable
@@ -48,6 +48,7 @@ def restore_draft(
         )
     with ledger.snapshot() as connection:
         history = key_history(connection, ledger.origin, [ledger.verifier_key])
+        _refuse_own(keys, {*history.keys, ledger.verifier_key})
         tree = StoredTree(connection)
         opened = (_opened(note, history, ledger.origin, keys) for note in kept)
         checkpoints = {(each.size, each.root) for each in opened}
@@ -68,6 +69,15 @@ def restore_draft(
     who = sealable(ledger, by)
     body["lost"] = [_lost(size, *each) for each in lost[-MAX_LOST:]]
     return Draft(EntryType.RESTORE, body=body, context=dict(who.context), personal=dict(who.personal))
+
+
+def _refuse_own(keys: Sequence[str], own: Collection[str]) -> None:
+    """Refuse a key of the ledger as it is: to name it as lost would tell verifiers not to pin it any more."""
+    for key in keys:
+        if key in own:
+            message = f"the key {parse_verifier_key(key).key_id.hex()} is this ledger's, and was not lost"
+            hint = "name with `--vkey` what the ledger had rotated to after the copy was made; leave it out otherwise"
+            raise VerificationError(message, code="other-origin", help=hint)
 
 
 def _opened(note: str, history: KeyHistory, origin: str, keys: Sequence[str]) -> Checkpoint:

@@ -8,7 +8,8 @@ The key's file names the program in place of a private key:
 
 The program is run with one more argument. `public-key`: it prints the Ed25519 public key in base64, as 32 bytes or as
 SubjectPublicKeyInfo (RFC 8410). `sign`: it reads the message from standard input, and prints the signature of 64 bytes
-in base64. It ends with status 0, within `SECONDS`; nothing goes through a shell.
+in base64. It ends with status 0, within `SECONDS`; nothing goes through a shell. It is named by its whole path: what is
+looked for from the folder that a command runs in would be whoever's that folder is.
 
 INVARIANT: what the program gives is a signature of the file's verifier key over the message, or nothing is signed.
 """
@@ -83,6 +84,8 @@ def _program(text: str) -> SigningProgram:
     argv = json.loads(program)
     if first != FORMAT or end or not (isinstance(argv, list) and argv and all(isinstance(each, str) for each in argv)):
         raise ValueError("not three lines: the format, the verifier key, the program and its arguments")
+    if not Path(argv[0]).is_absolute():
+        raise ValueError("the program is not named by its whole path")
     return SigningProgram(key, argv)
 
 
@@ -92,6 +95,8 @@ def program_signer(name: str, program: Sequence[str]) -> SigningProgram:
     Raises:
         SigningKeyError: it cannot be run, or gives none.
     """
+    if not Path(program[0]).is_absolute():
+        raise _failed(program, "it is not named by its whole path", "name it by its whole path")
     given = _ask(program, "public-key", b"")
     public = given.removeprefix(_RFC8410)
     if len(public) != _PUBLIC_KEY_BYTES:

@@ -18,6 +18,7 @@ _WORD = re.compile(r"[^\s(),]+|[(),]")
 #: All that the statement of a table may say beside names and types. A default, a check, another order of text, what
 #: becomes of a conflict, a generated column or a comment takes some other word.
 _PLAIN_WORDS = frozenset("( ) , CREATE TABLE NOT NULL PRIMARY KEY CONSTRAINT WITHOUT ROWID".split())
+_KINDS = frozenset({"table", "index", "trigger", "view"})
 _REVISION_COLUMN = ("version_num", 1, None, 1, 0)
 #: Numbers in the file's header that SQLite keeps for applications; the ledger uses none.
 _NUMBERS = ("user_version", "application_id")
@@ -99,12 +100,17 @@ def _statements(connection: Connection, tables: Mapping[str, Table]) -> Iterator
             yield f"the table `{name}` is made otherwise: `{said[0]!a:.40}`"
 
 
-def _own_tables(connection: Connection) -> list[str]:
-    """SQLite's own tables, such as statistics, which nothing here makes, and which can hold anything."""
-    rows = connection.exec_driver_sql(
-        "SELECT name FROM sqlite_master WHERE name GLOB 'sqlite_*' AND type <> 'index' ORDER BY 1"
-    ).scalars()
-    return [f"the table `{name}` is not the ledger's" for name in rows]
+def _own_tables(connection: Connection) -> Iterator[str]:
+    """SQLite's own tables, such as statistics, which nothing here makes, and which can hold anything.
+
+    SQLite itself reads kinds and names in any case, so that a `TABLE`, or a table `SQLite_x`, is one, and whoever asks
+    for kinds and names in lower case, as all else here does, is not told of it.
+    """
+    rows = connection.exec_driver_sql("SELECT type, name FROM sqlite_master ORDER BY name, type")
+    for kind, name in rows:
+        own = kind != "index" and str(name).lower().startswith("sqlite_")
+        if own or kind not in _KINDS:
+            yield f"the {str(kind).lower():.20} `{name}` is not the ledger's"
 
 
 def _numbers(connection: Connection) -> Iterator[str]:

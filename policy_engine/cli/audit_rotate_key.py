@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from policy_audit.keys import Signer
     from policy_audit.ledger import Ledger
 
+#: Refusals after which a commit may come through all the same, or that of the same command in another process, which
+#: waited for the same lock and took the key that it found.
+_MAY_COME_YET = ("ledger-unreachable", "ledger-io", "ledger-interrupted", "ledger-locked", "ledger-timeout")
+
 
 @click.command("rotate-key", epilog="Example: policy audit rotate-key --new-key ledger-2027.key --reason 'yearly'")
 @click.option(
@@ -66,9 +70,15 @@ def command(
             if write_beside(open_ledger, new_key):
                 written.append(path_of(new_key))
             recorded = open_ledger.rotate_key(signer, reason, by=who)
-        except AuditError:
-            # A server may have committed all the same, and a rotation without its new key would be the ledger's end.
-            if not _in_force(open_ledger, signer):
+            if not new_key.exists():  # the same command in another process was refused, and took its file away
+                _write_signer(new_key, signer)
+            write_beside(open_ledger, new_key)
+        except AuditError as error:
+            # A server may have committed all the same, or do so later (a standby is waited for, and nobody sees the
+            # entry until then), and a rotation without its new key would be the ledger's end.
+            if error.code in _MAY_COME_YET:
+                error.help = f"keep `{new_key}`: the rotation may yet be on record; if not, the same command takes it"
+            elif not _in_force(open_ledger, signer):
                 for file in written:
                     file.unlink(missing_ok=True)
             raise
@@ -79,23 +89,32 @@ def command(
 
 def _new_signer(ledger: Ledger, path: Path, program: str | None) -> tuple[Signer, bool]:
     """Make the new key, or take the one that is at `path` for this ledger; return whether the file was made."""
-    from policy_audit.keys import generate_signer, write_key_file
-    from policy_audit.signing_program import program_signer, read_signer, write_program_file
+    from policy_audit.keys import generate_signer
+    from policy_audit.signing_program import SigningProgram, program_signer, read_signer
 
     if not path.exists():
         assert ledger.origin is not None  # noqa: S101 - it was opened with its key
-        if program is not None:
-            signer = program_signer(ledger.origin, _arguments(program))
-            write_program_file(path, signer)
-            return signer, True
-        made = generate_signer(ledger.origin)
-        write_key_file(path, made)
+        name, given = ledger.origin, program is not None
+        made = program_signer(name, _arguments(str(program))) if given else generate_signer(name)
+        _write_signer(path, made)
         return made, True
     found = read_signer(path)
-    if program is not None or found.name != ledger.origin or found.verifier_key == ledger.verifier_key:
+    named = found.program if isinstance(found, SigningProgram) else ()
+    other = program is not None and tuple(_arguments(program)) != named
+    if other or found.name != ledger.origin or found.verifier_key == ledger.verifier_key:
         message = f"the file `{path}` already holds a key, and not a new one of this ledger"
         raise RecordingError(Problem("signing-key-exists", message, help="name a file that is not there yet"))
     return found, False
+
+
+def _write_signer(path: Path, signer: Signer) -> None:
+    from policy_audit.keys import Ed25519Signer, write_key_file
+    from policy_audit.signing_program import SigningProgram, write_program_file
+
+    if isinstance(signer, SigningProgram):
+        write_program_file(path, signer)
+    elif isinstance(signer, Ed25519Signer):
+        write_key_file(path, signer)
 
 
 def _arguments(program: str) -> list[str]:

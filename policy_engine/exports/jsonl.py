@@ -31,9 +31,10 @@ def read_rows(stream: IO[bytes], columns: tuple[Column, ...], longest: int) -> I
     """Yield the rows of a file that this module wrote.
 
     Raises:
-        ValueError: a line is too long, or is not an object with these columns.
+        ValueError: a line is too long, or is not an object with these columns in canonical form.
     """
     import orjson
+    from policy_audit.canonical import document_bytes
 
     names = [column.name for column in columns]
     while line := stream.readline(longest + 1):
@@ -42,4 +43,7 @@ def read_rows(stream: IO[bytes], columns: tuple[Column, ...], longest: int) -> I
         value: Any = orjson.loads(line)
         if not isinstance(value, dict) or sorted(value) != sorted(names):
             raise ValueError("a line is not an object with the columns of the manifest")
+        # of a name that comes twice, readers see either value
+        if document_bytes(value) + b"\n" != line:
+            raise ValueError("a line is not in canonical form")
         yield tuple(tuple(cell) if isinstance(cell, list) else cell for cell in (value[name] for name in names))

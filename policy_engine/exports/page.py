@@ -38,6 +38,7 @@ dt { font-weight: 600; } dd { margin: 0; overflow-wrap: anywhere; }
 }
 """
 _STYLE_HASH = base64.b64encode(sha256(_STYLE.encode()).digest()).decode()
+_POLICY = f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'"
 _CLASSES = {"count": "n", "entry": "n", "time": "t", "digest": "d"}
 
 
@@ -86,10 +87,7 @@ open_writer = PageWriter
 
 def _top(head: Head) -> Iterator[str]:
     yield from ("<!DOCTYPE html>", '<html lang="en">', "<head>", '<meta charset="utf-8">')
-    yield (
-        '<meta http-equiv="Content-Security-Policy" '
-        f"content=\"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; base-uri 'none'; form-action 'none'\">"
-    )
+    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
     yield '<meta name="viewport" content="width=device-width, initial-scale=1">'
     yield from (f"<title>{shown(head.title)}</title>", f"<style>{_STYLE}</style>", "</head>", "<body>")
     yield f"<h1>{shown(head.title)}</h1>"
@@ -132,19 +130,44 @@ def _evidence(head: Head, beside: Mapping[str, str]) -> Iterator[str]:
     yield "</tbody></table>"
 
 
+_PLAIN = "html head title style body h1 h2 p dl dt dd ul li pre table caption thead tbody tr th td".split()
+#: All tags that a page has, each with its attributes: what else stood there could show other than what is compared.
+_TAGS = frozenset(
+    [(tag, ()) for tag in _PLAIN]
+    + [("html", (("lang", "en"),)), ("table", (("id", "rows"),)), ("meta", (("charset", "utf-8"),))]
+    + [("meta", (("http-equiv", "Content-Security-Policy"), ("content", _POLICY)))]
+    + [("meta", (("name", "viewport"), ("content", "width=device-width, initial-scale=1")))]
+    + [("th", (("scope", scope),)) for scope in ("col", "row")]
+    + [("td", (("class", name),)) for name in set(_CLASSES.values())]
+)
+
+
 class _Rows(HTMLParser):
-    """Collects the cells of the table `rows`."""
+    """Collects the cells of the table `rows`, and refuses what a browser would show beside them or instead."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
         self.found: list[tuple[str, ...]] = []
         self._inside = self._body = False
+        self._tables = 0
+        self._style: str | None = None
+        self._title = False
         self._row: list[str] | None = None
         self._cell: list[str] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        inside = self._title or self._cell is not None or (self._body and tag not in ("tr", "td"))
+        if inside or (tag, tuple(attrs)) not in _TAGS:
+            raise _other(f"the tag `{tag:.40}`")
         if tag == "table":
-            self._inside = ("id", "rows") in attrs
+            self._inside = bool(attrs)
+            self._tables += self._inside
+            if self._tables > 1:
+                raise _other("another table of rows")
+        elif tag == "style":
+            self._style = ""
+        elif tag == "title":
+            self._title = True
         elif tag == "tbody":
             self._body = self._inside
         elif tag == "tr" and self._body:
@@ -153,7 +176,13 @@ class _Rows(HTMLParser):
             self._cell = []
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "tbody":
+        if tag == "style" and self._style != _STYLE:
+            raise _other("another style")
+        if tag == "style":
+            self._style = None
+        elif tag == "title":
+            self._title = False
+        elif tag == "tbody":
             self._body = False
         elif tag == "td" and self._cell is not None and self._row is not None:
             self._row.append("".join(self._cell))
@@ -163,15 +192,28 @@ class _Rows(HTMLParser):
             self._row = None
 
     def handle_data(self, data: str) -> None:
-        if self._cell is not None:
+        if self._style is not None:
+            self._style += data
+        elif self._cell is not None:
             self._cell.append(data)
+        elif self._body and data.strip():
+            raise _other("text between its cells")
+
+    def handle_comment(self, data: str) -> None:
+        raise _other("a comment")
+
+    handle_pi = unknown_decl = handle_comment
+
+
+def _other(what: str) -> ValueError:
+    return ValueError(f"it has {what}, which no export writes")
 
 
 def read_rows(stream: IO[bytes], columns: tuple[Column, ...], longest: int) -> Iterator[tuple[str, ...]]:
     """Yield the rows of a page that this module wrote, as the texts of their cells.
 
     Raises:
-        ValueError: it is not UTF-8, or a row has not these columns.
+        ValueError: it is not UTF-8, a row has not these columns, or something is there that this module does not write.
     """
     parser = _Rows()
     for line in iter(lambda: stream.readline(longest), b""):

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from policy_audit.ledger import StoredEntry
 
 Context = Mapping[str, str]
+#: What the database was changed in, rather than what somebody recorded that is no waiver.
+TAMPERED = frozenset({"blob-changed", "blob-missing", "columns-changed"})
 
 
 class Entries(Protocol):
@@ -210,12 +212,14 @@ class WaiversOnRecord:
 
         if "waiver" not in record.blobs:
             return None  # it is no waiver: whoever wrote it, it lifts nothing, and keeps no other from it
-        note = note_on_record(self._ledger, record)
         # by the note's own id: the body beside it is no part of what was signed
         try:
+            note = note_on_record(self._ledger, record)
             statement = read_note(note)[0]
-        except AuditError:
-            return None
+        except AuditError as error:
+            if error.code in TAMPERED:
+                raise
+            return None  # it is no waiver, or was disposed of: its period had long ended
         requester = signed_requester(self._ledger, statement, self._requests.get(statement.requester.commitment))
         claimed = opened_value(self._ledger, record, "requester")
         revoked = statement.id in self._revoked

@@ -13,6 +13,7 @@ from typing import Any
 
 from policy_audit.entry import EntryType
 from policy_audit.errors import AuditError, VerificationError
+from policy_audit.view import instant
 
 from policy_engine.model.approvers import Approvers
 from policy_engine.model.identity import folded, same_person
@@ -20,6 +21,7 @@ from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Candidate, active_waivers
 from policy_engine.waivers.notes import read_note
 from policy_engine.waivers.on_record import (
+    TAMPERED,
     Record,
     Source,
     note_on_record,
@@ -28,9 +30,6 @@ from policy_engine.waivers.on_record import (
     requested,
     signed_requester,
 )
-
-#: What the database was changed in, rather than what somebody recorded that is no waiver.
-_TAMPERED = frozenset({"blob-changed", "blob-missing", "columns-changed"})
 
 EXPIRING_DAYS = 14
 STATUSES = ("requested", "active", "pending", "expired", "revoked")
@@ -85,7 +84,7 @@ def _read(
     try:
         read(record)
     except AuditError as error:
-        if unreadable is None or error.code in _TAMPERED:
+        if unreadable is None or error.code in TAMPERED:
             raise
         unreadable(record, error)
 
@@ -129,7 +128,7 @@ def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | Non
         "granted_index": grant.index if grant is not None else None,
         "granted_at": _time(grant),
         "granted_again": [each.index for each in found.grants[1:]],
-        "approvals": list(grant.body.get("approvals", ())) if grant is not None else [],
+        "approvals": _approvals(grant.body) if grant is not None else [],
         "revoked_index": revocation.index if revocation is not None else None,
         "revoked_at": _time(revocation),
         "revoked_why": revocation.body.get("reason") if revocation is not None else None,
@@ -137,6 +136,13 @@ def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | Non
         **_uses(found),
         "signatures": _signatures(ledger, found, at, approvers),
     }
+
+
+def _approvals(body: Mapping[str, Any]) -> list[dict[str, str]]:
+    """Return by whom and with which keys a grant says that it was approved; what has another form says nothing."""
+    listed = body.get("approvals")
+    found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
+    return [{name: str(each.get(name)) for name in ("by", "key")} for each in found]
 
 
 def _time(record: Record | None) -> str | None:
@@ -189,11 +195,18 @@ def _uses(found: _Found) -> dict[str, Any]:
         uses.append(use)
         early = not found.grants or record.index < found.grants[0].index
         revoked = found.revocation is not None and record.index > found.revocation.index
-        recorded = record.recorded_at.astimezone(UTC).isoformat()
         # the time of the decision is what the caller said; when it was recorded is what the ledger says
-        if max(decided, recorded) > ended or early or revoked:
+        if max(_instant(decided), instant(record.recorded_at)) > ended or early or revoked:
             late.append(use)
     return {"uses": uses, "used_out_of_time": late}
+
+
+def _instant(moment: str) -> str:
+    """Return a time so that it can be compared as text; what is no time as it is."""
+    try:
+        return instant(moment)
+    except (AuditError, OverflowError):
+        return moment
 
 
 def _signatures(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None) -> str | None:

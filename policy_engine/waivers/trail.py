@@ -38,7 +38,11 @@ class Trail:
             self._uses.setdefault(str(record.body.get("decision")), []).append(record)
 
     def problem(self, waiver: Waiver, decision: int) -> str | None:
-        """Say why the ledger does not bear out that the waiver counted for the decision at this index; steps 1 to 3."""
+        """Say why the ledger does not bear out that the waiver counted for the decision at this index; steps 1 to 3.
+
+        Raises:
+            LedgerError: `blob-disposed`: what was asked for cannot be told any more.
+        """
         grounds = waiver.grounds
         grant = self._grants.get(grounds.entry) if grounds is not None else None
         if grounds is None or grant is None or grant.index >= decision:
@@ -55,12 +59,15 @@ class Trail:
         return None
 
     def _asked(self, waiver: Waiver, grant: int) -> bool:
+        gone: AuditError | None = None
         for record in self._requests.get(waiver.statement.requester.commitment, ()):
             try:
                 if record.index < grant and requested(self._ledger, record).id == waiver.id:
                     return True
-            except AuditError:
-                continue  # it holds no request
+            except AuditError as error:  # it holds no request
+                gone = error if error.code == "blob-disposed" else gone
+        if gone is not None:
+            raise gone
         return False
 
     def unused(

@@ -73,6 +73,27 @@ def test_what_others_keep_on_the_branch_stays(anchored: Anchored, bare: Path, tm
 
 
 @in_file_alone
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_merge_hides_no_checkpoint(anchored: Anchored, bare: Path, first: int) -> None:
+    """Pushed without force, and with the honest history among its parents: what it does not show was anchored."""
+    place = f"git:{bare}#ledger"
+    back = anchored.backup()
+    anchored.anchor(place)
+    before = run(bare, "rev-parse", "ledger")
+    anchored.grow(20, 21)
+    anchored.anchor(place)
+    back()  # the tail is dropped
+    parents = [before, run(bare, "rev-parse", "ledger")]
+    if first:
+        parents.reverse()
+    merge = run(bare, "commit-tree", "-p", parents[0], "-p", parents[1], "-m", "merge", f"{before}^{{tree}}")
+    run(bare, "update-ref", "refs/heads/ledger", merge)
+    assert len(log(bare)) == 3
+    notes = GitAnchor(parse_place(place)).held(anchored.origin)
+    assert [parse_checkpoint(note).size for note in notes] == [11, 14]
+
+
+@in_file_alone
 def test_a_branch_that_was_rewritten_is_an_alarm(anchored: Anchored, bare: Path) -> None:
     place = f"git:{bare}#ledger"
     anchored.anchor(place)

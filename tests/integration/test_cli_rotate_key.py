@@ -6,8 +6,11 @@ import json
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
+import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -36,6 +39,27 @@ from policy_audit import ledger_writing
 def die(*arguments, **more):
     os.kill(os.getpid(), signal.SIGKILL)
 ledger_writing.extend = die
+"""
+
+#: What is said where a server was lost while it committed: a standby that it waits for may let it go on later.
+LOST = """
+from policy_audit import ledger
+from policy_audit.errors import LedgerError
+def lose(self, new, reason=None, **more):
+    raise LedgerError("lost during the commit", code="ledger-unreachable")
+ledger.Ledger.rotate_key = lose
+"""
+
+#: Another process is refused meanwhile, and takes away the file that it made and this one found.
+TAKEN_AWAY = """
+import pathlib
+from policy_audit import ledger
+rotate_key = ledger.Ledger.rotate_key
+def rotate(self, new, reason=None, **more):
+    for file in pathlib.Path().glob("new.key*"):
+        file.unlink()
+    return rotate_key(self, new, reason, **more)
+ledger.Ledger.rotate_key = rotate
 """
 
 
@@ -100,6 +124,34 @@ def test_killed_after_the_commit_the_new_key_is_there(three: Place) -> None:
     refused(three.evaluate(), "signing-key-rotated")
     assert three.evaluate("--ledger-key", str(new)).returncode == 0
     assert three.verified() == 5
+
+
+def test_where_a_commit_may_come_through_later_the_new_key_is_kept(place: Place) -> None:
+    new = place.home / "new.key"
+    assert dying(place, LOST, "--new-key", str(new)) == 6
+    written = new.read_bytes(), (place.home / "new.key.personal").read_bytes()
+    assert place.run("audit", "rotate-key", "--new-key", str(new)).returncode == 0
+    assert (new.read_bytes(), (place.home / "new.key.personal").read_bytes()) == written
+
+
+def test_the_same_command_twice_at_once_leaves_the_key_of_the_one_that_rotated(place: Place) -> None:
+    with closing(sqlite3.connect(place.path, isolation_level=None)) as busy:
+        busy.execute("BEGIN IMMEDIATE")
+        first = place.start("audit", "rotate-key", "--new-key", "new.key")
+        while not (place.home / "new.key.personal").exists():
+            time.sleep(0.1)
+        time.sleep(4)
+        second = place.start("audit", "rotate-key", "--new-key", "new.key")
+        refusal = first.communicate()[1]
+        assert (first.returncode, b"[ledger-locked]" in refusal) == (6, True), refusal
+    second.communicate()
+    assert second.returncode == 0
+    assert place.evaluate("--ledger-key", "new.key").returncode == 0
+
+
+def test_a_key_that_was_taken_away_meanwhile_is_written_again(place: Place) -> None:
+    assert dying(place, TAKEN_AWAY, "--new-key", "new.key") == 0
+    assert place.evaluate("--ledger-key", "new.key").returncode == 0
 
 
 def test_a_file_that_holds_another_key_is_refused_and_left_alone(place: Place) -> None:

@@ -76,6 +76,35 @@ def test_what_the_ledger_did_not_make_is_found(in_file: Store, statements: list[
     assert problem in str(step.first_problem)
 
 
+@pytest.mark.parametrize("change", ["type = upper(type)", "type = 'Table'", "NAME"])
+@pytest.mark.parametrize(
+    ("kind", "statement"),
+    [
+        ("table", "CREATE TABLE xxlite_more (n)"),
+        ("view", "CREATE VIEW xxlite_more AS SELECT 1"),
+        ("trigger", "CREATE TRIGGER xxlite_more AFTER DELETE ON personal BEGIN SELECT 1; END"),
+        ("index", "CREATE INDEX xxlite_more ON alembic_version (version_num || 'x')"),
+    ],
+)
+def test_no_word_in_capitals_hides_what_the_ledger_did_not_make(
+    in_file: Store, kind: str, statement: str, change: str
+) -> None:
+    """SQLite takes kinds and names in any case; a hidden trigger and table could keep what an erasure destroys."""
+    if change == "NAME":
+        change = "name = 'SQlite_more', tbl_name = replace(tbl_name, 'xx', 'SQ'), sql = replace(sql, 'xx', 'SQ')"
+    elif "Table" in change:
+        change = f"type = '{kind.title()}'"
+    with closing(sqlite3.connect(in_file.path, isolation_level=None)) as connection:  # type: ignore[arg-type]
+        connection.execute(statement)
+        connection.execute("PRAGMA writable_schema = ON")
+        connection.execute(f"UPDATE sqlite_master SET {change} WHERE name = 'xxlite_more'")
+    with closing(sqlite3.connect(in_file.path)) as connection:  # type: ignore[arg-type]
+        connection.execute("SELECT 1 FROM log_head").fetchall()  # SQLite takes it
+    report = verify(in_file)
+    assert failed(report) == ["schema"]
+    assert f"the {kind} `" in report.problems[0]
+
+
 @pytest.mark.parametrize(
     ("table", "old", "new", "problem"),
     [

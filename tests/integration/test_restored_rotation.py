@@ -51,6 +51,17 @@ def test_what_the_new_key_signed_is_named_as_lost_by_whoever_names_that_key(rota
     assert any("is not the log's: the rotation to it was lost" in finding for finding in report.findings)
 
 
+def test_a_key_that_the_ledger_has_is_not_named_as_lost(rotated: Rotated) -> None:
+    for opened in (rotated.open, rotated.store.open):
+        with opened() as ledger:
+            own = [rotated.old.verifier_key] + [rotated.new.verifier_key] * (opened == rotated.open)
+            for key in own:
+                with pytest.raises(VerificationError, match="was not lost"):
+                    restore_draft(ledger, "backup", "disk failed", [], [key])
+        if opened == rotated.open:
+            rotated.restore()
+
+
 def test_the_new_key_takes_over_again_where_its_file_is_still_there(rotated: Rotated) -> None:
     rotated.restore()
     restore(rotated, rotated.kept_at, rotated.kept_after)

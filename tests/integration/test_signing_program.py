@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from policy_audit.keys import generate_signer, parse_verifier_key
 from policy_audit.signing_program import program_signer, read_signer
 
 from tests.integration.place import Place, refused
+from tests.integration.test_cli_rotate_key import KILLED_BEFORE, dying
 
 #: Signs with the seed in a file beside it; `mode` says how it misbehaves.
 PROGRAM = """
@@ -103,6 +105,38 @@ def test_what_the_program_does_not_sign_is_not_recorded(three: Place, service: P
     (service / "mode").unlink()
     assert three.evaluate("--ledger-key", str(new)).returncode == 0
     assert three.verified("--ledger-key", str(new)) == 5, "the refused one left nothing"
+
+
+def test_a_rotation_to_a_program_that_was_cut_short_is_repeated_by_the_same_command(
+    place: Place, service: Path
+) -> None:
+    assert place.evaluate().returncode == 0
+    new = place.home / "kms.key"
+    rotate = ("--new-key", str(new), "--program", quoted(service))
+    assert dying(place, KILLED_BEFORE, *rotate) == -signal.SIGKILL
+    written = new.read_bytes()
+    other = ("--new-key", str(new), "--program", "/usr/local/bin/other")
+    refused(place.run("audit", "rotate-key", *other), "signing-key-exists")
+    assert place.run("audit", "rotate-key", *rotate).returncode == 0
+    assert new.read_bytes() == written
+    assert place.evaluate("--ledger-key", str(new)).returncode == 0
+
+
+def test_a_program_is_named_by_its_whole_path(place: Place, service: Path, tmp_path: Path) -> None:
+    """Else whoever has the folder that a command is run in says what is run."""
+    assert place.evaluate().returncode == 0
+    ran, own = place.home / "ran", place.home / "sign"
+    own.write_text(f"#!/bin/sh\ntouch '{ran}'\n")
+    own.chmod(0o755)
+    for name in ("./sign", "sign"):
+        rotate = ("--new-key", str(place.home / "kms.key"), "--program", name)
+        refused(place.run("audit", "rotate-key", *rotate), "signing-program")
+    key = tmp_path / "named.key"
+    key.write_text(f'policy-audit/signing-program/v1\n{generate_signer("log").verifier_key}\n["./sign"]\n')
+    key.chmod(0o600)
+    with pytest.raises(SigningKeyError):
+        read_signer(key)
+    assert not ran.exists()
 
 
 def test_a_rotation_to_a_program_that_gives_no_key_leaves_nothing(three: Place, service: Path) -> None:

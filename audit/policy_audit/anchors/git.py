@@ -140,7 +140,9 @@ class _Git:
 
     def versions(self, head: str, path: str) -> list[str]:
         """Return what a file was in each commit that changed it, oldest first."""
-        listed = self._do("rev-list", f"--max-count={MAX_COMMITS + 1}", "--reverse", head, "--", path).out.decode()
+        # without the full history a merge that takes one side hides what the other side held
+        every = ("--full-history", "--topo-order", "--reverse", f"--max-count={MAX_COMMITS + 1}")
+        listed = self._do("rev-list", *every, head, "--", path).out.decode()
         commits = listed.split()
         if len(commits) > MAX_COMMITS:
             raise AnchorError(f"`{self._where}` has more than {MAX_COMMITS:,} commits")

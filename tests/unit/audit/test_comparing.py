@@ -48,3 +48,10 @@ def test_the_log_decides_between_two_sizes() -> None:
     assert compare(checkpoint(mine, 4), checkpoint(yours, 9), whole).result == UNDECIDED
     assert compare(checkpoint(yours, 4), checkpoint(yours, 9), whole).result == UNDECIDED
     assert compare(checkpoint(mine, 4), checkpoint(mine, 9), lambda _: None).result == UNDECIDED
+
+
+def test_no_log_continues_what_has_no_entries_and_is_not_the_empty_tree() -> None:
+    mine = log("a", 9)
+    forged = Checkpoint(ORIGIN, 0, leaf_hash(b"x"))
+    for other in (checkpoint(mine, 9), checkpoint(mine, 0)):
+        assert compare(forged, other, lambda _: None).result == TWO_HISTORIES

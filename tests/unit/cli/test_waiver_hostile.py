@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 from policy_audit.canonical import document_bytes
+from policy_audit.disposing import dispose
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
 from policy_engine.loading.policy import load_policy
+from policy_engine.loading.retention import read_retention, regulations_of
 from policy_engine.loading.rule_document import rule_document, waivable_digest
 from policy_engine.model.waiver import Statement
 from policy_engine.waivers.on_record import granted_draft
@@ -81,6 +83,22 @@ def test_a_use_that_was_recorded_after_the_end_is_told_whatever_time_was_said(sc
     assert [use["decision"] for use in row["used_out_of_time"]] == ["d"]
 
 
+@pytest.mark.parametrize("said", ["T23:59:59Z", "T23:59:59.5Z", "T13:59:59-10:00"])
+def test_a_use_in_the_last_second_is_in_time(scene: Scene, said: str) -> None:
+    identifier = scene.granted()
+    body = {"waiver": identifier, "decision": "d", "decided_at": f"{scene.soon()}{said}"}
+    write(scene, Draft(EntryType.WAIVER_USED, body=body))
+    (row,) = scene.listed()
+    assert (len(row["uses"]), row["used_out_of_time"]) == (1, [])
+
+
+@pytest.mark.parametrize("said", ["9999-12-31T23:59:59-14:00", "9999-12-31T23:59:59Z", "x"])
+def test_a_use_at_no_time_or_at_the_end_of_all_time_is_told(scene: Scene, said: str) -> None:
+    write(scene, Draft(EntryType.WAIVER_USED, body={"waiver": scene.granted(), "decision": "d", "decided_at": said}))
+    (row,) = scene.listed()
+    assert len(row["used_out_of_time"]) == 1
+
+
 def grant(scene: Scene, asked: str | None, claimed: str | None) -> Statement:
     """Record a waiver that ann signed, past all commands: whom the request names, and whom the grant does."""
     policy = load_policy()
@@ -134,12 +152,43 @@ def test_a_waiver_whose_requester_was_erased_lifts_nothing_any_more(scene: Scene
     assert "granted to whom cannot be told, or to another than was signed" in " ".join(report.split())
 
 
-@pytest.mark.parametrize("blobs", [{}, {"waiver": b"no note"}])
+@pytest.mark.parametrize("blobs", [{}, {"waiver": b"no note"}, {"waiver": b"\xff"}])
 def test_a_grant_that_holds_no_waiver_keeps_no_other_from_lifting(scene: Scene, blobs: Mapping[str, bytes]) -> None:
     scene.granted()
     context = {"namespace": "claims", "workload": "triage"}
     write(scene, Draft(EntryType.WAIVER_GRANTED, context=context, blobs=blobs))
     assert scene.decide()["verdict"] == "allow_with_conditions"
+
+
+def test_a_waiver_whose_documents_were_disposed_of_keeps_nobody_from_deciding_or_verifying(scene: Scene) -> None:
+    """Its period has long ended by then; the decision that it lifted is kept, and replayed no more."""
+    scene.granted()
+    kept = scene.decide()["ledger"]["index"]
+    held = ("--first", str(kept), "--last", str(kept), "--reason", "litigation")
+    assert scene.run("audit", "hold", "place", *held).status == 0
+    later = datetime.now(UTC) + timedelta(days=9 * 366)
+    with open_ledger(f"sqlite:///{scene.ledger}", clock=lambda: later) as ledger:
+        assert dispose(ledger, read_retention(()), regulations_of, reason="due").documents
+    assert scene.run("audit", "verify", "--recompute").status == 0
+    assert "document-disposed" in scene.run("audit", "replay", str(kept)).out
+    assert scene.decide()["verdict"] == "deny"
+    assert scene.run("audit", "report", "waivers").status == 0
+
+
+@pytest.mark.parametrize("approvals", [7, True, None, [7], [{}], {"by": "ann"}])
+def test_a_grant_that_says_nonsense_of_its_approvals_spoils_no_register(scene: Scene, approvals: Any) -> None:
+    scene.granted()
+    note = next(each for each in scene.blobs() if each.startswith(b"policy-engine/v1 waiver\n"))
+    write(scene, Draft(EntryType.WAIVER_GRANTED, body={"approvals": approvals}, blobs={"waiver": note}))
+    other = grant(scene, RITA, RITA)
+    with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        made = asked_for(ledger, replace(other, reason="another"))
+        more = {"approvals": approvals}
+        ledger.append(granted_draft(made, signed(made, ANN), more, {"approver": ANN.identity}, {}))
+    assert len(scene.listed()) == 3
+    assert scene.run("waiver", "show", made.id[:16]).status == 0
+    for name in ("waivers", "separation-of-duties"):
+        assert scene.run("audit", "report", name).status == 0
 
 
 POLICIES: list[Any] = [

@@ -105,6 +105,35 @@ def test_a_row_that_lies_is_found_though_the_hashes_agree(name: str, out: Callab
     assert failed(check(folder)) == ["record", "rows"]
 
 
+@pytest.mark.parametrize(
+    ("name", "old", "new"),
+    [
+        ("jsonl", b"{", b'{"verdict":"allow",'),
+        ("html", b"</body>", b"<script>document.title = 1</script></body>"),
+        ("html", b"</style>", b"td { display: none }</style>"),
+        ("html", b"</head>", b"<style>td { display: none }</style></head>"),
+        ("html", b"<tbody>\n<tr>", b'<tbody>\n<tr hidden="">'),
+        ("html", b"<tbody>\n<tr>", b"<tbody>\n<tr><th>allow</th>"),
+        ("html", b"<tbody>\n<tr>", b"<tbody>\nallowed<tr>"),
+        ("html", b"<tbody>\n<tr>", b"<tbody>\n<!-- --><tr>"),
+        ("html", b"<td", b"<td>allow<td"),
+        ("html", b"</title>", b"<p></title>"),
+        ("html", b"</body>", b'<table id="rows"></table></body>'),
+    ],
+)
+def test_what_readers_take_otherwise_than_the_check_is_found(
+    name: str, old: bytes, new: bytes, out: Callable[[str], Path]
+) -> None:
+    """The rows say what the entries say, and somebody who opens the file sees something else."""
+    folder = out(name)
+    path = folder / TABLE[name]
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+    rewrite(folder, lambda manifest: None)
+    assert failed(check(folder)) == ["record", "rows"]
+
+
 @pytest.mark.parametrize("name", ["csv", "jsonl"])
 @pytest.mark.parametrize("change", ["dropped", "twice", "swapped"])
 def test_rows_that_are_missing_or_moved(name: str, change: str, out: Callable[[str], Path]) -> None:
