@@ -14,7 +14,6 @@ from typing import Any, Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
-from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.entry import EntryType
 from policy_audit.errors import AuditError
 from policy_audit.keys import parse_verifier_key
@@ -23,7 +22,7 @@ from policy_audit.note import split_note
 from policy_engine.model.approvers import ACTIVATION, NOBODY, Approvers
 from policy_engine.model.recorded_approvers import approvers_on_record
 from policy_engine.waivers.notes import note_text
-from policy_engine.waivers.on_record import Record, Source, records
+from policy_engine.waivers.on_record import Record, Source, origin_of, records
 
 KIND = "policy-engine/v1 policy activation"
 #: The members of what is signed; an entry's body holds them, too.
@@ -103,11 +102,6 @@ def activations(ledger: Source) -> list[Activation]:
         if own is not None and judged.status == "active":
             approvers, follows = own, judged.place
     return found
-
-
-def origin_of(ledger: Source) -> str:
-    """Return the ledger's name, as its latest checkpoint says it."""
-    return parse_checkpoint(ledger.checkpoint()).origin
 
 
 def policy_in_force(ledger: Source, at: datetime) -> Activation | None:

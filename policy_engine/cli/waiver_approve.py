@@ -11,6 +11,7 @@ import click
 
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.waiver_common import acting, audited, signer_of, write_waiver
+from policy_engine.errors import InputError, Problem
 from policy_engine.wording import value_text
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def _show(file: WaiverFile) -> None:
         ("task", scope.task or "any"),
         ("period", f"{statement.valid_from} through {statement.valid_until}"),
         ("requester", f"{file.requester} ({statement.requester.known_by})"),
+        ("ledger", statement.origin),
         ("ticket", statement.ticket),
         ("reason", statement.reason),
         ("decision", decided.decision),
@@ -102,9 +104,12 @@ def _check(ledger: Ledger, approved: Approved) -> None:
     from policy_audit.errors import AuditError
 
     from policy_engine.waivers.approving import check_record
+    from policy_engine.waivers.checking import elsewhere
     from policy_engine.waivers.notes import read_note
     from policy_engine.waivers.on_record import note_on_record, records, requested, revoked_ids
 
+    if problem := elsewhere(approved.file.statement, ledger.origin):
+        raise InputError(Problem("other-ledger", problem, help="name that ledger with --ledger"))
     requests, granted = [], set()
     for record in records(ledger, EntryType.WAIVER_REQUESTED):
         with suppress(AuditError):

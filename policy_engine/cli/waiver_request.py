@@ -126,6 +126,7 @@ def _record(ledger: Ledger, request: dict[str, Any]) -> WaiverFile:
     context = acting()
     name = actor_of(context, "asks for it")
     # what the file could not hold is refused before it is recorded
+    request = {**request, "origin": ledger.origin}
     blank = {"commitment": "A" * 43, "known_by": context.actor_known_by}
     statement = read_statement({**request, "requester": blank})
     personal = {"requester": name, "actor": name}

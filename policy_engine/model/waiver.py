@@ -63,8 +63,9 @@ class Requester(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Statement(Struct, frozen=True, forbid_unknown_fields=True):
-    """What an approver signs. It holds from `valid_from` 00:00 UTC through the whole of `valid_until`."""
+    """What an approver signs. It holds in the ledger `origin`, from `valid_from` 00:00 UTC through `valid_until`."""
 
+    origin: Name
     rule: WaivedRule
     scope: Scope
     decided: Decided

@@ -52,7 +52,9 @@ def _again(
     if grounds is None:
         return replace(recorded, problem="no signed note of it is on record")
     given = grounds.note, grounds.granted_at, grounds.revoked
-    candidate = Candidate(*given, asked=grounds.asked, entry=grounds.entry, leaf=grounds.leaf)
+    # that this is the ledger which it was asked for in is for `on_record` to say
+    own = recorded.statement.origin
+    candidate = Candidate(*given, origin=own, asked=grounds.asked, entry=grounds.entry, leaf=grounds.leaf)
     found = active_waivers([candidate], workload, at, approvers, grounds.made_at)
     if not found:
         return replace(recorded, problem="its note is no waiver on this workload")

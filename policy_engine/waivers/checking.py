@@ -28,6 +28,7 @@ from policy_engine.waivers.notes import read_note
 class Candidate(Struct, frozen=True):
     """A waiver that somebody granted: its note, when, and whether it was revoked.
 
+    `origin` is the ledger that holds the grant.
     `requester` is whom the signed commitment opens to, `claimed` whom the grant names; None: that cannot be told.
     `asked` stands for both where names are not there any more. `entry` and `leaf` are those of the grant.
     """
@@ -35,6 +36,7 @@ class Candidate(Struct, frozen=True):
     note: str
     granted_at: datetime
     revoked: bool = False
+    origin: str | None = None
     requester: str | None = None
     claimed: str | None = None
     asked: Asked | None = None
@@ -118,7 +120,7 @@ def _checked(
     counted = {} if isinstance(found, str) else {each.person.id: each for each in found if each.problem is None}
     problem = found if isinstance(found, str) else None
     problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, times[0], days))
-    problem = problem or too_long(statement, approvers)
+    problem = problem or elsewhere(statement, candidate.origin) or too_long(statement, approvers)
     if problem is None and not isinstance(found, str) and len(counted) < approvers.waiver_approvals:
         problem = short_of_approvals(found, len(counted), approvers)
     problem = problem or asked.problem
@@ -169,6 +171,13 @@ def why_not(
     return next((problem for problem in problems if problem is not None), None) or (
         person.out_of_scope(statement.rule.id, scope.namespace, scope.option)
     )
+
+
+def elsewhere(statement: Statement, origin: str | None) -> str | None:
+    """Say that what was signed is for another ledger than `origin`."""
+    if statement.origin == origin:
+        return None
+    return f"it was asked for in the ledger {statement.origin}, and lifts nothing in another"
 
 
 def too_long(statement: Statement, approvers: Approvers) -> str | None:

@@ -19,7 +19,7 @@ from policy_engine.errors import InputError, Problem, Span
 from policy_engine.loading.yaml_source import Document, load_yaml
 from policy_engine.model.waiver import Statement, read_statement
 
-_KEYS = ("apiVersion", "kind", "rule", "scope", "decided", "reason", "ticket", "valid_from", "valid_until")
+_KEYS = ("apiVersion", "kind", "origin", "rule", "scope", "decided", "reason", "ticket", "valid_from", "valid_until")
 _REQUESTER = ("name", "known_by", "salt")
 _SALT = re.compile(r"[A-Za-z0-9_-]{22}")
 _PLACE = re.compile(r"[.$]*([A-Za-z_]+)|\[(\d+|\.\.\.)\]")
@@ -81,6 +81,7 @@ def _check_texts(document: Document, statement: Statement) -> None:
     """Refuse texts that the ledger's entries do not take."""
     scope = statement.scope
     named = {
+        ("origin",): statement.origin,
         ("rule", "id"): statement.rule.id,
         ("scope", "namespace"): scope.namespace,
         ("scope", "name"): scope.name,

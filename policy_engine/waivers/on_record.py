@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from msgspec import Struct
+from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.commitment import opens
 from policy_audit.entry import Blob, Draft, EntryType
 from policy_audit.errors import AuditError, VerificationError
@@ -171,6 +172,11 @@ def note_on_record(ledger: Source, record: Record) -> str:
         raise VerificationError(f"the entry {record.index} holds no waiver", code="entry-changed") from None
 
 
+def origin_of(ledger: Source) -> str:
+    """Return the ledger's name, as its latest checkpoint says it."""
+    return parse_checkpoint(ledger.checkpoint()).origin
+
+
 def revoked_ids(ledger: Source) -> set[str]:
     """Return the ids of the waivers that were taken back."""
     return {str(record.body.get("waiver")) for record in records(ledger, EntryType.WAIVER_REVOKED)}
@@ -196,6 +202,7 @@ class WaiversOnRecord:
             place = (record.context.get("namespace"), record.context.get("workload"))
             self._granted.setdefault(place, []).append(record)
         self._revoked = revoked_ids(ledger) if self._granted else set()
+        self._origin = origin_of(ledger) if self._granted else None
 
     @cached_property
     def _requests(self) -> dict[str | None, Record]:
@@ -224,7 +231,7 @@ class WaiversOnRecord:
         claimed = opened_value(self._ledger, record, "requester")
         revoked = statement.id in self._revoked
         at, index, leaf = record.recorded_at, record.index, record.leaf_hash
-        return Candidate(note, at, revoked, requester, claimed, entry=index, leaf=leaf)
+        return Candidate(note, at, revoked, self._origin, requester, claimed, entry=index, leaf=leaf)
 
 
 def stored_context(context: Any) -> dict[str, str]:

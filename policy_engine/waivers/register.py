@@ -26,6 +26,7 @@ from policy_engine.waivers.on_record import (
     Source,
     note_on_record,
     opened_value,
+    origin_of,
     records,
     requested,
     signed_requester,
@@ -217,7 +218,9 @@ def _signatures(ledger: Source, found: _Found, at: datetime, approvers: Approver
     grant = found.grants[0]
     requester = signed_requester(ledger, found.statement, found.request)
     claimed = opened_value(ledger, grant, "requester")
-    candidate = Candidate(found.note, min(at, grant.recorded_at), requester=requester, claimed=claimed)
+    candidate = Candidate(
+        found.note, min(at, grant.recorded_at), origin=origin_of(ledger), requester=requester, claimed=claimed
+    )
     try:
         (waiver,) = active_waivers([candidate], (scope.namespace, scope.name), at, approvers, at)
     except (AuditError, ValueError):

@@ -17,6 +17,7 @@ from policy_audit.entry import Blob, EntryType
 from policy_audit.errors import AuditError
 
 from policy_engine.model.waiver import Waiver
+from policy_engine.waivers.checking import elsewhere
 from policy_engine.waivers.on_record import Entries, Record, records, requested, used_drafts
 
 
@@ -25,7 +26,8 @@ class Trail:
 
     def __init__(self, ledger: Entries) -> None:
         self._ledger = ledger
-        self.size = parse_checkpoint(ledger.checkpoint()).size
+        checkpoint = parse_checkpoint(ledger.checkpoint())
+        self.origin, self.size = checkpoint.origin, checkpoint.size
         self._grants = {record.index: record for record in records(ledger, EntryType.WAIVER_GRANTED)}
         self._requests: dict[str | None, list[Record]] = {}
         self._revocations: dict[str, list[Record]] = {}
@@ -50,6 +52,8 @@ class Trail:
         said = grounds.leaf, grounds.granted_at, Blob(grounds.note.encode()).digest
         if said != (grant.leaf_hash, grant.recorded_at, grant.blobs.get("waiver")):
             return f"it is not what the entry {grant.index} grants"
+        if problem := elsewhere(waiver.statement, self.origin):
+            return problem
         if not self._asked(waiver, grant.index):
             return "no request of it is on record before its grant"
         for record in self._revocations.get(waiver.id, ()):

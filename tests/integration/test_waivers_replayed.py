@@ -74,7 +74,7 @@ class World:
         rule = self.decider.policy.rules.rule(RULE)
         assert rule is not None
         digest = waivable_digest(rule_document(rule), self.decider.policy.rules.values)
-        self.unasked = statement(digest=digest)
+        self.unasked = statement(digest=digest, origin=self.ledger.origin)
         self.made: Statement = asked_for(self.ledger, self.unasked)
 
     @property
@@ -188,6 +188,12 @@ def granted_and_never_asked_for(world: World) -> Sequence[Waiver]:
     return [world.forged(world.unasked, ANN, grounds={"asked": asked})]
 
 
+def of_another_ledger(world: World) -> Sequence[Waiver]:
+    made = asked_for(world.ledger, world.unasked, origin="policy-ledger.local/ffffffff")
+    world.grant(ANN, made=made)
+    return [world.forged(made, ANN)]
+
+
 def revoked(world: World) -> Sequence[Waiver]:
     world.grant(ANN)
     world.revoke()
@@ -245,6 +251,7 @@ FORGERIES: dict[Forge, str] = {
     signed_and_never_granted: "it is not what the entry",
     granted_afterwards: "no grant of it is on record before the decision",
     granted_and_never_asked_for: "no request of it is on record before its grant",
+    of_another_ledger: "it was asked for in the ledger policy-ledger.local/ffffffff, and lifts nothing in another",
     revoked: "it was revoked before the decision, by the entry",
     expired: "it was checked at",
     one_of_two: "it has 1 of 2 approvals",

@@ -50,6 +50,7 @@ def _waiver(engine: Decider, raw: dict[str, Any], result: TaskResult, index: int
     facts = {name: tuple(value) if isinstance(value, list) else value for name, value in known.items()}
     missing = tuple(sorted(result.missing_of[index])) if outcome is None else ()
     statement = Statement(
+        origin="policy-ledger.local/00000000",
         rule=WaivedRule(rule.id, waivable_digest(rule_document(rule), engine.policy.rules.values)),
         scope=Scope(raw["metadata"]["namespace"], raw["metadata"]["name"], option, result.facts["task.name"]),
         decided=Decided("0" * 64, engine.policy.digest, "fired" if outcome else "indeterminate", facts, missing),

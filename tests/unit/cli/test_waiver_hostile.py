@@ -53,7 +53,7 @@ def test_who_writes_another_name_into_the_file_approves_nothing(scene: Scene) ->
 def test_what_was_asked_for_in_another_ledger_was_not_asked_for_here(scene: Scene, tmp_path: Path) -> None:
     assert scene.request(until=scene.soon()).status == 0
     found = scene.approve("ann", "--ledger", f"sqlite:///{tmp_path / 'other.db'}")
-    assert (found.status, code(found)) == (2, "not-requested")
+    assert (found.status, code(found)) == (2, "other-ledger")
 
 
 @pytest.mark.parametrize("kind", [EntryType.WAIVER_REQUESTED, EntryType.WAIVER_GRANTED])
@@ -99,7 +99,7 @@ def test_a_use_at_no_time_or_at_the_end_of_all_time_is_told(scene: Scene, said: 
     assert len(row["used_out_of_time"]) == 1
 
 
-def grant(scene: Scene, asked: str | None, claimed: str | None) -> Statement:
+def grant(scene: Scene, asked: str | None, claimed: str | None, origin: str | None = None) -> Statement:
     """Record a waiver that ann signed, past all commands: whom the request names, and whom the grant does."""
     policy = load_policy()
     rule = policy.rules.rule(RULE)
@@ -108,8 +108,9 @@ def grant(scene: Scene, asked: str | None, claimed: str | None) -> Statement:
     made = replace(made, valid_until=datetime.now(UTC).date() + timedelta(days=20))
     personal = {"approver": ANN.identity, **({"requester": claimed} if claimed is not None else {})}
     with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        made = replace(made, origin=origin or ledger.origin)
         if asked is not None:
-            made = asked_for(ledger, made, asked)
+            made = asked_for(ledger, made, asked, origin)
         ledger.append(granted_draft(made, signed(made, ANN), {}, personal, {}))
     return made
 
@@ -141,6 +142,15 @@ def test_a_grant_lifts_only_where_the_signed_requester_is_known(
     assert "the signatures do not count" in listed.out
     shown = " ".join(scene.run("waiver", "show", made.id[:16], "--policy", str(scene.layer)).out.split())
     assert "it lifts nothing" in shown
+
+
+def test_what_was_approved_for_another_ledger_lifts_nothing_here(scene: Scene) -> None:
+    """Request and note of a ledger for trying things out, written into the one that decisions go to."""
+    made = grant(scene, RITA, RITA, "policy-ledger.local/ffffffff")
+    problem = "it was asked for in the ledger policy-ledger.local/ffffffff, and lifts nothing in another"
+    assert why(scene.decide()) == problem
+    shown = " ".join(scene.run("waiver", "show", made.id[:16], "--policy", str(scene.layer)).out.split())
+    assert problem in shown
 
 
 def test_a_waiver_whose_requester_was_erased_lifts_nothing_any_more(scene: Scene) -> None:

@@ -23,6 +23,7 @@ from policy_engine.waivers.on_record import request_draft
 AT = datetime(2026, 11, 24, 12, tzinfo=UTC)
 GRANTED = datetime(2026, 11, 20, 9, tzinfo=UTC)
 SALT, REQUESTER = "A" * 22, "rita@acme.example"
+ORIGIN = "policy-ledger.local/00000000"
 RULE, OPTION, WORKLOAD = "no-mlops-no-self-hosting", "self_hosted", ("claims", "triage")
 
 
@@ -74,6 +75,7 @@ def statement(**more: Any) -> Statement:
     decided: dict[str, Any] = {"decision": "d" * 64, "policy": f"sha256:{'0' * 64}", "outcome": "fired"}
     decided |= {"facts": {"team.mlops": "none"}, "missing": ()} | more.pop("decided", {})
     given: dict[str, Any] = {
+        "origin": ORIGIN,
         "rule": WaivedRule(more.pop("rule", RULE), more.pop("digest", f"sha256:{'1' * 64}")),
         "scope": Scope(**scope),
         "decided": Decided(**decided),
@@ -91,15 +93,18 @@ def signed(made: Statement, *people: Person) -> str:
     return note_of(made, [signature_line(WAIVER, made.document(), person.signer) for person in people])
 
 
-def asked_for(ledger: Ledger, made: Statement, requester: str = REQUESTER) -> Statement:
-    """Put the request of a waiver on record; return what its approvers are to sign."""
+def asked_for(ledger: Ledger, made: Statement, requester: str = REQUESTER, origin: str | None = None) -> Statement:
+    """Put the request of a waiver on record, as of `ledger` or of another; return what its approvers are to sign."""
+    made = replace(made, origin=origin or ledger.origin)
     draft = request_draft(made.request, made.requester.known_by, {"requester": requester}, {})
     commitment = ledger.disclosures(ledger.append(draft).index)["requester"].digest
     return replace(made, requester=Requester(commitment, made.requester.known_by))
 
 
 def candidate(made: Statement, *people: Person, **more: Any) -> Candidate:
-    return Candidate(signed(made, *people), **({"granted_at": GRANTED, "requester": REQUESTER} | more))
+    return Candidate(
+        signed(made, *people), **({"granted_at": GRANTED, "origin": ORIGIN, "requester": REQUESTER} | more)
+    )
 
 
 def waiver_file(made: Statement, *people: Person, requester: str = REQUESTER) -> WaiverFile:
