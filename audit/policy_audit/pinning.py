@@ -11,6 +11,7 @@ from policy_audit.names import CHECKPOINT
 from policy_audit.note import split_note
 from policy_audit.reading import read_checkpoint
 from policy_audit.rotating import key_history
+from policy_audit.state import revision
 
 CODE = "ledger-pinned"
 
@@ -46,7 +47,7 @@ def key_in_force(connection: Connection, place: str, pinned: str) -> str:
     A key that a rotation on record replaced does, too, and a ledger rolled back to before that rotation cannot be
     told by it: pin the newest.
     """
-    if connection.execute(select(CHECKPOINT.c.size).limit(1)).first() is None:
+    if revision(connection) is None or connection.execute(select(CHECKPOINT.c.size).limit(1)).first() is None:
         raise _refused(f"no ledger has begun at `{place}`, and a ledger's key is pinned: none is made", pinned)
     note = read_checkpoint(connection)
     history = key_history(connection, parse_verifier_key(pinned).name, [pinned])

@@ -87,6 +87,8 @@ def _change_over(connection: Connection, vault: Vault, new: PersonalKey) -> None
         for row in rows:
             if row.subject is None:
                 continue
+            if type(row.leaf_index) is not int or not isinstance(row.name, str) or not isinstance(row.sealed, bytes):
+                raise _unopened("a value has another form than values have")
             if row.subject not in names:
                 names[row.subject] = new.subject(_value(vault, row, keys))
             changed.append((row.leaf_index, row.name, names[row.subject], row.sealed))

@@ -19,7 +19,7 @@ from policy_audit.subjects import record_access, subject_access
 
 from tests.integration.persons import ALICE, BOB, decision, files_hold
 from tests.integration.tampering import failed, file_alone
-from tests.stores import Store
+from tests.stores import Store, sqlite_store
 
 REASON = "request under Art. 17"
 
@@ -269,6 +269,22 @@ def test_the_key_is_not_changed_while_a_value_does_not_open(filled: Store, key: 
     with filled.open() as ledger, pytest.raises(LedgerError):
         rekey(ledger, reason="yearly")
     assert key.read_text() == before
+
+
+@pytest.mark.parametrize("forged", ["sealed = CAST(X'ff' AS TEXT)", "sealed = 7", "name = X'00'", "leaf_index = 'x'"])
+def test_the_key_is_not_changed_over_a_value_of_another_form(tmp_path: Path, forged: str) -> None:
+    """On SQLite a column holds anything."""
+    place = sqlite_store(tmp_path)
+    with place.open() as ledger:
+        ledger.append(decision(1, ALICE))
+        ledger.append(decision(2, ALICE))
+    before = place.personal_key.read_text()
+    with place.administrator() as connection:
+        connection.execute(f"UPDATE personal SET {forged} WHERE leaf_index = 1")
+    with place.open() as ledger, pytest.raises(LedgerError) as caught:
+        rekey(ledger, reason="yearly")
+    assert caught.value.code == "personal-key-changed"
+    assert place.personal_key.read_text() == before
 
 
 def test_subject_access_finds_all_and_is_on_record(filled: Store) -> None:

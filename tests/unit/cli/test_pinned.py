@@ -56,6 +56,15 @@ def test_nothing_is_recorded_in_another_ledger(
 
 
 @pytest.mark.parametrize("command", [*RECORDING[:2], ("audit", "list"), ("db", "upgrade")], ids=" ".join)
+def test_an_empty_file_is_no_ledger_of_the_key(policy: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "empty.db").touch()
+    done = policy(*command, "--ledger", f"sqlite:///{tmp_path}/empty.db", "--ledger-vkey", OTHER)
+    assert done.status == 6, (done.out, done.err)
+    assert "[ledger-pinned]" in done.err
+    assert (tmp_path / "empty.db").stat().st_size == 0
+
+
+@pytest.mark.parametrize("command", [*RECORDING[:2], ("audit", "list"), ("db", "upgrade")], ids=" ".join)
 def test_nothing_is_made_where_a_place_is_mistyped(policy: Run, tmp_path: Path, command: tuple[str, ...]) -> None:
     done = policy(*command, "--ledger", f"sqlite:///{tmp_path}/mistyped.db", "--ledger-vkey", OTHER)
     assert done.status == 6, (done.out, done.err)
