@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ def command(*, folder: Path, vkeys: Sequence[str], origin: str | None, unrecorde
 
 
 def _refuse_other(folder: Path) -> None:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(Problem("file-unreadable", f"`{folder}` is not a folder"))
     if not (folder / "manifest.json").exists() and (folder / "tile").exists():
         hint = f"python -m policy_audit.verify {folder} --vkey KEY"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -82,7 +83,7 @@ def _new_signer(ledger: Ledger, path: Path, program: str | None) -> tuple[Signer
     from policy_audit.keys import generate_signer, write_key_file
     from policy_audit.signing_program import program_signer, read_signer, write_program_file
 
-    if not path.exists():
+    if not os.path.exists(path):
         assert ledger.origin is not None  # noqa: S101 - it was opened with its key
         if program is not None:
             signer = program_signer(ledger.origin, _arguments(program))

@@ -72,13 +72,14 @@ def spare(targets: Sequence[Target], files: Iterable[Path], folders: Iterable[Pa
 def _check_place(path: Path) -> None:
     """Refuse a file that cannot be written while nothing has been done yet."""
     reason = None
-    if path.is_dir():
+    # os.path: a folder that may not be entered is an answer, and no exception
+    if os.path.isdir(path):
         reason = "is a directory"
     elif _is_kept(path):
         reason = "it is a ledger or a signing key"
-    elif not path.parent.is_dir():
+    elif not os.path.isdir(path.parent):
         reason = "no such directory"
-    elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+    elif not os.access(path if os.path.exists(path) and not os.path.isfile(path) else path.parent, os.W_OK):
         reason = "permission denied"
     if reason is not None:
         raise UsageError(Problem("cannot-write", f"cannot write `{path}`: {reason}"))
