@@ -47,6 +47,13 @@ def test_other_places(policy: Policy, ledger: Path, arguments: tuple[str, ...], 
     assert (done.status, f"[{code}]" in done.err) == (status, True), done.err
 
 
+def test_a_key_that_cannot_be_seen_is_named(policy: Policy, workload: Callable[..., Path]) -> None:
+    done = policy("evaluate", str(workload()), "--ledger-key", UNSEEN)
+    assert (done.status, done.out) == (6, "")
+    assert "the ledger cannot be opened: `" in done.err
+    assert f"{UNSEEN}`: file name too long [ledger-unwritable]" in done.err
+
+
 def test_folders_to_verify(policy: Policy, ledger: Path) -> None:
     with open_ledger(f"sqlite:///{ledger}") as there:
         key = there.verifier_key
