@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from msgspec import Struct
 from policy_audit.commitment import opens
 from policy_audit.entry import Blob, Draft, EntryType
-from policy_audit.errors import AuditError, VerificationError
+from policy_audit.errors import AuditError, LedgerError, VerificationError
 
 from policy_engine.model.approvers import Approvers
 from policy_engine.model.waiver import Statement, Waiver, read_statement
@@ -210,7 +210,12 @@ class WaiversOnRecord:
 
         if "waiver" not in record.blobs:
             return None  # it is no waiver: whoever wrote it, it lifts nothing, and keeps no other from it
-        note = note_on_record(self._ledger, record)
+        try:
+            note = note_on_record(self._ledger, record)
+        except LedgerError as error:
+            if error.code != "blob-disposed":
+                raise
+            return None  # what was signed is gone, on record: it lifts nothing, and keeps nothing from being decided
         # by the note's own id: the body beside it is no part of what was signed
         try:
             statement = read_note(note)[0]
