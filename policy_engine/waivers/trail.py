@@ -14,10 +14,9 @@ from typing import Any
 
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.entry import Blob, EntryType
-from policy_audit.errors import AuditError
 
 from policy_engine.model.waiver import Waiver
-from policy_engine.waivers.on_record import Entries, Record, records, requested, used_drafts
+from policy_engine.waivers.on_record import Entries, Record, is_asked_by, records, used_drafts
 
 
 class Trail:
@@ -55,13 +54,8 @@ class Trail:
         return None
 
     def _asked(self, waiver: Waiver, grant: int) -> bool:
-        for record in self._requests.get(waiver.statement.requester.commitment, ()):
-            try:
-                if record.index < grant and requested(self._ledger, record).id == waiver.id:
-                    return True
-            except AuditError:
-                continue  # it holds no request
-        return False
+        requests = self._requests.get(waiver.statement.requester.commitment, ())
+        return any(each.index < grant and is_asked_by(self._ledger, each, waiver.statement) for each in requests)
 
     def unused(
         self, document: Mapping[str, Any], decision_id: str, index: int, at: datetime

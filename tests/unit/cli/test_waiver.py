@@ -329,6 +329,20 @@ def test_a_waiver_that_was_disposed_of_lifts_nothing_and_keeps_nothing_from_bein
         assert scene.decide("--ledger", f"sqlite:///{scene.ledger}", command=command)["verdict"] == "deny"
 
 
+def test_a_request_that_was_disposed_of_leaves_the_decisions_that_rest_on_it_as_they_were(scene: Scene) -> None:
+    scene.granted()
+    scene.decide()
+    (request,) = scene.entries(EntryType.WAIVER_REQUESTED)
+    gone = request["blobs"]["request"]
+    with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        ledger.append(Draft(EntryType.DISPOSAL, body={"disposed": [], "documents": [gone]}))
+        with ledger._database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM blob WHERE digest = ?", (gone,))
+    replayed = scene.run("audit", "replay", "--all")
+    assert (replayed.status, "EQUAL" in replayed.out) == (0, True), replayed.out
+    assert scene.run("audit", "verify", "--recompute").status == 0
+
+
 def test_the_list_says_what_it_did_not_verify(scene: Scene) -> None:
     scene.granted()
     assert "were not verified" in scene.run("waiver", "list").out
