@@ -168,19 +168,11 @@ class Replayer:
             raise NotReplayableError("malformed", f"its document `proofs` cannot be read: {error!s:.200}") from error
 
     def _decided(self, entry: StoredEntry, decider: Decider, content: bytes, inputs: Inputs) -> Decision:
-        from policy_audit.errors import LedgerError
-
         digests, recorded_at = blobs_of(entry), datetime.fromisoformat(entry.document["recorded_at"])
         waivers, proofs = self.waivers(digests), self.proofs(digests)
 
         def on_record(waiver: Waiver) -> str | None:
-            try:
-                return self._trail(entry).problem(waiver, entry.index)
-            except LedgerError as error:
-                if error.code not in _GONE:
-                    raise
-                why = "what was asked for with its waiver was disposed of"
-                raise NotReplayableError(_GONE[error.code], why) from error
+            return self._trail(entry).problem(waiver, entry.index)
 
         def again(workload: Workload) -> tuple[Waiver, ...]:
             place = workload.namespace, workload.metadata.name

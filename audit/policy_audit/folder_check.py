@@ -25,6 +25,7 @@ from policy_audit.rotation import ENTRY_TYPE as ROTATION
 from policy_audit.tiled_tree import TiledTree
 from policy_audit.tiles import ENTRIES, Tile, parse_path, tile_levels, width_in
 
+DISPOSAL = "disposal"
 MAX_DOCUMENT_BYTES = 64 * 1024 * 1024
 MAX_RESTORES = 100
 _FEW = 10
@@ -65,6 +66,10 @@ class _Check:
     checkpoint: Checkpoint = field(init=False)
     named: set[str] = field(default_factory=set)
     """The documents that entries name, where the folder holds documents: about 150 bytes for each."""
+    absent: set[str] = field(default_factory=set)
+    """Those of them that are not in the folder."""
+    missing: dict[str, int] = field(default_factory=dict)
+    """Those of these that no disposal names since an entry did, by the index of that entry."""
     without: int = 0
     last_time: str = ""
     rotations: list[int] = field(default_factory=list)
@@ -118,6 +123,10 @@ class _Check:
         step.done = self.has_documents and not self.wanted.hashes_only
         LogPass(self.folder, self.checkpoint, self.report, self._on_entry).run(self.wanted.hashes_only, progress)
         self.report.own = self.report.step("canonical").checked
+        for digest, index in self.missing.items():
+            step.fail(f"the document `{document_path(digest)}` of the entry {index} is missing", index)
+        if disposed := len(self.absent) - len(self.missing):
+            self.report.remarks.append(f"documents that are not here, and were disposed of on record: {disposed:,}")
         if self.without:
             text = f"{self.without:,} times an entry names a document, and this folder holds none"
             if self.wanted.documents:
@@ -140,6 +149,12 @@ class _Check:
             if digest not in self.named:
                 self.named.add(digest)
                 self._check_document(index, digest)
+            if digest in self.absent:
+                self.missing.setdefault(digest, index)
+        gone = entry.body.get("documents") if entry.type == DISPOSAL else None
+        for digest in gone if isinstance(gone, list) else ():
+            if isinstance(digest, str):
+                self.missing.pop(digest, None)
 
     def _check_document(self, index: int, digest: str) -> None:
         step, path = self.report.step("documents"), document_path(digest)
@@ -150,7 +165,7 @@ class _Check:
             step.fail(error.message, index)
             return
         if found is None:
-            step.fail(f"the document `{path}` of the entry {index} is missing", index)
+            self.absent.add(digest)
         elif f"sha256:{found.hex()}" != digest:
             step.fail(f"the document `{path}` of the entry {index} was changed", index)
 

@@ -13,7 +13,7 @@ STEPS = (
     ("tree", "the hash tiles give the signed root, and each hash above level 0 is the root of the tile below it"),
     ("entries", "every entry has the leaf hash that the tiles hold"),
     ("canonical", "entries of the format policy-audit/v1 are canonical; others are opaque bytes"),
-    ("documents", "every document that an entry names has its digest"),
+    ("documents", "every document that an entry names has its digest, or was disposed of"),
     (
         "rotations",
         "every change of the log's key is signed by the key before it and the new one, for the tree before its entry, "

@@ -26,7 +26,7 @@ from policy_audit.names import CHECKPOINT as CHECKPOINT_TABLE
 from policy_audit.names import ENTRY
 from policy_audit.note import MAX_NOTE_BYTES
 from policy_audit.plain_entry import read_plain
-from policy_audit.reading import read_blob, read_checkpoint
+from policy_audit.reading import has_blob, read_blob, read_checkpoint, read_disposed_documents
 from policy_audit.rotating import key_history
 from policy_audit.tiled_tree import TileBuilder, TiledTree, rows_root
 from policy_audit.tiles import ENTRIES, WIDTH, Tile, encode_bundle, tile_levels
@@ -42,7 +42,7 @@ Progress = Callable[[int, int], None]
 class Exported:
     """What was written: the log up to `checkpoint`, of which `continued` entries were in the folder already.
 
-    `root` is hexadecimal; `documents` counts those that were written now.
+    `root` is hexadecimal; `documents` counts those that were written now, `disposed` those that the ledger had no more.
     """
 
     origin: str
@@ -51,6 +51,7 @@ class Exported:
     checkpoint: str
     continued: int
     documents: int
+    disposed: int = 0
 
 
 class LogFolder:
@@ -81,12 +82,12 @@ class LogFolder:
             start = self._continued(connection, head)
             self._write_log(connection, head, start, progress)
             documents = documents or (self.root / DOCUMENTS).exists()
-            count = self._write_documents(connection, head.size) if documents else 0
+            written, gone = self._write_documents(connection, head.size) if documents else (0, 0)
             for folder in sorted(self._touched):
                 _sync(folder)
         except OSError as error:
             raise _unwritable(self.root, error) from error
-        return Exported(head.origin, head.size, head.root.hex(), note, start.size if start else 0, count)
+        return Exported(head.origin, head.size, head.root.hex(), note, start.size if start else 0, written, gone)
 
     def publish(self, exported: Exported) -> None:
         """Write the checkpoint: from now on the folder says that it holds the log."""
@@ -157,10 +158,13 @@ class LogFolder:
         if bundle:
             self._put(Tile(ENTRIES, head.size // WIDTH, len(bundle)).path, encode_bundle(bundle))
 
-    def _write_documents(self, connection: Connection, size: int) -> int:
-        """Write each document that an entry names and that is not in the folder yet; return how many."""
+    def _write_documents(self, connection: Connection, size: int) -> tuple[int, int]:
+        """Write each document that an entry names and that is not in the folder yet; return how many, and the rest.
+
+        The rest is what was disposed of: the entry that says so is in the log, for whoever verifies the folder.
+        """
         seen: set[str] = set()
-        count = 0
+        written, disposed, gone = 0, read_disposed_documents(connection), set[str]()
         for entry in _entries(connection, 0, size):
             plain = read_plain(entry)
             for digest in plain.documents if plain is not None else ():
@@ -170,11 +174,15 @@ class LogFolder:
                     seen.clear()
                 seen.add(digest)
                 path = document_path(digest)
-                if not (self.root / path).exists():
-                    self._put_whole(path, read_blob(connection, digest))
-                    count += 1
+                if (self.root / path).exists():
+                    continue
+                if digest in disposed and not has_blob(connection, digest):
+                    gone.add(digest)
+                    continue
+                self._put_whole(path, read_blob(connection, digest))
+                written += 1
         self._make_folder(self.root / DOCUMENTS)
-        return count
+        return written, len(gone)
 
     def _put(self, path: str, data: bytes) -> None:
         target = self.root / path

@@ -76,6 +76,11 @@ def find_decision(connection: Connection, identifier: str) -> StoredDecision:
     return stored_decision(connection.execute(query).one())
 
 
+def has_blob(connection: Connection, digest: str) -> bool:
+    """Whether the blob with this digest is there."""
+    return connection.execute(select(BLOB.c.digest).where(BLOB.c.digest == digest)).first() is not None
+
+
 def read_blob(connection: Connection, digest: str) -> bytes:
     """Return the blob with this digest, checked.
 
@@ -127,6 +132,16 @@ def read_erased(connection: Connection, kind: EntryType = EntryType.ERASURE) -> 
         if document["type"] == kind:
             # no entry erases what was recorded after it
             found |= {pair for pair in destroyed_fields(kind, document["body"]) if pair[0] < row.leaf_index}
+    return found
+
+
+def read_disposed_documents(connection: Connection) -> set[str]:
+    """Return the digests of the documents that disposals on record name."""
+    found: set[str] = set()
+    for row in connection.execute(select(ENTRY).where(ENTRY.c.type == EntryType.DISPOSAL.value)):
+        document = stored_entry(row).document
+        if document["type"] == EntryType.DISPOSAL:
+            found |= disposed_documents(document["body"])
     return found
 
 

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         documents=options.documents,
         strict=options.strict,
     )
-    if not options.folder.is_dir():
+    if not os.path.isdir(options.folder):
         _refuse(f"`{options.folder}` is not a folder")
     report = verify_folder(options.folder, wanted, _progress())
     if options.json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,9 +78,9 @@ def kept_notes(names: Sequence[str], origin: str) -> list[str]:
     notes: list[str] = []
     for name in names:
         with anchor_errors():
-            if name.startswith(("file:", "git:", "tsa:", "witness:")) and not Path(name).exists():
+            if name.startswith(("file:", "git:", "tsa:", "witness:")) and not os.path.exists(name):
                 notes += make_anchor(parse_place(name)).held(origin)
-            elif Path(name).is_dir():
+            elif os.path.isdir(name):
                 notes += read_folder(Path(name), origin)
             else:
                 notes.append(checkpoint_of(read_text(Path(name))))

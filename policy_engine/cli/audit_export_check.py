@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,7 +48,7 @@ def command(*, folder: Path, vkeys: Sequence[str], origin: str | None, unrecorde
 
 
 def _refuse_other(folder: Path) -> None:
-    if not folder.is_dir():
+    if not os.path.isdir(folder):
         raise InputError(Problem("file-unreadable", f"`{folder}` is not a folder"))
     if not (folder / "manifest.json").exists() and (folder / "tile").exists():
         hint = f"python -m policy_audit.verify {folder} --vkey KEY"
@@ -63,6 +64,7 @@ def _shown(found: Checked) -> dict[str, Any]:
             "format": manifest.format,
             "query": manifest.words,
             "selected": manifest.selected,
+            "counted": manifest.counted,
             "origin": manifest.origin,
             "size": manifest.size,
             "root": manifest.root,
@@ -94,7 +96,9 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
     sections = [Section(header=(">#", "Step", "Result", ">Checked", "~What"), rows=rows), Section(pairs=[verdict])]
     if not shown["ok"]:
         return sections
-    covered = f"{number(shown['selected'])} decisions of `{shown['origin']}` under {number(shown['size'])} entries"
+    covered = (
+        f"{number(shown['selected'])} {shown['counted']} of `{shown['origin']}` under {number(shown['size'])} entries"
+    )
     sections.append(Section(pairs=[("Asked", shown["query"]), ("Covered", covered), ("Root", shown["root"])]))
     remarks = ([PERSONAL] if shown["personal"] else []) + ([SAMPLED] if shown["sampled"] else [])
     return [*sections, Section(lines=remarks)] if remarks else sections

@@ -142,7 +142,8 @@ def command(
     and the engine's version are taken as recorded. The exit status is 0 where every decision comes out with the
     recorded bytes, and 6 where one differs or cannot be replayed.
 
-    With --policy or --current the decisions are compared with what other rules say; that informs, and exits 0.
+    With --policy or --current the decisions are compared with what other rules say. That informs, and exits 0: but 6
+    where one cannot be replayed, and 2 where the other rules cannot decide one.
     """
     from policy_engine.cli import replay_equal, replay_under
     from policy_engine.cli.output import parse_outputs, spare, write_reports

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,7 +93,7 @@ def _new_signer(ledger: Ledger, path: Path, program: str | None) -> tuple[Signer
     from policy_audit.keys import generate_signer
     from policy_audit.signing_program import SigningProgram, program_signer, read_signer
 
-    if not path.exists():
+    if not os.path.exists(path):
         assert ledger.origin is not None  # noqa: S101 - it was opened with its key
         name, given = ledger.origin, program is not None
         made = program_signer(name, _arguments(str(program))) if given else generate_signer(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -209,7 +210,7 @@ def read_source(file: str) -> tuple[bytes, str, Path]:
             raise InputError(Problem("file-unreadable", "standard input is closed"))
         return sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>", Path.cwd()
     path = Path(file)
-    if path.is_dir():
+    if os.path.isdir(path):
         message = f"`{file}` is a directory"
         raise InputError(Problem("file-unreadable", message, help="name the workload files, for example with a glob"))
     return read_bytes(path), str(path), path.parent

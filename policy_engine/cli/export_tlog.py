@@ -32,14 +32,15 @@ def write(asked: Asked) -> Written:
         if kind is None:
             raise
         raise kind(Problem(error.code, error.message, help=error.help)) from error
-    value = {"origin": exported.origin, **_body(exported), "folder": str(asked.target)}
+    value = {"origin": exported.origin, **_body(exported), "disposed": exported.disposed, "folder": str(asked.target)}
     entries = f"{exported.size:,}, of which {exported.continued:,} were there already"
+    gone = f", {exported.disposed:,} were disposed of" if exported.disposed else ""
     pairs = [
         ("Folder", str(asked.target)),
         ("Log", exported.origin),
         ("Entries", entries if exported.continued else f"{exported.size:,}"),
         ("Root", exported.root),
-        *([("Documents", f"{exported.documents:,} written")] if asked.documents else []),
+        *([("Documents", f"{exported.documents:,} written{gone}")] if asked.documents else []),
         ("Verify", f"python -m policy_audit.verify {asked.target} --vkey KEY"),
     ]
     return Written(value, pairs)

@@ -19,11 +19,12 @@ _BLANK = "\ue000"  # as wide as a blank; for private use, so that `printable` le
 class Hanging:
     """Words beside a label, wrapped between words alone: a place, an id or a key can be copied whole, however long.
 
-    Where a word is too long to stand beside the label, the words stand below it.
+    Where a word is too long to stand beside the label, and the label wider than `below`, the words stand below it.
     """
 
     label: Text
     words: str
+    below: int = _BELOW
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         if not self.words:
@@ -32,10 +33,10 @@ class Hanging:
         # a command that is shown is one word: it is there to be copied
         words = _COMMAND.sub(lambda found: found[0].replace(" ", _BLANK), self.words)
         indent, longest = self.label.cell_len, max((cell_len(word) for word in words.split()), default=0)
-        below = indent > _BELOW and longest > options.max_width - indent
+        below = indent > self.below and longest > options.max_width - indent
         if below:
             yield self.label
-            indent = _BELOW
+            indent = self.below
         for number, line in enumerate(wrapped(words, options.max_width - indent)):
             text = Text(" " * indent) if number or below else self.label.copy()
             text.append(line.replace(_BLANK, " "))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,6 +14,7 @@ import click
 
 from policy_engine.cli.officer_query import record_query
 from policy_engine.cli.options import SCRATCH, choose_ledger, opened
+from policy_engine.cli.output import write_whole
 from policy_engine.errors import InputError, Problem, RecordingError, UsageError, VerificationFailedError
 
 if TYPE_CHECKING:
@@ -243,12 +242,7 @@ def write_bytes(target: str, data: bytes) -> None:
         return
     path = Path(target)
     try:
-        with tempfile.NamedTemporaryFile("wb", dir=path.parent, delete=False) as stream:
-            stream.write(data)
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(stream.name, 0o666 & ~umask)
-        os.replace(stream.name, path)
+        write_whole(path, data)
     except OSError as error:
         message = f"cannot write `{path}`: {(error.strerror or str(error)).lower()}"
         raise UsageError(Problem("cannot-write", message)) from None

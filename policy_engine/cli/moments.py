@@ -9,7 +9,8 @@ commands that decide) is a time, and takes no date.
 from __future__ import annotations
 
 import re
-from datetime import datetime, timedelta
+from contextlib import suppress
+from datetime import date, datetime, timedelta
 from typing import Any, ClassVar
 
 import click
@@ -31,10 +32,13 @@ class _Moment(Time):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
         if not isinstance(value, str) or not _DATE.fullmatch(value):
             return super().convert(value, param, ctx)
+        with suppress(ValueError):  # a day that no calendar has is refused as it was typed
+            date.fromisoformat(value)
+            value = f"{value}T00:00:00Z"
         try:
-            return super().convert(f"{value}T00:00:00Z", param, ctx) + self.after
+            return super().convert(value, param, ctx) + self.after
         except OverflowError:
-            self.fail(f"`{value}` is too late a date", param, ctx)
+            self.fail(f"`{value[:10]}` is too late a date", param, ctx)
 
 
 class Since(_Moment):

@@ -166,8 +166,13 @@ def _path_from(folder: Path, schema: Path) -> str:
 
 
 def _write(path: Path, text: str, force: bool) -> None:
+    from policy_engine.cli.output import write_whole
+
     try:
-        with path.open("w" if force else "x", encoding="utf-8", newline="\n") as stream:
+        if force:
+            write_whole(path, text.encode())
+            return
+        with path.open("x", encoding="utf-8", newline="\n") as stream:
             stream.write(text)
     except FileExistsError:
         hint = "--force overwrites it, --to names another"

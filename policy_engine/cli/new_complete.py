@@ -140,7 +140,7 @@ def _check_target(request: Request, target: str) -> None:
     if target == "-" and any("=" not in each for each in request.outputs):
         raise UsageError(Problem("two-on-stdout", "the file and the report cannot both go to standard output"))
     same = request.to is not None and os.path.realpath(request.to) == os.path.realpath(request.file)
-    if request.to not in (None, "-") and not same and Path(target).exists() and not request.force:
+    if request.to not in (None, "-") and not same and os.path.exists(target) and not request.force:
         hint = "--force overwrites it, --to names another"
         raise UsageError(Problem("file-exists", f"`{target}` is there already", help=hint))
 

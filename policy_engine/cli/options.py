@@ -252,8 +252,10 @@ def opened(choice: LedgerChoice, read_only: bool = False) -> Iterator[Ledger]:
     except OSError as error:
         from policy_engine.errors import RecordingError
 
-        text = f"cannot make the ledger's directory: {(error.strerror or str(error)).lower()}"
-        raise RecordingError(Problem("ledger-unwritable", text, help="name a ledger with --ledger")) from error
+        where = f"`{error.filename}`: " if error.filename else ""  # the ledger, its key, or the folder made for them
+        text = f"the ledger cannot be opened: {where}{(error.strerror or str(error)).lower()}"
+        hint = "name another place with --ledger or --ledger-key"
+        raise RecordingError(Problem("ledger-unwritable", text, help=hint)) from error
     try:
         if ledger.created_verifier_key and not choice.scratch:
             click.echo(f"new ledger {locate(choice.url)}", err=True)  # a server's password is left out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -14,6 +15,17 @@ from typing import IO, Any
 import click
 
 from policy_engine.errors import BrokenOutputError, Problem, UsageError, did_you_mean
+
+KEPT = "it is a ledger or a key"
+#: How a SQLite database begins, its write-ahead log, a signing key, the personal key, and a key that a program has.
+_KEPT = (
+    b"SQLite format 3\0",
+    b"7\x7f\x06\x82",
+    b"7\x7f\x06\x83",
+    b"PRIVATE+KEY+",
+    b"PERSONAL+KEY+",
+    b"policy-audit/signing-program/",
+)
 
 Writer = Callable[[IO[str]], str]
 
@@ -72,26 +84,28 @@ def spare(targets: Sequence[Target], files: Iterable[Path], folders: Iterable[Pa
 def _check_place(path: Path) -> None:
     """Refuse a file that cannot be written while nothing has been done yet."""
     reason = None
-    if path.is_dir():
+    # os.path: a folder that may not be entered is an answer, and no exception
+    if os.path.isdir(path):
         reason = "is a directory"
     elif _is_kept(path):
-        reason = "it is a ledger or a signing key"
-    elif not path.parent.is_dir():
+        reason = KEPT
+    elif not os.path.isdir(path.parent):
         reason = "no such directory"
-    elif not os.access(path if path.exists() and not path.is_file() else path.parent, os.W_OK):
+    elif not os.access(path if os.path.exists(path) and not os.path.isfile(path) else path.parent, os.W_OK):
         reason = "permission denied"
     if reason is not None:
         raise UsageError(Problem("cannot-write", f"cannot write `{path}`: {reason}"))
 
 
 def _is_kept(path: Path) -> bool:
-    """Whether a ledger or a signing key stands there: no report takes the place of either, whoever asks."""
+    """Whether a ledger or a key stands there: nothing that is written takes the place of either, whoever asks."""
+    if not os.path.isfile(path):  # to open a pipe is to wait for whoever writes to it
+        return False
     try:
         with path.open("rb") as stream:
-            start = stream.read(16) if path.is_file() else b""
+            return stream.read(64).startswith(_KEPT)
     except OSError:
         return False
-    return start.startswith((b"SQLite format 3\0", b"PRIVATE+KEY+"))
 
 
 def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> None:
@@ -129,12 +143,22 @@ class _Plain(StringIO):
 
 
 def write_file(path: Path, text: str) -> None:
-    """Write `text` whole or not at all, through links to what they name; a device or pipe takes it as it comes."""
-    path = Path(os.path.realpath(path))
-    content = (text if text.endswith("\n") else text + "\n").encode()
-    if path.exists() and not path.is_file():
+    """Write `text`, which ends in a line feed, as `write_whole` does."""
+    write_whole(path, (text if text.endswith("\n") else text + "\n").encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write `content` whole or not at all, through links to what they name; a device or pipe takes it as it comes.
+
+    Raises:
+        OSError: it cannot be written, or a ledger or a key stands there.
+    """
+    if os.path.exists(path) and not os.path.isfile(path):
         path.write_bytes(content)
         return
+    path = Path(os.path.realpath(path))
+    if _is_kept(path):
+        raise OSError(errno.EPERM, KEPT)
     umask = os.umask(0)
     os.umask(umask)
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask

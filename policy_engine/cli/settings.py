@@ -55,7 +55,9 @@ def _judges_below(ctx: click.Context, folder: Path) -> bool:
 
 def _is_piped(file: Path) -> bool:
     """Whether `file` is no file of its own but a pipe or an open one, as a shell's `<(command)` makes."""
-    return str(file).startswith(("/dev/", "/proc/")) or (file.exists() and not file.is_file() and not file.is_dir())
+    return str(file).startswith(("/dev/", "/proc/")) or (
+        os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file)
+    )
 
 
 def _lies_below(file: Path, folder: Path) -> bool:
@@ -75,7 +77,11 @@ def _read(ctx: click.Context) -> tuple[Path, dict[str, Any]] | None:
 
 def _load() -> tuple[Path, dict[str, Any]] | None:
     here = Path.cwd()
-    path = next((folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file()), None)
+    try:
+        path = next((folder / NAME for folder in (here, *here.parents) if (folder / NAME).is_file()), None)
+    except OSError as error:  # it may be there, and pin something
+        message = f"cannot look for {NAME}: `{error.filename}`: {(error.strerror or str(error)).lower()}"
+        raise UsageError(Problem("bad-settings", message, help="call it from another folder")) from None
     if path is None:
         return None
     import tomllib

@@ -175,12 +175,10 @@ def _numbered(title: str, lines: Sequence[str]) -> list[RenderableType]:
 def _list(title: str, rows: list[tuple[str, str]]) -> list[RenderableType]:
     if not rows:
         return []
-    table = Table.grid(padding=(0, 1))
-    table.add_column(justify="right", no_wrap=True)
-    table.add_column(overflow="fold")
-    for mark, line in rows:
-        table.add_row(mark, said(line))
-    return [Text(f"\n{title}", "bold"), Padding(table, (0, 0, 0, 2))]
+    width = max(len(mark) for mark, _ in rows)
+    labels = [Text(f"  {mark:>{width}} ") for mark, _ in rows]
+    items = [Hanging(label, printable(line), below=width + 3) for label, (_, line) in zip(labels, rows, strict=True)]
+    return [Text(f"\n{title}", "bold"), *items]
 
 
 def _options(task: Document) -> list[RenderableType]:

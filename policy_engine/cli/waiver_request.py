@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -93,7 +94,7 @@ def _check_target(target: Path) -> None:
     from policy_engine.cli.output import parse_outputs
 
     parse_outputs([f"file={target}"], ["file"])  # refuses what cannot be written, before anything is recorded
-    if target.exists():
+    if os.path.exists(target):
         raise UsageError(Problem("cannot-write", f"`{target}` is there already", help="name another file"))
 
 

@@ -86,6 +86,7 @@ class Manifest:
     size: int
     root: str
     selected: int
+    counted: str
     columns: tuple[Column, ...]
     printed: tuple[str, ...]
     personal: bool
@@ -121,8 +122,8 @@ def _manifest(value: Any) -> Manifest:
     texts = (value["format"], value["table"], value["origin"], checkpoint["note"], checkpoint["root"], proofs["mode"])
     numbers = (checkpoint["size"], population["selected"], proofs["count"])
     flags = (value["personal"], value["recorded"])
-    words = value["query"]["words"]
-    if not all(isinstance(text, str) for text in (*texts, words)) or not all(
+    words, counted = value["query"]["words"], population["of"]
+    if not all(isinstance(text, str) for text in (*texts, words, counted)) or not all(
         type(n) is int and n >= 0 for n in numbers
     ):
         raise ValueError
@@ -136,6 +137,7 @@ def _manifest(value: Any) -> Manifest:
         root=texts[4],
         size=numbers[0],
         selected=numbers[1],
+        counted=counted,
         columns=tuple(Column(column["name"], column["kind"]) for column in value["columns"]),
         printed=tuple(value["printed"]),
         personal=flags[0],

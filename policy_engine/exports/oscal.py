@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from policy_engine.errors import Problem, UsageError, VerificationFailedError
+from policy_engine.errors import InputError, Problem, UsageError, VerificationFailedError
 from policy_engine.exports.evidence import entry_name, proof_name
 from policy_engine.exports.manifest import CHECKPOINT, MANIFEST
 from policy_engine.exports.oscal_catalog import Control, catalog, controls_of
@@ -150,6 +150,7 @@ def _document(export: Export, stored: StoredEntry, entry: Entry) -> Mapping[str,
 
 def _json(export: Export, stored: StoredEntry, entry: Entry, role: str, digest: str) -> Mapping[str, Any]:
     import orjson
+    from policy_audit.errors import LedgerError
 
     if entry.blobs.get(role) != digest:
         raise _changed(f"the entry {stored.index} does not name the document `{role}` that its columns name")
@@ -157,6 +158,12 @@ def _json(export: Export, stored: StoredEntry, entry: Entry, role: str, digest: 
         value = orjson.loads(export.snapshot.blob(digest))
     except orjson.JSONDecodeError:
         value = None
+    except LedgerError as error:
+        if error.code != "blob-disposed":
+            raise
+        message = f"the document `{role}` of the entry {stored.index} was disposed of, and its findings were in it"
+        hint = "select later decisions with --since, or export them as csv, jsonl, parquet or html"
+        raise InputError(Problem(error.code, message, help=hint)) from error
     if not isinstance(value, dict):
         raise _changed(f"the document `{role}` of the entry {stored.index} is not an object")
     return value

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec import Struct
@@ -97,17 +98,39 @@ def _name(path: Path, taken: list[str]) -> str:
     return name
 
 
-def _read(root: Path, name: str) -> LayerFiles:
-    if not root.is_dir():
+def check_layer(root: Path) -> None:
+    """Refuse what is no directory: a mistyped layer is not one without rules, nor one without retention periods.
+
+    Raises:
+        RulesError: it is none, or cannot be seen.
+    """
+    if not os.path.isdir(root):
         message = f"the policy layer `{root}` is not a directory"
         raise RulesError(Problem("no-layer", message, help="--policy takes a directory of rules"))
+
+
+def _files(root: Path) -> Iterator[Path]:
+    """Yield every file but hidden ones. What would be left out unseen is refused: its rules would not be enforced."""
+
+    def unreadable(error: OSError) -> None:
+        message = f"cannot read the folder: {(error.strerror or str(error)).lower()}"
+        raise RulesError(Problem("file-unreadable", message, Span(str(error.filename), 1, 1))) from error
+
+    for folder, folders, files in os.walk(root, onerror=unreadable):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        for link in (path for each in folders if (path := Path(folder, each)).is_symlink()):
+            message = f"`{link.relative_to(root).as_posix()}` is a link to a folder, which is not followed"
+            raise RulesError(Problem("linked-folder", message, Span(str(link), 1, 1), "put the folder itself there"))
+        yield from (Path(folder, each) for each in files if not each.startswith("."))
+
+
+def _read(root: Path, name: str) -> LayerFiles:
+    check_layer(root)
     problems: list[Problem] = []
     files: dict[str, bytes] = {}
     empty = True
-    for path in sorted(root.rglob("*")):
+    for path in sorted(_files(root)):
         relative = path.relative_to(root).as_posix()
-        if path.is_dir() or any(part.startswith(".") for part in path.relative_to(root).parts):
-            continue
         if path.suffix.lower() not in (".yaml", ".yml") or relative.endswith(CASES_SUFFIX):
             continue
         problem = _misplaced(root, relative)

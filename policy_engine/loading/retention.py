@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.errors import Problem, RulesError, Span
-from policy_engine.loading.layers import RETENTION, shipped_rules
+from policy_engine.loading.layers import RETENTION, check_layer, shipped_rules
 from policy_engine.loading.reader import Reader
 from policy_engine.loading.yaml_source import load_yaml, read_bytes
 
@@ -23,16 +23,22 @@ def read_retention(layers: Sequence[Path] = ()) -> Retention:
     """Return the periods in force: the shipped ones, with those of the layers over them.
 
     Raises:
-        RulesError: a file is invalid, or a layer shortens what a law asks for.
+        RulesError: a layer is missing, a file is invalid, or a layer shortens what a law asks for.
     """
     from policy_audit.retention import Retention
 
     found: dict[str, Period] = {}
     problems: list[Problem] = []
     for root in (shipped_rules(), *layers):
+        check_layer(root)
         path = root / RETENTION
-        if path.is_file():
-            _read(path, found, problems)
+        try:
+            path.lstat()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            pass  # reading it says why
+        _read(path, found, problems)
     if problems:
         raise RulesError(problems)
     try:

@@ -34,7 +34,7 @@ def document(snapshot: Snapshot, decision: CheckedDecision, role: str) -> dict[s
     try:
         value: Any = json.loads(snapshot.blob(digest))
     except LedgerError as error:
-        if error.code == "blob-missing":
+        if error.code in ("blob-missing", "blob-disposed"):
             return None
         raise
     except (ValueError, RecursionError) as error:

@@ -156,6 +156,18 @@ def requested(ledger: Entries, record: Record) -> Statement:
         ) from None
 
 
+def is_asked_by(ledger: Entries, record: Record, statement: Statement) -> bool:
+    """Whether a request's entry asks for this waiver: by what it says itself where its document was disposed of."""
+    try:
+        return requested(ledger, record).id == statement.id
+    except AuditError as error:
+        if error.code != "blob-disposed":
+            return False  # it holds no request
+    rest = {"known_by": statement.requester.known_by, "decision": statement.decided.decision}
+    same = dict(record.body) == {**_told(statement.document()), **rest}
+    return same and record.commitments.get("requester") == statement.requester.commitment
+
+
 def opened_value(ledger: Source, record: Record, name: str) -> str | None:
     """Return a personal value of the entry where it is held and opens the entry's commitment."""
     disclosure = ledger.disclosures(record.index).get(name) if name in record.commitments else None

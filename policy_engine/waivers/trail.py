@@ -14,11 +14,10 @@ from typing import Any
 
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.entry import Blob, EntryType
-from policy_audit.errors import AuditError
 
 from policy_engine.model.waiver import Waiver
 from policy_engine.waivers.checking import elsewhere
-from policy_engine.waivers.on_record import Entries, Record, records, requested, used_drafts
+from policy_engine.waivers.on_record import Entries, Record, is_asked_by, records, used_drafts
 
 
 class Trail:
@@ -40,11 +39,7 @@ class Trail:
             self._uses.setdefault(str(record.body.get("decision")), []).append(record)
 
     def problem(self, waiver: Waiver, decision: int) -> str | None:
-        """Say why the ledger does not bear out that the waiver counted for the decision at this index; steps 1 to 3.
-
-        Raises:
-            LedgerError: `blob-disposed`: what was asked for cannot be told any more.
-        """
+        """Say why the ledger does not bear out that the waiver counted for the decision at this index; steps 1 to 3."""
         grounds = waiver.grounds
         grant = self._grants.get(grounds.entry) if grounds is not None else None
         if grounds is None or grant is None or grant.index >= decision:
@@ -63,16 +58,8 @@ class Trail:
         return None
 
     def _asked(self, waiver: Waiver, grant: int) -> bool:
-        gone: AuditError | None = None
-        for record in self._requests.get(waiver.statement.requester.commitment, ()):
-            try:
-                if record.index < grant and requested(self._ledger, record).id == waiver.id:
-                    return True
-            except AuditError as error:  # it holds no request
-                gone = error if error.code == "blob-disposed" else gone
-        if gone is not None:
-            raise gone
-        return False
+        requests = self._requests.get(waiver.statement.requester.commitment, ())
+        return any(each.index < grant and is_asked_by(self._ledger, each, waiver.statement) for each in requests)
 
     def unused(
         self, document: Mapping[str, Any], decision_id: str, index: int, at: datetime

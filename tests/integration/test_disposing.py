@@ -6,12 +6,14 @@ import json
 import sqlite3
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from policy_audit.disposing import Disposal, Due, dispose, survey
 from policy_audit.errors import LedgerError
+from policy_audit.folder_check import Wanted, document_path, verify_folder
 from policy_audit.holding import Covered, list_covered, place_hold, release_hold
 from policy_audit.holds import Scope
 from policy_audit.ledger import Draft, EntryType, Ledger
@@ -81,6 +83,28 @@ def run(ledger: Ledger, **more: Any) -> Disposal:
     report = ledger.verify()
     assert report.ok, report.problems
     return done
+
+
+def test_an_export_goes_without_what_was_disposed_of(make: Make, clock: Clock, tmp_path: Path) -> None:
+    ledger = make(decision(0, ALICE, document=workload()), decision(1, BOB, document=workload("hipaa")))
+    key, folder = str(ledger.verifier_key), tmp_path / "out"
+
+    def missing() -> tuple[int, int | None]:
+        step = verify_folder(folder, Wanted([key], documents=True)).step("documents")
+        return step.problems, step.first_index
+
+    at(clock, 12)
+    gone = run(ledger).documents
+    exported = ledger.export_log(folder, documents=True)
+    assert (exported.disposed, missing()) == (len(gone), (0, None))
+    assert any("disposed of on record: 2" in text for text in verify_folder(folder, Wanted([key])).remarks)
+    (folder / document_path(digest(ledger, 1, "workload"))).rename(tmp_path / "kept")
+    assert missing() == (1, 1), "no disposal names it"
+    (tmp_path / "kept").rename(folder / document_path(digest(ledger, 1, "workload")))
+    again = ledger.append(decision(2, ALICE, document=workload())).index
+    assert ledger.export_log(folder, documents=True).disposed == 1
+    (folder / document_path(digest(ledger, again, "workload"))).unlink()
+    assert missing() == (1, again), "an entry names it since"
 
 
 def test_what_no_period_covers_goes_and_the_rest_stays(make: Make, clock: Clock, store: Store) -> None:

@@ -63,6 +63,9 @@ def test_every_format_comes_with_proofs(policy: Run, ledger: Path, tmp_path: Pat
     assert sorted(path.name for path in (out / "proofs").iterdir()) == ["0.tlog-proof", "2.tlog-proof"]
     checked = policy("audit", "export-check", str(out), "--vkey", vkey(ledger), "-o", "json").json
     assert [step["status"] for step in checked["steps"]] == ["passed"] * 4 + ["skipped"]
+    assert checked["counted"] == "denials"
+    said = policy("audit", "export-check", str(out), "--vkey", vkey(ledger)).out
+    assert f"Covered {checked['selected']} denials of" in said
     (out / f"denials.{format_}").write_bytes(b"")
     assert policy("audit", "export-check", str(out), "--vkey", vkey(ledger)).status == 6
 

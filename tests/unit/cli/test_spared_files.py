@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from tests.unit.cli.given import ALLOWED, AT
 
 Policy = Callable[..., Any]
+NEW = ("--name", "x", "--owner", "o@x.example", "--stage", "pilot", "--task-name", "t", "--task-kind", "coding")
 pytestmark = pytest.mark.usefixtures("warm")
 
 
@@ -64,7 +66,7 @@ def test_a_key_of_another_name_is_spared(policy: Policy, ledger: Path, tmp_path:
         ("evaluate", str(ALLOWED), *AT, "--ledger", "sqlite:///:memory:"),
     ],
 )
-@pytest.mark.parametrize("name", ["ledger.db", "ledger.db.key"])
+@pytest.mark.parametrize("name", ["ledger.db", "ledger.db.key", "ledger.db.key.personal"])
 def test_a_ledger_or_key_is_spared_by_every_command(
     command: tuple[str, ...], name: str, policy: Policy, ledger: Path
 ) -> None:
@@ -72,8 +74,62 @@ def test_a_ledger_or_key_is_spared_by_every_command(
     before = place.read_bytes()
     found = policy(*command, "-o", f"json={place}")
     assert found.status == 2
-    assert "it is a ledger or a signing key [cannot-write]" in found.err
+    assert "it is a ledger or a key [cannot-write]" in found.err
     assert place.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["ledger.db", "ledger.db.key", "ledger.db.key.personal", "kms.key", "x-wal"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("audit", "prove", "0", "--to"),
+        ("audit", "prove", "0", "--to", "p", "--entry"),
+        ("audit", "show", "0", "--receipt"),
+        ("new", "--force", *NEW, "--to"),
+    ],
+)
+def test_nothing_else_that_is_written_takes_their_place(
+    command: tuple[str, ...], name: str, policy: Policy, ledger: Path
+) -> None:
+    place = ledger.with_name(name)
+    if not place.exists():
+        begins = b"7\x7f\x06\x82" if name == "x-wal" else b"policy-audit/signing-program/v1\n"
+        place.write_bytes(begins + b"rest")
+    before = place.read_bytes()
+    found = policy(*command, str(place))
+    assert (found.status, "it is a ledger or a key" in found.err) == (2, True), found.err
+    assert place.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("audit", "list", "-o", "json={}"), ("audit", "prove", "0", "--to", "{}"), ("new", "--force", *NEW, "--to", "{}")],
+)
+def test_a_pipe_takes_what_is_written_and_stays_one(
+    command: tuple[str, ...], policy: Policy, ledger: Path, tmp_path: Path
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        found = policy(*(each.format(pipe) for each in command))
+        assert found.status == 0, found.err
+        assert os.read(reader, 1 << 16)
+    finally:
+        os.close(reader)
+    assert pipe.is_fifo()
+
+
+def test_an_open_pipe_without_a_name_takes_a_report(policy: Policy, ledger: Path) -> None:
+    """As a shell's `>(command)` makes."""
+    reader, writer = os.pipe()
+    try:
+        found = policy("audit", "list", "-o", f"json=/dev/fd/{writer}")
+        assert found.status == 0, found.err
+        assert os.read(reader, 1 << 16).startswith(b"{")
+    finally:
+        os.close(reader)
+        os.close(writer)
 
 
 def test_a_report_may_take_the_place_of_an_older_one(policy: Policy, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import yaml
-from policy_audit.ledger import EntryType
+from policy_audit.ledger import Draft, EntryType, open_ledger
 
 from policy_engine.model.waiver import read_waivers
 from tests.unit.cli.conftest import Outcome
@@ -310,9 +310,37 @@ def test_the_name_that_is_given_has_to_be_that_of_the_key(scene: Scene) -> None:
 
 
 def test_who_ran_both_commands_is_told(scene: Scene) -> None:
-    scene.granted()
+    assert scene.request(until=scene.soon()).status == 0
+    assert "warning: who runs this is who asked for it" in scene.approve().err
     assert scene.listed()[0]["same_actor"] is True
     assert scene.listed()[0]["self_approved"] is False
+
+
+def test_a_waiver_that_was_disposed_of_lifts_nothing_and_keeps_nothing_from_being_decided(scene: Scene) -> None:
+    scene.granted()
+    assert scene.decide()["verdict"] == "allow_with_conditions"
+    (grant,) = scene.entries(EntryType.WAIVER_GRANTED)
+    gone = grant["blobs"]["waiver"]
+    with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        ledger.append(Draft(EntryType.DISPOSAL, body={"disposed": [], "documents": [gone]}))
+        with ledger._database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM blob WHERE digest = ?", (gone,))
+    for command in ("evaluate", "gate"):
+        assert scene.decide("--ledger", f"sqlite:///{scene.ledger}", command=command)["verdict"] == "deny"
+
+
+def test_a_request_that_was_disposed_of_leaves_the_decisions_that_rest_on_it_as_they_were(scene: Scene) -> None:
+    scene.granted()
+    scene.decide()
+    (request,) = scene.entries(EntryType.WAIVER_REQUESTED)
+    gone = request["blobs"]["request"]
+    with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        ledger.append(Draft(EntryType.DISPOSAL, body={"disposed": [], "documents": [gone]}))
+        with ledger._database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM blob WHERE digest = ?", (gone,))
+    replayed = scene.run("audit", "replay", "--all")
+    assert (replayed.status, "EQUAL" in replayed.out) == (0, True), replayed.out
+    assert scene.run("audit", "verify", "--recompute").status == 0
 
 
 def test_the_list_says_what_it_did_not_verify(scene: Scene) -> None:

@@ -171,7 +171,7 @@ def test_a_grant_that_holds_no_waiver_keeps_no_other_from_lifting(scene: Scene, 
 
 
 def test_a_waiver_whose_documents_were_disposed_of_keeps_nobody_from_deciding_or_verifying(scene: Scene) -> None:
-    """Its period has long ended by then; the decision that it lifted is kept, and replayed no more."""
+    """Its period has long ended by then; the decision that it lifted is kept, and follows from its inputs still."""
     scene.granted()
     kept = scene.decide()["ledger"]["index"]
     held = ("--first", str(kept), "--last", str(kept), "--reason", "litigation")
@@ -180,7 +180,7 @@ def test_a_waiver_whose_documents_were_disposed_of_keeps_nobody_from_deciding_or
     with open_ledger(f"sqlite:///{scene.ledger}", clock=lambda: later) as ledger:
         assert dispose(ledger, read_retention(()), regulations_of, reason="due").documents
     assert scene.run("audit", "verify", "--recompute").status == 0
-    assert "document-disposed" in scene.run("audit", "replay", str(kept)).out
+    assert scene.run("audit", "replay", str(kept)).status == 0
     assert scene.decide()["verdict"] == "deny"
     assert scene.run("audit", "report", "waivers").status == 0
 

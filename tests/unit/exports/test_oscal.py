@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from policy_audit.entry import Draft, EntryType
 
-from policy_engine.errors import UsageError, VerificationFailedError
+from policy_engine.errors import InputError, UsageError, VerificationFailedError
 from policy_engine.exports import oscal
 from policy_engine.exports.oscal_decision import FAIL, OTHER, open_rules
 from policy_engine.exports.oscal_terms import control_token, criterion_token, line, prop, rule_token
@@ -178,6 +179,19 @@ def test_a_document_that_is_no_policy_is_refused(tmp_path: Path) -> None:
             with pytest.raises(VerificationFailedError):
                 export(opened, tmp_path / "out", "oscal")
             assert not opened.list_entries(type="export")
+
+
+def test_a_decision_that_was_disposed_of_says_what_else_can_be_exported(tmp_path: Path) -> None:
+    with ledger(tmp_path / "ledger.db", decision(0), decision(1)) as opened:
+        gone = f"sha256:{opened.entry(0).document['view']['decision_id']}"
+        opened.append(Draft(EntryType.DISPOSAL, body={"disposed": [], "documents": [gone]}))
+        with opened._database.write() as connection:
+            connection.exec_driver_sql("DELETE FROM blob WHERE digest = ?", (gone,))
+        with pytest.raises(InputError, match="of the entry 0 was disposed of") as error:
+            export(opened, tmp_path / "out", "oscal")
+        assert "--since" in str(error.value.help)
+        assert not opened.list_entries(type="export")
+        export(opened, tmp_path / "rows")
 
 
 def test_words() -> None:

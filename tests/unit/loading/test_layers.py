@@ -154,6 +154,22 @@ def test_a_layer_that_is_not_there_is_refused(tmp_path: Path) -> None:
         assert caught.value.code == "no-layer"
 
 
+def test_a_linked_folder_is_refused_and_not_left_out(rule: Rule, tmp_path: Path) -> None:
+    """What is not followed would be rules that nobody enforces."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "own-rule.yaml").write_text(rule(), encoding="utf-8")
+    ours = tmp_path / "ours"
+    ours.mkdir()
+    (ours / "policy-set.yaml").write_text("version: '1'\n", encoding="utf-8")
+    (ours / ".hidden").symlink_to(elsewhere)
+    assert len(read_layers([ours])) == 2
+    (ours / "latency").symlink_to(elsewhere)
+    with pytest.raises(RulesError, match="`latency` is a link to a folder") as caught:
+        read_layers([ours])
+    assert caught.value.code == "linked-folder"
+
+
 def test_layers_of_one_name_are_told_apart(tmp_path: Path) -> None:
     for folder in ("a/rules", "b/rules"):
         (tmp_path / folder).mkdir(parents=True)

@@ -173,3 +173,11 @@ def test_a_period_for_every_entry_is_needed() -> None:
     for periods in ([], [Period("a", 1, "law", frozenset({"a"}))], [Period("all", 0, "law")]):
         with pytest.raises(ValueError, match="period"):
             Retention(periods)
+
+
+def test_a_layer_that_is_not_there_shortens_no_period(tmp_path: Path) -> None:
+    with pytest.raises(RulesError) as caught:
+        read_retention([tmp_path / "mistyped"])
+    assert caught.value.code == "no-layer"
+    (tmp_path / "ours").mkdir()
+    assert until(read_retention([tmp_path / "ours"])) == until(read_retention())

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from policy_audit.canonical import document_bytes
-from policy_audit.entry import Blob, Draft
+from policy_audit.entry import Blob, Draft, EntryType
 from policy_audit.ledger import open_ledger
 from policy_audit.records import DecisionQuery
 from policy_audit.snapshot import open_snapshot
@@ -103,10 +103,13 @@ def made(verdict: str, workload: dict[str, Any], policy_digest: str = "sha256:p"
     return replace(draft, view=view, blobs={"workload": document, "decision": outcome})
 
 
-def flips(*drafts: Draft, gone: bool = False, **period: Any) -> Report:
+def flips(*drafts: Draft, gone: bool = False, disposed: bool = False, **period: Any) -> Report:
     with open_ledger("sqlite:///:memory:") as ledger:
         recorded = [ledger.append(draft) for draft in drafts]
         query = DecisionQuery(**{name: recorded[at].recorded_at for name, at in period.items()})
+        if disposed:
+            documents = [blob.digest for draft in drafts for blob in draft.blobs.values() if isinstance(blob, Blob)]
+            ledger.append(Draft(EntryType.DISPOSAL, body={"disposed": [], "documents": documents}))
         if gone:
             with ledger._database.write() as connection:
                 connection.exec_driver_sql("DROP TRIGGER blob_no_delete")
@@ -171,9 +174,10 @@ def test_another_engine_and_labels_are_no_facts() -> None:
     ]
 
 
-def test_documents_that_are_gone_are_told_and_blamed_on_nothing() -> None:
+@pytest.mark.parametrize("disposed", [False, True])
+def test_documents_that_are_gone_are_told_and_blamed_on_nothing(disposed: bool) -> None:
     first, second = made("deny", A), made("allow", B)
-    found = flips(first, second, gone=True)
+    found = flips(first, second, gone=True, disposed=disposed)
     assert dict(found.summary)["documents gone"] == 1
     digests = (first.view["workload_digest"], second.view["workload_digest"])
     assert told(found) == [(("documents gone",), "documents gone", None, *digests)]
