@@ -60,8 +60,14 @@ def write_waiver(path: Path, file: WaiverFile) -> None:
 
 
 def left_out(record: Record, error: AuditError) -> None:
-    """Say which entry was left out: whoever wrote one that holds no waiver must not keep others from being revoked."""
-    click.echo(f"entry {record.index} is left out: {error.message}", err=True)
+    """Say which entry was left out: whoever wrote one that holds no waiver must not keep others from being revoked.
+
+    What was disposed of is in order; `policy audit report waivers` counts it.
+    """
+    from policy_engine.waivers.on_record import DISPOSED
+
+    if error.code != DISPOSED:
+        click.echo(f"entry {record.index} is left out: {error.message}", err=True)
 
 
 def acting() -> Context:

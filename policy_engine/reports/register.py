@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_engine.reports.asking import AS_RECORDED, Asked
 from policy_engine.reports.report import Cell, Column, Report
+from policy_engine.waivers.on_record import DISPOSED
 from policy_engine.waivers.register import EXPIRING_DAYS, reports, waiver_register
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def waivers(asked: Asked) -> Report:
     rows = waiver_register(asked.source, asked.at, approvers, lambda *each: spoilt.append(each))
     found = reports(rows, within)
     soon = {row["id"] for row in found["expiring"]}
+    disposed = sum(error.code == DISPOSED for _, error in spoilt)
     cells = [_row(asked, row, row["id"] in soon) for row in rows]
     return asked.answer(
         f"waivers asked for and granted, as they stand {asked.when}",
@@ -68,7 +70,8 @@ def waivers(asked: Asked) -> Report:
             ("used out of time", len(found["used_out_of_time"])),
             ("self-approved", len(found["self_approved"])),
             ("granted to whom cannot be told, or to another than was signed", len(found["requester_untold"])),
-            ("entries that hold no waiver, or use none on record", len(spoilt)),
+            ("entries that hold no waiver, or use none on record", len(spoilt) - disposed),
+            ("entries of waivers that were disposed of", disposed),
         ),
         remarks=(
             f"`expiring`: active, and ends within {within} days. `used_out_of_time`: before it was granted, after its "
@@ -129,6 +132,7 @@ def _self_approved(row: Mapping[str, Any]) -> str | None:
 def _unreadable(record: Record, error: AuditError) -> tuple[Cell, ...]:
     granted = "approvals" in record.body or "waiver" in record.blobs
     place = "granted_entry" if granted else "last_use_entry" if "decided_at" in record.body else "requested_entry"
-    found: dict[str, Cell] = {"status": "unreadable", "reason": error.message, place: record.index}
+    status = "disposed of" if error.code == DISPOSED else "unreadable"
+    found: dict[str, Cell] = {"status": status, "reason": error.message, place: record.index}
     empty: dict[str, Cell] = {"expiring": False, "approvers": (), "uses": 0, "used_out_of_time": 0}
     return tuple(found.get(column.name, empty.get(column.name)) for column in _COLUMNS)

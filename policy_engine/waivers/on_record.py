@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from policy_audit.ledger import StoredEntry
 
 Context = Mapping[str, str]
+#: What was signed or asked for is gone, on record, because its period had ended.
+DISPOSED = "blob-disposed"
 #: What the database was changed in, rather than what somebody recorded that is no waiver.
 TAMPERED = frozenset({"blob-changed", "blob-missing", "columns-changed"})
 
@@ -161,7 +163,7 @@ def is_asked_by(ledger: Entries, record: Record, statement: Statement) -> bool:
     try:
         return requested(ledger, record).id == statement.id
     except AuditError as error:
-        if error.code != "blob-disposed":
+        if error.code != DISPOSED:
             return False  # it holds no request
     rest = {"known_by": statement.requester.known_by, "decision": statement.decided.decision}
     same = dict(record.body) == {**_told(statement.document()), **rest}

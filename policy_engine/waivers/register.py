@@ -21,6 +21,7 @@ from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Candidate, active_waivers
 from policy_engine.waivers.notes import read_note
 from policy_engine.waivers.on_record import (
+    DISPOSED,
     TAMPERED,
     Record,
     Source,
@@ -63,10 +64,12 @@ def waiver_register(
         VerificationError: an entry was changed; or holds no waiver, and there is no `unreadable` to tell.
     """
     found: dict[str, _Found] = {}
+    gone: set[str] = set()
     for record in records(ledger, EntryType.WAIVER_REQUESTED):
         _read(lambda each: _request(ledger, each, found), record, unreadable)
     for record in records(ledger, EntryType.WAIVER_GRANTED):
-        _read(lambda each: _grant(ledger, each, found), record, unreadable)
+        if _read(lambda each: _grant(ledger, each, found), record, unreadable) == DISPOSED:
+            gone.add(str(record.body.get("waiver")))
     for record in records(ledger, EntryType.WAIVER_REVOKED):
         if (named := found.get(str(record.body.get("waiver")))) is not None:
             named.revocation = named.revocation or record
@@ -74,20 +77,29 @@ def waiver_register(
         if (named := found.get(str(record.body.get("waiver")))) is not None:
             named.uses.append(record)
         elif unreadable is not None:
-            unreadable(record, VerificationError("it is the use of a waiver that is not on record"))
+            unreadable(record, _use_of_none(str(record.body.get("waiver")) in gone))
     rows = [_row(ledger, each, at, approvers) for each in found.values()]
     return sorted(rows, key=lambda row: -max(row["requested_index"] or 0, row["granted_index"] or 0))
 
 
 def _read(
     read: Callable[[Record], None], record: Record, unreadable: Callable[[Record, AuditError], None] | None
-) -> None:
+) -> str | None:
+    """Read an entry; return the code of what kept it from being read."""
     try:
         read(record)
     except AuditError as error:
         if unreadable is None or error.code in TAMPERED:
             raise
         unreadable(record, error)
+        return error.code
+    return None
+
+
+def _use_of_none(disposed: bool) -> VerificationError:
+    if disposed:
+        return VerificationError("it is the use of a waiver that was disposed of", code=DISPOSED)
+    return VerificationError("it is the use of a waiver that is not on record")
 
 
 def _request(ledger: Source, record: Record, found: dict[str, _Found]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -182,7 +183,13 @@ def test_a_waiver_whose_documents_were_disposed_of_keeps_nobody_from_deciding_or
     assert scene.run("audit", "verify", "--recompute").status == 0
     assert scene.run("audit", "replay", str(kept)).status == 0
     assert scene.decide()["verdict"] == "deny"
-    assert scene.run("audit", "report", "waivers").status == 0
+    made = json.loads(scene.run("audit", "report", "waivers", "-o", "json").out)
+    assert [row["status"] for row in made["rows"]] == ["disposed of"] * 3, "request, grant and use"
+    told = {each["name"]: each["value"] for each in made["summary"]}
+    assert told["entries of waivers that were disposed of"] == 3
+    assert told["entries that hold no waiver, or use none on record"] == 0
+    listed = scene.run("waiver", "list", "--all")
+    assert (listed.status, listed.err) == (0, "")
 
 
 @pytest.mark.parametrize("approvals", [7, True, None, [7], [{}], {"by": "ann"}])
