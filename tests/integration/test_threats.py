@@ -341,8 +341,8 @@ def test_approve_ones_own_waiver(
     digest = waivable_digest(rule_document(rule), effective.rules.values)
     today = datetime.now(UTC).date()
     asker = Requester(Disclosure(SALT, "requester", ANN.identity).digest, "asserted")
-    made = statement(digest=digest, requester=asker, valid_from=today, valid_until=today)
     with store.open() as ledger:
+        made = statement(origin=ledger.origin, digest=digest, requester=asker, valid_from=today, valid_until=today)
         personal = {"requester": ANN.identity, "approver": ANN.identity}
         ledger.append(granted_draft(made, signed(made, ANN), {}, personal, {}))
     decided = scene.decide()
