@@ -102,8 +102,10 @@ def test_a_watch_goes_on_with_a_new_place_and_the_old_one_as_evidence(either: Pl
     assert b"names as lost" in b" ".join(alarm.stdout.split())
     held = {path: path.read_bytes() for path in old.rglob("*") if path.is_file()}
     configuration.write_text(f'to = ["file:{new}"]\nevidence = ["file:{old}"]\n', encoding="utf-8")
+    before = set(new.rglob("[0-9]*"))
     with watching(either, "--config", str(configuration)) as process:
-        wait_for(lambda: list(new.rglob("[0-9]*")))
+        # a checkpoint more than the alarm's run put there: now the watch is at work, and hears the signal
+        wait_for(lambda: set(new.rglob("[0-9]*")) - before)
         assert either.evaluate().returncode == 0
         status, _ = stop(process)
     assert status == 0, "the old place is no alarm any more"
