@@ -1,0 +1,1 @@
+"""Pictures, drawn with matplotlib (extra `plot`): the only place that imports it."""
