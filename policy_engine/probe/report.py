@@ -116,7 +116,7 @@ class Host(Struct, frozen=True, kw_only=True):
 
 
 class Report(Struct, frozen=True, kw_only=True):
-    """What one run of the probe found. `measured_at` is RFC 3339 in UTC; `versions` are by name (python, torch, ...)."""
+    """What one run of the probe found. `measured_at` is RFC 3339 in UTC; `versions` by name (python, torch, ...)."""
 
     measured_at: str
     seconds: float
