@@ -1,0 +1,232 @@
+"""Hold hardware claims to what a probe measured: verified, contradicted, or unverifiable with the reason.
+
+B is the best rate over the rounds, c the claim, t the tolerance:
+
+    1. a claim above the published figure is contradicted, whatever anyone measures
+    2. verified       if B >= c (1 - t)
+    3. contradicted   if B k < c (1 - t)
+    4. unverifiable   otherwise, and wherever a reading cannot be trusted
+
+k is what a device may have been slowed down by others: 1.25 where it is known to be this process's alone and steady,
+else 3.2: on a shared host one quiet-looking run was seen to differ by 3.15 from the next.
+
+INVARIANT: a device that does what is claimed of it is never contradicted, however busy it is; identity alone verifies
+nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Literal
+
+from policy_engine.catalog.boxes import TOLERANCE
+from policy_engine.catalog.catalog import Catalog
+from policy_engine.catalog.claims import NO_GPU, GpuClaim, HardwareClaim
+from policy_engine.catalog.entries import Gpu
+from policy_engine.catalog.sizing import GIB, MIB, card_bytes, peak_tflops
+from policy_engine.probe.report import Device, Memory, Rate, Report
+from policy_engine.probe.serving import serving_verdicts
+from policy_engine.probe.verdict import ClaimVerdict, Judgement, unverifiable
+
+#: How much less than claimed still counts as the claim: drivers keep some memory, copies and products lose some rate.
+MEMORY_TOLERANCE, BANDWIDTH_TOLERANCE = 0.04, 0.25
+#: Products of NVIDIA's libraries reach 0.6 of the published peak and more; others are known to reach less.
+PRODUCT_TOLERANCE = {"cuda": 0.40}
+OTHER_PRODUCT_TOLERANCE = 0.60
+STEADY_SPREAD = 1.15
+STEADY_FACTOR, SHARED_FACTOR = 1.25, 3.2
+#: More than the published figure by so much is no reading of that device.
+IMPLAUSIBLE = 1.10
+
+Overall = Literal["verified", "contradicted", "unverifiable"]
+#: What is claimed of the devices themselves, and can be measured.
+MEASURABLE = frozenset(
+    {"count", "memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops"}
+)
+
+
+def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tuple[ClaimVerdict, ...]:
+    """Return a verdict on each single thing that `claim` says of the hardware, in its order."""
+    found: list[ClaimVerdict] = []
+    for gpu in claim.gpus or ():
+        found += _row(catalog, gpu, report)
+    found += serving_verdicts(
+        catalog, claim, [(gpu, matching(catalog, gpu, report)) for gpu in claim.gpus or ()], slack
+    )
+    if claim.usd_per_hour is not None:
+        why = "no probe measures a price"
+        found.append(ClaimVerdict("usd_per_hour", None, claim.usd_per_hour, "USD/hour", "unverifiable", why))
+    if claim.region is not None:
+        why = "no probe tells where a host stands"
+        found.append(ClaimVerdict("region", None, claim.region, "", "unverifiable", why))
+    return tuple(found)
+
+
+def overall(verdicts: Sequence[ClaimVerdict]) -> Overall:
+    """Return what the verdicts say together: contradicted where any is, verified where all that can be measured are."""
+    if any(each.verdict == "contradicted" for each in verdicts):
+        return "contradicted"
+    measurable = [each for each in verdicts if each.name in MEASURABLE]
+    return "verified" if measurable and all(each.verdict == "verified" for each in measurable) else "unverifiable"
+
+
+def matching(catalog: Catalog, gpu: GpuClaim, report: Report) -> list[Device]:
+    """Return the devices of exactly the claimed name, by the catalog's aliases; all of them where none is claimed."""
+    if gpu.name is None:
+        return list(report.devices)
+    if gpu.name == NO_GPU:
+        return [each for each in report.devices if each.type == "cpu"]
+    wanted = canonical_name(catalog, gpu.name)
+    return [each for each in report.devices if each.type != "cpu" and canonical_name(catalog, each.name) == wanted]
+
+
+def canonical_name(catalog: Catalog, name: str) -> str:
+    """Return the name that the catalog keeps a device under; one that it does not know stands for itself."""
+    known = catalog.gpu(name)
+    return known.key if known is not None else name
+
+
+def slack(device: Device, rate: Rate) -> float:
+    """Return k: by how much others may have slowed `device` down while `rate` was measured."""
+    steady = not device.disturbed and rate.spread <= STEADY_SPREAD
+    return STEADY_FACTOR if steady else SHARED_FACTOR
+
+
+def _row(catalog: Catalog, gpu: GpuClaim, report: Report) -> Iterator[ClaimVerdict]:
+    devices = matching(catalog, gpu, report)
+    if devices:
+        yield from _count(gpu, devices, report)
+    spec = catalog.gpu(gpu.name)
+    for name, unit, claimed in _figures(gpu, spec):
+        if not devices:
+            there = ", ".join(dict.fromkeys(each.name for each in report.devices)) or "no device"
+            why = f"this host has no `{gpu.name}`: it has {there}"
+            yield ClaimVerdict(name, gpu.name, claimed, unit, "unverifiable", why)
+        elif claimed is None:
+            yield ClaimVerdict(name, gpu.name, None, unit, "unverifiable", "the claim gives no figure")
+        else:
+            each = [_trusted(_figure(catalog, name, claimed, device, spec), report) for device in devices]
+            judged = _together(each, gpu.count or 1)
+            yield ClaimVerdict(name, gpu.name, claimed, unit, *judged)
+    if gpu.count is not None and not devices:
+        why = f"this host has no `{gpu.name}`"
+        yield ClaimVerdict("count", gpu.name, gpu.count, "devices", "unverifiable", why)
+
+
+def _figures(gpu: GpuClaim, spec: Gpu | None) -> Iterator[tuple[str, str, float | None]]:
+    """Yield what is claimed of each device; the published memory where none is, for a decision counts on it."""
+    units = {"memory_gb": "GB", "memory_gib": "GiB", "memory_mib": "MiB"}
+    given = [name for name in units if getattr(gpu, name) is not None or name in gpu.unknown]
+    for name in given:
+        yield name, units[name], getattr(gpu, name)
+    if not given and spec is not None:
+        yield "memory_gb", "GB", spec.memory_gb
+    for name, unit in (("bandwidth_gb_s", "GB/s"), ("bf16_tflops", "TFLOP/s"), ("fp32_tflops", "TFLOP/s")):
+        if getattr(gpu, name) is not None or name in gpu.unknown:
+            yield name, unit, getattr(gpu, name)
+
+
+def _count(gpu: GpuClaim, devices: Sequence[Device], report: Report) -> Iterator[ClaimVerdict]:
+    if gpu.count is None:
+        return
+    whole = [each for each in devices if each.memory.touched_bytes and each.memory.intact]
+    said = f"{len(devices)} found, of which {len(whole)} were measured"
+    if len(whole) >= gpu.count:
+        judged = _trusted(Judgement("verified", said, (float(len(whole)),)), report)
+    elif len(devices) >= gpu.count:
+        judged = unverifiable(said)
+    elif report.host.hidden:
+        judged = unverifiable(f"{said}; more may be hidden from this process ({', '.join(report.host.hidden)})")
+    else:
+        judged = Judgement("contradicted", said, (float(len(devices)),))
+    yield ClaimVerdict("count", gpu.name, gpu.count, "devices", *judged)
+
+
+def _figure(catalog: Catalog, name: str, claimed: float, device: Device, spec: Gpu | None) -> Judgement:
+    if name == "memory_gb":
+        return _memory(card_bytes(catalog.rules, claimed), GIB * catalog.rules.card_gib_per_gb, device)
+    if name in ("memory_gib", "memory_mib"):
+        unit = GIB if name == "memory_gib" else MIB
+        return _memory(claimed * unit, unit, device)
+    if name == "bandwidth_gb_s":
+        return _rate(claimed, device, device.rate("copy"), BANDWIDTH_TOLERANCE, spec.bandwidth_gb_s if spec else None)
+    tolerance = PRODUCT_TOLERANCE.get(device.backend, OTHER_PRODUCT_TOLERANCE)
+    peak = peak_tflops(spec) if spec else None
+    if name == "fp32_tflops":
+        # no 32-bit figure is published, and none is above the 16-bit peak
+        return _rate(claimed, device, device.rate("fp32"), tolerance, peak)
+    # a device without bf16 in hardware is sold by its fp16 figure, which is what the catalog has of it
+    sixteen = [rate for rate in (device.rate("bf16"), device.rate("fp16")) if rate is not None]
+    best = max(sixteen, key=lambda rate: rate.best or 0.0, default=None)
+    return _rate(claimed, device, best, tolerance, peak)
+
+
+def _memory(claimed_bytes: float, unit: float, device: Device) -> Judgement:
+    memory = device.memory
+    least = claimed_bytes * (1 - MEMORY_TOLERANCE)
+    rounds = (memory.touched_bytes / unit,)
+    most = memory.total_bytes / unit if memory.total_bytes is not None else None
+    if memory.intact is False:
+        return Judgement("contradicted", "what was written to its memory did not read back", rounds, 0.0, most)
+    touched = f"{memory.touched_bytes / GIB:,.1f} GiB were written and read back"
+    if memory.intact and memory.touched_bytes >= least:
+        return Judgement("verified", touched, rounds, rounds[0], most)
+    if memory.total_bytes is None:
+        return Judgement("unverifiable", f"{touched}; how much there is could not be read", rounds, rounds[0], None)
+    if memory.total_bytes < least:
+        said = f"{device.name} reports {memory.total_bytes / GIB:,.1f} GiB, and {claimed_bytes / GIB:,.1f} are claimed"
+        if _is_masked(memory, device):
+            return Judgement("unverifiable", f"{said}; but that is this container's own limit", rounds, rounds[0], most)
+        return Judgement("contradicted", said, rounds, rounds[0], most)
+    if memory.limit_bytes is not None and memory.limit_bytes < least:
+        by = memory.limited_by or "a limit"
+        why = f"this process may use {memory.limit_bytes / GIB:,.1f} GiB ({by}), and {touched}"
+        return Judgement("unverifiable", why, rounds, rounds[0], most)
+    why = f"{touched}, and {least / GIB:,.1f} GiB would verify it ({memory.stopped or 'no more was tried'})"
+    return Judgement("unverifiable", why, rounds, rounds[0], most)
+
+
+def _is_masked(memory: Memory, device: Device) -> bool:
+    """Tell whether a host's memory is shown as large as the limit of a container in it, as some runtimes do."""
+    return device.type == "cpu" and memory.limit_bytes is not None and memory.total_bytes is not None and (
+        memory.total_bytes <= memory.limit_bytes * 1.01
+    )  # fmt: skip
+
+
+def _rate(claimed: float, device: Device, rate: Rate | None, tolerance: float, published: float | None) -> Judgement:
+    if published is not None and claimed > published * (1 + TOLERANCE):
+        why = f"{claimed:,.4g} are claimed, and {published:,.4g} are published"
+        return Judgement("contradicted", why, rate.rounds if rate else ())
+    if rate is None or rate.best is None:
+        why = rate.problem if rate is not None and rate.problem else "it was not measured"
+        return Judgement("unverifiable", why, rate.rounds if rate else ())
+    best, factor, least = rate.best, slack(device, rate), claimed * (1 - tolerance)
+    said = f"the best of {len(rate.rounds)} rounds is {best:,.4g}, which spread by {rate.spread:.2f}"
+    if published is not None and best > published * IMPLAUSIBLE:
+        why = f"{said}; {published:,.4g} are published, so that this is no reading to trust"
+        return Judgement("unverifiable", why, rate.rounds, best)
+    most = best * factor
+    if best >= least:
+        return Judgement("verified", f"{said}; {least:,.4g} suffice", rate.rounds, best, most)
+    if most < least:
+        why = f"{said}; undisturbed it might do {most:,.4g}, and {least:,.4g} would be needed"
+        return Judgement("contradicted", why, rate.rounds, best, most)
+    shared = f" ({device.disturbed[0]})" if device.disturbed else ""
+    why = f"{said}: less than {least:,.4g}, but it may have been slowed down by {factor:g} times{shared}"
+    return Judgement("unverifiable", why, rate.rounds, best, most)
+
+
+def _trusted(judged: Judgement, report: Report) -> Judgement:
+    """Take back what was verified through something that can make up readings."""
+    if judged.verdict != "verified" or not report.host.interposers:
+        return judged
+    names = ", ".join(report.host.interposers)
+    why = f"{judged.why}; but {names} stands between the probe and the device: run it without"
+    return Judgement("unverifiable", why, judged.rounds, judged.measured, judged.most)
+
+
+def _together(judged: Sequence[Judgement], count: int) -> Judgement:
+    """Return the worst of the best `count` devices: what all that are claimed can do."""
+    order = ("verified", "unverifiable", "contradicted")
+    ranked = sorted(judged, key=lambda each: (order.index(each.verdict), -(each.measured or 0.0)))
+    return ranked[: max(count, 1)][-1]
