@@ -16,6 +16,7 @@ from policy_engine.facts import FactSheet, derive_volume, region_allowed
 from policy_engine.language.tree import Scalar
 from policy_engine.model.task_case import TaskCase
 from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
+from policy_engine.probe.verdicts import overall
 
 _VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
 _COST_FACTS = {option: f"cost.{option}_usd_per_month" for option in OPTIONS}
@@ -41,7 +42,7 @@ def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar])
     models = {option: choose(catalog, option, needs, case.day) for option in OPTIONS}
     _costs(sheet, models)
     spend_disputes = add_api_spend(sheet, catalog, parameters, case.day)
-    why = _hardware(case, sheet, catalog)
+    why = (*_hardware(case, sheet, catalog), *_measured(case, sheet))
     _proposal(sheet, catalog)
     _licences(sheet, catalog, models)
     inputs = {option: _option_input(models[option], sheet) for option in OPTIONS}
@@ -132,6 +133,25 @@ def _hardware(case: TaskCase, sheet: FactSheet, catalog: Catalog) -> tuple[str, 
         both = f"{about}, and the proposed model" if served else about
         why[judged.why] = both if judged.why == own.why else "the proposed model"
     return tuple(f"{what}: {text}" for text, what in why.items() if text)
+
+
+def _measured(case: TaskCase, sheet: FactSheet) -> tuple[str, ...]:
+    """Let what a probe measured speak: it makes facts of grade measured, or contradicts what arithmetic let stand."""
+    if not case.measured:
+        sheet.derive("hardware.measured", "none")
+        return ()
+    word = overall(case.measured)
+    sheet.derive("hardware.measured", word, grade="measured")
+    if word == "verified":
+        for name in ("hardware.gpu_count", "hardware.memory_gib"):
+            sheet.derive(name, sheet.get(name), grade="measured")
+    if word != "contradicted":
+        return ()
+    sheet.derive("hardware.verdict", word, grade="measured")
+    if sheet.get("proposal.deployment") in _OWN_HARDWARE and sheet.get("proposal.model") is not None:
+        sheet.derive("proposal.hardware_verdict", word, grade="measured")
+    wrong = (each for each in case.measured if each.verdict == "contradicted")
+    return tuple(f"what was measured: {each.name}: {each.why}" for each in wrong)
 
 
 def _proposal(sheet: FactSheet, catalog: Catalog) -> None:

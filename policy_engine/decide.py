@@ -32,6 +32,7 @@ from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
 from policy_engine.model.waiver import Waiver, waivers_content
 from policy_engine.model.workload import Workload
 from policy_engine.telemetry import span
+from policy_engine.vouching.attested import EVIDENCE, measured
 from policy_engine.ways_out import collision, counterfactuals
 
 
@@ -78,6 +79,7 @@ class Decider:
         catalog = self.policy.catalog
         claim = claim_of(workload.spec.hardware)
         own = _own(waivers, workload)
+        readings = measured(catalog, claim, evidence) if EVIDENCE in evidence else ()
         found = []
         for index, task in enumerate(workload.spec.tasks):
             for name in task.min_scores or {}:
@@ -88,7 +90,8 @@ class Decider:
                     raise FieldError(problem, ("spec", "tasks", index, "min_scores", name))
             facts = declared_facts(workload, task, self._custom_defaults)
             facts.setdefault("task.share", task.share)
-            found.append(TaskCase(facts, task.min_scores, claim, evidence, workload.namespace, at, own))
+            place = workload.namespace
+            found.append(TaskCase(facts, task.min_scores, claim, evidence, place, at, own, readings))
         return found
 
     def decide(

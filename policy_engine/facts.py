@@ -85,6 +85,7 @@ def _hardware(workload: Workload, facts: dict[str, Any]) -> None:
     facts["hardware.present"] = hardware is not None
     if hardware is None:
         return
+    facts["hardware.host"] = hardware.host
     facts["hardware.usd_per_hour"] = hardware.usd_per_hour
     facts["hardware.region"] = hardware.region
     if hardware.serves is not None:

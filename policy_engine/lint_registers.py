@@ -27,6 +27,7 @@ READ_BY_ENGINE = frozenset(
         "card_gib_per_gb",
         "engineer_usd_per_month",
         "self_hosting_engineers",
+        "attestation_days",
     }
 )
 NO_PERIOD = "regulation-without-period"

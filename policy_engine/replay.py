@@ -20,7 +20,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msgspec import Struct
 
@@ -29,16 +29,18 @@ from policy_engine.comparing import Comparison, compare
 from policy_engine.decide import Decider
 from policy_engine.differences import MOST, Difference
 from policy_engine.errors import PolicyError
-from policy_engine.loading.evidence import claims, evidence_as_recorded
+from policy_engine.loading.evidence import Vouched, claims, evidence_as_recorded
 from policy_engine.loading.recorded_policy import recorded_policy
 from policy_engine.loading.recorded_workload import recorded_workload
 from policy_engine.mismatch import follows, mismatches, same_outcome
 from policy_engine.model.decision import Decision
 from policy_engine.model.proofs import Materials, read_proofs
+from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.waiver import Waiver, read_waivers
-from policy_engine.model.workload import Workload
+from policy_engine.model.workload import Evidence, Workload
 from policy_engine.recorded import ROLES, Inputs, read_inputs
-from policy_engine.vouching.again import EntryOf, proven
+from policy_engine.vouching.again import EntryOf, Revoked, proven
+from policy_engine.vouching.revoked import Revocations, revocations
 from policy_engine.waivers.again import waivers_again
 from policy_engine.waivers.on_record import Entries
 from policy_engine.waivers.trail import Trail
@@ -72,6 +74,13 @@ class Replay(Struct, frozen=True):
     same_outcome: bool | None = None
 
 
+class OwnLedger(NamedTuple):
+    """What a decision's own ledger held before it: entries, and revocations of evidence."""
+
+    entry_of: EntryOf
+    revoked: Revoked
+
+
 class NotReplayableError(Exception):
     """A recorded decision cannot be decided again, for a `reason` that is a word, and `why`."""
 
@@ -86,6 +95,7 @@ class Replayer:
     def __init__(self, ledger: Entries) -> None:
         self._ledger = ledger
         self._known: Trail | None = None
+        self._revocations: Revocations | None = None
         self._deciders: OrderedDict[tuple[str, ...], Decider | NotReplayableError] = OrderedDict()
 
     def reads(self, ledger: Entries) -> bool:
@@ -178,7 +188,8 @@ class Replayer:
             place = workload.namespace, workload.metadata.name
             return waivers_again(waivers, place, decider.policy.approvers, inputs.at, recorded_at, on_record)
 
-        return _decided(decider, content, inputs, again, proofs, lambda index: self._before(entry, index))
+        own = OwnLedger(lambda index: self._before(entry, index), lambda leaf: self._revoked(entry, leaf))
+        return _decided(decider, content, inputs, again, proofs, own)
 
     def _trail(self, entry: StoredEntry) -> Trail:
         """Return what the ledger says of waivers, read again where the entry came on record later."""
@@ -203,6 +214,12 @@ class Replayer:
             if error.code != "entry-missing":
                 raise
             return None
+
+    def _revoked(self, entry: StoredEntry, leaf: str) -> bool:
+        """Whether evidence had been revoked before `entry`; read again where that came on record later."""
+        if self._revocations is None or entry.index >= self._revocations.size:
+            self._revocations = revocations(self._ledger)
+        return self._revocations.known(leaf, entry.index, datetime.fromisoformat(entry.document["recorded_at"]))
 
     def _decider(self, digests: dict[str, str]) -> Decider:
         key = tuple(digests[role] for role in ("rules", "layers", "catalog"))
@@ -254,7 +271,12 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
     content = replayer.document("workload", digests["workload"])
     workload = recorded_workload(content, decider.policy.vocabulary)
     moment = at or inputs.at
-    evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date())
+    proofs = replayer.proofs(digests)
+
+    def found_then(name: str, _: Evidence, status: EvidenceStatus) -> Vouched | None:
+        return Vouched(status.grade, status.proof or {}, status.ends, proofs.get(name))
+
+    evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date(), found_then)
     decision = decider.decide(workload, evidence, moment, replayer.waivers(digests))
     stated = (workload.spec.evidence or {}).items()
     files = tuple(sorted(name for name, e in stated if e is not None and (e.file is not None or claims(e))))
@@ -292,11 +314,11 @@ def _decided(
     inputs: Inputs,
     waivers_of: Callable[[Workload], Sequence[Waiver]],
     proofs: Materials,
-    entry_of: EntryOf,
+    own: OwnLedger,
 ) -> Decision:
     try:
         workload, day = recorded_workload(content, decider.policy.vocabulary), inputs.at.date()
-        again = proven(workload, decider.policy, day, proofs, entry_of)
+        again = proven(workload, decider.policy, day, proofs, own.entry_of, own.revoked)
         evidence = evidence_as_recorded(workload, day, inputs.evidence, day, again)
         decision = decider.decide(workload, evidence, inputs.at, waivers_of(workload))
         document = {**decision.document, "engine": {"version": inputs.version, "semantics": SEMANTICS_VERSION}}

@@ -45,6 +45,7 @@ class EntryType(StrEnum):
     WAIVER_USED = "waiver-used"
     EVIDENCE_APPROVED = "evidence-approved"
     EVIDENCE_RECORDED = "evidence-recorded"
+    EVIDENCE_REVOKED = "evidence-revoked"
     PROBE_ATTESTATION = "probe-attestation"
     EVALUATION_REPORT = "evaluation-report"
     ERASURE = "erasure"

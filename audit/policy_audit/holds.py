@@ -42,6 +42,7 @@ _ABOUT_WORKLOADS = frozenset(
         EntryType.WAIVER_USED,
         EntryType.EVIDENCE_APPROVED,
         EntryType.EVIDENCE_RECORDED,
+        EntryType.EVIDENCE_REVOKED,
         EntryType.PROBE_ATTESTATION,
         EntryType.EVALUATION_REPORT,
     }

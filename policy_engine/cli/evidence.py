@@ -7,7 +7,12 @@ import click
 from policy_engine.cli.lazy import LazyCommands
 
 #: In the order of the help: the command, and its module in `policy_engine.cli`.
-MODULES = {"approve": "evidence_approve", "record": "evidence_record", "check": "evidence_check"}
+MODULES = {
+    "approve": "evidence_approve",
+    "record": "evidence_record",
+    "check": "evidence_check",
+    "revoke": "evidence_revoke",
+}
 
 
 @click.group(
@@ -17,7 +22,7 @@ MODULES = {"approve": "evidence_approve", "record": "evidence_record", "check": 
     epilog="Example: policy evidence approve workload.yaml dpa --key counsel.key --policy acme",
 )
 def command() -> None:
-    """Approve, record and check the evidence of a workload.
+    """Approve, record, check and revoke the evidence of a workload.
 
     Its grades, from the weakest: asserted (a reference), attached (a file and its SHA-256), approved (signed by
     somebody whom the policy names), recorded (in a ledger whose key the policy pins). A rule may ask for any.

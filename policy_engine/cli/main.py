@@ -44,7 +44,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "audit": {
         "audit": ("audit", "List, show, verify, replay and export what is on record."),
         "waiver": ("waiver", "Ask for, approve, list and revoke waivers."),
-        "evidence": ("evidence", "Approve, record and check the evidence of a workload."),
+        "evidence": ("evidence", "Approve, record, check and revoke the evidence of a workload."),
     },
     "operate": {"db": ("db", "Migrate the ledger's database, say where it stands, give rights.")},
 }

@@ -14,13 +14,14 @@ from msgspec.structs import replace
 from policy_engine.errors import Problem, RulesError
 from policy_engine.loading.layers import APPROVERS, LayerFiles
 from policy_engine.loading.origins import read_origins
+from policy_engine.loading.probes import read_probes, read_revoked
 from policy_engine.loading.reader import Reader
 from policy_engine.model.approvers import NOBODY, ROLES, Approver, ApproverKey, Approvers
 from policy_engine.model.identity import folded
 from policy_engine.model.rule import Rule, RuleSet
 from policy_engine.model.vocabulary import OPTIONS
 
-FILE_KEYS = ("approvers", "waivers", "activation", "origins", "locked")
+FILE_KEYS = ("approvers", "waivers", "activation", "origins", "probes", "revoked_entries", "locked")
 PERSON_KEYS = (
     "identities",
     "salt",
@@ -69,7 +70,9 @@ def read_approvers(layers: Sequence[LayerFiles], rules: RuleSet) -> Approvers:
         found = _settings(reader, found, closed or (f"the rule `{below[0]}` is locked" if below else None))
         people = _people(reader, layer.layer.name, found.people, closed, tuple(below), rules.rules)
         origins = read_origins(reader, found.origins, closed, tuple(below))
-        found = replace(found, people=people, origins=origins)
+        probes = read_probes(reader, found.probes, closed, tuple(below))
+        revoked = read_revoked(reader, found.revoked_entries)
+        found = replace(found, people=people, origins=origins, probes=probes, revoked_entries=revoked)
         locked_by = locked_by or (layer.layer.name if reader.flag("locked") else None)
         _check_apart(reader, found.people)
     if problems:

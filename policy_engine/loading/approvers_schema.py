@@ -16,6 +16,7 @@ from policy_engine.loading.approvers_file import (
     SALT_PATTERN,
 )
 from policy_engine.loading.origins import ORIGIN_KEYS
+from policy_engine.loading.probes import LEAF_PATTERN, PROBE_KEYS
 from policy_engine.model.approvers import DEFAULT_MAX_DAYS, ROLES
 from policy_engine.model.vocabulary import OPTIONS
 
@@ -46,6 +47,12 @@ def approvers_schema() -> dict[str, Any]:
             approvals=_count("How many people have to agree; 1 where nothing is said.", MOST_APPROVALS),
         ),
         "origins": _list("Logs whose receipts count as evidence of the grade recorded.", _origin()),
+        "probes": _list(
+            "Keys by which hosts sign attestations; where one is named, no other attestation counts.", _probe()
+        ),
+        "revoked_entries": _list(
+            "Leaf hashes of entries that are evidence no more.", {"type": "string", "pattern": LEAF_PATTERN}
+        ),
         "locked": {
             "type": "boolean",
             "description": "Whether later layers may only take people away and ask for more.",
@@ -73,6 +80,18 @@ def _origin() -> dict[str, Any]:
         "disabled": {"type": "boolean", "description": "Whether this layer takes the origin away."},
     }
     return {**_object("", **{key: properties[key] for key in ORIGIN_KEYS}), "required": ["vkey"]}
+
+
+def _probe() -> dict[str, Any]:
+    properties: dict[str, Any] = {
+        "host": {"type": "string", "minLength": 1, "description": "The host's name, as the probe reads it there."},
+        "vkey": {"type": "string", "description": "The verifier key, as `policy waiver keygen` says it."},
+        "valid_from": {**_DAY, "description": "The first day on which attestations signed by it count."},
+        "valid_until": {**_DAY, "description": "The last day on which they count, older ones included."},
+        "revoked": {**_DAY, "description": "From this day on they count for nothing."},
+        "disabled": {"type": "boolean", "description": "Whether this layer takes the key away."},
+    }
+    return {**_object("", **{key: properties[key] for key in PROBE_KEYS}), "required": ["host", "vkey"]}
 
 
 def _person() -> dict[str, Any]:

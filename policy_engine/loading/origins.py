@@ -24,7 +24,7 @@ def read_origins(
         item.only(ORIGIN_KEYS)
         text = item.text("vkey", required=True)
         since, until, revoked = (item.day(key) for key in ("valid_from", "valid_until", "revoked"))
-        if text is None or not _is_log_key(item, text):
+        if text is None or not is_log_key(item, text, _HINT):
             continue
         if text in named:
             item.problem("same-origin", "this key stands here twice", "vkey")
@@ -40,15 +40,16 @@ def read_origins(
     return tuple(found.values())
 
 
-def _is_log_key(item: Reader, text: str) -> bool:
+def is_log_key(item: Reader, text: str, hint: str) -> bool:
+    """Tell whether `vkey` is an Ed25519 verifier key; a problem is reported where not."""
     from policy_audit.errors import VerificationError
     from policy_audit.keys import ED25519, parse_verifier_key
 
     try:
         is_log = parse_verifier_key(text).kind == ED25519
     except VerificationError as error:
-        item.problem("bad-key", f"not a verifier key: {error.message}", "vkey", help_=_HINT)
+        item.problem("bad-key", f"not a verifier key: {error.message}", "vkey", help_=hint)
         return False
     if not is_log:
-        item.problem("bad-key", "this is the key of a witness, which speaks for no log", "vkey", help_=_HINT)
+        item.problem("bad-key", "this is the key of a witness, which speaks for no log", "vkey", help_=hint)
     return is_log

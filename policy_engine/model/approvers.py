@@ -60,6 +60,19 @@ class PinnedOrigin(Struct, frozen=True):
         return {**days, "not_for": list(self.not_for)}
 
 
+class PinnedProbe(Struct, frozen=True):
+    """The key that the probe of a host signs attestations by; `not_for` as with origins."""
+
+    host: str
+    key: ApproverKey
+    not_for: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        key = self.key
+        days = _given(vkey=key.text, valid_from=key.valid_from, valid_until=key.valid_until, revoked=key.revoked)
+        return {"host": self.host, **days, "not_for": list(self.not_for)}
+
+
 class Approver(Struct, frozen=True):
     """One person. An empty scope is no restriction; `not_for` are locked rules of layers below the person's own."""
 
@@ -111,7 +124,8 @@ class Approver(Struct, frozen=True):
 class Approvers(Struct, frozen=True):
     """Everybody who may approve, by id, and how many of them it takes. A waiver runs `max_days` at most.
 
-    `origins` are the keys of the logs whose receipts count.
+    `origins` are the keys of the logs whose receipts count. `probes` are the keys that attestations have to be signed
+    by, None where no signature is asked for. `revoked_entries` are leaf hashes of entries that are evidence no more.
     """
 
     people: Mapping[str, Approver] = field(default_factory=dict)
@@ -119,6 +133,8 @@ class Approvers(Struct, frozen=True):
     max_days: int = DEFAULT_MAX_DAYS
     activation_approvals: int = 1
     origins: tuple[PinnedOrigin, ...] = ()
+    probes: tuple[PinnedProbe, ...] | None = None
+    revoked_entries: frozenset[str] = frozenset()
 
     def acting(self, role: str) -> list[Approver]:
         """Return those who have `role`."""
@@ -131,6 +147,8 @@ class Approvers(Struct, frozen=True):
             "activation": {"approvals": self.activation_approvals},
             "people": {name: _person_document(person) for name, person in sorted(self.people.items())},
             **({"origins": [origin.document() for origin in self.origins]} if self.origins else {}),
+            **({"probes": [probe.document() for probe in self.probes]} if self.probes is not None else {}),
+            **({"revoked_entries": sorted(self.revoked_entries)} if self.revoked_entries else {}),
         }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from policy_engine.model.approvers import Approver, ApproverKey, Approvers, PinnedOrigin
+from policy_engine.model.approvers import Approver, ApproverKey, Approvers, PinnedOrigin, PinnedProbe
 
 
 class _Key(Struct, forbid_unknown_fields=True):
@@ -37,6 +37,10 @@ class _Origin(Struct, forbid_unknown_fields=True):
     revoked: date | None = None
 
 
+class _Probe(_Origin, forbid_unknown_fields=True, kw_only=True):
+    host: str
+
+
 class _Waivers(Struct):
     approvals: int
     max_days: int
@@ -51,6 +55,8 @@ class _Approvers(Struct):
     waivers: _Waivers
     activation: _Activation
     origins: tuple[_Origin, ...] = ()
+    probes: tuple[_Probe, ...] | None = None
+    revoked_entries: frozenset[str] = frozenset()
 
 
 def approvers_on_record(document: Any) -> Approvers:
@@ -67,8 +73,18 @@ def approvers_on_record(document: Any) -> Approvers:
         )
         for name, p in found.people.items()
     }  # fmt: skip
-    origins = (
-        PinnedOrigin(ApproverKey(o.vkey, o.valid_from, o.valid_until, o.revoked), o.not_for) for o in found.origins
+    origins = (PinnedOrigin(_key(each), each.not_for) for each in found.origins)
+    probes = found.probes
+    return Approvers(
+        people,
+        found.waivers.approvals,
+        found.waivers.max_days,
+        found.activation.approvals,
+        tuple(origins),
+        None if probes is None else tuple(PinnedProbe(p.host, _key(p), p.not_for) for p in probes),
+        found.revoked_entries,
     )
-    waivers, activation = found.waivers, found.activation
-    return Approvers(people, waivers.approvals, waivers.max_days, activation.approvals, tuple(origins))
+
+
+def _key(pinned: _Origin) -> ApproverKey:
+    return ApproverKey(pinned.vkey, pinned.valid_from, pinned.valid_until, pinned.revoked)

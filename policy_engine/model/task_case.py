@@ -42,7 +42,7 @@ class TaskCase(Struct, frozen=True):
     """The declared facts of one task (absent = unknown), with what does not fit a flat fact.
 
     `min_scores` maps benchmark -> floor (None: unknown); `hardware` is the claim, None where none is made; `waivers`
-    are those on this workload, as checked.
+    are those on this workload, as checked. `measured` are a probe's verdicts on the claim, where an attestation counts.
     """
 
     facts: Mapping[str, Any]
@@ -52,6 +52,7 @@ class TaskCase(Struct, frozen=True):
     namespace: str
     at: datetime
     waivers: tuple[Waiver, ...] = ()
+    measured: tuple[Any, ...] = ()
 
     @property
     def day(self) -> date:

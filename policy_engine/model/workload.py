@@ -214,6 +214,7 @@ class Hardware(Strict):
     gpus: Annotated[tuple[Gpu, ...], Field(strict=False, min_length=1)] | None = Field(
         None, description="The GPUs claimed; a host without one is [{name: cpu}]."
     )
+    host: Line | None = Field(None, description="The host that it is in, as `policy probe` names it there.")
     usd_per_hour: Usd | None = None
     region: Line | None = None
     serves: Serves | None = Field(None, description="What the hardware is said to serve.")

@@ -30,14 +30,22 @@ from policy_engine.vouching.receipts import check_proof
 
 #: The bytes of an entry, by its index.
 EntryOf = Callable[[int], bytes | None]
+#: Whether the entry of a leaf hash had been revoked.
+Revoked = Callable[[str], bool]
 
 
 def proven(
-    workload: Workload, policy: Policy, day: date, materials: Materials, entry_of: EntryOf | None = None
+    workload: Workload,
+    policy: Policy,
+    day: date,
+    materials: Materials,
+    entry_of: EntryOf | None = None,
+    revoked: Revoked | None = None,
 ) -> Callable[[str, Evidence, EvidenceStatus], Vouched | None]:
     """Return what makes a grade of a proof on record, on the decision's `day`.
 
-    `entry_of` gives the entries of the decision's own ledger that came before it, and None for any other.
+    `entry_of` gives the entries of the decision's own ledger that came before it, and None for any other; `revoked`
+    says which entries it had revoked by then.
 
     It raises ValueError where the recorded approvers are not what this program writes.
     """
@@ -58,18 +66,27 @@ def proven(
             if evidence.receipt is not None:
                 found = check_proof(text, entry, workload, name, evidence, judge(), day)
             else:
-                found = _of_own_ledger(text, entry, workload, name, evidence, status, day)
+                found = _of_own_ledger(text, entry, workload, name, evidence, status, judge(), day)
                 if entry_of is not None and entry_of(int(evidence.ledger_index or 0)) != entry:
                     found = "the ledger has another entry there"
+            if revoked is not None and revoked(leaf_hash(entry).hex()):
+                found = "its entry had been revoked"
         return None if isinstance(found, str) else found
 
     return again
 
 
 def _of_own_ledger(
-    text: str, entry: bytes, workload: Workload, name: str, evidence: Evidence, status: EvidenceStatus, day: date
+    text: str,
+    entry: bytes,
+    workload: Workload,
+    name: str,
+    evidence: Evidence,
+    status: EvidenceStatus,
+    policy: Policy,
+    day: date,
 ) -> Vouched | str:
-    until = check_entry(entry, workload, name, evidence, day)
+    until = check_entry(entry, workload, name, evidence, policy, day)
     if isinstance(until, str) or status.proof is None:
         return "its entry is about something else"
     try:

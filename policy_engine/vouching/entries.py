@@ -1,24 +1,24 @@
 """Entries of a ledger that say something of a piece of evidence: what they must hold to be about this one.
 
 A body that binds holds `evidence` (its name), `workload` (namespace/name) and `sha256`. Hardware is attested: its
-entry is a probe's (`probe-attestation`, with `valid_until` where the attestation ends). Of other evidence it is one
-that `policy evidence record` made (`evidence-recorded`), which holds `issued` and `valid_until` as the workload does.
+entry is a probe's (`probe-attestation`, see `attested`; one without a workload is of a host). Of other evidence it is
+one that `policy evidence record` made (`evidence-recorded`), which holds `issued` and `valid_until` as the workload
+does.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
 from policy_audit.entry import Draft, Entry, EntryType, parse_entry
 from policy_audit.errors import AuditError
+from policy_audit.merkle import leaf_hash
 
+from policy_engine.loading.policy import Policy
 from policy_engine.model.task_case import ATTESTED
 from policy_engine.model.workload import Evidence, Workload
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 def recorded_body(workload: Workload, name: str, evidence: Evidence) -> dict[str, Any]:
@@ -64,7 +64,16 @@ def approved_draft(
     )
 
 
-def check_entry(raw: bytes, workload: Workload, name: str, evidence: Evidence, day: date) -> date | str | None:
+def revoked_draft(
+    body: Mapping[str, Any], place: Mapping[str, str], personal: Mapping[str, str], context: Mapping[str, str]
+) -> Draft:
+    """Return the entry by which another entry is evidence no more."""
+    return Draft(type=EntryType.EVIDENCE_REVOKED, body=body, context={**context, **place}, personal=personal)
+
+
+def check_entry(
+    raw: bytes, workload: Workload, name: str, evidence: Evidence, policy: Policy, day: date
+) -> date | str | None:
     """Return why the entry does not speak for the evidence on `day`, or else the last day on which it does."""
     try:
         entry = parse_entry(raw)
@@ -74,15 +83,20 @@ def check_entry(raw: bytes, workload: Workload, name: str, evidence: Evidence, d
     wanted = EntryType.PROBE_ATTESTATION if name in ATTESTED else EntryType.EVIDENCE_RECORDED
     if entry.type != wanted:
         return f"its entry is not of the type {wanted}, which `{name}` takes"
-    for member, value, what in (
-        ("evidence", name, "other evidence"),
-        ("workload", workload.identity, "another workload"),
-    ):
-        if entry.body.get(member) != value:
-            return f"its entry is about {what}"
+    if entry.body.get("evidence") != name:
+        return "its entry is about other evidence"
+    at_large = name in ATTESTED and entry.body.get("workload", "") is None
+    if entry.body.get("workload") != workload.identity and not at_large:
+        return "its entry is about another workload"
+    if leaf_hash(raw).hex() in policy.approvers.revoked_entries:
+        return "the policy says that its entry is evidence no more"
     if recorded_on > day:
         return f"its entry was recorded on {recorded_on}, after the decision's day {day}"
-    return _attestation(entry, evidence, day) if name in ATTESTED else _file(entry, workload, name, evidence)
+    if name in ATTESTED:
+        from policy_engine.vouching.attested import check_attestation
+
+        return check_attestation(entry, workload, evidence, policy, day)
+    return _file(entry, workload, name, evidence)
 
 
 def _file(entry: Entry, workload: Workload, name: str, evidence: Evidence) -> str | None:
@@ -93,18 +107,3 @@ def _file(entry: Entry, workload: Workload, name: str, evidence: Evidence) -> st
     if entry.body != recorded_body(workload, name, evidence):
         return "its entry gives it another period than the workload does"
     return None
-
-
-def _attestation(entry: Entry, evidence: Evidence, day: date) -> date | str | None:
-    digest, until = entry.body.get("sha256"), entry.body.get("valid_until")
-    if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
-        return "its entry does not name the attestation by its sha256"
-    if evidence.file is not None and digest != evidence.sha256:
-        return "its entry is about another file"
-    if until is None:
-        return None
-    try:
-        ends = date.fromisoformat(until)
-    except (TypeError, ValueError):
-        return "its entry has a `valid_until` that is no date"
-    return f"the attestation ended on {ends}" if ends < day else ends

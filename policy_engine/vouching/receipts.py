@@ -3,6 +3,7 @@
 1. The proof has the form of a C2SP tlog-proof.        2. Its log is one whose keys are pinned.
 3. A pinned key that counts on that day signed it.     4. It proves the entry's bytes.
 5. The entry is about this evidence of this workload.  6. The log's keys are not those of a layer above a lock.
+7. Nobody revoked the entry, in the policy or in the ledger that the decision is recorded in.
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ def check_proof(
     key = _signer(proof, entry, origin, pinned, demands(policy, name).rules, day)
     if isinstance(key, str):
         return key
-    until = check_entry(entry, workload, name, evidence, day)
+    until = check_entry(entry, workload, name, evidence, policy, day)
     if isinstance(until, str):
         return until
     ends = min((each for each in (until, key.ends) if each is not None), default=None)
@@ -104,7 +105,9 @@ def _signer(
     return max(counted, key=lambda key: key.ends or date.max)
 
 
-def check_index(ledger: Ledger | None, workload: Workload, name: str, evidence: Evidence, day: date) -> Vouched | str:
+def check_index(
+    ledger: Ledger | None, workload: Workload, name: str, evidence: Evidence, policy: Policy, day: date
+) -> Vouched | str:
     """Return what a bare index of the decision's own `ledger` gives on `day`, or why it gives nothing.
 
     Raises:
@@ -124,7 +127,7 @@ def check_index(ledger: Ledger | None, workload: Workload, name: str, evidence: 
         if error.code != "entry-missing":
             raise
         return f"this ledger has no entry {index}"
-    until = check_entry(raw, workload, name, evidence, day)
+    until = check_entry(raw, workload, name, evidence, policy, day)
     if isinstance(until, str):
         return until
     key = parse_verifier_key(str(ledger.verifier_key)).key_id

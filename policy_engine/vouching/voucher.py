@@ -39,15 +39,24 @@ class Voucher:
             if evidence.receipt is not None:
                 from policy_engine.vouching.receipts import check_receipt
 
-                found.append(check_receipt(folder, workload, name, evidence, self._policy, day))
+                found.append(self._standing(check_receipt(folder, workload, name, evidence, self._policy, day)))
             elif evidence.ledger_index is not None:
                 from policy_engine.vouching.receipts import check_index
 
                 ledger = self._ledger() if self._ledger is not None else None
-                found.append(check_index(ledger, workload, name, evidence, day))
+                found.append(self._standing(check_index(ledger, workload, name, evidence, self._policy, day)))
             return _best(found)
 
         return vouch
+
+    def _standing(self, found: Vouched | str) -> Vouched | str:
+        """Hold what an entry proves to the revocations on record in the ledger of the decision."""
+        if isinstance(found, str) or self._ledger is None:
+            return found
+        from policy_engine.vouching.revoked import revoked_leaves
+
+        record = revoked_leaves(self._ledger()).get(str(found.proof["leaf"]))
+        return found if record is None else f"its entry was revoked in the entry {record.index} of this ledger"
 
     def _approved(self, workload: Workload, name: str, evidence: Evidence, at: datetime, folder: Path) -> Vouched | str:
         from policy_engine.vouching.approval import check_approval

@@ -15,6 +15,7 @@ from policy_audit.keys import write_key_file
 from policy_audit.ledger import Draft, EntryType, open_ledger
 from policy_audit.merkle import leaf_hash
 
+from tests import attesting
 from tests.integration.place import Place
 from tests.integration.tampering import administrator
 from tests.unit.waivers.making import ANN, file_of
@@ -37,7 +38,7 @@ def prepare(place: Place, **evidence: Any) -> None:
 
 def attest(place: Place, workload: str = IDENTITY) -> int:
     """Record an attestation as a probe will: `place` has its ledger by then."""
-    body = {"evidence": HARDWARE, "workload": workload, "sha256": "a" * 64}
+    body = attesting.body(attesting.report(), workload)
     key = None if place.store.kind == "sqlite" else place.store.key
     with open_ledger(place.url, key_path=key) as ledger:
         return ledger.append(Draft(EntryType.PROBE_ATTESTATION, body=body)).index

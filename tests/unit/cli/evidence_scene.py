@@ -11,6 +11,7 @@ import yaml
 from policy_audit.keys import write_key_file
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
+from tests import attesting
 from tests.unit.cli.conftest import Outcome
 from tests.unit.waivers.making import ANN, BOB, file_of
 
@@ -71,7 +72,7 @@ class EvidenceScene:
 
     def attest(self, ledger: str = "one", **body: Any) -> tuple[int, str]:
         """Record an attestation as a probe does; return its index and the ledger's verifier key."""
-        known = {"evidence": HARDWARE, "workload": WORKLOAD, "sha256": "a" * 64}
+        known = attesting.body(attesting.report(), WORKLOAD)
         with open_ledger(self.urls[ledger]) as opened:
             opened.append(Draft(EntryType.HEARTBEAT))
             index = opened.append(Draft(EntryType.PROBE_ATTESTATION, body=known | body)).index

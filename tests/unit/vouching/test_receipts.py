@@ -28,7 +28,6 @@ from tests.unit.vouching.case import (
 from tests.unit.waivers.making import EVE
 
 SUBJECT = workload({"dpa": {**FILE, **RECEIPT}})
-HARDWARE = "hardware_attestation"
 
 
 @pytest.fixture
@@ -95,49 +94,6 @@ def test_an_entry_of_another_type_proves_nothing(kind: EntryType, folder: Path, 
     record(ledger, folder, kind)
     found = checked(folder, SUBJECT, policy(origins=[pinned(ledger)]))
     assert found.short == "its entry is not of the type evidence-recorded, which `dpa` takes"
-
-
-def attested(**more: Any) -> Any:
-    return workload({HARDWARE: {**RECEIPT, **more}})
-
-
-def test_hardware_is_attested_and_no_recorded_file_stands_for_it(folder: Path, ledger: Ledger) -> None:
-    under = policy(origins=[pinned(ledger)])
-    record(ledger, folder, evidence=HARDWARE)
-    found = checked(folder, attested(**FILE), under, HARDWARE)
-    assert (found.grade, "probe-attestation" in str(found.short)) == ("attached", True)
-    record(ledger, folder, EntryType.PROBE_ATTESTATION, evidence=HARDWARE)
-    for subject in (attested(), attested(**FILE)):
-        assert checked(folder, subject, under, HARDWARE).grade == "recorded"
-
-
-@pytest.mark.parametrize(
-    ("body", "why"),
-    [
-        ({"valid_until": "2026-11-23"}, "the attestation ended on 2026-11-23"),
-        ({"valid_until": 7}, "is no date"),
-        ({"valid_until": "soon"}, "is no date"),
-        ({"sha256": None}, "does not name the attestation"),
-        ({"sha256": "abc"}, "does not name the attestation"),
-    ],
-)
-def test_an_attestation_that_ended_or_names_nothing_proves_nothing(
-    body: dict[str, Any], why: str, folder: Path, ledger: Ledger
-) -> None:
-    record(ledger, folder, EntryType.PROBE_ATTESTATION, **({"evidence": HARDWARE} | body))
-    found = checked(folder, attested(), policy(origins=[pinned(ledger)]), HARDWARE)
-    assert (found.grade, found.proof) == ("asserted", None)
-    assert why in str(found.short)
-
-
-def test_what_is_recorded_ends_with_the_attestation_or_the_key(folder: Path, ledger: Ledger) -> None:
-    record(ledger, folder, EntryType.PROBE_ATTESTATION, evidence=HARDWARE, valid_until="2027-03-01")
-    for days, ends in (
-        ({}, date(2027, 3, 1)),
-        ({"valid_until": date(2027, 1, 1)}, date(2027, 1, 1)),
-        ({"revoked": date(2027, 1, 1)}, date(2026, 12, 31)),
-    ):
-        assert checked(folder, attested(), policy(origins=[pinned(ledger, **days)]), HARDWARE).ends == ends
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,105 @@
+"""`policy evidence revoke`: an entry is evidence no more, from now on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from msgspec import Struct
+
+from policy_engine.cli.options import ledger_options
+from policy_engine.cli.waiver_common import acting, actor_of, audited, name_nobody
+from policy_engine.errors import InputError, Problem
+
+if TYPE_CHECKING:
+    from policy_audit.entry import Entry
+    from policy_audit.ledger import Ledger
+
+
+class _Revoked(Struct, frozen=True):
+    """The entry that is taken back: its bytes' hash, its place in this ledger (None: of another), and what it holds."""
+
+    leaf: str
+    index: int | None
+    entry: Entry
+
+
+@click.command("revoke", epilog="Example: policy evidence revoke 41 --reason 'the cards were exchanged'")
+@click.argument("entry", metavar="ENTRY")
+@click.option("--reason", required=True, metavar="TEXT", help="Why; kept for good, so name no people.")
+@ledger_options
+@click.pass_context
+def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | None, ledger_key: Path | None) -> None:
+    """Say on record that ENTRY is evidence no more.
+
+    ENTRY is the index of an entry of this ledger, or the file with the bytes of an entry of another one
+    (attestation.entry.json): of an attestation, or of evidence that was recorded. No decision recorded in this ledger
+    counts it from now on. Where decisions are recorded in another ledger, name the leaf hash that is printed under
+    `revoked_entries` in a layer's approvers.yaml. Whoever may write to the ledger may revoke: less is allowed by it,
+    never more.
+    """
+    from policy_engine.cli.options import choose_ledger, opened
+    from policy_engine.model.waiver import LONGEST_REASON
+    from policy_engine.vouching.entries import revoked_draft
+    from policy_engine.vouching.revoked import revocation_body, revoked_leaves
+    from policy_engine.waivers.on_record import stored_context
+    from policy_engine.waivers.requesting import plain
+
+    context = acting()
+    text = plain(reason, "--reason", LONGEST_REASON)
+    personal = {"actor": actor_of(context, "revokes it")}
+    name_nobody({"reason": text}, personal)
+    with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
+        found = _of_file(Path(entry)) if not entry.isdecimal() else _of_index(open_ledger, int(entry))
+        before = revoked_leaves(open_ledger).get(found.leaf)
+        if before is not None:
+            raise InputError(Problem("revoked", f"it was revoked already, in the entry {before.index}"))
+        body = found.entry.body
+        evidence, workload = str(body.get("evidence")), body.get("workload")
+        kept = ("namespace", "workload")
+        place = {name: value for name in kept if (value := found.entry.context.get(name)) is not None}
+        draft = revoked_draft(
+            revocation_body(found.leaf, found.index, evidence, workload, text), place, personal, stored_context(context)
+        )
+        index = open_ledger.append(draft).index
+    of = f"the entry {found.index}" if found.index is not None else f"the entry of `{entry}`"
+    click.echo(f"revoked: entry {index}; {of} is evidence no more")
+    click.echo(f"elsewhere, approvers.yaml says so: revoked_entries: [{found.leaf}]")
+
+
+def _of_index(ledger: Ledger, index: int) -> _Revoked:
+    from policy_audit.errors import LedgerError
+
+    try:
+        raw = ledger.entry(index).raw
+    except LedgerError as error:
+        if error.code != "entry-missing":
+            raise
+        hint = "`policy audit list --type all` lists them; for one of another ledger name its file"
+        raise InputError(Problem("entry-missing", f"this ledger has no entry {index}", help=hint)) from None
+    return _evidence(raw, index, f"the entry {index}")
+
+
+def _of_file(path: Path) -> _Revoked:
+    from policy_engine.loading.yaml_source import read_bytes
+
+    raw = read_bytes(path)
+    return _evidence(raw, None, f"`{path}`")
+
+
+def _evidence(raw: bytes, index: int | None, what: str) -> _Revoked:
+    from policy_audit.entry import EntryType, parse_entry
+    from policy_audit.errors import AuditError
+    from policy_audit.merkle import leaf_hash
+
+    hint = "name the entry of an attestation, or of evidence that was recorded"
+    try:
+        entry = parse_entry(raw)
+    except (AuditError, ValueError, TypeError, RecursionError):
+        raise InputError(Problem("not-an-entry", f"{what} is no entry of a ledger", help=hint)) from None
+    if entry.type not in (EntryType.PROBE_ATTESTATION, EntryType.EVIDENCE_RECORDED):
+        raise InputError(
+            Problem("not-evidence", f"{what} is of the type {entry.type}, which is no evidence", help=hint)
+        )
+    return _Revoked(leaf_hash(raw).hex(), index, entry)

@@ -1,0 +1,59 @@
+"""Entries that somebody took back as evidence, by the ledger that decisions are recorded in.
+
+Whoever may write to the ledger may revoke: less is allowed by it, never more. It counts from then on, for every
+decision, also for one of an earlier day. A gate with another ledger hears of it by `revoked_entries` of approvers.yaml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from msgspec import Struct
+from policy_audit.checkpoint import parse_checkpoint
+from policy_audit.entry import EntryType
+
+from policy_engine.waivers.again import LONGEST
+from policy_engine.waivers.on_record import Entries, Record, records
+
+
+def revocation_body(leaf: str, index: int | None, evidence: str, workload: str | None, reason: str) -> dict[str, Any]:
+    """Return the body of the entry that revokes the entry of this leaf hash; `index` where it is of the same ledger."""
+    return {"leaf": leaf, "index": index, "evidence": evidence, "workload": workload, "reason": reason}
+
+
+def revoked_leaves(ledger: Entries) -> Mapping[str, Record]:
+    """Return the leaf hashes that are revoked on record, each with the entry that did it first.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    found: dict[str, Record] = {}
+    for record in records(ledger, EntryType.EVIDENCE_REVOKED):
+        found.setdefault(str(record.body.get("leaf")), record)
+    return found
+
+
+class Revocations(Struct):
+    """The revocations of one ledger, up to `size` entries, read once."""
+
+    size: int
+    leaves: Mapping[str, Record]
+
+    def known(self, leaf: str, decision: int, recorded_at: datetime) -> bool:
+        """Whether the decision at this index had to know that the entry was revoked.
+
+        What came on record while the decision was being made could not be known to it.
+        """
+        found = self.leaves.get(leaf)
+        return found is not None and found.index < decision and found.recorded_at < recorded_at - LONGEST
+
+
+def revocations(ledger: Entries) -> Revocations:
+    """Read the revocations of a ledger.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    return Revocations(parse_checkpoint(ledger.checkpoint()).size, revoked_leaves(ledger))
