@@ -16,7 +16,7 @@ from policy_engine.facts import FactSheet, derive_volume, region_allowed
 from policy_engine.language.tree import Scalar
 from policy_engine.model.task_case import TaskCase
 from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
-from policy_engine.probe.verdicts import overall
+from policy_engine.probe.verdict import overall
 
 _VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
 _COST_FACTS = {option: f"cost.{option}_usd_per_month" for option in OPTIONS}

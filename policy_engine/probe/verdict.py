@@ -1,12 +1,17 @@
-"""What is said of one claim about hardware."""
+"""What is said of one claim about hardware, and of all of them together."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 Word = Literal["verified", "contradicted", "unverifiable"]
+#: What is claimed of the devices themselves, and can be measured.
+MEASURABLE = frozenset(
+    {"count", "memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops"}
+)
 
 
 class ClaimVerdict(Struct, frozen=True):
@@ -40,3 +45,11 @@ class Judgement(NamedTuple):
 def unverifiable(why: str) -> Judgement:
     """Return that nothing can be said, and why."""
     return Judgement("unverifiable", why)
+
+
+def overall(verdicts: Sequence[ClaimVerdict]) -> Word:
+    """Return what the verdicts say together: contradicted where any is, verified where all that can be measured are."""
+    if any(each.verdict == "contradicted" for each in verdicts):
+        return "contradicted"
+    measurable = [each for each in verdicts if each.name in MEASURABLE]
+    return "verified" if measurable and all(each.verdict == "verified" for each in measurable) else "unverifiable"

@@ -17,7 +17,6 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
 from policy_engine.catalog.boxes import TOLERANCE
 from policy_engine.catalog.catalog import Catalog
@@ -38,12 +37,6 @@ STEADY_FACTOR, SHARED_FACTOR = 1.25, 3.2
 #: More than the published figure by so much is no reading of that device.
 IMPLAUSIBLE = 1.10
 
-Overall = Literal["verified", "contradicted", "unverifiable"]
-#: What is claimed of the devices themselves, and can be measured.
-MEASURABLE = frozenset(
-    {"count", "memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops"}
-)
-
 
 def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tuple[ClaimVerdict, ...]:
     """Return a verdict on each single thing that `claim` says of the hardware, in its order."""
@@ -60,14 +53,6 @@ def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tu
         why = "no probe tells where a host stands"
         found.append(ClaimVerdict("region", None, claim.region, "", "unverifiable", why))
     return tuple(found)
-
-
-def overall(verdicts: Sequence[ClaimVerdict]) -> Overall:
-    """Return what the verdicts say together: contradicted where any is, verified where all that can be measured are."""
-    if any(each.verdict == "contradicted" for each in verdicts):
-        return "contradicted"
-    measurable = [each for each in verdicts if each.name in MEASURABLE]
-    return "verified" if measurable and all(each.verdict == "verified" for each in measurable) else "unverifiable"
 
 
 def matching(catalog: Catalog, gpu: GpuClaim, report: Report) -> list[Device]:

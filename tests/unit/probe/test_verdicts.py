@@ -13,8 +13,8 @@ from policy_engine.catalog.claims import NO_GPU
 from policy_engine.catalog.sizing import GIB, MIB
 from policy_engine.loading.policy import load_policy
 from policy_engine.probe.report import Device, Host, Memory, Rate, Report
-from policy_engine.probe.verdict import ClaimVerdict
-from policy_engine.probe.verdicts import SHARED_FACTOR, STEADY_FACTOR, judge_measured, overall
+from policy_engine.probe.verdict import ClaimVerdict, overall
+from policy_engine.probe.verdicts import SHARED_FACTOR, STEADY_FACTOR, judge_measured
 from tests.attesting import A100, device, memory, report
 
 CATALOG = load_policy().catalog
