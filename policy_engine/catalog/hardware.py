@@ -61,33 +61,33 @@ def _judge_serving(
         return Verdict("contradicted", "; ".join(box.excess))
     found = catalog.model(model)
     if found is None:
-        missing = "proposal.model" if model is None else f"catalog.models.{model}"
-        why = "the model is not known" if model is None else f"the catalog does not know `{model}`"
-        return Verdict(None, why, (), (missing,))
+        return unknown_model(model, "proposal.model")
     serves = _of_model(catalog, claim.serves, found)
     flight = flight_of(catalog, claim, found, context_tokens)
-    verdicts = [_memory(catalog, box, found, quantization, flight, where="proposal.quantization")]
+    verdicts = [memory_verdict(catalog, box, found, quantization, flight, "proposal.quantization")]
     if serves is not None:
         if serves.quantization != quantization or serves.quantization is None:
             where = "hardware.serves.quantization"
-            verdicts.append(_memory(catalog, box, found, serves.quantization, flight, where=where))
-        verdicts.append(judge_rate(catalog, box, found, serves))
+            verdicts.append(memory_verdict(catalog, box, found, serves.quantization, flight, where))
+        verdicts.append(served_rate(catalog, box, found, serves))
     return worst(verdicts)
 
 
-def judge_claim(catalog: Catalog, claim: HardwareClaim) -> Verdict:
-    """Judge what is claimed of the hardware by itself: its figures, and the model that it is said to serve."""
-    box = box_of(catalog, claim)
-    if box.excess:
-        return Verdict("contradicted", "; ".join(box.excess))
-    if claim.serves is not None:
-        return judge_serving(catalog, claim, claim.serves.model, claim.serves.quantization, 0)
-    if box.missing:
-        return Verdict(None, "part of the claim is not known", (), box.missing)
-    if box.unspecified or box.tflops is None:
-        names = ", ".join(f"`{name}`" for name in box.unspecified) or "the host"
-        return Verdict(None, f"the catalog has no published figures of {names}")
-    return Verdict("holds", "nothing claimed exceeds the published figures", _memory_numbers(box))
+def unknown_model(model: str | None, where: str) -> Verdict:
+    """Return what is said of a model that is not named (`where` names it), or that the catalog does not know."""
+    if model is None:
+        return Verdict(None, "the model is not known", (), (where,))
+    return Verdict(None, f"the catalog does not know `{model}`", (), (f"catalog.models.{model}",))
+
+
+def served_rate(catalog: Catalog, box: Box, model: Model, serves: ServesClaim) -> Verdict:
+    """Judge the claimed rate for `model`; remembered by the catalog."""
+    key = ("rate", box.cards, box.bandwidth_bytes_per_s, box.tflops, box.missing, model.key, serves)
+    found: Verdict | None = catalog.remembered.get(key)
+    if found is None:
+        found = judge_rate(catalog, box, model, serves)
+        catalog.remember(key, found)
+    return found
 
 
 def _of_model(catalog: Catalog, serves: ServesClaim | None, model: Model) -> ServesClaim | None:
@@ -128,9 +128,19 @@ def memory_fits(catalog: Catalog, box: Box, model: Model, quantization: str, fli
     return None if cache is None or flight.missing or box.missing else True
 
 
-def _memory(
-    catalog: Catalog, box: Box, model: Model, quantization: str | None, flight: Flight, *, where: str
+def memory_verdict(
+    catalog: Catalog, box: Box, model: Model, quantization: str | None, flight: Flight, where: str
 ) -> Verdict:
+    """Judge whether weights, cache and overhead fit, at any precision where it (`where`) is not known; remembered."""
+    key = ("memory", box.cards, box.missing, model.key, quantization, flight, where)
+    found: Verdict | None = catalog.remembered.get(key)
+    if found is None:
+        found = _memory(catalog, box, model, quantization, flight, where)
+        catalog.remember(key, found)
+    return found
+
+
+def _memory(catalog: Catalog, box: Box, model: Model, quantization: str | None, flight: Flight, where: str) -> Verdict:
     tried: Sequence[str] = QUANTIZATIONS if quantization is None else (quantization,)
     answers = [memory_fits(catalog, box, model, each, flight) for each in tried]
     at = tried[0] if not all(answer is False for answer in answers) else tried[-1]
@@ -138,43 +148,40 @@ def _memory(
     if weights is None:
         why = f"the number of parameters of {model.key} is not known"
         return Verdict(None, why, (), (f"catalog.models.{model.key}.params_b",))
-    numbers = (
-        *_memory_numbers(box),
-        Number("weights", weights / 1e9, "GB"),
-        Number("tokens in flight", flight.tokens, "tokens"),
-    )
     said = f"{weights / 1e9:,.1f} GB of weights at {at}"
-    if flight.tokens and model.kv_bytes_per_token is not None:
-        cache_gb = (kv_bytes(model, at, flight.tokens) or 0.0) / 1e9
-        said += f" and {cache_gb:,.1f} GB of cache for {flight.tokens:,.0f} tokens"
+    numbers = [Number("weights", weights / 1e9, "GB")]
+    cache = kv_bytes(model, at, flight.tokens)
+    if flight.tokens and cache is not None:
+        said += f" and {cache / 1e9:,.1f} GB of cache for {flight.tokens:,.0f} tokens"
+        numbers += [Number("cache", cache / 1e9, "GB"), Number("tokens in flight", flight.tokens, "tokens")]
     if box.cards is None:
-        return Verdict(None, "the memory of the hardware is not known", numbers, box.missing)
-    total = box.memory_bytes / GIB
+        return Verdict(None, "the memory of the hardware is not known", tuple(numbers), box.missing)
+    total, room = box.memory_bytes / GIB, room_bytes(catalog.rules, box.cards)
+    numbers += [
+        Number("devices", box.devices, "devices"),
+        Number("memory", total, "GiB"),
+        Number("room", room / GIB, "GiB"),
+    ]
     if all(answer is False for answer in answers):
-        return Verdict(
-            "contradicted", f"{said} do not fit {total:,.1f} GiB{_better(catalog, box, model, flight)}", numbers
-        )
+        why = f"{said} do not fit {total:,.1f} GiB{_better(catalog, box, model, flight)}"
+        return Verdict("contradicted", why, tuple(numbers))
     missing = [*box.missing, *flight.missing]
     if quantization is None and not all(answers):
         missing.append(where)
     if flight.tokens and model.kv_bytes_per_token is None:
         missing.append(f"catalog.models.{model.key}.kv_bytes_per_token")
     if missing:
-        return Verdict(
-            None, f"{said} may fit {total:,.1f} GiB, but part of the claim is not known", numbers, tuple(missing)
-        )
-    free = room_bytes(catalog.rules, box.cards) - weights
-    room = f"; {free / GIB:,.1f} GiB are left for the cache" if not flight.tokens else ""
-    return Verdict("holds", f"{said} fit {total:,.1f} GiB{room}", numbers)
+        why = f"{said} may fit {total:,.1f} GiB, but part of the claim is not known"
+        return Verdict(None, why, tuple(numbers), tuple(missing))
+    left = (room - weights - (cache or 0.0)) / GIB
+    numbers.append(Number("left for the cache", left, "GiB"))
+    said += f" fit {total:,.1f} GiB"
+    return Verdict(
+        "holds", said if flight.tokens else f"{said}; {left:,.1f} GiB are left for the cache", tuple(numbers)
+    )
 
 
 def _better(catalog: Catalog, box: Box, model: Model, flight: Flight) -> str:
     held = Flight(flight.tokens, ())
     works = [each for each in QUANTIZATIONS if memory_fits(catalog, box, model, each, held) is not False]
     return f"; it fits at {' or '.join(works)}" if works else ""
-
-
-def _memory_numbers(box: Box) -> tuple[Number, ...]:
-    if box.cards is None:
-        return ()
-    return (Number("devices", box.devices, "devices"), Number("memory", box.memory_bytes / GIB, "GiB"))

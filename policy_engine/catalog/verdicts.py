@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -26,6 +26,46 @@ class Verdict(Struct, frozen=True):
     why: str
     numbers: tuple[Number, ...] = ()
     missing: tuple[str, ...] = ()
+
+
+ClaimVerdict = Literal["verified", "holds", "contradicted", "unverifiable"]
+ClaimGrade = Literal["arithmetic", "specification", "measured"]
+
+
+class ClaimFinding(Struct, frozen=True):
+    """One single claim about the hardware, and what is said of it, as the decision holds it.
+
+    `row` is the place in `hardware.gpus` and `gpu` the name there; both are None for a claim about all of it. `claimed`
+    is None where the claim is not known. What arithmetic and published figures do not contradict `holds`: only a
+    measurement says `verified`. `missing` names the facts that would decide an unverifiable claim; where there are
+    none, only a measurement does.
+    """
+
+    name: str
+    gpu: str | None
+    row: int | None
+    claimed: float | str | None
+    unit: str | None
+    verdict: ClaimVerdict
+    grade: ClaimGrade
+    why: str
+    numbers: tuple[Number, ...] = ()
+    missing: tuple[str, ...] = ()
+
+    def document(self) -> dict[str, Any]:
+        """Return the finding as a row of the decision's document."""
+        return {
+            "name": self.name,
+            "gpu": self.gpu,
+            "row": self.row,
+            "claimed": self.claimed,
+            "unit": self.unit,
+            "verdict": self.verdict,
+            "grade": self.grade,
+            "why": self.why,
+            "numbers": [{"name": each.name, "value": each.value, "unit": each.unit} for each in self.numbers],
+            "missing": list(self.missing),
+        }
 
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
