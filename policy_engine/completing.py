@@ -53,7 +53,7 @@ def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar])
     models = {option: choose(catalog, option, needs, case.day) for option in OPTIONS}
     _costs(sheet, models)
     spend_disputes = add_api_spend(sheet, catalog, parameters, case.day)
-    findings, why = _hardware(case, sheet, catalog)
+    findings, why = add_hardware(case, sheet, catalog)
     _proposal(sheet, catalog)
     _licences(sheet, catalog, models)
     inputs = {option: _option_input(models[option], sheet) for option in OPTIONS}
@@ -123,7 +123,9 @@ def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, S
     return ()
 
 
-def _hardware(case: TaskCase, sheet: FactSheet, catalog: Catalog) -> tuple[tuple[ClaimFinding, ...], tuple[str, ...]]:
+def add_hardware(
+    case: TaskCase, sheet: FactSheet, catalog: Catalog
+) -> tuple[tuple[ClaimFinding, ...], tuple[str, ...]]:
     """Judge the hardware claims by arithmetic: each by itself, and all of them for the proposed model.
 
     Returns the findings, and a line for each of the two facts that follow from them.

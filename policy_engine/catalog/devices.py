@@ -5,6 +5,9 @@ Identity alone verifies nothing: a claim within the published figures holds, whi
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import lru_cache
+
 from policy_engine.catalog.claims import NO_GPU, GpuClaim
 from policy_engine.catalog.entries import Gpu
 from policy_engine.catalog.rules import Rules
@@ -57,13 +60,18 @@ def is_one_host(gpu: GpuClaim) -> bool:
     return gpu.name == NO_GPU and gpu.count is None and "count" not in gpu.unknown
 
 
-def device_findings(gpu: GpuClaim, spec: Gpu | None, rules: Rules, row: int) -> list[ClaimFinding]:
-    """Return what is said of each claim of one row of `hardware.gpus`; `spec` None: no such device is published."""
+def device_findings(
+    gpu: GpuClaim, spec: Gpu | None, row: int, claimed: Mapping[str, float], published: float | None
+) -> list[ClaimFinding]:
+    """Return what is said of each claim of one row of `hardware.gpus`; `spec` None: no such device is published.
+
+    `claimed` is the memory by `claimed_gib`, `published` that of `spec`, in GiB.
+    """
     found = [_name(gpu, spec, row)]
     if not is_one_host(gpu):
         found.append(_count(gpu, row))
-    for name, claimed in claimed_gib(gpu, rules).items():
-        found.append(_memory(gpu, spec, rules, row, name, claimed))
+    for name, gib in claimed.items():
+        found.append(_memory(gpu, spec, row, name, gib, published))
     for name, unit, what in _RATES:
         rate = getattr(gpu, name)
         if rate is not None:
@@ -93,13 +101,7 @@ def _open(
 def _name(gpu: GpuClaim, spec: Gpu | None, row: int) -> ClaimFinding:
     name = gpu.name
     if spec is not None:
-        why = f"published figures: {spec.memory_gb:g} GB, {spec.bandwidth_gb_s:,.0f} GB/s"
-        numbers = [Number("memory published", spec.memory_gb, "GB"), Number("bandwidth", spec.bandwidth_gb_s, "GB/s")]
-        peak = peak_tflops(spec)
-        if peak is not None:
-            why += f", {peak:,.0f} TFLOP/s of dense 16-bit arithmetic"
-            numbers.append(Number("arithmetic peak", peak, "TFLOP/s"))
-        return ClaimFinding("name", name, row, name, None, "holds", "specification", why, tuple(numbers))
+        return ClaimFinding("name", name, row, name, None, "holds", "specification", _published(spec))
     if name is None:
         return _open(gpu, row, "name", None, None, _NAMELESS, "hardware.gpus.name")
     if name == NO_GPU:
@@ -111,6 +113,13 @@ def _name(gpu: GpuClaim, spec: Gpu | None, row: int) -> ClaimFinding:
     return _open(gpu, row, "name", name, None, why, f"catalog.gpus.{name}")
 
 
+@lru_cache(maxsize=256)
+def _published(spec: Gpu) -> str:
+    said = f"published figures: {spec.memory_gb:g} GB, {spec.bandwidth_gb_s:,.0f} GB/s"
+    peak = peak_tflops(spec)
+    return said if peak is None else f"{said}, {peak:,.0f} TFLOP/s of dense 16-bit arithmetic"
+
+
 def _count(gpu: GpuClaim, row: int) -> ClaimFinding:
     if gpu.count is None:
         why = "how many there are is not known"
@@ -119,11 +128,10 @@ def _count(gpu: GpuClaim, row: int) -> ClaimFinding:
     return ClaimFinding("count", gpu.name, row, gpu.count, "devices", "holds", "arithmetic", why)
 
 
-def _memory(gpu: GpuClaim, spec: Gpu | None, rules: Rules, row: int, name: str, gib: float) -> ClaimFinding:
+def _memory(gpu: GpuClaim, spec: Gpu | None, row: int, name: str, gib: float, published: float | None) -> ClaimFinding:
     claimed = getattr(gpu, name)
-    if spec is None:
+    if spec is None or published is None:
         return _unpublished(gpu, row, name, _UNITS[name], claimed)
-    published = published_gib(spec, rules)
     why = f"{gib:.1f} GiB of memory are claimed, and a {spec.key} has {spec.memory_gb:g} GB ({published:.1f} GiB)"
     numbers = (Number("memory claimed", gib, "GiB"), Number("memory published", published, "GiB"))
     return _held_to(gpu, row, name, _UNITS[name], claimed, gib, published, why, numbers)
@@ -136,7 +144,7 @@ def _rate(gpu: GpuClaim, spec: Gpu | None, row: int, name: str, unit: str, what:
     if spec is None or published is None:
         return _unpublished(gpu, row, name, unit, claimed)
     numbers = (Number(f"{what} claimed", claimed, unit), Number(f"{what} published", published, unit))
-    said = f"{number(claimed)} {unit} of {what} are claimed"
+    said = f"{number(claimed) if claimed < 100 else f'{claimed:,.0f}'} {unit} of {what} are claimed"
     if name != "fp32_tflops":
         why = f"{said}, and a {spec.key} has {published:,.0f}"
         return _held_to(gpu, row, name, unit, claimed, claimed, published, why, numbers)

@@ -14,9 +14,9 @@ from typing import Literal
 from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
-from policy_engine.catalog.hardware import flight_of, memory_verdict, served_rate, unknown_model
+from policy_engine.catalog.hardware import served_of, unknown_model
 from policy_engine.catalog.roofline import judge_hourly_price
-from policy_engine.catalog.verdicts import ClaimFinding, ClaimVerdict, Number, Verdict
+from policy_engine.catalog.verdicts import ClaimFinding, ClaimVerdict, Verdict
 
 _OPEN: ClaimVerdict = "unverifiable"
 
@@ -39,16 +39,14 @@ def judge_claim(catalog: Catalog, claim: HardwareClaim) -> Verdict:
 
 
 def summed(findings: Sequence[ClaimFinding]) -> Verdict:
-    """Return what the findings on a claim say together: the worst of them."""
-    verdicts = {each.verdict for each in findings}
+    """Return what the findings on a claim say together: the worst of them. The numbers are theirs."""
+    verdicts = [each.verdict for each in findings]
     if "contradicted" in verdicts:
         return _joined("contradicted", [each for each in findings if each.verdict == "contradicted"])
     if _OPEN in verdicts:
         return _joined(None, [each for each in findings if each.verdict == _OPEN])
     served = [each for each in findings if each.row is None]
-    if served:
-        return _joined("holds", served)
-    return Verdict("holds", "nothing claimed exceeds the published figures", _numbers(findings))
+    return _joined("holds", served) if served else Verdict("holds", "nothing claimed exceeds the published figures")
 
 
 def decided_by_serving(findings: Sequence[ClaimFinding]) -> bool:
@@ -71,13 +69,11 @@ def proposal_finding(model: str, judged: Verdict) -> ClaimFinding:
 
 
 def _served(catalog: Catalog, box: Box, claim: HardwareClaim, serves: ServesClaim) -> tuple[ClaimFinding, ...]:
-    model = catalog.model(serves.model)
-    if model is None:
+    known = served_of(catalog, claim)
+    if known is None:
         memory = rate = unknown_model(serves.model, "hardware.serves.model")
     else:
-        flight = flight_of(catalog, claim, model, 0)
-        memory = memory_verdict(catalog, box, model, serves.quantization, flight, "hardware.serves.quantization")
-        rate = served_rate(catalog, box, model, serves)
+        memory, rate = known.memory, known.rate
     found = (
         _finding("serves.model", serves.model, None, memory),
         _finding("serves.tokens_per_hour", serves.tokens_per_hour, "tokens/hour", rate),
@@ -95,10 +91,6 @@ def _finding(name: str, claimed: float | str | None, unit: str | None, judged: V
 
 
 def _joined(verdict: Literal["holds", "contradicted"] | None, parts: Sequence[ClaimFinding]) -> Verdict:
-    missing = dict.fromkeys(name for each in parts for name in each.missing)
-    why = "; ".join(dict.fromkeys(each.why for each in parts))
-    return Verdict(verdict, why, _numbers(parts), tuple(missing))
-
-
-def _numbers(parts: Sequence[ClaimFinding]) -> tuple[Number, ...]:
-    return tuple(dict.fromkeys(number for each in parts for number in each.numbers))
+    missing = dict.fromkeys([name for each in parts for name in each.missing])
+    why = "; ".join(dict.fromkeys([each.why for each in parts]))
+    return Verdict(verdict, why, (), tuple(missing))

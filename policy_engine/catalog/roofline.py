@@ -9,6 +9,11 @@ from policy_engine.catalog.entries import SECONDS_PER_MONTH, Model
 from policy_engine.catalog.sizing import QUANTIZATIONS, compute_floor_tflops, decode_ceiling_tokens_per_s
 from policy_engine.catalog.verdicts import Number, Verdict
 
+_SERVED = tuple(
+    f"hardware.serves.{name}"
+    for name in ("model", "tokens_per_hour", "quantization", "concurrency", "input_tokens", "output_tokens")
+)
+
 
 def judge_price(
     catalog: Catalog, claim: HardwareClaim, model: str, usd_per_million_tokens: float, usd_per_month: float
@@ -66,8 +71,9 @@ def _arithmetic(box: Box, model: Model | None, rate_tokens_per_s: float) -> Verd
 
 def judge_rate(catalog: Catalog, box: Box, model: Model, serves: ServesClaim) -> Verdict:
     """Judge the claimed tokens per hour, which count what is answered, against the roofline."""
-    missing = _not_said(catalog, serves)
-    if serves.tokens_per_hour is None or catalog.model(serves.model) is None:
+    served = catalog.model(serves.model)
+    missing = _not_said(serves, served)
+    if serves.tokens_per_hour is None or served is None:
         return Verdict(None, "what is said to be served is not known in full", (), missing)
     rate = serves.tokens_per_hour / 3600
     arithmetic, beyond = _beyond_peak(model, box, serves, rate)
@@ -112,13 +118,15 @@ def _beyond_peak(model: Model, box: Box, serves: ServesClaim, rate: float) -> tu
     return numbers, f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against a peak of {box.tflops:,.0f}"
 
 
-def _not_said(catalog: Catalog, serves: ServesClaim) -> tuple[str, ...]:
-    leaves = {
-        "model": catalog.model(serves.model),
-        "tokens_per_hour": serves.tokens_per_hour,
-        "quantization": serves.quantization,
-        "concurrency": serves.concurrency,
-        "input_tokens": serves.input_tokens,
-        "output_tokens": serves.output_tokens,
-    }
-    return tuple(f"hardware.serves.{name}" for name, value in leaves.items() if value is None)
+def _not_said(serves: ServesClaim, model: Model | None) -> tuple[str, ...]:
+    said = (
+        model,
+        serves.tokens_per_hour,
+        serves.quantization,
+        serves.concurrency,
+        serves.input_tokens,
+        serves.output_tokens,
+    )
+    if None not in said:
+        return ()
+    return tuple([name for name, value in zip(_SERVED, said, strict=True) if value is None])

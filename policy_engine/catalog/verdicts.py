@@ -8,7 +8,7 @@ from typing import Any, Literal
 from msgspec import Struct
 
 
-class Number(Struct, frozen=True):
+class Number(Struct, frozen=True, gc=False):
     """A number that decides, with its unit."""
 
     name: str
@@ -16,7 +16,7 @@ class Number(Struct, frozen=True):
     unit: str
 
 
-class Verdict(Struct, frozen=True):
+class Verdict(Struct, frozen=True, gc=False):
     """What arithmetic says of a claim: it holds, it is contradicted, or (None) a needed figure is not known.
 
     `why` explains it in one line, `missing` names the facts that would decide it.
@@ -32,7 +32,7 @@ ClaimVerdict = Literal["verified", "holds", "contradicted", "unverifiable"]
 ClaimGrade = Literal["arithmetic", "specification", "measured"]
 
 
-class ClaimFinding(Struct, frozen=True):
+class ClaimFinding(Struct, frozen=True, gc=False):
     """One single claim about the hardware, and what is said of it, as the decision holds it.
 
     `row` is the place in `hardware.gpus` and `gpu` the name there; both are None for a claim about all of it. `claimed`
@@ -70,11 +70,14 @@ class ClaimFinding(Struct, frozen=True):
 
 def worst(verdicts: Sequence[Verdict]) -> Verdict:
     """Return what the parts say together: contradicted before unknown before holds."""
-    for wanted in ("contradicted", None, "holds"):
-        parts = [each for each in verdicts if each.verdict == wanted]
-        if parts:
-            numbers = {(each.name, each.value): each for part in verdicts for each in part.numbers}
-            missing = dict.fromkeys(name for part in parts for name in part.missing)
-            why = "; ".join(dict.fromkeys(part.why for part in parts))
-            return Verdict(parts[0].verdict, why, tuple(numbers.values()), tuple(missing))
-    raise AssertionError("no verdict to combine")
+    found = [each.verdict for each in verdicts]
+    wanted = "contradicted" if "contradicted" in found else None if None in found else "holds"
+    parts = [each for each in verdicts if each.verdict == wanted]
+    if len(parts) == 1:
+        return parts[0]
+    numbers = [each for part in parts for each in part.numbers]
+    if len({each.name for each in numbers}) < len(numbers):
+        numbers = list(dict.fromkeys(numbers))
+    missing = dict.fromkeys([name for part in parts for name in part.missing])
+    why = "; ".join(dict.fromkeys([part.why for part in parts]))
+    return Verdict(parts[0].verdict, why, tuple(numbers), tuple(missing))
