@@ -15,7 +15,9 @@ MEASURABLE = frozenset(
 
 
 class ClaimVerdict(Struct, frozen=True):
-    """A verdict on one thing that is claimed of `gpu` (None: of the hardware at large), in its `unit`.
+    """A verdict on one thing that is claimed of `gpu`, in its `unit`.
+
+    `row` is the place in `hardware.gpus`; both are None for what is claimed of the hardware at large.
 
     `rounds` are the readings behind it, `measured` the best of them, `most` what the device might do undisturbed,
     all in that unit.
@@ -30,6 +32,7 @@ class ClaimVerdict(Struct, frozen=True):
     rounds: tuple[float, ...] = ()
     measured: float | None = None
     most: float | None = None
+    row: int | None = None
 
 
 class Judgement(NamedTuple):

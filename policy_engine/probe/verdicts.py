@@ -18,9 +18,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from policy_engine.catalog.boxes import TOLERANCE
+from msgspec.structs import replace
+
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import NO_GPU, GpuClaim, HardwareClaim
+from policy_engine.catalog.devices import MOST
 from policy_engine.catalog.entries import Gpu
 from policy_engine.catalog.sizing import GIB, MIB, card_bytes, peak_tflops
 from policy_engine.probe.report import Device, Memory, Rate, Report
@@ -29,6 +31,9 @@ from policy_engine.probe.verdict import ClaimVerdict, Judgement, unverifiable
 
 #: How much less than claimed still counts as the claim: drivers keep some memory, copies and products lose some rate.
 MEMORY_TOLERANCE, BANDWIDTH_TOLERANCE = 0.04, 0.25
+#: Graphics memory that corrects errors in line (T4, L4, L40S, ...) reports a sixteenth less than it is sold by, and
+#: hosts keep some for firmware. Where as much is reported, all of it but what driver and reserve hold is to be touched.
+AS_SOLD, HELD_BACK_BYTES = 15 / 16, 1 << 30
 #: Products of NVIDIA's libraries reach 0.6 of the published peak and more; others are known to reach less.
 PRODUCT_TOLERANCE = {"cuda": 0.40}
 OTHER_PRODUCT_TOLERANCE = 0.60
@@ -41,8 +46,8 @@ IMPLAUSIBLE = 1.10
 def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tuple[ClaimVerdict, ...]:
     """Return a verdict on each single thing that `claim` says of the hardware, in its order."""
     found: list[ClaimVerdict] = []
-    for gpu in claim.gpus or ():
-        found += _row(catalog, gpu, report)
+    for row, gpu in enumerate(claim.gpus or ()):
+        found += [replace(each, row=row) for each in _row(catalog, gpu, report)]
     found += serving_verdicts(
         catalog, claim, [(gpu, matching(catalog, gpu, report)) for gpu in claim.gpus or ()], slack
     )
@@ -129,10 +134,11 @@ def _count(gpu: GpuClaim, devices: Sequence[Device], report: Report) -> Iterator
 
 def _figure(catalog: Catalog, name: str, claimed: float, device: Device, spec: Gpu | None) -> Judgement:
     if name == "memory_gb":
-        return _memory(card_bytes(catalog.rules, claimed), GIB * catalog.rules.card_gib_per_gb, device)
+        sold = card_bytes(catalog.rules, claimed)
+        return _memory(sold, GIB * catalog.rules.card_gib_per_gb, device, sold * (1 - MEMORY_TOLERANCE) * AS_SOLD)
     if name in ("memory_gib", "memory_mib"):
         unit = GIB if name == "memory_gib" else MIB
-        return _memory(claimed * unit, unit, device)
+        return _memory(claimed * unit, unit, device, claimed * unit * (1 - MEMORY_TOLERANCE))
     if name == "bandwidth_gb_s":
         return _rate(claimed, device, device.rate("copy"), BANDWIDTH_TOLERANCE, spec.bandwidth_gb_s if spec else None)
     tolerance = PRODUCT_TOLERANCE.get(device.backend, OTHER_PRODUCT_TOLERANCE)
@@ -146,9 +152,12 @@ def _figure(catalog: Catalog, name: str, claimed: float, device: Device, spec: G
     return _rate(claimed, device, best, tolerance, peak)
 
 
-def _memory(claimed_bytes: float, unit: float, device: Device) -> Judgement:
+def _memory(claimed_bytes: float, unit: float, device: Device, reported: float) -> Judgement:
+    """Judge `claimed_bytes`; a device of that size reports at least `reported` bytes."""
     memory = device.memory
     least = claimed_bytes * (1 - MEMORY_TOLERANCE)
+    if device.type != "cpu" and memory.total_bytes is not None and memory.total_bytes >= reported:
+        least = min(least, memory.total_bytes - HELD_BACK_BYTES)
     rounds = (memory.touched_bytes / unit,)
     most = memory.total_bytes / unit if memory.total_bytes is not None else None
     if memory.intact is False:
@@ -158,7 +167,7 @@ def _memory(claimed_bytes: float, unit: float, device: Device) -> Judgement:
         return Judgement("verified", touched, rounds, rounds[0], most)
     if memory.total_bytes is None:
         return Judgement("unverifiable", f"{touched}; how much there is could not be read", rounds, rounds[0], None)
-    if memory.total_bytes < least:
+    if memory.total_bytes < reported:
         said = f"{device.name} reports {memory.total_bytes / GIB:,.1f} GiB, and {claimed_bytes / GIB:,.1f} are claimed"
         if _is_masked(memory, device):
             return Judgement("unverifiable", f"{said}; but that is this container's own limit", rounds, rounds[0], most)
@@ -179,7 +188,7 @@ def _is_masked(memory: Memory, device: Device) -> bool:
 
 
 def _rate(claimed: float, device: Device, rate: Rate | None, tolerance: float, published: float | None) -> Judgement:
-    if published is not None and claimed > published * (1 + TOLERANCE):
+    if published is not None and claimed > published * MOST:
         why = f"{claimed:,.4g} are claimed, and {published:,.4g} are published"
         return Judgement("contradicted", why, rate.rounds if rate else ())
     if rate is None or rate.best is None:

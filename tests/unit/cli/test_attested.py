@@ -44,9 +44,14 @@ def test_what_is_measured_is_of_that_grade(scene: EvidenceScene) -> None:
     scene.decide()
     assert facts(scene)["hardware.measured"] == ("none", "derived")
     scene.state(HARDWARE, ledger_index=attested(scene, attesting.report()))
-    scene.decide()
+    rows = {row["name"]: row for row in scene.decide()["tasks"][0]["hardware_claims"]}
+    measured = {name for name, row in rows.items() if (row["verdict"], row["grade"]) == ("verified", "measured")}
+    assert measured == {"name", "count", "memory_gb", "bandwidth_gb_s", "bf16_tflops"}
+    assert {row["name"] for row in rows["memory_gb"]["numbers"]} >= {"memory claimed", "measured"}
     assert facts(scene)["hardware.measured"] == ("verified", "measured")
-    assert scene.replayed() == (2, [])
+    text = scene.run("evaluate", str(scene.workload), "--policy", str(scene.layer)).out
+    assert "verified" in text
+    assert scene.replayed() == (3, [])
 
 
 def test_a_claim_that_was_measured_otherwise_is_denied_and_replayed(scene: EvidenceScene) -> None:

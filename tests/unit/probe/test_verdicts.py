@@ -58,6 +58,21 @@ def test_memory_in_every_unit_at_the_border(figures: Any, touched: float, total:
     assert verdicts(found, claim(**figures))[name] == verdict
 
 
+@pytest.mark.parametrize(
+    ("name", "sold", "touched", "total"),
+    [("T4", 16, 13.7, 14.56), ("L4", 24, 21.6, 22.05), ("L40S", 48, 43.9, 44.53), ("RTX 4090", 24, 23.1, 23.64)],
+)
+def test_cards_that_correct_errors_in_line_report_less_than_they_are_sold_by(
+    name: str, sold: int, touched: float, total: float
+) -> None:
+    """Totals as torch reports them of such cards."""
+    found = report(device(0, name, memory=memory(touched, total)))
+    assert verdicts(found, claim(name, 1, memory_gb=sold))["memory_gb"] == "verified"
+    part = report(device(0, name, memory=memory(touched - 2, total)))
+    assert verdicts(part, claim(name, 1, memory_gb=sold))["memory_gb"] == "unverifiable"
+    assert verdicts(found, claim(name, 1, memory_gib=total * 1.05))["memory_gib"] == "contradicted"
+
+
 def test_memory_that_is_published_counts_where_none_is_claimed() -> None:
     assert verdicts(both(), claim())["memory_gb"] == "verified"
     assert verdicts(both(memory=memory(38.0, 39.4)), claim())["memory_gb"] == "contradicted"
