@@ -64,11 +64,8 @@ def memory_gib(catalog: Catalog, claim: HardwareClaim) -> float | None:
 def memory_grade(claim: HardwareClaim) -> str:
     """Return how the memory of the whole claim is known: as published where no device's own is claimed."""
     devices = [gpu for gpu in claim.gpus or () if gpu.name != NO_GPU]
-    return (
-        "specification"
-        if devices and not any(getattr(gpu, name) is not None for gpu in devices for name in MEMORY)
-        else "derived"
-    )
+    claimed = any(getattr(gpu, name) is not None for gpu in devices for name in MEMORY)
+    return "derived" if claimed or not devices else "specification"
 
 
 def _each_gib(catalog: Catalog, gpu: GpuClaim) -> float | None:

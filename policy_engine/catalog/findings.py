@@ -45,7 +45,7 @@ def summed(findings: Sequence[ClaimFinding]) -> Verdict:
         return _joined("contradicted", [each for each in findings if each.verdict == "contradicted"])
     if _OPEN in verdicts:
         return _joined(None, [each for each in findings if each.verdict == _OPEN])
-    served = [each for each in findings if each.row is None]
+    served = [each for each in findings if each.name.startswith("serves.")]
     return _joined("holds", served) if served else Verdict("holds", "nothing claimed exceeds the published figures")
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
@@ -36,9 +38,9 @@ def judge_hourly_price(catalog: Catalog, box: Box, serves: ServesClaim, usd_per_
     tokens = serves.tokens_per_hour
     if tokens is None:
         return Verdict(None, "the rate is not known", (), ("hardware.serves.tokens_per_hour",))
-    if tokens == 0:
-        return Verdict("holds", "nothing is said to be answered")
-    price = usd_per_hour / tokens * 1e6
+    price = usd_per_hour / tokens * 1e6 if tokens else math.inf
+    if price == math.inf:  # which no document holds
+        return Verdict("holds", "next to nothing is said to be answered", (Number("rate", tokens / 3600, "tokens/s"),))
     found = _arithmetic(box, catalog.model(serves.model), tokens / 3600)
     why, verdict, missing = found.why, found.verdict, found.missing
     if verdict == "contradicted" and serves.quantization != "bf16":

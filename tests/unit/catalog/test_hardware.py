@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -117,6 +118,25 @@ def test_the_tolerance_counts_in_and_no_more(catalog: Catalog, name: str, on_the
     assert found(beyond).verdict == "contradicted"
 
 
+@pytest.mark.parametrize("gb", [65, 130, 177, 260])
+def test_what_floats_lose_on_the_border_is_no_contradiction(layered: Callable[..., Catalog], gb: int) -> None:
+    published = {"aliases": [], "memory_gb": gb, "bandwidth_gb_s": 900, "source": "us", "as_of": "2026-01-01"}
+    catalog = layered({"gpus": {"Frobnicator 9": published}})
+    on_the_border = float(Decimal(gb) * Decimal("1.04"))
+    assert judge_claim(catalog, box("Frobnicator 9", 1, memory_gb=on_the_border)).verdict == "holds"
+    assert judge_claim(catalog, box("Frobnicator 9", 1, memory_gb=on_the_border + 0.001)).verdict == "contradicted"
+
+
+def test_a_proposal_at_another_precision_than_is_served_is_judged_by_its_own(catalog: Catalog) -> None:
+    served = replace(SERVES, quantization="int4", tokens_per_hour=10.0, input_tokens=100, output_tokens=100)
+    claim = box(A100, 1, served)
+    assert judge_claim(catalog, claim).verdict == "holds"
+    for precision, verdict in (("int4", "holds"), ("bf16", "contradicted"), (None, None)):
+        assert judge_serving(catalog, claim, "llama-3.1-70b", precision, 100).verdict == verdict
+    assert judge_serving(catalog, claim, "llama-3.1-70b", "int4", 131_072).verdict == "contradicted"
+    assert judge_serving(catalog, claim, "llama-3.1-70b", "int4", None).missing == ("task.context_tokens",)
+
+
 def test_a_name_that_only_looks_like_one_is_not_known(catalog: Catalog) -> None:
     for name in ("nvidia a100-sxm4-80gb", "NVIDIA A100-SXM4-80GB ", "A100-80GB", "NVIDIA A100"):
         first, *rest = judge_hardware(catalog, box(name, 1, memory_gb=80, bandwidth_gb_s=9999, fp32_tflops=9999))
@@ -157,6 +177,8 @@ def test_prices_and_rates_of_nothing(catalog: Catalog) -> None:
 
     assert price(4.0, tokens_per_hour=0.0).verdict == "holds"
     assert price(0.0).verdict == "holds"
+    least = price(1e15, tokens_per_hour=5e-324)
+    assert (least.verdict, [number.value for number in least.numbers]) == ("holds", [0.0])
     assert price(4.0, tokens_per_hour=None).name == "serves.tokens_per_hour"
     assert price(4.0, tokens_per_hour=1e9).verdict == "contradicted"
     assert price(4.0, tokens_per_hour=1e9, quantization="fp8").verdict == "holds"
