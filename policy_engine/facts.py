@@ -126,8 +126,9 @@ class FactSheet:
         if value is None:
             return
         self.values[name] = value
-        known = [*beneath, *(self.grade(source)[0] for source in sources if source in self.values)]
-        self.grades[name] = (grade, min(known, key=GRADE_ORDER.__getitem__, default=None))
+        known = [*beneath, *[self.grade(source)[0] for source in sources if source in self.values]]
+        weakest = known[0] if len(known) == 1 else min(known, key=GRADE_ORDER.__getitem__, default=None)
+        self.grades[name] = (grade, weakest)
 
     def grade(self, name: str) -> tuple[str, str | None]:
         """Return how `name` is known: its grade, and for a derived fact the weakest grade beneath it."""
