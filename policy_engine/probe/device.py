@@ -7,6 +7,7 @@ lie is waited for all the same.
 
 from __future__ import annotations
 
+import os
 import platform
 from collections.abc import Sequence
 from contextlib import suppress
@@ -27,6 +28,8 @@ def torch() -> Any:
     Raises:
         UsageError: the extra is not installed, or it cannot be loaded.
     """
+    # threads that wait for one another must sleep: spinning, they take the time of the one they wait for on a busy host
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import torch as library
     except ModuleNotFoundError as error:

@@ -15,7 +15,7 @@ HOOKS = (
 _PRELOADS = ("LD_PRELOAD", "LD_AUDIT", "DYLD_INSERT_LIBRARIES")
 _HOOK_SETTINGS = ("CUDA_DEVICE_MEMORY_LIMIT", "CUDA_DEVICE_SM_LIMIT", "GPU_MEMORY_FRACTION")
 #: Memory allocators and the like, which are preloaded everywhere and answer for no device.
-_HARMLESS = re.compile(r"lib(jemalloc|tcmalloc|mimalloc|gomp|iomp5|stdc\+\+)[\w.-]*\.so|lib(tcmalloc_minimal)\.so")
+_HARMLESS = re.compile(r"lib(jemalloc|tcmalloc(_minimal)?|mimalloc|gomp|iomp5|stdc\+\+)\.so[\d.]*")
 
 
 def interposers(root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> tuple[str, ...]:
@@ -42,7 +42,7 @@ def _found(root: Path, environ: Mapping[str, str]) -> Iterator[str]:
 
 
 def _is_harmless(library: str) -> bool:
-    return _HARMLESS.match(Path(library).name) is not None
+    return _HARMLESS.fullmatch(Path(library).name) is not None
 
 
 def _lines(path: Path) -> list[str]:

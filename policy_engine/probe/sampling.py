@@ -81,8 +81,8 @@ def _sample(bench: Bench, work: Work, sampled: Sampled, end: float, budget: Budg
         taken = clock() - begun
         if taken > 0:
             best = max(best, sampled.repeats * work.amount / taken)
-        # a clock that goes backwards ends the round, too
-        if not begun <= clock() < end - taken:
+        # a clock that stands still or goes backwards ends the round, too
+        if taken <= 0 or not begun < clock() < end - taken:
             break
     wall, cpu = clock() - work_begun, time.process_time() - cpu_begun
     work.check(called - 1)

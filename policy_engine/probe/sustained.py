@@ -19,6 +19,8 @@ def sustain(benches: Sequence[Bench], works: Sequence[Work | None], budget: Budg
     """Return for each device what its product did; None where it has none, failed, or there was no time."""
     if budget.left_of("sustained") < LEAST_SECONDS:
         return tuple(None for _ in benches)
+    if len(benches) == 1:  # a thread of its own would start a pool of threads of its own
+        return (_keep_up(benches[0], works[0], budget),)
     with ThreadPoolExecutor(len(benches)) as pool:
         return tuple(pool.map(_keep_up, benches, works, [budget] * len(benches)))
 

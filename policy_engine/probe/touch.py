@@ -15,6 +15,8 @@ from policy_engine.probe.report import Memory
 
 MIB = 1 << 20
 LARGEST_BLOCK, SMALLEST_BLOCK = 256 * MIB, 8 * MIB
+#: The first block is small; a block may take this part of the time that is left.
+_FIRST_BLOCK, _PART = 16 * MIB, 0.1
 _WORD = 8
 #: Words between those that are read back: one of each page. The place within the page moves with the seed.
 _STEP = 4096 // _WORD
@@ -32,20 +34,22 @@ def touch(bench: Bench, seed: int, left: Callable[[], float]) -> Memory:
     whole = left()
     base = int(torch.randint(1 << 60, (), generator=torch.Generator().manual_seed(seed)))
     blocks: list[Any] = []
-    held, stopped = 0, "nothing more is free but the reserve"
+    held, stopped, largest = 0, "nothing more is free but the reserve", _FIRST_BLOCK
     try:
         while True:
-            size = _block(bench)
+            size = min(_block(bench), largest)
             if size < SMALLEST_BLOCK:
                 break
-            if left() < whole * _READING:
+            if left() <= whole * _READING:
                 stopped = "the time for it was over"
                 break
+            begun = left()
             block = torch.empty(size // _WORD, dtype=torch.int64, device=bench.device)
             blocks.append((base + held // _WORD, block))
             torch.arange(base + held // _WORD, base + (held + size) // _WORD, out=block)
             bench.synchronize(block)
             held += size
+            largest = size * 2 if begun - left() < begun * _PART / 2 else max(size // 2, SMALLEST_BLOCK)
     except Exception as error:  # noqa: BLE001 - a device out of memory says so in many ways
         stopped = one_line(error)
         blocks = [each for each in blocks if each[0] < base + held // _WORD]
