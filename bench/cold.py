@@ -22,15 +22,25 @@ PAIRS = (
     ("policy evaluate FILE, recorded", (POLICY, "evaluate", str(WORKLOAD)), (sys.executable, "-c", IMPORTS), 1.3),
     ("policy --help", (POLICY, "--help"), (sys.executable, "-c", "import click"), 2.0),
 )
+#: What the probe and its pictures take, and no decision does.
+HEAVY = ("torch", "pynvml", "matplotlib", "numpy")
+LOADED = (
+    "import sys; from policy_engine.cli.main import call;"
+    f"status = call(['evaluate', {str(WORKLOAD)!r}, '--ledger', 'sqlite:///:memory:', '-q']);"
+    f"print(*sorted(set({HEAVY!r}) & set(sys.modules))); sys.exit(status)"
+)
 
 
 def report() -> None:
-    """Print each pair: medians of RUNS runs, and the median of the paired ratios."""
+    """Print each pair, medians of RUNS runs and the median of the paired ratios; and what heavy is imported."""
     with tempfile.TemporaryDirectory() as home:
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("POLICY_", "OTEL_", "XDG_", "PYTHON"))}
         environment = {**kept, "HOME": home}
         # the first run makes ledger, key and cache, and does not count
         commands = [command for _, *both, _ in PAIRS for command in both]
+        loaded = subprocess.run(
+            (sys.executable, "-c", LOADED), env=environment, check=True, capture_output=True, text=True
+        )
         times = interleaved([_runner(command, environment) for command in commands], RUNS)
     for number, (name, _, reference, aim) in enumerate(PAIRS):
         runs, others = times[2 * number], times[2 * number + 1]
@@ -38,6 +48,8 @@ def report() -> None:
         print(f"    python -c '{reference[2]}'")
         ratio = paired_ratio(runs, others)
         print(f"    {median(others) * 1e3:40.1f} ms    ratio {ratio:.2f}, at most {aim} is aimed at")
+    heavy = loaded.stdout.splitlines()[-1]
+    print(f"  of {', '.join(HEAVY)}, judging hardware claims imports {heavy or 'none'}")
 
 
 def _runner(command: tuple[str, ...], environment: dict[str, str]) -> Callable[[], object]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from policy_engine.catalog import Catalog, GpuClaim, HardwareClaim, ServesClaim
-from policy_engine.catalog.claims import NO_GPU
-from policy_engine.catalog.sizing import GIB, card_bytes
+from policy_engine.catalog.claims import MEMORY, NO_GPU
+from policy_engine.catalog.devices import claimed_gib, published_gib
 from policy_engine.model.workload import Gpu, Hardware, Serves
 
-_FIGURES = ("memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops")
+_FIGURES = (*MEMORY, "bandwidth_gb_s", "bf16_tflops", "fp32_tflops")
 
 
 def claim_of(hardware: Hardware | None) -> HardwareClaim | None:
@@ -54,19 +54,23 @@ def memory_gib(catalog: Catalog, claim: HardwareClaim) -> float | None:
             return None
         if gpu.name == NO_GPU:
             continue
-        each = _memory_bytes(catalog, gpu)
+        each = _each_gib(catalog, gpu)
         if each is None:
             return None
-        total += gpu.count * each / GIB
+        total += gpu.count * each
     return total
 
 
-def _memory_bytes(catalog: Catalog, gpu: GpuClaim) -> float | None:
-    if gpu.memory_gib is not None:
-        return gpu.memory_gib * GIB
-    if gpu.memory_mib is not None:
-        return gpu.memory_mib * GIB / 1024
+def memory_grade(claim: HardwareClaim) -> str:
+    """Return how the memory of the whole claim is known: as published where no device's own is claimed."""
+    devices = [gpu for gpu in claim.gpus or () if gpu.name != NO_GPU]
+    claimed = any(getattr(gpu, name) is not None for gpu in devices for name in MEMORY)
+    return "derived" if claimed or not devices else "specification"
+
+
+def _each_gib(catalog: Catalog, gpu: GpuClaim) -> float | None:
+    claimed = claimed_gib(gpu, catalog.rules)
+    if claimed:
+        return next(iter(claimed.values()))
     known = catalog.gpu(gpu.name)
-    published = known.memory_gb if known is not None and not gpu.unknown else None
-    size = gpu.memory_gb if gpu.memory_gb is not None else published
-    return None if size is None else card_bytes(catalog.rules, size)
+    return published_gib(known, catalog.rules) if known is not None and not gpu.unknown else None

@@ -8,19 +8,31 @@ from typing import Any
 
 from msgspec import Struct
 
-from policy_engine.catalog import Catalog, Needs, OptionModels, api_price, choose, judge_claim, judge_serving
-from policy_engine.catalog.boxes import box_of
-from policy_engine.claims import gpu_count, memory_gib
+from policy_engine.catalog import (
+    Catalog,
+    ClaimFinding,
+    Needs,
+    OptionModels,
+    api_price,
+    choose,
+    judge_hardware,
+    judge_serving,
+    summed,
+)
+from policy_engine.catalog.findings import decided_by_serving, grade_beneath, proposal_finding
+from policy_engine.claims import gpu_count, memory_gib, memory_grade
 from policy_engine.combining import OptionInput
 from policy_engine.facts import FactSheet, derive_volume, region_allowed
 from policy_engine.language.tree import Scalar
 from policy_engine.model.task_case import TaskCase
 from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
-from policy_engine.probe.verdicts import overall
+from policy_engine.probe.overlay import overlay
+from policy_engine.probe.verdict import overall
 
 _VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
 _COST_FACTS = {option: f"cost.{option}_usd_per_month" for option in OPTIONS}
 _LICENCE_FACTS = {option: f"licence.{option}" for option in OPEN_OPTIONS}
+_CLAIMED = ("declared",)
 _OWN_HARDWARE = ("self_hosted", "edge")
 
 
@@ -30,6 +42,7 @@ class Completed(Struct, frozen=True):
     sheet: FactSheet
     models: Mapping[str, OptionModels]
     inputs: Mapping[str, OptionInput]
+    hardware_claims: tuple[ClaimFinding, ...]
     hardware_why: tuple[str, ...]
     spend_disputes: tuple[str, ...]
 
@@ -42,11 +55,11 @@ def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar])
     models = {option: choose(catalog, option, needs, case.day) for option in OPTIONS}
     _costs(sheet, models)
     spend_disputes = add_api_spend(sheet, catalog, parameters, case.day)
-    why = (*_hardware(case, sheet, catalog), *_measured(case, sheet))
+    findings, why = add_hardware(case, sheet, catalog)
     _proposal(sheet, catalog)
     _licences(sheet, catalog, models)
     inputs = {option: _option_input(models[option], sheet) for option in OPTIONS}
-    return Completed(sheet, models, inputs, why, spend_disputes)
+    return Completed(sheet, models, inputs, findings, why, spend_disputes)
 
 
 def needs_of(case: TaskCase, sheet: FactSheet, parameters: Mapping[str, Scalar]) -> Needs:
@@ -112,46 +125,55 @@ def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, S
     return ()
 
 
-def _hardware(case: TaskCase, sheet: FactSheet, catalog: Catalog) -> tuple[str, ...]:
-    """Judge the hardware claim by arithmetic: for what it is said to serve, and for the proposed model."""
+def add_hardware(
+    case: TaskCase, sheet: FactSheet, catalog: Catalog
+) -> tuple[tuple[ClaimFinding, ...], tuple[str, ...]]:
+    """Judge the hardware claims by arithmetic: each by itself, and all of them for the proposed model.
+
+    Returns the findings, and a line for each of the two facts that follow from them.
+    """
     claim = case.hardware
     if claim is None:
-        return ()
-    sheet.derive("hardware.gpu_count", gpu_count(claim))
-    sheet.derive("hardware.memory_gib", memory_gib(catalog, claim))
+        _measured(case, sheet)
+        return (), ()
+    sheet.derive("hardware.gpu_count", gpu_count(claim), beneath=_CLAIMED)
+    grade = memory_grade(claim)
+    sheet.derive(
+        "hardware.memory_gib", memory_gib(catalog, claim), grade=grade, beneath=() if grade != "derived" else _CLAIMED
+    )
     get = sheet.get
-    own = judge_claim(catalog, claim)
-    sheet.derive("hardware.verdict", own.verdict)
+    measured = _measured(case, sheet)
+    findings = overlay(judge_hardware(catalog, claim), case.measured)
+    own = summed(findings)
+    sheet.derive("hardware.verdict", own.verdict, beneath=(grade_beneath(findings),))
     # two lines that say opposite things have to say of what
-    served = claim.serves is not None and not box_of(catalog, claim).excess
+    served = decided_by_serving(findings)
     about = "what it is said to serve" if served else "what is claimed of it"
     why = {own.why: about}
-    if get("proposal.deployment") in _OWN_HARDWARE and get("proposal.model") is not None:
+    model = get("proposal.model")
+    if get("proposal.deployment") in _OWN_HARDWARE and model is not None:
         quantization = get("proposal.quantization")
-        judged = judge_serving(catalog, claim, get("proposal.model"), quantization, get("task.context_tokens"))
-        sheet.derive("proposal.hardware_verdict", judged.verdict)
+        judged = own
+        if measured != "contradicted":  # nothing runs on what is not there
+            judged = judge_serving(catalog, claim, model, quantization, get("task.context_tokens"))
+        sheet.derive("proposal.hardware_verdict", judged.verdict, "proposal.model", beneath=(grade_beneath(findings),))
         both = f"{about}, and the proposed model" if served else about
         why[judged.why] = both if judged.why == own.why else "the proposed model"
-    return tuple(f"{what}: {text}" for text, what in why.items() if text)
+        findings = (*findings, proposal_finding(model, judged))
+    return findings, tuple(f"{what}: {text}" for text, what in why.items() if text)
 
 
-def _measured(case: TaskCase, sheet: FactSheet) -> tuple[str, ...]:
-    """Let what a probe measured speak: it makes facts of grade measured, or contradicts what arithmetic let stand."""
+def _measured(case: TaskCase, sheet: FactSheet) -> str:
+    """Say what an attestation says of the claim as a whole; what it verifies is of the grade measured."""
     if not case.measured:
         sheet.derive("hardware.measured", "none")
-        return ()
+        return "none"
     word = overall(case.measured)
     sheet.derive("hardware.measured", word, grade="measured")
     if word == "verified":
         for name in ("hardware.gpu_count", "hardware.memory_gib"):
             sheet.derive(name, sheet.get(name), grade="measured")
-    if word != "contradicted":
-        return ()
-    sheet.derive("hardware.verdict", word, grade="measured")
-    if sheet.get("proposal.deployment") in _OWN_HARDWARE and sheet.get("proposal.model") is not None:
-        sheet.derive("proposal.hardware_verdict", word, grade="measured")
-    wrong = (each for each in case.measured if each.verdict == "contradicted")
-    return tuple(f"what was measured: {each.name}: {each.why}" for each in wrong)
+    return word
 
 
 def _proposal(sheet: FactSheet, catalog: Catalog) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from policy_audit.canonical import document_bytes
 
 from policy_engine import SEMANTICS_VERSION, __version__
-from policy_engine.catalog import OptionModels
+from policy_engine.catalog import HardwareClaim, OptionModels
 from policy_engine.claims import claim_of
 from policy_engine.combining import meets, worst
 from policy_engine.disputes import Disputes
@@ -28,11 +28,10 @@ from policy_engine.missing import MissingFacts
 from policy_engine.model.decision import Decision
 from policy_engine.model.personal import redacted_document
 from policy_engine.model.proofs import proofs_content
-from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
+from policy_engine.model.task_case import ATTESTED, EvidenceStatus, TaskCase, TaskResult
 from policy_engine.model.waiver import Waiver, waivers_content
 from policy_engine.model.workload import Workload
 from policy_engine.telemetry import span
-from policy_engine.vouching.attested import EVIDENCE, measured
 from policy_engine.ways_out import collision, counterfactuals
 
 
@@ -79,7 +78,7 @@ class Decider:
         catalog = self.policy.catalog
         claim = claim_of(workload.spec.hardware)
         own = _own(waivers, workload)
-        readings = measured(catalog, claim, evidence) if EVIDENCE in evidence else ()
+        readings = self._measured(claim, evidence)
         found = []
         for index, task in enumerate(workload.spec.tasks):
             for name in task.min_scores or {}:
@@ -93,6 +92,14 @@ class Decider:
             place = workload.namespace
             found.append(TaskCase(facts, task.min_scores, claim, evidence, place, at, own, readings))
         return found
+
+    def _measured(self, claim: HardwareClaim | None, evidence: Mapping[str, EvidenceStatus]) -> tuple[Any, ...]:
+        """Return what an attestation says of the claim; nothing is imported where there is none."""
+        if claim is None or not any(name in evidence for name in ATTESTED):
+            return ()
+        from policy_engine.vouching.attested import measured
+
+        return measured(self.policy.catalog, claim, evidence)
 
     def decide(
         self,

@@ -51,6 +51,7 @@ class Explainer:
             "obligations": [self._obligation(each) for each in result.obligations],
             "advice": self._advice(result),
             "hardware": list(result.hardware_why),
+            "hardware_claims": [finding.document() for finding in result.hardware_claims],
             **_waivers(result),
         }
 

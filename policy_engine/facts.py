@@ -7,7 +7,7 @@ read by forbids).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from policy_engine.model.fields import LARGEST_COUNT
@@ -116,12 +116,17 @@ class FactSheet:
         self.values: dict[str, Any] = dict(declared)
         self.grades: dict[str, tuple[str, str | None]] = {}
 
-    def derive(self, name: str, value: Any, *sources: str, grade: str = "derived") -> None:
-        """Set a computed fact, unless it is unknown; its grade carries the weakest grade of its `sources`."""
+    def derive(
+        self, name: str, value: Any, *sources: str, grade: str = "derived", beneath: Collection[str] = ()
+    ) -> None:
+        """Set a computed fact, unless it is unknown; its grade carries the weakest grade of its `sources`.
+
+        `beneath` are grades of what it rests on besides, which is no fact.
+        """
         if value is None:
             return
         self.values[name] = value
-        known = [self.grade(source)[0] for source in sources if source in self.values]
+        known = [*beneath, *(self.grade(source)[0] for source in sources if source in self.values)]
         self.grades[name] = (grade, min(known, key=GRADE_ORDER.__getitem__, default=None))
 
     def grade(self, name: str) -> tuple[str, str | None]:

@@ -196,6 +196,7 @@ class Judge:
             fallback_verdict=fallback.verdict if fallback is not None else None,
             obligations=owed,
             verdict=found,
+            hardware_claims=completed.hardware_claims,
             hardware_why=completed.hardware_why,
             spend_disputes=completed.spend_disputes,
             fallback_inference=fallback.inference if fallback is not None else None,

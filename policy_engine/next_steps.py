@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_engine.evidence_wording import graded_by
+from policy_engine.hardware_wording import claim_steps
 from policy_engine.model.origins import ORIGINS
 from policy_engine.summary import (
     NO_MODEL,
@@ -31,7 +32,7 @@ _NO_CHOICE = ("proposal.present", "proposal.deployment", "proposal.fallback.pres
 
 def next_steps(task: Document, file: str | None = None, decision: str | None = None) -> list[str]:
     """Say what to do next, the most useful first; of a denial at least one step. `decision` is its id on record."""
-    steps = _denied_steps(task, decision) if task["verdict"] == "deny" else _open_steps(task, file, decision)
+    steps = _denied_steps(task, file, decision) if task["verdict"] == "deny" else _open_steps(task, file, decision)
     return list(dict.fromkeys(steps))
 
 
@@ -49,13 +50,13 @@ def _open_steps(task: Document, file: str | None, decision: str | None) -> list[
         for duty in task["obligations"]
         if duty["status"] == "outstanding" and not duty.get("waived")
     ]
-    return steps + _ways(task, decision)
+    return steps + _ways(task, decision) + claim_steps(task, file)
 
 
-def _denied_steps(task: Document, decision: str | None) -> list[str]:
+def _denied_steps(task: Document, file: str | None, decision: str | None) -> list[str]:
     """Say what would lift a denial, and then what would be asked for."""
     steps = _other_proposals(task) + _gap_steps(task) + _ways(task, decision)
-    return (steps or [_last_resort(task)]) + _later_evidence(task)
+    return (steps or [_last_resort(task)]) + claim_steps(task, file) + _later_evidence(task)
 
 
 def _gap_steps(task: Document) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from policy_engine.hardware_wording import decided_by
 from policy_engine.model.origins import ORIGINS
 from policy_engine.ways_wording import waiver_reasons
 from policy_engine.wording import listed, usd
@@ -211,10 +212,11 @@ def _ruling_reasons(task: Document, ruling: Document, what: str, told: Sequence[
         # what rules out a fallback need not have fired on the proposal: then its row says nothing of it, or is left out
         row = rules.get(rule) or {"outcome": "not_fired"}
         if row["outcome"] == "fired" and row["message"]:
-            found.append(f"{what} is ruled out: {row['message']} ({rule})")
+            found.append(f"{what} is ruled out: {row['message']} ({rule}){decided_by(task, row, ruling)}")
         elif row["outcome"] == "indeterminate":
             waits = listed(stated(task, row["missing"]))
-            found.append(f"{what} is not cleared: {row['title']} ({rule}) depends on {waits}")
+            why = decided_by(task, row, ruling)
+            found.append(f"{what} is not cleared: {row['title']} ({rule}) depends on {waits}{why}")
         else:
             name = f"{row['title']} ({rule})" if "title" in row else rule
             found.append(f"{what} is {'ruled out' if ruled_out else 'not cleared'} by {name}")

@@ -5,14 +5,16 @@ from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.choice import choose, other_choices, qualify
 from policy_engine.catalog.claims import GpuClaim, HardwareClaim, ServesClaim
 from policy_engine.catalog.cost import Cost, CostPart, api_price
-from policy_engine.catalog.hardware import judge_claim, judge_serving
+from policy_engine.catalog.findings import judge_claim, judge_hardware, summed
+from policy_engine.catalog.hardware import judge_serving
 from policy_engine.catalog.needs import Considered, Needs
 from policy_engine.catalog.outcome import OptionModels
 from policy_engine.catalog.roofline import judge_price
-from policy_engine.catalog.verdicts import Number, Verdict
+from policy_engine.catalog.verdicts import ClaimFinding, Number, Verdict
 
 __all__ = [
     "Catalog",
+    "ClaimFinding",
     "Considered",
     "Cost",
     "CostPart",
@@ -27,8 +29,10 @@ __all__ = [
     "build_catalog",
     "choose",
     "judge_claim",
+    "judge_hardware",
     "judge_price",
     "judge_serving",
     "other_choices",
     "qualify",
+    "summed",
 ]

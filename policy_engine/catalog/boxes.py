@@ -6,42 +6,42 @@ it stands whatever else is unknown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from policy_engine.catalog.catalog import Catalog
-from policy_engine.catalog.claims import NO_GPU, GpuClaim, HardwareClaim
+from policy_engine.catalog.claims import MEMORY, GpuClaim, HardwareClaim
+from policy_engine.catalog.devices import MOST, NO_DEVICES, claimed_gib, device_findings, is_one_host, published_gib
 from policy_engine.catalog.entries import Gpu
-from policy_engine.catalog.rules import Rules
-from policy_engine.catalog.sizing import GIB, MIB, Cards, card_bytes, peak_tflops
-
-#: A claimed figure may exceed the published one by so much: vendors round, and drivers report other units.
-TOLERANCE = 0.04
+from policy_engine.catalog.sizing import GIB, Cards, peak_tflops, room_bytes
+from policy_engine.catalog.verdicts import ClaimFinding
 
 
 class Box(Struct, frozen=True):
     """The devices of a claim together.
 
-    `cards` are None where no bound of the memory is known. `excess` says which claims exceed
-    the published figures, `missing` which facts are not known.
+    `cards` are None where no bound of the memory is known, and so is `room_bytes`, the most that they hold of weights
+    and cache. `findings` judge each claim about a device by itself, `excess` says of those that exceed the published
+    figures why, `missing` names the facts that are not known.
     """
 
     cards: Cards | None
+    room_bytes: float | None
     bandwidth_bytes_per_s: float | None
     tflops: float | None
     excess: tuple[str, ...]
     missing: tuple[str, ...]
-    unspecified: tuple[str, ...]
+    findings: tuple[ClaimFinding, ...]
 
     @property
     def devices(self) -> int:
-        return sum(count for _, count in self.cards or ())
+        return sum([count for _, count in self.cards or ()])
 
     @property
     def memory_bytes(self) -> float:
-        return sum(memory * count for memory, count in self.cards or ())
+        return sum([memory * count for memory, count in self.cards or ()])
 
 
 def box_of(catalog: Catalog, claim: HardwareClaim) -> Box:
@@ -57,61 +57,65 @@ def box_of(catalog: Catalog, claim: HardwareClaim) -> Box:
 
 def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
     if not claim.gpus:
-        return Box(None, None, None, (), ("hardware.gpus",), ())
-    specs = [catalog.gpu(gpu.name) for gpu in claim.gpus]
-    counts = [1 if _is_one_host(gpu) else gpu.count for gpu in claim.gpus]
-    rows = [
-        _bounds(gpu, spec, count, catalog.rules) for gpu, spec, count in zip(claim.gpus, specs, counts, strict=True)
-    ]
-    missing = dict.fromkeys(f"hardware.gpus.{leaf}" for gpu in claim.gpus for leaf in _unknown_leaves(gpu))
-    if any(row.memory_bytes is None for row in rows):
+        return Box(None, None, None, None, (), ("hardware.gpus",), (NO_DEVICES,))
+    rules = catalog.rules
+    rows: list[_Bounds] = []
+    findings: list[ClaimFinding] = []
+    missing: dict[str, None] = {}
+    for row, gpu in enumerate(claim.gpus):
+        spec = catalog.gpu(gpu.name)
+        claimed, published = claimed_gib(gpu, rules), published_gib(spec, rules) if spec else None
+        rows.append(_bounds(gpu, spec, claimed, published))
+        findings += device_findings(gpu, spec, row, claimed, published)
+        missing.update(_unknown_leaves(gpu))
+    if None in [row.memory_bytes for row in rows]:
         missing["hardware.gpus.memory_gb"] = None
+    cards = _cards(rows)
     return Box(
-        cards=_cards([(row.memory_bytes, count) for row, count in zip(rows, counts, strict=True)]),
-        bandwidth_bytes_per_s=_total([row.bandwidth_bytes_per_s for row in rows]),
-        tflops=_total([row.tflops for row in rows]),
-        excess=tuple(
-            text for gpu, spec in zip(claim.gpus, specs, strict=True) for text in _excess(gpu, spec, catalog.rules)
-        ),
-        missing=tuple(missing),
-        unspecified=tuple(
-            gpu.name
-            for gpu, spec in zip(claim.gpus, specs, strict=True)
-            if spec is None and gpu.name not in (None, NO_GPU)
-        ),
+        cards,
+        None if cards is None else room_bytes(rules, cards),
+        _total([row.bandwidth_bytes_per_s for row in rows]),
+        _total([row.tflops for row in rows]),
+        tuple([each.why for each in findings if each.verdict == "contradicted"]),
+        tuple(missing),
+        tuple(findings),
     )
 
 
 class _Bounds(NamedTuple):
-    """Bounds of one row of a claim: memory of each device, bandwidth and arithmetic of all of them."""
+    """Bounds of one row of a claim: memory of each device, how many, bandwidth and arithmetic of all of them."""
 
     memory_bytes: float | None
+    devices: int | None
     bandwidth_bytes_per_s: float | None
     tflops: float | None
 
 
-def _bounds(gpu: GpuClaim, spec: Gpu | None, count: int | None, rules: Rules) -> _Bounds:
-    card = card_bytes(rules, spec.memory_gb) if spec else None
-    memory_unknown = bool(gpu.unknown & {"memory_gb", "memory_gib", "memory_mib"})
-    memory = _least(claimed_memory_bytes(gpu, rules), card, memory_unknown)
+def _bounds(gpu: GpuClaim, spec: Gpu | None, claimed: Mapping[str, float], published: float | None) -> _Bounds:
+    count = 1 if is_one_host(gpu) else gpu.count
+    # the least counts where several units are given
+    least = min(claimed.values()) if claimed else None
+    memory = _least(least, published, not gpu.unknown.isdisjoint(MEMORY))
+    memory = None if memory is None else memory * GIB
+    if count is None:
+        return _Bounds(memory, None, None, None)
     bandwidth = _least(gpu.bandwidth_gb_s, spec.bandwidth_gb_s if spec else None, "bandwidth_gb_s" in gpu.unknown)
     tflops = _least(gpu.bf16_tflops, peak_tflops(spec) if spec else None, "bf16_tflops" in gpu.unknown)
-    if count is None:
-        return _Bounds(memory, None, None)
     return _Bounds(
         memory,
+        count,
         None if bandwidth is None else bandwidth * 1e9 * count,
         None if tflops is None else tflops * count,
     )
 
 
-def _cards(rows: Sequence[tuple[float | None, int | None]]) -> Cards | None:
+def _cards(rows: Sequence[_Bounds]) -> Cards | None:
     found: dict[float, int] = {}
-    for memory, count in rows:
-        if memory is None or count is None:
+    for row in rows:
+        if row.memory_bytes is None or row.devices is None:
             return None
-        found[memory] = found.get(memory, 0) + count
-    return tuple(sorted(found.items(), reverse=True))
+        found[row.memory_bytes] = found.get(row.memory_bytes, 0) + row.devices
+    return tuple(sorted(found.items(), reverse=True)) if len(found) > 1 else tuple(found.items())
 
 
 def _total(parts: Sequence[float | None]) -> float | None:
@@ -119,32 +123,13 @@ def _total(parts: Sequence[float | None]) -> float | None:
     return sum(known) if len(known) == len(parts) else None
 
 
-def _is_one_host(gpu: GpuClaim) -> bool:
-    """Tell whether the row is a host without a GPU that says no number: then it is one."""
-    return gpu.name == NO_GPU and gpu.count is None and "count" not in gpu.unknown
-
-
-def _unknown_leaves(gpu: GpuClaim) -> list[str]:
+def _unknown_leaves(gpu: GpuClaim) -> dict[str, None]:
     leaves = set(gpu.unknown)
     if gpu.name is None:
         leaves.add("name")
-    if gpu.count is None and not _is_one_host(gpu):
+    if gpu.count is None and not is_one_host(gpu):
         leaves.add("count")
-    return sorted(leaves)
-
-
-def claimed_memory_bytes(gpu: GpuClaim, rules: Rules) -> float | None:
-    """Return the bytes that each device is claimed to have; the least where several units are given."""
-    return min(_memory_claims(gpu, rules), default=None)
-
-
-def _memory_claims(gpu: GpuClaim, rules: Rules) -> list[float]:
-    claims = (
-        None if gpu.memory_gb is None else card_bytes(rules, gpu.memory_gb),
-        None if gpu.memory_gib is None else gpu.memory_gib * GIB,
-        None if gpu.memory_mib is None else gpu.memory_mib * MIB,
-    )
-    return [each for each in claims if each is not None]
+    return {f"hardware.gpus.{leaf}": None for leaf in sorted(leaves)} if leaves else {}
 
 
 def _least(claimed: float | None, published: float | None, unknown: bool) -> float | None:
@@ -154,29 +139,7 @@ def _least(claimed: float | None, published: float | None, unknown: bool) -> flo
     """
     if published is None:
         return claimed
-    most = published * (1 + TOLERANCE)
+    most = published * MOST
     if claimed is None:
         return most if unknown else published
     return claimed if claimed <= most else published
-
-
-def _excess(gpu: GpuClaim, spec: Gpu | None, rules: Rules) -> list[str]:
-    """Say which claims exceed the published figures of `spec`."""
-    if spec is None:
-        return []
-    found = []
-    largest = max(_memory_claims(gpu, rules), default=0.0)
-    published = card_bytes(rules, spec.memory_gb)
-    if largest > published * (1 + TOLERANCE):
-        found.append(
-            f"{largest / GIB:.1f} GiB of memory are claimed, and a {spec.key} has {spec.memory_gb:g} GB"
-            f" ({published / GIB:.1f} GiB)"
-        )
-    pairs = (
-        ("bandwidth", "GB/s", gpu.bandwidth_gb_s, spec.bandwidth_gb_s),
-        ("dense bf16 arithmetic", "TFLOP/s", gpu.bf16_tflops, peak_tflops(spec)),
-    )
-    for what, unit, claimed, figure in pairs:
-        if claimed is not None and figure is not None and claimed > figure * (1 + TOLERANCE):
-            found.append(f"{claimed:,.0f} {unit} of {what} are claimed, and a {spec.key} has {figure:,.0f}")
-    return found

@@ -5,6 +5,8 @@ from __future__ import annotations
 from msgspec import Struct
 
 NO_GPU = "cpu"
+#: The memory of a device, in the unit that it is claimed in.
+MEMORY = ("memory_gb", "memory_gib", "memory_mib")
 
 
 class GpuClaim(Struct, frozen=True):

@@ -11,6 +11,7 @@ alone, and a claim holds only where nothing that it says is unknown.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec import Struct
 
@@ -22,19 +23,41 @@ from policy_engine.catalog.roofline import judge_rate
 from policy_engine.catalog.sizing import (
     GIB,
     QUANTIZATIONS,
-    fits,
     kv_bytes,
-    room_bytes,
     weight_bytes,
 )
 from policy_engine.catalog.verdicts import Number, Verdict, worst
 
+_IN_FLIGHT = (
+    "hardware.serves.model",
+    "hardware.serves.concurrency",
+    "hardware.serves.input_tokens",
+    "hardware.serves.output_tokens",
+    "task.context_tokens",
+)
 
-class Flight(Struct, frozen=True):
+
+class Flight(Struct, frozen=True, gc=False):
     """Tokens that are held at once: a lower bound, and which facts would make it exact."""
 
     tokens: float
     missing: tuple[str, ...]
+
+
+class Served(Struct, frozen=True):
+    """What is said of the model that the hardware is said to serve: whether it fits, and its rate."""
+
+    model: str
+    quantization: str | None
+    flight: Flight
+    memory: Verdict
+    rate: Verdict
+
+    def covers(self, model: Model, quantization: str | None, context_tokens: int | None) -> bool:
+        """Tell whether it says all of the same model at the same precision with requests of up to `context_tokens`."""
+        if model.key != self.model or quantization is None or quantization != self.quantization:
+            return False
+        return context_tokens is not None and context_tokens <= self.flight.tokens
 
 
 def judge_serving(
@@ -58,36 +81,50 @@ def _judge_serving(
 ) -> Verdict:
     box = box_of(catalog, claim)
     if box.excess:
-        return Verdict("contradicted", "; ".join(box.excess))
+        numbers = [number for each in box.findings if each.verdict == "contradicted" for number in each.numbers]
+        return Verdict("contradicted", "; ".join(box.excess), tuple(numbers))
     found = catalog.model(model)
     if found is None:
-        missing = "proposal.model" if model is None else f"catalog.models.{model}"
-        why = "the model is not known" if model is None else f"the catalog does not know `{model}`"
-        return Verdict(None, why, (), (missing,))
+        return unknown_model(model, "proposal.model")
     serves = _of_model(catalog, claim.serves, found)
+    known = served_of(catalog, claim)
+    if known is not None and known.covers(found, quantization, context_tokens):
+        return worst((known.memory, known.rate))
     flight = flight_of(catalog, claim, found, context_tokens)
-    verdicts = [_memory(catalog, box, found, quantization, flight, where="proposal.quantization")]
+    verdicts = [_memory(box, found, quantization, flight, "proposal.quantization")]
     if serves is not None:
         if serves.quantization != quantization or serves.quantization is None:
             where = "hardware.serves.quantization"
-            verdicts.append(_memory(catalog, box, found, serves.quantization, flight, where=where))
+            verdicts.append(_memory(box, found, serves.quantization, flight, where))
         verdicts.append(judge_rate(catalog, box, found, serves))
     return worst(verdicts)
 
 
-def judge_claim(catalog: Catalog, claim: HardwareClaim) -> Verdict:
-    """Judge what is claimed of the hardware by itself: its figures, and the model that it is said to serve."""
-    box = box_of(catalog, claim)
-    if box.excess:
-        return Verdict("contradicted", "; ".join(box.excess))
-    if claim.serves is not None:
-        return judge_serving(catalog, claim, claim.serves.model, claim.serves.quantization, 0)
-    if box.missing:
-        return Verdict(None, "part of the claim is not known", (), box.missing)
-    if box.unspecified or box.tflops is None:
-        names = ", ".join(f"`{name}`" for name in box.unspecified) or "the host"
-        return Verdict(None, f"the catalog has no published figures of {names}")
-    return Verdict("holds", "nothing claimed exceeds the published figures", _memory_numbers(box))
+def unknown_model(model: str | None, where: str) -> Verdict:
+    """Return what is said of a model that is not named (`where` names it), or that the catalog does not know."""
+    if model is None:
+        return Verdict(None, "the model is not known", (), (where,))
+    return Verdict(None, f"the catalog does not know `{model}`", (), (f"catalog.models.{model}",))
+
+
+def served_of(catalog: Catalog, claim: HardwareClaim) -> Served | None:
+    """Judge what the hardware is said to serve; None where that is no model that the catalog knows. Remembered."""
+    key = ("served", claim)
+    found: Served | Literal[False] | None = catalog.remembered.get(key)
+    if found is None:
+        found = _served(catalog, claim) or False
+        catalog.remember(key, found)
+    return found or None
+
+
+def _served(catalog: Catalog, claim: HardwareClaim) -> Served | None:
+    serves = claim.serves
+    model = catalog.model(serves.model) if serves is not None else None
+    if serves is None or model is None:
+        return None
+    box, flight = box_of(catalog, claim), flight_of(catalog, claim, model, 0)
+    memory = _memory(box, model, serves.quantization, flight, "hardware.serves.quantization")
+    return Served(model.key, serves.quantization, flight, memory, judge_rate(catalog, box, model, serves))
 
 
 def _of_model(catalog: Catalog, serves: ServesClaim | None, model: Model) -> ServesClaim | None:
@@ -103,78 +140,69 @@ def flight_of(catalog: Catalog, claim: HardwareClaim, model: Model, context_toke
     serves = _of_model(catalog, claim.serves, model)
     if serves is None:
         return Flight(0.0, ())
-    leaves = {
-        "hardware.serves.model": catalog.model(serves.model),
-        "hardware.serves.concurrency": serves.concurrency,
-        "hardware.serves.input_tokens": serves.input_tokens,
-        "hardware.serves.output_tokens": serves.output_tokens,
-        "task.context_tokens": context_tokens,
-    }
-    missing = tuple(name for name, value in leaves.items() if value is None)
-    if serves.model is None or catalog.model(serves.model) is None:
+    known = catalog.model(serves.model)
+    leaves = (known, serves.concurrency, serves.input_tokens, serves.output_tokens, context_tokens)
+    missing = tuple([name for name, value in zip(_IN_FLIGHT, leaves, strict=True) if value is None])
+    if known is None:
         return Flight(0.0, missing)
     requests = (serves.concurrency or 1) * ((serves.input_tokens or 0) + (serves.output_tokens or 0))
     return Flight(float(max(requests, context_tokens or 0)), missing)
 
 
-def memory_fits(catalog: Catalog, box: Box, model: Model, quantization: str, flight: Flight) -> bool | None:
+def memory_fits(box: Box, model: Model, quantization: str, flight: Flight) -> bool | None:
     """Tell whether weights, cache and overhead fit; True only where nothing is missing."""
     weights = weight_bytes(model, quantization)
-    if weights is None or box.cards is None:
+    if weights is None or box.room_bytes is None:
         return None
     cache = kv_bytes(model, quantization, flight.tokens)
-    if not fits(catalog.rules, weights + (cache or 0.0), box.cards):
+    if weights + (cache or 0.0) > box.room_bytes:
         return False
     return None if cache is None or flight.missing or box.missing else True
 
 
-def _memory(
-    catalog: Catalog, box: Box, model: Model, quantization: str | None, flight: Flight, *, where: str
-) -> Verdict:
+def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, where: str) -> Verdict:
     tried: Sequence[str] = QUANTIZATIONS if quantization is None else (quantization,)
-    answers = [memory_fits(catalog, box, model, each, flight) for each in tried]
-    at = tried[0] if not all(answer is False for answer in answers) else tried[-1]
+    answers = [memory_fits(box, model, each, flight) for each in tried]
+    refuted = answers.count(False) == len(answers)
+    at = tried[-1] if refuted else tried[0]
     weights = weight_bytes(model, at)
     if weights is None:
         why = f"the number of parameters of {model.key} is not known"
         return Verdict(None, why, (), (f"catalog.models.{model.key}.params_b",))
-    numbers = (
-        *_memory_numbers(box),
-        Number("weights", weights / 1e9, "GB"),
-        Number("tokens in flight", flight.tokens, "tokens"),
-    )
     said = f"{weights / 1e9:,.1f} GB of weights at {at}"
-    if flight.tokens and model.kv_bytes_per_token is not None:
-        cache_gb = (kv_bytes(model, at, flight.tokens) or 0.0) / 1e9
-        said += f" and {cache_gb:,.1f} GB of cache for {flight.tokens:,.0f} tokens"
-    if box.cards is None:
-        return Verdict(None, "the memory of the hardware is not known", numbers, box.missing)
-    total = box.memory_bytes / GIB
-    if all(answer is False for answer in answers):
-        return Verdict(
-            "contradicted", f"{said} do not fit {total:,.1f} GiB{_better(catalog, box, model, flight)}", numbers
-        )
+    numbers = [Number("weights", weights / 1e9, "GB")]
+    cache = kv_bytes(model, at, flight.tokens)
+    if flight.tokens and cache is not None:
+        said += f" and {cache / 1e9:,.1f} GB of cache for {flight.tokens:,.0f} tokens"
+        numbers += [Number("cache", cache / 1e9, "GB"), Number("tokens in flight", flight.tokens, "tokens")]
+    if box.room_bytes is None:
+        return Verdict(None, "the memory of the hardware is not known", tuple(numbers), box.missing)
+    total, room = box.memory_bytes / GIB, box.room_bytes
+    numbers += [
+        Number("devices", box.devices, "devices"),
+        Number("memory", total, "GiB"),
+        Number("room", room / GIB, "GiB"),
+    ]
+    if refuted:
+        why = f"{said} do not fit {total:,.1f} GiB{_better(box, model, flight)}"
+        return Verdict("contradicted", why, tuple(numbers))
     missing = [*box.missing, *flight.missing]
     if quantization is None and not all(answers):
         missing.append(where)
     if flight.tokens and model.kv_bytes_per_token is None:
         missing.append(f"catalog.models.{model.key}.kv_bytes_per_token")
     if missing:
-        return Verdict(
-            None, f"{said} may fit {total:,.1f} GiB, but part of the claim is not known", numbers, tuple(missing)
-        )
-    free = room_bytes(catalog.rules, box.cards) - weights
-    room = f"; {free / GIB:,.1f} GiB are left for the cache" if not flight.tokens else ""
-    return Verdict("holds", f"{said} fit {total:,.1f} GiB{room}", numbers)
+        why = f"{said} may fit {total:,.1f} GiB, but part of the claim is not known"
+        return Verdict(None, why, tuple(numbers), tuple(missing))
+    left = (room - weights - (cache or 0.0)) / GIB
+    numbers.append(Number("left for the cache", left, "GiB"))
+    said += f" fit {total:,.1f} GiB"
+    return Verdict(
+        "holds", said if flight.tokens else f"{said}; {left:,.1f} GiB are left for the cache", tuple(numbers)
+    )
 
 
-def _better(catalog: Catalog, box: Box, model: Model, flight: Flight) -> str:
+def _better(box: Box, model: Model, flight: Flight) -> str:
     held = Flight(flight.tokens, ())
-    works = [each for each in QUANTIZATIONS if memory_fits(catalog, box, model, each, held) is not False]
+    works = [each for each in QUANTIZATIONS if memory_fits(box, model, each, held) is not False]
     return f"; it fits at {' or '.join(works)}" if works else ""
-
-
-def _memory_numbers(box: Box) -> tuple[Number, ...]:
-    if box.cards is None:
-        return ()
-    return (Number("devices", box.devices, "devices"), Number("memory", box.memory_bytes / GIB, "GiB"))

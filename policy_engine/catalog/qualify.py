@@ -232,7 +232,7 @@ def _precision(
     """Return the best precision at which the model fits the claimed hardware, or why none is known to."""
     box = box_of(catalog, claim)
     flight = flight_of(catalog, claim, candidate.model, context_tokens)
-    answers = {each: memory_fits(catalog, box, candidate.model, each, flight) for each in QUANTIZATIONS}
+    answers = {each: memory_fits(box, candidate.model, each, flight) for each in QUANTIZATIONS}
     for quantization, answer in answers.items():
         if answer:
             return quantization, None

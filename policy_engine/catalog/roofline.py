@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
 from policy_engine.catalog.entries import SECONDS_PER_MONTH, Model
 from policy_engine.catalog.sizing import QUANTIZATIONS, compute_floor_tflops, decode_ceiling_tokens_per_s
 from policy_engine.catalog.verdicts import Number, Verdict
+
+_SERVED = tuple(
+    f"hardware.serves.{name}"
+    for name in ("model", "tokens_per_hour", "quantization", "concurrency", "input_tokens", "output_tokens")
+)
 
 
 def judge_price(
@@ -19,10 +26,35 @@ def judge_price(
     parameter, prompt and answer alike; that is more than no device can do, so that a rate above the peak is
     contradicted whatever the batch, the lengths and the precision of the cache.
     """
-    box, found = box_of(catalog, claim), catalog.model(model)
     rate_tokens_per_s = usd_per_month / (usd_per_million_tokens / 1e6) / SECONDS_PER_MONTH
-    needed = compute_floor_tflops(found, rate_tokens_per_s) if found else None
-    if needed is None or box.tflops is None or found is None:
+    return _arithmetic(box_of(catalog, claim), catalog.model(model), rate_tokens_per_s)
+
+
+def judge_hourly_price(catalog: Catalog, box: Box, serves: ServesClaim, usd_per_hour: float) -> Verdict:
+    """Judge what a token costs where the hardware is paid by the hour and said to answer so many in one.
+
+    At less than 16 bits nothing published bounds the arithmetic: a device may do more than its 16-bit peak.
+    """
+    tokens = serves.tokens_per_hour
+    if tokens is None:
+        return Verdict(None, "the rate is not known", (), ("hardware.serves.tokens_per_hour",))
+    price = usd_per_hour / tokens * 1e6 if tokens else math.inf
+    if price == math.inf:  # which no document holds
+        return Verdict("holds", "next to nothing is said to be answered", (Number("rate", tokens / 3600, "tokens/s"),))
+    found = _arithmetic(box, catalog.model(serves.model), tokens / 3600)
+    why, verdict, missing = found.why, found.verdict, found.missing
+    if verdict == "contradicted" and serves.quantization != "bf16":
+        known = serves.quantization is not None
+        verdict, missing = ("holds", ()) if known else (None, ("hardware.serves.quantization",))
+        why += f" in 16 bits{f', and at {serves.quantization} a device may do more' if known else ''}"
+    numbers = (Number("price", price, "USD/million tokens"), *found.numbers)
+    return Verdict(verdict, f"{price:,.2f} USD for a million tokens: {why}", numbers, missing)
+
+
+def _arithmetic(box: Box, model: Model | None, rate_tokens_per_s: float) -> Verdict:
+    """Judge a rate by the operations that it takes at least, against the peak of the devices together."""
+    needed = compute_floor_tflops(model, rate_tokens_per_s) if model else None
+    if needed is None or box.tflops is None:
         return Verdict(None, "parameters or peak arithmetic are not known", (), box.missing)
     numbers = (
         Number("rate", rate_tokens_per_s, "tokens/s"),
@@ -41,11 +73,15 @@ def judge_price(
 
 def judge_rate(catalog: Catalog, box: Box, model: Model, serves: ServesClaim) -> Verdict:
     """Judge the claimed tokens per hour, which count what is answered, against the roofline."""
-    missing = _not_said(catalog, serves)
-    if serves.tokens_per_hour is None or catalog.model(serves.model) is None:
+    served = catalog.model(serves.model)
+    missing = _not_said(serves, served)
+    if serves.tokens_per_hour is None or served is None:
         return Verdict(None, "what is said to be served is not known in full", (), missing)
     rate = serves.tokens_per_hour / 3600
+    arithmetic, beyond = _beyond_peak(model, box, serves, rate)
     if box.bandwidth_bytes_per_s is None:
+        if beyond is not None:
+            return Verdict("contradicted", beyond, (Number("rate", rate, "tokens/s"), *arithmetic))
         return Verdict(None, "the bandwidth of the hardware is not known", (), ("hardware.gpus.bandwidth_gb_s",))
     # What is unknown takes the value that allows most: the fewest bytes, an empty cache.
     context = (serves.input_tokens or 0) + (serves.output_tokens or 0) / 2
@@ -61,26 +97,38 @@ def judge_rate(catalog: Catalog, box: Box, model: Model, serves: ServesClaim) ->
     said = f"{rate:,.1f} tokens/s from {streams:,} at once against a ceiling of {ceiling:,.1f}"
     if serves.concurrency is not None and rate > ceiling:
         return Verdict("contradicted", said, tuple(numbers))
-    needed = compute_floor_tflops(model, rate)
-    if needed is not None and box.tflops is not None:
-        numbers += [Number("arithmetic needed", needed, "TFLOP/s"), Number("arithmetic peak", box.tflops, "TFLOP/s")]
-        # The published peaks are 16-bit ones; at fewer bits a device may do more.
-        if serves.quantization == "bf16" and needed > box.tflops:
-            why = f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against a peak of {box.tflops:,.0f}"
-            return Verdict("contradicted", why, tuple(numbers))
+    numbers += arithmetic
+    if beyond is not None:
+        return Verdict("contradicted", beyond, tuple(numbers))
     missing = (*box.missing, *missing)
     if missing:
         return Verdict(None, f"{said}, as far as is known", tuple(numbers), missing)
     return Verdict("holds", said, tuple(numbers))
 
 
-def _not_said(catalog: Catalog, serves: ServesClaim) -> tuple[str, ...]:
-    leaves = {
-        "model": catalog.model(serves.model),
-        "tokens_per_hour": serves.tokens_per_hour,
-        "quantization": serves.quantization,
-        "concurrency": serves.concurrency,
-        "input_tokens": serves.input_tokens,
-        "output_tokens": serves.output_tokens,
-    }
-    return tuple(f"hardware.serves.{name}" for name, value in leaves.items() if value is None)
+def _beyond_peak(model: Model, box: Box, serves: ServesClaim, rate: float) -> tuple[tuple[Number, ...], str | None]:
+    """Return the arithmetic that the rate takes beside the peak, and how it exceeds that where it does.
+
+    The published peaks are 16-bit ones; at fewer bits a device may do more.
+    """
+    needed = compute_floor_tflops(model, rate)
+    if needed is None or box.tflops is None:
+        return (), None
+    numbers = (Number("arithmetic needed", needed, "TFLOP/s"), Number("arithmetic peak", box.tflops, "TFLOP/s"))
+    if serves.quantization != "bf16" or needed <= box.tflops:
+        return numbers, None
+    return numbers, f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against a peak of {box.tflops:,.0f}"
+
+
+def _not_said(serves: ServesClaim, model: Model | None) -> tuple[str, ...]:
+    said = (
+        model,
+        serves.tokens_per_hour,
+        serves.quantization,
+        serves.concurrency,
+        serves.input_tokens,
+        serves.output_tokens,
+    )
+    if None not in said:
+        return ()
+    return tuple([name for name, value in zip(_SERVED, said, strict=True) if value is None])

@@ -8,6 +8,7 @@ from typing import Any
 
 from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.printable import printable
+from policy_engine.hardware_wording import claim_lines
 from policy_engine.next_steps import next_steps
 from policy_engine.summary import (
     VERDICT_WORDS,
@@ -71,7 +72,7 @@ def _task(task: Document, file: str | None, decision_id: str) -> list[str]:
         lines += [f"Proposed: {escape(proposed_text(task))}.", ""]
     lines += [f"Recommended: {escape(recommendation_text(task))}.", ""]
     lines += _list("Why", reasons(task))
-    lines += _list("Hardware", task["hardware"])
+    lines += _list("Hardware", [line if mark == "-" else f"{mark}: {line}" for mark, line in claim_lines(task)])
     lines += [
         "| Option | Status | Score | USD/month | Model | Why |",
         "| --- | --- | ---: | ---: | --- | --- |",

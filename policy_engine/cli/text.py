@@ -16,6 +16,7 @@ from rich.text import Text
 from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.hanging import Hanging
 from policy_engine.cli.printable import printable
+from policy_engine.hardware_wording import claim_lines
 from policy_engine.next_steps import next_steps
 from policy_engine.summary import (
     NO_MODEL,
@@ -138,7 +139,7 @@ def task_view(
         parts.append(head)
     parts.append(_named(task))
     parts += _bullets("Why", reasons(task))
-    parts += _bullets("Hardware", task["hardware"])
+    parts += _list("Hardware", claim_lines(task))
     parts += _options(task)
     parts += _bullets("Not known", missing_lines(task))
     parts += _numbered("Do next", next_steps(task, file, decision_id))
@@ -169,14 +170,15 @@ def _bullets(title: str, lines: Sequence[str]) -> list[RenderableType]:
 
 
 def _numbered(title: str, lines: Sequence[str]) -> list[RenderableType]:
-    return _list(title, [(f"{number}.", line) for number, line in enumerate(lines, 1)])
+    width = len(str(len(lines)))
+    return _list(title, [(f"{number:>{width}}.", line) for number, line in enumerate(lines, 1)])
 
 
 def _list(title: str, rows: list[tuple[str, str]]) -> list[RenderableType]:
     if not rows:
         return []
     width = max(len(mark) for mark, _ in rows)
-    labels = [Text(f"  {mark:>{width}} ") for mark, _ in rows]
+    labels = [Text(f"  {mark:<{width}} ") for mark, _ in rows]
     items = [Hanging(label, printable(line), below=width + 3) for label, (_, line) in zip(labels, rows, strict=True)]
     return [Text(f"\n{title}", "bold"), *items]
 

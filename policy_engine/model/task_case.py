@@ -137,6 +137,8 @@ class TaskResult(Struct):
     fallback_verdict: Verdict | None
     obligations: tuple[Obligation, ...]
     verdict: Verdict
+    #: What is said of each hardware claim (`catalog.ClaimFinding`), and what follows from it in lines.
+    hardware_claims: Sequence[Any] = ()
     hardware_why: tuple[str, ...] = ()
     spend_disputes: tuple[str, ...] = ()
     #: Facts and outcomes of the inference on the fallback.

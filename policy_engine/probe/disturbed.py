@@ -33,7 +33,7 @@ def _slowed(rates: Sequence[Rate], switched: int) -> list[str]:
     found = []
     least = min((busy for rate in rates for busy in rate.busy), default=1.0)
     if least < LEAST_BUSY:
-        found.append(f"the process had its processors for {least:.2f} of a round")
+        found.append(f"the process had its processors for {least:.2f} of a sample")
     if switched:
         found.append(f"it was taken off a processor {switched:,} times")
     return found

@@ -65,33 +65,31 @@ def sample(bench: Bench, work: Work, sampled: Sampled, seconds: float, budget: B
 
 
 def _sample(bench: Bench, work: Work, sampled: Sampled, end: float, budget: Budget) -> None:
-    clock, best, called = budget.clock, 0.0, 0
+    clock, best, busy, called = budget.clock, 0.0, 0.0, 0
     bench.synchronize(work.call(0))  # warm: caches, clocks, and what a library sets up at its first call
     work.before()
     bench.synchronize()
     if not sampled.repeats:
         sampled.repeats = _repeats(bench, work, budget)
-    work_begun, cpu_begun = clock(), time.process_time()
     while True:
-        begun = clock()
+        begun, cpu_begun = clock(), time.process_time()
         for _ in range(sampled.repeats):
             last = work.call(called)
             called += 1
         bench.synchronize(last)
         taken = clock() - begun
-        if taken > 0:
-            best = max(best, sampled.repeats * work.amount / taken)
+        if taken > 0 and sampled.repeats * work.amount / taken > best:
+            best, busy = sampled.repeats * work.amount / taken, (time.process_time() - cpu_begun) / taken
         # a clock that stands still or goes backwards ends the round, too
         if taken <= 0 or not begun < clock() < end - taken:
             break
-    wall, cpu = clock() - work_begun, time.process_time() - cpu_begun
     work.check(called - 1)
     if best <= 0:
         sampled.problem = "the clock did not advance"
         return
     sampled.rounds.append(best)
-    if bench.is_cpu and wall > 0:
-        sampled.busy.append(min(cpu / wall / bench.torch.get_num_threads(), 1.0))
+    if bench.is_cpu:
+        sampled.busy.append(min(busy / bench.torch.get_num_threads(), 1.0))
 
 
 def _repeats(bench: Bench, work: Work, budget: Budget) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import GpuClaim, HardwareClaim
-from policy_engine.catalog.hardware import judge_claim
+from policy_engine.catalog.findings import judge_claim
 from policy_engine.catalog.sizing import QUANTIZATIONS, decode_ceiling_tokens_per_s
 from policy_engine.probe.report import Device, Rate
 from policy_engine.probe.verdict import ClaimVerdict, Judgement, unverifiable

@@ -1,16 +1,23 @@
-"""What is said of one claim about hardware."""
+"""What is said of one claim about hardware, and of all of them together."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from msgspec import Struct
 
 Word = Literal["verified", "contradicted", "unverifiable"]
+#: What is claimed of the devices themselves, and can be measured.
+MEASURABLE = frozenset(
+    {"count", "memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops"}
+)
 
 
 class ClaimVerdict(Struct, frozen=True):
-    """A verdict on one thing that is claimed of `gpu` (None: of the hardware at large), in its `unit`.
+    """A verdict on one thing that is claimed of `gpu`, in its `unit`.
+
+    `row` is the place in `hardware.gpus`; both are None for what is claimed of the hardware at large.
 
     `rounds` are the readings behind it, `measured` the best of them, `most` what the device might do undisturbed,
     all in that unit.
@@ -25,6 +32,7 @@ class ClaimVerdict(Struct, frozen=True):
     rounds: tuple[float, ...] = ()
     measured: float | None = None
     most: float | None = None
+    row: int | None = None
 
 
 class Judgement(NamedTuple):
@@ -40,3 +48,11 @@ class Judgement(NamedTuple):
 def unverifiable(why: str) -> Judgement:
     """Return that nothing can be said, and why."""
     return Judgement("unverifiable", why)
+
+
+def overall(verdicts: Sequence[ClaimVerdict]) -> Word:
+    """Return what the verdicts say together: contradicted where any is, verified where all that can be measured are."""
+    if any(each.verdict == "contradicted" for each in verdicts):
+        return "contradicted"
+    measurable = [each for each in verdicts if each.name in MEASURABLE]
+    return "verified" if measurable and all(each.verdict == "verified" for each in measurable) else "unverifiable"

@@ -17,11 +17,12 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Literal
 
-from policy_engine.catalog.boxes import TOLERANCE
+from msgspec.structs import replace
+
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import NO_GPU, GpuClaim, HardwareClaim
+from policy_engine.catalog.devices import MOST
 from policy_engine.catalog.entries import Gpu
 from policy_engine.catalog.sizing import GIB, MIB, card_bytes, peak_tflops
 from policy_engine.probe.report import Device, Memory, Rate, Report
@@ -30,26 +31,25 @@ from policy_engine.probe.verdict import ClaimVerdict, Judgement, unverifiable
 
 #: How much less than claimed still counts as the claim: drivers keep some memory, copies and products lose some rate.
 MEMORY_TOLERANCE, BANDWIDTH_TOLERANCE = 0.04, 0.25
+#: Graphics memory that corrects errors in line (T4, L4, L40S, ...) reports a sixteenth less than it is sold by, and
+#: hosts keep some for firmware. Where as much is reported, all of it but what driver and reserve hold is to be touched.
+AS_SOLD, HELD_BACK_BYTES = 15 / 16, 1 << 30
 #: Products of NVIDIA's libraries reach 0.6 of the published peak and more; others are known to reach less.
 PRODUCT_TOLERANCE = {"cuda": 0.40}
 OTHER_PRODUCT_TOLERANCE = 0.60
 STEADY_SPREAD = 1.15
 STEADY_FACTOR, SHARED_FACTOR = 1.25, 3.2
+#: A reading taken with less of the processors than this tells no more than one with this.
+LEAST_BUSY = 0.05
 #: More than the published figure by so much is no reading of that device.
 IMPLAUSIBLE = 1.10
-
-Overall = Literal["verified", "contradicted", "unverifiable"]
-#: What is claimed of the devices themselves, and can be measured.
-MEASURABLE = frozenset(
-    {"count", "memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops"}
-)
 
 
 def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tuple[ClaimVerdict, ...]:
     """Return a verdict on each single thing that `claim` says of the hardware, in its order."""
     found: list[ClaimVerdict] = []
-    for gpu in claim.gpus or ():
-        found += _row(catalog, gpu, report)
+    for row, gpu in enumerate(claim.gpus or ()):
+        found += [replace(each, row=row) for each in _row(catalog, gpu, report)]
     found += serving_verdicts(
         catalog, claim, [(gpu, matching(catalog, gpu, report)) for gpu in claim.gpus or ()], slack
     )
@@ -60,14 +60,6 @@ def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tu
         why = "no probe tells where a host stands"
         found.append(ClaimVerdict("region", None, claim.region, "", "unverifiable", why))
     return tuple(found)
-
-
-def overall(verdicts: Sequence[ClaimVerdict]) -> Overall:
-    """Return what the verdicts say together: contradicted where any is, verified where all that can be measured are."""
-    if any(each.verdict == "contradicted" for each in verdicts):
-        return "contradicted"
-    measurable = [each for each in verdicts if each.name in MEASURABLE]
-    return "verified" if measurable and all(each.verdict == "verified" for each in measurable) else "unverifiable"
 
 
 def matching(catalog: Catalog, gpu: GpuClaim, report: Report) -> list[Device]:
@@ -87,9 +79,20 @@ def canonical_name(catalog: Catalog, name: str) -> str:
 
 
 def slack(device: Device, rate: Rate) -> float:
-    """Return k: by how much others may have slowed `device` down while `rate` was measured."""
+    """Return k: by how much others may have slowed `device` down while `rate` was measured.
+
+    On a CPU it is measured how much of its processors the process had while the best reading was taken: what it lacked
+    comes on top, for sharing caches and memory slows down what it had.
+    """
     steady = not device.disturbed and rate.spread <= STEADY_SPREAD
-    return STEADY_FACTOR if steady else SHARED_FACTOR
+    if steady:
+        return STEADY_FACTOR
+    return SHARED_FACTOR / max(_busy(rate), LEAST_BUSY)
+
+
+def _busy(rate: Rate) -> float:
+    """Return which part of its processors the process had while the best reading was taken; 1 where it is not told."""
+    return max(zip(rate.rounds, rate.busy, strict=False), default=(0.0, 1.0))[1]
 
 
 def _row(catalog: Catalog, gpu: GpuClaim, report: Report) -> Iterator[ClaimVerdict]:
@@ -144,10 +147,11 @@ def _count(gpu: GpuClaim, devices: Sequence[Device], report: Report) -> Iterator
 
 def _figure(catalog: Catalog, name: str, claimed: float, device: Device, spec: Gpu | None) -> Judgement:
     if name == "memory_gb":
-        return _memory(card_bytes(catalog.rules, claimed), GIB * catalog.rules.card_gib_per_gb, device)
+        sold = card_bytes(catalog.rules, claimed)
+        return _memory(sold, GIB * catalog.rules.card_gib_per_gb, device, sold * (1 - MEMORY_TOLERANCE) * AS_SOLD)
     if name in ("memory_gib", "memory_mib"):
         unit = GIB if name == "memory_gib" else MIB
-        return _memory(claimed * unit, unit, device)
+        return _memory(claimed * unit, unit, device, claimed * unit * (1 - MEMORY_TOLERANCE))
     if name == "bandwidth_gb_s":
         return _rate(claimed, device, device.rate("copy"), BANDWIDTH_TOLERANCE, spec.bandwidth_gb_s if spec else None)
     tolerance = PRODUCT_TOLERANCE.get(device.backend, OTHER_PRODUCT_TOLERANCE)
@@ -161,9 +165,12 @@ def _figure(catalog: Catalog, name: str, claimed: float, device: Device, spec: G
     return _rate(claimed, device, best, tolerance, peak)
 
 
-def _memory(claimed_bytes: float, unit: float, device: Device) -> Judgement:
+def _memory(claimed_bytes: float, unit: float, device: Device, reported: float) -> Judgement:
+    """Judge `claimed_bytes`; a device of that size reports at least `reported` bytes."""
     memory = device.memory
     least = claimed_bytes * (1 - MEMORY_TOLERANCE)
+    if device.type != "cpu" and memory.total_bytes is not None and memory.total_bytes >= reported:
+        least = min(least, memory.total_bytes - HELD_BACK_BYTES)
     rounds = (memory.touched_bytes / unit,)
     most = memory.total_bytes / unit if memory.total_bytes is not None else None
     if memory.intact is False:
@@ -173,7 +180,7 @@ def _memory(claimed_bytes: float, unit: float, device: Device) -> Judgement:
         return Judgement("verified", touched, rounds, rounds[0], most)
     if memory.total_bytes is None:
         return Judgement("unverifiable", f"{touched}; how much there is could not be read", rounds, rounds[0], None)
-    if memory.total_bytes < least:
+    if memory.total_bytes < reported:
         said = f"{device.name} reports {memory.total_bytes / GIB:,.1f} GiB, and {claimed_bytes / GIB:,.1f} are claimed"
         if _is_masked(memory, device):
             return Judgement("unverifiable", f"{said}; but that is this container's own limit", rounds, rounds[0], most)
@@ -194,7 +201,7 @@ def _is_masked(memory: Memory, device: Device) -> bool:
 
 
 def _rate(claimed: float, device: Device, rate: Rate | None, tolerance: float, published: float | None) -> Judgement:
-    if published is not None and claimed > published * (1 + TOLERANCE):
+    if published is not None and claimed > published * MOST:
         why = f"{claimed:,.4g} are claimed, and {published:,.4g} are published"
         return Judgement("contradicted", why, rate.rounds if rate else ())
     if rate is None or rate.best is None:

@@ -59,7 +59,7 @@ def copy_work(bench: Bench, tile: Any, cache_bytes: int) -> Work:
     wanted = max(256 * MIB, 2 * cache_bytes) if bench.is_cpu else max(1024 * MIB, 4 * cache_bytes)
     size = _scaled(bench, wanted, parts=4)
     _outgrow("copy", 2 * size, 2 * cache_bytes)
-    part = min(size, 64 * MIB) if bench.is_cpu else size
+    part = min(size, 32 * MIB) if bench.is_cpu else size
     count = size // part
     source = bench.random((count, part // 4), torch.float32, tile)
     target = torch.zeros_like(source)
@@ -167,7 +167,7 @@ def decode_work(bench: Bench, tile: Any, cache_bytes: int) -> Work:
     spare = bench.spare_bytes() // 2
     while shape.bytes * 2 > spare and shape.hidden > 512:
         shape = shape.halved()
-    count = min(spare // shape.bytes, max(4, math.ceil(4 * cache_bytes / shape.bytes)))
+    count = min(spare // shape.bytes, max(2 if bench.is_cpu else 8, math.ceil(4 * cache_bytes / shape.bytes)))
     if count < 1:
         raise TooLittleMemoryError(f"{spare // MIB:,} MiB are free for a stack of layers")
     _outgrow("decode", count * shape.bytes, 2 * cache_bytes)

@@ -24,6 +24,7 @@ ACTS = (
     EntryType.DISPOSAL,
     EntryType.HOLD,
     EntryType.WAIVER_REVOKED,
+    EntryType.EVIDENCE_REVOKED,
     EntryType.KEY_ROTATION,
     EntryType.PERSONAL_KEY_ROTATION,
     EntryType.RESTORE,

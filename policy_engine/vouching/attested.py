@@ -30,8 +30,8 @@ from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Evidence, Workload
 from policy_engine.probe.attestation import attestation_digest, report_of
 from policy_engine.probe.report import Report
-from policy_engine.probe.verdict import ClaimVerdict
-from policy_engine.probe.verdicts import MEASURABLE, judge_measured, overall
+from policy_engine.probe.verdict import MEASURABLE, ClaimVerdict, overall
+from policy_engine.probe.verdicts import judge_measured
 from policy_engine.vouching.approval import demands
 from policy_engine.waivers.notes import note_text, signature_line
 

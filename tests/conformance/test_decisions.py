@@ -144,6 +144,21 @@ def _among(found: list[str], wanted: list[str]) -> list[str]:
     return wanted if wanted and set(wanted) <= set(found) else found
 
 
+def _claims(task: Mapping[str, Any], part: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """A part of what is said of the hardware claims that `wanted` names; of all where it names none."""
+    found = {row["name"]: row[part] for row in task["hardware_claims"]}
+    return {name: found.get(name) for name in wanted} if wanted else found
+
+
+def _numbers(task: Mapping[str, Any], wanted: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """The numbers of `wanted` that decide claims, rounded as they are written there."""
+    rows = {row["name"]: {each["name"]: each["value"] for each in row["numbers"]} for row in task["hardware_claims"]}
+    return {
+        claim: {name: round(rows[claim][name], len(f"{value}".partition(".")[2])) for name, value in numbers.items()}
+        for claim, numbers in wanted.items()
+    }
+
+
 def _facts(task: Mapping[str, Any], part: str) -> dict[str, Any]:
     return {name: fact[part] for row in task["rules"] for name, fact in row["facts"].items()}
 
@@ -195,6 +210,13 @@ _FOUND: dict[str, Any] = {
     ),
     "facts": lambda document, task, wanted: _subset(_facts(task, "value"), wanted),
     "grades": lambda document, task, wanted: _subset(_facts(task, "grade"), wanted),
+    "weakest": lambda document, task, wanted: _subset(
+        {name: fact.get("weakest") for row in task["rules"] for name, fact in row["facts"].items()}, wanted
+    ),
+    "claims": lambda document, task, wanted: _claims(task, "verdict", wanted),
+    "claim_grades": lambda document, task, wanted: _claims(task, "grade", wanted),
+    "lacking": lambda document, task, wanted: _claims(task, "missing", wanted),
+    "numbers": lambda document, task, wanted: _numbers(task, wanted),
     "advice": lambda document, task, wanted: _said(wanted, [row["message"] for row in task["advice"]]),
     "reason": lambda document, task, wanted: _said(wanted, reasons(task)),
     "step": lambda document, task, wanted: _said(wanted, next_steps(task)),

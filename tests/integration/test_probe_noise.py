@@ -21,7 +21,8 @@ from policy_engine.probe.report import Device, Report
 from policy_engine.probe.verdicts import judge_measured
 
 RUNS = int(os.environ.get("PROBE_NOISE_RUNS", "2"))
-BUDGET_SECONDS = 10
+#: Loading torch takes up to twelve of them where four others are busy on two cores.
+BUDGET_SECONDS = 16
 #: Busy processes and one that moves memory: by turns two, three and four in all.
 SPINS = "while True: sum(range(100000))"
 MOVES = "block = bytearray(1 << 28)\nwhile True: bytes(block)"
@@ -64,7 +65,7 @@ def verdicts(catalog: Catalog, best: dict[str, float], times: float, report: Rep
 @pytest.mark.slow
 def test_noise_never_contradicts_the_truth_and_never_hides_ten_times_of_it() -> None:
     catalog = load_policy().catalog
-    quiet = [probed()[0] for _ in range(1 if RUNS < 10 else 2)]
+    quiet = [probed()[0]]
     loaded = []
     for number in range(RUNS):
         with busy(2 + number % 3):

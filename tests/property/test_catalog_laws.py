@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 from hypothesis import given, settings
@@ -19,7 +20,9 @@ from policy_engine.catalog import (
     build_catalog,
     choose,
     judge_claim,
+    judge_hardware,
     judge_serving,
+    summed,
 )
 from policy_engine.loading.policy import load_policy
 
@@ -61,6 +64,7 @@ gpus = st.builds(
     memory_gib=st.one_of(st.none(), amounts),
     bandwidth_gb_s=st.one_of(st.none(), amounts),
     bf16_tflops=st.one_of(st.none(), amounts),
+    fp32_tflops=st.one_of(st.none(), amounts),
 )
 serves = st.builds(
     ServesClaim,
@@ -99,14 +103,15 @@ known_needs = st.builds(
 CAN_BE_UNKNOWN = [each.name for each in fields(Needs) if each.name not in ("kind", "hardware", "routed")]
 
 
+FIGURES = ("memory_gb", "memory_gib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops")
+
+
 def forget_some(draw: st.DrawFn, claim: HardwareClaim) -> HardwareClaim:
     """Make leaves unknown that the claim declares."""
     found: list[GpuClaim] = []
     for gpu in claim.gpus or ():
         declared = [name for name in ("name", "count") if getattr(gpu, name) is not None]
-        figures = [
-            n for n in ("memory_gb", "memory_gib", "bandwidth_gb_s", "bf16_tflops") if getattr(gpu, n) is not None
-        ]
+        figures = [name for name in FIGURES if getattr(gpu, name) is not None]
         gone = draw(st.sets(st.sampled_from([*declared, *figures])))
         found.append(replace(gpu, **dict.fromkeys(gone), unknown=frozenset(gone)))
     served = claim.serves
@@ -160,6 +165,53 @@ def test_less_knowledge_never_lets_a_contradicted_claim_hold(
         assert consistent(judge_claim(SHIPPED, less).verdict, judge_claim(SHIPPED, more).verdict)
 
 
+def assert_rows_consistent(less: HardwareClaim, more: HardwareClaim) -> None:
+    """Taking knowledge away leaves each single claim as it was judged, or unverifiable."""
+    known = {(each.row, each.name): each.verdict for each in judge_hardware(SHIPPED, more)}
+    found = judge_hardware(SHIPPED, less)
+    for each in found:
+        assert each.verdict in ("unverifiable", known.get((each.row, each.name), "unverifiable")), (each, known)
+        assert each.verdict != "unverifiable" or each.claimed is not None or each.missing, each
+    assert judge_claim(SHIPPED, less) == summed(found)
+
+
+@settings(max_examples=1500)
+@given(claim_and_less())
+def test_less_knowledge_never_reverses_a_single_claim(pair: tuple[HardwareClaim, HardwareClaim]) -> None:
+    more, less = pair
+    assert_rows_consistent(less, more)
+    rows = judge_hardware(SHIPPED, more)
+    verdicts = {each.verdict for each in rows}
+    expected = "contradicted" if "contradicted" in verdicts else None if "unverifiable" in verdicts else "holds"
+    assert judge_claim(SHIPPED, more).verdict == expected
+    # a figure that is above the published one rules out whatever is proposed on the hardware
+    if any(each.verdict == "contradicted" for each in rows if each.row is not None):
+        assert judge_serving(SHIPPED, more, "llama-3.1-8b", "int4", 1).verdict == "contradicted"
+
+
+@settings(max_examples=1000)
+@given(
+    st.one_of(
+        st.decimals(Decimal("0.5"), 1000, places=3),
+        st.sampled_from([Decimal(n) for n in ("80", "83.2", "16.64", "16")]),
+    ),
+    st.sampled_from(["NVIDIA A100-SXM4-80GB", "T4", "H100", "Frobnicator 9"]),
+    st.sampled_from(["llama-3.1-8b", "llama-3.1-70b", "qwen3-4b"]),
+    st.sampled_from(QUANTIZATIONS),
+)
+def test_the_unit_of_the_memory_decides_nothing(gb: Decimal, name: str, model: str, quantization: str) -> None:
+    gib = gb * Decimal("0.99")
+    units = {"memory_gb": float(gb), "memory_gib": float(gib), "memory_mib": float(gib * 1024)}
+    said = set()
+    for unit, amount in units.items():
+        figures: dict[str, Any] = {unit: amount}
+        claim = HardwareClaim((GpuClaim(name, 1, **figures),))
+        (row,) = (each for each in judge_hardware(SHIPPED, claim) if each.name == unit)
+        judged = judge_serving(SHIPPED, claim, model, quantization, None)
+        said.add((row.verdict, row.why, row.numbers, judged.verdict, judged.why, judged.numbers))
+    assert len(said) == 1, said
+
+
 LEAVES = ["name", "count", "memory_gb", "bandwidth_gb_s", "bf16_tflops"]
 SERVED = [each.name for each in fields(ServesClaim)]
 
@@ -208,6 +260,7 @@ def test_forgetting_one_leaf_never_lets_a_contradicted_claim_hold(
     known = judge_serving(SHIPPED, claim, claim.serves.model, quantization, tokens).verdict
     found = judge_serving(SHIPPED, less, claim.serves.model, asked, context).verdict
     assert found in (None, known)
+    assert_rows_consistent(less, claim)
 
 
 @settings(max_examples=600)

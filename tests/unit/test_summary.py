@@ -308,4 +308,4 @@ def test_markdown_ranks_the_options_as_the_text_does_and_has_the_hardware(tmp_pa
     assert "\u2060" not in markdown
     own = decisions([("w.yaml", document(next(path for path in EXAMPLES if path.stem == "support-tickets")))])
     assert "**Hardware**" in own
-    assert "- what it is said to serve" in own
+    assert "- holds: serves.model llama-3.1-70b: 70.6 GB of weights at fp8" in own

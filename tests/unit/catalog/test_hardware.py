@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,13 +11,17 @@ from msgspec.structs import replace
 
 from policy_engine.catalog import (
     Catalog,
+    ClaimFinding,
     GpuClaim,
     HardwareClaim,
     ServesClaim,
     judge_claim,
+    judge_hardware,
     judge_price,
     judge_serving,
+    summed,
 )
+from policy_engine.catalog.findings import grade_beneath
 
 A100 = "NVIDIA A100-SXM4-80GB"
 SERVES = ServesClaim("llama-3.1-70b", "bf16", 158_760.0, 1, 0, 0)
@@ -89,6 +94,104 @@ def test_a_figure_above_the_published_one_is_contradicted(catalog: Catalog, figu
     claim = box(A100, 1, **figures)
     assert judge_claim(catalog, claim).verdict == "contradicted"
     assert judge_serving(catalog, claim, "llama-3.1-8b", "bf16", 8000).verdict == "contradicted"
+
+
+@pytest.mark.parametrize(
+    ("name", "on_the_border", "beyond"),
+    [
+        ("memory_gb", 83.2, 83.21),
+        ("memory_gib", 82.368, 82.38),
+        ("memory_mib", 84344.832, 84350),
+        ("bandwidth_gb_s", 2120.56, 2120.6),
+        ("bf16_tflops", 324.48, 324.5),
+        ("fp32_tflops", 324.48, 324.5),
+    ],
+)
+def test_the_tolerance_counts_in_and_no_more(catalog: Catalog, name: str, on_the_border: float, beyond: float) -> None:
+    def found(claimed: float) -> ClaimFinding:
+        figures: dict[str, Any] = {name: claimed}
+        return next(each for each in judge_hardware(catalog, box(A100, 1, **figures)) if each.name == name)
+
+    within = found(on_the_border)
+    assert within.verdict == ("unverifiable" if name == "fp32_tflops" else "holds")
+    assert ("4% more may be rounding" in within.why) == (name != "fp32_tflops")
+    assert found(beyond).verdict == "contradicted"
+
+
+@pytest.mark.parametrize("gb", [65, 130, 177, 260])
+def test_what_floats_lose_on_the_border_is_no_contradiction(layered: Callable[..., Catalog], gb: int) -> None:
+    published = {"aliases": [], "memory_gb": gb, "bandwidth_gb_s": 900, "source": "us", "as_of": "2026-01-01"}
+    catalog = layered({"gpus": {"Frobnicator 9": published}})
+    on_the_border = float(Decimal(gb) * Decimal("1.04"))
+    assert judge_claim(catalog, box("Frobnicator 9", 1, memory_gb=on_the_border)).verdict == "holds"
+    assert judge_claim(catalog, box("Frobnicator 9", 1, memory_gb=on_the_border + 0.001)).verdict == "contradicted"
+
+
+def test_a_proposal_at_another_precision_than_is_served_is_judged_by_its_own(catalog: Catalog) -> None:
+    served = replace(SERVES, quantization="int4", tokens_per_hour=10.0, input_tokens=100, output_tokens=100)
+    claim = box(A100, 1, served)
+    assert judge_claim(catalog, claim).verdict == "holds"
+    for precision, verdict in (("int4", "holds"), ("bf16", "contradicted"), (None, None)):
+        assert judge_serving(catalog, claim, "llama-3.1-70b", precision, 100).verdict == verdict
+    assert judge_serving(catalog, claim, "llama-3.1-70b", "int4", 131_072).verdict == "contradicted"
+    assert judge_serving(catalog, claim, "llama-3.1-70b", "int4", None).missing == ("task.context_tokens",)
+
+
+def test_a_name_that_only_looks_like_one_is_not_known(catalog: Catalog) -> None:
+    for name in ("nvidia a100-sxm4-80gb", "NVIDIA A100-SXM4-80GB ", "A100-80GB", "NVIDIA A100"):
+        first, *rest = judge_hardware(catalog, box(name, 1, memory_gb=80, bandwidth_gb_s=9999, fp32_tflops=9999))
+        assert first.verdict == "unverifiable"
+        assert f"exactly the name `{name}`" in first.why
+        assert "catalog/gpus.yaml adds it" in first.why
+        assert {each.verdict for each in rest if each.name != "count"} == {"unverifiable"}
+        assert {each.missing for each in rest if each.name != "count"} == {(f"catalog.gpus.{name}",)}
+    (known, *_) = judge_hardware(catalog, box("A100 80GB", 1))
+    assert (known.verdict, known.grade) == ("holds", "specification")
+
+
+def test_several_devices_are_judged_row_by_row(catalog: Catalog) -> None:
+    gpus = (GpuClaim(A100, 1, memory_gb=96), GpuClaim("L4", 2, memory_gb=24), GpuClaim(None, 1), GpuClaim("cpu", None))
+    found = {(each.row, each.name): each for each in judge_hardware(catalog, HardwareClaim(gpus))}
+    assert found[0, "memory_gb"].verdict == "contradicted"
+    assert found[1, "memory_gb"].verdict == "holds"
+    assert (found[2, "name"].verdict, found[2, "name"].missing) == ("unverifiable", ("hardware.gpus.name",))
+    assert found[3, "name"].why == "the catalog has no published figures of a host without a GPU"
+    assert (3, "count") not in found
+    assert found[1, "count"].gpu == "L4"
+
+
+def test_a_measured_finding_replaces_what_follows_from_it(catalog: Catalog) -> None:
+    claim = box(A100, 1, fp32_tflops=19.5)
+    findings = judge_hardware(catalog, claim)
+    assert (judge_claim(catalog, claim).verdict, grade_beneath(findings)) == (None, "declared")
+    measured = tuple(replace(each, verdict="verified", grade="measured") for each in findings)
+    assert (summed(measured).verdict, grade_beneath(measured)) == ("holds", "measured")
+    slow = (*measured[:-1], replace(measured[-1], verdict="contradicted", why="9.1 TFLOP/s were measured"))
+    assert (summed(slow).verdict, summed(slow).why) == ("contradicted", "9.1 TFLOP/s were measured")
+
+
+def test_prices_and_rates_of_nothing(catalog: Catalog) -> None:
+    def price(usd: float, **served: Any) -> ClaimFinding:
+        claim = replace(box(A100, 2, replace(SERVES, concurrency=8, **served)), usd_per_hour=usd)
+        return judge_hardware(catalog, claim)[-1]
+
+    assert price(4.0, tokens_per_hour=0.0).verdict == "holds"
+    assert price(0.0).verdict == "holds"
+    least = price(1e15, tokens_per_hour=5e-324)
+    assert (least.verdict, [number.value for number in least.numbers]) == ("holds", [0.0])
+    assert price(4.0, tokens_per_hour=None).name == "serves.tokens_per_hour"
+    assert price(4.0, tokens_per_hour=1e9).verdict == "contradicted"
+    assert price(4.0, tokens_per_hour=1e9, quantization="fp8").verdict == "holds"
+    unknown = price(4.0, tokens_per_hour=1e9, quantization=None)
+    assert (unknown.verdict, unknown.missing) == ("unverifiable", ("hardware.serves.quantization",))
+    assert price(4.0, model="qwq-32b").verdict == "unverifiable"
+
+
+def test_arithmetic_contradicts_where_no_bandwidth_is_known(catalog: Catalog) -> None:
+    fast = replace(SERVES, tokens_per_hour=1e9, concurrency=8)
+    found = judge_serving(catalog, box("cpu", None, fast, memory_gib=512, bf16_tflops=4), "llama-3.1-70b", "bf16", 1)
+    assert found.verdict == "contradicted"
+    assert "against a peak of 4" in found.why
 
 
 def test_a_smaller_claim_counts(catalog: Catalog) -> None:

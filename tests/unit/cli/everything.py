@@ -91,7 +91,10 @@ def _keep(scene: Scene) -> None:
 
 
 def _vouch(scene: Scene) -> None:
-    """Approve and record a piece of evidence."""
+    """Approve, record and revoke a piece of evidence, and attest the hardware."""
+    from policy_audit.ledger import Draft, EntryType, open_ledger
+
+    from tests import attesting
     from tests.unit.waivers.making import ANN
 
     (scene.folder / "soc2.txt").write_bytes(b"controls")
@@ -101,7 +104,13 @@ def _vouch(scene: Scene) -> None:
     scene.actor(ANN.identity)
     assert scene.run("evidence", "approve", *vouched, "--key", str(scene.key("ann"))).status == 0
     scene.actor(OFFICER)
-    assert scene.run("evidence", "record", *vouched).status == 0
+    recorded = scene.run("evidence", "record", *vouched)
+    assert recorded.status == 0
+    index = recorded.out.removeprefix("recorded: entry ").partition(",")[0]
+    assert scene.run("evidence", "revoke", index, "--reason", "the controls were changed").status == 0
+    attestation = attesting.body(attesting.report(), "claims/triage")
+    with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
+        ledger.append(Draft(EntryType.PROBE_ATTESTATION, body=attestation))
 
 
 def _befall(scene: Scene, made: Everything) -> None:

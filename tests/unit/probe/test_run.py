@@ -117,4 +117,4 @@ def test_an_accelerator_is_undisturbed_only_where_nothing_speaks_against_it() ->
 def test_a_cpu_is_never_undisturbed() -> None:
     assert sure(is_cpu=True)[-1] == SHARED_CPU
     busy = sure(is_cpu=True, switched=7, rates=[Rate(name="copy", rounds=(1.0,) * 3, busy=(1.0, 0.5, 1.0))])
-    assert busy[:2] == ("the process had its processors for 0.50 of a round", "it was taken off a processor 7 times")
+    assert busy[:2] == ("the process had its processors for 0.50 of a sample", "it was taken off a processor 7 times")
