@@ -14,8 +14,8 @@ import click
 
 from policy_engine.cli.officer_query import record_query
 from policy_engine.cli.options import SCRATCH, choose_ledger, opened
-from policy_engine.cli.output import write_whole
 from policy_engine.errors import InputError, Problem, RecordingError, UsageError, VerificationFailedError
+from policy_engine.whole_files import write_whole
 
 if TYPE_CHECKING:
     from policy_audit.errors import LedgerError

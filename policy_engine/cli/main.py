@@ -46,7 +46,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "waiver": ("waiver", "Ask for, approve, list and revoke waivers."),
         "evidence": ("evidence", "Approve, record, check and revoke the evidence of a workload."),
     },
-    "operate": {"db": ("db", "Migrate the ledger's database, say where it stands, give rights.")},
+    "operate": {
+        "probe": ("probe", "Measure this host's devices, and judge hardware claims by it."),
+        "db": ("db", "Migrate the ledger's database, say where it stands, give rights."),
+    },
 }
 
 

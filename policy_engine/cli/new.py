@@ -166,7 +166,7 @@ def _path_from(folder: Path, schema: Path) -> str:
 
 
 def _write(path: Path, text: str, force: bool) -> None:
-    from policy_engine.cli.output import write_whole
+    from policy_engine.whole_files import write_whole
 
     try:
         if force:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -15,17 +13,7 @@ from typing import IO, Any
 import click
 
 from policy_engine.errors import BrokenOutputError, Problem, UsageError, did_you_mean
-
-KEPT = "it is a ledger or a key"
-#: How a SQLite database begins, its write-ahead log, a signing key, the personal key, and a key that a program has.
-_KEPT = (
-    b"SQLite format 3\0",
-    b"7\x7f\x06\x82",
-    b"7\x7f\x06\x83",
-    b"PRIVATE+KEY+",
-    b"PERSONAL+KEY+",
-    b"policy-audit/signing-program/",
-)
+from policy_engine.whole_files import KEPT, is_kept, write_whole
 
 Writer = Callable[[IO[str]], str]
 
@@ -87,7 +75,7 @@ def _check_place(path: Path) -> None:
     # os.path: a folder that may not be entered is an answer, and no exception
     if os.path.isdir(path):
         reason = "is a directory"
-    elif _is_kept(path):
+    elif is_kept(path):
         reason = KEPT
     elif not os.path.isdir(path.parent):
         reason = "no such directory"
@@ -95,17 +83,6 @@ def _check_place(path: Path) -> None:
         reason = "permission denied"
     if reason is not None:
         raise UsageError(Problem("cannot-write", f"cannot write `{path}`: {reason}"))
-
-
-def _is_kept(path: Path) -> bool:
-    """Whether a ledger or a key stands there: nothing that is written takes the place of either, whoever asks."""
-    if not os.path.isfile(path):  # to open a pipe is to wait for whoever writes to it
-        return False
-    try:
-        with path.open("rb") as stream:
-            return stream.read(64).startswith(_KEPT)
-    except OSError:
-        return False
 
 
 def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> None:
@@ -145,33 +122,6 @@ class _Plain(StringIO):
 def write_file(path: Path, text: str) -> None:
     """Write `text`, which ends in a line feed, as `write_whole` does."""
     write_whole(path, (text if text.endswith("\n") else text + "\n").encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write `content` whole or not at all, through links to what they name; a device or pipe takes it as it comes.
-
-    Raises:
-        OSError: it cannot be written, or a ledger or a key stands there.
-    """
-    if os.path.exists(path) and not os.path.isfile(path):
-        path.write_bytes(content)
-        return
-    path = Path(os.path.realpath(path))
-    if _is_kept(path):
-        raise OSError(errno.EPERM, KEPT)
-    umask = os.umask(0)
-    os.umask(umask)
-    mode = path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~umask
-    with tempfile.NamedTemporaryFile("wb", dir=path.parent, prefix=f".{path.name}.", delete=False) as stream:
-        try:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-            os.chmod(stream.name, mode)
-            os.replace(stream.name, path)
-        except BaseException:
-            os.unlink(stream.name)
-            raise
 
 
 def to_json(value: Any) -> str:

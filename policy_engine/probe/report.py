@@ -26,14 +26,16 @@ UNITS: dict[str, str] = {
 class Rate(Struct, frozen=True, kw_only=True):
     """One rate over interleaved rounds: the best of each, in the unit of `UNITS`.
 
-    `busy` is, on a CPU, the process's own time over wall time and threads, for each round. `problem` says why there is
-    no rate, or why what was measured counts for nothing (a product that is wrong).
+    `intensity` is the work's, in FLOP for each byte that it cannot but move; None for copies.
+    `busy` is, on a CPU, the process's own time over wall time and threads, in the best sample of each round. `problem`
+    says why there is no rate, or why what was measured counts for nothing (a product that is wrong).
     """
 
     name: RateName
     rounds: tuple[float, ...] = ()
     busy: tuple[float, ...] = ()
     problem: str | None = None
+    intensity: float | None = None
 
     @property
     def best(self) -> float | None:

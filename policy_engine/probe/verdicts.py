@@ -39,6 +39,8 @@ PRODUCT_TOLERANCE = {"cuda": 0.40}
 OTHER_PRODUCT_TOLERANCE = 0.60
 STEADY_SPREAD = 1.15
 STEADY_FACTOR, SHARED_FACTOR = 1.25, 3.2
+#: A reading taken with less of the processors than this tells no more than one with this.
+LEAST_BUSY = 0.05
 #: More than the published figure by so much is no reading of that device.
 IMPLAUSIBLE = 1.10
 
@@ -77,9 +79,20 @@ def canonical_name(catalog: Catalog, name: str) -> str:
 
 
 def slack(device: Device, rate: Rate) -> float:
-    """Return k: by how much others may have slowed `device` down while `rate` was measured."""
+    """Return k: by how much others may have slowed `device` down while `rate` was measured.
+
+    On a CPU it is measured how much of its processors the process had while the best reading was taken: what it lacked
+    comes on top, for sharing caches and memory slows down what it had.
+    """
     steady = not device.disturbed and rate.spread <= STEADY_SPREAD
-    return STEADY_FACTOR if steady else SHARED_FACTOR
+    if steady:
+        return STEADY_FACTOR
+    return SHARED_FACTOR / max(_busy(rate), LEAST_BUSY)
+
+
+def _busy(rate: Rate) -> float:
+    """Return which part of its processors the process had while the best reading was taken; 1 where it is not told."""
+    return max(zip(rate.rounds, rate.busy, strict=False), default=(0.0, 1.0))[1]
 
 
 def _row(catalog: Catalog, gpu: GpuClaim, report: Report) -> Iterator[ClaimVerdict]:

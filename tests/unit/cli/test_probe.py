@@ -1,0 +1,188 @@
+"""`policy probe`: what is refused before anything is measured, what is printed, and its exit status."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from policy_engine.probe import run
+from policy_engine.probe.report import Device, Host, Memory, Rate, Report, Sustained
+from tests.unit.cli.conftest import Outcome
+
+Run = Callable[..., Outcome]
+CLAIMS = """\
+apiVersion: policy-engine/v1
+kind: Workload
+metadata: {{name: w, owner: o@acme.example}}
+spec:
+  stage: pilot
+  tasks: [{{name: t, kind: summarisation}}]
+{hardware}"""
+RATES = (
+    Rate(name="copy", rounds=(30.0, 31.0, 29.0), busy=(1.0, 1.0, 1.0)),
+    Rate(name="bf16", rounds=(0.4, 0.39, 0.41), busy=(1.0, 0.9, 1.0), intensity=341.3),
+    Rate(name="fp8", problem="this device has no hardware for it"),
+    Rate(name="decode", rounds=(15.0, 14.0, 15.5), intensity=1.0),
+)
+REPORT = Report(
+    measured_at="2026-11-28T22:00:00Z",
+    seconds=12.5,
+    seed=1,
+    host=Host(name="host-1", machine="sha256:00", system="Linux", cpu="AMD EPYC", cpus=2, interposers=()),
+    devices=(
+        Device(
+            index=0,
+            type="cpu",
+            backend="cpu",
+            name="AMD EPYC",
+            memory=Memory(total_bytes=24 << 30, touched_bytes=8 << 30, intact=True, stopped="the time for it was over"),
+            rates=RATES,
+            sustained=Sustained(seconds=2.0, first=0.4, last=0.39),
+            threads=2,
+            disturbed=("it was taken off a processor 7 times",),
+            unread=("the moon",),
+        ),
+    ),
+    versions={"python": "3.12.1", "torch": "2.13.0"},
+    notes=("a note",),
+)
+
+
+def claims(folder: Path, figures: str = "memory_gib: 8, bandwidth_gb_s: 30, bf16_tflops: 40") -> Path:
+    path = folder / "workload.yaml"
+    hardware = f"  hardware: {{gpus: [{{name: cpu, count: 1, {figures}}}]}}\n" if figures else ""
+    path.write_text(CLAIMS.format(hardware=hardware), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
+    """Let the probe find REPORT, and note how it was called."""
+    calls: list[tuple[object, ...]] = []
+
+    def probe(*arguments: object) -> Report:
+        calls.append(arguments)
+        return REPORT
+
+    monkeypatch.setattr(run, "probe", probe)
+    return calls
+
+
+def test_the_document_has_the_keys_of_the_contract(
+    policy: Run, tmp_path: Path, measured: list[tuple[object, ...]]
+) -> None:
+    done = policy("probe", "--claims", str(claims(tmp_path)), "--device", "cpu", "--budget", "20", "-o", "json")
+    assert done.status == 0
+    assert [call[:3] for call in measured] == [("cpu", 20.0, 1)]
+    found = done.json
+    assert found["device"] == found["devices"][0]
+    assert found["attestation"] is None
+    verdicts = {each["name"]: each for each in found["claims"]}
+    assert {name: each["verdict"] for name, each in verdicts.items()} == {
+        "count": "verified",
+        "memory_gib": "verified",
+        "bandwidth_gb_s": "verified",
+        "bf16_tflops": "contradicted",
+    }
+    assert {"name", "claimed", "unit", "verdict", "why", "rounds"} <= verdicts["bf16_tflops"].keys()
+    assert verdicts["bf16_tflops"]["rounds"] == [0.4, 0.39, 0.41]
+    assert yaml.safe_load(policy("probe", "--claims", str(claims(tmp_path)), "-o", "yaml").out) == found
+
+
+def test_people_read_what_was_measured_what_disturbed_and_what_was_not_read(
+    policy: Run, tmp_path: Path, measured: list[tuple[object, ...]]
+) -> None:
+    for form in ("text", "markdown"):
+        out = policy("probe", "--claims", str(claims(tmp_path)), "-o", form).out
+        for part in ("contradicted", "AMD EPYC", "30", "no hardware for it", "7 times", "the moon", "host-1", "a note"):
+            assert part in out, (form, part)
+    assert "Claims" not in policy("probe").out
+
+
+@pytest.mark.parametrize(
+    ("figures", "fail_on", "status"),
+    [
+        ("bf16_tflops: 40", "contradicted", 1),
+        ("bf16_tflops: 40", "unverifiable", 1),
+        ("bf16_tflops: 1", "contradicted", 0),
+        ("bf16_tflops: 1", "unverifiable", 0),
+        ("bandwidth_gb_s: 100", "contradicted", 0),
+        ("bandwidth_gb_s: 100", "unverifiable", 1),
+    ],
+)
+def test_verdicts_fail_only_where_that_was_asked_for(
+    policy: Run, tmp_path: Path, measured: list[tuple[object, ...]], figures: str, fail_on: str, status: int
+) -> None:
+    path = str(claims(tmp_path, figures))
+    assert policy("probe", "--claims", path, "--fail-on", fail_on).status == status
+    assert policy("probe", "--claims", path).status == 0
+
+
+def refused(policy: Run, measured: list[tuple[object, ...]], *arguments: str) -> Outcome:
+    done = policy("probe", *arguments)
+    assert done.status == 2, done.err
+    assert measured == []
+    assert done.out == ""
+    assert "Traceback" not in done.err
+    return done
+
+
+def test_what_cannot_work_is_refused_before_anything_is_measured(
+    policy: Run, tmp_path: Path, measured: list[tuple[object, ...]]
+) -> None:
+    path = str(claims(tmp_path))
+    none = tmp_path / "none"
+    none.mkdir()
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("kind: [", encoding="utf-8")
+    assert "no-claims" in refused(policy, measured, "--claims", str(claims(none, ""))).err
+    refused(policy, measured, "--claims", str(broken))
+    refused(policy, measured, "--claims", str(tmp_path / "missing.yaml"))
+    refused(policy, measured, "--claims", path, "--workload", "another")
+    refused(policy, measured, "--workload", "w")
+    refused(policy, measured, "--fail-on", "contradicted")
+    refused(policy, measured, "--plot", str(tmp_path / "roof.txt"))
+    refused(policy, measured, "--plot", str(tmp_path / "workload.yaml"))
+    refused(policy, measured, "-o", "pdf")
+    assert "6s" in refused(policy, measured, "--budget", "5s").err
+    refused(policy, measured, "--budget", "soon")
+
+
+def test_the_roofline_is_drawn(policy: Run, tmp_path: Path, measured: list[tuple[object, ...]]) -> None:
+    for name, begins in (("roof.svg", b"<?xml"), ("roof.png", b"\x89PNG")):
+        done = policy("probe", "--claims", str(claims(tmp_path)), "--plot", str(tmp_path / name))
+        assert done.status == 0, done.err
+        assert (tmp_path / name).read_bytes().startswith(begins)
+    assert policy("probe", "--plot", str(tmp_path / "roof.png")).status == 0
+
+
+def test_without_torch_the_extra_is_named(policy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    done = policy("probe")
+    assert done.status == 2
+    assert "pip install 'policy-engine[probe]'" in done.err
+
+
+def test_a_device_that_is_not_there_is_said(policy: Run) -> None:
+    done = policy("probe", "--device", "tpu")
+    assert done.status == 2
+    assert "no-device" in done.err
+
+
+@pytest.mark.parametrize(
+    "arguments", [["probe", "--help"], ["--help"], ["probe", "--budget", "1s"], ["rules", "list", "-o", "json"]]
+)
+def test_torch_is_loaded_by_measuring_alone(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom policy_engine.cli.main import call\ncall(sys.argv[1:])\n"
+        "heavy = {'torch', 'pynvml', 'matplotlib'} & {name.partition('.')[0] for name in sys.modules}\n"
+        "print(sorted(heavy), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
+    assert json.loads(done.stderr.splitlines()[-1].replace("'", '"')) == []
