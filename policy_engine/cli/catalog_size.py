@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.cli.options import Time, policy_options
+from policy_engine.cli.options import at_option, policy_options
 from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import Problem, RulesError, UsageError, did_you_mean
@@ -39,7 +39,7 @@ _COUNT = click.IntRange(1, _MOST)
 @click.option("--gpu", metavar="NAME", help="This type of GPU alone, by its driver's name or an exact alias.")
 @click.option("--count", metavar="N", type=_COUNT, help="On so many GPUs.  [default: as many as it takes]")
 @click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw the memory, to .svg or .png.")
-@click.option("--at", metavar="TIME", type=Time(), envvar="POLICY_AT", help="Whose prices count.  [default: now]")
+@at_option("The time whose prices count, RFC 3339.  [default: now]")
 @output_option
 @policy_options
 def command(

@@ -12,7 +12,7 @@ from policy_engine.cli.sections import Section
 GB = 1e9
 _NONE = "-"
 _SPEEDS = ("Decode", "Reached", "Prefill")
-_ALL = ", of each request; of all of them"
+_ALL = " (of each request; of all)"
 
 
 def as_sections(asked: Asked) -> list[Section]:
@@ -153,7 +153,7 @@ def _legend(asked: Asked) -> list[str]:
         f"{each} holds {rules.memory_overhead_gib:g} GiB beside weights and cache, and"
         f" {rules.collective_overhead_gib:g} GiB more where there are several; {rules.memory_utilisation:g} of its"
         " memory may be used",
-        f"decode and prefill are tokens/s that nothing exceeds{_ALL if several and not asked.named else ''}; real"
+        f"decode{_ALL if several and not asked.named else ''} and prefill are tokens/s that nothing exceeds; real"
         f" stacks reach {low:g} to {high:g} of the decode ceiling{' of all requests' if several else ''}",
     ]
     if any(row.fit.devices != row.fit.needed for row in asked.rows) and asked.count is None:
