@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from policy_engine.catalog import Catalog
 from policy_engine.catalog.entries import Model
 from policy_engine.catalog.needed import Fit, Load, Rent
 from policy_engine.catalog.sizing import GIB, next_power_of_two
@@ -66,7 +67,7 @@ def _misfit(fit: Fit) -> str:
     return f"does not fit {fit.devices:,}: each needs {least}{gib(needed)} GiB of {gib(fit.usable_each)}"
 
 
-def model_notes(model: Model, load: Load) -> Iterator[str]:
+def model_notes(catalog: Catalog, model: Model, load: Load) -> Iterator[str]:
     """Say what is to note of the model itself, and what of it is not known."""
     if model.params_b is None:
         yield (
@@ -84,6 +85,10 @@ def model_notes(model: Model, load: Load) -> Iterator[str]:
         )
     if load.context_tokens is not None and model.context_tokens is None:
         yield "the catalog does not know how many tokens it reads at most"
+    for asked in catalog.memory_requirements.values():
+        if asked.model == model.key:
+            more = " or more" if asked.at_least else ""
+            yield f"{asked.source} ({asked.as_of}) asks for {asked.memory_gb:g} GB{more}; this is reckoned without it"
     if model.note:
         yield model.note
 

@@ -64,7 +64,7 @@ class Asked:
 
     @cached_property
     def notes(self) -> list[str]:
-        notes = [*model_notes(self.model, self.load)]
+        notes = [*model_notes(self.catalog, self.model, self.load)]
         if self.model.parameters is not None:
             most = max((row.fit.devices or 0 for row in self.rows), default=0)
             notes += cache_notes(self.model, self.load, self.quantizations, most)

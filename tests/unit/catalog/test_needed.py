@@ -43,6 +43,7 @@ def test_the_next_power_of_two(number: int, power: int) -> None:
         # HW-01: an 8B on a 16 GB card: 16.06 GB of weights do not fit at 16 bits, and do at 8
         ("llama-3.1-8b", "T4", "bf16", None, 1, 2, 2),
         ("llama-3.1-8b", "T4", "int8", None, 1, 1, 1),
+        ("llama-3.1-8b", "RTX 4090", "bf16", None, 1, 1, 1),
         # HW-02: a 70B on two A100 80GB
         ("llama-3.1-70b", A100, "bf16", None, 1, 2, 2),
         ("llama-3.1-70b", A100, "bf16", 8000, 1, 2, 2),
