@@ -92,7 +92,7 @@ class Rates(Struct, frozen=True):
 
 
 class Rent(Struct, frozen=True):
-    """Dollars an hour for devices together, and the figure that it rests on; `devices` of the figure are `count`."""
+    """Dollars an hour for the devices together, and the figure that they rest on, which may be for fewer of them."""
 
     usd_per_hour_low: float
     usd_per_hour_high: float
