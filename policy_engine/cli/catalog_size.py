@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from policy_engine.cli.moments import AsOf
 from policy_engine.cli.options import at_option, policy_options
 from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, report_writers
@@ -39,7 +40,7 @@ _COUNT = click.IntRange(1, _MOST)
 @click.option("--gpu", metavar="NAME", help="This type of GPU alone, by its driver's name or an exact alias.")
 @click.option("--count", metavar="N", type=_COUNT, help="On so many GPUs.  [default: as many as it takes]")
 @click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw the memory, to .svg or .png.")
-@at_option("The time whose prices count, RFC 3339.  [default: now]")
+@at_option("Prices as of this time, or of this date (UTC).  [default: now]", AsOf())
 @output_option
 @policy_options
 def command(

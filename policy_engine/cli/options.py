@@ -142,9 +142,9 @@ def policy_options(command: F) -> F:
     )(command)
 
 
-def at_option(text: str) -> Callable[[F], F]:
-    """`--at`, with this help."""
-    return click.option("--at", metavar="TIME", type=Time(), envvar="POLICY_AT", callback=_settings, help=text)
+def at_option(text: str, kind: Time | None = None) -> Callable[[F], F]:
+    """`--at` with this help; `kind` where it also takes a date."""
+    return click.option("--at", metavar="TIME", type=kind or Time(), envvar="POLICY_AT", callback=_settings, help=text)
 
 
 def decision_options(command: F) -> F:

@@ -149,10 +149,11 @@ def test_the_settings_say_whose_prices_count(policy: Run, tmp_path: Path, monkey
     asked = ("catalog", "size", "llama-3.1-70b", "--gpu", "H100", "--quantization", "bf16", "-o", "json")
     (tmp_path / "policy.toml").write_text('at = "2025-06-08T00:00:00Z"\n', encoding="utf-8")
     assert policy(*asked).json["sizes"][0]["usd_per_hour_low"] is None
-    monkeypatch.setenv("POLICY_AT", "2025-06-09T00:00:00Z")
+    monkeypatch.setenv("POLICY_AT", "2025-06-09")
     row = policy(*asked).json["sizes"][0]
     assert (row["usd_per_hour_low"], row["usd_figure"], row["usd_stale"]) == (4, "h100.s3", False)
-    assert policy(*asked, "--at", "2025-06-08T00:00:00Z").json["day"] == "2025-06-08"
+    for at in ("2025-06-08T00:00:00Z", "2025-06-09T01:00:00+02:00", "2025-06-08"):
+        assert policy(*asked, "--at", at).json["day"] == "2025-06-08"
 
 
 def test_a_layers_gpu_model_and_price_are_taken(policy: Run, tmp_path: Path) -> None:
