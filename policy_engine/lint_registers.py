@@ -13,7 +13,7 @@ from policy_engine.loading.references import PARAMETER, fields, texts
 from policy_engine.loading.retention import read_retention
 from policy_engine.model.rule import RuleSet
 
-#: Parameters that the catalog, sizing and model choice read by name.
+#: Parameters that the catalog, sizing and model choice, or a command, read by name.
 READ_BY_ENGINE = frozenset(
     {
         "high_quality_score",
@@ -25,6 +25,8 @@ READ_BY_ENGINE = frozenset(
         "memory_overhead_gib",
         "collective_overhead_gib",
         "card_gib_per_gb",
+        "decode_reached_low",
+        "decode_reached_high",
         "engineer_usd_per_month",
         "self_hosting_engineers",
         "attestation_days",

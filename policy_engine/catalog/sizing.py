@@ -87,6 +87,19 @@ def devices_needed(rules: Rules, held_bytes: float, memory_bytes: float) -> int 
     return max(2, math.ceil(held_bytes / free)) if free > 0 else None
 
 
+def next_power_of_two(number: int) -> int:
+    """Return the smallest power of two that is not below `number`: what tensor parallelism divides heads by."""
+    return 1 << max(0, number - 1).bit_length()
+
+
+def streamed_weight_bytes(model: Model, quantization: str, streams: int) -> float | None:
+    """Return the most bytes of weights that a step of `streams` can read: of a mixture of experts, all in the end."""
+    weights, active = weight_bytes(model, quantization), active_weight_bytes(model, quantization)
+    if weights is None or active is None:
+        return weights or active
+    return min(weights, active * streams)
+
+
 def decode_ceiling_tokens_per_s(
     model: Model,
     quantization: str,

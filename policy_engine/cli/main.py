@@ -41,6 +41,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "explain": ("explain", "Show one recorded decision again, in full."),
     },
     "rules": {"rules": ("rules", "List, show, check, test and scaffold rules.")},
+    "models and money": {"catalog": ("catalog", "Say what hardware a model needs, and what it costs.")},
     "audit": {
         "audit": ("audit", "List, show, verify, replay and export what is on record."),
         "waiver": ("waiver", "Ask for, approve, list and revoke waivers."),

@@ -142,16 +142,14 @@ def policy_options(command: F) -> F:
     )(command)
 
 
+def at_option(text: str, kind: Time | None = None) -> Callable[[F], F]:
+    """`--at` with this help; `kind` where it also takes a date."""
+    return click.option("--at", metavar="TIME", type=kind or Time(), envvar="POLICY_AT", callback=_settings, help=text)
+
+
 def decision_options(command: F) -> F:
     """`--at` and `--purpose`."""
-    command = click.option(
-        "--at",
-        metavar="TIME",
-        type=Time(),
-        envvar="POLICY_AT",
-        callback=_settings,
-        help="The decision's time, RFC 3339.  [default: now]",
-    )(command)
+    command = at_option("The decision's time, RFC 3339.  [default: now]")(command)
     return click.option(
         "--purpose",
         type=click.Choice(PURPOSES),

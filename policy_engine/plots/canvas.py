@@ -5,6 +5,7 @@ INVARIANT: a picture takes the place of nothing but a picture.
 
 from __future__ import annotations
 
+import logging
 import os
 import warnings
 from collections.abc import Callable
@@ -40,6 +41,8 @@ def matplotlib() -> Any:
     Raises:
         UsageError: the extra is not installed, or it does not start.
     """
+    # that it builds a cache of fonts, and where, is no news to whoever asked for a picture
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         import matplotlib as library
         import matplotlib.figure
@@ -47,9 +50,10 @@ def matplotlib() -> Any:
         message = "a picture needs matplotlib, which is not installed"
         raise UsageError(Problem("extra-missing", message, help="pip install 'policy-engine[plot]'")) from None
     except ValueError as error:  # MPLBACKEND, or a matplotlibrc, that it refuses
-        reason = str(error).partition("\n")[0]
+        reason = str(error).partition("\n")[0].partition(";")[0]
         message = f"matplotlib does not start: {reason[:1].lower()}{reason[1:200]}"
-        raise UsageError(Problem("plot-failed", message, help="unset MPLBACKEND")) from None
+        hint = "unset MPLBACKEND, or mend the file matplotlibrc"
+        raise UsageError(Problem("plot-failed", message, help=hint)) from None
     return library
 
 

@@ -196,7 +196,7 @@ def test_the_digest_is_of_the_entries_in_force_alone(
 
 
 def test_as_of_is_the_newest_day(catalog: Catalog, layered: Layered) -> None:
-    assert catalog.as_of == date(2026, 11, 22)
+    assert catalog.as_of == date(2026, 11, 28)
     assert layered({"prices": {"own": {**PRICE, "as_of": "2027-01-01"}}}).as_of == date(2027, 1, 1)
 
 

@@ -17,6 +17,8 @@ SOURCES = {
     "s3": date(2025, 6, 9),
     "register": date(2026, 11, 22),
     "genai-prices 0.2.3": date(2026, 11, 22),
+    "nvidia-datasheets": date(2026, 11, 28),
+    "amd-datasheets": date(2026, 11, 28),
 }
 CLOSED = """gpt-4o gpt-4o-mini gpt-4-turbo o1 o3 claude-3.5-sonnet claude-3-opus claude-3.5-haiku gemini-1.5-pro
     gemini-1.5-flash gemini-2.0 gemini-ultra""".split()
