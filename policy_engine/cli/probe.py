@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ import click
 
 from policy_engine.cli.evidence_common import one_workload, workload_option
 from policy_engine.cli.options import policy_options
+from policy_engine.cli.probe_attest import attest, attest_options, prepare
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import InputError, Problem, UsageError
 
@@ -60,8 +62,12 @@ class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw the roofline: .svg or .png.")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
+@attest_options
 @policy_options
+@click.pass_context
 def command(
+    ctx: click.Context,
+    /,
     *,
     claims: str | None,
     chosen: str | None,
@@ -73,6 +79,12 @@ def command(
     outputs: Sequence[str],
     layers: Sequence[Path],
     policy_digest: str | None,
+    recording: bool,
+    key: Path | None,
+    until: date | None,
+    target: Path | None,
+    ledger: str | None,
+    ledger_key: Path | None,
 ) -> int:
     """Measure this host's devices with torch, and judge hardware claims by it.
 
@@ -80,36 +92,43 @@ def command(
     up; the same on CUDA, ROCm, Apple's and Intel's devices and CPUs. Each claim is then verified, contradicted, or
     unverifiable with the reason. A device that others use is measured with that said, and contradicts a claim only
     where it misses it by far. It needs the extra `probe`, and exits with 0 whatever the verdicts are.
+
+    What was found is put on record as an attestation, which workloads name as evidence hardware_attestation: with
+    --claims for that workload, else for every workload that names this host (hardware.host).
     """
     import time
 
     began = time.perf_counter() - _STARTED_SECONDS
     from policy_engine.cli.main import CONDITION, OK
-    from policy_engine.cli.options import load
+    from policy_engine.cli.options import choose_ledger, load
     from policy_engine.cli.output import parse_outputs, write_reports
     from policy_engine.cli.probe_shown import document, sections
+    from policy_engine.probe.device import torch
     from policy_engine.probe.verdicts import judge_measured
 
     targets = parse_outputs(outputs, FORMATS)
     _check_options(claims, chosen, fail_on, plot)
+    if not recording and (given := [name for name, value in (("--key", key), ("--to", target)) if value is not None]):
+        raise UsageError(Problem("usage", f"`{given[0]}` goes with `--record`", help="leave one of the two out"))
     policy = load(layers, policy_digest) if claims is not None or plot is not None else None
-    workload, claim = _claimed(claims, chosen, policy)
+    workload, folder, claim = _claimed(claims, chosen, policy)
+    torch()  # said before a ledger is made, where it is not there
+    attesting = None
+    if recording:
+        choice = choose_ledger(ctx, ledger, ledger_key)
+        identity = workload.identity if workload is not None else None
+        attesting = prepare(choice, identity, folder, key=key, until=until, target=target)
 
     from policy_engine.probe.run import probe
 
     report = probe(device, budget, seed, began)
     verdicts = judge_measured(policy.catalog, claim, report) if policy is not None and claim is not None else ()
-    attestation = _attest(report, verdicts, workload)
+    attestation = attest(attesting, report, verdicts) if attesting is not None else None
     if plot is not None and policy is not None:
         _draw(plot, policy, report, claim, verdicts)
     value = document(report, verdicts, attestation)
     write_reports(targets, report_writers(lambda: value, lambda: sections(report, verdicts, attestation)))
     return CONDITION if fail_on and any(each.verdict in FAIL_ON[fail_on] for each in verdicts) else OK
-
-
-def _attest(report: Report, verdicts: Sequence[ClaimVerdict], workload: Workload | None) -> dict[str, Any] | None:
-    """Return the attestation that was recorded; None where none was."""
-    return None
 
 
 def _check_options(claims: str | None, chosen: str | None, fail_on: str | None, plot: Path | None) -> None:
@@ -125,22 +144,22 @@ def _check_options(claims: str | None, chosen: str | None, fail_on: str | None, 
 
 def _claimed(
     claims: str | None, chosen: str | None, policy: Policy | None
-) -> tuple[Workload | None, HardwareClaim | None]:
-    """Return the workload and what it claims.
+) -> tuple[Workload | None, Path, HardwareClaim | None]:
+    """Return the workload, the folder that it names files in, and what it claims.
 
     Raises:
         InputError: the file is invalid, or claims no hardware.
     """
     if claims is None or policy is None:
-        return None, None
+        return None, Path.cwd(), None
     from policy_engine.claims import claim_of
 
-    workload, _ = one_workload(claims, chosen, policy)
+    workload, folder = one_workload(claims, chosen, policy)
     claim = claim_of(workload.spec.hardware)
     if claim is None or not claim.gpus:
         message = f"`{workload.identity}` claims no hardware"
         raise InputError(Problem("no-claims", message, help="say under `spec.hardware.gpus` what it claims"))
-    return workload, claim
+    return workload, folder, claim
 
 
 def _draw(

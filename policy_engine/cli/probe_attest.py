@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -141,18 +141,21 @@ def attest(attesting: Attesting, report: Report, verdicts: Sequence[ClaimVerdict
     return found
 
 
-def how_to_name(attestation: dict[str, Any]) -> list[str]:
+def how_to_name(attestation: Mapping[str, Any]) -> list[str]:
     """Return the lines that tell how a workload names the attestation."""
     ledger = attestation["ledger"]
     if not ledger["kept"]:
-        return ["The attestation is gone: the ledger was in memory."]
-    lines = [f"Attested in the entry {ledger['index']} of {ledger['origin']}. A workload names it:"]
+        return ["recorded in memory, and gone with this command: name a ledger with --ledger"]
+    of = f"for {attestation['workload']}" if attestation["workload"] is not None else "for whoever names this host"
+    lines = [f"entry {ledger['index']} of {ledger['origin']}, {of}; a workload names it so:"]
+    named = f"{{ledger_index: {ledger['index']}}}"
     if attestation["receipt"] is not None:
         named = f"{{receipt: {attestation['receipt']}, entry: {attestation['entry']}}}"
-        lines += [f"  hardware.host: {attestation['host']}", f"  evidence.{EVIDENCE}: {named}"]
+    lines += [f"hardware.host: {attestation['host']}", f"evidence.{EVIDENCE}: {named}"]
+    if attestation["receipt"] is not None:
         return [*lines, f"approvers.yaml pins the ledger: origins: [{{vkey: {ledger['vkey']}}}]"]
-    lines += [f"  hardware.host: {attestation['host']}", f"  evidence.{EVIDENCE}: {{ledger_index: {ledger['index']}}}"]
-    return [*lines, "Decisions recorded in another ledger need its receipt: run it with --to FILE"]
+    index = ledger["index"]
+    return [*lines, f"another ledger's decisions need its receipt: policy audit prove {index} --to FILE --entry FILE"]
 
 
 def _place(workload: str | None) -> dict[str, str]:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from policy_engine.cli.probe_attest import how_to_name
 from policy_engine.cli.sections import Section
 from policy_engine.probe.report import UNITS, Device, Host, Memory, Rate, Report
 from policy_engine.probe.verdict import ClaimVerdict
@@ -53,7 +54,9 @@ def sections(report: Report, verdicts: Sequence[ClaimVerdict], attestation: Mapp
     if report.between:
         found.append(Section("Between devices", header=_HEADER, rows=[_rate_row(each) for each in report.between]))
     found.append(Section("Host", pairs=list(_host(report.host))))
-    found.append(Section("Run", pairs=list(_run(report, attestation)), lines=report.notes))
+    found.append(Section("Run", pairs=list(_run(report)), lines=report.notes))
+    lines = how_to_name(attestation) if attestation is not None else ["none was recorded"]
+    found.append(Section("Attestation", lines=lines))
     return found
 
 
@@ -123,11 +126,9 @@ def _host(host: Host) -> Iterator[tuple[str, str]]:
     yield "Interposers", ", ".join(host.interposers) or "none found"
 
 
-def _run(report: Report, attestation: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _run(report: Report) -> Iterator[tuple[str, str]]:
     yield "Measured", f"{report.measured_at}, in {report.seconds:.1f} s, seed {report.seed}"
     yield "Versions", ", ".join(f"{name} {version}" for name, version in report.versions.items())
-    if attestation is None:
-        yield "Attestation", "none was recorded"
 
 
 def _figure(value: float | str) -> str:
