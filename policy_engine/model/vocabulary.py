@@ -59,6 +59,7 @@ _ALWAYS_KNOWN = frozenset(
         "proposal.present",
         "proposal.fallback.present",
         "hardware.present",
+        "hardware.measured",
         "migration.champion_present",
     }
 )

@@ -71,6 +71,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
         return REPORT
 
     monkeypatch.setattr(run, "probe", probe)
+    monkeypatch.setenv("POLICY_LEDGER", "sqlite:///:memory:")
     return calls
 
 
@@ -82,7 +83,7 @@ def test_the_document_has_the_keys_of_the_contract(
     assert [call[:3] for call in measured] == [("cpu", 20.0, 1)]
     found = done.json
     assert found["device"] == found["devices"][0]
-    assert found["attestation"] is None
+    assert (found["attestation"]["ledger"]["index"], found["attestation"]["ledger"]["kept"]) == (0, False)
     verdicts = {each["name"]: each for each in found["claims"]}
     assert {name: each["verdict"] for name, each in verdicts.items()} == {
         "count": "verified",
@@ -92,7 +93,8 @@ def test_the_document_has_the_keys_of_the_contract(
     }
     assert {"name", "claimed", "unit", "verdict", "why", "rounds"} <= verdicts["bf16_tflops"].keys()
     assert verdicts["bf16_tflops"]["rounds"] == [0.4, 0.39, 0.41]
-    assert yaml.safe_load(policy("probe", "--claims", str(claims(tmp_path)), "-o", "yaml").out) == found
+    same = yaml.safe_load(policy("probe", "--claims", str(claims(tmp_path)), "-o", "yaml").out)
+    assert {**same, "attestation": None} == {**found, "attestation": None}
 
 
 def test_people_read_what_was_measured_what_disturbed_and_what_was_not_read(
@@ -186,3 +188,62 @@ def test_torch_is_loaded_by_measuring_alone(arguments: list[str]) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     assert json.loads(done.stderr.splitlines()[-1].replace("'", '"')) == []
+
+
+# ---- the attestation
+
+
+def test_the_attestation_is_on_record_before_anything_is_shown(
+    policy: Run, tmp_path: Path, measured: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path / 'l.db'}")
+    found = policy("probe", "--claims", str(claims(tmp_path)), "--to", str(tmp_path / "a.tlog-proof"), "-o", "json")
+    assert found.status == 0, found.err
+    attestation = found.json["attestation"]
+    assert (attestation["workload"], attestation["ledger"]["index"]) == ("default/w", 0)
+    assert (tmp_path / attestation["entry"]).read_bytes().startswith(b"{")
+    listed = policy("audit", "list", "--type", "probe-attestation", "-o", "json").json["entries"]
+    assert [each["leaf_hash"] for each in listed] == [attestation["ledger"]["leaf_hash"]]
+    assert policy("audit", "verify").status == 0
+    # without claims it is of the host, and people are told how it is named
+    text = policy("probe").out
+    assert "entry 1 of" in text
+    assert "hardware.host: host-1" in text
+
+
+def test_nothing_is_shown_that_the_ledger_refused(
+    policy: Run, tmp_path: Path, measured: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from policy_audit.errors import LedgerError
+    from policy_audit.ledger import Ledger
+
+    def refuse(*_: object) -> None:
+        raise LedgerError("the disk is full", code="ledger-unwritable")
+
+    monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path / 'l.db'}")
+    monkeypatch.setattr(Ledger, "append", refuse)
+    found = policy("probe", "-o", "json")
+    assert (found.status, found.out) == (6, "")
+    assert policy("probe", "--no-record", "-o", "json").json["attestation"] is None
+
+
+REFUSED = {
+    "a ledger that is none": (("--ledger", "sqlite:////proc/l.db"), 6),
+    "a key that is none": (("--key", "workload.yaml"), 2),
+    "a receipt over something else": (("--to", "workload.yaml"), 2),
+    "a receipt of a ledger in memory": (("--to", "a.tlog-proof", "--ledger", "sqlite:///:memory:"), 2),
+    "a receipt of nothing": (("--to", "a.tlog-proof", "--no-record"), 2),
+    "a day that is none": (("--valid-until", "soon"), 2),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_keeps_it_from_being_recorded_is_said_before_anything_is_measured(
+    name: str, policy: Run, tmp_path: Path, measured: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path / 'l.db'}")
+    monkeypatch.chdir(tmp_path)
+    claims(tmp_path)
+    arguments, status = REFUSED[name]
+    found = policy("probe", *arguments)
+    assert (found.status, measured) == (status, []), found.err

@@ -51,7 +51,7 @@ KEYS = EFFECTS | {
 READ_BY_ENGINE = {
     "high_quality_score", "catalog_stale_days", "edge_latency_ms", "edge_max_parameters_billions", "reference_model",
     "memory_utilisation", "memory_overhead_gib", "collective_overhead_gib", "card_gib_per_gb", "engineer_usd_per_month",
-    "self_hosting_engineers", "decode_reached_low", "decode_reached_high",
+    "self_hosting_engineers", "decode_reached_low", "decode_reached_high", "attestation_days",
 }  # fmt: skip
 PYTHON_TYPES = {"int": int, "double": float, "string": str, "bool": bool, "list<string>": list}
 
@@ -60,7 +60,7 @@ ALWAYS_KNOWN = {"workload.name", "task.name", "option"}
 # Facts that a decision always has, so that a condition over them alone is never indeterminate.
 NEVER_UNKNOWN = {
     "workload.stage", "workload.task_count", "task.kind", "task.class", "proposal.present",
-    "proposal.fallback.present", "hardware.present",
+    "proposal.fallback.present", "hardware.present", "hardware.measured",
 }  # fmt: skip
 
 # The enforcement of every shipped prohibition and obligation, by criterion and by what it says.
