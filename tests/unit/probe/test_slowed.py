@@ -45,6 +45,7 @@ def test_what_a_busy_host_was_seen_to_do_contradicts_only_what_is_far_from_true(
 
 def test_the_part_that_counts_is_that_of_the_best_round_and_has_a_floor() -> None:
     rate = copies((0.9, 0.5, 0.1))
-    assert slack(device(rate), rate) == pytest.approx(SHARED_FACTOR / 0.5)
+    assert slack(device(rate), rate) == pytest.approx(2 / 0.5)
     starved = copies((0.0, 0.0, 0.0))
-    assert slack(device(starved), starved) == pytest.approx(SHARED_FACTOR / LEAST_BUSY)
+    assert slack(device(starved), starved) == pytest.approx(2 / LEAST_BUSY)
+    assert slack(device(), copies((0.9, 0.9, 0.9))) == SHARED_FACTOR
