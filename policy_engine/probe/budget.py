@@ -15,7 +15,7 @@ Clock = Callable[[], float]
 #: Kept back for what runs over its end by one call, for the verdicts and the report.
 MARGIN = 0.12
 #: When each stage ends, as a part of what is left after torch was imported.
-ENDS = {"threads": 0.06, "touch": 0.28, "rounds": 0.84, "sustained": 0.96, "between": 1.0}
+ENDS = {"threads": 0.06, "touch": 0.22, "rounds": 0.84, "sustained": 0.96, "between": 1.0}
 
 
 class Budget:
@@ -40,6 +40,11 @@ class Budget:
     def plan(self) -> None:
         """Spread what is left from now on."""
         self._from = min(self.clock(), self.last)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether not even a single call should begin any more: half of what is kept back is spent."""
+        return self.clock() > self.began + self.seconds * (1 - MARGIN / 2)
 
     def end_of(self, stage: str) -> float:
         """Return the time on the clock at which `stage` has to end."""

@@ -126,9 +126,9 @@ def _set_up(subject: Subject, tile: Any, seed: int, budget: Budget) -> None:
     bench = subject.bench
     cache = _cache_bytes(bench)
     makers: list[tuple[RateName, Callable[[], Work]]] = [
-        ("copy", lambda: copy_work(bench, tile, cache)),
         ("fp32", lambda: product_work(bench, "fp32", seed + 1, budget.clock)),
         ("bf16", lambda: product_work(bench, "bf16", seed + 2, budget.clock)),
+        ("copy", lambda: copy_work(bench, tile, cache)),
         ("decode", lambda: decode_work(bench, tile, cache)),
         ("fp16", lambda: product_work(bench, "fp16", seed + 3, budget.clock)),
         ("fp8", lambda: product_work(bench, "fp8", seed + 4, budget.clock)),

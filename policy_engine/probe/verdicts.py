@@ -81,13 +81,13 @@ def canonical_name(catalog: Catalog, name: str) -> str:
 def slack(device: Device, rate: Rate) -> float:
     """Return k: by how much others may have slowed `device` down while `rate` was measured.
 
-    On a CPU it is measured how much of its processors the process had while the best reading was taken: what it lacked
-    comes on top, for sharing caches and memory slows down what it had.
+    On a CPU it is measured how much of its processors the process had while the best reading was taken. Where it lacked
+    much, that counts instead, twice: with the caches shared, what it had was slower, too.
     """
     steady = not device.disturbed and rate.spread <= STEADY_SPREAD
     if steady:
         return STEADY_FACTOR
-    return SHARED_FACTOR / max(_busy(rate), LEAST_BUSY)
+    return max(SHARED_FACTOR, 2 / max(_busy(rate), LEAST_BUSY))
 
 
 def _busy(rate: Rate) -> float:

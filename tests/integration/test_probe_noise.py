@@ -79,7 +79,8 @@ def test_noise_never_contradicts_the_truth_and_never_hides_ten_times_of_it() -> 
     wrong = []
     for number, (report, seconds) in enumerate(loaded):
         true, false = (verdicts(catalog, best, times, report) for times in (1, 10))
-        rates = {rate.name: round(rate.best, 3) for rate in report.devices[0].rates if rate.best}
+        measured = [rate for rate in report.devices[0].rates if rate.best]
+        rates = {each.name: (round(each.best or 0, 3), [round(busy, 2) for busy in each.busy]) for each in measured}
         print(number, f"{seconds:.1f} s", rates, true, false)
         wrong += [(number, "true", name) for name, word in true.items() if word == "contradicted"]
         wrong += [(number, "false", name) for name, word in false.items() if word != "contradicted"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -89,30 +90,29 @@ def test_the_real_device_is_measured() -> None:
     rate = measured(torch, "fp32", 3.0)
     assert rate.problem is None
     assert rate.best > 0
-    assert len(rate.rounds) == len(rate.busy) == 3
+    assert 1 <= len(rate.rounds) == len(rate.busy) <= 3
     assert rate.intensity > 10
 
 
 def lazy() -> Callable[..., Any]:
-    """Do the first products, then return what is there already."""
-    calls = 0
+    """Do the first two products of each size, then leave what is there."""
+    calls: Counter[Any] = Counter()
 
     def mm(a: Any, b: Any, out: Any) -> Any:
-        nonlocal calls
-        calls += 1
-        return torch.mm(a, b, out=out) if calls <= 8 else out
+        calls[out.shape] += 1
+        return torch.mm(a, b, out=out) if calls[out.shape] <= 2 else out
 
     return mm
 
 
 def answering_from_memory() -> Callable[..., Any]:
-    """Do the product once, and copy that answer for ever after."""
-    kept: list[Any] = []
+    """Do one product of each size, and give that answer for ever after."""
+    kept: dict[Any, Any] = {}
 
     def mm(a: Any, b: Any, out: Any) -> Any:
-        if not kept:
-            kept.append(torch.mm(a, b))
-        return out.copy_(kept[0]) if out.shape == kept[0].shape else torch.mm(a, b, out=out)
+        if out.shape not in kept:
+            kept[out.shape] = torch.mm(a, b)
+        return out.copy_(kept[out.shape])
 
     return mm
 

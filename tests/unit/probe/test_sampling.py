@@ -64,6 +64,23 @@ def test_without_time_nothing_is_measured_and_that_is_said() -> None:
     assert sustain([BENCH], [work()], budget) == (None,)
 
 
+def test_where_setting_up_took_the_time_one_sample_of_each_is_taken_before_the_end() -> None:
+    now = [100.0]
+
+    def clock() -> float:
+        now[0] += 1e-4
+        return now[0]
+
+    budget = Budget(10.0, began=100.0, clock=clock)
+    budget.plan()
+    now[0] = 108.0  # the rounds should have ended, and the run has not
+    assert budget.left_of("rounds") == 0
+    found = rates(work(), work(name="fp32"), budget=budget)
+    assert [(rate.problem, len(rate.rounds)) for rate in found] == [(None, 1), (None, 1)]
+    now[0] = 109.5
+    assert {rate.problem for rate in rates(work(), budget=budget)} == {NO_TIME}
+
+
 @pytest.mark.parametrize(
     "error",
     [
