@@ -83,7 +83,7 @@ def slack(device: Device, rate: Rate) -> float:
     """Return k: by how much others may have slowed `device` down while `rate` was measured.
 
     On a CPU it is measured how much of its processors the process had while the best reading was taken. Where it lacked
-    much, that counts instead, twice: with the caches shared, what it had was slower, too. Half as much again where there
+    much, that counts instead, twice: with shared caches what it had was slower, too. Half as much again where there
     was no time for all rounds: the best of few samples is further from what the device can do.
     """
     steady = not device.disturbed and rate.spread <= STEADY_SPREAD
