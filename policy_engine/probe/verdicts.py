@@ -41,6 +41,7 @@ STEADY_SPREAD = 1.15
 STEADY_FACTOR, SHARED_FACTOR = 1.25, 3.2
 #: A reading taken with less of the processors than this tells no more than one with this.
 LEAST_BUSY = 0.05
+ALL_ROUNDS = 3
 #: More than the published figure by so much is no reading of that device.
 IMPLAUSIBLE = 1.10
 
@@ -82,12 +83,14 @@ def slack(device: Device, rate: Rate) -> float:
     """Return k: by how much others may have slowed `device` down while `rate` was measured.
 
     On a CPU it is measured how much of its processors the process had while the best reading was taken. Where it lacked
-    much, that counts instead, twice: with the caches shared, what it had was slower, too.
+    much, that counts instead, twice: with shared caches what it had was slower, too. Half as much again where there
+    was no time for all rounds: the best of few samples is further from what the device can do.
     """
     steady = not device.disturbed and rate.spread <= STEADY_SPREAD
     if steady:
         return STEADY_FACTOR
-    return max(SHARED_FACTOR, 2 / max(_busy(rate), LEAST_BUSY))
+    lacked = 2 / max(_busy(rate), LEAST_BUSY) if rate.busy else 0.0
+    return max(SHARED_FACTOR, lacked * (1.0 if len(rate.rounds) >= ALL_ROUNDS else 1.5))
 
 
 def _busy(rate: Rate) -> float:

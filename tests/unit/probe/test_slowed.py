@@ -49,3 +49,10 @@ def test_the_part_that_counts_is_that_of_the_best_round_and_has_a_floor() -> Non
     starved = copies((0.0, 0.0, 0.0))
     assert slack(device(starved), starved) == pytest.approx(2 / LEAST_BUSY)
     assert slack(device(), copies((0.9, 0.9, 0.9))) == SHARED_FACTOR
+
+
+def test_one_sample_counts_for_less_than_three_rounds() -> None:
+    # seen: one sample with a tenth of the processors, on a device that copies 49.6 GB/s undisturbed
+    rate = copies((0.1,), (1.8,))
+    assert slack(device(rate), rate) == pytest.approx(3 / 0.1)
+    assert 49.6 * 0.75 < 1.8 * slack(device(rate), rate) < 496 * 0.75
