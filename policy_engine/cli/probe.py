@@ -104,7 +104,7 @@ def command(
     from policy_engine.cli.output import parse_outputs, write_reports
     from policy_engine.cli.probe_shown import document, sections
     from policy_engine.probe.device import torch
-    from policy_engine.probe.verdicts import judge_measured
+    from policy_engine.probe.verdicts import claimed_memory_bytes, judge_measured
 
     targets = parse_outputs(outputs, FORMATS)
     _check_options(claims, chosen, fail_on, plot)
@@ -121,7 +121,8 @@ def command(
 
     from policy_engine.probe.run import probe
 
-    report = probe(device, budget, seed, began)
+    memory_bytes = claimed_memory_bytes(policy.catalog, claim) if policy is not None and claim is not None else None
+    report = probe(device, budget, seed, began, memory_bytes)
     verdicts = judge_measured(policy.catalog, claim, report) if policy is not None and claim is not None else ()
     attestation = attest(attesting, report, verdicts) if attesting is not None else None
     if plot is not None and policy is not None:

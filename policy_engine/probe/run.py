@@ -52,8 +52,12 @@ class Subject(Struct):
     told: Told | None = None
 
 
-def probe(wanted: str | None, seconds: float, seed: int, began: float | None = None) -> Report:
+def probe(
+    wanted: str | None, seconds: float, seed: int, began: float | None = None, memory_bytes: int | None = None
+) -> Report:
     """Measure the devices that `wanted` names (None: what is there) within `seconds` since `began`.
+
+    `memory_bytes` is what is claimed of each, and no more is touched; None: as much as there is time for.
 
     Raises:
         UsageError: torch is not there, or not such a device.
@@ -62,12 +66,12 @@ def probe(wanted: str | None, seconds: float, seed: int, began: float | None = N
     library = torch()
     measured_at = datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
     devices = choose(library, wanted)
-    budget.plan()
+    budget.plan(long_touch=memory_bytes is not None)
     notes: list[str] = []
     with warnings.catch_warnings(), library.inference_mode(), nvml() as driver:
         warnings.simplefilter("ignore")  # libraries' advice to programmers
         subjects = [Subject(Bench(library, each)) for each in devices]
-        between = _measure(subjects, seed, budget, driver, notes)
+        between = _measure(subjects, seed, budget, driver, notes, memory_bytes)
         found = tuple(_device(each) for each in subjects)
     host = describe_host()
     if between:
@@ -84,14 +88,21 @@ def probe(wanted: str | None, seconds: float, seed: int, began: float | None = N
     )
 
 
-def _measure(subjects: Sequence[Subject], seed: int, budget: Budget, driver: Any, notes: list[str]) -> tuple[Rate, ...]:
+def _measure(
+    subjects: Sequence[Subject],
+    seed: int,
+    budget: Budget,
+    driver: Any,
+    notes: list[str],
+    memory_bytes: int | None,
+) -> tuple[Rate, ...]:
     library = subjects[0].bench.torch
     for subject in subjects:
         _set_threads(subject, budget, notes)
     tile = library.randn(_TILE_VALUES // 4, generator=library.Generator().manual_seed(seed))
     for place, subject in enumerate(subjects):
         with budget.narrowed("touch", len(subjects) - place):
-            subject.memory = touch(subject.bench, seed, lambda: budget.left_of("touch"))
+            subject.memory = touch(subject.bench, seed, lambda: budget.left_of("touch"), memory_bytes)
     for subject in subjects:
         _set_up(subject, tile, seed, budget)
     for place, subject in enumerate(subjects):

@@ -22,13 +22,15 @@ _WORD = 8
 _STEP = 4096 // _WORD
 #: The part of the time that is kept for reading back.
 _READING = 0.2
+OVER = "the time for it was over; --budget gives more"
 
 
-def touch(bench: Bench, seed: int, left: Callable[[], float]) -> Memory:
+def touch(bench: Bench, seed: int, left: Callable[[], float], wanted: int | None = None) -> Memory:
     """Write a number of its own into every word, block by block, and read back a word of each page at the end.
 
     No two words hold the same number, so that memory that is there twice (an alias, a device that claims more than it
-    has) does not read back; none holds what an earlier run wrote. A part of the time is for reading.
+    has) does not read back; none holds what an earlier run wrote. A part of the time is for reading. No more than
+    `wanted` bytes are asked for where that is said.
     """
     torch, before = bench.torch, bench.memory()
     whole = left()
@@ -40,8 +42,11 @@ def touch(bench: Bench, seed: int, left: Callable[[], float]) -> Memory:
             size = min(_block(bench), largest)
             if size < SMALLEST_BLOCK:
                 break
+            if wanted is not None and held >= wanted:
+                stopped = "that is all that is claimed"
+                break
             if left() <= whole * _READING:
-                stopped = "the time for it was over"
+                stopped = OVER
                 break
             begun = left()
             block = torch.empty(size // _WORD, dtype=torch.int64, device=bench.device)
@@ -57,7 +62,7 @@ def touch(bench: Bench, seed: int, left: Callable[[], float]) -> Memory:
     blocks.clear()
     bench.release()
     if read < held and intact:
-        stopped = "the time for it was over"
+        stopped = OVER
     return _memory(before, min(held, read), intact if read else None, stopped)
 
 

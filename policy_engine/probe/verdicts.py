@@ -63,6 +63,14 @@ def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tu
     return tuple(found)
 
 
+def claimed_memory_bytes(catalog: Catalog, claim: HardwareClaim) -> int | None:
+    """Return the most memory that is claimed of a device, or counted on as published; None where none is known."""
+    units = {"memory_gb": GIB * catalog.rules.card_gib_per_gb, "memory_gib": GIB, "memory_mib": MIB}
+    figures = (each for gpu in claim.gpus or () for each in _figures(gpu, catalog.gpu(gpu.name)))
+    found = [value * units[name] for name, _, value in figures if name in units and value is not None]
+    return int(max(found)) if found else None
+
+
 def matching(catalog: Catalog, gpu: GpuClaim, report: Report) -> list[Device]:
     """Return the devices of exactly the claimed name, by the catalog's aliases; all of them where none is claimed."""
     if gpu.name is None:

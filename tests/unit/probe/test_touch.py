@@ -12,7 +12,7 @@ import torch
 from policy_engine.probe.device import Bench
 from policy_engine.probe.limits import Usable
 from policy_engine.probe.report import Memory
-from policy_engine.probe.touch import MIB, touch
+from policy_engine.probe.touch import MIB, OVER, touch
 from tests.unit.probe.trees import GIB, Replaced
 
 
@@ -53,6 +53,12 @@ def test_what_is_free_is_written_and_read_back_and_the_reserve_is_kept() -> None
     assert (found.total_bytes, found.free_bytes) == (4 * GIB, GIB + 96 * MIB)
 
 
+def test_no_more_is_written_than_is_claimed() -> None:
+    found = touch(Small(), 7, seconds(20.0), 30 * MIB)
+    assert 30 * MIB <= found.touched_bytes < 96 * MIB
+    assert (found.intact, found.stopped) == (True, "that is all that is claimed")
+
+
 def test_others_that_take_memory_meanwhile_are_left_theirs() -> None:
     bench = Small(spare=256 * MIB)
     asked: list[int] = []
@@ -69,7 +75,7 @@ def test_others_that_take_memory_meanwhile_are_left_theirs() -> None:
 @pytest.mark.parametrize("total", [0.0, -1.0])
 def test_without_time_nothing_is_written(total: float) -> None:
     found = touched(Small(), total)
-    assert (found.touched_bytes, found.intact, found.stopped) == (0, None, "the time for it was over")
+    assert (found.touched_bytes, found.intact, found.stopped) == (0, None, OVER)
 
 
 def test_memory_that_is_there_twice_does_not_read_back() -> None:
