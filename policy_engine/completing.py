@@ -11,6 +11,7 @@ from msgspec import Struct
 from policy_engine.catalog import (
     Catalog,
     ClaimFinding,
+    HardwareClaim,
     Needs,
     OptionModels,
     api_price,
@@ -26,7 +27,7 @@ from policy_engine.facts import FactSheet, derive_volume, region_allowed
 from policy_engine.language.tree import Scalar
 from policy_engine.model.task_case import TaskCase
 from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
-from policy_engine.probe.overlay import overlay
+from policy_engine.probe.overlay import held_to, overlay
 from policy_engine.probe.verdict import overall
 
 _VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
@@ -51,19 +52,22 @@ def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar])
     """Return the facts that rules read: those declared and those computed from them."""
     sheet = FactSheet(case.facts)
     derive_volume(sheet)
-    needs = needs_of(case, sheet, parameters)
+    held = held_to(catalog, case.hardware, case.measured) if case.measured else case.hardware
+    needs = needs_of(case, sheet, parameters, held)
     models = {option: choose(catalog, option, needs, case.day) for option in OPTIONS}
     _costs(sheet, models)
     spend_disputes = add_api_spend(sheet, catalog, parameters, case.day)
-    findings, why = add_hardware(case, sheet, catalog)
+    findings, why = add_hardware(case, sheet, catalog, held)
     _proposal(sheet, catalog)
     _licences(sheet, catalog, models)
     inputs = {option: _option_input(models[option], sheet) for option in OPTIONS}
     return Completed(sheet, models, inputs, findings, why, spend_disputes)
 
 
-def needs_of(case: TaskCase, sheet: FactSheet, parameters: Mapping[str, Scalar]) -> Needs:
-    """Gather what the task asks of a model; None stays unknown."""
+def needs_of(
+    case: TaskCase, sheet: FactSheet, parameters: Mapping[str, Scalar], hardware: HardwareClaim | None
+) -> Needs:
+    """Gather what the task asks of a model; None stays unknown. `hardware` is what there is of what is claimed."""
     get = sheet.get
     modalities, residency, share = get("task.modalities"), get("data.residency"), get("task.share")
     sent, answered = (get(name) for name in _VOLUME)
@@ -79,7 +83,7 @@ def needs_of(case: TaskCase, sheet: FactSheet, parameters: Mapping[str, Scalar])
         edge_wanted=_edge_wanted(get("needs.edge"), get("task.latency_p95_ms"), parameters["edge_latency_ms"]),
         input_tokens_per_month=None if sent is None or share is None else sent * share,
         output_tokens_per_month=None if answered is None or share is None else answered * share,
-        hardware=case.hardware,
+        hardware=hardware,
         routed=get("workload.task_count") > 1,
     )
 
@@ -126,10 +130,11 @@ def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, S
 
 
 def add_hardware(
-    case: TaskCase, sheet: FactSheet, catalog: Catalog
+    case: TaskCase, sheet: FactSheet, catalog: Catalog, held: HardwareClaim | None = None
 ) -> tuple[tuple[ClaimFinding, ...], tuple[str, ...]]:
     """Judge the hardware claims by arithmetic: each by itself, and all of them for the proposed model.
 
+    `held` is the claim with the memory that was measured, where that is less: what runs there is judged by it.
     Returns the findings, and a line for each of the two facts that follow from them.
     """
     claim = case.hardware
@@ -143,7 +148,12 @@ def add_hardware(
     )
     get = sheet.get
     measured = _measured(case, sheet)
-    findings = overlay(judge_hardware(catalog, claim), case.measured)
+    held = held or claim
+    findings = judge_hardware(catalog, claim)
+    if case.measured:
+        devices = [each for each in findings if each.row is not None]
+        at_large = [each for each in judge_hardware(catalog, held) if each.row is None]
+        findings = overlay((*devices, *at_large), case.measured)
     own = summed(findings)
     sheet.derive("hardware.verdict", own.verdict, beneath=(grade_beneath(findings),))
     # two lines that say opposite things have to say of what
@@ -155,7 +165,7 @@ def add_hardware(
         quantization = get("proposal.quantization")
         judged = own
         if measured != "contradicted":  # nothing runs on what is not there
-            judged = judge_serving(catalog, claim, model, quantization, get("task.context_tokens"))
+            judged = judge_serving(catalog, held, model, quantization, get("task.context_tokens"))
         sheet.derive("proposal.hardware_verdict", judged.verdict, "proposal.model", beneath=(grade_beneath(findings),))
         both = f"{about}, and the proposed model" if served else about
         why[judged.why] = both if judged.why == own.why else "the proposed model"

@@ -188,7 +188,7 @@ class Replayer:
             place = workload.namespace, workload.metadata.name
             return waivers_again(waivers, place, decider.policy.approvers, inputs.at, recorded_at, on_record)
 
-        own = OwnLedger(lambda index: self._before(entry, index), lambda leaf: self._revoked(entry, leaf))
+        own = OwnLedger(lambda index: self._before(entry, index), lambda names: self._revoked(entry, names))
         return _decided(decider, content, inputs, again, proofs, own)
 
     def _trail(self, entry: StoredEntry) -> Trail:
@@ -215,11 +215,11 @@ class Replayer:
                 raise
             return None
 
-    def _revoked(self, entry: StoredEntry, leaf: str) -> bool:
+    def _revoked(self, entry: StoredEntry, names: frozenset[str]) -> bool:
         """Whether evidence had been revoked before `entry`; read again where that came on record later."""
         if self._revocations is None or entry.index >= self._revocations.size:
             self._revocations = revocations(self._ledger)
-        return self._revocations.known(leaf, entry.index, datetime.fromisoformat(entry.document["recorded_at"]))
+        return self._revocations.known(names, entry.index, datetime.fromisoformat(entry.document["recorded_at"]))
 
     def _decider(self, digests: dict[str, str]) -> Decider:
         key = tuple(digests[role] for role in ("rules", "layers", "catalog"))
@@ -273,8 +273,9 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
     moment = at or inputs.at
     proofs = replayer.proofs(digests)
 
-    def found_then(name: str, _: Evidence, status: EvidenceStatus) -> Vouched | None:
-        return Vouched(status.grade, status.proof or {}, status.ends, proofs.get(name))
+    def found_then(name: str, evidence: Evidence, status: EvidenceStatus) -> Vouched | None:
+        against = None if status.grade in claims(evidence) else status.short
+        return Vouched(status.grade, status.proof or {}, status.ends, proofs.get(name), against)
 
     evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date(), found_then)
     decision = decider.decide(workload, evidence, moment, replayer.waivers(digests))

@@ -46,4 +46,4 @@ def report(*devices: Device, measured_at: datetime | None = None, **host: Any) -
 
 def body(found: Report, workload: str | None, valid_until: str | None = None, signer: Signer | None = None) -> Any:
     """Return the body of the entry that records the report."""
-    return attestation_body(attestation_of(found, (), workload), valid_until, signer)
+    return attestation_body(attestation_of(found, (), workload, valid_until), signer)

@@ -32,7 +32,8 @@ def command(
     """Say of which grade the evidence in FILE is.
 
     And of each piece what keeps it from counting, or from a better grade that it claims. Nothing is recorded. A bare
-    ledger_index counts in the ledger of a decision alone, so that it shows as less here.
+    ledger_index counts in the ledger of a decision alone, so that it shows as less here; and what was revoked on record
+    there shows here as if it were not.
     """
     from policy_engine.cli.options import load, now
     from policy_engine.cli.output import parse_outputs, write_reports

@@ -18,11 +18,17 @@ if TYPE_CHECKING:
 
 
 class _Revoked(Struct, frozen=True):
-    """The entry that is taken back: its bytes' hash, its place in this ledger (None: of another), and what it holds."""
+    """The entry that is taken back: its leaf hash, its place in this ledger (None: of another), and its names."""
 
     leaf: str
     index: int | None
     entry: Entry
+    names: frozenset[str]
+
+    @property
+    def attestation(self) -> str | None:
+        """The digest of what it attests; None of other evidence."""
+        return next(iter(self.names - {self.leaf}), None)
 
 
 @click.command("revoke", epilog="Example: policy evidence revoke 41 --reason 'the cards were exchanged'")
@@ -35,14 +41,14 @@ def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | Non
 
     ENTRY is the index of an entry of this ledger, or the file with the bytes of an entry of another one
     (attestation.entry.json): of an attestation, or of evidence that was recorded. No decision recorded in this ledger
-    counts it from now on. Where decisions are recorded in another ledger, name the leaf hash that is printed under
+    counts it from now on. Where decisions are recorded in another ledger, name the hashes that are printed under
     `revoked_entries` in a layer's approvers.yaml. Whoever may write to the ledger may revoke: less is allowed by it,
     never more.
     """
     from policy_engine.cli.options import choose_ledger, opened
     from policy_engine.model.waiver import LONGEST_REASON
     from policy_engine.vouching.entries import revoked_draft
-    from policy_engine.vouching.revoked import revocation_body, revoked_leaves
+    from policy_engine.vouching.revoked import revocation_body, revoked_names
     from policy_engine.waivers.on_record import stored_context
     from policy_engine.waivers.requesting import plain
 
@@ -51,8 +57,9 @@ def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | Non
     personal = {"actor": actor_of(context, "revokes it")}
     name_nobody({"reason": text}, personal)
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
-        found = _of_file(Path(entry)) if not entry.isdecimal() else _of_index(open_ledger, int(entry))
-        before = revoked_leaves(open_ledger).get(found.leaf)
+        found = _of_index(open_ledger, entry) if entry.isdecimal() else _of_file(Path(entry))
+        revoked = revoked_names(open_ledger)
+        before = next((revoked[name] for name in found.names if name in revoked), None)
         if before is not None:
             raise InputError(Problem("revoked", f"it was revoked already, in the entry {before.index}"))
         body = found.entry.body
@@ -60,24 +67,34 @@ def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | Non
         kept = ("namespace", "workload")
         place = {name: value for name in kept if (value := found.entry.context.get(name)) is not None}
         draft = revoked_draft(
-            revocation_body(found.leaf, found.index, evidence, workload, text), place, personal, stored_context(context)
+            revocation_body(found.leaf, found.index, evidence, workload, text, found.attestation),
+            place,
+            personal,
+            stored_context(context),
         )
         index = open_ledger.append(draft).index
     of = f"the entry {found.index}" if found.index is not None else f"the entry of `{entry}`"
     click.echo(f"revoked: entry {index}; {of} is evidence no more")
-    click.echo(f"elsewhere, approvers.yaml says so: revoked_entries: [{found.leaf}]")
+    click.echo(f"elsewhere, approvers.yaml says so: revoked_entries: [{', '.join(sorted(found.names))}]")
+    if found.index is None:
+        click.echo("this ledger cannot tell whether another one holds an entry of exactly these bytes", err=True)
 
 
-def _of_index(ledger: Ledger, index: int) -> _Revoked:
+def _of_index(ledger: Ledger, text: str) -> _Revoked:
+    from policy_audit.canonical import MAX_INTEGER
     from policy_audit.errors import LedgerError
 
+    hint = "`policy audit list --type all` lists them; for one of another ledger name its file"
+    missing = InputError(Problem("entry-missing", f"this ledger has no entry {text[:40]}", help=hint))
+    if len(text) > len(str(MAX_INTEGER)) or int(text) > MAX_INTEGER:
+        raise missing
+    index = int(text)
     try:
         raw = ledger.entry(index).raw
     except LedgerError as error:
         if error.code != "entry-missing":
             raise
-        hint = "`policy audit list --type all` lists them; for one of another ledger name its file"
-        raise InputError(Problem("entry-missing", f"this ledger has no entry {index}", help=hint)) from None
+        raise missing from None
     return _evidence(raw, index, f"the entry {index}")
 
 
@@ -93,6 +110,8 @@ def _evidence(raw: bytes, index: int | None, what: str) -> _Revoked:
     from policy_audit.errors import AuditError
     from policy_audit.merkle import leaf_hash
 
+    from policy_engine.vouching.entries import names_of
+
     hint = "name the entry of an attestation, or of evidence that was recorded"
     try:
         entry = parse_entry(raw)
@@ -102,4 +121,4 @@ def _evidence(raw: bytes, index: int | None, what: str) -> _Revoked:
         raise InputError(
             Problem("not-evidence", f"{what} is of the type {entry.type}, which is no evidence", help=hint)
         )
-    return _Revoked(leaf_hash(raw).hex(), index, entry)
+    return _Revoked(leaf_hash(raw).hex(), index, entry, names_of(raw))

@@ -115,7 +115,7 @@ def attest(attesting: Attesting, report: Report, verdicts: Sequence[ClaimVerdict
     until = attesting.until.isoformat() if attesting.until is not None else None
     place = _place(attesting.workload)
     try:
-        body = attestation_body(attestation_of(report, verdicts, attesting.workload), until, signer)
+        body = attestation_body(attestation_of(report, verdicts, attesting.workload, until), signer)
     except CanonicalError as error:
         hint = "probe fewer devices at a time with --device"
         raise InputError(Problem(error.code, error.message, help=hint)) from error

@@ -25,12 +25,16 @@ LARGEST_FILE = 64 << 20
 
 
 class Vouched(Struct, frozen=True):
-    """A better grade than evidence has by itself: what proves it, by name and as texts, and until when it counts."""
+    """A better grade than evidence has by itself: what proves it, by name and as texts, and until when it counts.
+
+    `against` says what it proves against the workload: then it gives no grade, and is known all the same.
+    """
 
     grade: str
     proof: Mapping[str, str | int]
     ends: date | None = None
     material: Mapping[str, str] | None = None
+    against: str | None = None
 
 
 class EvidenceFileError(Exception):
@@ -86,8 +90,12 @@ def evidence_as_recorded(
         status = recorded.get(name)
         if status is None or _out_of_force(evidence, recorded_on) is not None:
             return None, "its signature or receipt was not looked at when the decision was recorded"
-        if status.grade not in claims(evidence) or status.proof is None:
+        if status.proof is None:
             return None, status.short
+        if status.grade not in claims(evidence):
+            found = _against(name, evidence, status, day, proven)
+            said = found.against if found is not None else None
+            return found, (status.short or "").removeprefix(said or "").removeprefix("; ") or None
         if status.ends is not None and status.ends < day:
             return None, f"what makes it {status.grade} ended on {status.ends}"
         if proven is None:
@@ -95,6 +103,19 @@ def evidence_as_recorded(
         return proven(name, evidence, status), status.short
 
     return _check_all(workload, day, seen, vouched)
+
+
+def _against(
+    name: str,
+    evidence: Evidence,
+    status: EvidenceStatus,
+    day: date,
+    proven: Callable[[str, Evidence, EvidenceStatus], Vouched | None] | None,
+) -> Vouched | None:
+    """Return what is on record of a proof that gives no grade, as it was then or as `proven` makes it again."""
+    if proven is None or (status.ends is not None and status.ends < day):
+        return Vouched(status.grade, status.proof or {}, status.ends, None, status.short)
+    return proven(name, evidence, status)
 
 
 #: Says why the file of a piece of evidence proves nothing, or None: from its name, the file's, and the SHA-256 claimed.
@@ -121,6 +142,9 @@ def _check_all(workload: Workload, day: date, check_file: _FileCheck, vouch: Vou
 def _graded(status: EvidenceStatus, found: Vouched | None, short: str | None) -> EvidenceStatus:
     if found is None:
         return replace(status, short=short)
+    if found.against is not None:
+        short = "; ".join(each for each in (found.against, short) if each is not None)
+        return replace(status, short=short, proof=found.proof, material=found.material, ends=found.ends)
     better = {"grade": found.grade, "ends": found.ends, "proof": found.proof, "otherwise": status.grade}
     better["material"] = found.material
     return replace(status, short=short, **better)

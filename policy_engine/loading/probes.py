@@ -24,6 +24,9 @@ def read_probes(
     """
     found = {(each.host, each.key.text): each for each in before or ()}
     items = list(reader.items("probes"))
+    if reader.value.get("probes") == []:
+        hint = "leave it out where no signature is asked for"
+        reader.problem("empty", "`probes` is empty", "probes", help_=hint)
     for item in items:
         item.only(PROBE_KEYS)
         host, text = item.text("host", required=True), item.text("vkey", required=True)
@@ -45,7 +48,7 @@ def read_revoked(reader: Reader, before: frozenset[str]) -> frozenset[str]:
     """Return the leaf hashes of entries that are evidence no more, with those of one file: none is taken back."""
     found = set(before)
     for place, text in enumerate(reader.texts("revoked_entries")):
-        if _LEAF.match(text):
+        if _LEAF.fullmatch(text):
             found.add(text)
         else:
             hint = "64 hexadecimal digits, as `policy evidence revoke` prints it"

@@ -9,6 +9,7 @@ from policy_engine.errors import Problem, did_you_mean
 from policy_engine.loading.registers import Registers
 from policy_engine.loading.rule_file import RuleDraft
 from policy_engine.model.rule import ENFORCEMENTS, Rule
+from policy_engine.model.task_case import ATTESTATION_DAYS, ATTESTED
 from policy_engine.model.vocabulary import Vocabulary
 
 PARAMETER = "param."
@@ -63,7 +64,7 @@ def check_locks(rules: Sequence[Rule], registers: Registers, layers: Sequence[st
     order = {name: place for place, name in enumerate(layers)}
     locked = {rule.id: rule for rule in rules if rule.locked}
     for name, layer, problem in registers.reparameterised:
-        if any(name in rule.parameters and order[layer] > order[rule.layer] for rule in locked.values()):
+        if any(name in _decides_by(rule) and order[layer] > order[rule.layer] for rule in locked.values()):
             problems.append(problem)
     for name, layer, problem in registers.redeclared:
         if any(order[layer] > order[rule.layer] and name in facts_beneath(rule, rules) for rule in locked.values()):
@@ -78,6 +79,11 @@ def check_locks(rules: Sequence[Rule], registers: Registers, layers: Sequence[st
             continue
         if ENFORCEMENTS.index(enforcement) > ENFORCEMENTS.index(owner.enforcement):
             problems.append(problem)
+
+
+def _decides_by(rule: Rule) -> frozenset[str]:
+    """Return the parameters that `rule` decides by: those it reads, and how long what it asks for counts."""
+    return rule.parameters | ({ATTESTATION_DAYS} if ATTESTED & set(rule.require) else frozenset())
 
 
 def check_locked_derivations(

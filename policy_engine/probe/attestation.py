@@ -10,21 +10,26 @@ import math
 from collections.abc import Sequence
 from hashlib import sha256
 from typing import Any
+from unicodedata import category
 
 import msgspec
 from msgspec.structs import asdict
-from policy_audit.canonical import canonical_bytes
+from policy_audit.canonical import MAX_INTEGER, canonical_bytes
 
-from policy_engine.probe.report import Device, Rate, Report, Sustained
+from policy_engine.probe.report import Rate, Report
 from policy_engine.probe.verdict import ClaimVerdict
 
 FORMAT = "policy-engine/v1"
 KIND = "ProbeAttestation"
 _SIGNIFICANT = 6
+#: No device comes near, in GB/s or TFLOP/s.
+_MOST = 1e9
 
 
-def attestation_of(report: Report, verdicts: Sequence[ClaimVerdict], workload: str | None) -> dict[str, Any]:
-    """Return the statement about `report`, in the profile of entries."""
+def attestation_of(
+    report: Report, verdicts: Sequence[ClaimVerdict], workload: str | None, valid_until: str | None = None
+) -> dict[str, Any]:
+    """Return the statement about `report`, in the profile of entries; `valid_until` is a date, its last day."""
     claims = [
         {name: value for name, value in asdict(each).items() if name in ("name", "gpu", "claimed", "unit", "verdict")}
         for each in verdicts
@@ -33,6 +38,7 @@ def attestation_of(report: Report, verdicts: Sequence[ClaimVerdict], workload: s
         "apiVersion": FORMAT,
         "kind": KIND,
         "workload": workload,
+        "valid_until": valid_until,
         "claims": claims,
         "report": msgspec.to_builtins(report),
     }
@@ -57,6 +63,7 @@ def report_of(attestation: Any) -> Report:
     """
     if not isinstance(attestation, dict) or (attestation.get("apiVersion"), attestation.get("kind")) != (FORMAT, KIND):
         raise ValueError("it is no attestation of a probe")
+    _check_texts(attestation)
     report = msgspec.convert(attestation.get("report"), Report, strict=False)
     _check_numbers(report)
     return report
@@ -81,27 +88,35 @@ def decimal(value: float) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def _check_texts(value: Any) -> None:
+    """Refuse a text with a control character: names are shown to people, each on its line."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            _check_texts(each)
+    elif isinstance(value, str) and any(category(character) == "Cc" for character in value):
+        raise ValueError("a text holds a control character")
+
+
 def _check_numbers(report: Report) -> None:
-    """Refuse what no probe measures: a number that is negative, infinite or none, or more memory than there is."""
+    """Refuse what no probe measures: a number that is negative, none or beyond bounds, or more memory than there is."""
     for device in report.devices:
         memory = device.memory
         sizes = [memory.touched_bytes, memory.total_bytes, memory.limit_bytes, memory.free_bytes]
-        rates = [*_numbers(device.rates), *(_sustained(device.sustained) if device.sustained is not None else ())]
+        if not all(0 <= size <= MAX_INTEGER for size in sizes if size is not None):
+            raise ValueError(f"a size of the device {device.index} is none that can be measured")
         if memory.total_bytes is not None and memory.touched_bytes > memory.total_bytes:
             raise ValueError(f"more of the device {device.index} was written than there is")
-        _refuse([*[float(size) for size in sizes if size is not None], *rates], device)
-    _refuse(list(_numbers(report.between)), None)
+        kept = device.sustained
+        _refuse([*_numbers(device.rates), *((kept.seconds, kept.first, kept.last) if kept is not None else ())])
+    _refuse([*_numbers(report.between), report.seconds])
 
 
 def _numbers(rates: Sequence[Rate]) -> list[float]:
-    return [number for rate in rates for number in (*rate.rounds, *rate.busy)]
+    return [number for rate in rates for number in (*rate.rounds, *rate.busy, rate.intensity or 0.0)]
 
 
-def _sustained(kept: Sustained) -> tuple[float, ...]:
-    return kept.seconds, kept.first, kept.last
-
-
-def _refuse(numbers: Sequence[float], device: Device | None) -> None:
-    if not all(math.isfinite(number) and number >= 0 for number in numbers):
-        where = f"of the device {device.index}" if device is not None else "between devices"
-        raise ValueError(f"a number {where} is none that can be measured")
+def _refuse(numbers: Sequence[float]) -> None:
+    if not all(0 <= number <= _MOST for number in numbers):
+        raise ValueError("a number is none that can be measured")

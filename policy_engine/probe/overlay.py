@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
+from policy_engine.catalog.catalog import Catalog
+from policy_engine.catalog.claims import HardwareClaim
+from policy_engine.catalog.sizing import GIB, MIB
 from policy_engine.catalog.verdicts import ClaimFinding, Number
 from policy_engine.probe.verdict import ClaimVerdict
 
@@ -24,13 +27,28 @@ def overlay(findings: Sequence[ClaimFinding], measured: Sequence[ClaimVerdict]) 
     found = [_laid(finding, by_claim.pop((finding.row, finding.name), None)) for finding in findings]
     named = list(_names(found, [each for each in measured if each.row is not None]))
     # the memory of a device is measured where it is only published, too
-    more = [_finding(each) for each in by_claim.values() if each.verdict != "unverifiable"]
+    more = [_finding(each) for each in by_claim.values() if each.verdict != "unverifiable" and each.basis == "reading"]
     devices, at_large = ([each for each in (*named, *more) if (each.row is None) is large] for large in (False, True))
     return (*devices, *at_large)
 
 
+def held_to(catalog: Catalog, claim: HardwareClaim, measured: Sequence[ClaimVerdict]) -> HardwareClaim:
+    """Return the claim with no more memory than its devices were measured to have.
+
+    What is verified may be a little less than is claimed; what runs there has to fit what is there.
+    """
+    units = {"memory_gb": catalog.rules.card_gib_per_gb, "memory_gib": 1.0, "memory_mib": MIB / GIB}
+    verified = [each for each in measured if each.name in units and each.verdict == "verified"]
+    most = {each.row: each.most * units[each.name] for each in verified if each.most is not None}
+    rows = [
+        gpu if row not in most else replace(gpu, memory_gib=min(most[row], gpu.memory_gib or most[row]))
+        for row, gpu in enumerate(claim.gpus or ())
+    ]
+    return replace(claim, gpus=tuple(rows)) if most else claim
+
+
 def _laid(finding: ClaimFinding, measured: ClaimVerdict | None) -> ClaimFinding:
-    if measured is None or finding.verdict == "contradicted":
+    if measured is None or finding.verdict == "contradicted" or measured.basis != "reading":
         return finding
     if measured.verdict == "unverifiable":
         return replace(finding, why=f"{finding.why}; measuring does not verify it: {measured.why}")

@@ -33,7 +33,7 @@ def _judge(
 ) -> Judgement:
     arithmetic = judge_claim(catalog, claim)
     if arithmetic.verdict == "contradicted":
-        return Judgement("contradicted", arithmetic.why)
+        return Judgement("contradicted", arithmetic.why, basis="arithmetic")
     ceiling = _ceiling_tokens_per_s(catalog, claim, matched, slack)
     serves = claim.serves
     if ceiling is None or serves is None or serves.tokens_per_hour is None:

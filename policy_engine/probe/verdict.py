@@ -8,6 +8,8 @@ from typing import Literal, NamedTuple
 from msgspec import Struct
 
 Word = Literal["verified", "contradicted", "unverifiable"]
+#: What a verdict rests on: what was measured, or what is published or computed, which no measurement is needed for.
+Basis = Literal["reading", "specification", "arithmetic"]
 #: What is claimed of the devices themselves, and can be measured.
 MEASURABLE = frozenset(
     {"count", "memory_gb", "memory_gib", "memory_mib", "bandwidth_gb_s", "bf16_tflops", "fp32_tflops"}
@@ -32,6 +34,7 @@ class ClaimVerdict(Struct, frozen=True):
     rounds: tuple[float, ...] = ()
     measured: float | None = None
     most: float | None = None
+    basis: Basis = "reading"
     row: int | None = None
 
 
@@ -43,6 +46,7 @@ class Judgement(NamedTuple):
     rounds: tuple[float, ...] = ()
     measured: float | None = None
     most: float | None = None
+    basis: Basis = "reading"
 
 
 def unverifiable(why: str) -> Judgement:
@@ -51,8 +55,12 @@ def unverifiable(why: str) -> Judgement:
 
 
 def overall(verdicts: Sequence[ClaimVerdict]) -> Word:
-    """Return what the verdicts say together: contradicted where any is, verified where all that can be measured are."""
-    if any(each.verdict == "contradicted" for each in verdicts):
+    """Return what was measured of all that is claimed: contradicted where a reading contradicts any of it.
+
+    Verified where every figure that can be measured is. What is published or computed contradicts a claim without any
+    reading: arithmetic says so, and here it is no more than not verified.
+    """
+    if any(each.verdict == "contradicted" and each.basis == "reading" for each in verdicts):
         return "contradicted"
     measurable = [each for each in verdicts if each.name in MEASURABLE]
     return "verified" if measurable and all(each.verdict == "verified" for each in measurable) else "unverifiable"

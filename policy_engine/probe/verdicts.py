@@ -17,6 +17,7 @@ nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
@@ -24,7 +25,7 @@ from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import NO_GPU, GpuClaim, HardwareClaim
 from policy_engine.catalog.devices import MOST
 from policy_engine.catalog.entries import Gpu
-from policy_engine.catalog.sizing import GIB, MIB, card_bytes, peak_tflops
+from policy_engine.catalog.sizing import GIB, MIB, peak_tflops
 from policy_engine.probe.report import Device, Memory, Rate, Report
 from policy_engine.probe.serving import serving_verdicts
 from policy_engine.probe.verdict import ClaimVerdict, Judgement, unverifiable
@@ -47,13 +48,19 @@ IMPLAUSIBLE = 1.10
 
 
 def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tuple[ClaimVerdict, ...]:
-    """Return a verdict on each single thing that `claim` says of the hardware, in its order."""
+    """Return a verdict on each single thing that `claim` says of the hardware, in its order.
+
+    Rows of one device, by whatever name, share what there is of it. A row without a name is held to what the named ones
+    leave: it is not said which device is meant, so that nothing there contradicts it.
+    """
+    rows = claim.gpus or ()
+    shared = _shared(catalog, rows, report)
     found: list[ClaimVerdict] = []
-    for row, gpu in enumerate(claim.gpus or ()):
-        found += [replace(each, row=row) for each in _row(catalog, gpu, report)]
-    found += serving_verdicts(
-        catalog, claim, [(gpu, matching(catalog, gpu, report)) for gpu in claim.gpus or ()], slack
-    )
+    for row, gpu in enumerate(rows):
+        verdicts = _row(catalog, gpu, shared[_key(catalog, gpu)], report)
+        found += [replace(each if gpu.name is not None else _open(each), row=row) for each in verdicts]
+    matched = [(gpu, shared[_key(catalog, gpu)].devices) for gpu in rows]
+    found += serving_verdicts(catalog, claim, matched, slack)
     if claim.usd_per_hour is not None:
         why = "no probe measures a price"
         found.append(ClaimVerdict("usd_per_hour", None, claim.usd_per_hour, "USD/hour", "unverifiable", why))
@@ -61,6 +68,40 @@ def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tu
         why = "no probe tells where a host stands"
         found.append(ClaimVerdict("region", None, claim.region, "", "unverifiable", why))
     return tuple(found)
+
+
+class _Shared(NamedTuple):
+    """The devices that all rows of one name speak of, and how many the rows claim together."""
+
+    devices: list[Device]
+    claimed: int
+
+
+def _shared(catalog: Catalog, rows: Sequence[GpuClaim], report: Report) -> dict[str | None, _Shared]:
+    named: dict[str | None, list[GpuClaim]] = {}
+    for gpu in rows:
+        named.setdefault(_key(catalog, gpu), []).append(gpu)
+    found: dict[str | None, _Shared] = {}
+    taken: list[Device] = []
+    for key, gpus in named.items():
+        devices = [] if key is None else matching(catalog, gpus[0], report)
+        claimed = sum(gpu.count or 1 for gpu in gpus)
+        found[key] = _Shared(devices, claimed)
+        taken += devices[:claimed]
+    if None in found:
+        found[None] = _Shared([each for each in report.devices if each not in taken], found[None].claimed)
+    return found
+
+
+def _key(catalog: Catalog, gpu: GpuClaim) -> str | None:
+    return None if gpu.name is None else canonical_name(catalog, gpu.name)
+
+
+def _open(verdict: ClaimVerdict) -> ClaimVerdict:
+    """Take back a contradiction by a device that may not be the one that is meant."""
+    if verdict.verdict != "contradicted" or verdict.basis != "reading":
+        return verdict
+    return replace(verdict, verdict="unverifiable", why=f"{verdict.why}; the claim does not say which device it means")
 
 
 def claimed_memory_bytes(catalog: Catalog, claim: HardwareClaim) -> int | None:
@@ -72,9 +113,9 @@ def claimed_memory_bytes(catalog: Catalog, claim: HardwareClaim) -> int | None:
 
 
 def matching(catalog: Catalog, gpu: GpuClaim, report: Report) -> list[Device]:
-    """Return the devices of exactly the claimed name, by the catalog's aliases; all of them where none is claimed."""
+    """Return the devices of exactly the claimed name, by the catalog's aliases; none where no name is claimed."""
     if gpu.name is None:
-        return list(report.devices)
+        return []
     if gpu.name == NO_GPU:
         return [each for each in report.devices if each.type == "cpu"]
     wanted = canonical_name(catalog, gpu.name)
@@ -106,25 +147,25 @@ def _busy(rate: Rate) -> float:
     return max(zip(rate.rounds, rate.busy, strict=False), default=(0.0, 1.0))[1]
 
 
-def _row(catalog: Catalog, gpu: GpuClaim, report: Report) -> Iterator[ClaimVerdict]:
-    devices = matching(catalog, gpu, report)
-    if devices:
-        yield from _count(gpu, devices, report)
+def _row(catalog: Catalog, gpu: GpuClaim, shared: _Shared, report: Report) -> Iterator[ClaimVerdict]:
+    devices = shared.devices
+    there = ", ".join(dict.fromkeys(each.name for each in report.devices)) or "no device"
+    absent = (
+        f"this host has no `{gpu.name}`: it has {there}" if gpu.name is not None else "this host has no other device"
+    )
+    if gpu.count is not None:
+        judged = _count(shared, report) if devices else unverifiable(absent)
+        yield ClaimVerdict("count", gpu.name, gpu.count, "devices", *judged)
     spec = catalog.gpu(gpu.name)
     for name, unit, claimed in _figures(gpu, spec):
         if not devices:
-            there = ", ".join(dict.fromkeys(each.name for each in report.devices)) or "no device"
-            why = f"this host has no `{gpu.name}`: it has {there}"
-            yield ClaimVerdict(name, gpu.name, claimed, unit, "unverifiable", why)
+            judged = unverifiable(absent)
         elif claimed is None:
-            yield ClaimVerdict(name, gpu.name, None, unit, "unverifiable", "the claim gives no figure")
+            judged = unverifiable("the claim gives no figure")
         else:
             each = [_trusted(_figure(catalog, name, claimed, device, spec), report) for device in devices]
-            judged = _together(each, gpu.count or 1)
-            yield ClaimVerdict(name, gpu.name, claimed, unit, *judged)
-    if gpu.count is not None and not devices:
-        why = f"this host has no `{gpu.name}`"
-        yield ClaimVerdict("count", gpu.name, gpu.count, "devices", "unverifiable", why)
+            judged = _together(each, shared.claimed)
+        yield ClaimVerdict(name, gpu.name, claimed, unit, *judged)
 
 
 def _figures(gpu: GpuClaim, spec: Gpu | None) -> Iterator[tuple[str, str, float | None]]:
@@ -140,29 +181,22 @@ def _figures(gpu: GpuClaim, spec: Gpu | None) -> Iterator[tuple[str, str, float 
             yield name, unit, getattr(gpu, name)
 
 
-def _count(gpu: GpuClaim, devices: Sequence[Device], report: Report) -> Iterator[ClaimVerdict]:
-    if gpu.count is None:
-        return
+def _count(shared: _Shared, report: Report) -> Judgement:
+    devices, claimed = shared
     whole = [each for each in devices if each.memory.touched_bytes and each.memory.intact]
-    said = f"{len(devices)} found, of which {len(whole)} were measured"
-    if len(whole) >= gpu.count:
-        judged = _trusted(Judgement("verified", said, (float(len(whole)),)), report)
-    elif len(devices) >= gpu.count:
-        judged = unverifiable(said)
-    elif report.host.hidden:
-        judged = unverifiable(f"{said}; more may be hidden from this process ({', '.join(report.host.hidden)})")
-    else:
-        judged = Judgement("contradicted", said, (float(len(devices)),))
-    yield ClaimVerdict("count", gpu.name, gpu.count, "devices", *judged)
+    said = f"{len(devices)} found, of which {len(whole)} were measured, and {claimed} are claimed in all"
+    if len(whole) >= claimed:
+        return _trusted(Judgement("verified", said, (float(len(whole)),)), report)
+    if len(devices) >= claimed:
+        return unverifiable(said)
+    if report.host.hidden:
+        return unverifiable(f"{said}; more may be hidden from this process ({', '.join(report.host.hidden)})")
+    return Judgement("contradicted", said, (float(len(devices)),))
 
 
 def _figure(catalog: Catalog, name: str, claimed: float, device: Device, spec: Gpu | None) -> Judgement:
-    if name == "memory_gb":
-        sold = card_bytes(catalog.rules, claimed)
-        return _memory(sold, GIB * catalog.rules.card_gib_per_gb, device, sold * (1 - MEMORY_TOLERANCE) * AS_SOLD)
-    if name in ("memory_gib", "memory_mib"):
-        unit = GIB if name == "memory_gib" else MIB
-        return _memory(claimed * unit, unit, device, claimed * unit * (1 - MEMORY_TOLERANCE))
+    if name in ("memory_gb", "memory_gib", "memory_mib"):
+        return _memory(catalog, name, claimed, device, spec)
     if name == "bandwidth_gb_s":
         return _rate(claimed, device, device.rate("copy"), BANDWIDTH_TOLERANCE, spec.bandwidth_gb_s if spec else None)
     tolerance = PRODUCT_TOLERANCE.get(device.backend, OTHER_PRODUCT_TOLERANCE)
@@ -176,11 +210,14 @@ def _figure(catalog: Catalog, name: str, claimed: float, device: Device, spec: G
     return _rate(claimed, device, best, tolerance, peak)
 
 
-def _memory(claimed_bytes: float, unit: float, device: Device, reported: float) -> Judgement:
-    """Judge `claimed_bytes`; a device of that size reports at least `reported` bytes."""
+def _memory(catalog: Catalog, name: str, claimed: float, device: Device, spec: Gpu | None) -> Judgement:
     memory = device.memory
-    least = claimed_bytes * (1 - MEMORY_TOLERANCE)
-    if device.type != "cpu" and memory.total_bytes is not None and memory.total_bytes >= reported:
+    unit = {"memory_gb": GIB * catalog.rules.card_gib_per_gb, "memory_gib": GIB, "memory_mib": MIB}[name] or GIB
+    claimed_bytes = claimed * unit
+    least = reported = claimed_bytes * (1 - MEMORY_TOLERANCE)
+    if name == "memory_gb" and (spec is not None or device.type == "cpu"):
+        reported *= AS_SOLD
+    if spec is not None and memory.total_bytes is not None and memory.total_bytes >= reported:
         least = min(least, memory.total_bytes - HELD_BACK_BYTES)
     rounds = (memory.touched_bytes / unit,)
     most = memory.total_bytes / unit if memory.total_bytes is not None else None
@@ -214,7 +251,7 @@ def _is_masked(memory: Memory, device: Device) -> bool:
 def _rate(claimed: float, device: Device, rate: Rate | None, tolerance: float, published: float | None) -> Judgement:
     if published is not None and claimed > published * MOST:
         why = f"{claimed:,.4g} are claimed, and {published:,.4g} are published"
-        return Judgement("contradicted", why, rate.rounds if rate else ())
+        return Judgement("contradicted", why, rate.rounds if rate else (), basis="specification")
     if rate is None or rate.best is None:
         why = rate.problem if rate is not None and rate.problem else "it was not measured"
         return Judgement("unverifiable", why, rate.rounds if rate else ())

@@ -25,13 +25,13 @@ from policy_engine.model.recorded_approvers import approvers_on_record
 from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Evidence, Workload
 from policy_engine.vouching.approval import check_approval
-from policy_engine.vouching.entries import check_entry
-from policy_engine.vouching.receipts import check_proof
+from policy_engine.vouching.entries import check_entry, names_of
+from policy_engine.vouching.receipts import GRADE, check_proof
 
 #: The bytes of an entry, by its index.
 EntryOf = Callable[[int], bytes | None]
-#: Whether the entry of a leaf hash had been revoked.
-Revoked = Callable[[str], bool]
+#: Whether the entry of these names (`entries.names_of`) had been revoked.
+Revoked = Callable[[frozenset[str]], bool]
 
 
 def proven(
@@ -61,7 +61,7 @@ def proven(
         found: Vouched | str = "no proof is on record"
         if status.grade == "approved" and material.keys() == {"approval"}:
             found = check_approval(material["approval"].encode(), workload, name, evidence, judge(), day)
-        elif status.grade == "recorded" and material.keys() == {"receipt", "entry"}:
+        elif status.grade != "approved" and material.keys() == {"receipt", "entry"}:
             text, entry = material["receipt"], material["entry"].encode()
             if evidence.receipt is not None:
                 found = check_proof(text, entry, workload, name, evidence, judge(), day)
@@ -69,7 +69,7 @@ def proven(
                 found = _of_own_ledger(text, entry, workload, name, evidence, status, judge(), day)
                 if entry_of is not None and entry_of(int(evidence.ledger_index or 0)) != entry:
                     found = "the ledger has another entry there"
-            if revoked is not None and revoked(leaf_hash(entry).hex()):
+            if revoked is not None and revoked(names_of(entry)):
                 found = "its entry had been revoked"
         return None if isinstance(found, str) else found
 
@@ -86,8 +86,8 @@ def _of_own_ledger(
     policy: Policy,
     day: date,
 ) -> Vouched | str:
-    until = check_entry(entry, workload, name, evidence, policy, day)
-    if isinstance(until, str) or status.proof is None:
+    found = check_entry(entry, workload, name, evidence, policy, day)
+    if isinstance(found, str) or status.proof is None:
         return "its entry is about something else"
     try:
         proof = parse_proof(text)
@@ -98,4 +98,4 @@ def _of_own_ledger(
     said = {"origin": checkpoint.origin, "index": proof.index, "leaf": leaf_hash(entry).hex()}
     if evidence.ledger_index != proof.index or said.items() - status.proof.items():
         return "its proof is of another entry"
-    return Vouched(status.grade, status.proof, until, {"receipt": text, "entry": entry.decode()})
+    return Vouched(GRADE, status.proof, found.ends, {"receipt": text, "entry": entry.decode()}, found.against)

@@ -7,12 +7,12 @@
 5. It speaks of what is claimed: every device, its number and its memory was measured.
 
 What is measured is held to the claim as it stands now (`probe/verdicts`), not as it was when the probe ran.
-Measurements that contradict the claim are evidence as well: rules read them as `hardware.measured`.
+Measurements that contradict the claim satisfy nothing, and are known all the same: rules read `hardware.measured`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -26,25 +26,25 @@ from policy_engine.catalog.claims import HardwareClaim
 from policy_engine.claims import claim_of
 from policy_engine.loading.policy import Policy
 from policy_engine.model.approvers import ApproverKey
-from policy_engine.model.task_case import EvidenceStatus
+from policy_engine.model.task_case import ATTESTATION_DAYS, EvidenceStatus
 from policy_engine.model.workload import Evidence, Workload
 from policy_engine.probe.attestation import attestation_digest, report_of
 from policy_engine.probe.report import Report
 from policy_engine.probe.verdict import MEASURABLE, ClaimVerdict, overall
 from policy_engine.probe.verdicts import judge_measured
 from policy_engine.vouching.approval import demands
+from policy_engine.vouching.entries import Speaks
 from policy_engine.waivers.notes import note_text, signature_line
 
 EVIDENCE = "hardware_attestation"
 SIGNED = "policy-engine/v1 probe attestation"
-DAYS = "attestation_days"
 #: What policies on record that lack the parameter were made under.
 _DEFAULT_DAYS = 90
+#: A hundred years.
+MOST_DAYS = 36_500
 
 
-def attestation_body(
-    attestation: Mapping[str, Any], valid_until: str | None, signer: Signer | None = None
-) -> dict[str, Any]:
+def attestation_body(attestation: Mapping[str, Any], signer: Signer | None = None) -> dict[str, Any]:
     """Return the body of the entry that records an attestation, signed where a probe's own key is given.
 
     Raises:
@@ -54,7 +54,7 @@ def attestation_body(
         "evidence": EVIDENCE,
         "workload": attestation["workload"],
         "sha256": attestation_digest(attestation),
-        "valid_until": valid_until,
+        "valid_until": attestation["valid_until"],
         "attestation": attestation,
     }
     if signer is not None:
@@ -62,8 +62,8 @@ def attestation_body(
     return body
 
 
-def check_attestation(entry: Entry, workload: Workload, evidence: Evidence, policy: Policy, day: date) -> date | str:
-    """Return the last day on which the attestation speaks for the workload's hardware, or why it does not on `day`."""
+def check_attestation(entry: Entry, workload: Workload, evidence: Evidence, policy: Policy, day: date) -> Speaks | str:
+    """Return until when the attestation speaks of the workload's hardware, or why it does not on `day`."""
     body = entry.body
     report = _read(body, evidence)
     if isinstance(report, str):
@@ -78,10 +78,11 @@ def check_attestation(entry: Entry, workload: Workload, evidence: Evidence, poli
     if isinstance(key, str):
         return key
     claim = claim_of(workload.spec.hardware)
-    problem = _silent(policy.catalog, claim, report)
-    if problem is not None:
-        return problem
-    return min(each for each in (ends, key.ends if key is not None else None) if each is not None)
+    verdicts = _spoken(policy.catalog, claim, report)
+    if isinstance(verdicts, str):
+        return verdicts
+    last = min(each for each in (ends, key.ends if key is not None else None) if each is not None)
+    return Speaks(last, _against(verdicts))
 
 
 def measured(
@@ -89,12 +90,12 @@ def measured(
 ) -> tuple[ClaimVerdict, ...]:
     """Return what the attestation that counts says of each thing claimed; empty where none counts."""
     status = evidence.get(EVIDENCE)
-    if claim is None or status is None or status.problem is not None or status.grade != "recorded":
+    if claim is None or status is None or status.problem is not None:
         return ()
     try:
         entry = parse_entry((status.material or {})["entry"].encode())
         report = report_of(entry.body.get("attestation"))
-    except (AuditError, LookupError, ValueError, RecursionError):
+    except (AuditError, LookupError, ValueError, ArithmeticError, RecursionError):
         return ()
     return judge_measured(catalog, claim, report)
 
@@ -108,11 +109,13 @@ def _read(body: Mapping[str, Any], evidence: Evidence) -> Report | str:
         return "its entry names another attestation than it holds"
     if attestation.get("workload") != body.get("workload"):
         return "its attestation was made for another workload"
-    if evidence.file is not None and digest != evidence.sha256:
+    if attestation.get("valid_until") != body.get("valid_until"):
+        return "its entry gives it another last day than the attestation does"
+    if evidence.sha256 is not None and digest != evidence.sha256:
         return "its entry is about another file"
     try:
         return report_of(attestation)
-    except (ValueError, RecursionError):
+    except (ValueError, ArithmeticError, RecursionError):
         return "its attestation is none that this program writes"
 
 
@@ -138,8 +141,8 @@ def _of_host(body: Mapping[str, Any], report: Report, workload: Workload) -> str
 
 def _ends(entry: Entry, report: Report, policy: Policy, day: date) -> date | str:
     """Step 3: return the last day on which it counts."""
-    parameter = policy.rules.parameters.get(DAYS)
-    days = int(parameter.value) if parameter is not None else _DEFAULT_DAYS
+    parameter = policy.rules.parameters.get(ATTESTATION_DAYS)
+    days = max(0, min(int(parameter.value), MOST_DAYS)) if parameter is not None else _DEFAULT_DAYS
     try:
         measured_on = datetime.fromisoformat(report.measured_at).date()
         recorded_on = date.fromisoformat(entry.recorded_at[:10])
@@ -148,11 +151,11 @@ def _ends(entry: Entry, report: Report, policy: Policy, day: date) -> date | str
     except (TypeError, ValueError):
         return "its entry has a day that is no date"
     # clocks of two machines may differ by the turn of a day
-    if measured_on > recorded_on + timedelta(days=1):
+    if measured_on - recorded_on > timedelta(days=1):
         return f"it says that it measured on {measured_on}, after it was recorded on {recorded_on}"
-    ends = min(measured_on + timedelta(days=days), stated)
+    ends = min(measured_on + timedelta(days=min(days, (date.max - measured_on).days)), stated)
     if ends < day:
-        why = f"it measured on {measured_on}, and counts for {days} days (param.{DAYS})"
+        why = f"it measured on {measured_on}, and counts for {days} days (param.{ATTESTATION_DAYS})"
         return why if stated > ends else f"the attestation ended on {ends}"
     return ends
 
@@ -191,17 +194,28 @@ def _signed(body: Mapping[str, Any], report: Report, policy: Policy, day: date) 
     return "; ".join(why) or f"no key that the policy pins for `{report.host.name}` has signed it"
 
 
-def _silent(catalog: Catalog, claim: HardwareClaim | None, report: Report) -> str | None:
-    """Step 5: say what of the claim it does not speak of."""
+def _spoken(catalog: Catalog, claim: HardwareClaim | None, report: Report) -> tuple[ClaimVerdict, ...] | str:
+    """Step 5: return what was measured of the claim, or what of it was not."""
     if claim is None or not claim.gpus:
         return "the workload does not say which hardware it claims"
     verdicts = judge_measured(catalog, claim, report)
     if overall(verdicts) != "unverifiable":
-        return None
-    open_ones = [each for each in verdicts if each.name in MEASURABLE and each.verdict == "unverifiable"]
+        return verdicts
+    open_ones = [each for each in verdicts if each.name in MEASURABLE and each.verdict != "verified"]
     if not open_ones:
         return "the claim gives nothing that a probe measures: neither a number of devices nor memory"
     first = open_ones[0]
-    of = f" of `{first.gpu}`" if first.gpu is not None else ""
     more = f" (and {len(open_ones) - 1} more)" if len(open_ones) > 1 else ""
-    return f"it does not verify the claimed {first.name}{of}: {first.why}{more}"
+    return f"it does not verify the claimed {_named(first)}: {first.why}{more}"
+
+
+def _against(verdicts: Sequence[ClaimVerdict]) -> str | None:
+    """Say which claim the readings contradict; None where they verify all."""
+    if overall(verdicts) == "verified":
+        return None
+    wrong = next(each for each in verdicts if each.verdict == "contradicted" and each.basis == "reading")
+    return f"it contradicts the claimed {_named(wrong)}: {wrong.why}"
+
+
+def _named(verdict: ClaimVerdict) -> str:
+    return f"{verdict.name} of `{verdict.gpu}`" if verdict.gpu is not None else verdict.name

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from msgspec import Struct
 from policy_audit.entry import Draft, Entry, EntryType, parse_entry
 from policy_audit.errors import AuditError
 from policy_audit.merkle import leaf_hash
@@ -71,10 +72,31 @@ def revoked_draft(
     return Draft(type=EntryType.EVIDENCE_REVOKED, body=body, context={**context, **place}, personal=personal)
 
 
+class Speaks(Struct, frozen=True):
+    """That an entry is about a piece of evidence: until when, and what it says `against` the workload, if it does."""
+
+    ends: date | None = None
+    against: str | None = None
+
+
+def names_of(raw: bytes) -> frozenset[str]:
+    """Return by what an entry can be revoked: its leaf hash and, of an attestation, the attestation's digest.
+
+    The same attestation can be put on record again, as another entry.
+    """
+    leaf = leaf_hash(raw).hex()
+    try:
+        entry = parse_entry(raw)
+    except (AuditError, ValueError, TypeError, RecursionError):
+        return frozenset({leaf})
+    digest = entry.body.get("sha256") if entry.type == EntryType.PROBE_ATTESTATION else None
+    return frozenset({leaf, digest} if isinstance(digest, str) else {leaf})
+
+
 def check_entry(
     raw: bytes, workload: Workload, name: str, evidence: Evidence, policy: Policy, day: date
-) -> date | str | None:
-    """Return why the entry does not speak for the evidence on `day`, or else the last day on which it does."""
+) -> Speaks | str:
+    """Return why the entry does not speak of the evidence on `day`, or else until when it does."""
     try:
         entry = parse_entry(raw)
         recorded_on = date.fromisoformat(entry.recorded_at[:10])
@@ -88,7 +110,7 @@ def check_entry(
     at_large = name in ATTESTED and entry.body.get("workload", "") is None
     if entry.body.get("workload") != workload.identity and not at_large:
         return "its entry is about another workload"
-    if leaf_hash(raw).hex() in policy.approvers.revoked_entries:
+    if names_of(raw) & policy.approvers.revoked_entries:
         return "the policy says that its entry is evidence no more"
     if recorded_on > day:
         return f"its entry was recorded on {recorded_on}, after the decision's day {day}"
@@ -96,7 +118,7 @@ def check_entry(
         from policy_engine.vouching.attested import check_attestation
 
         return check_attestation(entry, workload, evidence, policy, day)
-    return _file(entry, workload, name, evidence)
+    return _file(entry, workload, name, evidence) or Speaks()
 
 
 def _file(entry: Entry, workload: Workload, name: str, evidence: Evidence) -> str | None:

@@ -25,7 +25,7 @@ from policy_engine.loading.policy import Policy
 from policy_engine.model.approvers import ApproverKey, PinnedOrigin
 from policy_engine.model.workload import Evidence, Workload
 from policy_engine.vouching.approval import demands
-from policy_engine.vouching.entries import check_entry
+from policy_engine.vouching.entries import Speaks, check_entry
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -71,11 +71,11 @@ def check_proof(
     key = _signer(proof, entry, origin, pinned, demands(policy, name).rules, day)
     if isinstance(key, str):
         return key
-    until = check_entry(entry, workload, name, evidence, policy, day)
-    if isinstance(until, str):
-        return until
-    ends = min((each for each in (until, key.ends) if each is not None), default=None)
-    return _vouched(origin, proof.index, entry, parse_verifier_key(key.text).key_id, ends, text)
+    said = check_entry(entry, workload, name, evidence, policy, day)
+    if isinstance(said, str):
+        return said
+    ends = min((each for each in (said.ends, key.ends) if each is not None), default=None)
+    return _vouched(origin, proof.index, entry, parse_verifier_key(key.text).key_id, Speaks(ends, said.against), text)
 
 
 def _signer(
@@ -127,11 +127,11 @@ def check_index(
         if error.code != "entry-missing":
             raise
         return f"this ledger has no entry {index}"
-    until = check_entry(raw, workload, name, evidence, policy, day)
-    if isinstance(until, str):
-        return until
+    said = check_entry(raw, workload, name, evidence, policy, day)
+    if isinstance(said, str):
+        return said
     key = parse_verifier_key(str(ledger.verifier_key)).key_id
-    return _vouched(str(ledger.origin), index, raw, key, until, receipt)
+    return _vouched(str(ledger.origin), index, raw, key, said, receipt)
 
 
 def _verify(ledger: Ledger, index: int, raw: bytes, receipt: str) -> None:
@@ -155,6 +155,6 @@ def _verify(ledger: Ledger, index: int, raw: bytes, receipt: str) -> None:
     verify_inclusion(index, checkpoint.size, leaf_hash(raw), proof.hashes, checkpoint.root)
 
 
-def _vouched(origin: str, index: int, entry: bytes, key: bytes, ends: date | None, receipt: str) -> Vouched:
+def _vouched(origin: str, index: int, entry: bytes, key: bytes, said: Speaks, receipt: str) -> Vouched:
     proof: dict[str, str | int] = {"origin": origin, "index": index, "leaf": leaf_hash(entry).hex(), "key": key.hex()}
-    return Vouched(GRADE, proof, ends, {"receipt": receipt, "entry": entry.decode()})
+    return Vouched(GRADE, proof, said.ends, {"receipt": receipt, "entry": entry.decode()}, said.against)

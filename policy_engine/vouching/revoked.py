@@ -18,20 +18,28 @@ from policy_engine.waivers.again import LONGEST
 from policy_engine.waivers.on_record import Entries, Record, records
 
 
-def revocation_body(leaf: str, index: int | None, evidence: str, workload: str | None, reason: str) -> dict[str, Any]:
-    """Return the body of the entry that revokes the entry of this leaf hash; `index` where it is of the same ledger."""
-    return {"leaf": leaf, "index": index, "evidence": evidence, "workload": workload, "reason": reason}
+def revocation_body(
+    leaf: str, index: int | None, evidence: str, workload: str | None, reason: str, attestation: str | None = None
+) -> dict[str, Any]:
+    """Return the body of the entry that revokes the entry of this leaf hash; `index` where it is of the same ledger.
+
+    `attestation` is the digest of what it attests: it stays revoked where it is put on record again.
+    """
+    body = {"leaf": leaf, "index": index, "evidence": evidence, "workload": workload, "reason": reason}
+    return {**body, "attestation": attestation} if attestation is not None else body
 
 
-def revoked_leaves(ledger: Entries) -> Mapping[str, Record]:
-    """Return the leaf hashes that are revoked on record, each with the entry that did it first.
+def revoked_names(ledger: Entries) -> Mapping[str, Record]:
+    """Return what is revoked on record, by the names of `entries.names_of`, each with the entry that did it first.
 
     Raises:
         LedgerError: the ledger cannot be read.
     """
     found: dict[str, Record] = {}
     for record in records(ledger, EntryType.EVIDENCE_REVOKED):
-        found.setdefault(str(record.body.get("leaf")), record)
+        for member in ("leaf", "attestation"):
+            found.setdefault(str(record.body.get(member)), record)
+    found.pop("None", None)
     return found
 
 
@@ -39,15 +47,15 @@ class Revocations(Struct):
     """The revocations of one ledger, up to `size` entries, read once."""
 
     size: int
-    leaves: Mapping[str, Record]
+    names: Mapping[str, Record]
 
-    def known(self, leaf: str, decision: int, recorded_at: datetime) -> bool:
+    def known(self, names: frozenset[str], decision: int, recorded_at: datetime) -> bool:
         """Whether the decision at this index had to know that the entry was revoked.
 
         What came on record while the decision was being made could not be known to it.
         """
-        found = self.leaves.get(leaf)
-        return found is not None and found.index < decision and found.recorded_at < recorded_at - LONGEST
+        found = (self.names[name] for name in names if name in self.names)
+        return any(each.index < decision and each.recorded_at < recorded_at - LONGEST for each in found)
 
 
 def revocations(ledger: Entries) -> Revocations:
@@ -56,4 +64,4 @@ def revocations(ledger: Entries) -> Revocations:
     Raises:
         LedgerError: the ledger cannot be read.
     """
-    return Revocations(parse_checkpoint(ledger.checkpoint()).size, revoked_leaves(ledger))
+    return Revocations(parse_checkpoint(ledger.checkpoint()).size, revoked_names(ledger))

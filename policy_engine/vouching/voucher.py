@@ -53,9 +53,11 @@ class Voucher:
         """Hold what an entry proves to the revocations on record in the ledger of the decision."""
         if isinstance(found, str) or self._ledger is None:
             return found
-        from policy_engine.vouching.revoked import revoked_leaves
+        from policy_engine.vouching.entries import names_of
+        from policy_engine.vouching.revoked import revoked_names
 
-        record = revoked_leaves(self._ledger()).get(str(found.proof["leaf"]))
+        revoked, entry = revoked_names(self._ledger()), (found.material or {})["entry"].encode()
+        record = next((revoked[name] for name in names_of(entry) if name in revoked), None)
         return found if record is None else f"its entry was revoked in the entry {record.index} of this ledger"
 
     def _approved(self, workload: Workload, name: str, evidence: Evidence, at: datetime, folder: Path) -> Vouched | str:
@@ -72,4 +74,5 @@ def _best(found: list[Vouched | str]) -> tuple[Vouched | None, str | None]:
     """Return the best grade found, and why the others were not."""
     vouched = [each for each in found if not isinstance(each, str)]
     why = "; ".join(each for each in found if isinstance(each, str)) or None
-    return max(vouched, key=lambda each: EVIDENCE_GRADES.index(each.grade), default=None), why
+    best = max(vouched, key=lambda each: (each.against is None, EVIDENCE_GRADES.index(each.grade)), default=None)
+    return best, why

@@ -90,6 +90,8 @@ WRONG: dict[str, tuple[str, str, str]] = {
     "an unknown key": (probes(row(more=", days: 3")), "unknown-key", "2:"),
     "a key to disable that is not there": (probes(row(more=", disabled: true")), "unknown-probe", "2:26"),
     "a leaf that is none": ("revoked_entries: [hello]\n", "bad-leaf", "1:19"),
+    "a leaf with a line break": (f"revoked_entries:\n  - |\n    {LEAF}\n", "bad-leaf", "2:"),
+    "no probe": ("probes: []\n", "empty", "1:9"),
     "a leaf in capitals": (f"revoked_entries: ['{LEAF.upper()}']\n", "bad-leaf", "1:19"),
 }
 

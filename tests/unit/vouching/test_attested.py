@@ -71,9 +71,7 @@ def test_a_name_by_an_alias_is_the_same_device(folder: Path, ledger: Ledger) -> 
 
 
 SAID: dict[str, tuple[dict[str, Any], str]] = {
-    "ended": ({"valid_until": "2026-11-23"}, "the attestation ended on 2026-11-23"),
-    "a number for a day": ({"valid_until": 7}, "is no date"),
-    "a word for a day": ({"valid_until": "soon"}, "is no date"),
+    "a last day that is not the attestation's": ({"valid_until": "2027-11-23"}, "gives it another last day"),
     "no digest": ({"sha256": None}, "names another attestation than it holds"),
     "another digest": ({"sha256": "0" * 64}, "names another attestation than it holds"),
     "no attestation": ({"attestation": None}, "holds no attestation"),
@@ -88,6 +86,14 @@ def test_an_entry_that_does_not_say_so_proves_nothing(name: str, folder: Path, l
     found = judged(folder, ledger, body(readings(), WORKLOAD) | more)
     assert (found.grade, found.proof) == ("asserted", None)
     assert why in str(found.short)
+
+
+@pytest.mark.parametrize(
+    ("until", "why"),
+    [("2026-11-23", "the attestation ended on 2026-11-23"), (7, "is no date"), ("soon", "is no date")],
+)
+def test_a_last_day_that_is_over_or_none_is_said(until: Any, why: str, folder: Path, ledger: Ledger) -> None:
+    assert why in str(judged(folder, ledger, body(readings(), WORKLOAD, until)).short)
 
 
 def _rate(name: Any, *rounds: float) -> Rate:
@@ -180,7 +186,8 @@ def test_a_claim_that_grew_since_is_held_to_the_same_measurement(folder: Path, l
     verdicts = {
         each.name: each.verdict for each in measured(policy().catalog, claim_of(grown.spec.hardware), {EVIDENCE: found})
     }
-    assert (found.grade, verdicts["count"]) == ("recorded", "contradicted")
+    assert (found.grade, verdicts["count"]) == ("asserted", "contradicted")
+    assert "it contradicts the claimed count" in str(found.short)
 
 
 # ---- keys of probes
@@ -240,11 +247,15 @@ def test_what_the_policy_says_is_no_evidence_is_none(folder: Path, ledger: Ledge
     revoking = replace(under, approvers=replace(under.approvers, revoked_entries=frozenset({leaf})))
     found = checked(folder, subject(), revoking, EVIDENCE)
     assert (found.grade, found.short) == ("asserted", "the policy says that its entry is evidence no more")
+    # the same attestation, put on record again, is revoked by its digest
+    digest = body(readings(), WORKLOAD)["sha256"]
+    by_digest = replace(under, approvers=replace(under.approvers, revoked_entries=frozenset({digest})))
+    assert judged(folder, ledger, readings(), under=by_digest).grade == "asserted"
 
 
 # ---- hostile reports
 
-NUMBERS = ("-1", "inf", "nan", "1e400")
+NUMBERS = ("-1", "inf", "nan", "1e400", "1e308", "9" * 330)
 
 
 @pytest.mark.parametrize("number", NUMBERS)
@@ -260,3 +271,81 @@ def test_a_number_that_nothing_measures_makes_no_report(number: str, folder: Pat
 def test_more_memory_than_the_device_has_is_no_report(folder: Path, ledger: Ledger) -> None:
     huge = readings(*(device(i, memory=memory(touched_gib=80.0)) for i in (0, 1)))
     assert "none that this program writes" in str(judged(folder, ledger, huge).short)
+
+
+def forged(change: Any) -> dict[str, Any]:
+    """Return a body whose attestation was changed before it was recorded."""
+    from policy_engine.probe.attestation import attestation_digest
+
+    document = body(readings(), WORKLOAD)
+    change(document["attestation"])
+    document["sha256"] = attestation_digest(document["attestation"])
+    return document
+
+
+@pytest.mark.parametrize("member", ["touched_bytes", "total_bytes", "limit_bytes", "free_bytes"])
+@pytest.mark.parametrize("size", [-1, "9" * 330, "9" * 400, str(2**53)])
+def test_a_size_that_nothing_has_makes_no_report(member: str, size: Any, folder: Path, ledger: Ledger) -> None:
+    found = forged(lambda said: said["report"]["devices"][0]["memory"].update({member: size}))
+    assert "none that this program writes" in str(judged(folder, ledger, found).short)
+
+
+@pytest.mark.parametrize("name", ["a\nb", "\x1b[2J", "\x00"])
+def test_a_name_of_two_lines_makes_no_report(name: str, folder: Path, ledger: Ledger) -> None:
+    found = forged(lambda said: said["report"]["host"].update(name=name))
+    assert "none that this program writes" in str(judged(folder, ledger, found).short)
+
+
+@pytest.mark.parametrize("days", [0, -5, 10_000_000, 10**12])
+def test_any_number_of_days_decides_without_an_error(days: int, folder: Path, ledger: Ledger) -> None:
+    from policy_engine.model.task_case import ATTESTATION_DAYS
+
+    under = policy(origins=[pinned(ledger)])
+    known = under.rules.parameters
+    changed = {**known, ATTESTATION_DAYS: replace(known[ATTESTATION_DAYS], value=days)}
+    found = judged(folder, ledger, readings(), under=replace(under, rules=replace(under.rules, parameters=changed)))
+    assert found.grade == ("recorded" if days > 3 else "asserted")
+
+
+def test_a_digest_beside_a_receipt_has_to_be_the_attestations(folder: Path, ledger: Ledger) -> None:
+    digest = body(readings(), WORKLOAD)["sha256"]
+    assert judged(folder, ledger, readings(), subject(sha256=digest)).grade == "recorded"
+    assert "about another file" in str(judged(folder, ledger, readings(), subject(sha256="0" * 64)).short)
+
+
+# ---- what is claimed of more devices than there are
+
+
+ROWS = {
+    "the same row twice": [{"name": A100, "count": 2}] * 2,
+    "an alias beside the name": [{"name": A100, "count": 2}, {"name": "A100 80GB", "count": 1}],
+    "eight times two": [{"name": A100, "count": 2, "memory_gb": 80}] * 8,
+}
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_of_one_device_share_what_there_is(name: str, folder: Path, ledger: Ledger) -> None:
+    found = judged(folder, ledger, readings(), subject({"gpus": ROWS[name]}))
+    assert (found.grade, "it contradicts the claimed count" in str(found.short)) == ("asserted", True)
+    assert found.proof is not None
+    shared = subject({"gpus": [{"name": A100, "count": 1}, {"name": "A100 80GB", "count": 1}]})
+    assert judged(folder, ledger, readings(), shared).grade == "recorded"
+
+
+def test_a_row_without_a_name_is_held_to_what_the_others_leave(folder: Path, ledger: Ledger) -> None:
+    rows = [{"name": A100, "count": 2}, {"name": None, "count": 1, "memory_gb": 80}]
+    found = judged(folder, ledger, readings(), subject({"gpus": rows}))
+    assert (found.grade, "this host has no other device" in str(found.short)) == ("asserted", True)
+    less = [{"name": A100, "count": 1}, {"name": None, "count": 1, "memory_gib": 75}]
+    assert judged(folder, ledger, readings(), subject({"gpus": less})).grade == "recorded"
+
+
+def test_what_arithmetic_contradicts_makes_no_measurement_of_something_else(folder: Path, ledger: Ledger) -> None:
+    """An absurd rate beside devices that are not there: nothing was measured of them."""
+    serves = {"model": "llama-3.1-70b", "quantization": "bf16", "tokens_per_hour": 1e9, "concurrency": 1,
+              "input_tokens": 10, "output_tokens": 10}  # fmt: skip
+    l4 = readings(device(0, "NVIDIA L4", memory=memory(21.6, 22.05)))
+    found = judged(folder, ledger, l4, subject({**CLAIM, "serves": serves}))
+    assert (found.grade, found.proof) == ("asserted", None)
+    # and beside those that are there, it leaves them verified
+    assert judged(folder, ledger, readings(), subject({**CLAIM, "serves": serves})).grade == "recorded"
