@@ -103,7 +103,7 @@ def command(
     from policy_engine.cli.options import choose_ledger, load
     from policy_engine.cli.output import parse_outputs, write_reports
     from policy_engine.cli.probe_shown import document, sections
-    from policy_engine.probe.device import torch
+    from policy_engine.probe.device import choose, torch
     from policy_engine.probe.verdicts import claimed_memory_bytes, judge_measured
 
     targets = parse_outputs(outputs, FORMATS)
@@ -112,7 +112,7 @@ def command(
         raise UsageError(Problem("usage", f"`{given[0]}` goes with `--record`", help="leave one of the two out"))
     policy = load(layers, policy_digest) if claims is not None or plot is not None else None
     workload, folder, claim = _claimed(claims, chosen, policy)
-    torch()  # said before a ledger is made, where it is not there
+    choose(torch(), device)  # what is not there is said before a ledger is made
     attesting = None
     if recording:
         choice = choose_ledger(ctx, ledger, ledger_key)

@@ -17,7 +17,19 @@ MIB = 1 << 20
 
 def probed(limit: Callable[[], object], budget: str = "8s") -> Any:
     """Run the command with what `limit` sets on its process."""
-    command = [sys.executable, "-m", "policy_engine", "probe", "--device", "cpu", "-o", "json", "--budget", budget]
+    command = [
+        sys.executable,
+        "-m",
+        "policy_engine",
+        "probe",
+        "--device",
+        "cpu",
+        "-o",
+        "json",
+        "--budget",
+        budget,
+        "--no-record",
+    ]
     return subprocess.run(command, preexec_fn=limit, capture_output=True, text=True, timeout=120, check=False)
 
 

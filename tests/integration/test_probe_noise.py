@@ -31,7 +31,7 @@ FIGURES = {"bandwidth_gb_s": "copy", "fp32_tflops": "fp32", "bf16_tflops": "bf16
 
 def probed() -> tuple[Report, float]:
     """Run the command, and return its report and its load's effect: the seconds it took."""
-    command = [sys.executable, "-m", "policy_engine", "probe", "--device", "cpu", "-o", "json"]
+    command = [sys.executable, "-m", "policy_engine", "probe", "--no-record", "--device", "cpu", "-o", "json"]
     done = subprocess.run([*command, "--budget", f"{BUDGET_SECONDS}s"], capture_output=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr
     found = msgspec.json.decode(done.stdout)
