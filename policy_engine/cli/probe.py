@@ -17,12 +17,13 @@ from policy_engine.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_engine.catalog.claims import HardwareClaim
+    from policy_engine.cli.output import Target
     from policy_engine.loading.policy import Policy
     from policy_engine.model.workload import Workload
     from policy_engine.probe.report import Report
     from policy_engine.probe.verdict import ClaimVerdict
 
-FAIL_ON = {"contradicted": ("contradicted",), "unverifiable": ("contradicted", "unverifiable")}
+CONTRADICTED, UNVERIFIABLE = "contradicted", "unverifiable"
 #: How long the interpreter took before the command began: it counts, for the user waits for it.
 _STARTED_SECONDS = 0.3
 
@@ -57,8 +58,8 @@ class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @click.option(
     "--fail-on",
-    type=click.Choice(list(FAIL_ON)),
-    help="Exit with 1 where a claim is contradicted, or (unverifiable) not verified.",
+    type=click.Choice([CONTRADICTED, UNVERIFIABLE]),
+    help="Exit with 1 where a claim is contradicted, or (unverifiable) one that can be measured is not verified.",
 )
 @click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw the roofline: .svg or .png.")
 @click.option("-o", "--output", "outputs", metavar="FORMAT[=PATH]", multiple=True, help=f"{', '.join(FORMATS)}.")
@@ -107,6 +108,7 @@ def command(
     from policy_engine.probe.verdicts import claimed_memory_bytes, judge_measured
 
     targets = parse_outputs(outputs, FORMATS)
+    _keep_apart(targets, claims, plot, key, target)
     _check_options(claims, chosen, fail_on, plot)
     if not recording and (given := [name for name, value in (("--key", key), ("--to", target)) if value is not None]):
         raise UsageError(Problem("usage", f"`{given[0]}` goes with `--record`", help="leave one of the two out"))
@@ -129,7 +131,31 @@ def command(
         _draw(plot, policy, report, claim, verdicts)
     value = document(report, verdicts, attestation)
     write_reports(targets, report_writers(lambda: value, lambda: sections(report, verdicts, attestation)))
-    return CONDITION if fail_on and any(each.verdict in FAIL_ON[fail_on] for each in verdicts) else OK
+    return CONDITION if fail_on and _is_met(fail_on, verdicts) else OK
+
+
+def _is_met(fail_on: str, verdicts: Sequence[ClaimVerdict]) -> bool:
+    """Whether a claim is contradicted, or (unverifiable) one that can be measured is not verified."""
+    from policy_engine.probe.verdict import MEASURABLE
+
+    if any(each.verdict == "contradicted" for each in verdicts):
+        return True
+    return fail_on == UNVERIFIABLE and any(each.name in MEASURABLE and each.verdict != "verified" for each in verdicts)
+
+
+def _keep_apart(
+    targets: Sequence[Target], claims: str | None, plot: Path | None, key: Path | None, receipt: Path | None
+) -> None:
+    """Refuse to write two things to one file, or over what is read."""
+    from policy_engine.cli.output import Target, spare
+
+    read = [Path(claims)] if claims not in (None, "-") else []
+    read += [key] if key is not None else []
+    receipts = [receipt, receipt.with_suffix(".entry.json")] if receipt is not None else []
+    pictures = [plot] if plot is not None else []
+    spare(targets, [*read, *receipts, *pictures])
+    spare([Target("picture", each) for each in pictures], [*read, *receipts])
+    spare([Target("receipt", each) for each in receipts], read)
 
 
 def _check_options(claims: str | None, chosen: str | None, fail_on: str | None, plot: Path | None) -> None:

@@ -35,7 +35,12 @@ def peers(benches: Sequence[Bench], tile: Any, budget: Budget) -> tuple[Rate, ..
     if len(benches) < 2:
         return ()
     pairs = list(zip(benches, [*benches[1:], benches[0]], strict=True))
-    return tuple(_peer(one, other, tile, budget) for one, other in (pairs if len(benches) > 2 else pairs[:1]))
+    pairs = pairs if len(benches) > 2 else pairs[:1]
+    found = []
+    for place, (one, other) in enumerate(pairs):
+        with budget.narrowed("between", len(pairs) - place):
+            found.append(_peer(one, other, tile, budget))
+    return tuple(found)
 
 
 def _peer(one: Bench, other: Bench, tile: Any, budget: Budget) -> Rate:

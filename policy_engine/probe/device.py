@@ -32,14 +32,29 @@ def torch() -> Any:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import torch as library
+
+        if not hasattr(library, "accelerator") or not hasattr(library, "__version__"):
+            raise _broken(ImportError("it is too old, or a folder of that name stands in its place"))
+    except UsageError:
+        raise
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise _broken(error) from None
         hint = "install it with: pip install 'policy-engine[probe]'"
         raise UsageError(Problem("extra-missing", "measuring needs torch, which is not installed", help=hint)) from None
-    except (ImportError, OSError, MemoryError, RuntimeError) as error:
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - a library that is broken raises what it likes
         raise _broken(error) from None
+    _exact(library)
     return library
+
+
+def _exact(library: Any) -> None:
+    """Let products be of the precision that they say: some images turn TF32 and 16-bit reductions on."""
+    with suppress(Exception):  # not every build has each of them
+        library.set_float32_matmul_precision("highest")
+    for name in ("allow_bf16_reduced_precision_reduction", "allow_fp16_reduced_precision_reduction"):
+        with suppress(Exception):
+            setattr(library.backends.cuda.matmul, name, False)
 
 
 def _broken(error: BaseException) -> UsageError:
@@ -76,7 +91,7 @@ def choose(library: Any, wanted: str | None) -> list[Any]:
     there = {CPU: 1} if accelerator is None else {accelerator: _count(library), CPU: 1}
     kind, _, number = (wanted or accelerator or CPU).partition(":")
     kind = {"rocm": "cuda", "gpu": accelerator or "gpu"}.get(kind, kind)
-    index = int(number) if number.isascii() and number.isdigit() else None
+    index = int(number) if number.isascii() and number.isdigit() and len(number) < 5 else None
     if kind not in there or (":" in (wanted or "") and (index is None or index >= there[kind])):
         names = ", ".join(f"{name}:{each}" for name, count in there.items() if name != CPU for each in range(count))
         hint = f"there is {names}, {CPU}" if names else f"torch {library.__version__} finds {CPU} alone"
@@ -133,6 +148,9 @@ class Bench:
     def name(self) -> str:
         if self.is_cpu:
             return cpu_name() or "unknown processor"
+        if self.device.type == "mps":
+            with suppress(Exception):  # older ones do not tell
+                return str(self.torch.backends.mps.get_name())
         return str(getattr(self.properties, "name", None) or f"unknown {self.device.type} device")
 
     @property

@@ -15,12 +15,13 @@ import math
 from typing import Any
 
 #: Unit roundoff of what is written out and of the accumulator. fp8 is written as bf16, and accumulated in at least
-#: 13 bits on hardware that has it. bf16 and fp16 may be reduced once in their own precision, which doubles theirs.
+#: 13 bits on hardware that has it. bf16 and fp16 are rounded once, and may be reduced once more in their own precision;
+#: what is rounded to the nearest errs by its unit over the root of three, taken as a standard deviation.
 ROUNDING: dict[str, tuple[float, float]] = {
     "fp32": (2.0**-24, 2.0**-24),
-    "bf16": (2.0**-7, 2.0**-24),
-    "fp16": (2.0**-10, 2.0**-24),
-    "fp8": (2.0**-7, 2.0**-13),
+    "bf16": (2.0**-8 * (2 / 3) ** 0.5, 2.0**-24),
+    "fp16": (2.0**-11 * (2 / 3) ** 0.5, 2.0**-24),
+    "fp8": (2.0**-8 * (2 / 3) ** 0.5, 2.0**-13),
 }
 LARGEST = 6.0
 #: Rows of C that are checked at most; which ones is drawn anew each time.

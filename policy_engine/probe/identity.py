@@ -27,14 +27,16 @@ _HIDING = (
     "CUDA_VISIBLE_DEVICES", "NVIDIA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES",
     "GPU_DEVICE_ORDINAL", "ZE_AFFINITY_MASK", "ONEAPI_DEVICE_SELECTOR",
 )  # fmt: skip
+#: Values of `CI` that say that it is none.
+_NOT = ("", "0", "false", "no")
 _CONTAINERS = ("docker", "kubepods", "containerd", "libpod", "lxc", "garden")
 
 
 def describe_host(root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> Host:
     """Describe this host; what it does not tell is None."""
     environ = os.environ if environ is None else environ
-    container = in_container(root)
-    hidden = [f"{name}={environ[name]}" for name in _HIDING if environ.get(name) not in (None, "", "all")]
+    container = in_container(root, environ)
+    hidden = [f"{name}={environ[name]}" for name in _HIDING if environ.get(name) not in (None, "all")]
     return Host(
         name=platform.node(),
         machine=machine_digest(root),
@@ -42,7 +44,7 @@ def describe_host(root: Path = Path("/"), environ: Mapping[str, str] | None = No
         cpu=cpu_name(root),
         cpus=os.cpu_count(),
         container=container,
-        ci=next((system for name, system in _CI.items() if environ.get(name)), None),
+        ci=next((system for name, system in _CI.items() if environ.get(name, "").lower() not in _NOT), None),
         hidden=(*hidden, *(["a container"] if container else [])),
         interposers=interposers(root, environ),
     )
@@ -66,9 +68,12 @@ def cpu_name(root: Path = Path("/")) -> str | None:
     return platform.processor() or None
 
 
-def in_container(root: Path = Path("/")) -> bool | None:
+def in_container(root: Path = Path("/"), environ: Mapping[str, str] | None = None) -> bool | None:
     """Tell whether this is a container; None where nothing tells."""
-    if (root / ".dockerenv").exists() or (root / "run/.containerenv").exists():
+    environ = os.environ if environ is None else environ
+    if environ.get("KUBERNETES_SERVICE_HOST") or environ.get("container"):
+        return True
+    if any((root / name).exists() for name in ("run/secrets/kubernetes.io", ".dockerenv", "run/.containerenv")):
         return True
     groups = _text(root / "proc/self/cgroup")
     if not groups:

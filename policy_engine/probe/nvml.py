@@ -89,14 +89,19 @@ def _modes(library: Any, handle: Any, told: Told) -> None:
 
 def _others(library: Any, handle: Any, told: Told) -> None:
     found: set[int] = set()
-    for what, question in (
-        ("compute processes", library.nvmlDeviceGetComputeRunningProcesses),
-        ("graphics processes", library.nvmlDeviceGetGraphicsRunningProcesses),
-    ):
-        listed = _asked(told, what, lambda question=question: [each.pid for each in question(handle)])  # type: ignore[misc]
+    questions: tuple[tuple[str, Callable[[Any], Any], Any], ...] = (
+        ("compute processes", library.nvmlDeviceGetComputeRunningProcesses, None),
+        ("graphics processes", library.nvmlDeviceGetGraphicsRunningProcesses, None),
+        ("MPS clients", getattr(library, "nvmlDeviceGetMPSComputeRunningProcesses", lambda _: []), ()),
+    )
+    before = len(told.unread)
+    for what, question, unsupported in questions:
+        listed = _asked(told, what, lambda question=question: [each.pid for each in question(handle)], unsupported)  # type: ignore[misc]
         found |= set(listed or ())
-    # a driver outside the container counts by other process ids: one that is there is taken for this one
-    foreign = found - {os.getpid()} if os.getpid() in found else set(sorted(found)[1:])
+    # this process computes on the device: a list without it is of another place (a container), or of nothing
+    if os.getpid() not in found and len(told.unread) == before:
+        told.unread.append("NVML lists this process nowhere, and so cannot tell of others")
+    foreign = found - {os.getpid()}
     if foreign:
         told.disturbed.append(f"{len(foreign)} other processes use the device")
 

@@ -79,8 +79,9 @@ class Device(Struct, frozen=True, kw_only=True):
     """One device as torch and its driver name it.
 
     `type` is torch's (`cuda` also for ROCm, `cpu`, `mps`, `xpu`), `backend` tells them apart (`cuda`, `rocm`, ...).
-    `disturbed` are signs that it was not this process's alone or not steady, and what kept that from being told:
-    only where it is empty is the device known to be exclusive.
+    `threads` are those that a CPU was measured with, of the `processors` that its host has. `disturbed` are signs that
+    it was not this process's alone or not steady, and what kept that from being told: only where it is empty is the
+    device known to be exclusive.
     """
 
     index: int
@@ -93,6 +94,7 @@ class Device(Struct, frozen=True, kw_only=True):
     rates: tuple[Rate, ...] = ()
     sustained: Sustained | None = None
     threads: int | None = None
+    processors: int | None = None
     disturbed: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
 

@@ -13,6 +13,7 @@ It never raises on odd hardware: what fails is said in the report, and the rest 
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -116,9 +117,11 @@ def _measure(
         subject.told = ask(driver, subject.bench.uuid) if subject.bench.backend == "cuda" else None
         subject.works.clear()
         subject.bench.release()
-    for subject in subjects:
+    for place, subject in enumerate(subjects):
         if not subject.bench.is_cpu:
-            subject.host_copy = host_to_device(subject.bench, tile, budget)
+            # as many copies between devices follow, and have their share
+            with budget.narrowed("between", 2 * len(subjects) - place):
+                subject.host_copy = host_to_device(subject.bench, tile, budget)
     return peers([each.bench for each in subjects], tile, budget)
 
 
@@ -166,7 +169,7 @@ def _unsuited(bench: Bench, name: str) -> str | None:
     if name == "fp8" and bench.backend == "cuda":
         capability = (getattr(bench.properties, "major", 0), getattr(bench.properties, "minor", 0))
         return None if capability >= (8, 9) else _NO_HARDWARE
-    return _NO_HARDWARE if name == "fp8" else None
+    return f"fp8 is not measured on {bench.backend}" if name == "fp8" else None
 
 
 def _cache_bytes(bench: Bench) -> int:
@@ -201,6 +204,7 @@ def _device(subject: Subject) -> Device:
         rates=tuple(rates),
         sustained=subject.sustained,
         threads=subject.threads,
+        processors=os.cpu_count() if bench.is_cpu else None,
         disturbed=(*(told.disturbed if told is not None else ()), *found, *(f"not read: {each}" for each in unread)),
         unread=tuple(unread),
     )

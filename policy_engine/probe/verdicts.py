@@ -36,10 +36,12 @@ MEMORY_TOLERANCE, BANDWIDTH_TOLERANCE = 0.04, 0.25
 #: hosts keep some for firmware. Where as much is reported, all of it but what driver and reserve hold is to be touched.
 AS_SOLD, HELD_BACK_BYTES = 15 / 16, 1 << 30
 #: Products of NVIDIA's libraries reach 0.6 of the published peak and more; others are known to reach less.
-PRODUCT_TOLERANCE = {"cuda": 0.40}
+PRODUCT_TOLERANCE = {"cuda": 0.40, "cpu": 0.40}
 OTHER_PRODUCT_TOLERANCE = 0.60
 STEADY_SPREAD = 1.15
 STEADY_FACTOR, SHARED_FACTOR = 1.25, 3.2
+#: A CPU measured with fewer threads than it has processors may do so much of what all of them would.
+LEAST_SCALING = 1.6
 #: A reading taken with less of the processors than this tells no more than one with this.
 LEAST_BUSY = 0.05
 ALL_ROUNDS = 3
@@ -133,13 +135,15 @@ def slack(device: Device, rate: Rate) -> float:
 
     On a CPU it is measured how much of its processors the process had while the best reading was taken. Where it lacked
     much, that counts instead, twice: with shared caches what it had was slower, too. Half as much again where there
-    was no time for all rounds: the best of few samples is further from what the device can do.
+    was no time for all rounds: the best of few samples is further from what the device can do. And processors that were
+    not used at all, because fewer threads were faster in a busy moment or no more were allowed, might have been.
     """
     steady = not device.disturbed and rate.spread <= STEADY_SPREAD
     if steady:
         return STEADY_FACTOR
     lacked = 2 / max(_busy(rate), LEAST_BUSY) if rate.busy else 0.0
-    return max(SHARED_FACTOR, lacked * (1.0 if len(rate.rounds) >= ALL_ROUNDS else 1.5))
+    unused = (device.processors or 1) / (device.threads or 1) if device.type == "cpu" else 1.0
+    return max(SHARED_FACTOR, lacked * (1.0 if len(rate.rounds) >= ALL_ROUNDS else 1.5), LEAST_SCALING * unused)
 
 
 def _busy(rate: Rate) -> float:
@@ -151,11 +155,14 @@ def _row(catalog: Catalog, gpu: GpuClaim, shared: _Shared, report: Report) -> It
     devices = shared.devices
     there = ", ".join(dict.fromkeys(each.name for each in report.devices)) or "no device"
     absent = (
-        f"this host has no `{gpu.name}`: it has {there}" if gpu.name is not None else "this host has no other device"
+        f"this host has no `{gpu.name}`: it has {there} (a processor is claimed as `{NO_GPU}`)"
+        if gpu.name is not None
+        else "this host has no other device"
     )
-    if gpu.count is not None:
+    short = len(devices) < shared.claimed
+    if gpu.count is not None or (devices and short):
         judged = _count(shared, report) if devices else unverifiable(absent)
-        yield ClaimVerdict("count", gpu.name, gpu.count, "devices", *judged)
+        yield ClaimVerdict("count", gpu.name, gpu.count or 1, "devices", *judged)
     spec = catalog.gpu(gpu.name)
     for name, unit, claimed in _figures(gpu, spec):
         if not devices:
@@ -165,6 +172,8 @@ def _row(catalog: Catalog, gpu: GpuClaim, shared: _Shared, report: Report) -> It
         else:
             each = [_trusted(_figure(catalog, name, claimed, device, spec), report) for device in devices]
             judged = _together(each, shared.claimed)
+            if short and judged.verdict == "verified":
+                judged = unverifiable(f"{len(devices)} of {shared.claimed} are here, of which: {judged.why}")
         yield ClaimVerdict(name, gpu.name, claimed, unit, *judged)
 
 
@@ -189,6 +198,8 @@ def _count(shared: _Shared, report: Report) -> Judgement:
         return _trusted(Judgement("verified", said, (float(len(whole)),)), report)
     if len(devices) >= claimed:
         return unverifiable(said)
+    if devices[0].type == "cpu":
+        return unverifiable(f"{said}: one host is measured at a time")
     if report.host.hidden:
         return unverifiable(f"{said}; more may be hidden from this process ({', '.join(report.host.hidden)})")
     return Judgement("contradicted", said, (float(len(devices)),))
@@ -217,7 +228,11 @@ def _memory(catalog: Catalog, name: str, claimed: float, device: Device, spec: G
     least = reported = claimed_bytes * (1 - MEMORY_TOLERANCE)
     if name == "memory_gb" and (spec is not None or device.type == "cpu"):
         reported *= AS_SOLD
-    if spec is not None and memory.total_bytes is not None and memory.total_bytes >= reported:
+    published = spec.memory_gb * catalog.rules.card_gib_per_gb * GIB if spec is not None else None
+    if published is not None and claimed_bytes > published * MOST:
+        why = f"{claimed_bytes / GIB:,.1f} GiB are claimed, and {published / GIB:,.1f} are published"
+        return Judgement("contradicted", why, basis="specification")
+    if published is not None and memory.total_bytes is not None and memory.total_bytes >= reported:
         least = min(least, memory.total_bytes - HELD_BACK_BYTES)
     rounds = (memory.touched_bytes / unit,)
     most = memory.total_bytes / unit if memory.total_bytes is not None else None

@@ -21,6 +21,8 @@ MIB = 1 << 20
 #: A product's side on an accelerator, and the first on a CPU; there it is doubled while one takes less than this.
 SIDE, CPU_SIDE, LEAST_SIDE = 8192, 512, 256
 LARGEST_CPU_SIDE, SHORT_SECONDS = 4096, 0.002
+#: An accelerator begins smaller, too, and stays there where it is slow: a product of 8,192 rows takes some seconds.
+DEVICE_SIDE, SHORT_DEVICE_SECONDS = 2048, 0.02
 #: The products' left side is taken from another row with each call, so that none can be answered from the last.
 SHIFTS, SHIFT = 4, 16
 _TILE = 1 << 22
@@ -91,16 +93,18 @@ def product_work(bench: Bench, name: RateName, seed: int, clock: Callable[[], fl
         TooLittleMemoryError: the smallest does not fit.
         Exception: whatever torch raises where the device has no such precision.
     """
-    side = CPU_SIDE if bench.is_cpu else SIDE
+    side, largest, short = CPU_SIDE, LARGEST_CPU_SIDE, SHORT_SECONDS
+    if not bench.is_cpu:
+        side, largest, short = DEVICE_SIDE, SIDE, SHORT_DEVICE_SECONDS
     spare = bench.spare_bytes() // 3
     while side > LEAST_SIDE and 20 * side * side > spare:  # operands, result, and what a library packs them into
         side //= 2
     if 20 * side * side > spare:
         raise TooLittleMemoryError(f"{spare // MIB:,} MiB are free for products")
     work = _product(bench, name, seed, side)
-    while bench.is_cpu and side < LARGEST_CPU_SIDE and 20 * (2 * side) ** 2 <= spare:
+    while side < largest and 20 * (2 * side) ** 2 <= spare:
         taken = min(_time(bench, work, clock) for _ in range(3))
-        if taken >= SHORT_SECONDS:
+        if taken >= short:
             break
         side *= 2
         work = _product(bench, name, seed, side)

@@ -112,8 +112,8 @@ def test_people_read_what_was_measured_what_disturbed_and_what_was_not_read(
     [
         ("bf16_tflops: 40", "contradicted", 1),
         ("bf16_tflops: 40", "unverifiable", 1),
-        ("bf16_tflops: 1", "contradicted", 0),
-        ("bf16_tflops: 1", "unverifiable", 0),
+        ("bf16_tflops: 0.6", "contradicted", 0),
+        ("bf16_tflops: 0.6", "unverifiable", 0),
         ("bandwidth_gb_s: 100", "contradicted", 0),
         ("bandwidth_gb_s: 100", "unverifiable", 1),
     ],
@@ -247,3 +247,47 @@ def test_what_keeps_it_from_being_recorded_is_said_before_anything_is_measured(
     arguments, status = REFUSED[name]
     found = policy("probe", *arguments)
     assert (found.status, measured) == (status, []), found.err
+
+
+APART = {
+    "a report over the workload": ("-o", "json=workload.yaml"),
+    "a report over the receipt": ("--to", "a.out", "-o", "json=a.out"),
+    "a report over the entry": ("--to", "a.out", "-o", "json=a.entry.json"),
+    "a report over the picture": ("--plot", "p.svg", "-o", "text=p.svg"),
+    "a picture over the receipt": ("--to", "p.svg", "--plot", "p.svg"),
+}
+
+
+@pytest.mark.parametrize("name", APART)
+def test_nothing_is_written_over_what_is_read_or_written_besides(
+    name: str, policy: Run, tmp_path: Path, measured: list[tuple[object, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path / 'l.db'}")
+    monkeypatch.chdir(tmp_path)
+    before = claims(tmp_path).read_text(encoding="utf-8")
+    found = policy("probe", "--claims", "workload.yaml", *APART[name])
+    assert (found.status, measured) == (2, []), found.err
+    assert (tmp_path / "workload.yaml").read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(
+    "body", ["raise AttributeError('x')", "raise SystemExit(3)", "raise ValueError('ABI')", "", "def f(:"]
+)
+def test_a_broken_torch_is_said(body: str, tmp_path: Path) -> None:
+    import os
+
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "torch" / "__init__.py").write_text(body, encoding="utf-8")
+    command = [sys.executable, "-m", "policy_engine", "probe", "--ledger", f"sqlite:///{tmp_path / 'l.db'}"]
+    path = os.pathsep.join([str(tmp_path), *filter(None, [os.environ.get("PYTHONPATH")])])
+    found = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (found.returncode, "[extra-broken]" in found.stderr) == (2, True), found.stderr
+    assert not (tmp_path / "l.db").exists()
+
+
+def test_what_no_probe_measures_fails_nothing(policy: Run, tmp_path: Path, measured: list[tuple[object, ...]]) -> None:
+    path = claims(tmp_path, "memory_gib: 8")
+    path.write_text(path.read_text(encoding="utf-8").replace("hardware: {", "hardware: {region: eu, usd_per_hour: 3, "))
+    assert policy("probe", "--claims", str(path), "--fail-on", "unverifiable").status == 0

@@ -69,6 +69,13 @@ def test_signs_of_disturbance_are_told(answers: dict[str, Any], sign: str) -> No
     assert sign in found
 
 
+@pytest.mark.parametrize("pids", [[], [99_999]])
+def test_a_list_without_this_process_tells_nothing_of_others(pids: list[int]) -> None:
+    listed = [SimpleNamespace(pid=pid) for pid in pids]
+    told = ask(driver(nvmlDeviceGetComputeRunningProcesses=lambda _: listed), "GPU-1")
+    assert any("lists this process nowhere" in each for each in told.unread)
+
+
 @pytest.mark.parametrize("name", list(vars(driver())))
 @pytest.mark.parametrize("error", [RuntimeError("GPU is lost"), OSError(5, "x"), ValueError(), RecursionError()])
 def test_what_is_refused_is_unread(name: str, error: Exception) -> None:

@@ -143,3 +143,23 @@ def test_a_decode_step_that_does_nothing_is_found() -> None:
         work.call(0).fill_(float("nan"))
         rate = measure(bench, [idle], Budget(0.5))[0]
     assert rate.problem == "the decode step returned what no layer computes"
+
+
+@pytest.mark.parametrize("side", [512, 1024])
+def test_a_product_of_eight_bit_integers_is_no_bf16_product(side: int) -> None:
+    """Units for integers run at twice the rate: each row rounded to 255 steps is caught, an honest product passes."""
+    from policy_engine.probe.freivalds import allowed, wrong_by
+
+    generator = torch.Generator().manual_seed(3)
+    left, right = (torch.randn((side, side), generator=generator).bfloat16() for _ in range(2))
+
+    def stepped(rows: Any) -> Any:
+        size = rows.float().abs().amax(1, keepdim=True) / 127
+        return (rows.float() / size).round() * size
+
+    for product, honest in (
+        (torch.mm(left, right.t()), True),
+        ((stepped(left) @ stepped(right).t()).bfloat16(), False),
+    ):
+        found = wrong_by(torch, product, left.float(), right.float(), generator)
+        assert (found <= allowed("bf16", side)) is honest, found

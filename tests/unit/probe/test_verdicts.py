@@ -238,6 +238,43 @@ def test_an_empty_report_verifies_nothing() -> None:
     assert {each.verdict for each in found} == {"unverifiable"}
 
 
+@pytest.mark.parametrize("rows", [2, 3])
+def test_one_host_is_not_two_in_two_rows(rows: int) -> None:
+    one = report(device(0, "EPYC", type="cpu", backend="cpu", memory=memory(8.0, 16.0)))
+    said = HardwareClaim((GpuClaim(NO_GPU, None, memory_gib=7),) * rows)
+    found = judge_measured(CATALOG, said, one)
+    assert {each.verdict for each in found} == {"unverifiable"}
+    assert overall(found) == "unverifiable"
+    assert verdicts(one, HardwareClaim(said.gpus[:1] if said.gpus else None)) == {"memory_gib": "verified"}
+
+
+def test_two_rows_without_a_number_are_two_devices() -> None:
+    said = HardwareClaim((GpuClaim(A100, None, memory_gb=80),) * 2)
+    assert overall(judge_measured(CATALOG, said, both())) == "verified"
+    assert overall(judge_measured(CATALOG, said, report(device(0)))) == "contradicted"
+
+
+@pytest.mark.parametrize(("claimed", "verdict"), [(83.0, "verified"), (84.0, "contradicted"), (88.0, "contradicted")])
+def test_memory_above_what_is_published_is_contradicted(claimed: float, verdict: str) -> None:
+    found = judged(both(memory=memory(78.3, 79.25)), claim(memory_gb=claimed))["memory_gb"]
+    assert (found.verdict, found.basis) == (verdict, "reading" if verdict == "verified" else "specification")
+
+
+def test_processors_that_were_not_used_might_have_been() -> None:
+    """On 64 processors one thread was chosen, in a busy moment or under a limit."""
+    one = {"rates": rates(copy=(12.0, 12.0, 12.0)), "disturbed": BUSY, "threads": 1}
+    many = report(device(0, "EPYC", type="cpu", backend="cpu", processors=64, **one))
+    few = report(device(0, "EPYC", type="cpu", backend="cpu", processors=2, **one))
+    said = claim(NO_GPU, None, bandwidth_gb_s=300.0)
+    assert verdicts(many, said)["bandwidth_gb_s"] == "unverifiable"
+    assert verdicts(few, said)["bandwidth_gb_s"] == "contradicted"
+
+
+def test_a_processor_is_claimed_as_cpu_and_a_claim_by_its_name_says_so() -> None:
+    found = judged(report(device(0, "AMD EPYC", type="cpu", backend="cpu")), claim("AMD EPYC", 1, memory_gb=8))
+    assert "a processor is claimed as `cpu`" in found["memory_gb"].why
+
+
 # ---- laws
 
 truth = st.floats(1.0, 1e5)
