@@ -12,7 +12,7 @@ from typing import NamedTuple
 from msgspec import Struct
 
 from policy_engine.catalog.catalog import Catalog
-from policy_engine.catalog.claims import MEMORY, GpuClaim, HardwareClaim
+from policy_engine.catalog.claims import MEMORY, NO_GPU, GpuClaim, HardwareClaim
 from policy_engine.catalog.devices import MOST, NO_DEVICES, claimed_gib, device_findings, is_one_host, published_gib
 from policy_engine.catalog.entries import Gpu
 from policy_engine.catalog.sizing import GIB, Cards, peak_tflops, room_bytes
@@ -20,7 +20,7 @@ from policy_engine.catalog.verdicts import ClaimFinding
 
 
 class Box(Struct, frozen=True):
-    """The devices of a claim together.
+    """The devices of a claim together; beside a GPU the host itself, `cpu`, is none of them.
 
     `cards` are None where no bound of the memory is known, and so is `room_bytes`, the most that they hold of weights
     and cache. `findings` judge each claim about a device by itself, `excess` says of those that exceed the published
@@ -62,12 +62,14 @@ def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
     rows: list[_Bounds] = []
     findings: list[ClaimFinding] = []
     missing: dict[str, None] = {}
+    beside = has_gpu(claim.gpus)
     for row, gpu in enumerate(claim.gpus):
         spec = catalog.gpu(gpu.name)
         claimed, published = claimed_gib(gpu, rules), published_gib(spec, rules) if spec else None
-        rows.append(_bounds(gpu, spec, claimed, published))
         findings += device_findings(gpu, spec, row, claimed, published)
-        missing.update(_unknown_leaves(gpu))
+        if not beside or gpu.name != NO_GPU:
+            rows.append(_bounds(gpu, spec, claimed, published))
+            missing.update(_unknown_leaves(gpu))
     if None in [row.memory_bytes for row in rows]:
         missing["hardware.gpus.memory_gb"] = None
     cards = _cards(rows)
@@ -80,6 +82,14 @@ def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
         tuple(missing),
         tuple(findings),
     )
+
+
+def has_gpu(gpus: Sequence[GpuClaim]) -> bool:
+    """Tell whether one of `gpus` surely is a GPU: what the host beside it has then is no memory of GPUs, nor its speed.
+
+    A row whose name is not known may be a host: until that is known all rows count, as they would then.
+    """
+    return any(gpu.name is not None and gpu.name != NO_GPU for gpu in gpus)
 
 
 class _Bounds(NamedTuple):

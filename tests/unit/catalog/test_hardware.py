@@ -298,3 +298,23 @@ def test_a_host_without_a_gpu_is_one_unless_its_number_is_not_known(catalog: Cat
     for unknown, expected in ((frozenset[str](), "contradicted"), (frozenset({"count"}), None)):
         claim = box("cpu", None, memory_gib=13, unknown=unknown)
         assert judge_serving(catalog, claim, "llama-3.1-8b", "bf16", None).verdict == expected
+
+
+def test_the_memory_of_the_host_is_none_of_its_gpus(catalog: Catalog) -> None:
+    host = GpuClaim("cpu", None, memory_gb=1024, bandwidth_gb_s=9000.0, bf16_tflops=9000.0)
+    fast = ServesClaim("llama-3.1-8b", "int4", 3600 * 300.0, 1, 0, 0)
+    for gpus in ((GpuClaim("T4", 1), host), (host, GpuClaim("T4", 1))):
+        claim = HardwareClaim(gpus, serves=fast)
+        found = judge_serving(catalog, claim, "llama-3.1-70b", "bf16", None)
+        assert found.verdict == "contradicted"
+        assert "do not fit 15.8 GiB" in found.why
+        assert {each.name: each.verdict for each in judge_hardware(catalog, claim)}["serves.tokens_per_hour"] == (
+            "contradicted"
+        )
+    # what is not known of the host leaves nothing open that rests on the GPU alone
+    unknown = HardwareClaim((GpuClaim("T4", 1), replace(host, unknown=frozenset({"memory_gb", "count"}))))
+    assert judge_serving(catalog, unknown, "llama-3.1-8b", "int8", None).verdict == "holds"
+    # two hosts without a GPU count, and so does one beside what may be such a host
+    assert judge_serving(catalog, HardwareClaim((host, host)), "llama-3.1-405b", "bf16", None).verdict == "holds"
+    maybe = HardwareClaim((GpuClaim(None, 1, memory_gb=16), host))
+    assert judge_serving(catalog, maybe, "llama-3.1-405b", "bf16", None).verdict is None
