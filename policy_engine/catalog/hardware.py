@@ -66,7 +66,8 @@ def judge_serving(
     """Judge whether the claimed hardware can hold and serve `model`.
 
     Where the claim has no `serves`, or is of another model, weights and overhead alone are judged. Otherwise its
-    requests have to fit as well, and one of `context_tokens`; what it leaves open leaves the verdict open.
+    requests have to fit as well, and one of `context_tokens`; what it leaves open leaves the verdict open, and where
+    it names no model, that is all it does.
     """
     key = ("serving", claim, model, quantization, context_tokens)
     verdict: Verdict | None = catalog.remembered.get(key)
@@ -86,17 +87,18 @@ def _judge_serving(
     found = catalog.model(model)
     if found is None:
         return unknown_model(model, "proposal.model")
-    serves = _of_model(catalog, claim.serves, found)
     known = served_of(catalog, claim)
     if known is not None and known.covers(found, quantization, context_tokens):
         return worst((known.memory, known.rate))
     flight = flight_of(catalog, claim, found, context_tokens)
     verdicts = [_memory(box, found, quantization, flight, "proposal.quantization")]
-    if serves is not None:
+    serves = claim.serves
+    # of a model that is not named nothing else is held against the proposed one: it may be another
+    if serves is not None and known is not None and known.model == found.key:
         if serves.quantization != quantization or serves.quantization is None:
             where = "hardware.serves.quantization"
             verdicts.append(_memory(box, found, serves.quantization, flight, where))
-        verdicts.append(judge_rate(catalog, box, found, serves))
+        verdicts.append(judge_rate(box, found, serves))
     return worst(verdicts)
 
 
@@ -124,15 +126,15 @@ def _served(catalog: Catalog, claim: HardwareClaim) -> Served | None:
         return None
     box, flight = box_of(catalog, claim), flight_of(catalog, claim, model, 0)
     memory = _memory(box, model, serves.quantization, flight, "hardware.serves.quantization")
-    return Served(model.key, serves.quantization, flight, memory, judge_rate(catalog, box, model, serves))
+    return Served(model.key, serves.quantization, flight, memory, judge_rate(box, model, serves))
 
 
 def _of_model(catalog: Catalog, serves: ServesClaim | None, model: Model) -> ServesClaim | None:
-    """Return what is said to be served where it may be `model`."""
-    if serves is None:
-        return None
+    """Return what is said to be served where it may be `model`: one that the catalog does not know is another."""
+    if serves is None or serves.model is None:
+        return serves
     served = catalog.model(serves.model)
-    return None if served is not None and served.key != model.key else serves
+    return serves if served is not None and served.key == model.key else None
 
 
 def flight_of(catalog: Catalog, claim: HardwareClaim, model: Model, context_tokens: int | None) -> Flight:
@@ -140,10 +142,9 @@ def flight_of(catalog: Catalog, claim: HardwareClaim, model: Model, context_toke
     serves = _of_model(catalog, claim.serves, model)
     if serves is None:
         return Flight(0.0, ())
-    known = catalog.model(serves.model)
-    leaves = (known, serves.concurrency, serves.input_tokens, serves.output_tokens, context_tokens)
+    leaves = (serves.model, serves.concurrency, serves.input_tokens, serves.output_tokens, context_tokens)
     missing = tuple([name for name, value in zip(_IN_FLIGHT, leaves, strict=True) if value is None])
-    if known is None:
+    if serves.model is None:
         return Flight(0.0, missing)
     requests = (serves.concurrency or 1) * ((serves.input_tokens or 0) + (serves.output_tokens or 0))
     return Flight(float(max(requests, context_tokens or 0)), missing)

@@ -13,7 +13,7 @@ from policy_engine.catalog.verdicts import Number, Verdict
 
 _SERVED = tuple(
     f"hardware.serves.{name}"
-    for name in ("model", "tokens_per_hour", "quantization", "concurrency", "input_tokens", "output_tokens")
+    for name in ("tokens_per_hour", "quantization", "concurrency", "input_tokens", "output_tokens")
 )
 
 
@@ -71,11 +71,10 @@ def _arithmetic(box: Box, model: Model | None, rate_tokens_per_s: float) -> Verd
     return Verdict("holds", f"{said} within a peak of {box.tflops:,.0f}", numbers)
 
 
-def judge_rate(catalog: Catalog, box: Box, model: Model, serves: ServesClaim) -> Verdict:
-    """Judge the claimed tokens per hour, which count what is answered, against the roofline."""
-    served = catalog.model(serves.model)
-    missing = _not_said(serves, served)
-    if serves.tokens_per_hour is None or served is None:
+def judge_rate(box: Box, model: Model, serves: ServesClaim) -> Verdict:
+    """Judge the claimed tokens per hour of `model`, which count what is answered, against the roofline."""
+    missing = _not_said(serves)
+    if serves.tokens_per_hour is None:
         return Verdict(None, "what is said to be served is not known in full", (), missing)
     rate = serves.tokens_per_hour / 3600
     arithmetic, beyond = _beyond_peak(model, box, serves, rate)
@@ -120,9 +119,8 @@ def _beyond_peak(model: Model, box: Box, serves: ServesClaim, rate: float) -> tu
     return numbers, f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against a peak of {box.tflops:,.0f}"
 
 
-def _not_said(serves: ServesClaim, model: Model | None) -> tuple[str, ...]:
+def _not_said(serves: ServesClaim) -> tuple[str, ...]:
     said = (
-        model,
         serves.tokens_per_hour,
         serves.quantization,
         serves.concurrency,

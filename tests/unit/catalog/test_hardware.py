@@ -318,3 +318,20 @@ def test_the_memory_of_the_host_is_none_of_its_gpus(catalog: Catalog) -> None:
     assert judge_serving(catalog, HardwareClaim((host, host)), "llama-3.1-405b", "bf16", None).verdict == "holds"
     maybe = HardwareClaim((GpuClaim(None, 1, memory_gb=16), host))
     assert judge_serving(catalog, maybe, "llama-3.1-405b", "bf16", None).verdict is None
+
+
+@pytest.mark.parametrize("quantization", ["int4", None])
+def test_a_served_model_that_is_not_known_holds_nothing_against_the_proposed_one(
+    catalog: Catalog, quantization: str | None
+) -> None:
+    """Two 40 GB cards hold a 70B at 4 bits; what they serve at 16, and how fast, is of whatever model it is."""
+    served = ServesClaim("llama-3.1-8b", "bf16", 3600 * 10_000.0, 1, 100, 100)
+    expected = {"llama-3.1-8b": ("holds", ()), "acme-7b": ("holds", ()), None: (None, ("hardware.serves.model",))}
+    for model, (verdict, missing) in expected.items():
+        claim = box("A100 40GB", 2, replace(served, model=model))
+        found = judge_serving(catalog, claim, "llama-3.1-70b", quantization, 200)
+        if quantization is None:  # other precisions would not fit
+            verdict, missing = None, (*missing, "proposal.quantization")
+        assert (found.verdict, found.missing) == (verdict, missing)
+        own = judge_claim(catalog, claim)
+        assert own.verdict == ("contradicted" if model == "llama-3.1-8b" else None)
