@@ -24,6 +24,7 @@ from policy_engine.catalog.sizing import (
     GIB,
     QUANTIZATIONS,
     kv_bytes,
+    least_kv_bytes,
     weight_bytes,
 )
 from policy_engine.catalog.verdicts import Number, Verdict, worst
@@ -155,10 +156,12 @@ def memory_fits(box: Box, model: Model, quantization: str, flight: Flight) -> bo
     weights = weight_bytes(model, quantization)
     if weights is None or box.room_bytes is None:
         return None
-    cache = kv_bytes(model, quantization, flight.tokens)
-    if weights + (cache or 0.0) > box.room_bytes:
+    if weights + least_kv_bytes(model, quantization, flight.tokens) > box.room_bytes:
         return False
-    return None if cache is None or flight.missing or box.missing else True
+    cache = kv_bytes(model, quantization, flight.tokens)
+    if cache is None or weights + cache > box.room_bytes:
+        return None
+    return None if flight.missing or box.missing else True
 
 
 def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, where: str) -> Verdict:
@@ -173,8 +176,9 @@ def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, wh
     said = f"{weights / 1e9:,.1f} GB of weights at {at}"
     numbers = [Number("weights", weights / 1e9, "GB")]
     cache = kv_bytes(model, at, flight.tokens)
-    if flight.tokens and cache is not None:
-        said += f" and {cache / 1e9:,.1f} GB of cache for {flight.tokens:,.0f} tokens"
+    if flight.tokens and cache is not None and not (refuted and model.kv_upper_bound):
+        most = "at most " if model.kv_upper_bound else ""
+        said += f" and {most}{cache / 1e9:,.1f} GB of cache for {flight.tokens:,.0f} tokens"
         numbers += [Number("cache", cache / 1e9, "GB"), Number("tokens in flight", flight.tokens, "tokens")]
     if box.room_bytes is None:
         return Verdict(None, "the memory of the hardware is not known", tuple(numbers), box.missing)
@@ -190,10 +194,12 @@ def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, wh
     missing = [*box.missing, *flight.missing]
     if quantization is None and not all(answers):
         missing.append(where)
-    if flight.tokens and model.kv_bytes_per_token is None:
+    bounded = any(_cache_decides(box, model, each, flight) for each in tried)
+    if bounded or (flight.tokens and model.kv_bytes_per_token is None):
         missing.append(f"catalog.models.{model.key}.kv_bytes_per_token")
     if missing:
-        why = f"{said} may fit {total:,.1f} GiB, but part of the claim is not known"
+        unknown = "how much less the cache takes" if len(missing) == 1 and bounded else "part of the claim"
+        why = f"{said} may fit {total:,.1f} GiB, but {unknown} is not known"
         return Verdict(None, why, tuple(numbers), tuple(missing))
     left = (room - weights - (cache or 0.0)) / GIB
     numbers.append(Number("left for the cache", left, "GiB"))
@@ -201,6 +207,14 @@ def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, wh
     return Verdict(
         "holds", said if flight.tokens else f"{said}; {left:,.1f} GiB are left for the cache", tuple(numbers)
     )
+
+
+def _cache_decides(box: Box, model: Model, quantization: str, flight: Flight) -> bool:
+    """Tell whether it is open how much less than its bound the cache takes, and that decides."""
+    weights, cache = weight_bytes(model, quantization), kv_bytes(model, quantization, flight.tokens)
+    if not model.kv_upper_bound or weights is None or cache is None or box.room_bytes is None:
+        return False
+    return weights <= box.room_bytes < weights + cache
 
 
 def _better(box: Box, model: Model, flight: Flight) -> str:

@@ -85,13 +85,10 @@ def judge_rate(box: Box, model: Model, serves: ServesClaim) -> Verdict:
     # What is unknown takes the value that allows most: the fewest bytes, an empty cache.
     context = (serves.input_tokens or 0) + (serves.output_tokens or 0) / 2
     streams = serves.concurrency or 1
-    tried = QUANTIZATIONS if serves.quantization is None else (serves.quantization,)
-    per_stream = [decode_ceiling_tokens_per_s(model, q, box.bandwidth_bytes_per_s, streams, context) for q in tried]
-    ceilings = [each * streams for each in per_stream if each is not None]
-    if not ceilings:
+    ceiling = _ceiling(model, box.bandwidth_bytes_per_s, serves, 0.0 if model.kv_upper_bound else context)
+    if ceiling is None:
         names = (f"catalog.models.{model.key}.params_b", f"catalog.models.{model.key}.kv_bytes_per_token")
         return Verdict(None, f"the architecture of {model.key} is not known", (), names)
-    ceiling = max(ceilings)
     numbers = [Number("rate", rate, "tokens/s"), Number("decode ceiling", ceiling, "tokens/s")]
     said = f"{rate:,.1f} tokens/s from {streams:,} at once against a ceiling of {ceiling:,.1f}"
     if serves.concurrency is not None and rate > ceiling:
@@ -99,10 +96,21 @@ def judge_rate(box: Box, model: Model, serves: ServesClaim) -> Verdict:
     numbers += arithmetic
     if beyond is not None:
         return Verdict("contradicted", beyond, tuple(numbers))
+    if model.kv_upper_bound and rate > (_ceiling(model, box.bandwidth_bytes_per_s, serves, context) or 0.0):
+        said += " with an empty cache"
+        missing = (*missing, f"catalog.models.{model.key}.kv_bytes_per_token")
     missing = (*box.missing, *missing)
     if missing:
         return Verdict(None, f"{said}, as far as is known", tuple(numbers), missing)
     return Verdict("holds", said, tuple(numbers))
+
+
+def _ceiling(model: Model, bandwidth_bytes_per_s: float, serves: ServesClaim, context: float) -> float | None:
+    """Return the most tokens a second of all streams together, at whichever precision allows most."""
+    streams = serves.concurrency or 1
+    tried = QUANTIZATIONS if serves.quantization is None else (serves.quantization,)
+    each = [decode_ceiling_tokens_per_s(model, q, bandwidth_bytes_per_s, streams, context) for q in tried]
+    return max([ceiling * streams for ceiling in each if ceiling is not None], default=None)
 
 
 def _beyond_peak(model: Model, box: Box, serves: ServesClaim, rate: float) -> tuple[tuple[Number, ...], str | None]:

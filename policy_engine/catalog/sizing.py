@@ -36,13 +36,18 @@ def active_weight_bytes(model: Model, quantization: str) -> float | None:
 
 
 def kv_bytes(model: Model, quantization: str, tokens: float) -> float | None:
-    """Return the bytes of the cache of `tokens`; half of the 16-bit size with 8-bit weights."""
+    """Return the bytes of the cache of `tokens`, at most where `kv_upper_bound`; half of the 16-bit size at 8 bits."""
     if tokens == 0:
         return 0.0
     if model.kv_bytes_per_token is None:
         return None
     halved = 0.5 if quantization in ("fp8", "int8") else 1.0
     return model.kv_bytes_per_token * tokens * halved
+
+
+def least_kv_bytes(model: Model, quantization: str, tokens: float) -> float:
+    """Return the bytes that the cache of `tokens` takes at least: zero where nothing bounds it from below."""
+    return 0.0 if model.kv_upper_bound else kv_bytes(model, quantization, tokens) or 0.0
 
 
 def card_bytes(rules: Rules, memory_gb: float) -> float:

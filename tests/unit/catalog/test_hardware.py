@@ -335,3 +335,31 @@ def test_a_served_model_that_is_not_known_holds_nothing_against_the_proposed_one
         assert (found.verdict, found.missing) == (verdict, missing)
         own = judge_claim(catalog, claim)
         assert own.verdict == ("contradicted" if model == "llama-3.1-8b" else None)
+
+
+GEMMA = ServesClaim("gemma-3-27b", "bf16", 3600.0, 1, 122_000, 0)
+
+
+@pytest.mark.parametrize(
+    ("gpu", "served", "verdict", "says"),
+    [
+        # 54 GB of weights and at most 62 of cache: 67.8 GiB surely hold the weights alone
+        ("H100", GEMMA, None, "at most 62.0 GB of cache for 122,000 tokens may fit 79.2 GiB, but how much less"),
+        ("H100", replace(GEMMA, input_tokens=1000), "holds", "at most 0.5 GB of cache for 1,000 tokens fit 79.2"),
+        ("H200", GEMMA, "holds", "at most 62.0 GB of cache for 122,000 tokens fit 139.6 GiB"),
+        ("A100 40GB", GEMMA, "contradicted", "54.0 GB of weights at bf16 do not fit 39.6 GiB"),
+        # 41.6 tokens/s with all of that cache, 88.9 with none
+        ("H200", replace(GEMMA, tokens_per_hour=3600 * 44.0), None, "44.0 tokens/s from 1 at once against a ceiling"),
+        ("H200", replace(GEMMA, tokens_per_hour=3600 * 41.0), "holds", "ceiling of 88.9"),
+        ("H200", replace(GEMMA, tokens_per_hour=3600 * 90.0), "contradicted", "ceiling of 88.9"),
+    ],
+)
+def test_a_cache_that_is_known_as_an_upper_bound_refutes_nothing(
+    catalog: Catalog, gpu: str, served: ServesClaim, *, verdict: str | None, says: str
+) -> None:
+    found = judge_serving(catalog, box(gpu, 1, served), "gemma-3-27b", "bf16", 1)
+    assert (found.verdict, found.missing) == (
+        verdict,
+        () if verdict else ("catalog.models.gemma-3-27b.kv_bytes_per_token",),
+    )
+    assert says in found.why
