@@ -21,6 +21,7 @@ from policy_engine.catalog.sizing import (
     devices_needed,
     fits,
     kv_bytes,
+    most_tflops,
     next_power_of_two,
     operations_per_token,
     overhead_bytes,
@@ -189,8 +190,8 @@ def rates(model: Model, fit: Fit, load: Load, reached: tuple[float, float]) -> R
         return Rates(None, None, None, prefill, without_cache)
     streamed = streamed_weight_bytes(model, quantization, load.concurrency) or 0.0
     lowest = load.concurrency * bandwidth / (streamed + (fit.held.cache or 0.0))
-    # at 16 bits a token that is answered takes the arithmetic of one that is read; at fewer a device may do more
-    most = prefill if quantization == "bf16" and prefill is not None else float("inf")
+    # a token that is answered takes the arithmetic of one that is read; at fewer bits than 16 a device may do more
+    most = float("inf") if prefill is None else most_tflops(prefill, quantization)
     every = min(each * load.concurrency, most)
     return Rates(
         decode_each=every / load.concurrency,

@@ -8,7 +8,12 @@ from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
 from policy_engine.catalog.entries import SECONDS_PER_MONTH, Model
-from policy_engine.catalog.sizing import QUANTIZATIONS, compute_floor_tflops, decode_ceiling_tokens_per_s
+from policy_engine.catalog.sizing import (
+    QUANTIZATIONS,
+    compute_floor_tflops,
+    decode_ceiling_tokens_per_s,
+    most_tflops,
+)
 from policy_engine.catalog.verdicts import Number, Verdict
 
 _SERVED = tuple(
@@ -27,13 +32,13 @@ def judge_price(
     contradicted whatever the batch, the lengths and the precision of the cache.
     """
     rate_tokens_per_s = usd_per_month / (usd_per_million_tokens / 1e6) / SECONDS_PER_MONTH
-    return _arithmetic(box_of(catalog, claim), catalog.model(model), rate_tokens_per_s)
+    return _arithmetic(box_of(catalog, claim), catalog.model(model), rate_tokens_per_s, "bf16")
 
 
 def judge_hourly_price(catalog: Catalog, box: Box, serves: ServesClaim, usd_per_hour: float) -> Verdict:
     """Judge what a token costs where the hardware is paid by the hour and said to answer so many in one.
 
-    At less than 16 bits nothing published bounds the arithmetic: a device may do more than its 16-bit peak.
+    At less than 16 bits a device may do more than its 16-bit peak, which is what is published: see `PEAK_MULTIPLES`.
     """
     tokens = serves.tokens_per_hour
     if tokens is None:
@@ -41,18 +46,13 @@ def judge_hourly_price(catalog: Catalog, box: Box, serves: ServesClaim, usd_per_
     price = usd_per_hour / tokens * 1e6 if tokens else math.inf
     if price == math.inf:  # which no document holds
         return Verdict("holds", "next to nothing is said to be answered", (Number("rate", tokens / 3600, "tokens/s"),))
-    found = _arithmetic(box, catalog.model(serves.model), tokens / 3600)
-    why, verdict, missing = found.why, found.verdict, found.missing
-    if verdict == "contradicted" and serves.quantization != "bf16":
-        known = serves.quantization is not None
-        verdict, missing = ("holds", ()) if known else (None, ("hardware.serves.quantization",))
-        why += f" in 16 bits{f', and at {serves.quantization} a device may do more' if known else ''}"
+    found = _arithmetic(box, catalog.model(serves.model), tokens / 3600, serves.quantization)
     numbers = (Number("price", price, "USD/million tokens"), *found.numbers)
-    return Verdict(verdict, f"{price:,.2f} USD for a million tokens: {why}", numbers, missing)
+    return Verdict(found.verdict, f"{price:,.2f} USD for a million tokens: {found.why}", numbers, found.missing)
 
 
-def _arithmetic(box: Box, model: Model | None, rate_tokens_per_s: float) -> Verdict:
-    """Judge a rate by the operations that it takes at least, against the peak of the devices together."""
+def _arithmetic(box: Box, model: Model | None, rate_tokens_per_s: float, quantization: str | None) -> Verdict:
+    """Judge a rate by the operations that it takes at least, against the most that the devices together do."""
     needed = compute_floor_tflops(model, rate_tokens_per_s) if model else None
     if needed is None or box.tflops is None:
         return Verdict(None, "parameters or peak arithmetic are not known", (), box.missing)
@@ -62,13 +62,27 @@ def _arithmetic(box: Box, model: Model | None, rate_tokens_per_s: float) -> Verd
         Number("arithmetic peak", box.tflops, "TFLOP/s"),
     )
     said = f"{rate_tokens_per_s:,.0f} tokens/s need about {needed:,.0f} TFLOP/s"
+    if needed > most_tflops(box.tflops, quantization):
+        return Verdict("contradicted", f"{said} against {_peak_text(box.tflops, quantization)}", numbers)
+    missing = box.missing
+    if needed > box.tflops and quantization is None:
+        missing = (*missing, "hardware.serves.quantization")
+    where = "within" if needed <= box.tflops else "above"
+    said += f" {where} a peak of {box.tflops:,.0f}"
     if needed > box.tflops:
-        return Verdict("contradicted", f"{said} against a peak of {box.tflops:,.0f}", numbers)
-    if box.missing:
-        return Verdict(
-            None, f"{said}, within the peak of {box.tflops:,.0f}, but part is not known", numbers, box.missing
+        said += (
+            f" in 16 bits, and at {quantization or 'fewer'}{'' if quantization else ' of them'} a device may do more"
         )
-    return Verdict("holds", f"{said} within a peak of {box.tflops:,.0f}", numbers)
+    if missing:
+        return Verdict(None, f"{said}, but part is not known", numbers, missing)
+    return Verdict("holds", said, numbers)
+
+
+def _peak_text(tflops: float, quantization: str | None) -> str:
+    most = most_tflops(tflops, quantization)
+    if most == tflops:
+        return f"a peak of {tflops:,.0f}"
+    return f"a peak of {tflops:,.0f} in 16 bits, and {most:,.0f} at most at {quantization or 'any precision'}"
 
 
 def judge_rate(box: Box, model: Model, serves: ServesClaim) -> Verdict:
@@ -116,15 +130,16 @@ def _ceiling(model: Model, bandwidth_bytes_per_s: float, serves: ServesClaim, co
 def _beyond_peak(model: Model, box: Box, serves: ServesClaim, rate: float) -> tuple[tuple[Number, ...], str | None]:
     """Return the arithmetic that the rate takes beside the peak, and how it exceeds that where it does.
 
-    The published peaks are 16-bit ones; at fewer bits a device may do more.
+    The published peaks are 16-bit ones; at fewer bits a device may do more, up to `PEAK_MULTIPLES`.
     """
     needed = compute_floor_tflops(model, rate)
     if needed is None or box.tflops is None:
         return (), None
     numbers = (Number("arithmetic needed", needed, "TFLOP/s"), Number("arithmetic peak", box.tflops, "TFLOP/s"))
-    if serves.quantization != "bf16" or needed <= box.tflops:
+    if needed <= most_tflops(box.tflops, serves.quantization):
         return numbers, None
-    return numbers, f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against a peak of {box.tflops:,.0f}"
+    peak = _peak_text(box.tflops, serves.quantization)
+    return numbers, f"{rate:,.1f} tokens/s need {needed:,.0f} TFLOP/s against {peak}"
 
 
 def _not_said(serves: ServesClaim) -> tuple[str, ...]:

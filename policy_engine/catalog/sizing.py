@@ -18,6 +18,11 @@ MIB = 1024.0**2
 BYTES_PER_PARAMETER = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5625}
 QUANTIZATIONS = tuple(BYTES_PER_PARAMETER)
 OPERATIONS_PER_PARAMETER = 2.0
+#: How many times its dense 16-bit peak a device computes at most. Tensor units do twice as much in half the bits, and
+#: consumer cards twice that again, beside a 16-bit figure that is halved for summing in 32 bits. So an RTX 4090 is
+#: published with 4 times its 165 at 8 bits and 8 times at 4, and none with more (A100, T4 and B200: 2 and 4). A device
+#: without such units may do more in 8 bits: the catalog has none.
+PEAK_MULTIPLES = {"bf16": 1.0, "fp8": 4.0, "int8": 4.0, "int4": 8.0}
 
 #: Devices by memory, from the largest: bytes of each, and how many.
 Cards = tuple[tuple[float, int], ...]
@@ -145,6 +150,12 @@ def compute_floor_tflops(model: Model, tokens_per_s: float) -> float | None:
 def peak_tflops(gpu: Gpu) -> float | None:
     """Return the device's dense 16-bit peak."""
     return gpu.bf16_tflops if gpu.bf16_tflops is not None else gpu.fp16_tflops
+
+
+def most_tflops(tflops: float, quantization: str | None) -> float:
+    """Return the most that devices of the 16-bit peak `tflops` compute with weights of that precision, or of any."""
+    multiples = PEAK_MULTIPLES
+    return tflops * (max(multiples.values()) if quantization is None else multiples[quantization])
 
 
 def tokens_per_s(tokens_per_month: float) -> float:

@@ -181,8 +181,9 @@ def test_prices_and_rates_of_nothing(catalog: Catalog) -> None:
     assert (least.verdict, [number.value for number in least.numbers]) == ("holds", [0.0])
     assert price(4.0, tokens_per_hour=None).name == "serves.tokens_per_hour"
     assert price(4.0, tokens_per_hour=1e9).verdict == "contradicted"
-    assert price(4.0, tokens_per_hour=1e9, quantization="fp8").verdict == "holds"
-    unknown = price(4.0, tokens_per_hour=1e9, quantization=None)
+    assert price(4.0, tokens_per_hour=3e7, quantization="fp8").verdict == "holds"
+    assert price(4.0, tokens_per_hour=1e10, quantization="fp8").verdict == "contradicted"
+    unknown = price(4.0, tokens_per_hour=3e7, quantization=None)
     assert (unknown.verdict, unknown.missing) == ("unverifiable", ("hardware.serves.quantization",))
     assert price(4.0, model="qwq-32b").verdict == "unverifiable"
 
@@ -363,3 +364,32 @@ def test_a_cache_that_is_known_as_an_upper_bound_refutes_nothing(
         () if verdict else ("catalog.models.gemma-3-27b.kv_bytes_per_token",),
     )
     assert says in found.why
+
+
+@pytest.mark.parametrize(("quantization", "times"), [("bf16", 1), ("fp8", 4), ("int8", 4), ("int4", 8), (None, 8)])
+def test_at_fewer_bits_a_device_does_more_up_to_a_bound(catalog: Catalog, quantization: str | None, times: int) -> None:
+    """Two A100 do 624 TFLOP/s in 16 bits; a token of an 8B takes 16.06 GFLOP."""
+    most = 624e12 * times / 16.06e9
+
+    def found(part: float) -> dict[str, ClaimFinding]:
+        served = ServesClaim("llama-3.1-8b", quantization, 3600 * most * part, 1_000_000, 0, 0)
+        claim = replace(box(A100, 2, served), usd_per_hour=4.0)
+        return {each.name: each for each in judge_hardware(catalog, claim)}
+
+    within, beyond = found(0.999), found(1.001)
+    for name in ("serves.tokens_per_hour", "usd_per_hour"):
+        assert within[name].verdict == ("unverifiable" if quantization is None else "holds")
+        assert beyond[name].verdict == "contradicted"
+        assert "against a peak of 624" in beyond[name].why
+        numbers = {number.name: number.value for number in beyond[name].numbers}
+        assert numbers["arithmetic peak"] == 624
+        assert numbers["arithmetic needed"] > 624 * times
+    if quantization is None:
+        assert within["usd_per_hour"].missing == ("hardware.serves.quantization",)
+
+
+def test_what_is_unknown_of_the_devices_leaves_a_price_at_fewer_bits_open(catalog: Catalog) -> None:
+    served = ServesClaim("llama-3.1-8b", "fp8", 3600 * 80_000.0, 1_000_000, 0, 0)
+    claim = box(A100, 2, served, unknown=frozenset({"memory_gb"}))
+    price = judge_hardware(catalog, replace(claim, usd_per_hour=4.0))[-1]
+    assert (price.verdict, price.missing) == ("unverifiable", ("hardware.gpus.memory_gb",))
