@@ -23,6 +23,7 @@ def claim_of(hardware: Hardware | None) -> HardwareClaim | None:
         gpus=None if hardware.gpus is None else tuple(_gpu(gpu) for gpu in hardware.gpus),
         usd_per_hour=hardware.usd_per_hour,
         region=hardware.region,
+        host=hardware.host,
         serves=None if serves is None else ServesClaim(**serves.model_dump()),
     )
 

@@ -36,13 +36,11 @@ def judge_price(
 
 
 def judge_hourly_price(catalog: Catalog, box: Box, serves: ServesClaim, usd_per_hour: float) -> Verdict:
-    """Judge what a token costs where the hardware is paid by the hour and said to answer so many in one.
+    """Judge what a token costs where the hardware is paid by the hour and said, surely, to answer so many in one.
 
     At less than 16 bits a device may do more than its 16-bit peak, which is what is published: see `PEAK_MULTIPLES`.
     """
-    tokens = serves.tokens_per_hour
-    if tokens is None:
-        return Verdict(None, "the rate is not known", (), ("hardware.serves.tokens_per_hour",))
+    tokens = serves.tokens_per_hour or 0.0
     price = usd_per_hour / tokens * 1e6 if tokens else math.inf
     if price == math.inf:  # which no document holds
         return Verdict("holds", "next to nothing is said to be answered", (Number("rate", tokens / 3600, "tokens/s"),))

@@ -21,7 +21,7 @@ from policy_engine.catalog import (
     judge_serving,
     summed,
 )
-from policy_engine.catalog.findings import grade_beneath
+from policy_engine.catalog.findings import decided_by_serving, grade_beneath
 
 A100 = "NVIDIA A100-SXM4-80GB"
 SERVES = ServesClaim("llama-3.1-70b", "bf16", 158_760.0, 1, 0, 0)
@@ -179,7 +179,11 @@ def test_prices_and_rates_of_nothing(catalog: Catalog) -> None:
     assert price(0.0).verdict == "holds"
     least = price(1e15, tokens_per_hour=5e-324)
     assert (least.verdict, [number.value for number in least.numbers]) == ("holds", [0.0])
-    assert price(4.0, tokens_per_hour=None).name == "serves.tokens_per_hour"
+    unsaid = price(4.0, tokens_per_hour=None)
+    assert (unsaid.name, unsaid.verdict, unsaid.missing) == (
+        *("usd_per_hour", "unverifiable"),
+        ("hardware.serves.tokens_per_hour",),
+    )
     assert price(4.0, tokens_per_hour=1e9).verdict == "contradicted"
     assert price(4.0, tokens_per_hour=3e7, quantization="fp8").verdict == "holds"
     assert price(4.0, tokens_per_hour=1e10, quantization="fp8").verdict == "contradicted"
@@ -393,3 +397,26 @@ def test_what_is_unknown_of_the_devices_leaves_a_price_at_fewer_bits_open(catalo
     claim = box(A100, 2, served, unknown=frozenset({"memory_gb"}))
     price = judge_hardware(catalog, replace(claim, usd_per_hour=4.0))[-1]
     assert (price.verdict, price.missing) == ("unverifiable", ("hardware.gpus.memory_gb",))
+
+
+def test_what_neither_arithmetic_nor_a_probe_tells_is_said_and_decides_nothing(catalog: Catalog) -> None:
+    bare = box(A100, 2, memory_gb=80)
+    full = replace(bare, usd_per_hour=0.0, region="mars", host="gpu-01")
+    found = judge_hardware(catalog, full)
+    assert found[:-3] == judge_hardware(catalog, bare)
+    assert [(each.name, each.claimed) for each in found[-3:]] == [
+        ("usd_per_hour", 0.0),
+        ("region", "mars"),
+        ("host", "gpu-01"),
+    ]
+    for each in found[-3:]:
+        assert (each.verdict, each.grade, each.missing) == ("unverifiable", "arithmetic", ())
+        assert "neither arithmetic nor a probe tells" in each.why
+    assert judge_claim(catalog, full) == judge_claim(catalog, bare) == summed(found)
+    assert judge_claim(catalog, full).verdict == "holds"
+    assert not decided_by_serving(found)
+    # a price that more knowledge decides leaves the claim open, as it did
+    served = replace(SERVES, concurrency=8, tokens_per_hour=None)
+    assert judge_claim(catalog, replace(full, serves=served)).verdict is None
+    measured = [replace(each, verdict="verified", grade="measured") for each in found[:-3]]
+    assert grade_beneath([*measured, *found[-3:]]) == "measured"
