@@ -145,8 +145,10 @@ def test_a_name_that_only_looks_like_one_is_not_known(catalog: Catalog) -> None:
         assert "catalog/gpus.yaml adds it" in first.why
         assert {each.verdict for each in rest if each.name != "count"} == {"unverifiable"}
         assert {each.missing for each in rest if each.name != "count"} == {(f"catalog.gpus.{name}",)}
-    (known, *_) = judge_hardware(catalog, box("A100 80GB", 1))
-    assert (known.verdict, known.grade) == ("holds", "specification")
+    # drivers before 470 leave NVIDIA out
+    for alias in ("A100 80GB", "A100-SXM4-80GB", "A100-SXM4-40GB"):
+        (known, *_) = judge_hardware(catalog, box(alias, 1))
+        assert (known.verdict, known.grade) == ("holds", "specification")
 
 
 def test_several_devices_are_judged_row_by_row(catalog: Catalog) -> None:
@@ -420,3 +422,18 @@ def test_what_neither_arithmetic_nor_a_probe_tells_is_said_and_decides_nothing(c
     assert judge_claim(catalog, replace(full, serves=served)).verdict is None
     measured = [replace(each, verdict="verified", grade="measured") for each in found[:-3]]
     assert grade_beneath([*measured, *found[-3:]]) == "measured"
+
+
+@pytest.mark.parametrize(
+    ("name", "claimed", "what"), [("T4", 65, "16-bit"), ("RTX 3090", 142, "16-bit"), ("L4", 121, "bf16")]
+)
+def test_a_figure_that_is_published_in_fp16_is_not_called_bf16(
+    catalog: Catalog, name: str, claimed: float, what: str
+) -> None:
+    found = judge_hardware(catalog, box(name, 1, bf16_tflops=claimed))[-1]
+    assert found.verdict == "holds"
+    assert f"{claimed:g} TFLOP/s of dense {what} arithmetic are claimed" in found.why.replace(".0 ", " ")
+    assert [number.name for number in found.numbers] == [
+        f"dense {what} arithmetic claimed",
+        f"dense {what} arithmetic published",
+    ]
