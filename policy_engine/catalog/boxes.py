@@ -1,7 +1,7 @@
 """What a hardware claim amounts to: the most memory, bandwidth and arithmetic that it can stand for.
 
 Every figure is an upper bound, the smaller of what is claimed and what is published, so that a contradiction drawn from
-it stands whatever else is unknown.
+it stands whatever else is unknown. `room_bytes` alone, what an even split holds, is none where cards differ.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import MEMORY, NO_GPU, GpuClaim, HardwareClaim
 from policy_engine.catalog.devices import MOST, NO_DEVICES, claimed_gib, device_findings, is_one_host, published_gib
 from policy_engine.catalog.entries import Gpu
-from policy_engine.catalog.sizing import GIB, Cards, peak_tflops, room_bytes
+from policy_engine.catalog.sizing import GIB, Cards, most_room_bytes, peak_tflops, room_bytes
 from policy_engine.catalog.verdicts import ClaimFinding
 
 
 class Box(Struct, frozen=True):
     """The devices of a claim together; beside a GPU the host itself, `cpu`, is none of them.
 
-    `cards` are None where no bound of the memory is known, and so is `room_bytes`, the most that they hold of weights
-    and cache. `findings` judge each claim about a device by itself, `excess` says of those that exceed the published
-    figures why, `missing` names the facts that are not known.
+    `cards` are None where no bound of the memory is known, and so are `room_bytes`, the most that they hold of weights
+    and cache spread evenly, and `most_bytes`, the most in any split. `findings` judge each claim about a device by
+    itself, `excess` says of those that exceed the published figures why, `missing` names the facts that are not known.
     """
 
     cards: Cards | None
     room_bytes: float | None
+    most_bytes: float | None
     bandwidth_bytes_per_s: float | None
     tflops: float | None
     excess: tuple[str, ...]
@@ -57,7 +58,7 @@ def box_of(catalog: Catalog, claim: HardwareClaim) -> Box:
 
 def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
     if not claim.gpus:
-        return Box(None, None, None, None, (), ("hardware.gpus",), (NO_DEVICES,))
+        return Box(None, None, None, None, None, (), ("hardware.gpus",), (NO_DEVICES,))
     rules = catalog.rules
     rows: list[_Bounds] = []
     findings: list[ClaimFinding] = []
@@ -76,6 +77,7 @@ def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
     return Box(
         cards,
         None if cards is None else room_bytes(rules, cards),
+        None if cards is None else most_room_bytes(rules, cards),
         _total([row.bandwidth_bytes_per_s for row in rows]),
         _total([row.tflops for row in rows]),
         tuple([each.why for each in findings if each.verdict == "contradicted"]),

@@ -152,11 +152,14 @@ def flight_of(catalog: Catalog, claim: HardwareClaim, model: Model, context_toke
 
 
 def memory_fits(box: Box, model: Model, quantization: str, flight: Flight) -> bool | None:
-    """Tell whether weights, cache and overhead fit; True only where nothing is missing."""
+    """Tell whether weights, cache and overhead fit: True only where nothing is missing and an even split does.
+
+    Stacks that split every layer spread it evenly; some split by layers, and may give a larger card more of them.
+    """
     weights = weight_bytes(model, quantization)
-    if weights is None or box.room_bytes is None:
+    if weights is None or box.room_bytes is None or box.most_bytes is None:
         return None
-    if weights + least_kv_bytes(model, quantization, flight.tokens) > box.room_bytes:
+    if weights + least_kv_bytes(model, quantization, flight.tokens) > box.most_bytes:
         return False
     cache = kv_bytes(model, quantization, flight.tokens)
     if cache is None or weights + cache > box.room_bytes:
@@ -197,6 +200,10 @@ def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, wh
     bounded = any(_cache_decides(box, model, each, flight) for each in tried)
     if bounded or (flight.tokens and model.kv_bytes_per_token is None):
         missing.append(f"catalog.models.{model.key}.kv_bytes_per_token")
+    uneven = weights + (cache or 0.0) > room
+    if uneven and not missing:
+        why = f"{said} fit {total:,.1f} GiB only by an uneven split: spread evenly, these cards hold {room / GIB:,.1f}"
+        return Verdict(None, why, tuple(numbers))
     if missing:
         unknown = "how much less the cache takes" if len(missing) == 1 and bounded else "part of the claim"
         why = f"{said} may fit {total:,.1f} GiB, but {unknown} is not known"

@@ -89,6 +89,18 @@ def room_bytes(rules: Rules, cards: Cards) -> float:
     return most
 
 
+def most_room_bytes(rules: Rules, cards: Cards) -> float:
+    """Return what no split exceeds: the sum of what each of `cards` holds, as a split by layers may fill them unevenly.
+
+    Of equal cards it is what an even split holds.
+    """
+    even = room_bytes(rules, cards)
+    if len(cards) < 2:
+        return even
+    overhead = overhead_bytes(rules, sum([count for _, count in cards]))
+    return max(even, sum([count * max(0.0, rules.memory_utilisation * memory - overhead) for memory, count in cards]))
+
+
 def devices_needed(rules: Rules, held_bytes: float, memory_bytes: float) -> int | None:
     """Return how many devices of `memory_bytes` hold weights and cache; None where no number does."""
     if fits(rules, held_bytes, ((memory_bytes, 1),)):

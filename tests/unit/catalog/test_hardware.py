@@ -15,6 +15,7 @@ from policy_engine.catalog import (
     GpuClaim,
     HardwareClaim,
     ServesClaim,
+    Verdict,
     judge_claim,
     judge_hardware,
     judge_price,
@@ -437,3 +438,25 @@ def test_a_figure_that_is_published_in_fp16_is_not_called_bf16(
         f"dense {what} arithmetic claimed",
         f"dense {what} arithmetic published",
     ]
+
+
+def test_cards_that_differ_are_refuted_by_what_all_of_them_hold(catalog: Catalog) -> None:
+    """H200 and L4 hold 122.1 GiB evenly, and 139.2 in the split that gives each as much as it takes."""
+
+    def found(*gpus: GpuClaim, quantization: str = "bf16") -> Verdict:
+        return judge_serving(catalog, HardwareClaim(gpus), "llama-3.3-70b", quantization, None)
+
+    h200, l4 = GpuClaim("H200", 1), GpuClaim("L4", 1)
+    for mixed in ((h200, l4), (l4, h200)):
+        uneven = found(*mixed)
+        assert (uneven.verdict, uneven.missing) == (None, ())
+        assert "141.1 GB of weights at bf16 fit 163.3 GiB only by an uneven split" in uneven.why
+        assert found(*mixed, quantization="fp8").verdict == "holds"
+    assert found(h200, replace(l4, unknown=frozenset({"memory_gb"}))).missing == ("hardware.gpus.memory_gb",)
+    # 122.1 GiB and 7.2 are less than 131.4, and so is 122.1 alone
+    small = found(h200, GpuClaim("Card", 1, memory_gib=12.3))
+    assert small.verdict == "contradicted"
+    assert found(h200, GpuClaim("Card", 1, memory_gib=1)).verdict == "contradicted"
+    for count, verdict in ((7, "contradicted"), (8, "holds")):
+        assert found(GpuClaim("L4", count)).verdict == verdict
+        assert found(GpuClaim("L4", 3), GpuClaim("L4", count - 3)).verdict == verdict
