@@ -6,7 +6,7 @@ it stands whatever else is unknown. `room_bytes` alone, what an even split holds
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -24,7 +24,8 @@ class Box(Struct, frozen=True):
 
     `cards` are None where no bound of the memory is known, and so are `room_bytes`, the most that they hold of weights
     and cache spread evenly, and `most_bytes`, the most in any split. `findings` judge each claim about a device by
-    itself, `excess` says of those that exceed the published figures why, `missing` names the facts that are not known.
+    itself, `excess` says of those that exceed the published figures why, `missing` names the facts that are not known;
+    the two others name those that would give bandwidth and arithmetic, where these are not known.
     """
 
     cards: Cards | None
@@ -34,6 +35,8 @@ class Box(Struct, frozen=True):
     tflops: float | None
     excess: tuple[str, ...]
     missing: tuple[str, ...]
+    bandwidth_missing: tuple[str, ...]
+    tflops_missing: tuple[str, ...]
     findings: tuple[ClaimFinding, ...]
 
     @property
@@ -58,7 +61,8 @@ def box_of(catalog: Catalog, claim: HardwareClaim) -> Box:
 
 def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
     if not claim.gpus:
-        return Box(None, None, None, None, None, (), ("hardware.gpus",), (NO_DEVICES,))
+        which = NO_DEVICES.missing
+        return Box(None, None, None, None, None, (), which, which, which, (NO_DEVICES,))
     rules = catalog.rules
     rows: list[_Bounds] = []
     findings: list[ClaimFinding] = []
@@ -74,14 +78,17 @@ def _box(catalog: Catalog, claim: HardwareClaim) -> Box:
     if None in [row.memory_bytes for row in rows]:
         missing["hardware.gpus.memory_gb"] = None
     cards = _cards(rows)
+    bandwidths, peaks = [row.bandwidth_bytes_per_s for row in rows], [row.tflops for row in rows]
     return Box(
         cards,
         None if cards is None else room_bytes(rules, cards),
         None if cards is None else most_room_bytes(rules, cards),
-        _total([row.bandwidth_bytes_per_s for row in rows]),
-        _total([row.tflops for row in rows]),
+        _total(rows, bandwidths),
+        _total(rows, peaks),
         tuple([each.why for each in findings if each.verdict == "contradicted"]),
         tuple(missing),
+        _lacking(missing, bandwidths, "hardware.gpus.bandwidth_gb_s"),
+        _lacking(missing, peaks, "hardware.gpus.bf16_tflops"),
         tuple(findings),
     )
 
@@ -95,7 +102,7 @@ def has_gpu(gpus: Sequence[GpuClaim]) -> bool:
 
 
 class _Bounds(NamedTuple):
-    """Bounds of one row of a claim: memory of each device, how many, bandwidth and arithmetic of all of them."""
+    """Bounds of one row of a claim: memory, bandwidth and arithmetic of each device, and how many there are."""
 
     memory_bytes: float | None
     devices: int | None
@@ -109,16 +116,9 @@ def _bounds(gpu: GpuClaim, spec: Gpu | None, claimed: Mapping[str, float], publi
     least = min(claimed.values()) if claimed else None
     memory = _least(least, published, not gpu.unknown.isdisjoint(MEMORY))
     memory = None if memory is None else memory * GIB
-    if count is None:
-        return _Bounds(memory, None, None, None)
     bandwidth = _least(gpu.bandwidth_gb_s, spec.bandwidth_gb_s if spec else None, "bandwidth_gb_s" in gpu.unknown)
     tflops = _least(gpu.bf16_tflops, peak_tflops(spec) if spec else None, "bf16_tflops" in gpu.unknown)
-    return _Bounds(
-        memory,
-        count,
-        None if bandwidth is None else bandwidth * 1e9 * count,
-        None if tflops is None else tflops * count,
-    )
+    return _Bounds(memory, count, None if bandwidth is None else bandwidth * 1e9, tflops)
 
 
 def _cards(rows: Sequence[_Bounds]) -> Cards | None:
@@ -130,9 +130,14 @@ def _cards(rows: Sequence[_Bounds]) -> Cards | None:
     return tuple(sorted(found.items(), reverse=True)) if len(found) > 1 else tuple(found.items())
 
 
-def _total(parts: Sequence[float | None]) -> float | None:
-    known = [part for part in parts if part is not None]
-    return sum(known) if len(known) == len(parts) else None
+def _total(rows: Sequence[_Bounds], each: Sequence[float | None]) -> float | None:
+    parts = [one * row.devices for row, one in zip(rows, each, strict=True) if one is not None and row.devices]
+    return sum(parts) if len(parts) == len(rows) else None
+
+
+def _lacking(missing: Iterable[str], each: Sequence[float | None], name: str) -> tuple[str, ...]:
+    """Return what would give a figure of all devices: what is not known of them, and `name` where one lacks it."""
+    return tuple(dict.fromkeys([*missing, name])) if None in each else tuple(missing)
 
 
 def _unknown_leaves(gpu: GpuClaim) -> dict[str, None]:

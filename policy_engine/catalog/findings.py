@@ -75,8 +75,8 @@ def proposal_finding(model: str, judged: Verdict) -> ClaimFinding:
 
 
 def _served(catalog: Catalog, box: Box, claim: HardwareClaim, serves: ServesClaim) -> tuple[ClaimFinding, ...]:
-    known = served_of(catalog, claim)
-    if known is None:
+    known, model = served_of(catalog, claim), catalog.model(serves.model)
+    if known is None or model is None:
         memory = rate = unknown_model(serves.model, "hardware.serves.model")
     else:
         memory, rate = known.memory, known.rate
@@ -86,7 +86,7 @@ def _served(catalog: Catalog, box: Box, claim: HardwareClaim, serves: ServesClai
     )
     if claim.usd_per_hour is None or serves.tokens_per_hour is None:
         return found
-    price = judge_hourly_price(catalog, box, serves, claim.usd_per_hour)
+    price = memory if model is None else judge_hourly_price(box, model, serves, claim.usd_per_hour)
     return (*found, _finding("usd_per_hour", claim.usd_per_hour, "USD/hour", price))
 
 

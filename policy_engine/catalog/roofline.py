@@ -31,11 +31,14 @@ def judge_price(
     parameter, prompt and answer alike; that is more than no device can do, so that a rate above the peak is
     contradicted whatever the batch, the lengths and the precision of the cache.
     """
+    found = catalog.model(model)
+    if found is None:
+        return Verdict(None, f"the catalog does not know `{model}`", (), (f"catalog.models.{model}",))
     rate_tokens_per_s = usd_per_month / (usd_per_million_tokens / 1e6) / SECONDS_PER_MONTH
-    return _arithmetic(box_of(catalog, claim), catalog.model(model), rate_tokens_per_s, "bf16")
+    return _arithmetic(box_of(catalog, claim), found, rate_tokens_per_s, "bf16")
 
 
-def judge_hourly_price(catalog: Catalog, box: Box, serves: ServesClaim, usd_per_hour: float) -> Verdict:
+def judge_hourly_price(box: Box, model: Model, serves: ServesClaim, usd_per_hour: float) -> Verdict:
     """Judge what a token costs where the hardware is paid by the hour and said, surely, to answer so many in one.
 
     At less than 16 bits a device may do more than its 16-bit peak, which is what is published: see `PEAK_MULTIPLES`.
@@ -44,16 +47,19 @@ def judge_hourly_price(catalog: Catalog, box: Box, serves: ServesClaim, usd_per_
     price = usd_per_hour / tokens * 1e6 if tokens else math.inf
     if price == math.inf:  # which no document holds
         return Verdict("holds", "next to nothing is said to be answered", (Number("rate", tokens / 3600, "tokens/s"),))
-    found = _arithmetic(box, catalog.model(serves.model), tokens / 3600, serves.quantization)
+    found = _arithmetic(box, model, tokens / 3600, serves.quantization)
     numbers = (Number("price", price, "USD/million tokens"), *found.numbers)
     return Verdict(found.verdict, f"{price:,.2f} USD for a million tokens: {found.why}", numbers, found.missing)
 
 
-def _arithmetic(box: Box, model: Model | None, rate_tokens_per_s: float, quantization: str | None) -> Verdict:
+def _arithmetic(box: Box, model: Model, rate_tokens_per_s: float, quantization: str | None) -> Verdict:
     """Judge a rate by the operations that it takes at least, against the most that the devices together do."""
-    needed = compute_floor_tflops(model, rate_tokens_per_s) if model else None
-    if needed is None or box.tflops is None:
-        return Verdict(None, "parameters or peak arithmetic are not known", (), box.missing)
+    needed = compute_floor_tflops(model, rate_tokens_per_s)
+    if needed is None:
+        why = f"the number of parameters of {model.key} is not known"
+        return Verdict(None, why, (), (f"catalog.models.{model.key}.params_b",))
+    if box.tflops is None:
+        return Verdict(None, "the peak arithmetic of the hardware is not known", (), box.tflops_missing)
     numbers = (
         Number("rate", rate_tokens_per_s, "tokens/s"),
         Number("arithmetic needed", needed, "TFLOP/s"),
@@ -93,13 +99,14 @@ def judge_rate(box: Box, model: Model, serves: ServesClaim) -> Verdict:
     if box.bandwidth_bytes_per_s is None:
         if beyond is not None:
             return Verdict("contradicted", beyond, (Number("rate", rate, "tokens/s"), *arithmetic))
-        return Verdict(None, "the bandwidth of the hardware is not known", (), ("hardware.gpus.bandwidth_gb_s",))
+        return Verdict(None, "the bandwidth of the hardware is not known", (), box.bandwidth_missing)
     # What is unknown takes the value that allows most: the fewest bytes, an empty cache.
     context = (serves.input_tokens or 0) + (serves.output_tokens or 0) / 2
     streams = serves.concurrency or 1
     ceiling = _ceiling(model, box.bandwidth_bytes_per_s, serves, 0.0 if model.kv_upper_bound else context)
     if ceiling is None:
-        names = (f"catalog.models.{model.key}.params_b", f"catalog.models.{model.key}.kv_bytes_per_token")
+        gaps = [name for name in ("params_b", "kv_bytes_per_token") if getattr(model, name) is None]
+        names = tuple(f"catalog.models.{model.key}.{name}" for name in gaps)
         return Verdict(None, f"the architecture of {model.key} is not known", (), names)
     numbers = [Number("rate", rate, "tokens/s"), Number("decode ceiling", ceiling, "tokens/s")]
     said = f"{rate:,.1f} tokens/s from {streams:,} at once against a ceiling of {ceiling:,.1f}"

@@ -460,3 +460,34 @@ def test_cards_that_differ_are_refuted_by_what_all_of_them_hold(catalog: Catalog
     for count, verdict in ((7, "contradicted"), (8, "holds")):
         assert found(GpuClaim("L4", count)).verdict == verdict
         assert found(GpuClaim("L4", 3), GpuClaim("L4", count - 3)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("gpu", "served", "rate", "price"),
+    [
+        ({"name": "Foo", "memory_gb": 80, "bandwidth_gb_s": 2000}, {}, (), ("hardware.gpus.bf16_tflops",)),
+        ({"name": "Foo", "memory_gb": 80, "bf16_tflops": 300}, {}, ("hardware.gpus.bandwidth_gb_s",), ()),
+        ({"name": "H200", "count": None}, {}, ("hardware.gpus.count",), ("hardware.gpus.count",)),
+        ({"name": "H200"}, {"model": "acme"}, ("catalog.models.acme",), ("catalog.models.acme",)),
+        ({"name": "H200"}, {"model": None}, ("hardware.serves.model",), ("hardware.serves.model",)),
+        (
+            {"name": "H200"},
+            {"model": "qwq-32b"},
+            ("catalog.models.qwq-32b.params_b", "catalog.models.qwq-32b.kv_bytes_per_token"),
+            ("catalog.models.qwq-32b.params_b",),
+        ),
+    ],
+)
+def test_what_would_decide_a_rate_and_a_price_is_named(
+    catalog: Catalog,
+    gpu: dict[str, Any],
+    served: dict[str, Any],
+    rate: tuple[str, ...],
+    price: tuple[str, ...],
+) -> None:
+    serves = replace(ServesClaim("llama-3.1-8b", "bf16", 1000.0, 1, 10, 10), **served)
+    claim = HardwareClaim((GpuClaim(**{"count": 1, **gpu}),), usd_per_hour=1.0, serves=serves)
+    found = {each.name: each for each in judge_hardware(catalog, claim)}
+    for name, missing in (("serves.tokens_per_hour", rate), ("usd_per_hour", price)):
+        verdict = "unverifiable" if missing else "holds"
+        assert (found[name].verdict, found[name].missing) == (verdict, missing), found[name].why
