@@ -14,7 +14,7 @@ from typing import Literal
 from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
-from policy_engine.catalog.hardware import served_of, unknown_model
+from policy_engine.catalog.hardware import is_closed, served_of, unknown_model
 from policy_engine.catalog.roofline import judge_hourly_price
 from policy_engine.catalog.verdicts import ClaimFinding, ClaimVerdict, Verdict
 
@@ -86,7 +86,9 @@ def _served(catalog: Catalog, box: Box, claim: HardwareClaim, serves: ServesClai
     )
     if claim.usd_per_hour is None or serves.tokens_per_hour is None:
         return found
-    price = memory if model is None else judge_hourly_price(box, model, serves, claim.usd_per_hour)
+    price = memory
+    if model is not None:
+        price = rate if is_closed(model) else judge_hourly_price(box, model, serves, claim.usd_per_hour)
     return (*found, _finding("usd_per_hour", claim.usd_per_hour, "USD/hour", price))
 
 

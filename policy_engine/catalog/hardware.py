@@ -18,6 +18,7 @@ from msgspec import Struct
 from policy_engine.catalog.boxes import Box, box_of
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
+from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.catalog.entries import Model
 from policy_engine.catalog.roofline import judge_rate
 from policy_engine.catalog.sizing import (
@@ -88,6 +89,8 @@ def _judge_serving(
     found = catalog.model(model)
     if found is None:
         return unknown_model(model, "proposal.model")
+    if is_closed(found):
+        return _closed(found)
     known = served_of(catalog, claim)
     if known is not None and known.covers(found, quantization, context_tokens):
         return worst((known.memory, known.rate))
@@ -99,7 +102,7 @@ def _judge_serving(
         if serves.quantization != quantization or serves.quantization is None:
             where = "hardware.serves.quantization"
             verdicts.append(_memory(box, found, serves.quantization, flight, where))
-        verdicts.append(judge_rate(box, found, serves))
+        verdicts += [judge_rate(box, found, serves), *_window(found, serves)]
     return worst(verdicts)
 
 
@@ -126,8 +129,35 @@ def _served(catalog: Catalog, claim: HardwareClaim) -> Served | None:
     if serves is None or model is None:
         return None
     box, flight = box_of(catalog, claim), flight_of(catalog, claim, model, 0)
+    if is_closed(model):
+        return Served(model.key, serves.quantization, flight, _closed(model), _closed_rate(model))
     memory = _memory(box, model, serves.quantization, flight, "hardware.serves.quantization")
+    memory = worst([memory, *_window(model, serves)])
     return Served(model.key, serves.quantization, flight, memory, judge_rate(box, model, serves))
+
+
+def is_closed(model: Model) -> bool:
+    """Tell whether nobody but its vendor runs `model`: its weights are closed, and its entry names no such place."""
+    return model.weights == "closed" and not (model.deployments and set(SELF_RUN) & set(model.deployments))
+
+
+def _closed(model: Model) -> Verdict:
+    return Verdict("contradicted", f"{model.key} runs on its vendor's hardware alone: its weights are closed")
+
+
+def _closed_rate(model: Model) -> Verdict:
+    """Return what is said of the rate and the price of a model that does not run here at all."""
+    return Verdict(None, f"{model.key} does not run here: its weights are closed")
+
+
+def _window(model: Model, serves: ServesClaim) -> list[Verdict]:
+    """Return what is said of requests that are longer than `model` reads, if they are."""
+    tokens, most = (serves.input_tokens or 0) + (serves.output_tokens or 0), model.context_tokens
+    if most is None or tokens <= most:
+        return []
+    why = f"requests of {tokens:,} tokens are claimed, and {model.key} reads {most:,} at most"
+    numbers = (Number("request", float(tokens), "tokens"), Number("window", float(most), "tokens"))
+    return [Verdict("contradicted", why, numbers)]
 
 
 def _of_model(catalog: Catalog, serves: ServesClaim | None, model: Model) -> ServesClaim | None:

@@ -491,3 +491,38 @@ def test_what_would_decide_a_rate_and_a_price_is_named(
     for name, missing in (("serves.tokens_per_hour", rate), ("usd_per_hour", price)):
         verdict = "unverifiable" if missing else "holds"
         assert (found[name].verdict, found[name].missing) == (verdict, missing), found[name].why
+
+
+def test_requests_that_are_longer_than_the_model_reads_are_contradicted(catalog: Catalog) -> None:
+    def found(sent: int | None, answered: int | None, model: str = "llama-3-8b") -> tuple[str, str | None]:
+        serves = ServesClaim(model, "bf16", 1000.0, 1, sent, answered)
+        claim = box("H200", 1, serves)
+        return judge_hardware(catalog, claim)[2].verdict, judge_serving(catalog, claim, model, "bf16", 1).verdict
+
+    assert found(8000, 192) == ("holds", "holds")
+    assert found(8000, 193) == ("contradicted", "contradicted")
+    assert found(8193, None) == ("contradicted", "contradicted")
+    assert found(8000, None) == ("unverifiable", None)
+    longer = box("H200", 1, ServesClaim("llama-3-8b", "bf16", 1.0, 1, 100_000, 10))
+    said = judge_serving(catalog, longer, "llama-3-8b", "int4", 1)
+    assert said.verdict == "contradicted"
+    assert [number.value for number in said.numbers] == [100_010, 8192]
+    assert said.why == "requests of 100,010 tokens are claimed, and llama-3-8b reads 8,192 at most"
+
+
+def test_a_model_with_closed_weights_does_not_run_here(catalog: Catalog, layered: Callable[..., Catalog]) -> None:
+    serves = ServesClaim("gpt-4o", "bf16", 1000.0, 1, 10, 10)
+    claim = replace(box("H200", 1, serves), usd_per_hour=1.0)
+    found = {each.name: each for each in judge_hardware(catalog, claim)}
+    assert found["serves.model"].verdict == "contradicted"
+    assert "its weights are closed" in found["serves.model"].why
+    for name in ("serves.tokens_per_hour", "usd_per_hour"):
+        assert (found[name].verdict, found[name].missing) == ("unverifiable", ())
+    assert judge_claim(catalog, claim).verdict == "contradicted"
+    assert judge_serving(catalog, claim, "gpt-4o", "bf16", 1).verdict == "contradicted"
+    assert judge_serving(catalog, claim, "llama-3.1-8b", "bf16", 1).verdict == "holds"
+    # one that its owner runs is another matter
+    own = {"weights": "closed", "vendor": "openai", "params_b": 8.0, "source": "us", "as_of": "2026-01-01"}
+    ours = layered({"models": {"acme-8b": {**own, "deployments": ["self_hosted"]}, "acme-9b": own}})
+    assert judge_serving(ours, box("H200"), "acme-8b", "bf16", None).verdict == "holds"
+    assert judge_serving(ours, box("H200"), "acme-9b", "bf16", None).verdict == "contradicted"
