@@ -21,11 +21,13 @@ from policy_engine.catalog.claims import HardwareClaim, ServesClaim
 from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.catalog.entries import Model
 from policy_engine.catalog.roofline import judge_rate
+from policy_engine.catalog.rules import Rules
 from policy_engine.catalog.sizing import (
     GIB,
     QUANTIZATIONS,
     kv_bytes,
     least_kv_bytes,
+    overhead_bytes,
     weight_bytes,
 )
 from policy_engine.catalog.verdicts import Number, Verdict, worst
@@ -95,13 +97,13 @@ def _judge_serving(
     if known is not None and known.covers(found, quantization, context_tokens):
         return worst((known.memory, known.rate))
     flight = flight_of(catalog, claim, found, context_tokens)
-    verdicts = [_memory(box, found, quantization, flight, "proposal.quantization")]
+    verdicts = [_memory(catalog.rules, box, found, quantization, flight, "proposal.quantization")]
     serves = claim.serves
     # of a model that is not named nothing else is held against the proposed one: it may be another
     if serves is not None and known is not None and known.model == found.key:
         if serves.quantization != quantization or serves.quantization is None:
             where = "hardware.serves.quantization"
-            verdicts.append(_memory(box, found, serves.quantization, flight, where))
+            verdicts.append(_memory(catalog.rules, box, found, serves.quantization, flight, where))
         verdicts += [judge_rate(box, found, serves), *_window(found, serves)]
     return worst(verdicts)
 
@@ -131,7 +133,7 @@ def _served(catalog: Catalog, claim: HardwareClaim) -> Served | None:
     box, flight = box_of(catalog, claim), flight_of(catalog, claim, model, 0)
     if is_closed(model):
         return Served(model.key, serves.quantization, flight, _closed(model), _closed_rate(model))
-    memory = _memory(box, model, serves.quantization, flight, "hardware.serves.quantization")
+    memory = _memory(catalog.rules, box, model, serves.quantization, flight, "hardware.serves.quantization")
     memory = worst([memory, *_window(model, serves)])
     return Served(model.key, serves.quantization, flight, memory, judge_rate(box, model, serves))
 
@@ -197,7 +199,7 @@ def memory_fits(box: Box, model: Model, quantization: str, flight: Flight) -> bo
     return None if flight.missing or box.missing else True
 
 
-def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, where: str) -> Verdict:
+def _memory(rules: Rules, box: Box, model: Model, quantization: str | None, flight: Flight, where: str) -> Verdict:
     tried: Sequence[str] = QUANTIZATIONS if quantization is None else (quantization,)
     answers = [memory_fits(box, model, each, flight) for each in tried]
     refuted = answers.count(False) == len(answers)
@@ -222,7 +224,9 @@ def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, wh
         Number("room", room / GIB, "GiB"),
     ]
     if refuted:
-        why = f"{said} do not fit {total:,.1f} GiB{_better(box, model, flight)}"
+        held = weights + least_kv_bytes(model, at, flight.tokens)
+        beside = _beside(rules, box) if held <= box.memory_bytes else ""
+        why = f"{said} do not fit {total:,.1f} GiB{beside}{_better(box, model, flight)}"
         return Verdict("contradicted", why, tuple(numbers))
     missing = [*box.missing, *flight.missing]
     if quantization is None and not all(answers):
@@ -244,6 +248,12 @@ def _memory(box: Box, model: Model, quantization: str | None, flight: Flight, wh
     return Verdict(
         "holds", said if flight.tokens else f"{said}; {left:,.1f} GiB are left for the cache", tuple(numbers)
     )
+
+
+def _beside(rules: Rules, box: Box) -> str:
+    """Say what else takes memory, for what would fit if nothing did."""
+    each, part = overhead_bytes(rules, box.devices) / GIB, rules.memory_utilisation
+    return f", of which {part:.0%} may be used and each device needs {each:.1f} GiB besides"
 
 
 def _cache_decides(box: Box, model: Model, quantization: str, flight: Flight) -> bool:

@@ -109,8 +109,10 @@ def judge_rate(box: Box, model: Model, serves: ServesClaim) -> Verdict:
         names = tuple(f"catalog.models.{model.key}.{name}" for name in gaps)
         return Verdict(None, f"the architecture of {model.key} is not known", (), names)
     numbers = [Number("rate", rate, "tokens/s"), Number("decode ceiling", ceiling, "tokens/s")]
-    said = f"{rate:,.1f} tokens/s from {streams:,} at once against a ceiling of {ceiling:,.1f}"
-    if serves.concurrency is not None and rate > ceiling:
+    known = serves.concurrency is not None
+    at_once = f"{streams:,} at once" if known else "an unknown number at once"
+    said = f"{rate:,.1f} tokens/s from {at_once} against a ceiling of {ceiling:,.1f}{'' if known else ' for one'}"
+    if known and rate > ceiling:
         return Verdict("contradicted", said, tuple(numbers))
     numbers += arithmetic
     if beyond is not None:

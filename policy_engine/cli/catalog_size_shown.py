@@ -156,8 +156,9 @@ def _legend(asked: Asked) -> list[str]:
         f"{each} holds {rules.memory_overhead_gib:g} GiB beside weights and cache, and"
         f" {rules.collective_overhead_gib:g} GiB more where there are several; {rules.memory_utilisation:g} of its"
         " memory may be used",
-        f"decode{_ALL if several and not asked.named else ''} and prefill are tokens/s that nothing exceeds; real"
-        f" stacks reach {low:g} to {high:g} of the decode ceiling{' of all requests' if several else ''}",
+        f"decode{_ALL if several and not asked.named else ''} and prefill are tokens/s that nothing exceeds without"
+        f" speculative decoding; real stacks reach {low:g} to {high:g} of the decode"
+        f" ceiling{' of all requests' if several else ''}",
     ]
     if any(row.fit.devices != row.fit.needed for row in asked.rows) and asked.count is None:
         lines.append(

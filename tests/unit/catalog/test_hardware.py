@@ -526,3 +526,23 @@ def test_a_model_with_closed_weights_does_not_run_here(catalog: Catalog, layered
     ours = layered({"models": {"acme-8b": {**own, "deployments": ["self_hosted"]}, "acme-9b": own}})
     assert judge_serving(ours, box("H200"), "acme-8b", "bf16", None).verdict == "holds"
     assert judge_serving(ours, box("H200"), "acme-9b", "bf16", None).verdict == "contradicted"
+
+
+def test_what_else_takes_memory_is_said_where_it_decides(catalog: Catalog) -> None:
+    small = judge_serving(catalog, box("Card", 1, memory_gib=4), "qwen3-4b", "int4", None)
+    assert small.why == (
+        "2.3 GB of weights at int4 do not fit 4.0 GiB, of which 90% may be used and each device needs 3.5 GiB besides"
+    )
+    two = judge_serving(catalog, box("Card", 2, memory_gib=4), "qwen3-4b", "int4", None)
+    assert "do not fit 8.0 GiB, of which 90% may be used and each device needs 3.9 GiB besides" in two.why
+    # what does not fit into all of it needs no such reason
+    assert judge_serving(catalog, box("Card", 1, memory_gib=4), "qwen3-8b", "int4", None).why == (
+        "4.6 GB of weights at int4 do not fit 4.0 GiB"
+    )
+
+
+def test_a_number_of_requests_that_is_not_known_is_not_called_one(catalog: Catalog) -> None:
+    claim = box("H200", 1, ServesClaim("llama-3.1-70b", "int4", 36_500_000.0, None, 0, 0))
+    rate = judge_hardware(catalog, claim)[-1]
+    assert (rate.verdict, rate.missing) == ("unverifiable", ("hardware.serves.concurrency",))
+    assert "10,138.9 tokens/s from an unknown number at once against a ceiling of 120.9 for one" in rate.why
