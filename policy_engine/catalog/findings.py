@@ -61,12 +61,18 @@ def decided_by_serving(findings: Sequence[ClaimFinding]) -> bool:
         worst = [each.row for each in findings if each.verdict == verdict and each.decides]
         if worst:
             return all(row is None for row in worst) and findings[0].name != "gpus"
-    return next(each.row for each in reversed(findings) if each.verdict != _OPEN) is None
+    for each in reversed(findings):
+        if each.verdict != _OPEN:
+            return each.row is None
+    return False
 
 
 def grade_beneath(findings: Sequence[ClaimFinding]) -> str:
     """Return the weakest grade of what the findings rest on: the claims, which are declared unless measured."""
-    return "measured" if all(each.grade == "measured" or not each.decides for each in findings) else "declared"
+    for each in findings:
+        if each.grade != "measured" and each.decides:
+            return "declared"
+    return "measured"
 
 
 def proposal_finding(model: str, judged: Verdict) -> ClaimFinding:

@@ -75,14 +75,16 @@ def test_what_is_lacking_is_asked_of_the_device_that_lacks_it(policy: Policy, tm
     assert task["decisive_facts"] == ["hardware.gpus"]
     asked = "state hardware.gpus.bandwidth_gb_s of Frobnicator; `policy new --complete"
     assert next_steps(task, str(path))[0].startswith(asked)
-    assert not [step for step in next_steps(task, str(path)) if "on which hardware claims rest" in step]
+    rests = [step for step in next_steps(task, str(path)) if "on which hardware claims rest" in step]
+    assert rests == ["state hardware.gpus.bf16_tflops of Frobnicator, on which hardware claims rest"]  # the price does
     (measured,) = [step for step in next_steps(task, str(path)) if "policy probe" in step]
     assert measured.endswith("which measures memory_gb of Frobnicator")
     assert policy("new", "--complete", str(path), "--set", "hardware.gpus.bandwidth_gb_s=2000").status == 0
     assert "name: Frobnicator, count: 1, memory_gb: 80, bandwidth_gb_s: 2000" in path.read_text(encoding="utf-8")
     # of a proposal elsewhere it is no decisive fact, and still one that a claim rests on
     _, task = task_of(policy, claiming(tmp_path, beside, ELSEWHERE))
-    assert "state hardware.gpus.bandwidth_gb_s of Frobnicator, on which hardware claims rest" in next_steps(task)
+    both = "hardware.gpus.bandwidth_gb_s of Frobnicator and hardware.gpus.bf16_tflops of Frobnicator"
+    assert f"state {both}, on which hardware claims rest" in next_steps(task)
 
 
 def test_where_everything_stands_there_is_nothing_to_do_about_it(policy: Policy) -> None:
