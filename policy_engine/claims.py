@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from policy_engine.catalog import Catalog, GpuClaim, HardwareClaim, ServesClaim
+from policy_engine.catalog.boxes import has_gpu
 from policy_engine.catalog.claims import MEMORY, NO_GPU
-from policy_engine.catalog.devices import claimed_gib, published_gib
+from policy_engine.catalog.devices import claimed_gib, is_one_host, published_gib
+from policy_engine.catalog.sizing import peak_tflops
 from policy_engine.model.workload import Gpu, Hardware, Serves
 
 _FIGURES = (*MEMORY, "bandwidth_gb_s", "bf16_tflops", "fp32_tflops")
@@ -21,6 +23,7 @@ def claim_of(hardware: Hardware | None) -> HardwareClaim | None:
         gpus=None if hardware.gpus is None else tuple(_gpu(gpu) for gpu in hardware.gpus),
         usd_per_hour=hardware.usd_per_hour,
         region=hardware.region,
+        host=hardware.host,
         serves=None if serves is None else ServesClaim(**serves.model_dump()),
     )
 
@@ -66,6 +69,37 @@ def memory_grade(claim: HardwareClaim) -> str:
     devices = [gpu for gpu in claim.gpus or () if gpu.name != NO_GPU]
     claimed = any(getattr(gpu, name) is not None for gpu in devices for name in MEMORY)
     return "derived" if claimed or not devices else "specification"
+
+
+def rows_without(catalog: Catalog, claim: HardwareClaim, leaf: str) -> list[int]:
+    """Return the rows of `hardware.gpus` of which neither the claim nor the catalog says `leaf`.
+
+    Memory may be said in any unit, and beside a GPU nothing is asked of the host.
+    """
+    gpus = claim.gpus or ()
+    beside = has_gpu(gpus)
+    rows = enumerate(gpus)
+    return [row for row, gpu in rows if not (beside and gpu.name == NO_GPU) and _lacks(catalog, gpu, leaf)]
+
+
+def _lacks(catalog: Catalog, gpu: GpuClaim, leaf: str) -> bool:
+    if leaf in gpu.unknown:
+        return True
+    spec = catalog.gpu(gpu.name)
+    match leaf:
+        case "name":
+            return gpu.name is None
+        case "count":
+            return gpu.count is None and not is_one_host(gpu)
+        case "memory_gb":
+            said = any(getattr(gpu, name) is not None or name in gpu.unknown for name in MEMORY)
+            return spec is None and not said
+        case "bandwidth_gb_s":
+            return spec is None and gpu.bandwidth_gb_s is None
+        case "bf16_tflops":
+            return (spec is None or peak_tflops(spec) is None) and gpu.bf16_tflops is None
+        case _:
+            return False
 
 
 def _each_gib(catalog: Catalog, gpu: GpuClaim) -> float | None:

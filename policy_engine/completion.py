@@ -15,6 +15,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from policy_engine.candidates import Candidates
+from policy_engine.catalog import Catalog
+from policy_engine.catalog.boxes import box_of
+from policy_engine.claims import claim_of, rows_without
 from policy_engine.decide import Decider
 from policy_engine.facts import declared_facts
 from policy_engine.loading.custom_facts import with_typed_custom
@@ -29,6 +32,8 @@ from policy_engine.model.workload_paths import fields_by_path, pattern_of
 Path = tuple[str | int, ...]
 #: Judgements that a search may take: a large file with hundreds of tasks is asked by its structure alone.
 MOST_JUDGEMENTS = 4_000
+_GPU_FACT = "hardware.gpus."
+_GPUS = ("spec", "hardware", "gpus")
 _HARDWARE_LEAVES = {"name": "string", "count": "int"}
 _NOT_FACTS: Mapping[str, str] = {
     "migration": "Whether a deployment is replaced: `none`, or a mapping with `from`.",
@@ -129,23 +134,22 @@ class _Search:
         found: dict[Path, None] = {}
         for index, result in enumerate(self.results):
             for name in self.completion.decisive(result):
-                for path in self._paths(name, index):
+                for path in self._paths(name, result, index):
                     if value_at(self.document, path) is None:
                         found[path] = None
         return list(found)
 
-    def _paths(self, name: str, index: int) -> list[Path]:
-        """Return where `name` is stated; a claim that is there lacks what it says to be null."""
+    def _paths(self, name: str, result: TaskResult, index: int) -> list[Path]:
+        """Return where `name` is stated: of devices that are claimed, each of their figures that is lacking."""
         hardware = self.workload.spec.hardware
         if name == "hardware.gpus" and hardware is not None and hardware.gpus is not None:
-            return [
-                ("spec", "hardware", "gpus", place, leaf)
-                for place, gpu in enumerate(hardware.gpus)
-                for leaf in type(gpu).model_fields
-                if getattr(gpu, leaf) is None and (leaf in gpu.model_fields_set or leaf in _HARDWARE_LEAVES)
-            ]
-        path = path_of(name, index, self.workload)
+            return _lacking(self._catalog, result)
+        path = path_of(name, index, self.workload, self._catalog)
         return [] if path is None else [path]
+
+    @property
+    def _catalog(self) -> Catalog:
+        return self.completion.decider.policy.catalog
 
     def unknown(self, waiting: list[Path]) -> Iterator[tuple[Path, Fact]]:
         """Yield what can be stated and is not: first what verdicts wait for, then the rest of the vocabulary."""
@@ -158,7 +162,7 @@ class _Search:
             for name, fact in self.completion.vocabulary.facts.items():
                 if name in known or fact.source != "declared" or not self._can_stand(name, index):
                     continue
-                place = path_of(name, index, self.workload)
+                place = path_of(name, index, self.workload, self._catalog)
                 if place is not None and place not in seen:
                     seen.add(place)
                     yield place, fact
@@ -229,7 +233,7 @@ def value_at(document: Any, path: Path) -> Any:
     return document
 
 
-def path_of(name: str, index: int, workload: Workload) -> Path | None:
+def path_of(name: str, index: int, workload: Workload, catalog: Catalog) -> Path | None:
     """Return where the fact `name` of task `index` is stated; None where a workload file does not state it."""
     head, _, rest = name.partition(".")
     match head:
@@ -244,7 +248,7 @@ def path_of(name: str, index: int, workload: Workload) -> Path | None:
         case "proposal":
             path = ("spec", "tasks", index, "proposal", *rest.split("."))
         case "hardware" if rest.startswith("gpus."):
-            return _gpu_path(rest.removeprefix("gpus."), workload)
+            return _gpu_path(rest.removeprefix("gpus."), workload, catalog)
         case "custom":
             return ("spec", "custom", rest)
         case _:
@@ -252,11 +256,27 @@ def path_of(name: str, index: int, workload: Workload) -> Path | None:
     return path if pattern_of(path) in fields_by_path() else None
 
 
-def _gpu_path(leaf: str, workload: Workload) -> Path | None:
-    """Return the first device of the claim that does not say `leaf`."""
-    gpus = (workload.spec.hardware.gpus if workload.spec.hardware is not None else None) or ()
-    place = next((i for i, gpu in enumerate(gpus) if getattr(gpu, leaf, "") is None), None)
-    return None if place is None else ("spec", "hardware", "gpus", place, leaf)
+def _gpu_path(leaf: str, workload: Workload, catalog: Catalog) -> Path | None:
+    """Return the first device of which nobody says `leaf`; a single one may claim what is published of it, too."""
+    claim = claim_of(workload.spec.hardware)
+    if claim is None:
+        return None
+    rows = rows_without(catalog, claim, leaf)
+    if not rows and len(claim.gpus or ()) == 1 and pattern_of((*_GPUS, 0, leaf)) in fields_by_path():
+        rows = [row for row, gpu in enumerate(claim.gpus or ()) if getattr(gpu, leaf) is None]
+    return (*_GPUS, rows[0], leaf) if rows else None
+
+
+def _lacking(catalog: Catalog, result: TaskResult) -> list[Path]:
+    """Return the figures of devices that the proposal waits for, or else whatever is said of the hardware."""
+    claim, claims = result.case.hardware, result.hardware_claims
+    proposed = [each for each in claims if each.name == "proposal.model" and each.verdict == "unverifiable"]
+    names = [name for each in proposed or claims for name in each.missing]
+    if not proposed:
+        names += box_of(catalog, claim).missing
+    leaves = dict.fromkeys(name.removeprefix(_GPU_FACT) for name in names if name.startswith(_GPU_FACT))
+    found = [(*_GPUS, row, leaf) for leaf in leaves for row in rows_without(catalog, claim, leaf)]
+    return sorted(found, key=lambda path: path[3])
 
 
 def fact_at(path: Path, vocabulary: Vocabulary) -> Fact:

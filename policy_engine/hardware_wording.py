@@ -9,6 +9,7 @@ from policy_engine.wording import listed, value_text
 
 Document = Mapping[str, Any]
 _STANDS = ("holds", "verified")
+_DEVICES = "hardware.gpus"
 _STDIN = (None, "-", "<stdin>")
 
 
@@ -42,19 +43,50 @@ def claim_steps(task: Document, file: str | None) -> list[str]:
     rows = [row for row in task.get("hardware_claims", ()) if row["name"] != "proposal.model"]
     wrong = [f"correct the claim {claim_text(row)}" for row in rows if row["verdict"] == "contradicted"]
     open_rows = [row for row in rows if row["verdict"] == "unverifiable"]
-    asked = task["decisive_facts"]
-    names = (name for row in open_rows for name in row["missing"] if name.startswith("hardware.") and name not in asked)
-    unstated = dict.fromkeys(names)
-    steps = [f"state {listed(list(unstated))}, on which hardware claims rest"] if unstated else []
+    asked = {*task["decisive_facts"], *facts_to_state(task)}
+    names = [name for row in open_rows for name in row["missing"] if name.startswith("hardware.")]
+    said = (_of_devices(name, task) for name in dict.fromkeys(names) if name not in asked)
+    unstated = [name for name in said if name not in asked]
+    steps = [f"state {listed(unstated)}, on which hardware claims rest"] if unstated else []
     measured: dict[str, list[str]] = {}
     for row in open_rows:
-        if row["row"] is not None and row["claimed"] is not None:
+        # what is measured is a device of some name, and no name
+        if row["row"] is not None and row["claimed"] is not None and row["name"] != "name":
             measured.setdefault(row["gpu"] or "the device", []).append(row["name"])
     if measured:
         what = listed([f"{listed(names)} of {device}" for device, names in measured.items()])
         given = "FILE" if file in _STDIN else file
         steps.append(f"run `policy probe --claims {given}` on the host, which measures {what}")
     return wrong + steps
+
+
+def facts_to_state(task: Document) -> list[str]:
+    """Return the decisive facts; of devices that are claimed, which of their figures, and of which of them."""
+    found: dict[str, None] = {}
+    for name in task["decisive_facts"]:
+        rows = task.get("hardware_claims", ()) if name == _DEVICES else ()
+        proposed = [row for row in rows if row["name"] == "proposal.model" and row["verdict"] == "unverifiable"]
+        lacking = [leaf for row in proposed or rows for leaf in row["missing"] if leaf.startswith(f"{_DEVICES}.")]
+        found.update(dict.fromkeys([_of_devices(leaf, task) for leaf in lacking] or [name]))
+    return list(found)
+
+
+def _of_devices(name: str, task: Document) -> str:
+    """Name a figure of devices with those that lack it: they are named, and not known to the catalog."""
+    leaf = name.removeprefix(f"{_DEVICES}.")
+    rows = [row for row in task["hardware_claims"] if row["row"] is not None]
+    if leaf == name or not rows:
+        return name
+    lacking = [row for row in rows if name in row["missing"]]
+    if not lacking:
+        said = {row["row"] for row in rows if row["claimed"] is not None and row["name"].startswith(leaf.split("_")[0])}
+        lacking = [row for row in rows if row["name"] == "name" and row["row"] not in said and _is_unknown(row)]
+    devices = list(dict.fromkeys(row["gpu"] for row in lacking if row["gpu"] is not None))
+    return f"{name} of {listed(devices)}" if devices else name
+
+
+def _is_unknown(row: Document) -> bool:
+    return any(name.startswith("catalog.gpus.") for name in row["missing"])
 
 
 def _why(row: Document, rows: Sequence[Document]) -> str:

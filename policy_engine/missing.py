@@ -148,9 +148,11 @@ class MissingFacts:
             return True
         if claim is None:
             return False
-        # the devices are no single fact that is known or not: what can be lacking is one of their figures
+        # the devices are no single fact that is known or not: what can be lacking is one of their figures, and their
+        # speed where something is said to be served
         box = box_of(self.judge.policy.catalog, claim)
-        return bool(box.missing) or None in (box.cards, box.bandwidth_bytes_per_s, box.tflops)
+        speed = claim.serves is not None and None in (box.bandwidth_bytes_per_s, box.tflops)
+        return bool(box.missing) or box.cards is None or speed
 
 
 def _of_fallback(names: Iterable[str]) -> set[str]:

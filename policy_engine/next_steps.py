@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_engine.evidence_wording import graded_by
-from policy_engine.hardware_wording import claim_steps
+from policy_engine.hardware_wording import claim_steps, facts_to_state
 from policy_engine.model.origins import ORIGINS
 from policy_engine.summary import (
     NO_MODEL,
@@ -40,7 +40,7 @@ def _open_steps(task: Document, file: str | None, decision: str | None) -> list[
     """Say what a review or an allowance waits for."""
     steps: list[str] = []
     if task["decisive_facts"]:
-        step = f"state {listed(task['decisive_facts'][:6])}"
+        step = f"state {listed(facts_to_state(task)[:6])}"
         # what came on standard input is no file that could be completed
         them = "them" if len(task["decisive_facts"]) > 1 else "it"
         steps.append(step if file in _STDIN else f"{step}; `policy new --complete {file or 'FILE'}` asks for {them}")

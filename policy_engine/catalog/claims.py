@@ -45,3 +45,4 @@ class HardwareClaim(Struct, frozen=True):
     usd_per_hour: float | None = None
     region: str | None = None
     serves: ServesClaim | None = None
+    host: str | None = None

@@ -143,6 +143,8 @@ def _rate(gpu: GpuClaim, spec: Gpu | None, row: int, name: str, unit: str, what:
         published = spec.bandwidth_gb_s if name == "bandwidth_gb_s" else peak_tflops(spec)
     if spec is None or published is None:
         return _unpublished(gpu, row, name, unit, claimed)
+    if name == "bf16_tflops" and spec.bf16_tflops is None:
+        what = "dense 16-bit arithmetic"  # what is published is a figure in fp16
     numbers = (Number(f"{what} claimed", claimed, unit), Number(f"{what} published", published, unit))
     said = f"{number(claimed) if claimed < 100 else f'{claimed:,.0f}'} {unit} of {what} are claimed"
     if name != "fp32_tflops":

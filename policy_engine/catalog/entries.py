@@ -175,7 +175,10 @@ class Provider(Entry, frozen=True, kw_only=True):
 
 
 class Model(Entry, frozen=True, kw_only=True):
-    """A model; `kv_bytes_per_token` is the 16-bit cache of one token, `deployments` None the default of its kind."""
+    """A model; `kv_bytes_per_token` is the 16-bit cache of one token, `deployments` None the default of its kind.
+
+    `kv_upper_bound` says that long requests take less cache than that: some layers keep a window of them alone.
+    """
 
     weights: Weights
     aliases: tuple[str, ...]
@@ -190,6 +193,7 @@ class Model(Entry, frozen=True, kw_only=True):
     deployments: tuple[str, ...] | None
     retires_on: date | None
     sources: Mapping[str, tuple[str, date]]
+    kv_upper_bound: bool = False
 
     @property
     def parameters(self) -> float | None:

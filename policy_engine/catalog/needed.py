@@ -2,7 +2,7 @@
 
 Memory says how many devices it takes; tensor parallelism splits heads evenly, so that a stack takes the next power of
 two of them, and rates and cost are those of that number. What the catalog does not know makes a number a lower bound
-(`at_least`), or leaves it None.
+(`at_least`), or leaves it None; a cache that is known as an upper bound makes memory and devices one (`at_most`).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from policy_engine.catalog.sizing import (
     devices_needed,
     fits,
     kv_bytes,
+    most_tflops,
     next_power_of_two,
     operations_per_token,
     overhead_bytes,
@@ -46,10 +47,15 @@ class Held(Struct, frozen=True):
     weights: float | None
     cache_of_request: float | None
     cache: float | None
+    cache_at_most: bool = False
 
     @property
     def known(self) -> float:
         return (self.weights or 0.0) + (self.cache or 0.0)
+
+    @property
+    def least(self) -> float:
+        return (self.weights or 0.0) if self.cache_at_most else self.known
 
     @property
     def complete(self) -> bool:
@@ -59,8 +65,8 @@ class Held(Struct, frozen=True):
 class Fit(Struct, frozen=True):
     """A model on devices of one type. `needed` is what memory asks for, `devices` what rates and cost are for.
 
-    `fits` is None where only a lower bound fits. Bytes are those of each device; `left` is what all together have left
-    beside weights and cache, as far as these are known.
+    `fits` is None where a lower bound fits, and nobody knows whether the whole does. Bytes are those of each device;
+    `left` is what all together have left beside weights and cache, as far as these are known.
     """
 
     gpu: Gpu
@@ -68,6 +74,7 @@ class Fit(Struct, frozen=True):
     needed: int | None
     devices: int | None
     at_least: bool
+    at_most: bool
     fits: bool | None
     weights_each: float | None
     cache_each: float | None
@@ -81,7 +88,8 @@ class Fit(Struct, frozen=True):
 class Rates(Struct, frozen=True):
     """Ceilings in tokens a second, of one stream and of all together, and the range that real stacks reach of the last.
 
-    `without_cache` says that the cache that decoding reads is not known, so that the truth is lower.
+    `without_cache` says that the cache that decoding reads is not known, or only how large it is at most: then the
+    ceilings are those of an empty one, so that the truth is lower.
     """
 
     decode_each: float | None
@@ -108,7 +116,7 @@ def held(model: Model, quantization: str, load: Load) -> Held:
     """Return what `model` holds in memory under `load`."""
     request = None if load.context_tokens is None else kv_bytes(model, quantization, load.context_tokens)
     cache = None if request is None else request * load.concurrency
-    return Held(quantization, weight_bytes(model, quantization), request, cache)
+    return Held(quantization, weight_bytes(model, quantization), request, cache, bool(cache) and model.kv_upper_bound)
 
 
 def fit(rules: Rules, gpu: Gpu, held: Held, count: int | None = None) -> Fit:
@@ -126,7 +134,14 @@ def fit(rules: Rules, gpu: Gpu, held: Held, count: int | None = None) -> Fit:
         needed=needed,
         devices=devices,
         at_least=not held.complete,
-        fits=_fits(held, devices, fitting, card * rules.memory_utilisation > overhead_bytes(rules, 2)),
+        at_most=held.complete and held.cache_at_most,
+        fits=_fits(
+            held,
+            devices,
+            fitting,
+            fits(rules, held.least, cards),
+            card * rules.memory_utilisation > overhead_bytes(rules, 2),
+        ),
         weights_each=_each(held.weights, devices),
         cache_each=_each(held.cache, devices),
         overhead_each=overhead_bytes(rules, devices or 1),
@@ -137,11 +152,11 @@ def fit(rules: Rules, gpu: Gpu, held: Held, count: int | None = None) -> Fit:
     )
 
 
-def _fits(held: Held, devices: int | None, fitting: bool, room: bool) -> bool | None:
+def _fits(held: Held, devices: int | None, fitting: bool, perhaps: bool, room: bool) -> bool | None:
     if devices is None:
         return None if held.weights is None and room else False
     if not fitting:
-        return False
+        return None if perhaps else False
     return True if held.complete else None
 
 
@@ -166,7 +181,7 @@ def rates(model: Model, fit: Fit, load: Load, reached: tuple[float, float]) -> R
     if devices is None:
         return Rates(None, None, None, None, False)
     bandwidth = devices * fit.gpu.bandwidth_gb_s * 1e9
-    without_cache = fit.held.cache is None
+    without_cache = fit.held.cache is None or fit.held.cache_at_most
     context = 0.0 if without_cache else float(load.context_tokens or 0)
     each = decode_ceiling_tokens_per_s(model, quantization, bandwidth, load.concurrency, context)
     peak, operations = peak_tflops(fit.gpu), operations_per_token(model)
@@ -175,8 +190,8 @@ def rates(model: Model, fit: Fit, load: Load, reached: tuple[float, float]) -> R
         return Rates(None, None, None, prefill, without_cache)
     streamed = streamed_weight_bytes(model, quantization, load.concurrency) or 0.0
     lowest = load.concurrency * bandwidth / (streamed + (fit.held.cache or 0.0))
-    # at 16 bits a token that is answered takes the arithmetic of one that is read; at fewer a device may do more
-    most = prefill if quantization == "bf16" and prefill is not None else float("inf")
+    # a token that is answered takes the arithmetic of one that is read; at fewer bits than 16 a device may do more
+    most = float("inf") if prefill is None else most_tflops(prefill, quantization)
     every = min(each * load.concurrency, most)
     return Rates(
         decode_each=every / load.concurrency,

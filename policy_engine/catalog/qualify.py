@@ -241,4 +241,6 @@ def _precision(
     missing = (*box.missing, *flight.missing)
     needed = ("params_b", "kv_bytes_per_token") if flight.tokens else ("params_b",)
     gaps = [f"catalog.models.{candidate.name}.{each}" for each in needed if getattr(candidate.model, each) is None]
+    if candidate.model.kv_upper_bound and flight.tokens:
+        gaps.append(f"catalog.models.{candidate.name}.kv_bytes_per_token")
     return None, Reason(False, "whether it fits the claimed hardware is not known", (*missing, *gaps))

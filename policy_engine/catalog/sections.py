@@ -55,6 +55,7 @@ SECTIONS: dict[str, dict[str, FieldSpec]] = {
         "params_b": FieldSpec(sourced(positive)),
         "active_b": FieldSpec(sourced(positive)),
         "kv_bytes_per_token": FieldSpec(sourced(positive)),
+        "kv_upper_bound": FieldSpec(flag, default=False),
         "architecture": FieldSpec(mapping),
         "deployments": FieldSpec(some_of(*OPTIONS)),
         "retires_on": FieldSpec(sourced(day)),

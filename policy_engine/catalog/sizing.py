@@ -18,6 +18,11 @@ MIB = 1024.0**2
 BYTES_PER_PARAMETER = {"bf16": 2.0, "fp8": 1.0, "int8": 1.0, "int4": 0.5625}
 QUANTIZATIONS = tuple(BYTES_PER_PARAMETER)
 OPERATIONS_PER_PARAMETER = 2.0
+#: How many times its dense 16-bit peak a device computes at most. Tensor units do twice as much in half the bits, and
+#: consumer cards twice that again, beside a 16-bit figure that is halved for summing in 32 bits. So an RTX 4090 is
+#: published with 4 times its 165 at 8 bits and 8 times at 4, and none with more (A100, T4 and B200: 2 and 4). A device
+#: without such units may do more in 8 bits: the catalog has none.
+PEAK_MULTIPLES = {"bf16": 1.0, "fp8": 4.0, "int8": 4.0, "int4": 8.0}
 
 #: Devices by memory, from the largest: bytes of each, and how many.
 Cards = tuple[tuple[float, int], ...]
@@ -36,13 +41,18 @@ def active_weight_bytes(model: Model, quantization: str) -> float | None:
 
 
 def kv_bytes(model: Model, quantization: str, tokens: float) -> float | None:
-    """Return the bytes of the cache of `tokens`; half of the 16-bit size with 8-bit weights."""
+    """Return the bytes of the cache of `tokens`, at most where `kv_upper_bound`; half of the 16-bit size at 8 bits."""
     if tokens == 0:
         return 0.0
     if model.kv_bytes_per_token is None:
         return None
     halved = 0.5 if quantization in ("fp8", "int8") else 1.0
     return model.kv_bytes_per_token * tokens * halved
+
+
+def least_kv_bytes(model: Model, quantization: str, tokens: float) -> float:
+    """Return the bytes that the cache of `tokens` takes at least: zero where nothing bounds it from below."""
+    return 0.0 if model.kv_upper_bound else kv_bytes(model, quantization, tokens) or 0.0
 
 
 def card_bytes(rules: Rules, memory_gb: float) -> float:
@@ -77,6 +87,18 @@ def room_bytes(rules: Rules, cards: Cards) -> float:
             most = max(most, used * (usable - overhead_bytes(rules, used)))
         devices += count
     return most
+
+
+def most_room_bytes(rules: Rules, cards: Cards) -> float:
+    """Return what no split exceeds: the sum of what each of `cards` holds, as a split by layers may fill them unevenly.
+
+    Of equal cards it is what an even split holds.
+    """
+    even = room_bytes(rules, cards)
+    if len(cards) < 2:
+        return even
+    overhead = overhead_bytes(rules, sum([count for _, count in cards]))
+    return max(even, sum([count * max(0.0, rules.memory_utilisation * memory - overhead) for memory, count in cards]))
 
 
 def devices_needed(rules: Rules, held_bytes: float, memory_bytes: float) -> int | None:
@@ -140,6 +162,12 @@ def compute_floor_tflops(model: Model, tokens_per_s: float) -> float | None:
 def peak_tflops(gpu: Gpu) -> float | None:
     """Return the device's dense 16-bit peak."""
     return gpu.bf16_tflops if gpu.bf16_tflops is not None else gpu.fp16_tflops
+
+
+def most_tflops(tflops: float, quantization: str | None) -> float:
+    """Return the most that devices of the 16-bit peak `tflops` compute with weights of that precision, or of any."""
+    multiples = PEAK_MULTIPLES
+    return tflops * (max(multiples.values()) if quantization is None else multiples[quantization])
 
 
 def tokens_per_s(tokens_per_month: float) -> float:

@@ -28,6 +28,8 @@ class Verdict(Struct, frozen=True, gc=False):
     missing: tuple[str, ...] = ()
 
 
+#: Claims about all of the hardware of which neither arithmetic nor a probe tells anything by themselves.
+BEYOND = ("usd_per_hour", "region", "host")
 ClaimVerdict = Literal["verified", "holds", "contradicted", "unverifiable"]
 ClaimGrade = Literal["arithmetic", "specification", "measured"]
 
@@ -51,6 +53,11 @@ class ClaimFinding(Struct, frozen=True, gc=False):
     why: str
     numbers: tuple[Number, ...] = ()
     missing: tuple[str, ...] = ()
+
+    @property
+    def decides(self) -> bool:
+        """Tell whether the finding counts in what all say together: not where nothing could ever decide it."""
+        return self.verdict != "unverifiable" or bool(self.missing) or self.name not in BEYOND
 
     def document(self) -> dict[str, Any]:
         """Return the finding as a row of the decision's document."""

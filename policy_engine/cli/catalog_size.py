@@ -59,8 +59,9 @@ def command(
 ) -> None:
     """Say what hardware MODEL needs: memory by part, GPUs of each type, ceilings of its speed, and cost where known.
 
-    All of it is arithmetic on published figures: a ceiling is what no stack exceeds, and memory is what is needed at
-    least. Without --context the cache of requests is not counted. What the catalog does not know is said.
+    All of it is arithmetic on published figures: a ceiling is what no stack exceeds without speculative decoding, and
+    memory is what is needed at least. Without --context the cache of requests is not counted. What the catalog does not
+    know is said.
     """
     from policy_engine.catalog.needed import Load
     from policy_engine.cli.catalog_size_shown import as_sections

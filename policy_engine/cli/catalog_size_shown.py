@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from policy_engine.catalog.needed import Fit, Rates, Rent
-from policy_engine.cli.catalog_size_words import amount, gib, gpus_text, rent_text, row_notes
+from policy_engine.cli.catalog_size_words import amount, bound_text, gib, gpus_text, rent_text, row_notes
 from policy_engine.cli.catalog_sized import Asked, Row
 from policy_engine.cli.sections import Section
 
@@ -49,8 +49,7 @@ def _memory(asked: Asked) -> Section:
         parts = [_NONE if part is None else f"{part / GB:,.1f}" for part in (each.weights, each.cache)]
         rows.append((each.quantization, *parts, together))
     header = ("Weights at", ">Weights GB", ">Cache GB", ">Together GiB")
-    least = "" if asked.complete else ", at least"
-    return Section(title=f"Memory in all, without overhead{least}", header=header, rows=rows)
+    return Section(title=f"Memory in all, without overhead{asked.bound}", header=header, rows=rows)
 
 
 def _matrix(asked: Asked) -> Section:
@@ -58,8 +57,9 @@ def _matrix(asked: Asked) -> Section:
     for row in asked.rows:
         by_gpu[row.fit.gpu.key].append(gpus_text(row.fit))
     header = ("=GPU", *(f">{each}" for each in asked.quantizations))
-    least = "" if asked.complete else ", at least"
-    return Section(title=f"GPUs needed{least}", header=header, rows=[(name, *cells) for name, cells in by_gpu.items()])
+    return Section(
+        title=f"GPUs needed{asked.bound}", header=header, rows=[(name, *cells) for name, cells in by_gpu.items()]
+    )
 
 
 def _table(asked: Asked, quantization: str) -> Section:
@@ -110,11 +110,13 @@ def _detail(asked: Asked, row: Row) -> Section:
     if found.weights_each is None:
         return Section(title=title, lines=row_notes(asked.model, found))
     needed = found.weights_each + (found.cache_each or 0.0) + found.overhead_each
-    cache = "cache not counted" if found.cache_each is None else f"{gib(found.cache_each)} cache"
+    cache = "cache not counted"
+    if found.cache_each is not None:
+        cache = f"{'at most ' if found.at_most else ''}{gib(found.cache_each)} cache"
     parts = f"{gib(found.weights_each)} weights, {cache}, {gib(found.overhead_each)} overhead"
     on = "" if asked.count is None else f"; here {asked.count:,}"
     pairs = [
-        ("GPUs", f"{'at least ' if found.at_least else ''}{gpus_text(found)}{on}"),
+        ("GPUs", f"{bound_text(found)}{gpus_text(found)}{on}"),
         ("memory of each", f"{gib(needed)} GiB: {parts}"),
         ("usable of each", f"{gib(found.usable_each)} GiB of {gib(found.card_each)}"),
         *_detail_room(found),
@@ -126,10 +128,11 @@ def _detail(asked: Asked, row: Row) -> Section:
 
 
 def _detail_room(found: Fit) -> Iterator[tuple[str, str]]:
+    least = "at least " if found.at_most else ""
     if found.left is not None:
-        yield "left for cache" if found.cache_each is None else "left", f"{gib(found.left)} GiB in all"
-    if found.requests_that_fit is not None:
-        yield "fit at once", f"{found.requests_that_fit:,} requests of that length"
+        yield "left for cache" if found.cache_each is None else "left", f"{least}{gib(found.left)} GiB in all"
+    if found.requests_that_fit or (found.requests_that_fit == 0 and not found.at_most):
+        yield "fit at once", f"{least}{found.requests_that_fit:,} requests of that length"
 
 
 def _detail_speed(asked: Asked, speed: Rates | None) -> Iterator[tuple[str, str]]:
@@ -153,8 +156,9 @@ def _legend(asked: Asked) -> list[str]:
         f"{each} holds {rules.memory_overhead_gib:g} GiB beside weights and cache, and"
         f" {rules.collective_overhead_gib:g} GiB more where there are several; {rules.memory_utilisation:g} of its"
         " memory may be used",
-        f"decode{_ALL if several and not asked.named else ''} and prefill are tokens/s that nothing exceeds; real"
-        f" stacks reach {low:g} to {high:g} of the decode ceiling{' of all requests' if several else ''}",
+        f"decode{_ALL if several and not asked.named else ''} and prefill are tokens/s that nothing exceeds without"
+        f" speculative decoding; real stacks reach {low:g} to {high:g} of the decode"
+        f" ceiling{' of all requests' if several else ''}",
     ]
     if any(row.fit.devices != row.fit.needed for row in asked.rows) and asked.count is None:
         lines.append(

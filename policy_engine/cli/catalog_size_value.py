@@ -23,6 +23,7 @@ def as_value(asked: Asked) -> dict[str, Any]:
             "active_parameters": model.active_parameters,
             "context_tokens": model.context_tokens,
             "kv_bytes_per_token": model.kv_bytes_per_token,
+            "kv_upper_bound": model.kv_upper_bound,
         },
         "asked": {
             "quantizations": list(asked.quantizations),
@@ -54,6 +55,7 @@ def _row_value(asked: Asked, row: Row) -> dict[str, Any]:
         "devices_for_memory": found.needed,
         "devices": found.devices,
         "at_least": found.at_least,
+        "at_most": found.at_most,
         "fits": found.fits,
         "weights_bytes_per_device": found.weights_each,
         "cache_bytes_per_device": found.cache_each,

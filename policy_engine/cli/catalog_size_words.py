@@ -29,6 +29,11 @@ def gpus_text(fit: Fit) -> str:
     return f"{fit.needed:,} ({fit.devices:,})" if more else f"{fit.needed:,}"
 
 
+def bound_text(fit: Fit) -> str:
+    """Write what the number of devices is where it is no exact one."""
+    return "at least " if fit.at_least else "at most " if fit.at_most else ""
+
+
 def rent_text(rent: Rent) -> str:
     """Write what devices cost an hour and a month, and where that stands."""
     figure = rent.figure
@@ -52,6 +57,8 @@ def row_notes(model: Model, fit: Fit) -> list[str]:
     devices = fit.devices
     if fit.fits is False:
         notes.append(_misfit(fit))
+    elif fit.fits is None and fit.at_most:
+        notes.append("whether it fits is not known: its cache may take less than the most that is counted")
     elif devices is not None and isinstance(heads, int) and heads % devices:
         notes.append(f"{devices:,} do not divide its {heads:,} attention heads: split it into stages as well")
     return notes
@@ -62,8 +69,10 @@ def _misfit(fit: Fit) -> str:
         return f"does not fit at all: overhead of {gib(fit.overhead_each)} GiB fills {gib(fit.usable_each)} GiB"
     if fit.weights_each is None:
         return "does not fit"
-    needed = fit.weights_each + (fit.cache_each or 0.0) + fit.overhead_each
-    least = "at least " if fit.at_least else ""
+    # what does not fit without a cache does not fit, however large that is
+    cache = 0.0 if fit.at_most else fit.cache_each or 0.0
+    needed = fit.weights_each + cache + fit.overhead_each
+    least = "at least " if fit.at_least or fit.at_most else ""
     return f"does not fit {fit.devices:,}: each needs {least}{gib(needed)} GiB of {gib(fit.usable_each)}"
 
 
@@ -107,7 +116,16 @@ def cache_notes(model: Model, load: Load, quantizations: Sequence[str], most: in
             "the catalog does not know the size of its cache, which is not counted: it takes more memory than this,"
             " and decoding is slower; a layer states kv_bytes_per_token in catalog/models.yaml"
         )
-    elif {"fp8", "int8"} & set(quantizations):
+    elif model.kv_upper_bound:
+        yield (
+            "the catalog knows its cache as an upper bound: memory and GPUs are at most this, and decode ceilings are"
+            " those of an empty cache"
+        )
+    if (
+        load.context_tokens is not None
+        and model.kv_bytes_per_token is not None
+        and {"fp8", "int8"} & set(quantizations)
+    ):
         yield "with weights of 8 bits the cache is counted with 8 bits, else with 16"
     if shape.get("attention") == "mla" and most > 1:
         yield (

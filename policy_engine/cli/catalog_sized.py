@@ -47,8 +47,15 @@ class Asked:
 
     @property
     def complete(self) -> bool:
-        """Whether weights and cache are known, so that no number is a lower bound."""
+        """Whether something is known of weights and cache, so that no number is a lower bound."""
         return all(each.complete for each in self.held)
+
+    @property
+    def bound(self) -> str:
+        """What memory and numbers of GPUs are, where they are no exact ones."""
+        if not self.complete:
+            return ", at least"
+        return ", at most" if any(each.cache_at_most for each in self.held) else ""
 
     def rows_of(self, quantization: str) -> list[Row]:
         return [row for row in self.rows if row.fit.held.quantization == quantization]
@@ -92,7 +99,7 @@ def draw(asked: Asked, path: Path) -> None:
         message = f"there is nothing to draw: the memory that `{asked.model.key}` takes is not known, or fits nowhere"
         raise UsageError(Problem("nothing-to-draw", message, help="leave --plot out"))
     about = asked.gpus[0].key if asked.named else f"at {asked.quantizations[0]}"
-    draw_memory(path, f"{asked.model.key}, {about}, {_load_text(asked.load)}", bars)
+    draw_memory(path, f"{asked.model.key}, {about}, {_load_text(asked.load)}{asked.bound}", bars)
 
 
 def _load_text(load: Load) -> str:

@@ -197,7 +197,7 @@ def _path(session: _Session, loaded: LoadedWorkload, name: str) -> tuple[str | i
     if index is None and name.startswith(("task.", "proposal.")) and len(tasks) > 1:
         forms = listed(f"task.{task}.{name.removeprefix('task.')}" for task in tasks)
         raise UsageError(Problem("which-task", f"{quoted(name)} is a fact of a task", help=f"name the task: {forms}"))
-    path = path_of(name, index or 0, loaded.workload)
+    path = path_of(name, index or 0, loaded.workload, session.policy.catalog)
     fact = None
     if path is not None:
         try:

@@ -181,7 +181,7 @@ def test_less_knowledge_never_reverses_a_single_claim(pair: tuple[HardwareClaim,
     more, less = pair
     assert_rows_consistent(less, more)
     rows = judge_hardware(SHIPPED, more)
-    verdicts = {each.verdict for each in rows}
+    verdicts = {each.verdict for each in rows if each.decides}
     expected = "contradicted" if "contradicted" in verdicts else None if "unverifiable" in verdicts else "holds"
     assert judge_claim(SHIPPED, more).verdict == expected
     # a figure that is above the published one rules out whatever is proposed on the hardware
@@ -260,6 +260,48 @@ def test_forgetting_one_leaf_never_lets_a_contradicted_claim_hold(
     known = judge_serving(SHIPPED, claim, claim.serves.model, quantization, tokens).verdict
     found = judge_serving(SHIPPED, less, claim.serves.model, asked, context).verdict
     assert found in (None, known)
+    assert_rows_consistent(less, claim)
+
+
+@st.composite
+def several_rows(draw: st.DrawFn) -> HardwareClaim:
+    """Draw a claim of one to three rows, some of them hosts, that serves a model whose cache may be a bound."""
+    rows = st.builds(
+        GpuClaim,
+        st.sampled_from(["H200", "L4", "T4", "Card", "cpu"]),
+        st.integers(1, 3),
+        memory_gb=st.sampled_from([16.0, 24.0, 80.0, 141.0]),
+        bandwidth_gb_s=st.sampled_from([300.0, 4800.0]),
+        bf16_tflops=st.sampled_from([60.0, 900.0]),
+    )
+    served = ServesClaim(
+        draw(st.sampled_from(["gemma-3-27b", "llama-3.1-70b", "llama-3-8b"])),
+        draw(st.sampled_from(QUANTIZATIONS)),
+        draw(st.sampled_from([10_000.0, 1_000_000.0, 10_000_000_000.0])),
+        draw(st.integers(1, 64)),
+        draw(st.sampled_from([0, 1000, 8000, 100_000])),
+        draw(st.sampled_from([0, 1000])),
+    )
+    return HardwareClaim(tuple(draw(st.lists(rows, min_size=1, max_size=3))), usd_per_hour=1.0, serves=served)
+
+
+@settings(max_examples=1500)
+@given(several_rows(), st.sampled_from([*LEAVES, *SERVED]), st.integers(0, 2), st.sampled_from(QUANTIZATIONS))
+def test_forgetting_one_leaf_of_one_of_several_rows_never_reverses_a_verdict(
+    claim: HardwareClaim, leaf: str, place: int, quantization: str
+) -> None:
+    assert claim.gpus is not None
+    assert claim.serves is not None
+    gpus, served = list(claim.gpus), claim.serves
+    if leaf in LEAVES:
+        row = place % len(gpus)
+        gpus[row] = replace(gpus[row], **{leaf: None}, unknown=frozenset({leaf}))  # type: ignore[arg-type]
+    else:
+        served = replace(served, **{leaf: None})  # type: ignore[arg-type]
+    less = replace(claim, gpus=tuple(gpus), serves=served)
+    for model in ("gemma-3-27b", "llama-3.1-70b"):
+        known = judge_serving(SHIPPED, claim, model, quantization, 1000).verdict
+        assert judge_serving(SHIPPED, less, model, quantization, 1000).verdict in (None, known)
     assert_rows_consistent(less, claim)
 
 

@@ -125,7 +125,7 @@ def test_every_declared_fact_has_its_place(policy: Policy) -> None:
     workload = Workload.model_validate(example("leaking-fallback"))
     for fact in policy.vocabulary.facts.values():
         if fact.source == "declared":
-            path = path_of(fact.name, 0, workload)
+            path = path_of(fact.name, 0, workload, policy.catalog)
             assert path is not None, fact.name
             assert pattern_of(path) in fields_by_path()
             assert fact_at(path, policy.vocabulary) == fact
@@ -163,3 +163,44 @@ def test_candidates_stand_on_both_sides_of_every_cut_point(policy: Policy) -> No
         if fact.source == "declared":
             values = candidates.of(fact, {})
             assert len(values) == len({repr(value) for value in values})
+
+
+def mixed(*more: dict[str, Any]) -> dict[str, Any]:
+    """Return a proposal of own hardware: a device of the catalog, one without a bandwidth, and a host beside them."""
+    document = example("support-tickets")
+    gpus = [{"name": "H100", "count": 1}, {"name": "Frobnicator", "count": 1, "memory_gb": 80}, {"name": "cpu"}, *more]
+    return with_value(document, ("spec", "hardware", "gpus"), gpus)
+
+
+def test_a_figure_that_nobody_states_is_asked_of_the_device_that_lacks_it(completion: Completion) -> None:
+    def paths(document: dict[str, Any]) -> list[Any]:
+        found = [question.path for question in state(completion, document).questions]
+        return [path for path in found if path[:2] == ("spec", "hardware")]
+
+    place = ("spec", "hardware", "gpus", 1, "bandwidth_gb_s")
+    document = mixed()
+    assert paths(document) == [place]
+    assert paths(with_value(document, place, 2000.0)) == []
+    nameless = {"name": None, "count": None}
+    assert sorted(path[3:] for path in paths(mixed(nameless))) == [
+        (1, "bandwidth_gb_s"),
+        (3, "bandwidth_gb_s"),
+        (3, "count"),
+        (3, "memory_gb"),
+        (3, "name"),
+    ]
+
+
+def test_a_figure_is_set_for_a_device_of_which_nobody_says_it(policy: Policy) -> None:
+    def place(leaf: str, document: dict[str, Any]) -> Any:
+        return path_of(f"hardware.gpus.{leaf}", 0, Workload.model_validate(document), policy.catalog)
+
+    assert place("bandwidth_gb_s", mixed()) == ("spec", "hardware", "gpus", 1, "bandwidth_gb_s")
+    # what is published is of no use, and what the host has is none of the GPUs'
+    for leaf in ("memory_gb", "count", "name", "unknown", "no_such"):
+        assert place(leaf, mixed()) is None, leaf
+    alone = with_value(mixed(), ("spec", "hardware", "gpus"), [{"name": "H100", "count": 1}])
+    assert place("memory_gb", alone) == ("spec", "hardware", "gpus", 0, "memory_gb")
+    assert place("no_such", alone) is None
+    host = with_value(mixed(), ("spec", "hardware", "gpus"), [{"name": "cpu"}])
+    assert place("memory_gb", host) == ("spec", "hardware", "gpus", 0, "memory_gb")

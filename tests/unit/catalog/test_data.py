@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from policy_engine.catalog import Catalog
+from policy_engine.catalog import Catalog, build_catalog
 from policy_engine.loading.policy import load_policy
 
 SOURCES = {
@@ -154,3 +154,16 @@ def test_the_files_say_no_word_that_yaml_11_takes_for_another(files: dict[str, A
         return [key for each in value for key in keys(each)] if isinstance(value, list) else []
 
     assert all(isinstance(key, str) for key in keys(files))
+
+
+def test_a_cache_is_an_upper_bound_where_its_note_says_so(
+    catalog: Catalog, files: dict[str, Any], parameters: dict[str, Any]
+) -> None:
+    said = {model.key for model in catalog.models.values() if "upper bound" in (model.note or "")}
+    assert said == {model.key for model in catalog.models.values() if model.kv_upper_bound}
+    assert len(said) == 4
+    # a catalog that was recorded before the field was there builds, and means what it meant
+    models = files["models"]["models"]
+    bare = {key: {k: v for k, v in models[key].items() if k != "kv_upper_bound"} for key in models}
+    old = build_catalog([("old", files | {"models": {"models": bare}})], parameters)
+    assert not any(model.kv_upper_bound for model in old.models.values())

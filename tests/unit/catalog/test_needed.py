@@ -224,3 +224,19 @@ def test_a_layers_price_comes_before_the_shipped_ones(layered: Callable[..., Cat
     catalog = layered({"hosting_costs": {"ours": ours}})
     assert cost(catalog, "llama-3.1-70b", A100, 2, at) == (2.0, 2.0, "ours", False)
     assert cost(layered({"hosting_costs": {"ours": {**ours, "count": 8}}}), "llama-3.1-70b", A100, 2, at)[2] != "ours"
+
+
+def test_a_cache_that_is_known_as_an_upper_bound_makes_everything_one(catalog: Catalog) -> None:
+    """54 GB of weights and at most 62 of cache on cards that hold 72.7."""
+    load = Load(122_000)
+    size = found(catalog, "gemma-3-27b", "H100", "bf16", load)
+    assert (size.needed, size.at_most, size.at_least, size.fits) == (2, True, False, True)
+    one = found(catalog, "gemma-3-27b", "H100", "bf16", load, 1)
+    assert (one.at_most, one.fits, one.left) == (True, None, None)
+    assert found(catalog, "gemma-3-27b", "A100 40GB", "bf16", load, 1).fits is False
+    assert not found(catalog, "gemma-3-27b", "H100", "bf16", Load(None)).at_most
+    with_cache, without = speed(catalog, "gemma-3-27b", size, load), speed(catalog, "gemma-3-27b", size, Load(1))
+    assert with_cache.without_cache
+    assert with_cache.decode_each == without.decode_each == pytest.approx(2 * 3350e9 / 54.02e9)
+    assert with_cache.reached_all is not None
+    assert with_cache.reached_all[0] == pytest.approx(0.55 * 2 * 3350e9 / (54.02e9 + 122_000 * 507_904))

@@ -125,6 +125,28 @@ def test_figures_worked_out_by_hand(policy: Run) -> None:
     assert eight["memory"][0]["weights_bytes"] == pytest.approx(405.853e9)
 
 
+def test_a_cache_that_is_known_as_an_upper_bound_is_said(policy: Run) -> None:
+    asked = ("gemma-3-27b", "--quantization", "bf16", "--context", "122000", "--gpu", "H100")
+    text = " ".join(policy("catalog", "size", *asked, *AT).out.split())
+    for said in (
+        "without overhead, at most",
+        "GPUs at most 2 memory",
+        "at most 28.9 cache",
+        "left at least 26.7 GiB",
+        "fit at once at least 1",
+        "decode ceilings are those of an empty cache",
+    ):
+        assert said in text, said
+    one = " ".join(policy("catalog", "size", *asked, "--count", "1", *AT).out.split())
+    assert "whether it fits is not known: its cache may take less" in one
+    assert "fit at once" not in one
+    small = policy("catalog", "size", *asked[:-1], "A100 40GB", "--count", "1", *AT).out
+    assert "does not fit 1: each needs at least 53.8 GiB of 35.6" in " ".join(small.split())
+    document = size(policy, *asked, "--count", "1")
+    assert document["model"]["kv_upper_bound"] is True
+    assert [(row["at_most"], row["fits"]) for row in document["sizes"]] == [(True, None)]
+
+
 def test_every_type_of_gpu_at_every_quantization(policy: Run) -> None:
     document = size(policy, "llama-3.1-70b", "--context", "1000")
     pairs = {(row["gpu"], row["quantization"]) for row in document["sizes"]}

@@ -38,6 +38,7 @@ def task_of(policy: Policy, path: Path) -> tuple[dict[str, Any], dict[str, Any]]
     return document, document["tasks"][0]
 
 
+ELSEWHERE = ("deployment: self_hosted", "deployment: open_api")
 BOTH = [("bandwidth_gb_s: 2039", "bandwidth_gb_s: 9039, fp32_tflops: 19.5")]
 
 
@@ -62,14 +63,35 @@ def test_what_is_asked_for_already_is_not_asked_for_again(policy: Policy, tmp_pa
     assert [step for step in next_steps(task) if "hardware.serves.tokens_per_hour" in step] == [
         step for step in next_steps(task) if step.startswith("state ")
     ]
-    third = ("deployment: self_hosted", "deployment: open_api")
-    _, task = task_of(policy, claiming(tmp_path, ("tokens_per_hour: 1500000", "tokens_per_hour: null"), third))
+    _, task = task_of(policy, claiming(tmp_path, ("tokens_per_hour: 1500000", "tokens_per_hour: null"), ELSEWHERE))
     assert "state hardware.serves.tokens_per_hour, on which hardware claims rest" in next_steps(task)
+
+
+def test_what_is_lacking_is_asked_of_the_device_that_lacks_it(policy: Policy, tmp_path: Path) -> None:
+    rows = ("{name: Frobnicator, count: 1, memory_gb: 80}", "{name: H100, count: 1}", "{name: cpu}")
+    beside = ("bf16_tflops: 312}", "\n      - ".join(["bf16_tflops: 312}", *rows]))
+    path = claiming(tmp_path, beside)
+    _, task = task_of(policy, path)
+    assert task["decisive_facts"] == ["hardware.gpus"]
+    asked = "state hardware.gpus.bandwidth_gb_s of Frobnicator; `policy new --complete"
+    assert next_steps(task, str(path))[0].startswith(asked)
+    rests = [step for step in next_steps(task, str(path)) if "on which hardware claims rest" in step]
+    assert rests == ["state hardware.gpus.bf16_tflops of Frobnicator, on which hardware claims rest"]  # the price does
+    (measured,) = [step for step in next_steps(task, str(path)) if "policy probe" in step]
+    assert measured.endswith("which measures memory_gb of Frobnicator")
+    assert policy("new", "--complete", str(path), "--set", "hardware.gpus.bandwidth_gb_s=2000").status == 0
+    assert "name: Frobnicator, count: 1, memory_gb: 80, bandwidth_gb_s: 2000" in path.read_text(encoding="utf-8")
+    # of a proposal elsewhere it is no decisive fact, and still one that a claim rests on
+    _, task = task_of(policy, claiming(tmp_path, beside, ELSEWHERE))
+    both = "hardware.gpus.bandwidth_gb_s of Frobnicator and hardware.gpus.bf16_tflops of Frobnicator"
+    assert f"state {both}, on which hardware claims rest" in next_steps(task)
 
 
 def test_where_everything_stands_there_is_nothing_to_do_about_it(policy: Policy) -> None:
     document, task = task_of(policy, CLAIMED)
-    assert {row["verdict"] for row in task["hardware_claims"]} == {"holds"}
+    verdicts = {row["name"]: row["verdict"] for row in task["hardware_claims"]}
+    assert verdicts.pop("region") == "unverifiable"
+    assert set(verdicts.values()) == {"holds"}
     assert not [step for step in next_steps(task) if "claim" in step.partition("evidence")[0]]
     lines = render(decision(document)).partition("Hardware\n")[2].partition("\n\n")[0]
     assert lines.count("holds ") == 5
