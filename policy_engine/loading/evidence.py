@@ -22,6 +22,8 @@ from policy_engine.model.workload import Evidence, Workload
 T = TypeVar("T")
 _CHUNK = 1 << 20
 LARGEST_FILE = 64 << 20
+#: Grades that somebody has to vouch for.
+_VOUCHED = ("approved", "recorded")
 
 
 class Vouched(Struct, frozen=True):
@@ -92,7 +94,10 @@ def evidence_as_recorded(
             return None, "its signature or receipt was not looked at when the decision was recorded"
         if status.proof is None:
             return None, status.short
-        if status.grade not in claims(evidence):
+        claimed = claims(evidence)
+        if status.grade not in claimed:
+            if status.grade in _VOUCHED or "recorded" not in claimed:
+                return None, status.short
             found = _against(name, evidence, status, day, proven)
             said = found.against if found is not None else None
             return found, (status.short or "").removeprefix(said or "").removeprefix("; ") or None
@@ -114,7 +119,7 @@ def _against(
 ) -> Vouched | None:
     """Return what is on record of a proof that gives no grade, as it was then or as `proven` makes it again."""
     if proven is None or (status.ends is not None and status.ends < day):
-        return Vouched(status.grade, status.proof or {}, status.ends, None, status.short)
+        return Vouched(status.grade, status.proof or {}, status.ends, None, status.short or "it speaks against it")
     return proven(name, evidence, status)
 
 

@@ -186,6 +186,11 @@ def test_a_better_grade_on_record_is_taken_only_where_the_workload_claims_it() -
     assert [found[name].grade for name in ("dpa", "baa", "fallback")] == ["asserted", "asserted", "recorded"]
     again = evidence_as_recorded(subject, DAY, forged, DAY, lambda name, evidence, status: None)
     assert again["fallback"].grade == "asserted"
+    # a proof without a grade speaks against the workload, and gives none
+    against = {"dpa": EvidenceStatus("dpa", "asserted", proof={"origin": "x"}, short="it contradicts it")}
+    for evidence, short in (({"receipt": "r"}, "it contradicts it"), ({"signature": "a.sig"}, "it contradicts it")):
+        kept = evidence_as_recorded(workload({"dpa": evidence}), DAY, against, DAY)["dpa"]
+        assert (kept.grade, kept.short, kept.proof is None) == ("asserted", short, "receipt" not in evidence)
 
 
 def test_a_better_grade_on_record_ends_on_its_day() -> None:

@@ -206,7 +206,15 @@ def test_a_contradicted_claim_is_to_be_corrected(tmp_path: Path, changes: list[t
 def test_a_denial_without_any_change_still_has_a_step(tmp_path: Path) -> None:
     (task,) = tasks(changed(tmp_path, "leaking-fallback", ("model: mistral-7b", "model: gpt-4o")))
     assert task["verdict"] == "deny"
-    bare = {**task, "obligations": [], "catalog_gaps": [], "counterfactuals": [], "collision": None}
+    bare = {
+        **task,
+        "hardware_claims": [],
+        "rules": [],
+        "obligations": [],
+        "catalog_gaps": [],
+        "counterfactuals": [],
+        "collision": None,
+    }
     bare["proposal"] = {**task["proposal"], "fallback": None}
     bare["recommendation"] = None
     assert next_steps(bare) == [
