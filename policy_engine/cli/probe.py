@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -110,16 +110,14 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     _keep_apart(targets, claims, plot, key, target)
     _check_options(claims, chosen, fail_on, plot)
-    if not recording and (given := [name for name, value in (("--key", key), ("--to", target)) if value is not None]):
-        raise UsageError(Problem("usage", f"`{given[0]}` goes with `--record`", help="leave one of the two out"))
+    _check_recording(recording, {"--key": key, "--to": target, "--valid-until": until})
     policy = load(layers, policy_digest) if claims is not None or plot is not None else None
     workload, folder, claim = _claimed(claims, chosen, policy)
     choose(torch(), device)  # what is not there is said before a ledger is made
     attesting = None
     if recording:
         choice = choose_ledger(ctx, ledger, ledger_key)
-        identity = workload.identity if workload is not None else None
-        attesting = prepare(choice, identity, folder, key=key, until=until, target=target)
+        attesting = prepare(choice, workload, folder, key=key, until=until, target=target)
 
     from policy_engine.probe.run import probe
 
@@ -132,6 +130,12 @@ def command(
     value = document(report, verdicts, attestation)
     write_reports(targets, report_writers(lambda: value, lambda: sections(report, verdicts, attestation)))
     return CONDITION if fail_on and _is_met(fail_on, verdicts) else OK
+
+
+def _check_recording(recording: bool, given: Mapping[str, object]) -> None:
+    """Refuse options of an attestation that is not to be made."""
+    if not recording and (names := [name for name, value in given.items() if value is not None]):
+        raise UsageError(Problem("usage", f"`{names[0]}` goes with `--record`", help="leave one of the two out"))
 
 
 def _is_met(fail_on: str, verdicts: Sequence[ClaimVerdict]) -> bool:

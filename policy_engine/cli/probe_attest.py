@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from policy_audit.keys import Signer
 
     from policy_engine.cli.options import LedgerChoice
+    from policy_engine.model.workload import Workload
     from policy_engine.probe.report import Report
     from policy_engine.probe.verdict import ClaimVerdict
 
@@ -69,7 +70,7 @@ def attest_options(command: F) -> F:
 
 def prepare(
     choice: LedgerChoice,
-    workload: str | None,
+    workload: Workload | None,
     folder: Path,
     *,
     key: Path | None,
@@ -92,7 +93,7 @@ def prepare(
     signer = signer_of(key) if key is not None else None
     with audited(), opened(choice):
         pass
-    return Attesting(choice, workload, folder, signer, until, target)
+    return Attesting(choice, workload.identity if workload is not None else None, folder, signer, until, target)
 
 
 def attest(attesting: Attesting, report: Report, verdicts: Sequence[ClaimVerdict]) -> dict[str, Any]:

@@ -1,9 +1,13 @@
 """Measures a host's devices with torch, and judges hardware claims by what was measured.
 
 report       what a probe found, as plain data
-verdicts     claims against it: verified, contradicted, unverifiable
+verdict      what is said of one claim, and of all of them
+verdicts     claims against the report: verified, contradicted, unverifiable
+serving      a claimed rate of answers against the roofline that was measured
+overlay      what was measured over what arithmetic says of the same claims
+attestation  a report as an entry of a ledger holds it, and back
 
-Neither imports torch: `evaluate` reads attestations by them. Whatever measures is imported by `policy probe` alone:
+None of them imports torch: `evaluate` reads attestations by them. What measures is imported by `policy probe` alone:
 
 run          one run, from the choice of devices to the report
 budget       its time, spread over the stages
