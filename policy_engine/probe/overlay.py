@@ -51,6 +51,8 @@ def _laid(finding: ClaimFinding, measured: ClaimVerdict | None) -> ClaimFinding:
     if measured is None or finding.verdict == "contradicted" or measured.basis != "reading":
         return finding
     if measured.verdict == "unverifiable":
+        if not finding.decides:
+            return finding  # it says already that nothing here tells
         return replace(finding, why=f"{finding.why}; measuring does not verify it: {measured.why}")
     numbers = (*finding.numbers, *_numbers(measured))
     return replace(finding, verdict=measured.verdict, grade="measured", why=measured.why, numbers=numbers, missing=())

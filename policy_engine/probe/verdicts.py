@@ -66,6 +66,10 @@ def judge_measured(catalog: Catalog, claim: HardwareClaim, report: Report) -> tu
     if claim.usd_per_hour is not None:
         why = "no probe measures a price"
         found.append(ClaimVerdict("usd_per_hour", None, claim.usd_per_hour, "USD/hour", "unverifiable", why))
+    if claim.host is not None:
+        there = claim.host == report.host.name
+        why = "the probe ran there" if there else f"the probe ran on `{report.host.name}`"
+        found.append(ClaimVerdict("host", None, claim.host, "", "verified" if there else "unverifiable", why))
     if claim.region is not None:
         why = "no probe tells where a host stands"
         found.append(ClaimVerdict("region", None, claim.region, "", "unverifiable", why))

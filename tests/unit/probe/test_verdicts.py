@@ -227,6 +227,12 @@ def test_a_rate_that_published_figures_allow_is_contradicted_by_a_slower_device(
     assert (found.verdict, "by the bandwidth measured" in found.why) == ("contradicted", True)
 
 
+def test_the_host_is_the_one_that_the_probe_ran_on() -> None:
+    for host, verdict in (("gpu-01", "verified"), ("gpu-02", "unverifiable")):
+        found = judged(both(), HardwareClaim((GpuClaim(A100, 2),), host=host))
+        assert found["host"].verdict == verdict
+
+
 def test_nothing_claimed_is_nothing_judged() -> None:
     assert judge_measured(CATALOG, HardwareClaim(None), both()) == ()
     assert overall(()) == "unverifiable"
