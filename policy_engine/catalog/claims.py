@@ -9,7 +9,7 @@ NO_GPU = "cpu"
 MEMORY = ("memory_gb", "memory_gib", "memory_mib")
 
 
-class GpuClaim(Struct, frozen=True):
+class GpuClaim(Struct, frozen=True, cache_hash=True):
     """Devices of one kind: memory of each in GB as sold, GiB or MiB; bandwidth in GB/s; TFLOP/s dense.
 
     A figure that is None is not claimed, and the published one counts. One that is claimed but not known (null in the
@@ -27,7 +27,7 @@ class GpuClaim(Struct, frozen=True):
     unknown: frozenset[str] = frozenset()
 
 
-class ServesClaim(Struct, frozen=True):
+class ServesClaim(Struct, frozen=True, cache_hash=True):
     """What the hardware is said to serve; tokens answered per hour in all, lengths of one request in tokens."""
 
     model: str | None = None
@@ -38,7 +38,7 @@ class ServesClaim(Struct, frozen=True):
     output_tokens: int | None = None
 
 
-class HardwareClaim(Struct, frozen=True):
+class HardwareClaim(Struct, frozen=True, cache_hash=True):
     """Everything claimed of the hardware; `serves` None says that nothing is claimed to be served."""
 
     gpus: tuple[GpuClaim, ...] | None
