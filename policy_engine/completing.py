@@ -144,7 +144,10 @@ def add_hardware(
     sheet.derive("hardware.gpu_count", gpu_count(claim), beneath=_CLAIMED)
     grade = memory_grade(claim)
     sheet.derive(
-        "hardware.memory_gib", memory_gib(catalog, claim), grade=grade, beneath=() if grade != "derived" else _CLAIMED
+        "hardware.memory_gib",
+        memory_gib(catalog, held or claim),
+        grade=grade,
+        beneath=() if grade != "derived" else _CLAIMED,
     )
     get = sheet.get
     measured = _measured(case, sheet)

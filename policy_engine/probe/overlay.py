@@ -48,7 +48,7 @@ def held_to(catalog: Catalog, claim: HardwareClaim, measured: Sequence[ClaimVerd
 
 
 def _laid(finding: ClaimFinding, measured: ClaimVerdict | None) -> ClaimFinding:
-    if measured is None or finding.verdict == "contradicted" or measured.basis != "reading":
+    if measured is None or finding.verdict == "contradicted" or measured.basis != "reading" or measured.claimed is None:
         return finding
     if measured.verdict == "unverifiable":
         if not finding.decides:

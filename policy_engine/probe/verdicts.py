@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import NO_GPU, GpuClaim, HardwareClaim
-from policy_engine.catalog.devices import MOST
+from policy_engine.catalog.devices import MOST, is_one_host
 from policy_engine.catalog.entries import Gpu
 from policy_engine.catalog.sizing import GIB, MIB, peak_tflops
 from policy_engine.probe.report import Device, Memory, Rate, Report
@@ -38,6 +38,7 @@ AS_SOLD, HELD_BACK_BYTES = 15 / 16, 1 << 30
 #: Products of NVIDIA's libraries reach 0.6 of the published peak and more; others are known to reach less.
 PRODUCT_TOLERANCE = {"cuda": 0.40, "cpu": 0.40}
 OTHER_PRODUCT_TOLERANCE = 0.60
+NO_MEMORY = "neither the claim nor the catalog says how much memory it has"
 STEADY_SPREAD = 1.15
 STEADY_FACTOR, SHARED_FACTOR = 1.25, 3.2
 #: A CPU measured with fewer threads than it has processors may do so much of what all of them would.
@@ -164,15 +165,17 @@ def _row(catalog: Catalog, gpu: GpuClaim, shared: _Shared, report: Report) -> It
         else "this host has no other device"
     )
     short = len(devices) < shared.claimed
-    if gpu.count is not None or (devices and short):
+    if short or not is_one_host(gpu):
         judged = _count(shared, report) if devices else unverifiable(absent)
-        yield ClaimVerdict("count", gpu.name, gpu.count or 1, "devices", *judged)
+        if gpu.count is None and not is_one_host(gpu) and judged.verdict != "contradicted":
+            judged = unverifiable("how many there are is not claimed")
+        yield ClaimVerdict("count", gpu.name, gpu.count, "devices", *judged)
     spec = catalog.gpu(gpu.name)
     for name, unit, claimed in _figures(gpu, spec):
         if not devices:
             judged = unverifiable(absent)
         elif claimed is None:
-            judged = unverifiable("the claim gives no figure")
+            judged = unverifiable("the claim gives no figure" if name in gpu.unknown else NO_MEMORY)
         else:
             each = [_trusted(_figure(catalog, name, claimed, device, spec), report) for device in devices]
             judged = _together(each, shared.claimed)
@@ -187,8 +190,8 @@ def _figures(gpu: GpuClaim, spec: Gpu | None) -> Iterator[tuple[str, str, float 
     given = [name for name in units if getattr(gpu, name) is not None or name in gpu.unknown]
     for name in given:
         yield name, units[name], getattr(gpu, name)
-    if not given and spec is not None:
-        yield "memory_gb", "GB", spec.memory_gb
+    if not given:
+        yield "memory_gb", "GB", spec.memory_gb if spec is not None else None
     for name, unit in (("bandwidth_gb_s", "GB/s"), ("bf16_tflops", "TFLOP/s"), ("fp32_tflops", "TFLOP/s")):
         if getattr(gpu, name) is not None or name in gpu.unknown:
             yield name, unit, getattr(gpu, name)
@@ -300,7 +303,10 @@ def _trusted(judged: Judgement, report: Report) -> Judgement:
 
 
 def _together(judged: Sequence[Judgement], count: int) -> Judgement:
-    """Return the worst of the best `count` devices: what all that are claimed can do."""
+    """Return the worst of the best `count` devices: what all that are claimed can do, and the least that any has."""
     order = ("verified", "unverifiable", "contradicted")
     ranked = sorted(judged, key=lambda each: (order.index(each.verdict), -(each.measured or 0.0)))
-    return ranked[: max(count, 1)][-1]
+    chosen = ranked[: max(count, 1)]
+    least = [each.most if each.most is not None else each.measured for each in chosen]
+    known = [each for each in least if each is not None]
+    return chosen[-1]._replace(most=min(known)) if chosen[-1].verdict == "verified" and known else chosen[-1]

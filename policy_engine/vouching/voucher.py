@@ -74,5 +74,6 @@ def _best(found: list[Vouched | str]) -> tuple[Vouched | None, str | None]:
     """Return the best grade found, and why the others were not."""
     vouched = [each for each in found if not isinstance(each, str)]
     why = "; ".join(each for each in found if isinstance(each, str)) or None
-    best = max(vouched, key=lambda each: (each.against is None, EVIDENCE_GRADES.index(each.grade)), default=None)
+    # what speaks against the workload is known whatever else vouches for it
+    best = max(vouched, key=lambda each: (each.against is not None, EVIDENCE_GRADES.index(each.grade)), default=None)
     return best, why

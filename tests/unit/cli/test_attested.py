@@ -228,3 +228,29 @@ def test_a_locked_rule_locks_for_how_long_its_evidence_counts(scene: EvidenceSce
     (later / "parameters.yaml").write_text("parameters: {attestation_days: {value: 36500}}\n", encoding="utf-8")
     found = scene.run("evaluate", str(scene.workload), "--policy", str(scene.layer), "--policy", str(later))
     assert (found.status, code(found)) == (3, "locked")
+
+
+def test_an_approval_hides_no_measurement_that_contradicts(
+    scene: EvidenceScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import hashlib
+
+    from policy_audit.canonical import canonical_bytes
+
+    small = attesting.memory(touched_gib=38.0, total_gib=39.4)
+    report = attesting.report(*(attesting.device(i, memory=small) for i in (0, 1)))
+    body = attesting.body(report, WORKLOAD)
+    content = canonical_bytes(body["attestation"])
+    (scene.folder / "att.json").write_bytes(content)
+    assert hashlib.sha256(content).hexdigest() == body["sha256"]
+    with open_ledger(scene.urls["one"]) as opened:
+        index = opened.append(Draft(EntryType.PROBE_ATTESTATION, body=body)).index
+    scene.state(HARDWARE, file="att.json", sha256=body["sha256"], ledger_index=index)
+    assert scene.decide()["verdict"] == "deny"
+    monkeypatch.setenv("POLICY_ACTOR", "ann@acme.example")
+    key = str(scene.folder / "ann.key")
+    assert scene.evidence("approve", HARDWARE, "--key", key).status == 0
+    scene.add(HARDWARE, signature=f"{HARDWARE}.sig")
+    found = scene.decide()
+    assert (found["verdict"], found["evidence"][HARDWARE]["grade"]) == ("deny", "attached")
+    assert scene.replayed() == (2, [])

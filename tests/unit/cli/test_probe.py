@@ -112,8 +112,8 @@ def test_people_read_what_was_measured_what_disturbed_and_what_was_not_read(
     [
         ("bf16_tflops: 40", "contradicted", 1),
         ("bf16_tflops: 40", "unverifiable", 1),
-        ("bf16_tflops: 0.6", "contradicted", 0),
-        ("bf16_tflops: 0.6", "unverifiable", 0),
+        ("memory_gib: 8, bf16_tflops: 0.6", "contradicted", 0),
+        ("memory_gib: 8, bf16_tflops: 0.6", "unverifiable", 0),
         ("bandwidth_gb_s: 100", "contradicted", 0),
         ("bandwidth_gb_s: 100", "unverifiable", 1),
     ],

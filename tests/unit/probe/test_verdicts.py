@@ -233,6 +233,69 @@ def test_the_host_is_the_one_that_the_probe_ran_on() -> None:
         assert found["host"].verdict == verdict
 
 
+@pytest.mark.parametrize("count", [None, 16])
+def test_a_number_that_is_not_claimed_is_not_verified(count: int | None) -> None:
+    said = HardwareClaim((GpuClaim(A100, count, memory_gb=80),))
+    assert overall(judge_measured(CATALOG, said, both())) == ("unverifiable" if count is None else "contradicted")
+
+
+@pytest.mark.parametrize(
+    "row", [GpuClaim("Foo 9000", None), GpuClaim("Foo 9000", 1), GpuClaim(None, 1), GpuClaim(None, None)]
+)
+def test_a_row_of_which_nothing_was_measured_leaves_the_whole_open(row: GpuClaim) -> None:
+    said = HardwareClaim((GpuClaim(A100, 2, memory_gb=80), row))
+    assert overall(judge_measured(CATALOG, said, both())) == "unverifiable"
+
+
+RATES_PER_HOUR = (100_000.0, 600_000.0, 3e6, 1e9)
+
+
+def test_a_more_absurd_rate_is_not_judged_better() -> None:
+    from msgspec.structs import replace
+
+    slow = both(rates=rates(copy=(500.0, 505.0)))
+    base = ServesClaim("llama-3.1-8b", "bf16", None, 1, 100, 100)
+    found = [judged(slow, claim(serves=replace(base, tokens_per_hour=each))) for each in RATES_PER_HOUR]
+    assert [each["serves.tokens_per_hour"].verdict for each in found] == ["unverifiable", *["contradicted"] * 3]
+    assert {each["serves.tokens_per_hour"].basis for each in found} == {"reading"}
+
+
+@pytest.mark.parametrize("row", [GpuClaim(NO_GPU, None), GpuClaim(NO_GPU, 1)])
+def test_a_host_beside_the_cards_takes_no_bound_away(row: GpuClaim) -> None:
+    slow = report(*(device(i, rates=rates(copy=(500.0, 505.0))) for i in (0, 1)),
+                  device(2, "EPYC", type="cpu", backend="cpu"))  # fmt: skip
+    serves = ServesClaim("llama-3.1-70b", "fp8", 150_000.0, 1, 100, 100)
+    for rows in ((GpuClaim(A100, 2),), (GpuClaim(A100, 2), row)):
+        assert verdicts(slow, HardwareClaim(rows, serves=serves))["serves.tokens_per_hour"] == "contradicted"
+
+
+def test_a_host_alone_is_one_without_a_number() -> None:
+    slow = report(device(0, "EPYC", type="cpu", backend="cpu", rates=rates(copy=(20.0, 20.0))))
+    serves = ServesClaim("llama-3.1-8b", "bf16", 1e6, 1, 100, 100)
+    for count in (None, 1):
+        said = HardwareClaim((GpuClaim(NO_GPU, count),), serves=serves)
+        assert verdicts(slow, said)["serves.tokens_per_hour"] == "contradicted"
+
+
+def test_a_cache_that_is_an_upper_bound_refutes_no_rate() -> None:
+    serves = ServesClaim("gemma-3-27b", "bf16", 1.5e6, 16, 20_000, 1_000)
+    assert verdicts(both(), claim(serves=serves))["serves.tokens_per_hour"] == "unverifiable"
+
+
+def test_a_device_without_a_name_bounds_no_rate() -> None:
+    slow = report(device(0, "Tesla T4", memory=memory(13.7, 14.56), rates=rates(copy=(220.0, 221.0))))
+    serves = ServesClaim("llama-3.1-70b", "fp8", 216_000.0, 1, 100, 100)
+    assert verdicts(slow, claim(None, 2, serves=serves, memory_gb=80))["serves.tokens_per_hour"] == "unverifiable"
+
+
+def test_what_all_cards_have_is_what_the_least_has() -> None:
+    unequal = report(device(0, memory=memory(76.5, 79.25)), device(1, memory=memory(76.9, 77.0)))
+    found = judged(unequal, claim(memory_gib=79.0))["memory_gib"]
+    assert (found.verdict, found.most) == ("verified", 77.0)
+    unread = both(memory=memory(76.2, total_bytes=None))
+    assert judged(unread, claim(memory_gib=79.0))["memory_gib"].most == pytest.approx(76.2)
+
+
 def test_nothing_claimed_is_nothing_judged() -> None:
     assert judge_measured(CATALOG, HardwareClaim(None), both()) == ()
     assert overall(()) == "unverifiable"
@@ -256,7 +319,7 @@ def test_one_host_is_not_two_in_two_rows(rows: int) -> None:
 
 def test_two_rows_without_a_number_are_two_devices() -> None:
     said = HardwareClaim((GpuClaim(A100, None, memory_gb=80),) * 2)
-    assert overall(judge_measured(CATALOG, said, both())) == "verified"
+    assert overall(judge_measured(CATALOG, said, both())) == "unverifiable"  # how many there are is not claimed
     assert overall(judge_measured(CATALOG, said, report(device(0)))) == "contradicted"
 
 
@@ -299,7 +362,8 @@ def test_ten_times_the_truth_is_always_contradicted(rate: float, slowed: list[fl
     readings = tuple(rate * each for each in slowed)
     disturbed = device(0, "EPYC", type="cpu", backend="cpu", rates=rates(copy=readings, fp32=readings), disturbed=BUSY)
     said = claim(NO_GPU, None, bandwidth_gb_s=10 * rate, fp32_tflops=10 * rate)
-    assert set(verdicts(report(disturbed), said).values()) == {"contradicted"}
+    found = verdicts(report(disturbed), said)
+    assert {found[name] for name in ("bandwidth_gb_s", "fp32_tflops")} == {"contradicted"}
 
 
 @given(st.floats(1.0, 1e4), st.floats(1.0, 1e4), st.integers(0, 80), st.integers(1, 80))

@@ -119,7 +119,7 @@ LACKING: dict[str, tuple[Report, Any, str]] = {
         {"gpus": [{"name": A100, "count": 2, "memory_gb": 80, "bandwidth_gb_s": 2039}]},
         "does not verify the claimed bandwidth_gb_s",
     ),
-    "no figure claimed": (readings(), {"gpus": [{"name": None, "count": None}]}, "gives nothing that a probe measures"),
+    "no figure claimed": (readings(), {"gpus": [{"name": None, "count": None}]}, "does not verify the claimed count"),
     "no device claimed": (readings(), {"gpus": None}, "does not say which hardware"),
     "no hardware claimed": (readings(), None, "claims no hardware"),
     "something in between": (readings(interposers=("LD_PRELOAD=/opt/fake.so",)), CLAIM, "stands between"),
@@ -347,5 +347,10 @@ def test_what_arithmetic_contradicts_makes_no_measurement_of_something_else(fold
     l4 = readings(device(0, "NVIDIA L4", memory=memory(21.6, 22.05)))
     found = judged(folder, ledger, l4, subject({**CLAIM, "serves": serves}))
     assert (found.grade, found.proof) == ("asserted", None)
-    # and beside those that are there, it leaves them verified
-    assert judged(folder, ledger, readings(), subject({**CLAIM, "serves": serves})).grade == "recorded"
+    # beside those that are there, the bandwidth measured contradicts it
+    found = judged(folder, ledger, readings(), subject({**CLAIM, "serves": serves}))
+    assert (found.grade, "by the bandwidth measured" in str(found.short)) == ("asserted", True)
+    # a price that arithmetic contradicts is no measurement, and leaves the devices verified
+    cheap = {**serves, "tokens_per_hour": 50_000, "model": "llama-3.1-8b"}
+    priced = {**CLAIM, "serves": cheap, "usd_per_hour": 1e-9}
+    assert judged(folder, ledger, readings(), subject(priced)).grade == "recorded"
