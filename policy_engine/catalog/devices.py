@@ -12,7 +12,7 @@ from policy_engine.catalog.claims import NO_GPU, GpuClaim
 from policy_engine.catalog.entries import Gpu
 from policy_engine.catalog.rules import Rules
 from policy_engine.catalog.sizing import GIB, MIB, peak_tflops
-from policy_engine.catalog.verdicts import ClaimFinding, ClaimVerdict, Number
+from policy_engine.catalog.verdicts import ClaimFinding, FindingVerdict, Number
 from policy_engine.wording import number
 
 #: A claimed figure may exceed the published one by so much: vendors round, and drivers report other units.
@@ -170,7 +170,7 @@ def _held_to(
     why: str,
     numbers: tuple[Number, ...],
 ) -> ClaimFinding:
-    verdict: ClaimVerdict = "contradicted" if amount > published * MOST else "holds"
+    verdict: FindingVerdict = "contradicted" if amount > published * MOST else "holds"
     if verdict == "holds" and amount > published:
         why += f"; {TOLERANCE:.0%} more may be rounding"
     return ClaimFinding(name, gpu.name, row, claimed, unit, verdict, "specification", why, numbers)

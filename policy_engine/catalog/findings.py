@@ -16,9 +16,9 @@ from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.claims import HardwareClaim, ServesClaim
 from policy_engine.catalog.hardware import is_closed, served_of, unknown_model
 from policy_engine.catalog.roofline import judge_hourly_price
-from policy_engine.catalog.verdicts import ClaimFinding, ClaimVerdict, Verdict
+from policy_engine.catalog.verdicts import ClaimFinding, FindingVerdict, Verdict
 
-_OPEN: ClaimVerdict = "unverifiable"
+_OPEN: FindingVerdict = "unverifiable"
 _NOTHING = "neither arithmetic nor a probe tells"
 _COST = f"{_NOTHING} what it costs; with serves.tokens_per_hour the price of a token is held to the arithmetic"
 _REGION = f"{_NOTHING} where it stands"
@@ -110,7 +110,7 @@ def _beyond(claim: HardwareClaim) -> Iterator[ClaimFinding]:
 
 
 def _finding(name: str, claimed: float | str | None, unit: str | None, judged: Verdict) -> ClaimFinding:
-    verdict: ClaimVerdict = judged.verdict or _OPEN
+    verdict: FindingVerdict = judged.verdict or _OPEN
     why, numbers, missing = judged.why, judged.numbers, judged.missing
     return ClaimFinding(name, None, None, claimed, unit, verdict, "arithmetic", why, numbers, missing)
 

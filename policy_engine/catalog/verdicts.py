@@ -30,7 +30,7 @@ class Verdict(Struct, frozen=True, gc=False):
 
 #: Claims about all of the hardware of which neither arithmetic nor a probe tells anything by themselves.
 BEYOND = ("usd_per_hour", "region", "host")
-ClaimVerdict = Literal["verified", "holds", "contradicted", "unverifiable"]
+FindingVerdict = Literal["verified", "holds", "contradicted", "unverifiable"]
 ClaimGrade = Literal["arithmetic", "specification", "measured"]
 
 
@@ -48,7 +48,7 @@ class ClaimFinding(Struct, frozen=True, gc=False):
     row: int | None
     claimed: float | str | None
     unit: str | None
-    verdict: ClaimVerdict
+    verdict: FindingVerdict
     grade: ClaimGrade
     why: str
     numbers: tuple[Number, ...] = ()

@@ -80,6 +80,8 @@ def _device(device: Device, several: bool) -> Iterator[Section]:
     pairs = [("Memory", memory_text(device.memory))]
     if device.uuid or device.driver:
         pairs.append(("Identity", ", ".join(filter(None, (device.uuid, f"driver {device.driver or 'not known'}")))))
+    if device.ecc is not None:
+        pairs.append(("Error correction", "on" if device.ecc else "off"))
     if device.threads is not None:
         pairs.append(("Threads", str(device.threads)))
     kept = device.sustained

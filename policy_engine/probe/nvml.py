@@ -36,7 +36,7 @@ class Told(Struct):
     driver: str | None = None
     disturbed: list[str] = []
     unread: list[str] = []
-    notes: list[str] = []
+    ecc: bool | None = None
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def _modes(library: Any, handle: Any, told: Told) -> None:
         told.disturbed.append("a virtual GPU: others may share the device")
     ecc = _asked(told, "ECC mode", lambda: library.nvmlDeviceGetEccMode(handle)[0], unsupported=-1)
     if ecc is not None and ecc >= 0:
-        told.notes.append(f"ECC is {'on' if ecc else 'off'}")
+        told.ecc = bool(ecc)
 
 
 def _others(library: Any, handle: Any, told: Told) -> None:

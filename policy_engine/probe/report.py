@@ -79,6 +79,7 @@ class Device(Struct, frozen=True, kw_only=True):
     """One device as torch and its driver name it.
 
     `type` is torch's (`cuda` also for ROCm, `cpu`, `mps`, `xpu`), `backend` tells them apart (`cuda`, `rocm`, ...).
+    `ecc` is whether its memory corrects errors, None where that is not told.
     `threads` are those that a CPU was measured with, of the `processors` that its host has. `disturbed` are signs that
     it was not this process's alone or not steady, and what kept that from being told: only where it is empty is the
     device known to be exclusive.
@@ -90,6 +91,7 @@ class Device(Struct, frozen=True, kw_only=True):
     name: str
     uuid: str | None = None
     driver: str | None = None
+    ecc: bool | None = None
     memory: Memory
     rates: tuple[Rate, ...] = ()
     sustained: Sustained | None = None

@@ -200,6 +200,7 @@ def _device(subject: Subject) -> Device:
         name=bench.name,
         uuid=bench.uuid,
         driver=told.driver if told is not None else None,
+        ecc=told.ecc if told is not None else None,
         memory=memory,
         rates=tuple(rates),
         sustained=subject.sustained,

@@ -100,3 +100,8 @@ def test_a_library_that_is_not_there_or_does_not_start_is_none(module: Any, monk
     monkeypatch.setitem(sys.modules, "pynvml", module)
     with nvml() as library:
         assert library is None
+
+
+@pytest.mark.parametrize(("mode", "ecc"), [(1, True), (0, False)])
+def test_whether_memory_corrects_errors_is_told(mode: int, ecc: bool) -> None:
+    assert ask(driver(nvmlDeviceGetEccMode=lambda _: (mode, mode)), "GPU-1").ecc is ecc

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -20,22 +19,10 @@ from policy_engine.model.workload import Workload
 from policy_engine.probe.report import Device, Rate, Report
 from policy_engine.vouching.attested import EVIDENCE, measured
 from tests.attesting import A100, HOST, body, device, memory, report
-from tests.unit.vouching.case import CONTENT, FILE, RECEIPT, WORKLOAD, checked, opened, pinned, policy, record, workload
+from tests.unit.vouching.case import FILE, RECEIPT, WORKLOAD, checked, pinned, policy, record, workload
 
 MEASURED = datetime(2026, 11, 20, 8, tzinfo=UTC)
 CLAIM = {"gpus": [{"name": A100, "count": 2, "memory_gb": 80}]}
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "doc.pdf").write_bytes(CONTENT)
-    return tmp_path
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with opened(tmp_path) as found:
-        yield found
 
 
 def subject(hardware: Any = CLAIM, **evidence: Any) -> Workload:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from policy_audit.keys import generate_signer
 from policy_audit.ledger import EntryType, Ledger, open_ledger
 
 from tests.unit.vouching.case import (
-    CONTENT,
     FILE,
     RECEIPT,
     approve,
@@ -28,18 +26,6 @@ from tests.unit.vouching.case import (
 from tests.unit.waivers.making import EVE
 
 SUBJECT = workload({"dpa": {**FILE, **RECEIPT}})
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    (tmp_path / "doc.pdf").write_bytes(CONTENT)
-    return tmp_path
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with opened(tmp_path) as found:
-        yield found
 
 
 def test_a_receipt_of_a_pinned_log_makes_a_file_recorded(folder: Path, ledger: Ledger) -> None:
