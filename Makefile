@@ -52,7 +52,7 @@ $(READY): pyproject.toml constraints.txt
 	@$(PY) -c 'import durable_rules_engine' 2>/dev/null || \
 		CC="$(ENGINE_CC)" $(PIP) install $(ENGINE_FLAGS) --force-reinstall '$(ENGINE)'
 	@$(PY) -c 'import durable_rules_engine'
-	@$(INSTALL) --group dev --no-build-isolation --editable '.[postgres,otlp,timestamp,parquet,probe,plot]'
+	@$(INSTALL) --group dev --no-build-isolation --editable '.[postgres,otlp,timestamp,parquet,probe,plot,fleet,prove,ray]'
 	@touch $@
 
 .PHONY: demo
@@ -131,7 +131,7 @@ wheelhouse: dist ## a folder that installs offline and without a compiler, on th
 lock: $(READY) ## write constraints.txt anew; ARGS=--upgrade takes newer releases
 	@$(INSTALL) --group lock
 	$(VENV)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-annotate $(ARGS) \
-		--extra postgres --extra otlp --extra timestamp --extra parquet --extra probe --extra plot --group dev --group bench --group lock \
+		--extra postgres --extra otlp --extra timestamp --extra parquet --extra probe --extra plot --extra fleet --extra prove --extra ray --group dev --group bench --group lock \
 		--custom-compile-command 'make lock    (one file for Python 3.11 to 3.13; ARGS=--upgrade takes newer releases)' \
 		--output-file constraints.txt
 

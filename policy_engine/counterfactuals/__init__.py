@@ -1,0 +1,1 @@
+"""The nearest changes of a workload that would change its verdict or its recommendation, found exactly."""

@@ -1,0 +1,1 @@
+"""Rules changed on purpose: which of the changes no case notices."""
