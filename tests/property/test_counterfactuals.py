@@ -19,6 +19,8 @@ from policy_engine.model.task_case import VERDICTS, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
 from tests.property.changing import changed_case, covers, judged_with, numbers, outcome
 from tests.property.made_up_rules import ATOMS, CONDITIONS, extended, rule_of, several
+from tests.property.test_waiver_laws import judged as waived
+from tests.property.test_waiver_laws import waivers_of
 from tests.property.worlds import AT, cases, decided, decider, judged, shipped, workloads
 
 #: Of what is tried of one fact, as many as are decided the long way.
@@ -119,6 +121,19 @@ def test_a_trial_of_several_changes_is_what_the_judge_says(layered: bool, raw: d
         for domain in chosen:
             changes |= data.draw(st.sampled_from(domain.choices)).changes
         assert_same(engine, trial, result, changes)
+
+
+@cases(6, most=400)
+@given(workloads(), st.data())
+def test_it_holds_beside_waivers(raw: dict[str, Any], data: Any) -> None:
+    """A waiver lifts only on the facts that it was signed for, so that a change may end it."""
+    engine, search = decider(False), searching(False)
+    signed = waivers_of(engine, raw, waived(engine, raw)[1])
+    for result in waived(engine, raw, signed)[1]:
+        trial = search.trial(result)
+        domains = [each.domain for each in search.every(trial)]
+        for domain in data.draw(st.lists(st.sampled_from(domains), min_size=1, max_size=8)):
+            assert_same(engine, trial, result, dict(data.draw(st.sampled_from(domain.choices)).changes))
 
 
 def assert_same(engine: Decider, trial: Trial, result: TaskResult, changes: dict[str, Any]) -> None:
