@@ -73,7 +73,7 @@ check: $(READY) ## all that must hold before a commit: format, lint, types, impo
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(POLICY) rules lint
-	$(POLICY) rules test
+	$(POLICY) rules test --coverage
 	@$(MAKE) test
 
 .PHONY: fix

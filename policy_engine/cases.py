@@ -133,6 +133,12 @@ def _disagreement(outcomes: Mapping[str, str]) -> list[Failure]:
     return [Failure("engines", f"the engines disagree: {said}")]
 
 
+def counts(layer: LayerCases, rule: Rule) -> bool:
+    """Whether the cases of `layer` are about the rule in force, and not about one that a later layer replaced."""
+    there = layer.policy.rules.rule(rule.id)
+    return there is not None and there.layer == rule.layer
+
+
 @dataclass(frozen=True, slots=True)
 class LayerCases:
     """The case files of one layer, and the policy with this layer on top."""
@@ -161,7 +167,15 @@ def run_all(paths: Sequence[Path]) -> list[CaseResult]:
     Raises:
         RulesError: the rules, or a case file, are invalid.
     """
-    gathered = gather(paths)
+    return run_gathered(gather(paths))
+
+
+def run_gathered(gathered: Sequence[LayerCases]) -> list[CaseResult]:
+    """Run all cases of `gathered`.
+
+    Raises:
+        RulesError: a case file is invalid.
+    """
     problems = [problem for each in gathered for file in each.files for problem in file.problems]
     if problems:
         raise RulesError(problems)
