@@ -74,6 +74,7 @@ check: $(READY) ## all that must hold before a commit: format, lint, types, impo
 	$(VENV)/bin/lint-imports --no-cache
 	$(POLICY) rules lint
 	$(POLICY) rules test --coverage
+	$(POLICY) rules mutate
 	@$(MAKE) test
 
 .PHONY: fix

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.cli.output import to_yaml
 from policy_engine.cli.sections import Section
+from policy_engine.loading.layers import CASES_SUFFIX
 
 if TYPE_CHECKING:
     from policy_engine.coverage.measuring import Gap, RuleCoverage
+    from policy_engine.model.rule import Rule
 
 
 def coverage_value(found: Sequence[RuleCoverage]) -> dict[str, Any]:
@@ -46,7 +48,7 @@ def coverage_sections(found: Sequence[RuleCoverage]) -> list[Section]:
         if lines:
             sections.append(Section(title=title, lines=lines))
     for each in found:
-        sections += _suggested(each)
+        sections += cases_section(each.rule, [gap.case for gap in each.gaps])
     parts = sum(each.parts for each in found)
     summary = f"{parts:,} parts of {len(found)} rules: "
     summary += f"{len(gaps):,} not exercised" if gaps else "cases exercise all of them"
@@ -68,17 +70,21 @@ def _effects(each: RuleCoverage) -> str:
     return ", ".join(effect_names(each.rule))
 
 
-def _suggested(each: RuleCoverage) -> Iterator[Section]:
+def cases_section(rule: Rule, found: Sequence[dict[str, Any] | None]) -> list[Section]:
+    """Return the cases among `found`, each once, as they could stand in the rule's case file."""
     cases: list[dict[str, Any]] = []
-    for gap in each.gaps:
-        if gap.case is not None and gap.case not in cases:
-            cases.append(gap.case)
-    if cases:
-        from policy_engine.loading.layers import CASES_SUFFIX
+    for each in found:
+        if each is not None and each not in cases:
+            cases.append(each)
+    if not cases:
+        return []
+    return [Section(title=f"for {case_file(rule)}, if this is what is meant", block=case_text(cases))]
 
-        span = each.rule.span
-        file = Path(span.file).with_name(each.rule.id + CASES_SUFFIX) if span else each.rule.id + CASES_SUFFIX
-        yield Section(title=f"for {file}, if this is what is meant", block=case_text(cases))
+
+def case_file(rule: Rule) -> Path:
+    """Return the path of the rule's case file, whether it is there or not."""
+    name = f"{rule.id}{CASES_SUFFIX}"
+    return Path(rule.span.file).with_name(name) if rule.span else Path(name)
 
 
 def case_text(cases: Sequence[dict[str, Any]]) -> str:
