@@ -101,6 +101,8 @@ def _equivalent(item: Reader, rule: Rule) -> Equivalent | None:
     mutant, reason, of = item.text("mutant", required=True), item.text("reason", required=True), item.text("of")
     if of is not None and of not in {each.fact for each in rule.derive}:
         item.problem("wrong-case", f"the rule does not derive `{of}`", "of")
+    if reason is not None and not any(char.isalpha() for char in reason):
+        item.problem("empty", "`reason` says nothing", "reason", help_="say why no facts can tell the two apart")
     if mutant is None or reason is None:
         return None
     return Equivalent(" ".join(mutant.split()), reason, item.document.span(*item.path), of)

@@ -98,7 +98,10 @@ def test_what_nothing_tells_is_printed_as_its_author_would_list_it(policy: Run, 
     found = mutate(policy, layer, CASES)
     listed = copied(found.out, "equivalent:")
     assert len(yaml.safe_load(listed)["equivalent"]) == 5
-    assert mutate(policy, layer, f"{CASES}{listed}\n").status == 0
+    unsaid = mutate(policy, layer, f"{CASES}{listed}\n")
+    assert unsaid.status == 3
+    assert "`reason` says nothing" in unsaid.err
+    assert mutate(policy, layer, f"{CASES}{listed}\n".replace("...", "no latency is below 1")).status == 0
 
 
 def copied(out: str, begins: str) -> str:
