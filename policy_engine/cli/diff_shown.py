@@ -17,11 +17,6 @@ if TYPE_CHECKING:
     from policy_engine.impact.structure import Differing
     from policy_engine.impact.verdicts import Verdicts
 
-_SAID = {
-    "possible": "can change from {} to {}",
-    "impossible": "can change for no workload from {} to {}",
-    "undecided": "is undecided from {} to {}",
-}
 _MOST_DETAILED = 20
 
 
@@ -62,7 +57,7 @@ def diff_value(
         "verdicts": {
             "asked": proved.why is None,
             "why": proved.why,
-            "kinds": [msgspec.to_builtins(each) for each in proved.kinds],
+            "changes": [msgspec.to_builtins(each) for each in proved.changes],
         },
         "recorded": _recorded(found, why),
         "fail_on": list(fail_on),
@@ -137,16 +132,23 @@ def _verdicts(shown: Mapping[str, Any]) -> Iterator[Section]:
     if not shown["asked"]:
         yield Section(title="verdicts that can change", lines=[f"not asked: {shown['why']}"])
         return
-    for status in ("possible", "undecided"):
-        for each in shown["kinds"]:
-            if each["status"] == status:
-                said = f"a verdict {_SAID[status].format(*each['kind'].split('-to-'))}"
-                why = f": {each['why']}" if each["why"] else ""
-                told = f"; this workload is {each['before']}, and becomes {each['after']}" if each["example"] else ""
-                yield Section(title=f"{said}{why}{told}", block=each["example"] or "")
-    none = [each["kind"].replace("-to-", " to ") for each in shown["kinds"] if each["status"] == "impossible"]
-    if none:
-        yield Section(lines=[f"no workload's verdict changes from {', or from '.join(none)}: proved"])
+    for each in shown["changes"]:
+        if each["status"] == "possible":
+            title = f"a verdict can change from {each['before']} to {each['after']}, as that of this workload does"
+            yield Section(title=title, block=each["example"])
+            yield Section(lines=[f"{each['after']}: {said}" for said in each["reasons"]])
+    lines = [
+        f"from {each['before']} to {each['after']}: not known: {each['why']}"
+        for each in shown["changes"]
+        if each["status"] == "undecided"
+    ]
+    none = [each for each in shown["changes"] if each["status"] == "impossible"]
+    if len(none) == len(shown["changes"]):
+        lines.append("no workload's verdict changes: proved")
+    elif none:
+        said = ", ".join(f"{each['before']} to {each['after']}" for each in none)
+        lines.append(f"no workload's verdict changes otherwise, which is proved: {said}")
+    yield Section(title="verdicts that can change", lines=lines)
 
 
 def _recorded_sections(shown: Mapping[str, Any]) -> Iterator[Section]:

@@ -8,24 +8,29 @@ from itertools import permutations
 ALLOW, REVIEW, DENY = "allow", "review", "deny"
 #: Whatever a verdict allows, with conditions or without, is `allow` here.
 WORDS = {"allow": ALLOW, "allow_with_conditions": ALLOW, "review": REVIEW, "deny": DENY}
-_LOOSE = {DENY: 2, REVIEW: 1, ALLOW: 0}
+_TIGHT = {DENY: 2, REVIEW: 1, ALLOW: 0}
+#: Among what is allowed.
+RELEASED, CONDITIONED = "conditions-to-allow", "allow-to-conditions"
 ANY = "any"
 
 
 def kind_of(before: str | None, after: str | None) -> str | None:
-    """Return the kind of a change, as `deny-to-allow`; None where both verdicts mean the same, or one is not there."""
-    if before is None or after is None or WORDS[before] == WORDS[after]:
+    """Return the kind of a change of verdicts, as `deny-to-allow`; None where there is none, or one is not there."""
+    if before is None or after is None or before == after:
         return None
+    if WORDS[before] == WORDS[after]:
+        return RELEASED if after == ALLOW else CONDITIONED
     return f"{WORDS[before]}-to-{WORDS[after]}"
 
 
 def _rank(kind: str) -> tuple[int, int]:
     before, _, after = kind.partition("-to-")
-    return _LOOSE[after] - _LOOSE[before], -_LOOSE[before]
+    return _TIGHT[after] - _TIGHT[before], -_TIGHT[before]
 
 
+_ACROSS = sorted((f"{a}-to-{b}" for a, b in permutations((ALLOW, REVIEW, DENY), 2)), key=_rank)
 #: Every kind: what loosens most comes first, what tightens most last.
-KINDS = tuple(sorted((f"{a}-to-{b}" for a, b in permutations((ALLOW, REVIEW, DENY), 2)), key=_rank))
+KINDS = (*_ACROSS[:3], RELEASED, CONDITIONED, *_ACROSS[3:])
 FAIL_ON = (*KINDS, ANY)
 
 

@@ -114,7 +114,7 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=250, derandomize=True, database=None)
+@settings(deadline=None, max_examples=120, derandomize=True, database=None)
 @given(CONDITIONS, CONDITIONS, st.lists(RECORDS, min_size=30, max_size=30))
 def test_no_facts_behave_otherwise_than_every_point(one: str, other: str, records: list[dict[str, Any]]) -> None:
     """Two conditions at once: what is the same of both on all points is the same on all facts."""

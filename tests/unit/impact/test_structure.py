@@ -102,10 +102,14 @@ def test_parameters_vocabulary_enforcement_and_catalog(tmp_path: Path) -> None:
 
 def test_kinds_of_change_come_with_what_loosens_most_first() -> None:
     assert KINDS[0] == "deny-to-allow"
-    assert set(KINDS) == {f"{a}-to-{b}" for a, b in permutations(("allow", "review", "deny"), 2)}
+    within = {"conditions-to-allow", "allow-to-conditions"}
+    assert set(KINDS) == {f"{a}-to-{b}" for a, b in permutations(("allow", "review", "deny"), 2)} | within
     assert set(KINDS[:3]) == {"deny-to-allow", "deny-to-review", "review-to-allow"}
     assert kind_of("deny", "allow_with_conditions") == "deny-to-allow"
-    assert kind_of("allow", "allow_with_conditions") is None
+    assert kind_of("allow_with_conditions", "deny") == "allow-to-deny"
+    assert kind_of("allow", "allow_with_conditions") == "allow-to-conditions"
+    assert kind_of("allow_with_conditions", "allow") == "conditions-to-allow"
+    assert kind_of("review", "review") is None
     assert kind_of(None, "allow") is None
     assert met(["review-to-deny"], [ANY])
     assert met(["review-to-deny"], ["deny-to-allow", "review-to-deny"])
