@@ -108,7 +108,7 @@ def chosen(condition: Formula, then: Term, otherwise: Term) -> Term:
     """Return `then` where the condition is true, else `otherwise`, both numbers."""
     if isinstance(condition, bool):
         return then if condition else otherwise
-    return z3.If(condition, _term(then), _term(otherwise))
+    return z3.If(condition, number_term(then), number_term(otherwise))
 
 
 def count(formulas: Iterable[Formula]) -> Term:
@@ -122,6 +122,12 @@ def count(formulas: Iterable[Formula]) -> Term:
     return z3.Sum([total, *terms]) if terms else total
 
 
+def total(terms: Iterable[Term]) -> Term:
+    """Return the sum of `terms`."""
+    found = list(terms)
+    return z3.Sum(found) if any(not isinstance(each, int) for each in found) else sum(found)
+
+
 def exactly_one(formulas: Iterable[Formula]) -> Formula:
     """Return that one of `formulas` is true, and no other."""
     found = list(formulas)
@@ -130,5 +136,6 @@ def exactly_one(formulas: Iterable[Formula]) -> Formula:
     return z3.And(z3.Or(found), z3.AtMost(*found, 1))
 
 
-def _term(value: Term) -> Term:
+def number_term(value: Term) -> Term:
+    """Return `value` as a term, whatever it is."""
     return number(value) if isinstance(value, int | float) else value
