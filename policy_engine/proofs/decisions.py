@@ -255,7 +255,7 @@ class Scores:
         self.cost = {option: f.real(f"cost of {option}") for option in OPTIONS}
         self.priced = {option: f.boolean(f"cost of {option} is known") for option in OPTIONS}
         self.open = {option: f.boolean(f"cost of {option} waits") for option in OPTIONS}
-        self.recommended = {option: self._first(option) for option in OPTIONS}
+        self.recommended = {option: self._first(option, self.score) for option in OPTIONS}
 
     def gates(self, option: str) -> dict[tuple[str, int, int], list[int]]:
         """Return the rules that make a topic speak for (1) or against (-1) the option at least so strongly."""
@@ -280,9 +280,40 @@ class Scores:
         self.constraints.append(term == f.total(parts))
         return term
 
-    def _before(self, one: str, other: str) -> Formula:
+    def sole(self, index: int, option: str) -> dict[tuple[str, int, int], Formula]:
+        """Return, for each gate of the option that the rule holds open, that no other rule does."""
+        found = {}
+        for key, indexes in self.gates(option).items():
+            if index in indexes:
+                others = some(self.judged.outcome(each).true for each in indexes if each != index)
+                found[key] = both(self.judged.outcome(index).true, neg(others))
+        return found
+
+    def without(self, index: int) -> tuple[dict[str, Formula], Formula]:
+        """Return which option comes first where the rule does not count, and that no tie decides with it or without."""
+        score = dict(self.score)
+        for option in OPTIONS:
+            moved = [f.chosen(sole, sign, 0) for (_, sign, _), sole in self.sole(index, option).items()]
+            if moved:
+                score[option] = score[option] - f.total(moved)
+        clear = both(self._clear(self.score), self._clear(score))
+        return {option: self._first(option, score) for option in OPTIONS}, clear
+
+    def _clear(self, score: Mapping[str, f.Term]) -> Formula:
+        """Return that the score alone, and no cost, says which option comes first."""
+        found = []
+        for option in OPTIONS:
+            rest = [
+                either(neg(self.judged.status(other).permitted), score[option] > score[other])
+                for other in OPTIONS
+                if other != option
+            ]
+            found.append(both(self.judged.status(option).permitted, *rest))
+        return some(found)
+
+    def _before(self, one: str, other: str, score: Mapping[str, f.Term]) -> Formula:
         """Return that `one` comes before `other` where both are permitted."""
-        mine, theirs = self.score[one], self.score[other]
+        mine, theirs = score[one], score[other]
         dear = both(self.priced[one], neg(self.priced[other]))
         cheaper = both(self.priced[one], self.priced[other], self.cost[one] < self.cost[other])
         alike = either(
@@ -292,9 +323,9 @@ class Scores:
         first = OPTIONS.index(one) < OPTIONS.index(other)
         return either(mine > theirs, both(mine == theirs, either(dear, cheaper, both(alike, first))))
 
-    def _first(self, option: str) -> Formula:
+    def _first(self, option: str, score: Mapping[str, f.Term]) -> Formula:
         others = [
-            either(neg(self.judged.status(other).permitted), self._before(option, other))
+            either(neg(self.judged.status(other).permitted), self._before(option, other, score))
             for other in OPTIONS
             if other != option
         ]
@@ -330,7 +361,10 @@ class Scores:
     def domain(self, volume_known: Formula) -> list[Formula]:
         """Return what holds of costs: not negative, and open only where a fact that they wait for is unknown."""
         found = [each >= 0 for each in self.cost.values()]
+        claimed = self.judged.models.claimed
         for option in OPTIONS:
+            # only claimed hardware has a price whatever the volume is
+            found.append(implies(self.priced[option], either(volume_known, claimed)))
             waits = either(
                 self.judged.models.waits(option), neg(volume_known), neg(self.judged.models.available[option].true)
             )

@@ -38,7 +38,9 @@ class Shared:
         found = list(policies)
         symbols = symbols_of(found, more)
         facts = {name: each for policy in reversed(found) for name, each in policy.vocabulary.facts.items()}
-        knowledge = Knowledge(symbols, facts)
+        # a workload is valid under every policy that it is decided under
+        regulations = set.intersection(*[set(policy.vocabulary.regulations) for policy in found])
+        knowledge = Knowledge(symbols, facts, regulations)
         benchmarks = {name for policy in found for name in policy.catalog.benchmarks}
         evidence = Evidence(sorted({name for policy in found for name in policy.vocabulary.evidence}))
         checker = Checker({name: fact.type for name, fact in facts.items()})
@@ -46,7 +48,8 @@ class Shared:
 
     def knowing_less(self, policy: Policy) -> Shared:
         """Return the same with a second world, in which less may be known."""
-        knowledge = Knowledge(self.symbols, policy.vocabulary.facts, whole=self.knowledge)
+        vocabulary = policy.vocabulary
+        knowledge = Knowledge(self.symbols, vocabulary.facts, vocabulary.regulations, whole=self.knowledge)
         floors = Floors(self.floors.asked, knowledge)
         return Shared(self.symbols, knowledge, floors, self.evidence, self.waivers, self.matches)
 

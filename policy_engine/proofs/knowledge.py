@@ -81,8 +81,16 @@ class Knowledge:
     `less`: a copy of `whole` that may know less of what may be unknown, and nothing else.
     """
 
-    def __init__(self, symbols: Symbols, facts: Mapping[str, Fact], *, whole: Knowledge | None = None) -> None:
+    def __init__(
+        self,
+        symbols: Symbols,
+        facts: Mapping[str, Fact],
+        regulations: Iterable[str],
+        *,
+        whole: Knowledge | None = None,
+    ) -> None:
         self._symbols, self._facts, self.whole = symbols, facts, whole
+        self._regulations = frozenset(regulations)
         self._tag = "" if whole is None else " (less)"
         self._known: dict[str, Formula] = {}
 
@@ -129,7 +137,8 @@ class Knowledge:
         assert isinstance(residency, Items) and isinstance(modalities, Items)  # noqa: S101,PT018
         found.append(implies(fallback.true, proposed.true))
         # a champion stands in the migration's section
-        found.append(implies(champion.true, self._present("migration.")))
+        if self.whole is None:
+            found.append(implies(champion.true, self._present("migration.")))
         found.append(implies(count.value == 1, share.value == 1))
         anywhere = residency.members[ANYWHERE]
         rest = [each for name, each in residency.members.items() if name != ANYWHERE]
@@ -137,7 +146,9 @@ class Knowledge:
         found += [residency.size >= 1, modalities.size >= 1]
         regulations = value("data.regulations")
         assert isinstance(regulations, Items)  # noqa: S101
-        found.append(neg(regulations.other))  # others are refused where the file is read
+        # others are refused where the file is read
+        unknown = [each for name, each in regulations.members.items() if name not in self._regulations]
+        found.append(neg(either(regulations.other, *unknown)))
         return found
 
 

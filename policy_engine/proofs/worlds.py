@@ -58,6 +58,8 @@ class World:
         self.proposal = proposal
         self._known, self._values = known, dict[str, Value]()
         self.constraints: list[Formula] = []
+        #: That what is computed was not rounded: workloads of which that holds are easier to confirm.
+        self.exact: list[Formula] = []
         self.lowering = Lowering(self.fact, symbols, matches)
         self._conditions = with_parameters(policy.rules)
         self._rules = policy.rules.rules
@@ -302,6 +304,7 @@ class World:
     def _close(self, term: f.Term, exact: f.Term, guard: Formula) -> None:
         error = exact * f.number(_ROUNDED)
         self.constraints.append(implies(guard, both(term - exact <= error, exact - term <= error)))
+        self.exact.append(implies(guard, term == exact))
 
     def _spend(self) -> Number:
         """The declared bill, else the volume at the price of the model in use, else of the reference model."""
@@ -339,8 +342,16 @@ class World:
         value = self.symbols.value(MEASURED, True)
         assert isinstance(value, Text)  # noqa: S101 - the vocabulary has it as a string
         # without hardware there is nothing that an attestation could speak of
+        self.constraints.append(implies(neg(value.is_("none")), f.boolean("evidence hardware_attestation asserted")))
         self.constraints.append(implies(self.truth("hardware.present").false, value.is_("none")))
         return value
+
+    def _champion(self) -> Truth:
+        """Who leads the migration stands in its section: where that is unknown, nobody is named."""
+        value = self.symbols.value("migration.champion_present", True)
+        assert isinstance(value, Truth)  # noqa: S101 - the vocabulary has it as a bool
+        named = both(value.true, self.truth("migration.present").true)
+        return Truth(named, neg(named))
 
     def stated(self, name: str) -> Truth:
         """Return the truth `name`, which every workload file says."""
@@ -391,6 +402,7 @@ _COMPUTED: dict[str, Callable[[World], Value]] = {
     "volume.tokens_per_day": World._tokens_per_day,  # noqa: SLF001
     "task.tokens_per_month": World._task_tokens,  # noqa: SLF001
     "task.share": World._share,  # noqa: SLF001
+    "migration.champion_present": World._champion,  # noqa: SLF001
     _SPEND: World._spend,  # noqa: SLF001
     MEASURED: World._measured,  # noqa: SLF001
 }

@@ -124,6 +124,11 @@ class Symbols:
         return self._open[key][0]
 
     @property
+    def made(self) -> Iterable[str]:
+        """The names of the facts that have symbols: nothing that was asked hangs on the others."""
+        return self._values
+
+    @property
     def open(self) -> Mapping[Any, tuple[Formula | Term, Evaluator]]:
         """What is left free, by key, with what it comes to on given facts."""
         return self._open
