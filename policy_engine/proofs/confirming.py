@@ -5,7 +5,9 @@ INVARIANT: nothing that Z3 says of a workload is believed before the engine has 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -75,6 +77,18 @@ class Confirmer:
                 said = reasons(self.decider.task_document(result))
                 return Counterexample(workload, result.verdict, tuple(said), tuple(found.beyond_the_file())), result
         return None
+
+    def smaller(self, found: Found, shown: Counterexample, confirms: Confirms) -> Counterexample:
+        """Return the counterexample with all left out that the engine's answer does not hang on."""
+        best = shown
+        for path in _optional(shown.workload):
+            less = _left_out(best.workload, path)
+            if less is None:
+                continue
+            again = self.confirm(replace_workload(found, less), confirms)
+            if again is not None and again[0].workload == less:
+                best = again[0]
+        return best
 
     def result(self, document: dict[str, Any], found: Found) -> TaskResult | None:
         """Return the decision on the first task; None where the workload is none.
@@ -147,6 +161,38 @@ def _measured(word: str) -> tuple[ClaimVerdict, ...]:
     if word == "none":
         return ()
     return (ClaimVerdict("memory_gb", "T4", 16.0, "GB", word, "as the counterexample has it", row=0),)  # type: ignore[arg-type]
+
+
+def _optional(workload: Mapping[str, Any]) -> list[tuple[str | int, ...]]:
+    """Return the places of all that a workload file may leave out, whole sections first."""
+    spec = workload["spec"]
+    found: list[tuple[str | int, ...]] = [("spec", name) for name in spec if name not in ("stage", "tasks")]
+    found += [("spec", "tasks", 0, name) for name in spec["tasks"][0] if name not in ("name", "kind", "share")]
+    found += [("spec", name, key) for name, part in spec.items() if isinstance(part, dict) for key in part]
+    proposal = spec["tasks"][0].get("proposal") or {}
+    found += [("spec", "tasks", 0, "proposal", name) for name in proposal if name != "deployment"]
+    return found
+
+
+def _left_out(workload: Mapping[str, Any], path: tuple[str | int, ...]) -> dict[str, Any] | None:
+    """Return a copy of the workload without what stands at `path`; None where that is gone already."""
+    copied: dict[str, Any] = deepcopy(dict(workload))
+    at: Any = copied
+    for step in path[:-1]:
+        if isinstance(at, dict) and step not in at:
+            return None
+        at = at[step]
+        if not isinstance(at, dict | list):
+            return None
+    if path[-1] not in at:
+        return None
+    del at[path[-1]]
+    return copied
+
+
+def replace_workload(found: Found, workload: dict[str, Any]) -> Found:
+    """Return `found` of another workload, which says of its hardware all that it has to."""
+    return dataclasses.replace(found, workload=workload, claims_hardware=False)
 
 
 def with_hardware(found: Found) -> Iterator[dict[str, Any]]:

@@ -16,6 +16,7 @@ from policy_engine.lowering.to_z3 import NotLoweredError
 from policy_engine.lowering.to_z3.formulas import Formula, both, every, neg
 from policy_engine.model.rule import EVIDENCE_GRADES
 from policy_engine.model.task_case import TaskResult
+from policy_engine.model.vocabulary import OPEN_OPTIONS
 from policy_engine.proofs.concrete import Found, concrete
 from policy_engine.proofs.confirming import Confirmer, Confirms, Counterexample
 from policy_engine.proofs.encoding import Encoding, Shared
@@ -65,9 +66,15 @@ class Prover:
 
         `plain`: a proposal, no fallback, no hardware, no waiver where it can be shown without.
         """
-        found = self.find(question, confirms, plain=plain)
+        last: list[Found] = []
+
+        def confirm(model: Model) -> tuple[Counterexample, TaskResult] | None:
+            last[:] = [self.concrete(model)]
+            return self.confirmer.confirm(last[0], confirms)
+
+        found = self._search(question, confirm, preferences(self.encoding, plain))
         if isinstance(found, tuple):
-            return Failure(what, found[0])
+            return Failure(what, self.confirmer.smaller(last[0], found[0], confirms))
         return Failure(f"{found}: {what}", undecided=True) if found is not None else None
 
     def find(
@@ -79,24 +86,18 @@ class Prover:
         prefer: Sequence[Callable[[], Formula]] = (),
     ) -> tuple[Counterexample, TaskResult] | str | None:
         """Return a workload of which the question holds; None where there is none, a text where that is not known."""
-        return search(
-            self.session,
-            question,
-            self.timeout_s,
-            [*prefer, *preferences(self.encoding, plain)],
-            self.loose,
-            lambda model: self.confirmer.confirm(self.concrete(model), confirms),
-        )
+        wanted = [*prefer, *preferences(self.encoding, plain)]
+        return self._search(question, lambda model: self.confirmer.confirm(self.concrete(model), confirms), wanted)
+
+    def _search(
+        self, question: Formula, confirm: Callable[[Model], T | None], prefer: Sequence[Callable[[], Formula]]
+    ) -> T | str | None:
+        return search(self.session, question, self.timeout_s, prefer, self.loose, confirm)
 
     def disagreement(self, question: Formula) -> Counterexample | str | None:
         """As `find`, of a workload that the engine refuses because two derivations disagree."""
-        return search(
-            self.session,
-            question,
-            self.timeout_s,
-            (),
-            self.loose,
-            lambda model: self.confirmer.refused(self.concrete(model), "derivation-conflict"),
+        return self._search(
+            question, lambda model: self.confirmer.refused(self.concrete(model), "derivation-conflict"), ()
         )
 
     def concrete(self, model: Model) -> Found:
@@ -111,9 +112,23 @@ def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], For
     """Return what makes a counterexample of the encoding easier to confirm, and where it is `plain` to read."""
     world, shared = encoding.world, encoding.shared
     grades = range(1, len(EVIDENCE_GRADES))
+
+    def chosen() -> Formula:
+        """That no rule reads the licence of a model that nobody proposes: which one is chosen is not computed."""
+        return every(neg(shared.knowledge.known(f"licence.{option}")) for option in OPEN_OPTIONS)
+
+    def no_waiver() -> Formula:
+        return every(neg(each) for each in shared.waivers.given.values())
+
+    def no_hardware() -> Formula:
+        return neg(world.stated("hardware.present").true)
+
     sure: list[Callable[[], Formula]] = [
-        lambda: both(every(world.exact), neg(world.stated("hardware.present").true)),
-        lambda: every(neg(each) for each in shared.waivers.given.values()),
+        lambda: both(every(world.exact), no_hardware(), no_waiver(), chosen()),
+        lambda: every(world.exact),
+        no_hardware,
+        no_waiver,
+        chosen,
     ]
     if not plain:
         return sure
@@ -137,7 +152,7 @@ def loose(encoding: Encoding) -> Iterator[Formula]:
         yield from encoding.scores.recommended.values()
         yield from encoding.scores.open.values()
         yield from encoding.scores.priced.values()
-    for name in ("open_api", "open_batch", "self_hosted", "edge"):
+    for name in OPEN_OPTIONS:
         for guard, _ in encoding.world.licences[name]().cases:
             yield guard
     for name in ("hardware.verdict", "proposal.hardware_verdict"):
