@@ -80,9 +80,10 @@ class _Reading:
         evidence, grades = self._evidence()
         if evidence:
             spec["evidence"] = {name: {"reference": "REF-1"} for name in evidence}
-        custom = {n.removeprefix(CUSTOM): self.get(n) for n in self.facts if n.startswith(CUSTOM) and n in self.made}
+        custom: dict[str, Any] = {}
+        self._put(custom, CUSTOM.rstrip("."), [n.removeprefix(CUSTOM) for n in self.facts if n.startswith(CUSTOM)])
         if custom:
-            spec["custom"] = {name: value for name, value in custom.items() if value is not None}
+            spec["custom"] = custom
         metadata = {"name": self.get("workload.name", NAME), "owner": "nobody@example.org"}
         namespace = self.get("workload.namespace", "default")
         if namespace != "default":

@@ -80,15 +80,12 @@ class Confirmer:
 
     def smaller(self, found: Found, shown: Counterexample, confirms: Confirms) -> Counterexample:
         """Return the counterexample with all left out that the engine's answer does not hang on."""
-        best = shown
-        for path in _optional(shown.workload):
-            less = _left_out(best.workload, path)
-            if less is None:
-                continue
-            again = self.confirm(replace_workload(found, less), confirms)
-            if again is not None and again[0].workload == less:
-                best = again[0]
-        return best
+
+        def still(workload: dict[str, Any]) -> bool:
+            return self.confirm(replace_workload(found, workload), confirms) is not None
+
+        again = self.confirm(replace_workload(found, smaller(shown.workload, still)), confirms)
+        return again[0] if again is not None else shown
 
     def result(self, document: dict[str, Any], found: Found) -> TaskResult | None:
         """Return the decision on the first task; None where the workload is none.
@@ -161,6 +158,15 @@ def _measured(word: str) -> tuple[ClaimVerdict, ...]:
     if word == "none":
         return ()
     return (ClaimVerdict("memory_gb", "T4", 16.0, "GB", word, "as the counterexample has it", row=0),)  # type: ignore[arg-type]
+
+
+def smaller(workload: dict[str, Any], still: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
+    """Return the workload with all left out without which `still` holds."""
+    for path in _optional(workload):
+        less = _left_out(workload, path)
+        if less is not None and still(less):
+            workload = less
+    return workload
 
 
 def _optional(workload: Mapping[str, Any]) -> list[tuple[str | int, ...]]:

@@ -91,10 +91,7 @@ class Acts:
 
 
 class Judged:
-    """One task, judged by its proposal (or as its fallback is) in one world.
-
-    `outcomes` may be others than the rules': what is left of a decision without a rule, for example.
-    """
+    """One task, judged by its proposal (or as its fallback is) in one world."""
 
     def __init__(
         self,
@@ -103,18 +100,15 @@ class Judged:
         evidence: Evidence,
         waivers: Waivers,
         acts: Acts,
-        outcomes: Mapping[int, Truth] | None = None,
     ) -> None:
         self.world, self.models, self.evidence, self.waivers, self.acts = world, models, evidence, waivers, acts
         self.rules: tuple[Rule, ...] = world.policy.rules.rules
         self.effects = Effects(self.rules)
-        self._outcomes = outcomes or {}
         self._lifted: dict[tuple[int, str], Formula] = {}
         self._statuses: dict[str, Status] = {}
 
     def outcome(self, index: int) -> Truth:
-        found = self._outcomes.get(index)
-        return found if found is not None else self.world.outcome(index)
+        return self.world.outcome(index)
 
     # ---- waivers
 
@@ -248,13 +242,13 @@ class Judged:
 class Scores:
     """The options' scores, and which comes first; costs are free wherever they are not surely known."""
 
-    def __init__(self, judged: Judged, tag: str = "") -> None:
-        self.judged, self.tag = judged, tag
-        self.constraints: list[Formula] = []
+    def __init__(self, judged: Judged) -> None:
+        self.judged = judged
         self.score = {option: self._score(option, "score", True, True) for option in OPTIONS}
-        self.cost = {option: f.real(f"cost of {option}") for option in OPTIONS}
-        self.priced = {option: f.boolean(f"cost of {option} is known") for option in OPTIONS}
-        self.open = {option: f.boolean(f"cost of {option} waits") for option in OPTIONS}
+        own = {option: f"{option}{judged.models.variant(option)}" for option in OPTIONS}
+        self.cost = {option: f.real(f"cost of {name}") for option, name in own.items()}
+        self.priced = {option: f.boolean(f"cost of {name} is known") for option, name in own.items()}
+        self.open = {option: f.boolean(f"cost of {name} waits") for option, name in own.items()}
         self.recommended = {option: self._first(option, self.score) for option in OPTIONS}
 
     def gates(self, option: str) -> dict[tuple[str, int, int], list[int]]:
@@ -276,9 +270,7 @@ class Scores:
             outcomes = [self.judged.outcome(index) for index in indexes]
             gate = some(each.true if surely else each.possible for each in outcomes)
             parts.append(f.chosen(gate, sign, 0))
-        term = f.integer(f"{name} of {option}{self.tag}")
-        self.constraints.append(term == f.total(parts))
-        return term
+        return self.judged.world.symbols.named_sum(f"{name} of {option}", f.total(parts))
 
     def sole(self, index: int, option: str) -> dict[tuple[str, int, int], Formula]:
         """Return, for each gate of the option that the rule holds open, that no other rule does."""

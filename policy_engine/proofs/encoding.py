@@ -57,7 +57,8 @@ class Shared:
 class Encoding:
     """The decision on one task: facts, outcomes, statuses, obligations, ranking and verdict, each made when asked for.
 
-    `outcomes` replaces what some rules come to.
+    `tag` tells apart what is computed, `variant` what is not encoded and may differ from another policy's;
+    with `like`, what is alike in both is shared all the same.
     """
 
     def __init__(
@@ -67,28 +68,23 @@ class Encoding:
         at: datetime,
         *,
         tag: str = "",
-        base: Encoding | None = None,
-        outcomes: Mapping[int, Truth] | None = None,
+        variant: str = "",
+        like: Encoding | None = None,
     ) -> None:
         self.policy, self.shared, self.tag = policy, shared, tag
         day: date = at.date()
-        self._without = outcomes
-        if base is not None:
-            self.world, self.models, self.acts, self._turned = base.world, base.models, base.acts, base.turned
-        else:
-            known = shared.knowledge.known
-            self.world = World(policy, shared.symbols, known, shared.matches, day, tag=tag)
-            self.models = Models(self.world, shared.floors)
-            self.acts = Acts(self.world, day)
-            self._turned = World(
-                policy, shared.symbols, known, shared.matches, day, tag=f"{tag} fallback", proposal=self.world
-            )
-            self._turned.licences = self.world.licences
+        known, symbols, matches = shared.knowledge.known, shared.symbols, shared.matches
+        self.world = World(policy, symbols, known, matches, day, tag=tag, variant=variant)
+        self.models = Models(self.world, shared.floors, like.models if like is not None else None)
+        self.acts = Acts(self.world, day)
+        self._turned = World(
+            policy, symbols, known, matches, day, tag=f"{tag} fallback", variant=variant, proposal=self.world
+        )
+        self._turned.licences = self.world.licences
         self.judged = self._judge(self.world)
 
     def _judge(self, world: World) -> Judged:
-        shared = self.shared
-        return Judged(world, self.models, shared.evidence, shared.waivers, self.acts, self._without)
+        return Judged(world, self.models, self.shared.evidence, self.shared.waivers, self.acts)
 
     @property
     def turned(self) -> World:
@@ -97,7 +93,7 @@ class Encoding:
 
     @cached_property
     def scores(self) -> Scores:
-        return Scores(self.judged, self.tag)
+        return Scores(self.judged)
 
     @cached_property
     def fallback(self) -> Judged:
@@ -201,8 +197,6 @@ class Encoding:
         """Yield the lists of what holds besides; they grow as more is made."""
         yield self.world.constraints
         yield self._turned.constraints
-        if "scores" in self.__dict__:
-            yield self.scores.constraints
 
 
 def _first(words: Mapping[str, Formula]) -> dict[str, Formula]:

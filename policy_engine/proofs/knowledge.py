@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+
+from msgspec.structs import replace
 
 from policy_engine.catalog import Catalog
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
-from policy_engine.lowering.to_z3 import Items, Number, Symbols, Text, Truth, constants_of
+from policy_engine.lowering.to_z3 import Items, NotLoweredError, Number, Symbols, Truth, constants_of
 from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, implies, neg
 from policy_engine.language.tree import Node
@@ -29,7 +31,8 @@ def symbols_of(policies: Iterable[Policy], more: Iterable[Node] = ()) -> Symbols
     conditions, catalogs = [*more], []
     for policy in policies:
         ready = with_parameters(policy.rules)
-        facts |= {name: each for name, each in policy.vocabulary.facts.items() if name not in facts}
+        for name, each in policy.vocabulary.facts.items():
+            facts[name] = each if name not in facts else _wider(facts[name], each)
         catalogs.append(policy.catalog)
         for index, rule in enumerate(policy.rules.rules):
             conditions.append(ready.of(index))
@@ -41,6 +44,20 @@ def symbols_of(policies: Iterable[Policy], more: Iterable[Node] = ()) -> Symbols
         constants.setdefault("workload.namespace", set()).update(names)
         constants.setdefault("data.regulations", set()).update(policy.vocabulary.regulations)
     return Symbols(facts, constants)
+
+
+def _wider(one: Fact, other: Fact) -> Fact:
+    """Return the fact with whatever one of two policies takes for it; the engine refuses what the other does not."""
+    if one.type != other.type:
+        raise NotLoweredError(f"`{one.name}` is a {one.type} under one policy and a {other.type} under the other")
+    values = None
+    if one.values is not None and other.values is not None:
+        values = tuple(dict.fromkeys((*one.values, *other.values)))
+    bounds = {
+        "minimum": None if None in (one.minimum, other.minimum) else min(one.minimum or 0, other.minimum or 0),
+        "maximum": None if None in (one.maximum, other.maximum) else max(one.maximum or 0, other.maximum or 0),
+    }
+    return replace(one, values=values, **bounds)
 
 
 def _add(constants: dict[str, set[str]], catalogs: Iterable[Catalog], facts: Mapping[str, Fact]) -> None:
@@ -151,6 +168,3 @@ class Knowledge:
         found.append(neg(either(regulations.other, *unknown)))
         return found
 
-
-Knows = Callable[[str], Formula]
-__all__ = ["FLOOR", "Knowledge", "Text", "symbols_of"]

@@ -33,10 +33,14 @@ class Floors:
 
 
 class Models:
-    """What the catalog says of each model on each option, for the needs of one world."""
+    """What the catalog says of each model on each option, for the needs of one world.
 
-    def __init__(self, world: World, floors: Floors) -> None:
-        self.world, self.floors = world, floors
+    `like` are those under another policy, with which all is shared that is the same.
+    """
+
+    def __init__(self, world: World, floors: Floors, like: Models | None = None) -> None:
+        self.world, self.floors, self._like = world, floors, like
+        world.variant_of = self.variant
         self.catalog, self.day = world.catalog, day_of(world.catalog, world.day)
         self._rated: dict[tuple[str, str], Truth] = {}
         self._checks: dict[object, Truth] = {}
@@ -47,6 +51,15 @@ class Models:
         self.available = {option: self._available(option) for option in OPTIONS}
         for option in OPTIONS:
             world.licences[option] = lambda option=option: self._licence(option)  # type: ignore[misc]
+
+    def variant(self, option: str) -> str:
+        """Return what tells apart which model is chosen on the option, and its cost, from those under `like`."""
+        if self.world.variant or self._like is None:
+            return self.world.variant
+        mine = (*self.available[option], self.waits(option))
+        theirs = (*self._like.available[option], self._like.waits(option))
+        alike = all(f.key_of(one) == f.key_of(other) for one, other in zip(mine, theirs, strict=True))
+        return "" if alike else self.world.tag
 
     # ---- needs
 
@@ -95,8 +108,9 @@ class Models:
 
     def _licence(self, option: str) -> Text:
         """Return what the licence of the chosen model may say: that of any model that surely qualifies."""
-        chosen = {word: f.boolean(f"licence.{option}={word}") for word in ("allowed", "review", "forbidden")}
-        known = self.world.knows(f"licence.{option}")
+        variant = self.variant(option)
+        chosen = {word: f.boolean(f"licence.{option}={word}{variant}") for word in ("allowed", "review", "forbidden")}
+        known = self.world.knows(f"licence.{option}{variant}")
         self.world.constraints.append(f.exactly_one(chosen.values()))
         for word, guard in chosen.items():
             sure = [
@@ -136,15 +150,8 @@ class Models:
 
     def _named(self, name: str, truth: Truth) -> Truth:
         """Give a truth that is read in many places symbols of its own."""
-        parts = []
-        for what, formula in (("fits", truth.true), ("fails", truth.false)):
-            if isinstance(formula, bool):
-                parts.append(formula)
-                continue
-            symbol = f.boolean(f"{name} {what}{self.world.tag}")
-            self.world.constraints.append(symbol == formula)
-            parts.append(symbol)
-        return Truth(*parts)
+        named = self.world.symbols.named
+        return Truth(named(f"{name} fits", truth.true), named(f"{name} fails", truth.false))
 
     def _own(self, each: Candidate) -> list[Truth]:
         found = [Truth(False, True)] if each.retired else []
@@ -212,8 +219,8 @@ class Models:
         """Whether it fits claimed hardware is arithmetic that is not encoded: any answer is thought possible."""
 
         def free() -> Truth:
-            symbol = f.boolean(f"{each.name} fits the hardware")
-            return decided(self.world.knows(f"hardware.fits.{each.name}"), symbol)
+            symbol = f.boolean(f"{each.name} fits the hardware{self.world.variant}")
+            return decided(self.world.knows(f"hardware.fits.{each.name}{self.world.variant}"), symbol)
 
         fits = self._once(("hardware", each.name), free)
         return Truth(either(neg(self.claimed), fits.true), both(self.claimed, fits.false))

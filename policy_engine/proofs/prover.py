@@ -181,7 +181,7 @@ def search(
     while refused < TRIES:
         answer, model = session.ask(both(question, *blocked), until - monotonic(), prefer)
         if answer == "time-out":
-            return f"undecided within {timeout_s:g} s"
+            return f"undecided within {max(timeout_s, 0.0):.3g} s"
         if model is None:
             # what was refused may have hidden what is
             return None if not refused else _undecided(refused)

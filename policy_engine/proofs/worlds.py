@@ -22,6 +22,7 @@ from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, every, implies, neg, some
 from policy_engine.lowering.to_z3.values import decided
 from policy_engine.model.fields import LARGEST_COUNT
+from policy_engine.model.vocabulary import OPTIONS
 from policy_engine.model.workload import ANYWHERE
 
 _SENT, _ANSWERED = "volume.input_tokens_per_month", "volume.output_tokens_per_month"
@@ -39,7 +40,7 @@ class World:
     """The facts of one task under one policy; `known` says when a declared fact is known.
 
     `fallback`: with `proposal.*` taken from the fallback, as it is judged. `tag` tells apart what is not shared with
-    other worlds.
+    other worlds, and `variant` what is not encoded and may come out otherwise under another policy.
     """
 
     def __init__(
@@ -51,9 +52,10 @@ class World:
         day: date,
         *,
         tag: str = "",
+        variant: str = "",
         proposal: World | None = None,
     ) -> None:
-        self.policy, self.symbols, self.tag, self.day = policy, symbols, tag, day
+        self.policy, self.symbols, self.tag, self.day, self.variant = policy, symbols, tag, day, variant
         self.catalog: Catalog = policy.catalog
         self.proposal = proposal
         self._known, self._values = known, dict[str, Value]()
@@ -69,6 +71,8 @@ class World:
                 self._setters.setdefault(derivation.fact, []).append((index, place))
         #: The licences that the model chosen on an option may have; what chooses models fills it in.
         self.licences: dict[str, Callable[[], Text]] = {}
+        #: What tells apart the cost of an option from that under another policy; filled in likewise.
+        self.variant_of: Callable[[str], str] = lambda _: variant
         self._outcomes: dict[int, Truth] = {}
 
     @property
@@ -171,17 +175,19 @@ class World:
     def _free(self, name: str) -> Value:
         """Return any value, known or not, of what the encoding does not compute."""
         if name != "proposal.hardware_verdict":
-            return self.symbols.value(name, self._known(name))
+            option = name.removeprefix("cost.").removesuffix("_usd_per_month")
+            variant = self.variant_of(option) if option in OPTIONS else self.variant
+            return self.symbols.value(name, self._known(name + variant), variant)
         own = self.text("proposal.deployment")
         known = both(
-            self._known(f"{FALLBACK if self.fallback else PROPOSAL}hardware_verdict"),
+            self._known(f"{FALLBACK if self.fallback else PROPOSAL}hardware_verdict{self.variant}"),
             self.truth("hardware.present").true,
             either(*[own.is_(each) for each in SELF_RUN]),
             self.text("proposal.model").known,
         )
         if not self.fallback:
-            return self.symbols.value(name, known)
-        held = f.boolean("proposal.fallback.hardware_verdict=holds")
+            return self.symbols.value(name, known, self.variant)
+        held = f.boolean(f"proposal.fallback.hardware_verdict=holds{self.variant}")
         return Text(known, ((held, "holds"), (neg(held), "contradicted")))
 
     def _proposed(self) -> Formula:
@@ -297,7 +303,7 @@ class World:
 
     def _near(self, name: str, exact: f.Term, guard: Formula = True) -> f.Term:
         """Return a real within the rounding of `exact`, which is not negative."""
-        term = f.real(f"{name}{self.tag}")
+        term = self.symbols.once((name, f.key_of(exact)), f.real)
         self._close(term, exact, guard)
         return term
 
@@ -310,11 +316,13 @@ class World:
         """The declared bill, else the volume at the price of the model in use, else of the reference model."""
         declared = self.number("budget.api_spend_usd_per_month")
         sent, answered = self.number(_SENT), self.number(_ANSWERED)
-        term = f.real(f"{_SPEND}{self.tag}")
+        prices = self._prices()
+        kept = tuple((f.key_of(guard), price) for guard, price in prices)
+        term = self.symbols.once((_SPEND, f.key_of(declared.known), f.key_of(sent.known), kept), f.real)
         self.constraints.append(implies(declared.known, term == declared.value))
         computed = both(neg(declared.known), sent.known, answered.known)
         priced = []
-        for guard, price in self._prices():
+        for guard, price in prices:
             priced.append(guard)
             million = f.number(1e6)
             exact = (

@@ -48,6 +48,24 @@ def as_real(value: Term) -> Term:
     return z3.ToReal(value) if z3.is_int(value) else value
 
 
+def key_of(formula: Formula | Term) -> Any:
+    """Return what is equal for one and the same term alone, and keeps it."""
+    return formula if isinstance(formula, bool | int | float) else Same(formula)
+
+
+class Same:
+    """A term by its identity: Z3's own `==` makes an equation."""
+
+    def __init__(self, term: Any) -> None:
+        self._term, self._id = term, term.get_id()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Same) and self._id == other._id
+
+    def __hash__(self) -> int:
+        return hash(self._id)
+
+
 def neg(formula: Formula) -> Formula:
     """Return `not formula`."""
     return not formula if isinstance(formula, bool) else z3.Not(formula)
@@ -96,7 +114,7 @@ def same(one: Formula, other: Formula) -> Formula:
         return other if one else neg(other)
     if isinstance(other, bool):
         return one if other else neg(one)
-    return one == other
+    return True if one.eq(other) else one == other
 
 
 def differ(one: Formula, other: Formula) -> Formula:

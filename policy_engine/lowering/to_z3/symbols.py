@@ -19,6 +19,7 @@ from policy_engine.lowering.to_z3.formulas import (
     exactly_one,
     implies,
     integer,
+    key_of,
     neg,
     number,
     real,
@@ -58,6 +59,7 @@ class Symbols:
         self._most_items = MOST_ITEMS if closed else None
         self._values: dict[str, Value] = {}
         self._open: dict[Any, tuple[Formula | Term, Evaluator]] = {}
+        self._defined: dict[tuple[Any, ...], Any] = {}
         self.domain: list[Formula] = []
 
     def constants(self, name: str) -> list[str]:
@@ -65,11 +67,14 @@ class Symbols:
         fact = self._facts.get(name)
         return list(fact.values) if fact is not None and fact.values else self._constants.get(name, [])
 
-    def value(self, name: str, known: Formula) -> Value:
-        """Return the value of the fact `name` in a world that knows it where `known` holds."""
-        found = self._values.get(name)
+    def value(self, name: str, known: Formula, variant: str = "") -> Value:
+        """Return the value of the fact `name` in a world that knows it where `known` holds.
+
+        A `variant` has a value of its own, for what one policy computes otherwise than another.
+        """
+        found = self._values.get(name + variant)
         if found is None:
-            found = self._values[name] = self._make(name, self._facts[name])
+            found = self._values[name + variant] = self._make(name + variant, self._facts[name])
         if isinstance(found, Truth):
             return Truth(both(known, found.true), both(known, found.false))
         return found._replace(known=known)
@@ -90,7 +95,7 @@ class Symbols:
         return self._items(name, fact)
 
     def _text(self, name: str, fact: Fact) -> Text:
-        atoms: list[Atom] = list(self.constants(name))
+        atoms: list[Atom] = list(self.constants(fact.name))
         if not fact.values:
             atoms.append(Other(name))
         if len(atoms) == 1:
@@ -108,6 +113,25 @@ class Symbols:
         if self._most_items is not None:
             self.domain.append(size <= self._most_items)
         return Items(True, members, other, size, name)
+
+    def named(self, name: str, formula: Formula) -> Formula:
+        """Return a symbol for `formula`, the same for the same one: what is alike in two policies stays alike."""
+        if isinstance(formula, bool):
+            return formula
+        return self.once((name, key_of(formula)), lambda new: _defined(self.domain, boolean(new), formula))
+
+    def named_sum(self, name: str, value: Term) -> Term:
+        """Return an integer symbol for `value`, the same for the same one."""
+        if isinstance(value, int):
+            return value
+        return self.once((name, key_of(value)), lambda new: _defined(self.domain, integer(new), value))
+
+    def once(self, key: tuple[Any, ...], make: Callable[[str], Any]) -> Any:
+        """Return what `make` gives for a name of its own, made once for each `key`, which starts with a name."""
+        found = self._defined.get(key)
+        if found is None:
+            found = self._defined[key] = make(f"{key[0]} #{len(self._defined)}")
+        return found
 
     def predicate(self, key: Any, evaluate: Evaluator) -> Formula:
         """Return the Boolean that stands for what `key` names, which nothing here decides."""
@@ -160,6 +184,11 @@ def _fixed(value: Value, given: Any) -> list[Formula]:
     known = [same(symbol, name in given) for name, symbol in value.members.items()]
     other = same(value.other, any(each not in value.members for each in given))
     return [*known, other, value.size == len(given)]
+
+
+def _defined(domain: list[Formula], symbol: Any, formula: Any) -> Any:
+    domain.append(symbol == formula)
+    return symbol
 
 
 def _shown(atom: Atom) -> str:
