@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from policy_engine.impact.verdicts import Verdicts
 
 _MOST_DETAILED = 20
+_MOST_REASONS = 3
 
 
 def statuses(
@@ -136,7 +137,10 @@ def _verdicts(shown: Mapping[str, Any]) -> Iterator[Section]:
         if each["status"] == "possible":
             title = f"a verdict can change from {each['before']} to {each['after']}, as that of this workload does"
             yield Section(title=title, block=each["example"])
-            yield Section(lines=[f"{each['after']}: {said}" for said in each["reasons"]])
+            more = len(each["reasons"]) - _MOST_REASONS
+            told = [*each["reasons"][:_MOST_REASONS], *([f"{more} more reasons"] if more > 0 else [])]
+            if told:
+                yield Section(title=f"why it is {each['after']} then", lines=told)
     lines = [
         f"from {each['before']} to {each['after']}: not known: {each['why']}"
         for each in shown["changes"]
