@@ -88,6 +88,7 @@ def command(
     record. It exits with 2 where a decision on record cannot be decided under one of the two, and with 6 where one
     cannot be replayed.
     """
+    from policy_engine.cli.diff_shown import Recorded, diff_sections, diff_value, statuses
     from policy_engine.cli.main import first_of
     from policy_engine.cli.options import now
     from policy_engine.cli.output import parse_outputs, spare, write_reports
@@ -100,25 +101,26 @@ def command(
     spare(targets, ledger_files(choice), [*below, *(Path(word) for word in (old, new) if Path(word).is_dir())])
     if fail_on and not no_proof:
         require_prover()
+    skipped = _skipped(no_record, ledger, ledger_files(choice))
     with _ledgers(ctx, ledger, ledger_key) as opened:
         sides = read_sides((old, new), below, opened)
-        asked = not no_record and (ledger is not None or _is_there(ledger_files(choice)))
-        found = list(_redecided(sides, opened, at, everything=everything)) if asked else None
+        found = list(_redecided(sides, opened, at, everything=everything)) if skipped is None else []
+    moment = at or now()
     proved = Verdicts([], "it is left out by --no-proof")
     if not no_proof:
-        proved = verdicts(sides[0].policy, sides[1].policy, at or now(), timeout)
-
-    from policy_engine.cli.diff_shown import diff_sections, diff_value, statuses
-
+        proved = verdicts(sides[0].policy, sides[1].policy, moment, timeout)
     written = differing(sides[0].policy, sides[1].policy)
-    why = None if asked else "it is left out by --no-record" if no_record else "no ledger is named, and none is there"
-    shown = diff_value(sides, written, proved, found, why, fail_on)
+    shown = diff_value(sides, written, proved, Recorded(found, skipped), moment, fail_on)
     write_reports(targets, report_writers(lambda: shown, lambda: diff_sections(shown)))
-    return first_of(statuses(shown, proved, found or (), fail_on))
+    return first_of(statuses(shown, found))
 
 
-def _is_there(files: Sequence[Path]) -> bool:
-    return any(file.suffix == ".db" and file.is_file() for file in files)
+def _skipped(no_record: bool, named: str | None, files: Sequence[Path]) -> str | None:
+    """Return why no decision on record is decided again; None where they are."""
+    if no_record:
+        return "it is left out by --no-record"
+    there = any(file.suffix == ".db" and file.is_file() for file in files)
+    return None if named is not None or there else "no ledger is named, and none is there"
 
 
 @contextmanager

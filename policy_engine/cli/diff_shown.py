@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from policy_engine.cli.replay_equal import MOST_LISTED
 from policy_engine.cli.replay_under import AS_RECORDED, compared_value, row_cells, task_section
 from policy_engine.cli.sections import Section
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from policy_engine.impact.recorded import Redecided
     from policy_engine.impact.sides import Side
     from policy_engine.impact.structure import Differing
@@ -21,9 +23,14 @@ _MOST_DETAILED = 20
 _MOST_REASONS = 3
 
 
-def statuses(
-    shown: Mapping[str, Any], proved: Verdicts, found: Collection[Redecided], fail_on: Collection[str]
-) -> Iterator[int]:
+class Recorded(NamedTuple):
+    """The decisions on record that were decided again; `skipped` says why none were, and is None where they were."""
+
+    found: Sequence[Redecided]
+    skipped: str | None
+
+
+def statuses(shown: Mapping[str, Any], found: Collection[Redecided]) -> Iterator[int]:
     """Yield the exit statuses that apply; the first by precedence wins."""
     from policy_engine.cli.main import CONDITION, LEDGER, USAGE
 
@@ -32,7 +39,7 @@ def statuses(
         yield LEDGER
     if "undecidable" in stopped:
         yield USAGE
-    if shown["met"] or proved.met(fail_on):
+    if shown["met"]:
         yield CONDITION
 
 
@@ -40,13 +47,14 @@ def diff_value(
     sides: tuple[Side, Side],
     written: Sequence[Differing],
     proved: Verdicts,
-    found: Sequence[Redecided] | None,
-    why: str | None,
+    recorded: Recorded,
+    at: datetime,
     fail_on: Collection[str],
 ) -> dict[str, Any]:
     """Return the report as JSON has it."""
     import msgspec
 
+    from policy_engine.decide import format_time
     from policy_engine.impact.kinds import met
 
     old, new = ({"name": s.name, "digest": s.policy.digest, "version": s.policy.rules.version} for s in sides)
@@ -54,29 +62,30 @@ def diff_value(
         "kind": "PolicyDiff",
         "old": old,
         "new": new,
+        "at": format_time(at),
         "written": [msgspec.to_builtins(each) for each in written],
         "verdicts": {
             "asked": proved.why is None,
             "why": proved.why,
             "changes": [msgspec.to_builtins(each) for each in proved.changes],
         },
-        "recorded": _recorded(found, why),
+        "recorded": _recorded(*recorded),
         "fail_on": list(fail_on),
-        "met": proved.met(fail_on) or met((kind for each in found or () for kind in each.kinds), fail_on),
+        "met": proved.met(fail_on) or met((kind for each in recorded.found for kind in each.kinds), fail_on),
     }
 
 
-def _recorded(found: Sequence[Redecided] | None, why: str | None) -> dict[str, Any]:
-    counts = Counter(each.status for each in found or ())
-    kinds = Counter(kind for each in found or () for kind in each.kinds)
-    rows = [_row(each) for each in found or () if each.status != "same"]
+def _recorded(found: Sequence[Redecided], skipped: str | None) -> dict[str, Any]:
+    counts = Counter(each.status for each in found)
+    kinds = Counter(kind for each in found for kind in each.kinds)
+    rows = [_row(each) for each in found if each.status != "same"]
     return {
-        "asked": found is not None,
-        "why": why,
-        "decisions": len(found or ()),
+        "asked": skipped is None,
+        "why": skipped,
+        "decisions": len(found),
         **{name: counts[name] for name in ("same", "changed", "undecidable", "not_replayable")},
         "kinds": dict(kinds),
-        "evidence_as_recorded": sum(bool(each.files) for each in found or ()),
+        "evidence_as_recorded": sum(bool(each.files) for each in found),
         "changes": rows[:MOST_LISTED],
         "more": max(len(rows) - MOST_LISTED, 0),
     }
@@ -138,7 +147,7 @@ def _verdicts(shown: Mapping[str, Any]) -> Iterator[Section]:
             title = f"a verdict can change from {each['before']} to {each['after']}, as that of this workload does"
             yield Section(title=title, block=each["example"])
             more = len(each["reasons"]) - _MOST_REASONS
-            told = [*each["reasons"][:_MOST_REASONS], *([f"{more} more reasons"] if more > 0 else [])]
+            told = [*each["reasons"][:_MOST_REASONS], *([f"{more} more"] if more > 0 else [])]
             if told:
                 yield Section(title=f"why it is {each['after']} then", lines=told)
     lines = [
@@ -177,6 +186,7 @@ def _recorded_sections(shown: Mapping[str, Any]) -> Iterator[Section]:
 
 def _end(shown: Mapping[str, Any]) -> Section:
     pairs = [(name.upper(), f"{shown[name]['name']}, {shown[name]['digest']}") for name in ("old", "new")]
+    pairs.append(("AT", f"{shown['at']}; decisions on record at their own time, but with --at"))
     if shown["fail_on"]:
         pairs.append(("FAIL ON", f"{', '.join(shown['fail_on'])}: {'met' if shown['met'] else 'not met'}"))
     same = [] if shown["written"] else ["the two policies are the same"]
