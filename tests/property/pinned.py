@@ -64,7 +64,10 @@ class Pinned:
             found["outcomes"] = [
                 True if _is(model, each.true) else False if _is(model, each.false) else None for each in self.outcomes
             ]
-            again = [z3.And(*[same(f, _is(model, f)) for f in words.values() if not isinstance(f, bool)] or [True]) for words in self.words.values()]
+            again = [
+                z3.And(*[same(f, _is(model, f)) for f in words.values() if not isinstance(f, bool)] or [True])
+                for words in self.words.values()
+            ]
             self.solver.add(z3.Not(z3.And(*again)))
             assert self.solver.check() == z3.unsat, "the facts leave something open"
             return found
