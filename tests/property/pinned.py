@@ -7,10 +7,10 @@ from typing import Any
 
 import z3
 
-from policy_engine.catalog.candidates import day_of
-from policy_engine.catalog.hardware import flight_of, memory_fits
 from policy_engine.catalog.boxes import box_of
+from policy_engine.catalog.candidates import day_of
 from policy_engine.catalog.cost import SELF_RUN
+from policy_engine.catalog.hardware import flight_of, memory_fits
 from policy_engine.catalog.sizing import QUANTIZATIONS
 from policy_engine.combining import short_of
 from policy_engine.loading.policy import Policy
@@ -64,7 +64,10 @@ class Pinned:
             found["outcomes"] = [
                 True if _is(model, each.true) else False if _is(model, each.false) else None for each in self.outcomes
             ]
-            again = [z3.And(*[same(f, _is(model, f)) for f in words.values() if not isinstance(f, bool)] or [True]) for words in self.words.values()]
+            again = [
+                z3.And(*[same(f, _is(model, f)) for f in words.values() if not isinstance(f, bool)] or [True])
+                for words in self.words.values()
+            ]
             self.solver.add(z3.Not(z3.And(*again)))
             assert self.solver.check() == z3.unsat, "the facts leave something open"
             return found
