@@ -164,7 +164,9 @@ class _Reading:
         if name is None:
             return
         if not re.fullmatch(ID_PATTERN, name):
-            item.problem("bad-id", f"`{name}` cannot be the id of a property", "id", help_="lower-case words and hyphens")
+            item.problem(
+                "bad-id", f"`{name}` cannot be the id of a property", "id", help_="lower-case words and hyphens"
+            )
             return
         if name in own:
             item.problem("duplicate-id", f"two properties are called `{name}`", "id", help_="keep one of them")

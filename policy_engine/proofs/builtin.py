@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from policy_engine.completing import complete
+from policy_engine.judging import Judge
 from policy_engine.language import tree
 from policy_engine.loading.properties import Listed, Properties
 from policy_engine.lowering.conditions import with_parameters
@@ -12,7 +13,6 @@ from policy_engine.lowering.to_z3.formulas import Formula, both, differ, either,
 from policy_engine.model.rule import EVIDENCE_GRADES, PROPOSAL, Rule
 from policy_engine.model.task_case import TaskResult
 from policy_engine.model.vocabulary import OPTIONS
-from policy_engine.judging import Judge
 from policy_engine.proofs.confirming import Confirms, Counterexample, fired
 from policy_engine.proofs.decisions import Judged, every_status
 from policy_engine.proofs.encoding import volume_known
@@ -80,11 +80,15 @@ class Builtin:
                 what = f"the rule `{rule.id}` is shadowed: no workload is decided otherwise without it"
                 failures.append(Failure(what, span=rule.span))
             elif found is not None and isinstance(found, str):
-                failures.append(Failure(f"{found}: whether `{rule.id}` changes anything", undecided=True, span=rule.span))
+                failures.append(
+                    Failure(f"{found}: whether `{rule.id}` changes anything", undecided=True, span=rule.span)
+                )
             elif found is not None and listed is None and isinstance(found, tuple):
                 self._witnesses.append(found)
             elif found is not None and listed is not None and isinstance(found, tuple):
-                failures.append(_not_any_more(listed, f"the rule `{rule.id}` is listed as shadowed, and is not", found[0]))
+                failures.append(
+                    _not_any_more(listed, f"the rule `{rule.id}` is listed as shadowed, and is not", found[0])
+                )
         failures += self._listed_in_vain()
         title = "for every rule there is a workload that is decided otherwise without it"
         return Result(SHADOWED, title, tuple(failures), f"{counted(asked, 'rule')} with effects beside advice")
@@ -150,7 +154,10 @@ class Builtin:
         for name, options in rule.require.items():
             for option in options:
                 others = [
-                    both(judged.outcome(each).possible, either(judged.outcome(each).true, neg(judged.outcome(index).true)))
+                    both(
+                        judged.outcome(each).possible,
+                        either(judged.outcome(each).true, neg(judged.outcome(index).true)),
+                    )
                     for each, _ in judged.duties(option).get(name, [])
                     if each != index and self._at_least(each, index)
                 ]
@@ -184,7 +191,9 @@ class Builtin:
             if listed is None:
                 failures.append(gap)
             elif gap is None:
-                failures.append(_not_any_more(listed, f"thresholds of `{fact}` are listed as a gap, and leave none", None))
+                failures.append(
+                    _not_any_more(listed, f"thresholds of `{fact}` are listed as a gap, and leave none", None)
+                )
             for one in low:
                 for other in high:
                     question = both(self.judged.outcome(one).true, self.judged.outcome(other).true)
@@ -250,10 +259,11 @@ class Builtin:
         conflicts = self.prover.encoding.world.conflicts()
         for fact, question in conflicts:
             found = self.prover.disagreement(question)
-            if found is not None:
-                undecided = isinstance(found, str)
-                what = f"two rules fire and give `{fact}` different values"
-                failures.append(Failure(f"{found}: {what}" if undecided else what, None if undecided else found, undecided))
+            what = f"two rules fire and give `{fact}` different values"
+            if isinstance(found, str):
+                failures.append(Failure(f"{found}: {what}", undecided=True))
+            elif found is not None:
+                failures.append(Failure(what, found))
         title = "no two rules that can fire together give one fact different values"
         return Result(DERIVATIONS, title, failed(failures), counted(len(conflicts), "derived fact"))
 
@@ -308,4 +318,3 @@ def _both_fired(one: int, other: int) -> Confirms:
 def _not_any_more(listed: Listed, what: str, found: object) -> Failure:
     shown = found if isinstance(found, Counterexample) else None
     return Failure(f"{what}: take it off the list", shown, span=listed.span)
-

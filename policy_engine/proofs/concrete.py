@@ -11,10 +11,10 @@ from policy_engine.model.fields import MOST_ITEMS
 from policy_engine.model.rule import EVIDENCE_GRADES
 from policy_engine.model.vocabulary import CUSTOM, Fact
 from policy_engine.model.workload import ANYWHERE
+from policy_engine.proofs.computed import MEASURED
 from policy_engine.proofs.encoding import Shared
 from policy_engine.proofs.knowledge import FLOOR
 from policy_engine.proofs.solving import Model
-from policy_engine.proofs.worlds import MEASURED
 
 NAME, TASK = "counterexample", "task"
 _SECTIONS = ("data", "volume", "budget", "team", "needs")
@@ -32,7 +32,7 @@ _ANOTHER = {
 
 @dataclass(frozen=True)
 class Found:
-    """A workload, with evidence of better grades than a file can give, waivers (rule, option, fallback), a measurement."""
+    """A workload, and what its file cannot say: better evidence, waivers (rule, option, fallback), a measurement."""
 
     workload: dict[str, Any]
     grades: Mapping[str, str] = field(default_factory=dict)

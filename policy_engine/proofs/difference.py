@@ -200,5 +200,3 @@ class _Comparing:
         assert result is not None  # noqa: S101 - it was decided a moment ago
         said = tuple(reasons(confirmer.decider.task_document(result)))
         return Counterexample(workload, result.verdict, said, tuple(found.beyond_the_file()))
-
-

@@ -11,13 +11,14 @@ from policy_engine.language.cel import Checker
 from policy_engine.language.kleene import Matcher
 from policy_engine.language.tree import Node
 from policy_engine.loading.policy import Policy
-from policy_engine.lowering.to_z3 import Symbols, Text, Truth, Value
+from policy_engine.lowering.to_z3 import Symbols, Truth, Value
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, neg, some
 from policy_engine.model.task_case import VERDICTS
 from policy_engine.model.vocabulary import OPTIONS
-from policy_engine.proofs.decisions import NONE, Acts, Evidence, Judged, Scores, Waivers
+from policy_engine.proofs.decisions import Acts, Evidence, Judged, Waivers
 from policy_engine.proofs.knowledge import Knowledge, symbols_of
 from policy_engine.proofs.models import Floors, Models
+from policy_engine.proofs.scores import Scores
 from policy_engine.proofs.worlds import World
 
 
@@ -75,7 +76,7 @@ class Encoding:
         day: date = at.date()
         known, symbols, matches = shared.knowledge.known, shared.symbols, shared.matches
         self.world = World(policy, symbols, known, matches, day, tag=tag, variant=variant)
-        self.models = Models(self.world, shared.floors, like.models if like is not None else None)
+        self.models: Models = Models(self.world, shared.floors, like.models if like is not None else None)
         self.acts = Acts(self.world, day)
         self._turned = World(
             policy, symbols, known, matches, day, tag=f"{tag} fallback", variant=variant, proposal=self.world
@@ -108,9 +109,7 @@ class Encoding:
         """That the judged option is this one: the proposal's, else the recommendation."""
         option = self.world.text("proposal.deployment")
         return {
-            each: either(
-                both(self.proposed, option.is_(each)), both(neg(self.proposed), self.scores.recommended[each])
-            )
+            each: either(both(self.proposed, option.is_(each)), both(neg(self.proposed), self.scores.recommended[each]))
             for each in OPTIONS
         }
 
@@ -191,7 +190,7 @@ class Encoding:
         """Return a fact or an outcome by name."""
         from policy_engine.proofs.outcomes import OUTCOMES, outcome
 
-        return outcome(self, name) if name.split(".")[0] in OUTCOMES else self.world.fact(name)
+        return outcome(self, name) if name.split(".", maxsplit=1)[0] in OUTCOMES else self.world.fact(name)
 
     def constraints(self) -> Iterator[list[Formula]]:
         """Yield the lists of what holds besides; they grow as more is made."""
@@ -201,7 +200,8 @@ class Encoding:
 
 def _first(words: Mapping[str, Formula]) -> dict[str, Formula]:
     """Return the verdicts of which each holds where none before it does; the last is `allow`."""
-    found, before = {}, []
+    found: dict[str, Formula] = {}
+    before: list[Formula] = []
     for word, formula in words.items():
         found[word] = both(formula, *[neg(each) for each in before])
         before.append(formula)
@@ -212,6 +212,3 @@ def _first(words: Mapping[str, Formula]) -> dict[str, Formula]:
 def volume_known(world: World) -> Formula:
     """Return that the volume is known."""
     return both(*[world.knows(f"volume.{name}_tokens_per_month") for name in ("input", "output")])
-
-
-__all__ = ["NONE", "Encoding", "Shared", "volume_known"]

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Mapping
 from msgspec.structs import replace
 
 from policy_engine.catalog import Catalog
+from policy_engine.language.tree import Node
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
 from policy_engine.lowering.to_z3 import Items, NotLoweredError, Number, Symbols, Truth, constants_of
 from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, implies, neg
-from policy_engine.language.tree import Node
 from policy_engine.model.vocabulary import Fact
 from policy_engine.model.workload import ANYWHERE
 
@@ -167,4 +167,3 @@ class Knowledge:
         unknown = [each for name, each in regulations.members.items() if name not in self._regulations]
         found.append(neg(either(regulations.other, *unknown)))
         return found
-

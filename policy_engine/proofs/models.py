@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 
 from policy_engine.catalog.candidates import Candidate, candidate, day_of
 from policy_engine.catalog.cost import SELF_RUN
-from policy_engine.lowering.to_z3 import Items, Number, Text, Truth, decided
+from policy_engine.lowering.to_z3 import Number, Text, Truth, decided
 from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, every, implies, neg, some
 from policy_engine.model.fields import MOST_SCORE
 from policy_engine.model.vocabulary import OPTIONS
 from policy_engine.model.workload import ANYWHERE
+from policy_engine.proofs.computed import within
 from policy_engine.proofs.knowledge import FLOOR, Knowledge
 from policy_engine.proofs.worlds import World
 
@@ -50,7 +52,7 @@ class Models:
         self.claimed = world.truth("hardware.present").true
         self.available = {option: self._available(option) for option in OPTIONS}
         for option in OPTIONS:
-            world.licences[option] = lambda option=option: self._licence(option)  # type: ignore[misc]
+            world.licences[option] = partial(self._licence, option)
 
     def variant(self, option: str) -> str:
         """Return what tells apart which model is chosen on the option, and its cost, from those under `like`."""
@@ -180,7 +182,7 @@ class Models:
         found = [Truth(self.floors.known, False)]
         for name, floor in self.floors.floors.items():
             score = each.scores.get(name)
-            found.append(self._once(("floor", name, score), lambda name=name, floor=floor, score=score: self._floor(name, floor, score)))  # type: ignore[misc]
+            found.append(self._once(("floor", name, score), partial(self._floor, name, floor, score)))
         return found
 
     def _floor(self, name: str, floor: Number, score: float | None) -> Truth:
@@ -236,13 +238,13 @@ class Models:
             return _MET
         outside = []
         for regions in offers:
-            answers = [self.world.within(residency, each) for each in regions or ()]
+            answers = [within(self.world, residency, each) for each in regions or ()]
             outside.append(every(answer.false for answer in answers))
         anywhere = residency.members.get(ANYWHERE, False)
         return decided(residency.known, either(anywhere, neg(every(outside))))
 
-    def _once(self, key: object, make: object) -> Truth:
+    def _once(self, key: object, make: Callable[[], Truth]) -> Truth:
         found = self._checks.get(key)
         if found is None:
-            found = self._checks[key] = make()  # type: ignore[operator]
+            found = self._checks[key] = make()
         return found

@@ -45,7 +45,12 @@ def monotone(prover: Prover) -> Result:
         return None
 
     found = search(
-        session, question, prover.timeout_s, preferences(prover.encoding, plain=False), lambda: loose(prover.encoding), confirm
+        session,
+        question,
+        prover.timeout_s,
+        preferences(prover.encoding, plain=False),
+        lambda: loose(prover.encoding),
+        confirm,
     )
     failures: tuple[Failure, ...] = ()
     if isinstance(found, str):

@@ -97,5 +97,3 @@ def outcomes_of(result: TaskResult, judge: Judge) -> dict[str, Any]:
         found[f"rule.{cel_name(rule.id)}"] = _WORDS[result.outcomes[index]]
         found[f"lifted.{cel_name(rule.id)}"] = (index, result.judged) in result.lifting.pairs
     return found
-
-

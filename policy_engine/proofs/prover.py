@@ -177,7 +177,8 @@ def search(
     confirm: Callable[[Model], T | None],
 ) -> T | str | None:
     """Ask until the engine confirms a model, there is none, the time is over, or too many were refused."""
-    until, refused, blocked = monotonic() + timeout_s, 0, []
+    until, refused = monotonic() + timeout_s, 0
+    blocked: list[Formula] = []
     while refused < TRIES:
         answer, model = session.ask(both(question, *blocked), until - monotonic(), prefer)
         if answer == "time-out":

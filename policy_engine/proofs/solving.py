@@ -25,7 +25,7 @@ class Model:
     def holds(self, formula: Formula) -> bool:
         if isinstance(formula, bool):
             return formula
-        return z3.is_true(self._model.eval(formula, model_completion=True))
+        return bool(z3.is_true(self._model.eval(formula, model_completion=True)))
 
     def number(self, term: Any, whole: bool) -> int | float:
         """Return the value of a term; a double is the nearest one."""
@@ -51,8 +51,8 @@ class Session:
         self._added: dict[int, int] = {}
         for each in (shared, *extra):
             self.add([*each.knowledge.domain(), *each.floors.domain()])
-        for each in encodings:
-            self.add(shared.evidence.domain(each.world))
+        for encoding in encodings:
+            self.add(shared.evidence.domain(encoding.world))
 
     def add(self, formulas: Iterable[Formula]) -> None:
         """Take for granted what `formulas` say."""
@@ -67,10 +67,10 @@ class Session:
                 self._added[id(each.scores)] = 0
                 self.add(each.scores.domain(volume_known(each.world)))
             lists += each.constraints()
-        for each in lists:
-            done = self._added.get(id(each), 0)
-            self.add(each[done:])
-            self._added[id(each)] = len(each)
+        for formulas in lists:
+            done = self._added.get(id(formulas), 0)
+            self.add(formulas[done:])
+            self._added[id(formulas)] = len(formulas)
 
     def ask(
         self, question: Formula, timeout_s: float, prefer: Sequence[Callable[[], Formula]] = ()

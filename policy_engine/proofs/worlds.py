@@ -9,30 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import date
 
-from policy_engine.catalog import Catalog, api_price
+from policy_engine.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN
-from policy_engine.catalog.entries import Price
-from policy_engine.facts import DAYS_PER_MONTH
 from policy_engine.language.kleene import Matcher
 from policy_engine.language.tree import Scalar
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
 from policy_engine.lowering.to_z3 import Items, Lowering, NotLoweredError, Number, Symbols, Text, Truth, Value
 from policy_engine.lowering.to_z3 import formulas as f
-from policy_engine.lowering.to_z3.formulas import Formula, both, either, every, implies, neg, some
-from policy_engine.lowering.to_z3.values import decided
-from policy_engine.model.fields import LARGEST_COUNT
+from policy_engine.lowering.to_z3.formulas import Formula, both, either, implies, neg, some
+from policy_engine.lowering.to_z3.values import Atom
 from policy_engine.model.vocabulary import OPTIONS
-from policy_engine.model.workload import ANYWHERE
+from policy_engine.proofs.computed import COMPUTED, licence
 
-_SENT, _ANSWERED = "volume.input_tokens_per_month", "volume.output_tokens_per_month"
-_SPEND = "cost.api_spend_usd_per_month"
-#: What a few roundings of doubles may change, as a part of the value.
-_ROUNDED = 1e-12
 PROPOSAL, FALLBACK = "proposal.", "proposal.fallback."
 #: Computed by arithmetic on hardware claims, which is not encoded: any value is thought possible.
 FREE_HARDWARE = ("hardware.gpu_count", "hardware.memory_gib", "hardware.verdict", "proposal.hardware_verdict")
-MEASURED = "hardware.measured"
 Known = Callable[[str], Formula]
 
 
@@ -149,14 +141,14 @@ class World:
     # ---- where a fact comes from
 
     def _make(self, name: str) -> Value:
-        if name in _COMPUTED:
-            return _COMPUTED[name](self)
+        if name in COMPUTED:
+            return COMPUTED[name](self)
         if name in self._setters:
             return self._derived(name)
         if self.policy.vocabulary.facts[name].source == "rule":
             return self._never(name)
         if name.startswith("licence."):
-            return self._licence(name.removeprefix("licence."))
+            return licence(self, name.removeprefix("licence."))
         if name.startswith("cost.") or name in FREE_HARDWARE:
             return self._free(name)
         if self.fallback and name.startswith(PROPOSAL) and not name.startswith(FALLBACK):
@@ -190,7 +182,7 @@ class World:
         held = f.boolean(f"proposal.fallback.hardware_verdict=holds{self.variant}")
         return Text(known, ((held, "holds"), (neg(held), "contradicted")))
 
-    def _proposed(self) -> Formula:
+    def proposed(self) -> Formula:
         return True if self.fallback else self.truth("proposal.present").true
 
     def _derived(self, name: str) -> Value:
@@ -216,7 +208,9 @@ class World:
         if isinstance(first, Number):
             term = f.integer if self.policy.vocabulary.facts[name].type == "int" else f.real
             value = term(f"{name}{self.tag}")
-            self.constraints += [implies(g, value == f.number_term(v.value)) for g, v in values if isinstance(v, Number)]
+            self.constraints += [
+                implies(g, value == f.number_term(v.value)) for g, v in values if isinstance(v, Number)
+            ]
             return Number(known, value)
         raise NotLoweredError(f"a rule derives the list `{name}`")
 
@@ -237,141 +231,13 @@ class World:
             found.append((name, both(neg(declared), some(pairs))))
         return found
 
-    # ---- what is computed
-
-    def _licence(self, option: str) -> Text:
-        """The licence of the proposed model on its option, else of the model that is chosen there."""
-        chosen = self.licences[option]()
-        on_it = both(self._proposed(), self.text("proposal.deployment").is_(option))
-        if on_it is False:
-            return chosen
-        proposed = self.text("proposal.licence")
-        cases = []
-        for word in ("allowed", "review", "forbidden"):
-            cases.append((either(both(on_it, proposed.is_(word)), both(neg(on_it), chosen.is_(word))), word))
-        known = either(
-            both(on_it, proposed.known, neg(proposed.is_("proprietary"))), both(neg(on_it), chosen.known)
-        )
-        return Text(known, tuple(cases))
-
-    def _proposal_licence(self) -> Text:
-        words: dict[str, list[Formula]] = {"allowed": [], "review": [], "forbidden": [], "proprietary": []}
-        model = self.text("proposal.model")
-        for guard, atom in model.cases:
-            word = self.catalog.licence(atom) if isinstance(atom, str) else None
-            if word is not None:
-                words[word].append(guard)
-        known = both(model.known, self._proposed(), some(each for guards in words.values() for each in guards))
-        return Text(known, tuple((some(guards), word) for word, guards in words.items()))
-
-    def _region_allowed(self) -> Truth:
-        residency, region = self.items("data.residency"), self.text("proposal.region")
-        inside, outside = [], []
-        for guard, atom in region.cases:
-            answer = self.within(residency, atom if isinstance(atom, str) else None)
-            inside.append(both(guard, answer.true))
-            outside.append(both(guard, answer.false))
-        anywhere = both(residency.known, residency.members.get(ANYWHERE, False))
-        known = both(residency.known, region.known)
-        true = both(self._proposed(), either(anywhere, both(known, some(inside))))
-        return Truth(true, both(self._proposed(), neg(anywhere), known, some(outside)))
-
-    def within(self, residency: Items, region: str | None) -> Truth:
-        """Return whether `region` lies inside the residency, which is known: as `Regions.contains` has it."""
-        regions = self.catalog.regions
-        anywhere = residency.members.get(ANYWHERE, False)
-        if region is None or region not in regions:
-            return Truth(anywhere, False)
-        above = [name for name in residency.members if regions.contains([name], region)]
-        unknown = [residency.other, *(each for name, each in residency.members.items() if name not in regions)]
-        holds = some(residency.members[name] for name in above)
-        # `anywhere` stands alone, and is no region of the catalog
-        return Truth(either(anywhere, holds), both(neg(anywhere), neg(holds), neg(some(unknown))))
-
-    def _tokens(self) -> Number:
-        sent, answered = self.number(_SENT), self.number(_ANSWERED)
-        total = sent.value + answered.value
-        return Number(both(sent.known, answered.known), f.chosen(total <= LARGEST_COUNT, total, LARGEST_COUNT))
-
-    def _tokens_per_day(self) -> Number:
-        whole = self._tokens()
-        return Number(whole.known, self._near("volume.tokens_per_day", f.as_real(whole.value) / f.number(DAYS_PER_MONTH)))
-
-    def _task_tokens(self) -> Number:
-        whole, share = self._tokens(), self.number("task.share")
-        return Number(whole.known, self._near("task.tokens_per_month", f.as_real(whole.value) * share.value))
-
-    def _near(self, name: str, exact: f.Term, guard: Formula = True) -> f.Term:
-        """Return a real within the rounding of `exact`, which is not negative."""
-        term = self.symbols.once((name, f.key_of(exact)), f.real)
-        self._close(term, exact, guard)
-        return term
-
-    def _close(self, term: f.Term, exact: f.Term, guard: Formula) -> None:
-        error = exact * f.number(_ROUNDED)
-        self.constraints.append(implies(guard, both(term - exact <= error, exact - term <= error)))
-        self.exact.append(implies(guard, term == exact))
-
-    def _spend(self) -> Number:
-        """The declared bill, else the volume at the price of the model in use, else of the reference model."""
-        declared = self.number("budget.api_spend_usd_per_month")
-        sent, answered = self.number(_SENT), self.number(_ANSWERED)
-        prices = self._prices()
-        kept = tuple((f.key_of(guard), price) for guard, price in prices)
-        term = self.symbols.once((_SPEND, f.key_of(declared.known), f.key_of(sent.known), kept), f.real)
-        self.constraints.append(implies(declared.known, term == declared.value))
-        computed = both(neg(declared.known), sent.known, answered.known)
-        priced = []
-        for guard, price in prices:
-            priced.append(guard)
-            million = f.number(1e6)
-            exact = (
-                f.as_real(sent.value) * f.number(price[0]) + f.as_real(answered.value) * f.number(price[1])
-            ) / million
-            self._close(term, exact, both(computed, guard))
-        return Number(either(declared.known, both(computed, some(priced))), term)
-
-    def _prices(self) -> list[tuple[Formula, tuple[float, float]]]:
-        """Return the prices that turn volume into spend, and when each does."""
-        used = self.text("migration.from.model")
-        reference = api_price(self.catalog, str(self.parameters["reference_model"]), self.day)
-        found: dict[tuple[float, float], list[Formula]] = {}
-        for guard, atom in used.cases:
-            price = api_price(self.catalog, atom, self.day) if isinstance(atom, str) else None
-            for each, when in ((price or reference, used.known), (reference, neg(used.known))):
-                if each is not None:
-                    found.setdefault(_rates(each), []).append(both(guard, when))
-        return [(some(guards), rates) for rates, guards in found.items()]
-
-    def _share(self) -> Number:
-        return self.symbols.value("task.share", True)  # type: ignore[return-value]
-
-    def _measured(self) -> Text:
-        value = self.symbols.value(MEASURED, True)
-        assert isinstance(value, Text)  # noqa: S101 - the vocabulary has it as a string
-        # without hardware there is nothing that an attestation could speak of
-        self.constraints.append(implies(neg(value.is_("none")), f.boolean("evidence hardware_attestation asserted")))
-        self.constraints.append(implies(self.truth("hardware.present").false, value.is_("none")))
-        return value
-
-    def _champion(self) -> Truth:
-        """Who leads the migration stands in its section: where that is unknown, nobody is named."""
-        value = self.symbols.value("migration.champion_present", True)
-        assert isinstance(value, Truth)  # noqa: S101 - the vocabulary has it as a bool
-        named = both(value.true, self.truth("migration.present").true)
-        return Truth(named, neg(named))
-
     def stated(self, name: str) -> Truth:
         """Return the truth `name`, which every workload file says."""
         return self.symbols.value(name, True)  # type: ignore[return-value]
 
 
-def _rates(price: Price) -> tuple[float, float]:
-    return price.input_usd_per_million, price.output_usd_per_million
-
-
-def _merged(cases: list[tuple[Formula, object]]) -> list[tuple[Formula, object]]:
-    merged: dict[object, list[Formula]] = {}
+def _merged(cases: list[tuple[Formula, Atom]]) -> list[tuple[Formula, Atom]]:
+    merged: dict[Atom, list[Formula]] = {}
     for guard, atom in cases:
         merged.setdefault(atom, []).append(guard)
     return [(some(guards), atom) for atom, guards in merged.items()]
@@ -386,33 +252,3 @@ def unequal(one: Value, other: Value) -> Formula:
     if isinstance(one, Text) and isinstance(other, Text):
         return neg(some(both(g, h) for g, a in one.cases for h, b in other.cases if a == b))
     raise NotLoweredError("lists that rules derive are not compared")
-
-
-def _always(_: World) -> Truth:
-    return Truth(True, False)
-
-
-def _fallback_present(world: World) -> Truth:
-    return Truth(False, True) if world.fallback else world.stated("proposal.fallback.present")
-
-
-def _proposal_present(world: World) -> Truth:
-    return Truth(True, False) if world.fallback else world.stated("proposal.present")
-
-
-_COMPUTED: dict[str, Callable[[World], Value]] = {
-    "workload.owner_present": _always,
-    "proposal.present": _proposal_present,
-    "proposal.fallback.present": _fallback_present,
-    "proposal.region_allowed": World._region_allowed,  # noqa: SLF001
-    "proposal.licence": World._proposal_licence,  # noqa: SLF001
-    "volume.tokens_per_month": World._tokens,  # noqa: SLF001
-    "volume.tokens_per_day": World._tokens_per_day,  # noqa: SLF001
-    "task.tokens_per_month": World._task_tokens,  # noqa: SLF001
-    "task.share": World._share,  # noqa: SLF001
-    "migration.champion_present": World._champion,  # noqa: SLF001
-    _SPEND: World._spend,  # noqa: SLF001
-    MEASURED: World._measured,  # noqa: SLF001
-}
-
-

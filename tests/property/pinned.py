@@ -7,10 +7,10 @@ from typing import Any
 
 import z3
 
-from policy_engine.catalog.candidates import day_of
-from policy_engine.catalog.hardware import flight_of, memory_fits
 from policy_engine.catalog.boxes import box_of
+from policy_engine.catalog.candidates import day_of
 from policy_engine.catalog.cost import SELF_RUN
+from policy_engine.catalog.hardware import flight_of, memory_fits
 from policy_engine.catalog.sizing import QUANTIZATIONS
 from policy_engine.combining import short_of
 from policy_engine.loading.policy import Policy

@@ -1,4 +1,4 @@
-"""Generated conditions on partly unknown records: with every symbol fixed, Z3's formulas say what the CEL runtime says."""
+"""Generated conditions on partly unknown records: with every symbol fixed, Z3 says what the CEL runtime says."""
 
 from __future__ import annotations
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import operator
-from collections.abc import Callable, Mapping
-from fractions import Fraction
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
@@ -13,33 +10,15 @@ from msgspec.structs import replace
 from policy_engine.language import kleene, tree
 from policy_engine.language.tree import Node
 from policy_engine.lowering.to_z3 import formulas as f
+from policy_engine.lowering.to_z3.arithmetic import double, related, whole
+from policy_engine.lowering.to_z3.binding import Bound, OpaqueError, applied, elements, pushed, put, steps
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, every, neg, some
 from policy_engine.lowering.to_z3.symbols import Facts, Symbols
 from policy_engine.lowering.to_z3.values import Atom, Items, Number, Other, Text, Truth, Value, decided
 
-_RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
-_INT64 = 1 << 63
-_GREATEST = 1.7976931348623157e308
-#: The relative error of one rounded operation on doubles, and the absolute one beneath the normal numbers.
-_ROUNDING, _TINY = Fraction(1, 2**53), Fraction(1, 2**1074)
-#: The items that a list may have in a workload; more than `kleene.MOST_STEPS` of them together make an unknown.
-_LONGEST = 256
-Bound = Mapping[str, Text]
-
 
 class NotLoweredError(Exception):
     """A node has no form in Z3; the text says why."""
-
-
-class _OpaqueError(Exception):
-    """What is asked of an item that is not named cannot be told from the list it stands in."""
 
 
 class Lowering:
@@ -132,7 +111,7 @@ class Lowering:
 
     def _compared_numbers(self, node: tree.Compare, bound: Bound) -> Truth:
         left, right = self._number(node.left, bound), self._number(node.right, bound)
-        value = _related(node.op, left.value, right.value)
+        value = related(node.op, left.value, right.value)
         wild = either(left.wild, right.wild)
         if wild is not False:
             value = either(both(neg(wild), value), both(wild, self._open(node, bound)))
@@ -146,7 +125,7 @@ class Lowering:
         if op == "!=":
             return neg(self._related_atoms("==", left, right))
         if isinstance(left, str) and isinstance(right, str):
-            return _applied(op, left, right, self._matches)
+            return applied(op, left, right, self._matches)
         if op == "==":
             if left == right and not (isinstance(left, Other) and left.element):
                 return True
@@ -156,13 +135,13 @@ class Lowering:
             left, right = sorted((left, right), key=str)
         for atom in (left, right):
             if isinstance(atom, Other) and atom.element:
-                raise _OpaqueError
+                raise OpaqueError
         return self._symbols.predicate((op, left, right), self._evaluated(op, left, right))
 
     def _evaluated(self, op: str, left: Atom, right: Atom) -> Callable[[Facts], bool | None]:
         def evaluate(facts: Facts) -> bool | None:
-            values = [facts.get(atom.fact) if isinstance(atom, Other) else atom for atom in (left, right)]
-            return None if None in values else _applied(op, *values, self._matches)
+            one, other = (facts.get(atom.fact) if isinstance(atom, Other) else atom for atom in (left, right))
+            return None if one is None or other is None else applied(op, one, other, self._matches)
 
         return evaluate
 
@@ -175,7 +154,7 @@ class Lowering:
             known = every([self._is_known(node.item, bound), *(part.known for part in parts)])
             return decided(known, some(part.true for part in parts))
         if isinstance(node.items, tree.Choose):
-            return self._choice(_pushed(node, "items"), bound)
+            return self._choice(pushed(node, "items"), bound)
         item, items = self._text(node.item, bound), self._items(node.items, bound)
         value = some(both(guard, self._holds(items, atom)) for guard, atom in item.cases)
         return decided(both(item.known, items.known), value)
@@ -186,7 +165,7 @@ class Lowering:
         if isinstance(atom, Other) and atom.element:
             if atom.fact == items.fact:
                 return True
-            raise _OpaqueError
+            raise OpaqueError
 
         def evaluate(facts: Facts) -> bool | None:
             value = facts.get(atom.fact) if isinstance(atom, Other) else atom
@@ -208,10 +187,10 @@ class Lowering:
 
     def _quantified(self, node: tree.Quantified, bound: Bound) -> Truth:
         if isinstance(node.over, tree.Choose):
-            return self._choice(_pushed(node, "over"), bound)
+            return self._choice(pushed(node, "over"), bound)
         items = self._items(node.over, bound)
         true, open_, false = [], [], []
-        for guard, atom in _elements(items):
+        for guard, atom in elements(items):
             body = self.truth(node.body, {**bound, node.variable: Text(True, ((True, atom),))})
             true.append(both(guard, body.true))
             open_.append(both(guard, body.open))
@@ -230,14 +209,14 @@ class Lowering:
         fact = items.fact or ""
         try:
             body = self.truth(node.body, {**bound, node.variable: Text(True, ((True, Other(fact, True)),))})
-        except _OpaqueError:
+        except OpaqueError:
             pass
         else:
             return both(items.other, body.true), both(items.other, body.open), both(items.other, body.false)
         if any(isinstance(atom, Other) and atom.element for text in bound.values() for _, atom in text.cases):
-            raise _OpaqueError
+            raise OpaqueError
         named = set(self._symbols.constants(fact))
-        node = _put(node, bound)
+        node = put(node, bound)
 
         def comes_to(wanted: bool | None) -> Callable[[Facts], bool | None]:
             def evaluate(facts: Facts) -> bool | None:
@@ -257,12 +236,12 @@ class Lowering:
     def _too_many(self, node: tree.Quantified) -> Formula:
         """Return that the quantifiers of the whole condition go through so many items that the runtime gives up."""
         whole = self._whole_node or node
-        if _steps(whole, {}) < kleene.MOST_STEPS:
+        if steps(whole, {}) < kleene.MOST_STEPS:
             return False
 
         def evaluate(facts: Facts) -> bool | None:
             # where it gives up hangs on the order of the items, too
-            return False if _steps(whole, facts) < kleene.MOST_STEPS else None
+            return False if steps(whole, facts) < kleene.MOST_STEPS else None
 
         return self._symbols.predicate(("steps", node, whole), evaluate)
 
@@ -323,7 +302,9 @@ class Lowering:
                 return self._size(node.operands[0], bound)
             case tree.Arithmetic():
                 operands = [self._number(each, bound) for each in node.operands]
-                return self._whole(node, operands) if node.type == "int" else self._double(node, operands, bound)
+                if node.type == "int":
+                    return whole(node, operands)
+                return double(put(node, bound), operands, self._symbols, self._matches)
         raise NotLoweredError(f"`{type(node).__name__}` stands where a number is needed")
 
     def _size(self, node: Node, bound: Bound) -> Number:
@@ -338,7 +319,7 @@ class Lowering:
 
     def _length(self, atom: Other) -> Any:
         if atom.element:
-            raise _OpaqueError
+            raise OpaqueError
         term, new = self._symbols.open_number(
             ("size", atom), lambda facts: None if atom.fact not in facts else len(facts[atom.fact]), whole=True
         )
@@ -346,139 +327,7 @@ class Lowering:
             self._symbols.domain.append(term >= 0)
         return term
 
-    def _whole(self, node: tree.Arithmetic, operands: list[Number]) -> Number:
-        """Integers: exact, and unknown where 64 bits do not hold the result."""
-        known = every(each.known for each in operands)
-        left, right = operands[0].value, operands[-1].value
-        fits: Formula = True
-        if node.op in ("/", "%"):
-            value = _truncated(left, right)
-            if node.op == "%":
-                fits, value = _holds(value < _INT64), left - right * value
-        else:
-            value = -left if node.op == "neg" else {"+": operator.add, "-": operator.sub, "*": operator.mul}[node.op](
-                left, right
-            )
-        return Number(both(known, fits, _holds(value >= -_INT64), _holds(value < _INT64)), value)
-
-    def _double(self, node: tree.Arithmetic, operands: list[Number], bound: Bound) -> Number:
-        """Doubles: somewhere within the error of one rounding, or wild where the result is too large."""
-        known = every(each.known for each in operands)
-        wild = some(each.wild for each in operands)
-        exact = _exact(node.op, [f.as_real(each.value) for each in operands])
-        if node.op == "neg":
-            return Number(known, exact, wild)
-        place = _put(node, bound)
-        value, new = self._symbols.open_number(("double", place), lambda facts: _finite(place, facts, self._matches), False)
-        lost = self._symbols.predicate(("wild", place), lambda facts: _is_wild(place, facts, self._matches))
-        if new:
-            size = f.chosen(_holds(exact >= 0), exact, -exact)
-            error, most = size * f.fraction(_ROUNDING) + f.fraction(_TINY), f.number(_GREATEST)
-            near = both(value - exact <= error, exact - value <= error, value <= most, value >= -most)
-            self._symbols.domain += [
-                f.implies(both(known, neg(lost)), both(near, neg(wild))),
-                f.implies(both(known, lost), either(wild, size >= most)),
-            ]
-        return Number(known, value, lost)
-
     def _open(self, node: Node, bound: Bound) -> Formula:
         """Return a predicate for what `node` says, which is left to whatever it comes to."""
-        place = _put(node, bound)
+        place = put(node, bound)
         return self._symbols.predicate(("node", place), lambda facts: kleene.truth(place, facts, self._matches)[0])
-
-
-def _applied(op: str, left: Any, right: Any, matches: kleene.Matcher) -> bool:
-    match op:
-        case "startsWith":
-            return bool(left.startswith(right))
-        case "endsWith":
-            return bool(left.endswith(right))
-        case "contains":
-            return right in left
-        case "matches":
-            return matches(right, left)
-    return bool(_RELATIONS[op](left, right))
-
-
-def _related(op: str, left: Any, right: Any) -> Formula:
-    if isinstance(left, int | float) and isinstance(right, int | float):
-        return bool(_RELATIONS[op](left, right))
-    if isinstance(left, float) or isinstance(right, float):
-        left, right = f.as_real(left), f.as_real(right)
-    return _RELATIONS[op](left, right)
-
-
-def _holds(formula: Any) -> Formula:
-    return bool(formula) if isinstance(formula, bool) else formula
-
-
-def _elements(items: Items) -> list[tuple[Formula, Atom]]:
-    """Return every string that the list may hold by name, and when it does."""
-    if items.written is not None:
-        return [case for text in items.written for case in text.cases]
-    return [(guard, name) for name, guard in items.members.items()]
-
-
-def _truncated(left: Any, right: int) -> Any:
-    """Divide towards zero, as CEL does; `right` is a constant that is not zero."""
-    if isinstance(left, int):
-        quotient = abs(left) // abs(right)
-        return quotient if (left < 0) == (right < 0) else -quotient
-    size = f.chosen(left >= 0, left / abs(right), -((-left) / abs(right)))
-    return size if right > 0 else -size
-
-
-def _exact(op: str, values: list[Any]) -> Any:
-    left, right = values[0], values[-1]
-    match op:
-        case "neg":
-            return -left
-        case "+":
-            return left + right
-        case "-":
-            return left - right
-        case "*":
-            return left * right
-        case _:
-            return left / right
-
-
-def _finite(node: Node, facts: Facts, matches: kleene.Matcher) -> float | None:
-    found = kleene.raw_value(node, facts, matches)
-    return found if found is not None and math.isfinite(found) else None
-
-
-def _is_wild(node: Node, facts: Facts, matches: kleene.Matcher) -> bool | None:
-    found = kleene.raw_value(node, facts, matches)
-    return None if found is None else not math.isfinite(found)
-
-
-def _pushed(node: Any, field: str) -> tree.Choose:
-    """Return `node` asked of both branches of a choice between lists."""
-    choice = getattr(node, field)
-    branches = [replace(node, **{field: each}) for each in (choice.then, choice.otherwise)]
-    return tree.Choose(choice.condition, branches[0], branches[1], "bool", node.at)
-
-
-def _put(node: Any, bound: Bound) -> Any:
-    """Return `node` with the loop variables that stand for constants put in."""
-    values = {
-        name: tree.Const(atom, "string") for name, text in bound.items() for _, atom in text.cases if isinstance(atom, str)
-    }
-    if len(values) < len(bound) and any(isinstance(n, tree.Variable) and n.name not in values for n in tree.walk(node)):
-        raise _OpaqueError
-    return tree.replace_variables(node, values)
-
-
-def _steps(node: Node, facts: Facts) -> int:
-    """Return how many items the quantifiers in `node` go through at most; lists that `facts` do not give are long."""
-    below = sum(_steps(each, facts) for each in tree.children(node))
-    if not isinstance(node, tree.Quantified):
-        return below
-    if isinstance(node.over, tree.ListOf):
-        size = len(node.over.items)
-    elif isinstance(node.over, tree.FactRef) and node.over.name in facts:
-        size = len(facts[node.over.name])
-    else:
-        size = _LONGEST
-    return size * (1 + below)
