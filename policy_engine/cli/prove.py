@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from policy_engine.cli.options import Folder, at_option, policy_options
-from policy_engine.cli.probe import Seconds
 from policy_engine.cli.sections import FORMATS
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_engine.proofs.results import Result
+
+
+class Seconds(click.ParamType):  # type: ignore[type-arg,unused-ignore]
+    """A time such as `10s`, `0.5s` or `2m`, in seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        if isinstance(value, float):
+            return value
+        found = re.fullmatch(r"(\d{1,4}(?:\.\d{1,3})?)\s*([sm]?)", str(value).strip(), re.ASCII)
+        if found is None or float(found[1]) == 0:
+            self.fail(f"`{value}` is not a time such as 10s, 0.5s or 2m", param, ctx)
+        return float(found[1]) * (60.0 if found[2] == "m" else 1.0)
 
 
 @click.command("prove", epilog="Example: policy prove --policy acme-rules --counterexamples found/")

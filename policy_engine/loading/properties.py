@@ -5,8 +5,8 @@ It is no part of a policy: no decision depends on it. A later layer's property o
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
@@ -87,8 +87,11 @@ def cel_name(rule_id: str) -> str:
     return rule_id.replace("-", "_").replace(".", "_")
 
 
-def outcome_types(policy: Policy) -> dict[str, tuple[FactType, tuple[str, ...] | None]]:
-    """Return the type of every outcome by name, with the words that a string may be."""
+def outcome_types(policy: Policy, rules: Iterable[str]) -> dict[str, tuple[FactType, tuple[str, ...] | None]]:
+    """Return the type of every outcome by name, with the words that a string may be.
+
+    `rules` are the ids of the rules in force, and of those that a layer takes away: these never fire.
+    """
     options = (NONE, *OPTIONS)
     found: dict[str, tuple[FactType, tuple[str, ...] | None]] = {
         "verdict": ("string", VERDICTS),
@@ -102,9 +105,9 @@ def outcome_types(policy: Policy) -> dict[str, tuple[FactType, tuple[str, ...] |
     }
     found |= {f"status.{option}": ("string", STATUSES) for option in OPTIONS}
     found |= {f"obligation.{name}": ("string", OBLIGATIONS) for name in policy.vocabulary.evidence}
-    for rule in policy.rules.rules:
-        found[f"rule.{cel_name(rule.id)}"] = ("string", RULE_WORDS)
-        found[f"lifted.{cel_name(rule.id)}"] = ("bool", None)
+    for rule in rules:
+        found[f"rule.{cel_name(rule)}"] = ("string", RULE_WORDS)
+        found[f"lifted.{cel_name(rule)}"] = ("bool", None)
     return found
 
 
@@ -114,8 +117,11 @@ def read_properties(paths: Sequence[Path], policy: Policy) -> Properties:
     Raises:
         RulesError: a file is invalid, or a property does not type-check.
     """
-    reading = _Reading(policy)
-    for layer in read_layers(paths):
+    layers = read_layers(paths)
+    # a rule's file has its id for a name
+    rules = {PurePosixPath(name).stem for layer in layers for name in layer.rule_files()}
+    reading = _Reading(policy, rules | {rule.id for rule in policy.rules.rules})
+    for layer in layers:
         path = layer.root / PROPERTIES
         if path.is_file():
             reading.file(path, layer.layer.name)
@@ -125,7 +131,7 @@ def read_properties(paths: Sequence[Path], policy: Policy) -> Properties:
 
 
 class _Reading:
-    def __init__(self, policy: Policy) -> None:
+    def __init__(self, policy: Policy, rules: Iterable[str]) -> None:
         from policy_engine.language.cel import Checker
         from policy_engine.lowering.conditions import with_parameters
 
@@ -133,9 +139,9 @@ class _Reading:
         self.properties: dict[str, Property] = {}
         self.shadowed: dict[str, Listed] = {}
         self.thresholds: dict[tuple[str, str], Listed] = {}
-        self._rules = [rule.id for rule in policy.rules.rules]
+        self._rules = sorted(rules)
         self._vocabulary: Vocabulary = policy.vocabulary
-        self._outcomes = outcome_types(policy)
+        self._outcomes = outcome_types(policy, rules)
         types: dict[str, str] = {name: fact.type for name, fact in policy.vocabulary.facts.items()}
         types |= {f"{_PARAMETER}{name}": each.type for name, each in policy.rules.parameters.items()}
         self._checker: Checker = Checker(types | {name: kind for name, (kind, _) in self._outcomes.items()})

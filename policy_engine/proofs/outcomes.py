@@ -5,7 +5,7 @@ A rule's name in CEL has underscores for hyphens, since a hyphen subtracts there
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.loading.properties import NONE, OBLIGATIONS, OUTCOMES, RULINGS, cel_name
@@ -52,7 +52,10 @@ def outcome(encoding: Encoding, name: str) -> Value:
             return Text(True, encoding.judged.status(rest).words)
         case "obligation":
             return _obligation(encoding, rest)
-    index = next(i for i, rule in enumerate(encoding.policy.rules.rules) if cel_name(rule.id) == rest)
+    rules = encoding.policy.rules.rules
+    index = next((i for i, rule in enumerate(rules) if cel_name(rule.id) == rest), None)
+    if index is None:  # a layer took it away
+        return _truth(False) if kind == "lifted" else Text(True, ((True, "not_fired"),))
     if kind == "lifted":
         return _truth(some(both(on, encoding.judged.lifted(index, o)) for o, on in encoding.on.items()))
     found = encoding.judged.outcome(index)
@@ -76,9 +79,14 @@ def _obligation(encoding: Encoding, name: str) -> Text:
     return Text(True, tuple((some(each), word) for word, each in words.items()))
 
 
-def outcomes_of(result: TaskResult, judge: Judge) -> dict[str, Any]:
-    """Return every outcome of a decision on one task, by the names that properties use."""
-    found: dict[str, Any] = {
+def outcomes_of(result: TaskResult, judge: Judge, names: Iterable[str] = ()) -> dict[str, Any]:
+    """Return every outcome of a decision on one task, by the names that properties use.
+
+    Of `names` those of rules that a layer took away are in it, too.
+    """
+    found: dict[str, Any] = {name: "not_fired" for name in names if name.startswith("rule.")}
+    found |= {name: False for name in names if name.startswith("lifted.")}
+    found |= {
         "verdict": result.verdict,
         "judged": result.judged or NONE,
         "recommendation": result.ranking.recommended or NONE,

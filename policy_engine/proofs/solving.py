@@ -12,8 +12,9 @@ from policy_engine.lowering.to_z3.formulas import Formula
 from policy_engine.proofs.encoding import Encoding, Shared, volume_known
 
 Answer = Literal["yes", "no", "time-out"]
-#: What a preference for a smaller counterexample may take, as a part of the time for the question itself.
+#: The part of the time that preferences for a smaller counterexample may take, and the first of two solvers.
 _PART = 0.25
+_AT_FIRST_S = 0.5
 
 
 class Model:
@@ -104,10 +105,21 @@ class Session:
             self._solver.pop(self._solver.num_scopes())
 
     def _check(self, timeout_s: float) -> tuple[Answer, Model | None]:
-        if timeout_s <= 0:
-            return "time-out", None
-        self._solver.set("timeout", max(1, int(timeout_s * 1000)))
-        found = self._solver.check()
-        if found == z3.sat:
-            return "yes", Model(self._solver.model())
-        return ("no" if found == z3.unsat else "time-out"), None
+        """Ask the solver that remembers; where that takes long, a fresh one, which simplifies the whole question."""
+        until = monotonic() + timeout_s
+        answer, model = _answer(self._solver, min(timeout_s, max(timeout_s * _PART, _AT_FIRST_S)))
+        if answer != "time-out" or monotonic() >= until:
+            return answer, model
+        fresh = z3.Solver()
+        fresh.add(self._solver.assertions())
+        return _answer(fresh, until - monotonic())
+
+
+def _answer(solver: Any, timeout_s: float) -> tuple[Answer, Model | None]:
+    if timeout_s <= 0:
+        return "time-out", None
+    solver.set("timeout", max(1, int(timeout_s * 1000)))
+    found = solver.check()
+    if found == z3.sat:
+        return "yes", Model(solver.model())
+    return ("no" if found == z3.unsat else "time-out"), None

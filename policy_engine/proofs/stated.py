@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from policy_engine.language import kleene
-from policy_engine.language.tree import Node
+from policy_engine.language.tree import Node, facts_read
 from policy_engine.loading.properties import Property
 from policy_engine.lowering.to_z3 import Lowering, Truth
 from policy_engine.lowering.to_z3.formulas import Formula, both, neg
@@ -76,7 +76,8 @@ class _Breaking:
         return self._concerns(self._facts(result))
 
     def _facts(self, result: TaskResult) -> dict[str, Any]:
-        return {**result.facts, **outcomes_of(result, self.prover.decider.judge)}
+        read = facts_read(self.stated.holds) | (facts_read(self.stated.when) if self.stated.when is not None else set())
+        return {**result.facts, **outcomes_of(result, self.prover.decider.judge, read)}
 
     def _concerns(self, facts: Mapping[str, Any]) -> bool:
         if any(name not in facts for name in self.stated.known):

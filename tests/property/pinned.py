@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import z3
@@ -50,11 +50,11 @@ class Pinned:
         self.solver = z3.Solver()
         self.solver.add(*[each for each in (*self.shared.symbols.domain, *domain) if each is not True])
 
-    def says(self, result: TaskResult) -> dict[str, Any]:
-        """Return what the formulas come to on the facts of `result`."""
+    def says(self, result: TaskResult, waived: Collection[tuple[str, str, bool]] = ()) -> dict[str, Any]:
+        """Return what the formulas come to on the facts of `result`, with these waivers and no other."""
         self.solver.push()
         try:
-            self.solver.add(*[each for each in self.pins(result) if each is not True])
+            self.solver.add(*[each for each in self.pins(result, waived) if each is not True])
             assert self.solver.check() == z3.sat, "the facts of a valid workload contradict what holds of all of them"
             model = self.solver.model()
             found: dict[str, Any] = {}
@@ -74,7 +74,7 @@ class Pinned:
         finally:
             self.solver.pop()
 
-    def pins(self, result: TaskResult) -> Iterator[Any]:
+    def pins(self, result: TaskResult, waived: Collection[tuple[str, str, bool]]) -> Iterator[Any]:
         """Yield what the case's facts decide, and what the encoding leaves open."""
         case, facts = result.case, self._canonical(result.facts)
         known = set(facts)
@@ -104,8 +104,8 @@ class Pinned:
         for name, grades in self.shared.evidence.at_least.items():
             for grade, symbol in zip(EVIDENCE_GRADES, grades, strict=True):
                 yield same(symbol, short_of(grade, case.evidence.get(name)) is None)
-        for symbol in self.shared.waivers.given.values():
-            yield z3.Not(symbol)
+        for key, symbol in self.shared.waivers.given.items():
+            yield same(symbol, key in waived)
         for option, standing in result.standings.items():
             yield same(self.encoding.scores.priced[option], standing.monthly_usd is not None)
             yield same(self.encoding.scores.open[option], bool(standing.cost_open))

@@ -8,10 +8,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from policy_engine.decide import Decider
+from policy_engine.loading.policy import Policy
+from policy_engine.model.rule import Enforcement
 from policy_engine.model.task_case import TaskResult
+from policy_engine.proofs.concrete import Found
+from policy_engine.proofs.confirming import Confirmer
 from tests.property.pinned import Pinned
-from tests.property.worlds import cases, decider, judged, placed, shipped, workloads
+from tests.property.worlds import AT, cases, decider, judged, placed, shipped, workloads
 
 
 @functools.cache
@@ -41,6 +47,46 @@ def test_a_decision_in_z3_is_the_engines(layered: bool) -> None:
             said = pinned(layered).says(result)
             wanted = expected(result)
             assert {name: (said[name], value) for name, value in wanted.items() if said[name] != value} == {}
+
+    agree()
+
+
+@functools.cache
+def softened() -> Policy:
+    """The shipped rules, where a namespace makes some waivable and others advisory."""
+    levels: dict[tuple[str, str], Enforcement] = {
+        ("data-stays-in-network", "claims"): "waivable",
+        ("sensitive-data-needs-dpa", "*"): "waivable",
+        ("sensitive-data-needs-dpa", "claims"): "advisory",
+        ("real-time-work-excludes-batch", "claims"): "advisory",
+        ("proposed-region-outside-residency", "*"): "waivable",
+        ("licence-review-self-hosted", "default"): "waivable",
+        ("open-model-needs-own-benchmark", "default"): "mandatory",
+    }
+    return replace(shipped(), rules=replace(shipped().rules, overrides=levels))
+
+
+@functools.cache
+def softly() -> tuple[Pinned, Confirmer]:
+    return Pinned(softened()), Confirmer(Decider(softened()), AT)
+
+
+def test_waivers_and_enforcement_by_namespace_act_as_the_engine_has_them() -> None:
+    """Each waiver is granted for what its rule came to without it; the engine says what it lifts."""
+    given_to = sorted(softly()[0].shared.waivers.given)
+
+    @cases(60)
+    @given(workloads(), st.lists(st.sampled_from(given_to), max_size=6, unique=True))
+    def agree(raw: dict[str, Any], waivers: list[tuple[str, str, bool]]) -> None:
+        pinned, confirmer = softly()
+        result = confirmer.result(raw, Found(raw, waivers=tuple(waivers)))
+        assert result is not None
+        said = pinned.says(result, waivers)
+        wanted = {"verdict": result.verdict, "recommended": result.ranking.recommended}
+        wanted |= {f"status {option}": each.status for option, each in result.standings.items()}
+        for duty in result.obligations:
+            wanted[f"duty {duty.evidence} {result.judged}"] = "waived" if duty.waived else duty.status
+        assert {name: (said[name], value) for name, value in wanted.items() if said[name] != value} == {}
 
     agree()
 
