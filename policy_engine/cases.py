@@ -183,15 +183,24 @@ def run_all(paths: Sequence[Path]) -> list[CaseResult]:
     return run_gathered(gather(paths))
 
 
+def check_files(gathered: Sequence[LayerCases]) -> None:
+    """Refuse case files with a problem.
+
+    Raises:
+        RulesError: with every problem.
+    """
+    problems = [problem for each in gathered for file in each.files for problem in file.problems]
+    if problems:
+        raise RulesError(problems)
+
+
 def run_gathered(gathered: Sequence[LayerCases]) -> list[CaseResult]:
     """Run all cases of `gathered`.
 
     Raises:
         RulesError: a case file is invalid.
     """
-    problems = [problem for each in gathered for file in each.files for problem in file.problems]
-    if problems:
-        raise RulesError(problems)
+    check_files(gathered)
     results = []
     for each in gathered:
         cases = [case for file in each.files for case in file.cases]

@@ -8,8 +8,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from policy_engine.case_files import Equivalent
-from policy_engine.cases import LayerCases, counts, run_gathered
+from policy_engine.case_files import Case, Equivalent
+from policy_engine.cases import LayerCases, check_files, counts
 from policy_engine.errors import CaseError, Problem, RulesError, Span
 from policy_engine.language.cel import Checker
 from policy_engine.language.tree import Const
@@ -52,7 +52,7 @@ def run_mutants(gathered: Sequence[LayerCases], names: Collection[str] = ()) -> 
     """
     policy = gathered[-1].policy
     rules = [rule for rule in policy.rules.rules if not names or rule.id in names]
-    _check(gathered, {rule.id for rule in rules})
+    check_files(gathered)
     trier = Trier(policy.vocabulary, _constants(policy), Checker({}).matches)
     constants = [_constants(each.policy) for each in gathered]
     return [_result(rule, gathered, constants, trier) for rule in rules]
@@ -68,20 +68,6 @@ def place_of(rule: Rule, tried: Tried) -> Span:
     return locate_node(document, ("derive", tried.of), text, tried.mutant.at)
 
 
-def _check(gathered: Sequence[LayerCases], rules: Collection[str]) -> None:
-    failed = [each for each in run_gathered(gathered) if each.case.rule in rules and not each.passed]
-    if failed:
-        raise CaseError(
-            Problem(
-                "failing-case",
-                f"{each.case.rule}: {each.case.name}: {each.failures[0].message}",
-                each.case.span,
-                "`policy rules test` shows all of them; mutants are tried once every case passes",
-            )
-            for each in failed
-        )
-
-
 def _constants(policy: Policy) -> dict[str, Const]:
     return {f"param.{name}": Const(each.value, each.type) for name, each in policy.rules.parameters.items()}
 
@@ -94,10 +80,21 @@ def _result(rule: Rule, gathered: Sequence[LayerCases], constants: Sequence[dict
         for file in each.files
         if file.rule == rule.id
     ]
-    trial = trier.trial(rule, [(case, values) for file, values in files for case in file.cases])
+    cases = [(case, values) for file, values in files for case in file.cases]
+    _check(rule, trier.failing(rule, cases))
+    trial = trier.trial(rule, cases)
     listed = {(each.of, each.mutant): each for file, _ in files for each in file.equivalents}
     survivors = tuple(_survivor(each, listed) for each in trial.survivors)
     return Result(rule, trial.count, survivors, tuple(_problems(trial, listed)))
+
+
+def _check(rule: Rule, failing: Sequence[Case]) -> None:
+    if failing:
+        hint = "`policy rules test` says why; mutants are tried once every case passes"
+        raise CaseError(
+            Problem("failing-case", f"{rule.id}: the case {each.name} fails as it is", each.span, hint)
+            for each in failing
+        )
 
 
 def _survivor(tried: Tried, listed: dict[tuple[str | None, str], Equivalent]) -> Survivor:

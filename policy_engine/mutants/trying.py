@@ -59,6 +59,13 @@ class Trier:
         values = {name.removeprefix("param."): constant.value for name, constant in constants.items()}
         self.setting = Setting(words, values)
 
+    def failing(self, rule: Rule, cases: Sequence[tuple[Case, Constants]]) -> list[Case]:
+        """Return the cases that the rule fails as it stands: they would kill whatever is tried."""
+        under = _Cases(cases, self.matches)
+        nodes: list[tuple[str | None, Node]] = [(None, rule.condition), *((d.fact, d.expression) for d in rule.derive)]
+        found = {id(case): case for of, node in nodes for case in under.failing(of, node)}
+        return [case for case, _ in cases if id(case) in found]
+
     def trial(self, rule: Rule, cases: Sequence[tuple[Case, Constants]]) -> Trial:
         """Try every mutant of `rule`; each case comes with the parameters that it is under, but its own."""
         under = _Cases(cases, self.matches)
@@ -135,12 +142,13 @@ class _Cases:
 
     def kill(self, of: str | None, node: Node) -> bool:
         """Whether a case fails with `node` for the condition, or for what derives `of`."""
-        return any(
-            self._fails(case, of, ready)
-            for constants, group in self.groups
-            for ready in (replace_facts(node, constants),)
-            for case in group
-        )
+        return next(self.failing(of, node), None) is not None
+
+    def failing(self, of: str | None, node: Node) -> Iterator[Case]:
+        """Yield the cases that fail with `node` for the condition, or for what derives `of`."""
+        for constants, group in self.groups:
+            ready = replace_facts(node, constants)
+            yield from (case for case in group if self._fails(case, of, ready))
 
     def _fails(self, case: Case, of: str | None, node: Node) -> bool:
         if of is None:
