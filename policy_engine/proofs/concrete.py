@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_engine.language.tree import Const, walk
 from policy_engine.lowering.to_z3 import Items, Number, Other, Text, Truth, Value
 from policy_engine.model.fields import MOST_ITEMS
 from policy_engine.model.rule import EVIDENCE_GRADES
@@ -141,9 +143,15 @@ class _Reading:
         return best
 
     def _compared(self, name: str) -> Iterator[str]:
+        """Yield the constants that the string is held to, and for a pattern something that may match it."""
         for key in self.shared.symbols.open:
             if name in str(key):
-                yield from (part for part in key if isinstance(part, str))
+                for part in key:
+                    if isinstance(part, str):
+                        yield from (part, sample(part))
+                    elif not isinstance(part, Other | bool | None):
+                        nodes = (each for each in walk(part) if isinstance(each, Const))
+                        yield from (text for each in nodes for text in (str(each.value), sample(str(each.value))))
 
     def _agrees(self, name: str, value: str, taken: list[Any]) -> Iterator[bool]:
         listed = self.facts[name].type != "string"
@@ -231,6 +239,16 @@ class _Reading:
                 if held[-1] != EVIDENCE_GRADES[0]:
                     grades[name] = held[-1]
         return names, grades
+
+
+def sample(pattern: str) -> str:
+    """Return a text that a simple pattern may match: one character for each class, nothing for what is optional."""
+    text = re.sub(r"\(\?i\)|[\^$()]|\(\?:", "", pattern)
+    text = re.sub(r"\[\^?(\\?.)[^\]]*\]", lambda found: found[1], text)
+    text = re.sub(r"\\[dw]", "0", text).split("|")[0]
+    text = re.sub(r"(?<!\\)\.", "a", re.sub(r".[*?]", "", text))
+    text = re.sub(r"(.)\{(\d+)[^}]*\}", lambda found: found[1] * int(found[2]), text)
+    return text.replace("+", "").replace("\\", "")
 
 
 def _candidates(usual: str, compared: Iterable[str]) -> Iterator[str]:

@@ -117,6 +117,9 @@ def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], For
         """That no rule reads the licence of a model that nobody proposes: which one is chosen is not computed."""
         return every(neg(shared.knowledge.known(f"licence.{option}")) for option in OPEN_OPTIONS)
 
+    def exact() -> Formula:
+        return every((*world.exact, *shared.symbols.exact))
+
     def no_waiver() -> Formula:
         return every(neg(each) for each in shared.waivers.given.values())
 
@@ -124,8 +127,8 @@ def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], For
         return neg(world.stated("hardware.present").true)
 
     sure: list[Callable[[], Formula]] = [
-        lambda: both(every(world.exact), no_hardware(), no_waiver(), chosen()),
-        lambda: every(world.exact),
+        lambda: both(exact(), no_hardware(), no_waiver(), chosen()),
+        exact,
         no_hardware,
         no_waiver,
         chosen,

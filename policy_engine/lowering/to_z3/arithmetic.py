@@ -61,6 +61,7 @@ def double(place: tree.Arithmetic, operands: list[Number], symbols: Symbols, mat
         size = f.chosen(holds(exact >= 0), exact, -exact)
         error, most = size * f.fraction(_ROUNDING) + f.fraction(_TINY), f.number(_GREATEST)
         near = both(value - exact <= error, exact - value <= error, value <= most, value >= -most)
+        symbols.exact.append(f.implies(both(known, neg(lost)), value == exact))
         symbols.domain += [
             f.implies(both(known, neg(lost)), both(near, neg(wild))),
             f.implies(both(known, lost), either(wild, size >= most)),

@@ -61,6 +61,8 @@ class Symbols:
         self._open: dict[Any, tuple[Formula | Term, Evaluator]] = {}
         self._defined: dict[tuple[Any, ...], Any] = {}
         self.domain: list[Formula] = []
+        #: That arithmetic on doubles was not rounded: workloads of which that holds are easier to confirm.
+        self.exact: list[Formula] = []
 
     def constants(self, name: str) -> list[str]:
         """Return the constants that the fact `name` is told apart from others by."""
