@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from statistics import median
 
-from bench import claims, cold, decisions, ledger, queries, replays
+from bench import claims, cold, decisions, ledger, proofs, queries, replays
 from bench.conditions import Workbench, workbench
 from bench.engines import FLOORS, PEERS, Engine, ours
 from bench.timing import interleaved, paired_ratio
@@ -40,6 +40,8 @@ def main() -> int:
     replays.report(policy)
     print(f"\nThe officer's questions (SQLite), {queries.AIM_MS} ms is aimed at")
     queries.report(arguments.entries)
+    print("\nProofs, of all workloads at once")
+    proofs.report(policy)
     print(f"\nCold starts: medians of {cold.RUNS} paired runs")
     cold.report()
     return 0 if agreed else 1

@@ -1,4 +1,4 @@
-"""Run the cases of rules on every engine: durable_rules, the three-valued evaluator, and the CEL runtime as oracle.
+"""Run the cases of rules on every engine: durable_rules, the three-valued evaluator, Z3, and the CEL runtime as oracle.
 
 The CEL runtime is given the rule's text as it stands, parameters as values; the others are given the typed tree. An
 engine that differs from the oracle is a failure of its own kind, whatever the case says.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ from policy_engine.loading.policy import Policy, load_policy
 from policy_engine.lowering.network import compile_networks
 from policy_engine.model.rule import Rule
 
-ENGINES = ("durable_rules", "kleene", "cel")
+#: Z3 where the extra `prove` is installed.
+ENGINES = ("durable_rules", "kleene", "cel", *(name for name in ("z3",) if find_spec(name) is not None))
 _WORDS = {True: FIRED, False: NOT_FIRED, None: INDETERMINATE}
 
 
@@ -74,6 +76,8 @@ class CaseRunner:
             "kleene": _WORDS[truth],
             "cel": _WORDS[self._program(rule.when).evaluate(everything)],
         }
+        if "z3" in ENGINES:
+            outcomes["z3"] = self._formulas(node, case)
         failures = list(_disagreement(outcomes))
         if outcomes["cel"] != case.outcome:
             failures.append(Failure("outcome", f"expected {case.outcome}, and it is {outcomes['cel']}"))
@@ -97,6 +101,15 @@ class CaseRunner:
         # the networks of the policy itself: a rule must come out the same among its neighbours
         rules, networks = next(found for found in self._networks if index in found[0])
         return evaluate_all(networks, len(rules), case.facts)[rules.index(index)]
+
+    def _formulas(self, node: Node, case: Case) -> str:
+        """Return what Z3's formulas come to with every fact fixed, or why they come to nothing."""
+        from policy_engine.lowering import to_z3
+
+        try:
+            return _WORDS[to_z3.outcome(node, case.facts, self._types, self._checker.matches)]
+        except (to_z3.NotLoweredError, to_z3.UndeterminedError) as error:
+            return str(error)
 
     def _derived(
         self, rule: Rule, case: Case, parameters: dict[str, Const], everything: Mapping[str, Any]
@@ -133,6 +146,12 @@ def _disagreement(outcomes: Mapping[str, str]) -> list[Failure]:
     return [Failure("engines", f"the engines disagree: {said}")]
 
 
+def counts(layer: LayerCases, rule: Rule) -> bool:
+    """Whether the cases of `layer` are about the rule in force, and not about one that a later layer replaced."""
+    there = layer.policy.rules.rule(rule.id)
+    return there is not None and there.layer == rule.layer
+
+
 @dataclass(frozen=True, slots=True)
 class LayerCases:
     """The case files of one layer, and the policy with this layer on top."""
@@ -161,10 +180,27 @@ def run_all(paths: Sequence[Path]) -> list[CaseResult]:
     Raises:
         RulesError: the rules, or a case file, are invalid.
     """
-    gathered = gather(paths)
+    return run_gathered(gather(paths))
+
+
+def check_files(gathered: Sequence[LayerCases]) -> None:
+    """Refuse case files with a problem.
+
+    Raises:
+        RulesError: with every problem.
+    """
     problems = [problem for each in gathered for file in each.files for problem in file.problems]
     if problems:
         raise RulesError(problems)
+
+
+def run_gathered(gathered: Sequence[LayerCases]) -> list[CaseResult]:
+    """Run all cases of `gathered`.
+
+    Raises:
+        RulesError: a case file is invalid.
+    """
+    check_files(gathered)
     results = []
     for each in gathered:
         cases = [case for file in each.files for case in file.cases]

@@ -40,7 +40,11 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "new": ("new", "Ask the questions that matter and write a workload file."),
         "explain": ("explain", "Show one recorded decision again, in full."),
     },
-    "rules": {"rules": ("rules", "List, show, check, test and scaffold rules.")},
+    "rules": {
+        "rules": ("rules", "List, show, check, test and scaffold rules."),
+        "prove": ("prove", "Prove what holds for every workload, or show one for which it does not."),
+        "diff": ("diff", "Say what a change of rules changes."),
+    },
     "models and money": {"catalog": ("catalog", "Say what hardware a model needs, and what it costs.")},
     "audit": {
         "audit": ("audit", "List, show, verify, replay and export what is on record."),

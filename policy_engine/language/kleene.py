@@ -60,6 +60,14 @@ def value(node: Node, facts: Mapping[str, Any], matches: Matcher = _no_matcher) 
         return None, error.missing
 
 
+def raw_value(node: Node, facts: Mapping[str, Any], matches: Matcher = _no_matcher) -> Any:
+    """Evaluate an expression within a condition: its value, an infinity among them, or None where it is unknown."""
+    try:
+        return _Evaluator(facts, matches).value(node, {})
+    except _UnknownError:
+        return None
+
+
 def kept(found: Any) -> Any:
     """Return `found`, or None where no document could hold it as a fact."""
     if type(found) is float:

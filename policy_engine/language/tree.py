@@ -181,3 +181,25 @@ def replace_facts(node: Node, values: dict[str, Const]) -> Node:
         else:
             changed[name] = value
     return type(node)(**changed)
+
+
+def replace_variables(node: Node, values: dict[str, Const]) -> Node:
+    """Return `node` with each loop variable in `values` replaced by its constant, where it is free."""
+    if not values:
+        return node
+    if isinstance(node, Variable):
+        return values.get(node.name, node)
+    inner = values
+    if isinstance(node, Quantified) and node.variable in values:
+        inner = {name: value for name, value in values.items() if name != node.variable}
+    changed: dict[str, Any] = {}
+    for name in _FIELDS[type(node).__name__]:
+        value = getattr(node, name)
+        within = inner if name == "body" else values
+        if type(value).__name__ in _KINDS:
+            changed[name] = replace_variables(value, within)
+        elif isinstance(value, tuple):
+            changed[name] = tuple(replace_variables(v, within) for v in value)
+        else:
+            changed[name] = value
+    return type(node)(**changed)

@@ -27,6 +27,9 @@ ROOT_FILES = (
 )
 #: How long the ledger keeps what. It may stand there too, and is no part of the policy: no decision depends on it.
 RETENTION = "retention.yaml"
+#: What has to hold for every workload, for `policy prove`. No part of the policy either.
+PROPERTIES = "properties.yaml"
+_BESIDE = (RETENTION, PROPERTIES)
 CATALOG = "catalog"
 CASES_SUFFIX = "_test.yaml"
 
@@ -78,13 +81,13 @@ def shipped_rules() -> Path:
     )
 
 
-def read_layers(paths: Sequence[Path]) -> list[LayerFiles]:
-    """Read the shipped rules and each layer of `paths`, in order.
+def read_layers(paths: Sequence[Path], shipped: Path | None = None) -> list[LayerFiles]:
+    """Read the shipped rules, or those at `shipped` in their place, and each layer of `paths`, in order.
 
     Raises:
         RulesError: a layer is missing, empty, or holds a file that has no place there.
     """
-    layers = [_read(shipped_rules(), "shipped")]
+    layers = [_read(shipped or shipped_rules(), "shipped")]
     for path in paths:
         layers.append(_read(path, _name(path, [each.layer.name for each in layers])))
     return layers
@@ -138,7 +141,7 @@ def _read(root: Path, name: str) -> LayerFiles:
             problems.append(problem)
             continue
         empty = False
-        if relative == RETENTION:
+        if relative in _BESIDE:
             continue
         files[relative] = read_bytes(path, RulesError)
     if problems:
@@ -164,10 +167,10 @@ def _misplaced(root: Path, relative: str) -> Problem | None:
     if not relative.endswith(".yaml"):
         return Problem("misplaced-file", f"`{relative}` must end in .yaml", span)
     if len(parts) == 1:
-        if relative in (*ROOT_FILES, RETENTION):
+        if relative in (*ROOT_FILES, *_BESIDE):
             return None
         hint = (
-            did_you_mean(relative, (*ROOT_FILES, RETENTION))
+            did_you_mean(relative, (*ROOT_FILES, *_BESIDE))
             or "a rule stands in its topic's folder: <topic>/<rule-id>.yaml"
         )
         return Problem("misplaced-file", f"`{relative}` has no place at the root of a layer", span, hint)
