@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from operator import and_, or_
 
@@ -44,11 +44,13 @@ def column(part: Truth) -> pl.Expr:
 class Plan:
     """A lazy frame, and the expressions that its next step adds.
 
-    Columns of the plan's own are called `~` and a number, which no fact is called.
+    Columns of the plan's own are called `~` and a number, which no fact is called. What a later step reads no more is
+    dropped, so that a batch of rows stays small.
     """
 
     def __init__(self, frame: pl.LazyFrame) -> None:
-        self.frame = frame
+        self._frame = frame
+        self._steps: list[list[pl.Expr] | Join] = []
         self._pending: list[pl.Expr] = []
         self._made = 0
 
@@ -66,8 +68,50 @@ class Plan:
     def step(self) -> None:
         """Make columns of what was named since the last step."""
         if self._pending:
-            self.frame = self.frame.with_columns(self._pending)
+            self._steps.append(self._pending)
             self._pending = []
+
+    def join(self, table: pl.DataFrame, name: str, key: pl.Expr) -> None:
+        """Join the columns of `table` to each row by the value of `key`, which is its column `name`."""
+        self._steps.append(Join(table, name, key))
+
+    def finished(self, found: Mapping[str, pl.Expr], passed: Sequence[str]) -> pl.LazyFrame:
+        """Return the frame of `found` and of the columns `passed`, after all steps."""
+        last = [*map(pl.col, passed), *(expression.alias(name) for name, expression in found.items())]
+        wanted = _read(last)
+        given: list[tuple[list[pl.Expr] | Join, set[str]]] = []
+        for step in reversed(self._steps):
+            if isinstance(step, Join):
+                given.append((step, set(wanted)))
+                wanted = (wanted - set(step.table.columns)) | _read([step.key])
+            else:
+                step = [each for each in step if each.meta.output_name() in wanted]
+                kept = wanted - {each.meta.output_name() for each in step}
+                given.append((step, kept))
+                wanted = kept | _read(step)
+        frame = self._frame.select(sorted(wanted))
+        for step, kept in reversed(given):
+            if isinstance(step, Join):
+                frame = step.onto(frame).select(sorted(kept))
+            else:
+                frame = frame.select([*sorted(kept), *step])
+        return frame.select(last)
+
+
+class Join:
+    """A small table that is joined by one key."""
+
+    def __init__(self, table: pl.DataFrame, name: str, key: pl.Expr) -> None:
+        self.table, self.name, self.key = table, name, key
+
+    def onto(self, frame: pl.LazyFrame) -> pl.LazyFrame:
+        """Return `frame` with the table's columns, its rows in their order."""
+        with_key = frame.with_columns(self.key.alias(self.name))
+        return with_key.join(self.table.lazy(), on=self.name, how="left", maintain_order="left")
+
+
+def _read(expressions: Iterable[pl.Expr]) -> set[str]:
+    return {name for each in expressions for name in each.meta.root_names()}
 
 
 def words(bits: Sequence[Truth]) -> list[pl.Expr]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 
-from policy_engine.fleet.building import Truth
+from policy_engine.fleet.building import Plan, Truth
 from policy_engine.fleet.columns import MIN_SCORES
 
 RESIDENCY = "data.residency"
@@ -82,12 +82,9 @@ class Table:
         """Return whether it holds for a row's key, given that for each key."""
         return holds[0] if len(set(holds)) == 1 else self.column(holds, pl.Boolean)
 
-    def joined(self, frame: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
-        """Return `frame` with the columns for each row's `key`, in the order of its rows."""
-        if not self._columns:
-            return frame
-        name = f"{self._prefix}key"
-        series = [pl.Series(name, self.keys, dtype=pl.String), *(each for _, each in self._columns.values())]
-        table = pl.DataFrame(series).lazy()
-        with_key = frame.with_columns(key.alias(name))
-        return with_key.join(table, on=name, how="left", maintain_order="left").drop(name)
+    def join(self, plan: Plan, key: pl.Expr) -> None:
+        """Join the columns to each row of `plan` by its `key`."""
+        if self._columns:
+            name = f"{self._prefix}key"
+            series = [pl.Series(name, self.keys, dtype=pl.String), *(each for _, each in self._columns.values())]
+            plan.join(pl.DataFrame(series), name, key)

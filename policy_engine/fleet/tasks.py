@@ -58,8 +58,8 @@ class TaskPlan:
         self.plan = Plan(rows)
         self.facts = Facts(self.policy)
 
-    def decided(self) -> pl.LazyFrame:
-        """Return the frame with all that is found of its rows."""
+    def decided(self, passed: Sequence[str]) -> pl.LazyFrame:
+        """Return all that is found of each row, and its columns `passed`."""
         plan = self.plan
         self.acts = Acts(plan, self.policy, self._day)
         self.needs = NeedColumns(plan, self.policy, self._distinct)
@@ -72,8 +72,7 @@ class TaskPlan:
         self._rule_proposal()
         fallback = Fallback(self, self._of_fallback)
         self._verdict(fallback)
-        self._write(fallback)
-        return plan.frame
+        return plan.finished(self._found(fallback), passed)
 
     # ---- facts
 
@@ -105,7 +104,7 @@ class TaskPlan:
         table, inside = regions_table(self._catalog, self._distinct, "~place")
         plan.step()
         own = self._of_proposal(pl.col("proposal.deployment"), licences[0], chosen)
-        plan.frame = table.joined(plan.frame, region_key("proposal.region"))
+        table.join(plan, region_key("proposal.region"))
         present = pl.col("proposal.present")
         own |= {
             "proposal.region_allowed": plan.let(pl.when(present).then(inside)),
@@ -113,7 +112,7 @@ class TaskPlan:
         }
         plan.step()
         other, inside = regions_table(self._catalog, self._distinct, "~elsewhere")
-        plan.frame = other.joined(plan.frame, region_key("proposal.fallback.region"))
+        other.join(plan, region_key("proposal.fallback.region"))
         fallback = of_fallback(self.policy)
         fallback |= self._of_proposal(pl.col("proposal.fallback.deployment"), licences[1], chosen)
         fallback |= {"proposal.region_allowed": plan.let(inside), "proposal.licence": licences[1]}
@@ -201,8 +200,8 @@ class TaskPlan:
 
     # ---- findings
 
-    def _write(self, fallback: Fallback) -> None:
-        plan = self.plan
+    def _found(self, fallback: Fallback) -> dict[str, pl.Expr]:
+        """Return the findings' columns."""
         asked = self._asked(fallback)
         ranking, scores = self._ranking, self._scores
         conflict = either([self.outcomes.conflict, both(fallback.present, fallback.outcomes.conflict)])
@@ -245,7 +244,7 @@ class TaskPlan:
         }
         for mask, bits in masks.items():
             found |= dict(zip(self._index.columns(mask), words(bits), strict=True))
-        plan.frame = plan.frame.with_columns(**found)
+        return found
 
     def _asked(self, fallback: Fallback) -> Asked:
         """Return the facts that are missing, by name."""
