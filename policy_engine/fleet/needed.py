@@ -100,7 +100,7 @@ class NeedColumns:
         return self.over[window]
 
     def floor_truths(self, contender: Contender) -> tuple[Truth, Truth, list[Truth]]:
-        """Return whether the floors rule a contender out, leave it open, and for each count whether as many scores lack."""
+        """Return whether the floors rule a contender out, leave it open, and whether one score lacks, or two, ..."""
         candidate = contender.candidate
         profile = tuple(sorted(candidate.scores.items()))
         if profile not in self._verdicts:
