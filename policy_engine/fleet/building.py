@@ -50,7 +50,7 @@ class Plan:
 
     def __init__(self, frame: pl.LazyFrame) -> None:
         self._frame = frame
-        self._steps: list[list[pl.Expr] | Join] = []
+        self._steps: list[list[pl.Expr]] = []
         self._pending: list[pl.Expr] = []
         self._made = 0
 
@@ -71,43 +71,24 @@ class Plan:
             self._steps.append(self._pending)
             self._pending = []
 
-    def join(self, table: pl.DataFrame, name: str, key: pl.Expr) -> None:
-        """Join the columns of `table` to each row by the value of `key`, which is its column `name`."""
-        self._steps.append(Join(table, name, key))
+    def define(self, name: str, expression: pl.Expr) -> None:
+        """Work `expression` out as the column `name`, for use after the next `step`."""
+        self._pending.append(expression.alias(name))
 
     def finished(self, found: Mapping[str, pl.Expr], passed: Sequence[str]) -> pl.LazyFrame:
         """Return the frame of `found` and of the columns `passed`, after all steps."""
         last = [*map(pl.col, passed), *(expression.alias(name) for name, expression in found.items())]
         wanted = _read(last)
-        given: list[tuple[list[pl.Expr] | Join, set[str]]] = []
+        kept: list[tuple[list[pl.Expr], set[str]]] = []
         for step in reversed(self._steps):
-            if isinstance(step, Join):
-                given.append((step, set(wanted)))
-                wanted = (wanted - set(step.table.columns)) | _read([step.key])
-            else:
-                step = [each for each in step if each.meta.output_name() in wanted]
-                kept = wanted - {each.meta.output_name() for each in step}
-                given.append((step, kept))
-                wanted = kept | _read(step)
+            needed = [each for each in step if each.meta.output_name() in wanted]
+            others = wanted - {each.meta.output_name() for each in needed}
+            kept.append((needed, others))
+            wanted = others | _read(needed)
         frame = self._frame.select(sorted(wanted))
-        for step, kept in reversed(given):
-            if isinstance(step, Join):
-                frame = step.onto(frame).select(sorted(kept))
-            else:
-                frame = frame.select([*sorted(kept), *step])
+        for step, others in reversed(kept):
+            frame = frame.select([*sorted(others), *step])
         return frame.select(last)
-
-
-class Join:
-    """A small table that is joined by one key."""
-
-    def __init__(self, table: pl.DataFrame, name: str, key: pl.Expr) -> None:
-        self.table, self.name, self.key = table, name, key
-
-    def onto(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return `frame` with the table's columns, its rows in their order."""
-        with_key = frame.with_columns(self.key.alias(self.name))
-        return with_key.join(self.table.lazy(), on=self.name, how="left", maintain_order="left")
 
 
 def _read(expressions: Iterable[pl.Expr]) -> set[str]:

@@ -121,10 +121,10 @@ class NeedColumns:
         flags = self.residency.flags
         return flags([each == OUT for each in standing]), flags([each == UNKNOWN for each in standing])
 
-    def join(self, plan: Plan) -> None:
-        """Join what floors and residencies came to; once every contender has asked for it."""
-        self.floors.join(plan, pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY))
-        self.residency.join(plan, residency_key())
+    def look_up(self, plan: Plan) -> None:
+        """Look up what floors and residencies came to; once every contender has asked for it."""
+        self.floors.look_up(plan, pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY))
+        self.residency.look_up(plan, residency_key())
 
     def named_by_routes(self, routes: Sequence[tuple[str, str | None]]) -> Truth:
         """Return whether the task's kind and complexity are among `routes`."""

@@ -53,7 +53,7 @@ def options_of(plan: Plan, needs: NeedColumns, day: date) -> list[OptionState]:
         Qualified(option, [Entry(needs, each) for each in contenders(catalog, option, day, needs.residencies)])
         for option in OPTIONS
     ]
-    needs.join(plan)
+    needs.look_up(plan)
     plan.step()
     entries = [each for qualified in found for each in qualified.entries]
     for each in entries:

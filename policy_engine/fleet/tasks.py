@@ -15,12 +15,12 @@ from policy_engine.fleet.duties import Duties
 from policy_engine.fleet.facts import (
     Facts,
     api_spend,
+    known_truth,
     licence_of,
     model_code,
     model_codes,
     of_fallback,
-    region_key,
-    regions_table,
+    regions_allowed,
     volumes,
 )
 from policy_engine.fleet.fallbacks import Fallback
@@ -101,21 +101,20 @@ class TaskPlan:
         licences = [
             plan.let(licence_of(self._catalog, self._codes, code)) for code in (self._proposed_code, self.fallback_code)
         ]
-        table, inside = regions_table(self._catalog, self._distinct, "~place")
+        own_place, other_place = (
+            regions_allowed(plan, self._catalog, self._distinct, f"{prefix}.region", f"~{prefix}")
+            for prefix in ("proposal", "proposal.fallback")
+        )
         plan.step()
-        own = self._of_proposal(pl.col("proposal.deployment"), licences[0], chosen)
-        table.join(plan, region_key("proposal.region"))
         present = pl.col("proposal.present")
+        own = self._of_proposal(pl.col("proposal.deployment"), licences[0], chosen)
         own |= {
-            "proposal.region_allowed": plan.let(pl.when(present).then(inside)),
+            "proposal.region_allowed": plan.let(pl.when(present).then(known_truth(*own_place))),
             "proposal.licence": plan.let(pl.when(present).then(licences[0])),
         }
-        plan.step()
-        other, inside = regions_table(self._catalog, self._distinct, "~elsewhere")
-        other.join(plan, region_key("proposal.fallback.region"))
         fallback = of_fallback(self.policy)
         fallback |= self._of_proposal(pl.col("proposal.fallback.deployment"), licences[1], chosen)
-        fallback |= {"proposal.region_allowed": plan.let(inside), "proposal.licence": licences[1]}
+        fallback |= {"proposal.region_allowed": plan.let(known_truth(*other_place)), "proposal.licence": licences[1]}
         plan.step()
         self.facts.computed.update(own)
         self._of_fallback = fallback
