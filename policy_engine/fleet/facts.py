@@ -12,7 +12,7 @@ from policy_engine.catalog import Catalog, api_price
 from policy_engine.facts import DAYS_PER_MONTH, PROPOSED, region_allowed
 from policy_engine.fleet.building import Plan, Truth, column, first_of
 from policy_engine.fleet.columns import declared
-from policy_engine.fleet.lookups import UNKNOWN_KEY, Distinct, Table, residency_key, residency_of
+from policy_engine.fleet.lookups import RESIDENCY_KEY, UNKNOWN_KEY, Distinct, Table, residency_of
 from policy_engine.fleet.needed import VOLUME
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.to_polars import TYPES, divided
@@ -114,16 +114,14 @@ def api_spend(catalog: Catalog, names: ModelNames, reference: str, day: date) ->
 
 def regions_allowed(plan: Plan, catalog: Catalog, distinct: Distinct, region: str, prefix: str) -> tuple[Truth, Truth]:
     """Return whether the column `region` lies inside the residency, and whether outside; after the next step."""
-    table = Table(prefix, [residency + name for residency, name in distinct.pairs])
+    table = Table(prefix, [residency + name for residency, name in distinct.pairs], few=True)
     answers = []
     for key, name in distinct.pairs:
         residency = residency_of(key)
         listed = None if residency is None else list(residency)
         answers.append(region_allowed(listed, None if name == UNKNOWN_KEY else name, catalog.regions.contains))
     inside, outside = (table.flags([answer is wanted for answer in answers]) for wanted in (True, False))
-    table.look_up(plan, residency_key() + pl.col(region).fill_null(UNKNOWN_KEY))
-    plan.step()
-    table.settle(plan)
+    table.look_up(plan, pl.col(RESIDENCY_KEY) + pl.col(region).fill_null(UNKNOWN_KEY))
     return inside, outside
 
 

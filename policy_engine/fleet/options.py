@@ -53,6 +53,7 @@ def options_of(plan: Plan, needs: NeedColumns, day: date) -> list[OptionState]:
         Qualified(option, [Entry(needs, each) for each in contenders(catalog, option, day, needs.residencies)])
         for option in OPTIONS
     ]
+    plan.step()
     needs.look_up(plan)
     plan.step()
     needs.settle(plan)
