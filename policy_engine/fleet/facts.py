@@ -97,19 +97,25 @@ def volumes(plan: Plan) -> dict[str, pl.Expr]:
     }
 
 
-def api_spend(catalog: Catalog, names: ModelNames, reference: str, day: date) -> pl.Expr:
+def api_spend(plan: Plan, catalog: Catalog, names: ModelNames, reference: str, day: date) -> pl.Expr:
     """Return the declared bill, else the volume at the price of the model in use, else of the reference model."""
     sent, answered = (pl.col(name).cast(pl.Float64) for name in VOLUME)
-    in_use = names.place(pl.col("migration.from.model"))
+    in_use = plan.let(names.place(pl.col("migration.from.model")))
+    places: dict[tuple[float, float], list[int]] = {}
+    for key, its in names.places.items():
+        price = api_price(catalog, key, day)
+        if price is not None:
+            places.setdefault((price.input_usd_per_million, price.output_usd_per_million), []).extend(its)
+    plan.step()
+    used = {pair: plan.let(in_use.is_in(sorted(its)).fill_null(False)) for pair, its in places.items()}
+    plan.step()
     default = api_price(catalog, reference, day)
-    rates = []
-    for field in ("input_usd_per_million", "output_usd_per_million"):
-        found: dict[float | None, list[int]] = {}
-        for key, places in names.places.items():
-            found.setdefault(getattr(api_price(catalog, key, day), field, None), []).extend(places)
-        rates.append(grouped(found, in_use, pl.lit(getattr(default, field, None), dtype=pl.Float64)))
-    computed = divided(sent * rates[0] + answered * rates[1], 1e6)
-    return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), computed)
+    otherwise = (None, None) if default is None else (default.input_usd_per_million, default.output_usd_per_million)
+    into, out = (
+        first_of([(here, pl.lit(pair[side])) for pair, here in used.items()], pl.lit(otherwise[side], dtype=pl.Float64))
+        for side in (0, 1)
+    )
+    return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), divided(sent * into + answered * out, 1e6))
 
 
 def regions_allowed(plan: Plan, catalog: Catalog, distinct: Distinct, region: str, prefix: str) -> tuple[Truth, Truth]:

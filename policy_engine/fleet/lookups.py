@@ -23,10 +23,8 @@ _MOST_BITS = 256
 
 
 def residency_key() -> pl.Expr:
-    """Return the regions of a row as one string."""
-    regions = pl.col(RESIDENCY)
-    listed = pl.concat_str(regions.list.len().cast(pl.String), pl.lit(_BETWEEN), regions.list.join(_BETWEEN))
-    return listed.fill_null(UNKNOWN_KEY)
+    """Return the regions of a row as one string; no region is an empty one."""
+    return pl.col(RESIDENCY).list.join(_BETWEEN).fill_null(UNKNOWN_KEY)
 
 
 def kept_residency_key(plan: Plan) -> None:
@@ -38,8 +36,7 @@ def residency_of(key: str) -> tuple[str, ...] | None:
     """Return the regions that `key` stands for; None where they are not known."""
     if key == UNKNOWN_KEY:
         return None
-    count, _, rest = key.partition(_BETWEEN)
-    return () if count == "0" else tuple(rest.split(_BETWEEN))
+    return tuple(key.split(_BETWEEN)) if key else ()
 
 
 def floors_of(key: str) -> dict[str, float | None] | None:

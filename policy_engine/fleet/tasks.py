@@ -81,7 +81,7 @@ class TaskPlan:
         plan, day = self.plan, self._day
         self.facts.computed |= volumes(plan)
         reference = str(self.policy.rules.values["reference_model"])
-        spend = plan.let(api_spend(self._catalog, self._names, reference, day))
+        spend = plan.let(api_spend(plan, self._catalog, self._names, reference, day))
         self.facts.computed["cost.api_spend_usd_per_month"] = spend
         self.facts.computed["hardware.measured"] = pl.lit("none")
         self._proposed_code, self.fallback_code = (

@@ -77,7 +77,7 @@ def test_a_key_that_was_not_there_before_is_an_error() -> None:
         plan.finished({"x": column(truth)}, []).collect()
 
 
-@pytest.mark.parametrize("regions", [None, [], [""], ["us"], ["eu", "ch"], ["", ""]])
+@pytest.mark.parametrize("regions", [None, [], ["us"], ["eu", "ch"]])
 def test_a_residency_comes_back_from_its_key(regions: list[str] | None) -> None:
     frame = pl.DataFrame({"data.residency": [regions]}, schema={"data.residency": pl.List(pl.String)})
     key = frame.select(x=residency_key())["x"][0]
