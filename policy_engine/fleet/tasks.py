@@ -250,10 +250,18 @@ class TaskPlan:
 
     def _asked(self, fallback: Fallback) -> Asked:
         """Return the facts that are missing, by name."""
-        asked = Asked(self.facts, self.options)
+        plan = self.plan
+        waiting_for: dict[str, list[Truth]] = {}
         for index in range(len(self.conditions.rules)):
             for name, where in self.outcomes.missing(index).items():
-                asked.add(name, where)
+                waiting_for.setdefault(name, []).append(where)
+        held = {name: plan.hold(either(parts)) for name, parts in waiting_for.items()}
+        deployment = pl.col("proposal.deployment")
+        proposed = {option: plan.let((deployment == option).fill_null(False)) for option in OPTIONS}
+        plan.step()
+        asked = Asked(self.facts, self.options, proposed)
+        for name, where in held.items():
+            asked.add(name, where)
         for state in self.options:
             asked.add_option(state)
         alive = self._code < VERDICTS.index("deny")
