@@ -1,4 +1,6 @@
-"""Run the cases of rules on every engine: durable_rules, the three-valued evaluator, Z3, and the CEL runtime as oracle.
+"""Run the cases of rules on every engine: durable_rules, the three-valued evaluator, and the CEL runtime as oracle.
+
+Polars, which decides fleets, and Z3, which proves, are among them where they are installed.
 
 The CEL runtime is given the rule's text as it stands, parameters as values; the others are given the typed tree. An
 engine that differs from the oracle is a failure of its own kind, whatever the case says.
@@ -23,8 +25,8 @@ from policy_engine.loading.policy import Policy, load_policy
 from policy_engine.lowering.network import compile_networks
 from policy_engine.model.rule import Rule
 
-#: Z3 where the extra `prove` is installed.
-ENGINES = ("durable_rules", "kleene", "cel", *(name for name in ("z3",) if find_spec(name) is not None))
+#: Z3 and Polars where the extras `prove` and `fleet` are installed.
+ENGINES = ("durable_rules", "kleene", "cel", *(name for name in ("z3", "polars") if find_spec(name) is not None))
 _WORDS = {True: FIRED, False: NOT_FIRED, None: INDETERMINATE}
 
 
@@ -78,7 +80,14 @@ class CaseRunner:
         }
         if "z3" in ENGINES:
             outcomes["z3"] = self._formulas(node, case)
-        failures = list(_disagreement(outcomes))
+        failures: list[Failure] = []
+        columns = self._by_columns(node, case) if "polars" in ENGINES else None
+        if columns is not None:
+            outcomes["polars"] = _WORDS[columns[0]]
+            if columns[0] is None and columns[1] != missing:
+                said = f"{', '.join(sorted(columns[1]))} to be missing, kleene {', '.join(sorted(missing))}"
+                failures.append(Failure("engines", f"polars says {said}"))
+        failures += _disagreement(outcomes)
         if outcomes["cel"] != case.outcome:
             failures.append(Failure("outcome", f"expected {case.outcome}, and it is {outcomes['cel']}"))
         elif case.missing is not None and set(case.missing) != missing:
@@ -110,6 +119,15 @@ class CaseRunner:
             return _WORDS[to_z3.outcome(node, case.facts, self._types, self._checker.matches)]
         except (to_z3.NotLoweredError, to_z3.UndeterminedError) as error:
             return str(error)
+
+    def _by_columns(self, node: Node, case: Case) -> tuple[bool | None, frozenset[str]] | None:
+        """Ask Polars; None of a condition that it cannot say, which a fleet is refused for and a case is not."""
+        from policy_engine.lowering.to_polars import UnloweredError, answers
+
+        try:
+            return answers(node, [case.facts], self._types)[0]
+        except UnloweredError:
+            return None
 
     def _derived(
         self, rule: Rule, case: Case, parameters: dict[str, Const], everything: Mapping[str, Any]
