@@ -1,0 +1,95 @@
+"""JSON Lines: an object a line, its keys the columns. A line that is none is one reject, and never the end of the run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping
+from functools import partial
+from typing import IO, Any
+
+import orjson
+
+from policy_engine.errors import did_you_mean
+from policy_engine.fleet.batches import ROWS_IN_BATCH, Batch
+from policy_engine.fleet.csv_rows import BadRecord
+from policy_engine.fleet.documents import json_value
+from policy_engine.fleet.lines import LONGEST, as_text, read_lines
+from policy_engine.fleet.source import PROPOSED, SourceColumns
+from policy_engine.loading.wording import quoted
+
+_QUANTIZATION = "proposal.quantization"
+
+
+def read_batches(stream: IO[bytes], columns: SourceColumns, keep: Collection[str]) -> Iterator[Batch | BadRecord]:
+    """Yield the rows in batches, and each line that is none as it comes; empty lines are no rows."""
+    numbers: list[int] = []
+    rows: list[dict[str, Any]] = []
+    for number, line in read_lines(stream):
+        if line is None:
+            yield BadRecord(number, f"the line has more than {LONGEST:,} bytes", "")
+            continue
+        if not line.strip():
+            continue
+        try:
+            row = read_row(line, columns, keep)
+        except ValueError as error:
+            yield BadRecord(number, str(error), line.decode("utf-8", "backslashreplace"))
+            continue
+        numbers.append(number)
+        rows.append(row)
+        if len(rows) == ROWS_IN_BATCH:
+            yield _batch(numbers, rows, columns, keep)
+            numbers, rows = [], []
+    if rows:
+        yield _batch(numbers, rows, columns, keep)
+
+
+def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict[str, Any]:
+    """Return what a line says by column; objects as JSON text.
+
+    Raises:
+        ValueError: it is no object, or has a key twice, or one that is no column.
+    """
+    as_text(line)
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        found = json_value(line.decode())  # says more of what is wrong, and where; or takes what is valid and deep
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 - what is wrong with the text
+    if line.count(b":") != len(found):
+        json_value(line.decode())  # a key that is there twice
+    for name, value in found.items():
+        if name in columns.kinds:
+            if columns.kinds[name] == "object" and value is not None and not isinstance(value, str):
+                found[name] = _text(value)  # what is infinite stays so, and is refused
+        elif name in keep:
+            found[name] = value if value is None or isinstance(value, str) else _text(value)
+        else:
+            near = did_you_mean(name, [*columns.kinds]) or "pass it through with --keep"
+            raise ValueError(f"unknown column {quoted(name)}; {near}")
+    return found
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _batch(
+    numbers: list[int], rows: list[dict[str, Any]], columns: SourceColumns, keep: Collection[str]
+) -> Batch:
+    names = dict.fromkeys([*columns.kinds, *keep])
+    return Batch(partial(_row, rows), numbers, {name: _values(name, rows, columns) for name in names})
+
+
+def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> list[Any]:
+    default = columns.default(name)
+    if default is None:
+        return [row.get(name) for row in rows]
+    if name == _QUANTIZATION:  # only what is proposed has a precision
+        return [row.get(name, default if row.get(PROPOSED) is not None else None) for row in rows]
+    return [row.get(name, default) for row in rows]
+
+
+def _row(rows: list[Mapping[str, Any]], place: int) -> dict[str, Any]:
+    return dict(rows[place])
