@@ -1,4 +1,4 @@
-"""The canonical frame: one row a task, and what a row holds of a workload. The kernel and Ray are given nothing else."""
+"""The canonical frame: one row a task, with all that the kernel is told of it."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def rows_of(
     `evidence` is as it was checked for the time of the decision; what a checked proof says beside its grade is lost.
     """
     names, defaults = declared(policy), policy.vocabulary.custom_defaults
-    grades = {name: 0 for name in policy.vocabulary.evidence}
+    grades = dict.fromkeys(policy.vocabulary.evidence, 0)
     grades |= {name: _NUMBER_OF[each.grade] for name, each in evidence.items() if each.problem is None}
     shared: dict[str, Any] = {evidence_column(name): grade for name, grade in grades.items()}
     shared[HARDWARE] = hardware_text(workload.spec.hardware)

@@ -1,7 +1,7 @@
 """Check a table by columns, and turn it into the canonical frame.
 
-This is a sieve: a row that passes is a valid workload, for sure. A row that does not pass is looked at by itself, by the
-model that reads workload files, which alone refuses a row. So the columns never have to know every rule, nor its words.
+This is a sieve: a row that passes is a valid workload, for sure. A row that does not pass is looked at by itself, by
+the model that reads workload files, which alone refuses a row. So the columns need not know every rule, nor its words.
 """
 
 from __future__ import annotations

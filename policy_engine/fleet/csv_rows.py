@@ -37,8 +37,8 @@ def read_records(stream: IO[bytes]) -> Iterator[tuple[int, list[str]] | BadRecor
     """Yield each record with the number of its first line, or why it is none; empty lines are none either."""
     lines = read_lines(stream)
     waiting: deque[tuple[int, bytes | None]] = deque()
-    while waiting or (line := next(lines, None)) is not None:
-        number, content = waiting.popleft() if waiting else line
+    while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
+        number, content = line
         if content is None:
             yield BadRecord(number, f"the line has more than {LONGEST:,} bytes", "")
             continue

@@ -52,13 +52,13 @@ def workload_of(rows: Sequence[Row], columns: SourceColumns, policy: Policy) -> 
     `rows` hold what they say by column, without the columns that are left out; workload facts are the first row's.
     """
     try:
-        value = _document(rows)
+        value = _document([{name: each for name, each in row.items() if name in columns.kinds} for row in rows])
     except ValueError as error:
         return InputError(Problem("sweep-row", str(error)))
     found = load_document(Document("<row>", value, Node((1, 1), value)), 0, policy.vocabulary)
     if isinstance(found, InputError):
         return InputError(Problem(each.code, _as_column(each.message), None, each.help) for each in found.problems)
-    problems = list(_beyond(found.workload, columns, policy))
+    problems = _beyond(found.workload, policy)
     return InputError(problems) if problems else found.workload
 
 
@@ -231,13 +231,14 @@ def _as_column(message: str) -> str:
     return message
 
 
-def _beyond(workload: Workload, columns: SourceColumns, policy: Policy) -> list[Problem]:
+def _beyond(workload: Workload, policy: Policy) -> list[Problem]:
     """Find what the decision refuses later: floors of unknown benchmarks, numbers that no column holds."""
-    problems = []
-    for task in workload.spec.tasks:
-        for name in task.min_scores or {}:
-            if name not in policy.catalog.benchmarks:
-                problems.append(Problem("unknown-benchmark", f"the catalog has no benchmark `{name[:60]}`"))
+    problems = [
+        Problem("unknown-benchmark", f"the catalog has no benchmark `{name[:60]}`")
+        for task in workload.spec.tasks
+        for name in task.min_scores or {}
+        if name not in policy.catalog.benchmarks
+    ]
     for name, value in (workload.spec.custom or {}).items():
         finite = not isinstance(value, float) or math.isfinite(value)
         small = not isinstance(value, int) or -_LARGEST <= value < _LARGEST

@@ -33,7 +33,7 @@ ROWS = "rows"
 class Job(Struct, frozen=True):
     """What a sweep is told of its rows: the rules, the time, the columns, which others pass through, and what is kept.
 
-    `recorded` where each row is kept as it was given, too.
+    `recorded` where each row is kept as it was given, too; `told` are further columns of text that a source adds.
     """
 
     policy: Policy
@@ -41,12 +41,13 @@ class Job(Struct, frozen=True):
     columns: SourceColumns
     keep: tuple[str, ...] = ()
     recorded: bool = False
+    told: tuple[str, ...] = ()
 
     @property
     def schema(self) -> dict[str, Any]:
         """The canonical columns, those that pass through as text, and what was given."""
         found = canonical_schema(self.policy)
-        found |= {name: pl.String for name in self.keep if name not in found}
+        found |= {name: pl.String for name in (*self.keep, *self.told) if name not in found}
         return found | ({GIVEN: pl.String} if self.recorded else {})
 
 
@@ -111,7 +112,7 @@ def row_alone(row: Mapping[str, Any], number: int, job: Job) -> dict[str, Any] |
     (found,) = rows_of(workload, evidence, job.policy, number)
     count, share = row.get(COUNT), row.get(SHARE)
     found |= {COUNT: 1 if count is None else count, SHARE: 1.0 if share is None else float(share)}
-    found |= {name: row.get(name) for name in job.keep if name not in found}
+    found |= {name: row.get(name) for name in job.keep if name not in job.columns.kinds}
     return found | ({GIVEN: orjson.dumps(dict(row), default=str).decode()} if job.recorded else {})
 
 

@@ -1,9 +1,9 @@
-"""JSON Lines: an object a line, its keys the columns. A line that is none is one reject, and never the end of the run."""
+"""JSON Lines: an object a line, its keys the columns. A line that is none is one reject, and ends no run."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
 
@@ -75,9 +75,7 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _batch(
-    numbers: list[int], rows: list[dict[str, Any]], columns: SourceColumns, keep: Collection[str]
-) -> Batch:
+def _batch(numbers: list[int], rows: list[dict[str, Any]], columns: SourceColumns, keep: Collection[str]) -> Batch:
     names = dict.fromkeys([*columns.kinds, *keep])
     return Batch(partial(_row, rows), numbers, {name: _values(name, rows, columns) for name in names})
 
@@ -91,5 +89,5 @@ def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> li
     return [row.get(name, default) for row in rows]
 
 
-def _row(rows: list[Mapping[str, Any]], place: int) -> dict[str, Any]:
+def _row(rows: Sequence[Mapping[str, Any]], place: int) -> dict[str, Any]:
     return dict(rows[place])

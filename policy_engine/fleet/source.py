@@ -1,9 +1,9 @@
 """What a table of tasks may say: its columns, named as the vocabulary, and the type of each.
 
-One row is one task with its workload's facts. A column that is not there says what a workload file says that leaves the
-field out: the field's default, else unknown. A null says unknown; of what is absent where nothing is said (a proposal, a
-fallback, hardware, evidence) it says absent, and for `workload.namespace`, `workload.task_count` and `task.share` the same
-as leaving it out.
+One row is one task with its workload's facts. A column that is not there says what a workload file says that leaves
+the field out: the field's default, else unknown. A null says unknown; of what is absent where nothing is said (a
+proposal, a fallback, hardware, evidence) it says absent, and of `workload.namespace`, `workload.task_count` and
+`task.share` the same as leaving it out.
 
 Nothing here imports Polars.
 """
@@ -62,7 +62,9 @@ class SourceColumns(Struct, frozen=True):
         for name in keep:
             if name not in given:
                 near = did_you_mean(name, given) or "name a column of the table"
-                problems.append(Problem("sweep-column", f"{place}: there is no column {quoted(name)} to keep", help=near))
+                problems.append(
+                    Problem("sweep-column", f"{place}: there is no column {quoted(name)} to keep", help=near)
+                )
         if problems:
             raise InputError(problems)
 
