@@ -24,7 +24,7 @@ class Rejects:
         """Write one; `row` is what stood there: by column, or the text that could not be read."""
         reasons = [{"code": each.code, "message": each.message, "help": each.help, **_span(each)} for each in problems]
         shown = row[:_LONGEST] if isinstance(row, str) else row
-        self._stream.write(_line({**place, "reasons": reasons, "row": shown}))
+        self._stream.write(_line({"place": place, "reasons": reasons, "given": shown}))
         self.count += 1
         if not self.first:
             where = ":".join(str(value) for value in place.values())
