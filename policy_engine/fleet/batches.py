@@ -7,12 +7,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
+from msgspec import Struct
 
 from policy_engine.fleet.canonical import DTYPES
 from policy_engine.fleet.columns import ROW
 
 ODD = "__odd"
 ROWS_IN_BATCH = 10_000
+LONGEST_SHOWN = 4096
 _LARGEST = 2**63
 _TYPES: Mapping[str, frozenset[type]] = {
     "bool": frozenset({bool, type(None)}),
@@ -24,16 +26,30 @@ _TYPES: Mapping[str, frozenset[type]] = {
 }
 
 
+class BadRecord(Struct, frozen=True):
+    """What stands in a file and cannot be read: its line, why, and its text."""
+
+    line: int
+    why: str
+    text: str
+
+
+def bad_record(line: int, why: str, text: str) -> BadRecord:
+    """Return it with no more of the text than is shown."""
+    return BadRecord(line, why, text[:LONGEST_SHOWN])
+
+
 @dataclass
 class Batch:
     """Rows with their numbers; `columns` hold the values by name, with defaults for what a row leaves out.
 
-    `row` gives what a row says by itself.
+    `row` gives what a row says by itself, and `bad` is what stands between them and cannot be read.
     """
 
     row: Callable[[int], dict[str, Any]]
     numbers: list[int] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=dict)
+    bad: Sequence[BadRecord] = ()
 
 
 def frame_of_batch(batch: Batch, kinds: Mapping[str, str]) -> pl.DataFrame:

@@ -15,7 +15,7 @@ from functools import partial
 from typing import IO, Any
 
 from policy_engine.errors import InputError, Problem
-from policy_engine.fleet.batches import ROWS_IN_BATCH, Batch
+from policy_engine.fleet.batches import ROWS_IN_BATCH, BadRecord, Batch, bad_record
 from policy_engine.fleet.documents import json_value
 from policy_engine.fleet.lines import LONGEST, as_text, read_lines
 
@@ -25,14 +25,6 @@ _NUMBER = re.compile(r"-?[0-9]{1,400}(\.[0-9]{1,400})?([eE][+-]?[0-9]{1,5})?\Z")
 _BOOLS = {"true": True, "false": False}
 
 
-class BadRecord(Exception):  # noqa: N818 - it is passed on as a reject, and is no error of the run
-    """A record that cannot be read: its line, why, and its text."""
-
-    def __init__(self, line: int, why: str, text: str) -> None:
-        super().__init__(why)
-        self.line, self.why, self.text = line, why, text
-
-
 def read_records(stream: IO[bytes]) -> Iterator[tuple[int, list[str]] | BadRecord]:
     """Yield each record with the number of its first line, or why it is none; empty lines are none either."""
     lines = read_lines(stream)
@@ -40,14 +32,14 @@ def read_records(stream: IO[bytes]) -> Iterator[tuple[int, list[str]] | BadRecor
     while (line := waiting.popleft() if waiting else next(lines, None)) is not None:
         number, content = line
         if content is None:
-            yield BadRecord(number, f"the line has more than {LONGEST:,} bytes", "")
+            yield bad_record(number, f"the line has more than {LONGEST:,} bytes", "")
             continue
         if not content:
             continue
         if content.count(b'"') % 2:
             whole = _joined(content, waiting, lines)
             if whole is None:
-                yield BadRecord(number, "a quote is opened and not closed", _shown(content))
+                yield bad_record(number, "a quote is opened and not closed", _shown(content))
                 continue
             content = whole
         yield _record(number, content)
@@ -82,7 +74,7 @@ def _record(number: int, content: bytes) -> tuple[int, list[str]] | BadRecord:
         return number, next(csv.reader((text,), strict=True))
     except (ValueError, csv.Error, StopIteration) as error:
         why = str(error).partition(" - ")[0] or "it is no record"
-        return BadRecord(number, why, _shown(content))
+        return bad_record(number, why, _shown(content))
 
 
 def _shown(content: bytes) -> str:
@@ -108,33 +100,36 @@ def read_header(records: Iterator[tuple[int, list[str]] | BadRecord], file: str)
 
 def read_batches(
     records: Iterator[tuple[int, list[str]] | BadRecord], header: list[str], kinds: dict[str, str]
-) -> Iterator[Batch | BadRecord]:
-    """Yield the rows in batches, and each record that is none as it comes; columns without a kind stay text."""
+) -> Iterator[Batch]:
+    """Yield the rows in batches, with each record that is none; columns without a kind stay text."""
     cells = [Cells(kinds.get(name, "string")) for name in header]
     numbers: list[int] = []
     rows: list[list[str]] = []
+    bad: list[BadRecord] = []
     for each in records:
         if isinstance(each, BadRecord):
-            yield each
-            continue
-        number, row = each
-        if len(row) != len(header):
-            why = f"it has {len(row):,} cells, and the header names {len(header):,} columns"
-            yield BadRecord(number, why, ",".join(row))
-            continue
-        numbers.append(number)
-        rows.append(row)
-        if len(rows) == ROWS_IN_BATCH:
-            yield _batch(numbers, rows, header, cells)
-            numbers, rows = [], []
-    if rows:
-        yield _batch(numbers, rows, header, cells)
+            bad.append(each)
+        elif len(each[1]) != len(header):
+            why = f"it has {len(each[1]):,} cells, and the header names {len(header):,} columns"
+            bad.append(bad_record(each[0], why, ",".join(each[1])))
+        else:
+            numbers.append(each[0])
+            rows.append(each[1])
+        if len(rows) + len(bad) == ROWS_IN_BATCH:
+            yield _batch(numbers, rows, bad, header, cells)
+            numbers, rows, bad = [], [], []
+    if rows or bad:
+        yield _batch(numbers, rows, bad, header, cells)
 
 
-def _batch(numbers: list[int], rows: list[list[str]], header: list[str], cells: list[Cells]) -> Batch:
+def _batch(
+    numbers: list[int], rows: list[list[str]], bad: list[BadRecord], header: list[str], cells: list[Cells]
+) -> Batch:
+    if not rows:
+        return Batch(partial(_row, {}), bad=bad)
     values = [each.values(column) for each, column in zip(cells, zip(*rows, strict=True), strict=True)]
     columns = dict(zip(header, values, strict=True))
-    return Batch(partial(_row, columns), numbers, columns)
+    return Batch(partial(_row, columns), numbers, columns, bad)
 
 
 def _row(columns: dict[str, list[Any]], place: int) -> dict[str, Any]:

@@ -11,12 +11,11 @@ import orjson
 import polars as pl
 from msgspec import Struct
 
-from policy_engine.errors import InputError
+from policy_engine.errors import InputError, Problem
 from policy_engine.fleet.batches import ODD, Batch, frame_of_batch
 from policy_engine.fleet.canonical import canonical_schema, frame_of, rows_of
 from policy_engine.fleet.checking import Checks
 from policy_engine.fleet.columns import ROW
-from policy_engine.fleet.csv_rows import BadRecord
 from policy_engine.fleet.documents import workload_of_row
 from policy_engine.fleet.rejects import Rejects, refusal
 from policy_engine.fleet.source import COUNT, SHARE, SourceColumns
@@ -28,6 +27,10 @@ PASSED = "__passed"
 #: What a row says, as JSON: kept where decisions are recorded.
 GIVEN = "__given"
 ROWS = "rows"
+
+
+#: What is wrong with rows, and what stood there, by line.
+_Refused = dict[int, tuple[Sequence[Problem], Any]]
 
 
 class Job(Struct, frozen=True):
@@ -59,48 +62,46 @@ class Intake:
         self._parts = 0
         self.rows = 0
 
-    def take_all(
-        self, batches: Iterable[Batch | BadRecord], line: str = "line", seen: Callable[[int], None] | None = None
-    ) -> None:
-        """Take all that a reader yields; `line` is what its numbers count, and `seen` hears of the rows taken."""
+    def take_all(self, batches: Iterable[Batch], seen: Callable[[int], None] | None = None) -> None:
+        """Take all that a reader yields; `seen` hears of the rows taken."""
         for batch in batches:
-            if isinstance(batch, BadRecord):
-                self.rows += 1
-                self._rejects.add({"file": self._file, line: batch.line}, refusal(batch.why), batch.text)
-                continue
-            self.take(batch, line)
+            self.rows += len(batch.numbers) + len(batch.bad)
+            refused: _Refused = {each.line: (refusal(each.why), each.text) for each in batch.bad}
+            if batch.numbers:
+                good, bad = self._checked(batch)
+                refused |= bad
+                self.spool(good)
+            for line, (problems, given) in sorted(refused.items()):
+                self._rejects.add({"file": self._file, "line": line}, problems, given)
             if seen is not None:
                 seen(self.rows)
 
-    def take(self, batch: Batch, line: str) -> None:
-        """Check a batch, and spool what of it is good."""
+    def _checked(self, batch: Batch) -> tuple[pl.DataFrame, _Refused]:
+        """Return the canonical rows of a batch, and what is wrong with the others, by line."""
         checks = Checks(self.job.columns, self.job.policy, self.job.at, batch.columns)
         frame = frame_of_batch(batch, self.job.columns.kinds).with_columns(checks.parsed())
         frame = frame.with_columns((checks.passes & ~pl.col(ODD)).alias(PASSED))
         if self.job.recorded:
             given = [orjson.dumps(batch.row(place), default=str).decode() for place in range(len(batch.numbers))]
             frame = frame.with_columns(pl.Series(GIVEN, given, dtype=pl.String))
-        schema = self.job.schema
-        good = selected(frame.lazy().filter(PASSED), checks, schema).collect()
-        found = [accepted for place in _places(frame) if (accepted := self._alone(batch, place, line)) is not None]
-        if found:
-            good = pl.concat([good, frame_of(found, schema)]).sort(ROW)
-        self.rows += len(batch.numbers)
-        self.spool(good)
+        good = selected(frame.lazy().filter(PASSED), checks, self.job.schema).collect()
+        accepted, refused = [], _Refused()
+        for place in _places(frame):
+            row, number = batch.row(place), batch.numbers[place]
+            found = row_alone(row, number, self.job)
+            if isinstance(found, InputError):
+                refused[number] = (found.problems, row)
+            else:
+                accepted.append(found)
+        if accepted:
+            good = pl.concat([good, frame_of(accepted, self.job.schema)]).sort(ROW)
+        return good, refused
 
     def spool(self, frame: pl.DataFrame) -> None:
         """Keep canonical rows, which follow those kept before."""
         if frame.height:
             self._parts += 1
             frame.write_parquet(self._space.part(ROWS, self._parts), compression="lz4", statistics=False)
-
-    def _alone(self, batch: Batch, place: int, line: str) -> dict[str, Any] | None:
-        row, number = batch.row(place), batch.numbers[place]
-        found = row_alone(row, number, self.job)
-        if isinstance(found, InputError):
-            self._rejects.add({"file": self._file, line: number}, found.problems, row)
-            return None
-        return found
 
 
 def row_alone(row: Mapping[str, Any], number: int, job: Job) -> dict[str, Any] | InputError:

@@ -10,8 +10,7 @@ from typing import IO, Any
 import orjson
 
 from policy_engine.errors import did_you_mean
-from policy_engine.fleet.batches import ROWS_IN_BATCH, Batch
-from policy_engine.fleet.csv_rows import BadRecord
+from policy_engine.fleet.batches import ROWS_IN_BATCH, BadRecord, Batch, bad_record
 from policy_engine.fleet.documents import json_value
 from policy_engine.fleet.lines import LONGEST, as_text, read_lines
 from policy_engine.fleet.source import PROPOSED, SourceColumns
@@ -20,28 +19,25 @@ from policy_engine.loading.wording import quoted
 _QUANTIZATION = "proposal.quantization"
 
 
-def read_batches(stream: IO[bytes], columns: SourceColumns, keep: Collection[str]) -> Iterator[Batch | BadRecord]:
-    """Yield the rows in batches, and each line that is none as it comes; empty lines are no rows."""
+def read_batches(stream: IO[bytes], columns: SourceColumns, keep: Collection[str]) -> Iterator[Batch]:
+    """Yield the rows in batches, with each line that is none; empty lines are no rows."""
     numbers: list[int] = []
     rows: list[dict[str, Any]] = []
+    bad: list[BadRecord] = []
     for number, line in read_lines(stream):
         if line is None:
-            yield BadRecord(number, f"the line has more than {LONGEST:,} bytes", "")
-            continue
-        if not line.strip():
-            continue
-        try:
-            row = read_row(line, columns, keep)
-        except ValueError as error:
-            yield BadRecord(number, str(error), line.decode("utf-8", "backslashreplace"))
-            continue
-        numbers.append(number)
-        rows.append(row)
-        if len(rows) == ROWS_IN_BATCH:
-            yield _batch(numbers, rows, columns, keep)
-            numbers, rows = [], []
-    if rows:
-        yield _batch(numbers, rows, columns, keep)
+            bad.append(bad_record(number, f"the line has more than {LONGEST:,} bytes", ""))
+        elif line.strip():
+            try:
+                rows.append(read_row(line, columns, keep))
+                numbers.append(number)
+            except ValueError as error:
+                bad.append(bad_record(number, str(error), line.decode("utf-8", "backslashreplace")))
+        if len(rows) + len(bad) == ROWS_IN_BATCH:
+            yield _batch(numbers, rows, bad, columns, keep)
+            numbers, rows, bad = [], [], []
+    if rows or bad:
+        yield _batch(numbers, rows, bad, columns, keep)
 
 
 def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict[str, Any]:
@@ -75,9 +71,15 @@ def _text(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def _batch(numbers: list[int], rows: list[dict[str, Any]], columns: SourceColumns, keep: Collection[str]) -> Batch:
+def _batch(
+    numbers: list[int],
+    rows: list[dict[str, Any]],
+    bad: list[BadRecord],
+    columns: SourceColumns,
+    keep: Collection[str],
+) -> Batch:
     names = dict.fromkeys([*columns.kinds, *keep])
-    return Batch(partial(_row, rows), numbers, {name: _values(name, rows, columns) for name in names})
+    return Batch(partial(_row, rows), numbers, {name: _values(name, rows, columns) for name in names}, bad)
 
 
 def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> list[Any]:

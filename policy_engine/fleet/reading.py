@@ -106,9 +106,9 @@ def read_rows(
                 records = csv_rows.read_records(stream)
                 header = csv_rows.read_header(records, str(source))
                 job.columns.check(header, job.keep, f"{source}:1")
-                intake.take_all(csv_rows.read_batches(records, header, dict(job.columns.kinds)), seen=seen)
+                intake.take_all(csv_rows.read_batches(records, header, dict(job.columns.kinds)), seen)
             else:
-                intake.take_all(jsonl_rows.read_batches(stream, job.columns, job.keep), seen=seen)
+                intake.take_all(jsonl_rows.read_batches(stream, job.columns, job.keep), seen)
     except OSError as error:
         if error.filename is not None and os.fspath(error.filename) != os.fspath(source):
             raise

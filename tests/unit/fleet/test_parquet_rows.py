@@ -83,7 +83,7 @@ def test_the_place_of_a_reject_is_its_row_and_the_row_is_shown(tmp_path: Path) -
     found = read(path, shipped(), keep=("mine",))
     assert [(row["row"], row["mine"]) for row in found.rows] == [(1, 1), (3, 3)]
     (reject,) = found.rejects
-    assert (reject["row"], reject["reasons"][0]["code"]) == (
+    assert (reject["given"], reject["reasons"][0]["code"]) == (
         LEAST | {"task.kind": "chat", "mine": 2},
         "workload-choice",
     )

@@ -70,7 +70,7 @@ def test_a_record_over_several_lines_has_the_place_of_its_first(table: Any) -> N
     found = table(f'{HEAD}\nb,pilot,"one\r\ntwo",other\nc,pilot,"x"\n')
     assert found.rows == []
     assert sorted(each["place"]["line"] for each in found.rejects) == [2, 4]
-    assert found.why[1] == "`task.name` has line breaks, or spaces around it"
+    assert found.why[0] == "`task.name` has line breaks, or spaces around it"
 
 
 def test_quotes_that_are_never_closed_swallow_no_more_than_their_line(table: Any) -> None:
