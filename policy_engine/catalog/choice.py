@@ -36,7 +36,7 @@ def choose(catalog: Catalog, option: str, needs: Needs, at: date) -> OptionModel
     available: bool | None = bool(slate.sure) or (None if slate.maybe else False)
     if option == "edge" and needs.edge_wanted is None and available is not False:
         available, missing = None, ("needs.edge", "task.latency_p95_ms", *missing)
-    route = _route(catalog, option, needs, at) if needs.routed else None
+    route = route_of(catalog, option, needs, at) if needs.routed else None
     return OptionModels(
         catalog,
         Asked(option, needs, at),
@@ -107,7 +107,7 @@ def _missing_of(rated: Rated) -> list[str]:
     return [name for reason in rated.reasons for name in reason.missing]
 
 
-def _route(catalog: Catalog, option: str, needs: Needs, at: date) -> Route | None:
+def route_of(catalog: Catalog, option: str, needs: Needs, at: date) -> Route | None:
     """Return the narrowest route that names models for such a task on `option`."""
     key = ("route", option, needs.kind, needs.complexity, at)
     known: Route | bool | None = catalog.remembered.get(key, False)

@@ -39,6 +39,24 @@ _GIVEN = (
     "migration.present",
     "migration.champion_present",
 )
+#: Facts that every row knows.
+NEVER_NULL = frozenset(
+    {
+        "workload.namespace",
+        "workload.name",
+        "workload.stage",
+        "workload.owner_present",
+        "workload.task_count",
+        "task.name",
+        "task.kind",
+        "task.share",
+        "proposal.present",
+        "proposal.fallback.present",
+        "hardware.present",
+        "hardware.measured",
+        "migration.champion_present",
+    }
+)
 
 
 def declared(policy: Policy) -> dict[str, Fact]:

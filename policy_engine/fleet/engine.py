@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 
 import polars as pl
 
-from policy_engine.fleet.columns import HARDWARE, FleetIndex, index_of
+from policy_engine.fleet.columns import HARDWARE, FleetIndex, findings_columns, index_of
+from policy_engine.fleet.outcomes import Conditions
+from policy_engine.fleet.tasks import TaskPlan
 from policy_engine.loading.policy import Policy
+from policy_engine.lowering.to_polars import MOST_CROSSED
 
 
 class FleetEngine:
@@ -23,11 +26,15 @@ class FleetEngine:
     def __init__(self, policy: Policy, at: datetime) -> None:
         self.policy, self.at = policy, at
         self.index: FleetIndex = index_of(policy, list(policy.catalog.benchmarks))
+        self._conditions = Conditions(policy)
 
     @property
     def covered(self) -> pl.Expr:
-        """Whether `findings` decides a row of the canonical frame; the others are decided one by one."""
-        return pl.col(HARDWARE).is_null()
+        """Whether `findings` decides a row of the canonical frame; the others are decided one by one. Never null."""
+        found = pl.col(HARDWARE).is_null()
+        for name in sorted(self._conditions.crossed):
+            found = found & (pl.col(name).list.len().fill_null(0) <= MOST_CROSSED)
+        return found
 
     def findings(self, rows: pl.LazyFrame, keep: Sequence[str] = ()) -> pl.LazyFrame:
         """Return one row of findings for each of `rows` (all of them `covered`), in their order.
@@ -37,4 +44,5 @@ class FleetEngine:
         deciding it alone raises the error that says so. What is distinct among floors, residencies and regions is
         read before, in passes over those columns alone.
         """
-        raise NotImplementedError
+        task = TaskPlan(self._conditions, self.index, self.at.astimezone(UTC).date(), rows)
+        return task.decided().select(findings_columns(self.index, keep))
