@@ -46,7 +46,7 @@ class OnRay:
         started = not ray.is_initialized()
         if started:
             _start(self._address, self._workers)
-        schema = self._engine.findings(rows, keep).collect_schema()
+        schema = self._engine.findings(rows.clear(), keep).collect_schema()
         try:
             self._run(rows, tuple(keep), space, schema)
         except ray.exceptions.RayError as error:

@@ -1,4 +1,4 @@
-"""Parquet, scanned and never read whole: what passes the checks is one lazy plan, the rest is looked at row by row."""
+"""Parquet, scanned and never read whole: what passes the checks is kept by columns, the rest is looked at by rows."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from policy_engine.errors import InputError, Problem
 from policy_engine.fleet.canonical import DTYPES, frame_of
 from policy_engine.fleet.checking import Checks
 from policy_engine.fleet.columns import ROW
-from policy_engine.fleet.intake import GIVEN, PASSED, Job, row_alone, selected
+from policy_engine.fleet.intake import GIVEN, PASSED, Job, row_alone
 from policy_engine.fleet.rejects import Rejects
 from policy_engine.fleet.source import EVIDENCE
 from policy_engine.fleet.workspace import Workspace
 from policy_engine.loading.wording import quoted
 
 _LOST = "__lost"
-_ALONE = "alone-rows"
+_CHECKED, _ALONE = "checked-rows", "alone-rows"
 ROWS_AT_ONCE = 20_000
 
 
@@ -42,6 +42,7 @@ class ParquetRows:
         self._checks = Checks(job.columns, job.policy, job.at, self._kinds)
         casts = [self._cast(column, kind) for column, kind in self._kinds.items() if column in job.columns.kinds]
         self._given = [expression.alias(column) for column, expression, _ in casts]
+        self._failed = pl.Series(ROW, [], dtype=pl.UInt64)
         self._lost = pl.any_horizontal([pl.lit(False), *[lost for *_, lost in casts if lost is not None]])
 
     def _base(self) -> pl.LazyFrame:
@@ -52,13 +53,27 @@ class ParquetRows:
         frame = frame.with_columns(self._checks.parsed())
         return frame.with_columns((self._checks.passes & ~pl.col(_LOST)).alias(PASSED))
 
-    def passing(self) -> pl.LazyFrame:
-        """Return the canonical rows of those that pass."""
-        frame = self._base().filter(PASSED)
+    def spooled(self, space: Workspace) -> pl.LazyFrame:
+        """Check all rows in one pass, and keep them; return the canonical rows of those that pass.
+
+        What no column of the file says is the same in every row, and is not kept.
+        """
+        frame = self._base()
         if self._job.recorded:
             said = pl.struct(pl.col(name) for name in self._kinds if name in self._job.columns.kinds)
             frame = frame.with_columns(said.struct.json_encode().alias(GIVEN))
-        return selected(frame, self._checks, self.schema)
+        canonical = self._checks.canonical()
+        own = {each.meta.output_name() for each in canonical}
+        passed = [name for name in self.schema if name not in own]
+        same = [each for each in canonical if not each.meta.root_names()]
+        kept = frame.select(PASSED, *passed, *[each for each in canonical if each.meta.root_names()])
+        path = space.part(_CHECKED, 1)
+        kept.sink_parquet(path, compression="lz4", statistics=False, maintain_order=True)
+        checked = pl.scan_parquet(path, glob=False)
+        self._failed = checked.filter(~pl.col(PASSED)).select(ROW).collect(engine="streaming").to_series()
+        if len(self._failed):
+            checked = checked.filter(PASSED)
+        return checked.with_columns(same).select(list(self.schema))
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -68,7 +83,7 @@ class ParquetRows:
         return job.schema | own
 
     def look_at_the_rest(self, space: Workspace, rejects: Rejects) -> pl.LazyFrame | None:
-        """Look at the rows that do not pass, one by one: return the canonical rows of those that are good, if any."""
+        """Look at the rows that did not pass, one by one: return the canonical rows of those that are good, if any."""
         number = 0
         for batch in self._rest():
             good = []
@@ -85,8 +100,7 @@ class ParquetRows:
         return pl.scan_parquet(space.parts(_ALONE), glob=False) if number else None
 
     def _rest(self) -> Iterator[pl.DataFrame]:
-        rest = self._base().filter(~pl.col(PASSED))
-        numbers = rest.select(ROW).collect(engine="streaming").to_series()
+        numbers = self._failed
         raw = pl.scan_parquet(self._path, glob=False).with_row_index(ROW, 1).with_columns(pl.col(ROW).cast(pl.UInt64))
         wanted = [pl.col(name) if self._is_whole(name) else given for name, given in self._by_name().items()]
         for start in range(0, len(numbers), ROWS_AT_ONCE):

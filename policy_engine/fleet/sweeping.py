@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
 _ALONE = "alone-findings"
 _ROWS_AT_ONCE = 2_000
-_SPOOLED = "checked"
 
 
 class ByColumns(Protocol):
@@ -152,7 +151,6 @@ class _Sweep:
             raise InputError(Problem("sweep-empty", f"{order.source}: there is no row", help="name another source"))
         frame = rows.frame
         if order.recording is not None:
-            frame = self._stored(frame)
             frame = order.recording.gather(frame, self._job, space, self._rejects, order.source)
         alone = self._decide(frame)
         rows.check_unchanged()
@@ -168,12 +166,6 @@ class _Sweep:
         return Swept(
             rows.count, found, self._rejects.count, alone, summary, recorded, self._rejects.first, seconds, files
         )
-
-    def _stored(self, frame: pl.LazyFrame) -> pl.LazyFrame:
-        """Return the checked rows as they stand in one file, so that they are read once and for all."""
-        path = self._space.part(_SPOOLED, 1)
-        self._sink(lambda: frame.sink_parquet(path, compression="lz4", maintain_order=True))
-        return pl.scan_parquet(path, glob=False)
 
     def _decide(self, frame: pl.LazyFrame) -> int:
         """Write the findings of all rows, in order; return how many were decided alone."""
