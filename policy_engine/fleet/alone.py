@@ -8,7 +8,6 @@ from typing import Any, Protocol
 import polars as pl
 
 from policy_engine.decide import Decider
-from policy_engine.explain import judged_models
 from policy_engine.fleet.canonical import case_of
 from policy_engine.fleet.columns import HARDWARE, IDENTITY, MASKS, WORD, FleetIndex
 from policy_engine.fleet.intake import Job
@@ -76,17 +75,17 @@ class Alone:
 
 def finding_of(result: TaskResult, index: FleetIndex, missing: MissingFacts) -> dict[str, Any]:
     """Return what the findings say of a decided task; `masks` as words."""
-    judged = judged_models(result, result.judged) if result.judged is not None else None
-    proposed = result.facts.get("proposal.model") if result.proposal is not None else None
-    chosen = judged.chosen.name if judged is not None and judged.chosen is not None else None
+    named = result.ranking.recommended or result.ranking.provisional
+    models = result.models[named] if named is not None else None
+    chosen = (models.chosen or models.provisional) if models is not None else None
     found: dict[str, Any] = {
         "verdict": result.verdict,
         "judged": result.judged,
         "recommendation": result.ranking.recommended,
         "provisional": result.ranking.provisional,
         "firm": result.ranking.firm,
-        "model": proposed if result.proposal is not None else chosen,
-        "monthly_usd": judged.monthly_usd if judged is not None else None,
+        "model": chosen.name if chosen is not None else None,
+        "monthly_usd": models.monthly_usd if models is not None else None,
         "cheapest": result.ranking.cheapest,
         "fallback_verdict": result.fallback_verdict,
         "conflict": False,

@@ -25,6 +25,7 @@ from policy_engine.fleet.engine import FleetEngine
 from policy_engine.fleet.intake import Job
 from policy_engine.fleet.parquet_rows import unreadable
 from policy_engine.fleet.reading import Rows, check_source, job_for, read_rows
+from policy_engine.fleet.recording import ON_RECORD, Recording
 from policy_engine.fleet.rejects import Rejects
 from policy_engine.fleet.source import source_columns
 from policy_engine.fleet.summary import Summary, summary_of
@@ -34,8 +35,6 @@ from policy_engine.loading.policy import Policy
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
-
-    from policy_engine.fleet.recording import Recording
 
 _ALONE = "alone-findings"
 _ROWS_AT_ONCE = 2_000
@@ -160,6 +159,7 @@ class _Sweep:
         recorded = None
         if order.recording is not None:
             recorded = order.recording.record(self._findings, self._alone, self._job, self._decider, space)
+            self._findings = self._with_entries()
         summary = summary_of(self._findings, self._engine.index)
         files = self._hand_out()
         seconds = time.perf_counter() - self._started
@@ -204,6 +204,15 @@ class _Sweep:
         """Decide alone what has no decision, which raises the error that says so."""
         self._alone.finding(frame.collect().to_dicts()[0])
         raise RulesError(Problem("derivation-conflict", "two rules give one fact different values"))
+
+    def _with_entries(self) -> Path:
+        """Return the findings with the decision and the entry of each."""
+        path = self._space.folder / "recorded.parquet"
+        entries = pl.scan_parquet(self._space.parts(ON_RECORD), glob=False)
+        found = pl.scan_parquet(self._findings, glob=False)
+        told = found.join(entries, on=ROW, how="left", maintain_order="left")
+        self._sink(lambda: write_masks(told, path, self._engine.index))
+        return path
 
     def _sink(self, write: Callable[[], Any]) -> None:
         """Run a plan to its end; what Polars cannot read or write is an error of ours."""

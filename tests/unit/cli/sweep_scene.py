@@ -36,12 +36,14 @@ def rejects(target: Path) -> list[Row]:
 def told(task: Mapping[str, Any], workload: Mapping[str, Any]) -> Row:
     """Return what the document of a decided task says of what findings tell, too."""
     fallback = (task["proposal"] or {}).get("fallback") or {}
+    first = task["recommendation"] or {"deployment": None, "provisional": False}
     found: Row = {
         "workload.namespace": workload["namespace"],
         "workload.name": workload["name"],
         "task.name": task["name"],
         "verdict": task["verdict"],
-        "recommendation": task["recommendation"]["deployment"] if task["recommendation"] else None,
+        "recommendation": None if first["provisional"] else first["deployment"],
+        "provisional": first["deployment"] if first["provisional"] else None,
         "cheapest": task["cheapest"],
         "fallback_verdict": fallback.get("verdict"),
     }
