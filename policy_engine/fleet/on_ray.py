@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
+import socket
+import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from functools import lru_cache
 from typing import Any
@@ -28,6 +32,7 @@ ROWS_IN_BLOCK = 50_000
 #: The object store of a Ray that is started here, in bytes; what does not fit it is spilled to disk.
 OBJECT_STORE = 256 * 1024 * 1024
 _FOUND = "ray-findings"
+_ANSWER_SECONDS = 5
 
 
 class OnRay:
@@ -41,19 +46,11 @@ class OnRay:
         """Return the findings of `rows`, in their order.
 
         Raises:
-            UsageError: the cluster cannot be reached, or lost the run.
+            UsageError: the cluster cannot be reached or started, or lost the run.
         """
-        started = not ray.is_initialized()
-        if started:
-            _start(self._address, self._workers)
         schema = self._engine.findings(rows.clear(), keep).collect_schema()
-        try:
+        with _connected(self._address, self._workers):
             self._run(rows, tuple(keep), space, schema)
-        except ray.exceptions.RayError as error:
-            raise _lost(error) from error
-        finally:
-            if started:
-                ray.shutdown()
         parts = space.parts(_FOUND)
         return pl.scan_parquet(parts, glob=False) if parts else pl.DataFrame(schema=schema).lazy()
 
@@ -79,27 +76,41 @@ class OnRay:
                 frame.write_parquet(space.part(_FOUND, frame[ROW][0]), compression="lz4")
 
 
-def _start(address: str | None, workers: int) -> None:
+@contextmanager
+def _connected(address: str | None, workers: int) -> Iterator[None]:
+    """Be connected to the cluster at `address`, else to one of this machine alone, which ends with this.
+
+    Raises:
+        UsageError: it cannot be reached or started, or lost the run.
+    """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    # its sockets stand there, whose paths may not be long
+    folder = tempfile.mkdtemp(prefix="policy-ray-")
+    own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    own |= {"_node_ip_address": "127.0.0.1", "_temp_dir": folder}
     try:
         if address is not None:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(
-                num_cpus=workers,
-                object_store_memory=OBJECT_STORE,
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                **quiet,
-            )
-    except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            _check_reachable(address)
+        ray.init(**({"address": address} if address is not None else own), **quiet)
+        yield
+    except (ray.exceptions.RayError, OSError, ValueError, RuntimeError, SystemExit) as error:
         raise _lost(error) from error
+    finally:
+        ray.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def _lost(error: Exception) -> UsageError:
+def _check_reachable(address: str) -> None:
+    """Raise OSError where nobody answers at `host:port`: Ray would ask for minutes, and end the process."""
+    host, _, port = address.rpartition("://")[2].rpartition(":")
+    if host and port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), _ANSWER_SECONDS).close()
+
+
+def _lost(error: BaseException) -> UsageError:
     reason = str(error).strip().partition("\n")[0][:200].lower()
     message = f"Ray cannot do it: {reason or type(error).__name__}"
     return UsageError(Problem("ray", message, help="see that the cluster runs, or leave `--engine ray` out"))
