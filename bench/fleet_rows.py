@@ -56,8 +56,7 @@ def fleet(policy: Policy, rows: int, seed: int = 1) -> pl.DataFrame:
 def _spread(values: Sequence[Any], dtype: Any, rows: int, draw: Random, unknown: float = 0.0) -> pl.Series:
     """Return `rows` of `values`, each as often as the others, with so many nulls."""
     drawn = [None if draw.random() < unknown else draw.choice(values) for _ in range(min(rows, DRAWN))]
-    places = pl.Series(draw.choices(range(len(drawn)), k=rows), dtype=pl.UInt32)
-    return pl.Series(drawn, dtype=dtype).gather(places)
+    return pl.Series(drawn, dtype=dtype).sample(rows, with_replacement=True, seed=draw.getrandbits(32))
 
 
 def _column(name: str, fact: Fact, policy: Policy, cuts: list[Any], rows: int, draw: Random) -> pl.Series:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
 from operator import and_, or_
 
@@ -44,11 +44,13 @@ def column(part: Truth) -> pl.Expr:
 class Plan:
     """A lazy frame, and the expressions that its next step adds.
 
-    Columns of the plan's own are called `~` and a number, which no fact is called.
+    Columns of the plan's own are called `~` and a number, which no fact is called. What a later step reads no more is
+    dropped, so that a batch of rows stays small.
     """
 
     def __init__(self, frame: pl.LazyFrame) -> None:
-        self.frame = frame
+        self._frame = frame
+        self._steps: list[list[pl.Expr]] = []
         self._pending: list[pl.Expr] = []
         self._made = 0
 
@@ -66,8 +68,31 @@ class Plan:
     def step(self) -> None:
         """Make columns of what was named since the last step."""
         if self._pending:
-            self.frame = self.frame.with_columns(self._pending)
+            self._steps.append(self._pending)
             self._pending = []
+
+    def define(self, name: str, expression: pl.Expr) -> None:
+        """Work `expression` out as the column `name`, for use after the next `step`."""
+        self._pending.append(expression.alias(name))
+
+    def finished(self, found: Mapping[str, pl.Expr], passed: Sequence[str]) -> pl.LazyFrame:
+        """Return the frame of `found` and of the columns `passed`, after all steps."""
+        last = [*map(pl.col, passed), *(expression.alias(name) for name, expression in found.items())]
+        wanted = _read(last)
+        kept: list[tuple[list[pl.Expr], set[str]]] = []
+        for step in reversed(self._steps):
+            needed = [each for each in step if each.meta.output_name() in wanted]
+            others = wanted - {each.meta.output_name() for each in needed}
+            kept.append((needed, others))
+            wanted = others | _read(needed)
+        frame = self._frame.select(sorted(wanted))
+        for step, others in reversed(kept):
+            frame = frame.select([*sorted(others), *step])
+        return frame.select(last)
+
+
+def _read(expressions: Iterable[pl.Expr]) -> set[str]:
+    return {name for each in expressions for name in each.meta.root_names()}
 
 
 def words(bits: Sequence[Truth]) -> list[pl.Expr]:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from policy_engine.fleet.columns import HARDWARE, FleetIndex, findings_columns, index_of
+from policy_engine.fleet.columns import HARDWARE, IDENTITY, FleetIndex, findings_columns, index_of
 from policy_engine.fleet.outcomes import Conditions
 from policy_engine.fleet.tasks import TaskPlan
 from policy_engine.loading.policy import Policy
@@ -45,4 +45,4 @@ class FleetEngine:
         read before, in passes over those columns alone.
         """
         task = TaskPlan(self._conditions, self.index, self.at.astimezone(UTC).date(), rows)
-        return task.decided().select(findings_columns(self.index, keep))
+        return task.decided([*IDENTITY, *keep]).select(findings_columns(self.index, keep))

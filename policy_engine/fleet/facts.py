@@ -9,7 +9,7 @@ import polars as pl
 
 from policy_engine.catalog import Catalog, api_price
 from policy_engine.facts import DAYS_PER_MONTH, PROPOSED, region_allowed
-from policy_engine.fleet.building import Plan
+from policy_engine.fleet.building import Plan, Truth, column
 from policy_engine.fleet.columns import declared
 from policy_engine.fleet.lookups import UNKNOWN_KEY, Distinct, Table, residency_key, residency_of
 from policy_engine.fleet.needed import VOLUME
@@ -93,21 +93,22 @@ def api_spend(catalog: Catalog, codes: Mapping[str, int], reference: str, day: d
     return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), computed)
 
 
-def regions_table(catalog: Catalog, distinct: Distinct, prefix: str) -> tuple[Table, pl.Expr]:
-    """Return a table of whether a region lies inside a residency, and its one column."""
-    table = Table(prefix, [residency + region for residency, region in distinct.pairs])
+def regions_allowed(plan: Plan, catalog: Catalog, distinct: Distinct, region: str, prefix: str) -> tuple[Truth, Truth]:
+    """Return whether the column `region` lies inside the residency, and whether outside; after the next step."""
+    table = Table(prefix, [residency + name for residency, name in distinct.pairs])
     answers = []
-    for key, region in distinct.pairs:
+    for key, name in distinct.pairs:
         residency = residency_of(key)
-        named = None if region == UNKNOWN_KEY else region
         listed = None if residency is None else list(residency)
-        answers.append(region_allowed(listed, named, catalog.regions.contains))
-    return table, table.column(answers, pl.Boolean)
+        answers.append(region_allowed(listed, None if name == UNKNOWN_KEY else name, catalog.regions.contains))
+    inside, outside = (table.flags([answer is wanted for answer in answers]) for wanted in (True, False))
+    table.look_up(plan, residency_key() + pl.col(region).fill_null(UNKNOWN_KEY))
+    return inside, outside
 
 
-def region_key(region: str) -> pl.Expr:
-    """Return the key of `regions_table` for the column `region`."""
-    return residency_key() + pl.col(region).fill_null(UNKNOWN_KEY)
+def known_truth(yes: Truth, no: Truth) -> pl.Expr:
+    """Return a fact that is true, false, or, where neither holds, unknown."""
+    return pl.when(column(yes)).then(True).when(column(no)).then(False)
 
 
 def of_fallback(policy: Policy) -> dict[str, pl.Expr]:

@@ -1,19 +1,18 @@
 """What is read of a fleet before its plan is made: the floors, residencies and regions that its rows hold.
 
 There are few of each, however many rows; each is judged once, in Python, by the functions that judge a single workload,
-and joined to the rows that hold it.
+and looked up for the rows that hold it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import polars as pl
 
-from policy_engine.fleet.building import Truth
-from policy_engine.fleet.columns import MIN_SCORES
+from policy_engine.fleet.building import Plan, Truth
+from policy_engine.fleet.columns import MIN_SCORES, WORD
 
 RESIDENCY = "data.residency"
 #: Between the regions of a list, and in the place of what is not known: no region or document holds them.
@@ -60,34 +59,27 @@ class Distinct:
 
 
 class Table:
-    """Columns that hang on one key. Those that are equal stand once, and those that never change stand nowhere."""
+    """Truths that hang on one key: bits of words, which are looked up together for each row."""
 
-    def __init__(self, prefix: str, keys: Sequence[Any]) -> None:
+    def __init__(self, prefix: str, keys: Sequence[str]) -> None:
         self.keys = keys
         self._prefix = prefix
-        self._columns: dict[Hashable, tuple[str, pl.Series]] = {}
-
-    def column(self, values: Sequence[Any], dtype: Any) -> pl.Expr:
-        """Return the expression that gives the value of a row's key."""
-        if len(set(values)) <= 1:
-            return pl.lit(values[0] if values else None, dtype=dtype)
-        known = self._columns.get((tuple(values), str(dtype)))
-        if known is None:
-            name = f"{self._prefix}{len(self._columns)}"
-            known = (name, pl.Series(name, values, dtype=dtype))
-            self._columns[tuple(values), str(dtype)] = known
-        return pl.col(known[0])
+        self._bits: dict[tuple[bool, ...], int] = {}
 
     def flags(self, holds: Sequence[bool]) -> Truth:
-        """Return whether it holds for a row's key, given that for each key."""
-        return holds[0] if len(set(holds)) == 1 else self.column(holds, pl.Boolean)
+        """Return whether it holds for a row's key, given that for each of the keys; for use after `look_up`."""
+        if len(set(holds)) == 1:
+            return holds[0]
+        bit = self._bits.setdefault(tuple(holds), len(self._bits))
+        word, place = divmod(bit, WORD)
+        return (pl.col(f"{self._prefix}{word}") & pl.lit(1 << place, dtype=pl.UInt64)) != 0
 
-    def joined(self, frame: pl.LazyFrame, key: pl.Expr) -> pl.LazyFrame:
-        """Return `frame` with the columns for each row's `key`, in the order of its rows."""
-        if not self._columns:
-            return frame
-        name = f"{self._prefix}key"
-        series = [pl.Series(name, self.keys, dtype=pl.String), *(each for _, each in self._columns.values())]
-        table = pl.DataFrame(series).lazy()
-        with_key = frame.with_columns(key.alias(name))
-        return with_key.join(table, on=name, how="left", maintain_order="left").drop(name)
+    def look_up(self, plan: Plan, key: pl.Expr) -> None:
+        """Name the words of each row of `plan` by its `key`; one that was not there before is an error in the plan."""
+        columns = list(self._bits)
+        for start in range(0, len(columns), WORD):
+            some = columns[start : start + WORD]
+            words = [sum(1 << place for place, holds in enumerate(some) if holds[at]) for at in range(len(self.keys))]
+            series = pl.Series(words, dtype=pl.UInt64)
+            name = f"{self._prefix}{start // WORD}"
+            plan.define(name, key.replace_strict(pl.Series(self.keys, dtype=pl.String), series, return_dtype=pl.UInt64))

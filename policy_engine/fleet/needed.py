@@ -37,7 +37,7 @@ class NeedColumns:
         self.residency = Table("~residency", distinct.residencies)
         self._floors = [floors_of(key) for key in distinct.floors]
         self.residencies = [residency_of(key) for key in distinct.residencies]
-        self._verdicts: dict[tuple[tuple[str, float], ...], tuple[Truth, Truth, pl.Expr | None]] = {}
+        self._verdicts: dict[tuple[tuple[str, float], ...], tuple[Truth, Truth, list[Truth]]] = {}
         self.no_floors = self.floors.flags([each is None for each in self._floors])
         self.no_residency = self.residency.flags([each is None for each in self.residencies])
         self.no_floor = {
@@ -63,6 +63,9 @@ class NeedColumns:
         coding = pl.col("task.kind") == "coding"
         #: Whether the quality bar reads each of `contenders.BENCHMARKS`.
         self.reads: tuple[Truth, Truth] = (plan.let(~coding), plan.let(coding))
+        bar = quality.is_null() | (quality != "sufficient")
+        #: Whether the quality bar asks, or may ask, for a score of each.
+        self.asks_score: tuple[Truth, Truth] = (plan.let(~coding & bar), plan.let(coding & bar))
         self.routed = plan.let(pl.col("workload.task_count") > 1)
         self.context_unknown = plan.let(is_null("task.context_tokens"))
 
@@ -80,6 +83,8 @@ class NeedColumns:
         self.volume_unknown = plan.let(~known)
         self.into, self.out = plan.let(sent), plan.let(answered)
         self.tokens = plan.let(sent + answered)
+        #: 0.0 in every row with a volume, as a column: see `to_polars.divided`.
+        self.nought = plan.let((sent + answered).is_nan().cast(pl.Float64))
         self.unknown_volumes: tuple[Truth, ...] = tuple(plan.let(is_null(name)) for name in VOLUME)
 
     def _modalities(self, plan: Plan) -> None:
@@ -94,8 +99,8 @@ class NeedColumns:
             self.over[window] = self._plan.let(holds(pl.col("task.context_tokens") > window))
         return self.over[window]
 
-    def floor_truths(self, contender: Contender) -> tuple[Truth, Truth, pl.Expr | None]:
-        """Return whether the floors rule a contender out, leave it open, and how many scores the catalog lacks."""
+    def floor_truths(self, contender: Contender) -> tuple[Truth, Truth, list[Truth]]:
+        """Return whether the floors rule a contender out, leave it open, and whether one score lacks, or two, ..."""
         candidate = contender.candidate
         profile = tuple(sorted(candidate.scores.items()))
         if profile not in self._verdicts:
@@ -106,7 +111,7 @@ class NeedColumns:
             self._verdicts[profile] = (
                 self.floors.flags([each == OUT for each in standings]),
                 self.floors.flags([each == UNKNOWN for each in standings]),
-                self.floors.column(gaps, pl.UInt8) if any(gaps) else None,
+                [self.floors.flags([gap > count for gap in gaps]) for count in range(max(gaps, default=0))],
             )
         return self._verdicts[profile]
 
@@ -116,10 +121,10 @@ class NeedColumns:
         flags = self.residency.flags
         return flags([each == OUT for each in standing]), flags([each == UNKNOWN for each in standing])
 
-    def join(self, plan: Plan) -> None:
-        """Join what floors and residencies came to; once every contender has asked for it."""
-        plan.frame = self.floors.joined(plan.frame, pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY))
-        plan.frame = self.residency.joined(plan.frame, residency_key())
+    def look_up(self, plan: Plan) -> None:
+        """Look up what floors and residencies came to; once every contender has asked for it."""
+        self.floors.look_up(plan, pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY))
+        self.residency.look_up(plan, residency_key())
 
     def named_by_routes(self, routes: Sequence[tuple[str, str | None]]) -> Truth:
         """Return whether the task's kind and complexity are among `routes`."""

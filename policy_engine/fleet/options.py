@@ -53,7 +53,7 @@ def options_of(plan: Plan, needs: NeedColumns, day: date) -> list[OptionState]:
         Qualified(option, [Entry(needs, each) for each in contenders(catalog, option, day, needs.residencies)])
         for option in OPTIONS
     ]
-    needs.join(plan)
+    needs.look_up(plan)
     plan.step()
     entries = [each for qualified in found for each in qualified.entries]
     for each in entries:
@@ -177,19 +177,20 @@ class Proposed:
         self, plan: Plan, needs: NeedColumns, states: Sequence[OptionState], deployment: pl.Expr, model: pl.Expr
     ) -> None:
         codes = model_codes(needs.policy.catalog)
-        chosen = {state.option: (deployment == state.option).fill_null(False) for state in states}
-        is_model = {code: (model == code).fill_null(False) for code in codes.values()}
+        chosen = {state.option: plan.let((deployment == state.option).fill_null(False)) for state in states}
+        is_model = {code: plan.let((model == code).fill_null(False)) for code in codes.values()}
+        plan.step()
         sure: list[Truth] = []
         maybe: list[Truth] = []
         waits: dict[str, list[Truth]] = {}
         for state in states:
             here = chosen[state.option]
             for entry in state.qualified.entries:
-                this = is_model[codes[entry.name]]
-                sure.append(both(here, this, entry.sure))
-                maybe.append(both(here, this, entry.maybe))
+                this = both(here, is_model[codes[entry.name]])
+                sure.append(both(this, entry.sure))
+                maybe.append(both(this, entry.maybe))
                 for fact, where in entry.waits.items():
-                    waits.setdefault(fact, []).append(both(here, this, entry.maybe, where))
+                    waits.setdefault(fact, []).append(both(this, entry.maybe, where))
         self.unknown_model = plan.hold(model.is_null())
         self.sure = plan.hold(either(sure))
         self.maybe = plan.hold(either(maybe))

@@ -15,7 +15,6 @@ from policy_engine.fleet.building import Plan, Truth, both, column, either, firs
 from policy_engine.fleet.contenders import Contender
 from policy_engine.fleet.needed import NeedColumns
 from policy_engine.fleet.qualifying import Qualified
-from policy_engine.lowering.to_polars import divided
 
 _USD = pl.Float64
 
@@ -41,13 +40,14 @@ class Costs:
 
     def _price(self, into: float | None, out: float | None) -> pl.Expr:
         # the same operations in the same order as `slate.cost_of`, so that the same bits come out
-        return divided(self._needs.into * into + self._needs.out * out, 1e6)
+        return (self._needs.into * into + self._needs.out * out) / (self._needs.nought + 1e6)
 
     def _box(self, usd: float | None, most: float | None, engineers: float | None) -> pl.Expr:
-        tokens = self._needs.tokens
+        tokens, nought = self._needs.tokens, self._needs.nought
         if most is None:
-            return pl.when(tokens.is_not_null()).then(pl.lit((usd or 0.0) * 1 + (engineers or 0.0), dtype=_USD))
-        return divided(tokens, most).ceil().clip(lower_bound=1.0) * usd + engineers
+            return nought + ((usd or 0.0) + (engineers or 0.0))
+        boxes = (tokens / (nought + most)).ceil().clip(lower_bound=1.0)
+        return boxes * usd + engineers if engineers else boxes * usd
 
 
 class Picked:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import polars as pl
-
 from policy_engine.catalog.cost import SELF_RUN
-from policy_engine.fleet.building import Plan, Truth, both, column, either, negated
+from policy_engine.fleet.building import Plan, Truth, both, either, negated
 from policy_engine.fleet.contenders import Contender
 from policy_engine.fleet.needed import NeedColumns
 
@@ -20,7 +18,7 @@ class Entry:
         self._out: list[Truth] = []
         self._open: list[Truth] = []
         self._gaps: list[Truth] = []
-        self._gap_count: pl.Expr | None = None
+        self._floor_gaps: list[Truth] = []
         #: What makes this contender uncertain where it makes not all of them so, by the fact that would tell.
         self.waits: dict[str, Truth] = {}
         self._check_model()
@@ -41,18 +39,17 @@ class Entry:
         self.maybe = plan.hold(both(negated(out), unknown))
 
     @property
-    def gaps(self) -> pl.Expr | int:
-        """How many figures the catalog lacks that would tell."""
-        fixed = sum(part is True for part in self._gaps)
-        parts = [part.cast(pl.UInt8) for part in self._gaps if not isinstance(part, bool)]
-        if self._gap_count is not None:
-            parts.append(self._gap_count)
-        if not parts:
-            return fixed
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
-        return total + pl.lit(fixed, dtype=pl.UInt8)
+    def profile(self) -> tuple[str, ...]:
+        """What the catalog lacks of it, for comparison: those that lack the same are counted once."""
+        return (*map(str, self._gaps), "floors", *map(str, self._floor_gaps))
+
+    def gaps(self) -> list[Truth]:
+        """Return whether the catalog lacks at least one figure that would tell, at least two, and so on."""
+        least = list(self._floor_gaps)
+        for more in self._gaps:
+            shifted: list[Truth] = [True, *least]
+            least = [either([here, both(below, more)]) for here, below in zip([*least, False], shifted, strict=True)]
+        return least
 
     def _check_model(self) -> None:
         needs, candidate = self._needs, self.contender.candidate
@@ -86,10 +83,10 @@ class Entry:
         out, unknown, gaps = needs.floor_truths(self.contender)
         self._out.append(out)
         self._open.append(unknown)
-        self._gap_count = gaps
-        for score, read in zip(self.contender.scores, needs.reads, strict=True):
+        self._floor_gaps = gaps
+        for score, read, asked in zip(self.contender.scores, needs.reads, needs.asks_score, strict=True):
             if score is None:
-                self._lacking(both(read, either([needs.high, needs.best, needs.quality_unknown])))
+                self._lacking(asked)
             elif score < bar:
                 self._out.append(both(read, needs.high))
                 if score < 0.0:
@@ -126,32 +123,26 @@ class Qualified:
         """Name what the option has; after the step that settled its entries."""
         self.any_sure = plan.hold(either(each.sure for each in self.entries))
         self.any_maybe = plan.hold(either(each.maybe for each in self.entries))
-        self._least = self._least_gaps()
-        if self._least is not None:
-            self._least = plan.let(self._least)
+        profiles = {each.profile: each.gaps() for each in self.entries}
+        most = max(map(len, profiles.values()), default=0)
+        #: Whether one that may meet the needs lacks at most so many figures.
+        self._some_within: list[Truth] = []
+        for count in range(most):
+            within = (
+                both(either(each.maybe for each in self.entries if each.profile == profile), negated(_at(gaps, count)))
+                for profile, gaps in profiles.items()
+            )
+            self._some_within.append(plan.hold(either(within)))
+        self._profiles = profiles
 
     def settle_nearest(self, plan: Plan) -> None:
         """Name those of which the catalog knows most, where none surely meets the needs; after another step."""
         for each in self.entries:
-            near: Truth = True
-            if self._least is not None:
-                gaps = each.gaps
-                near = self._least == (pl.lit(gaps, dtype=pl.UInt8) if isinstance(gaps, int) else gaps)
-                near = near.fill_null(False)
-            self.nearest.append(plan.hold(both(negated(self.any_sure), each.maybe, near)))
+            gaps = self._profiles[each.profile]
+            further = either(both(_at(gaps, count), some) for count, some in enumerate(self._some_within))
+            self.nearest.append(plan.hold(both(negated(self.any_sure), each.maybe, negated(further))))
 
-    def _least_gaps(self) -> pl.Expr | None:
-        """The fewest gaps of those that may meet the needs; None where all have the same."""
-        counts = [each.gaps for each in self.entries]
-        if len({count if isinstance(count, int) else -1 - place for place, count in enumerate(counts)}) <= 1:
-            return None
-        fixed: dict[int, list[Truth]] = {}
-        found = []
-        for each, count in zip(self.entries, counts, strict=True):
-            if isinstance(count, int):
-                fixed.setdefault(count, []).append(each.maybe)
-            else:
-                found.append(pl.when(column(each.maybe)).then(count))
-        for count, maybes in fixed.items():
-            found.append(pl.when(column(either(maybes))).then(pl.lit(count, dtype=pl.UInt8)))
-        return pl.min_horizontal(found)
+
+def _at(gaps: list[Truth], count: int) -> Truth:
+    """Return whether more than `count` figures lack."""
+    return gaps[count] if count < len(gaps) else False

@@ -15,12 +15,12 @@ from policy_engine.fleet.duties import Duties
 from policy_engine.fleet.facts import (
     Facts,
     api_spend,
+    known_truth,
     licence_of,
     model_code,
     model_codes,
     of_fallback,
-    region_key,
-    regions_table,
+    regions_allowed,
     volumes,
 )
 from policy_engine.fleet.fallbacks import Fallback
@@ -58,8 +58,8 @@ class TaskPlan:
         self.plan = Plan(rows)
         self.facts = Facts(self.policy)
 
-    def decided(self) -> pl.LazyFrame:
-        """Return the frame with all that is found of its rows."""
+    def decided(self, passed: Sequence[str]) -> pl.LazyFrame:
+        """Return all that is found of each row, and its columns `passed`."""
         plan = self.plan
         self.acts = Acts(plan, self.policy, self._day)
         self.needs = NeedColumns(plan, self.policy, self._distinct)
@@ -72,8 +72,7 @@ class TaskPlan:
         self._rule_proposal()
         fallback = Fallback(self, self._of_fallback)
         self._verdict(fallback)
-        self._write(fallback)
-        return plan.frame
+        return plan.finished(self._found(fallback), passed)
 
     # ---- facts
 
@@ -102,21 +101,20 @@ class TaskPlan:
         licences = [
             plan.let(licence_of(self._catalog, self._codes, code)) for code in (self._proposed_code, self.fallback_code)
         ]
-        table, inside = regions_table(self._catalog, self._distinct, "~place")
+        own_place, other_place = (
+            regions_allowed(plan, self._catalog, self._distinct, f"{prefix}.region", f"~{prefix}")
+            for prefix in ("proposal", "proposal.fallback")
+        )
         plan.step()
-        own = self._of_proposal(pl.col("proposal.deployment"), licences[0], chosen)
-        plan.frame = table.joined(plan.frame, region_key("proposal.region"))
         present = pl.col("proposal.present")
+        own = self._of_proposal(pl.col("proposal.deployment"), licences[0], chosen)
         own |= {
-            "proposal.region_allowed": plan.let(pl.when(present).then(inside)),
+            "proposal.region_allowed": plan.let(pl.when(present).then(known_truth(*own_place))),
             "proposal.licence": plan.let(pl.when(present).then(licences[0])),
         }
-        plan.step()
-        other, inside = regions_table(self._catalog, self._distinct, "~elsewhere")
-        plan.frame = other.joined(plan.frame, region_key("proposal.fallback.region"))
         fallback = of_fallback(self.policy)
         fallback |= self._of_proposal(pl.col("proposal.fallback.deployment"), licences[1], chosen)
-        fallback |= {"proposal.region_allowed": plan.let(inside), "proposal.licence": licences[1]}
+        fallback |= {"proposal.region_allowed": plan.let(known_truth(*other_place)), "proposal.licence": licences[1]}
         plan.step()
         self.facts.computed.update(own)
         self._of_fallback = fallback
@@ -201,8 +199,8 @@ class TaskPlan:
 
     # ---- findings
 
-    def _write(self, fallback: Fallback) -> None:
-        plan = self.plan
+    def _found(self, fallback: Fallback) -> dict[str, pl.Expr]:
+        """Return the findings' columns."""
         asked = self._asked(fallback)
         ranking, scores = self._ranking, self._scores
         conflict = either([self.outcomes.conflict, both(fallback.present, fallback.outcomes.conflict)])
@@ -245,7 +243,7 @@ class TaskPlan:
         }
         for mask, bits in masks.items():
             found |= dict(zip(self._index.columns(mask), words(bits), strict=True))
-        plan.frame = plan.frame.with_columns(**found)
+        return found
 
     def _asked(self, fallback: Fallback) -> Asked:
         """Return the facts that are missing, by name."""

@@ -141,7 +141,7 @@ class Lowering:
 
     def _compare(self, node: tree.Compare, bound: _Bound) -> pl.Expr:
         left, right = self._value(node.left, bound), self._value(node.right, bound)
-        found = _RELATIONS[node.op](left, right)
+        found: pl.Expr = _RELATIONS[node.op](left, right)
         sides = (node.left, node.right)
         if node.left.type == "double" and any(
             isinstance(n, tree.Arithmetic) for side in sides for n in tree.walk(side)
@@ -156,8 +156,8 @@ class Lowering:
         item = self._value(node.item, bound)
         if not isinstance(node.items, tree.ListOf):
             items = self._value(node.items, bound)
-            found: pl.Expr = items.list.contains(item)
-            return found if isinstance(node.item, tree.Const) else pl.when(item.is_not_null()).then(found)
+            found = items.list.contains(item)
+            return pl.when(item.is_not_null()).then(found)
         if node.items.items and all(isinstance(each, tree.Const) for each in node.items.items):
             values = [each.value for each in node.items.items if isinstance(each, tree.Const)]
             if node.item.type == "string":
