@@ -89,7 +89,7 @@ def _connected(address: str | None, workers: int) -> Iterator[None]:
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     # its sockets stand there, whose paths may not be long
     folder = tempfile.mkdtemp(prefix="policy-ray-")
-    own = {"num_cpus": workers, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
+    own: dict[str, Any] = {"num_cpus": workers, "object_store_memory": OBJECT_STORE, "include_dashboard": False}
     own |= {"_node_ip_address": "127.0.0.1", "_temp_dir": folder}
     try:
         if address is not None:

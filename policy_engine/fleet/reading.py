@@ -20,7 +20,7 @@ from policy_engine.fleet.intake import GIVEN, ROWS, Intake, Job
 from policy_engine.fleet.parquet_rows import ParquetRows, unreadable
 from policy_engine.fleet.rejects import Rejects
 from policy_engine.fleet.source import SourceColumns
-from policy_engine.fleet.workspace import Workspace
+from policy_engine.fleet.workspace import Workspace, disk_error
 from policy_engine.fleet.yaml_rows import FILE, STATUSES, YamlRows
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.wording import listed, quoted
@@ -127,6 +127,8 @@ def _parquet(source: Path, job: Job, space: Workspace, rejects: Rejects) -> Rows
     try:
         passing, rest = rows.spooled(space), rows.look_at_the_rest(space, rejects)
     except pl.exceptions.PolarsError as error:
+        if disk_error(error) is not None:
+            raise
         raise unreadable(str(source), error) from None
     frame = passing if rest is None else passing.merge_sorted(rest, ROW)
     return Rows(frame, rows.count, rows.check_unchanged)

@@ -23,13 +23,12 @@ from policy_engine.fleet.canonical import frame_of
 from policy_engine.fleet.columns import ROW, findings_columns
 from policy_engine.fleet.engine import FleetEngine
 from policy_engine.fleet.intake import Job
-from policy_engine.fleet.parquet_rows import unreadable
 from policy_engine.fleet.reading import Rows, check_source, job_for, read_rows
 from policy_engine.fleet.recording import ON_RECORD, Recording
 from policy_engine.fleet.rejects import Rejects
 from policy_engine.fleet.source import source_columns
 from policy_engine.fleet.summary import Summary, summary_of
-from policy_engine.fleet.workspace import Workspace, put_in_place
+from policy_engine.fleet.workspace import Workspace, disk_error, put_in_place
 from policy_engine.fleet.writing import Safe, index_path, write_as, write_index, write_masks
 from policy_engine.loading.policy import Policy
 
@@ -119,8 +118,10 @@ def sweep(order: Order) -> Swept:
             rejects = Rejects(space.folder / "rejects.jsonl")
             stack.callback(rejects.close)
             return _Sweep(order, job, engine, decider, space, rejects, started).run()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
+    except (OSError, pl.exceptions.PolarsError) as error:
+        reason = disk_error(error)
+        if reason is None:
+            raise
         message = f"cannot write `{order.target}`: {reason}"
         raise UsageError(Problem("cannot-write", message, help="name a place with enough room")) from error
 
@@ -178,7 +179,7 @@ class _Sweep:
             apart = pl.scan_parquet(self._space.parts(_ALONE), glob=False)
             schema = found.collect_schema()
             found = found.merge_sorted(apart.cast(dict(schema)).select(schema.names()), ROW)  # type: ignore[arg-type]
-        self._sink(lambda: write_masks(found, self._findings, engine.index))
+        write_masks(found, self._findings, engine.index)
         conflicts = pl.scan_parquet(self._findings, glob=False).select("conflict", ROW).filter("conflict")
         if (row := conflicts.head(1).collect()).height:
             self._say_conflict(frame.filter(pl.col(ROW) == row[ROW][0]))
@@ -211,15 +212,8 @@ class _Sweep:
         entries = pl.scan_parquet(self._space.parts(ON_RECORD), glob=False)
         found = pl.scan_parquet(self._findings, glob=False)
         told = found.join(entries, on=ROW, how="left", maintain_order="left")
-        self._sink(lambda: write_masks(told, path, self._engine.index))
+        write_masks(told, path, self._engine.index)
         return path
-
-    def _sink(self, write: Callable[[], Any]) -> None:
-        """Run a plan to its end; what Polars cannot read or write is an error of ours."""
-        try:
-            write()
-        except pl.exceptions.PolarsError as error:
-            raise unreadable(str(self._order.source), error) from error
 
     def _add_up(self, rows: Rows, found: int) -> None:
         if rows.count != found + self._rejects.count:
@@ -228,19 +222,19 @@ class _Sweep:
 
     def _hand_out(self) -> dict[str, Path]:
         """Put the files in place, the findings last; return them by what they are."""
-        order = self._order
-        files = {"rejects": order.rejects, "findings": order.target}
-        made = self._findings
-        put_in_place(self._rejects.path, order.rejects)
+        order, folder = self._order, self._space.folder
+        made = {"rejects": self._rejects.path}
+        files = {"rejects": order.rejects}
         if order.target_format != "parquet" or order.ids:
-            made = self._space.folder / "out"
-            self._sink(lambda: write_as(self._findings, made, order.target_format, self._engine.index, order.safe))
+            made["findings"] = folder / "out"
+            write_as(self._findings, made["findings"], order.target_format, self._engine.index, order.safe)
         else:
+            made |= {"index": folder / "index.json", "findings": self._findings}
             files["index"] = index_path(order.target)
-            index = self._space.folder / "index.json"
-            write_index(index, self._engine.index)
-            put_in_place(index, files["index"])
-        put_in_place(made, order.target)
+            write_index(made["index"], self._engine.index)
+        files["findings"] = order.target
+        for name, place in files.items():
+            put_in_place(made[name], place)
         return files
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from types import TracebackType
 
 from policy_engine.whole_files import KEPT, is_kept
 
+_SYSTEM = re.compile(r"\(os error (\d+)\)")
 _REAP = "import shutil, sys; sys.stdin.buffer.read(); shutil.rmtree(sys.argv[1], ignore_errors=True)"
 
 
@@ -61,6 +63,17 @@ class Workspace:
     def parts(self, kind: str) -> list[Path]:
         """Return the parts of a `kind` that were written, in order."""
         return sorted((self.folder / kind).glob("*.parquet"))
+
+
+def disk_error(error: Exception) -> str | None:
+    """Return why something could not be written, in the system's words; None where the error is another.
+
+    Polars tells the system's errors in the text of its own.
+    """
+    if isinstance(error, OSError):
+        return (error.strerror or str(error)).lower()
+    found = _SYSTEM.search(str(error))
+    return os.strerror(int(found[1])).lower() if found else None
 
 
 def put_in_place(made: Path, target: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,9 @@ ROWS_IN_GROUP = 65_536
 #: Makes a text safe for spreadsheets.
 Safe = Callable[[str], str]
 _JOINED = ";"
+_MOST_KNOWN = 100_000
+#: Every text that may have to be made safe: of other than plain characters, or with a sign where a cell may begin.
+_DOUBTFUL = r"[^\x20-\x7e]|(^|;)\s*[=+\-@']"
 
 
 def index_path(target: Path) -> Path:
@@ -34,7 +37,7 @@ def write_masks(findings: pl.LazyFrame, path: Path, index: FleetIndex) -> None:
 
 def write_as(findings: Path, path: Path, kind: str, index: FleetIndex, safe: Safe) -> None:
     """Write the findings (Parquet with masks) with ids in the place of masks, as Parquet, CSV or JSON Lines."""
-    frame = expanded(pl.scan_parquet(findings, glob=False), index)
+    frame = expanded(pl.scan_parquet(findings, glob=False), index, joined=kind == "csv")
     if kind == "parquet":
         frame.sink_parquet(path, row_group_size=ROWS_IN_GROUP, maintain_order=True)
     elif kind == "csv":
@@ -45,60 +48,58 @@ def write_as(findings: Path, path: Path, kind: str, index: FleetIndex, safe: Saf
         frame.sink_ndjson(path, maintain_order=True, check_extension=False)
 
 
-def expanded(frame: pl.LazyFrame, index: FleetIndex) -> pl.LazyFrame:
-    """Return the findings with a list of names for each mask, in the place of its words."""
-    order: list[str] = []
-    lists = {}
+def expanded(frame: pl.LazyFrame, index: FleetIndex, joined: bool = False) -> pl.LazyFrame:
+    """Return the findings with a list of names for each mask, in the place of its words; `joined` as one text."""
     words = {column: mask for mask in MASKS for column in index.columns(mask)}
-    for name in frame.collect_schema().names():
-        mask = words.get(name, name)
-        if mask not in order:
-            order.append(mask)
-    for mask in MASKS:
-        lists[mask] = _names(index, mask)
-    return frame.with_columns(**lists).select(order)
+    order = list(dict.fromkeys(words.get(name, name) for name in frame.collect_schema().names()))
+    return frame.with_columns(**{mask: _names(index, mask, joined) for mask in MASKS}).select(order)
 
 
-def _names(index: FleetIndex, mask: str) -> pl.Expr:
+def _names(index: FleetIndex, mask: str, joined: bool) -> pl.Expr:
     """Return the names that a mask holds; what recurs is looked up once."""
-    columns, names = index.columns(mask), index.names(mask)
-    known: dict[tuple[int, ...], list[str]] = {}
+    columns, kind = index.columns(mask), pl.String() if joined else pl.List(pl.String)
+    known: dict[tuple[int, ...], Any] = {}
 
     def look_up(words: pl.Series) -> pl.Series:
         found = []
         for row in words.struct.unnest().iter_rows():
             if row not in known:
-                if len(known) > 100_000:
+                if len(known) > _MOST_KNOWN:
                     known.clear()
-                known[row] = index.expand(mask, [word or 0 for word in row])
+                names = index.expand(mask, [word or 0 for word in row])
+                known[row] = _JOINED.join(names) if joined else names
             found.append(known[row])
-        return pl.Series(mask, found, dtype=pl.List(pl.String))
+        return pl.Series(mask, found, dtype=kind)
 
-    if not names:
-        return pl.lit([], dtype=pl.List(pl.String))
-    return pl.struct(columns).map_batches(look_up, return_dtype=pl.List(pl.String), is_elementwise=True)
+    if not columns:
+        return pl.lit("" if joined else [], dtype=kind)
+    return pl.struct(columns).map_batches(look_up, return_dtype=kind, is_elementwise=True)
 
 
 def _for_spreadsheets(frame: pl.LazyFrame, safe: Safe) -> pl.LazyFrame:
-    """Return the frame with lists joined, and every text as no formula."""
+    """Return the frame with every text as no formula, and what is nested as JSON."""
 
     def made_safe(texts: pl.Series) -> pl.Series:
-        return pl.Series(
-            texts.name, [None if text is None else safe(text) for text in texts.to_list()], dtype=pl.String
-        )
+        if not texts.str.contains(_DOUBTFUL).any():
+            return texts
+        return pl.Series(texts.name, [None if text is None else safe(text) for text in texts], dtype=pl.String)
 
     cells: list[pl.Expr] = []
-    for name, kind in frame.collect_schema().items():
+    schema = frame.collect_schema()
+    for name, kind in schema.items():
         cell = pl.col(name)
-        if kind == pl.List(pl.String):
-            cell = cell.list.join(_JOINED)
-        elif kind.is_nested():
-            cell = cell.map_elements(lambda value: orjson.dumps(value, default=str).decode(), return_dtype=pl.String)
-        if kind == pl.String or kind.is_nested():
-            cell = cell.map_batches(made_safe, return_dtype=pl.String, is_elementwise=True)
+        if kind.is_nested():
+            cell = cell.map_elements(_json, return_dtype=pl.String)
+        if kind == pl.String or kind.is_nested() or isinstance(kind, pl.Categorical):
+            cell = cell.cast(pl.String).map_batches(made_safe, return_dtype=pl.String, is_elementwise=True)
         cells.append(cell)
-    renamed = {name: safe(name) for name in frame.collect_schema().names()}
-    return frame.select(cells).rename({name: other for name, other in renamed.items() if other != name})
+    renamed = {name: safe(name) for name in schema.names() if safe(name) != name}
+    return frame.select(cells).rename(renamed)
+
+
+def _json(value: Any) -> str:
+    plain = value.to_list() if isinstance(value, pl.Series) else value
+    return orjson.dumps(plain, default=str).decode()
 
 
 def counted_bits(index: FleetIndex, mask: str) -> list[pl.Expr]:
@@ -108,8 +109,3 @@ def counted_bits(index: FleetIndex, mask: str) -> list[pl.Expr]:
         ((pl.col(columns[place // WORD]) // (1 << (place % WORD))) % 2).sum().cast(pl.UInt64).alias(name)
         for place, name in enumerate(names)
     ]
-
-
-def columns_of(findings: Path) -> Sequence[str]:
-    """Return the columns of a file of findings."""
-    return pl.scan_parquet(findings, glob=False).collect_schema().names()
