@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date
+from typing import Any
 
 import polars as pl
 
 from policy_engine.catalog import Catalog, api_price
 from policy_engine.facts import DAYS_PER_MONTH, PROPOSED, region_allowed
-from policy_engine.fleet.building import Plan, Truth, column
+from policy_engine.fleet.building import Plan, Truth, column, first_of
 from policy_engine.fleet.columns import declared
 from policy_engine.fleet.lookups import UNKNOWN_KEY, Distinct, Table, residency_key, residency_of
 from policy_engine.fleet.needed import VOLUME
@@ -50,16 +51,38 @@ def model_codes(catalog: Catalog) -> dict[str, int]:
     return {key: code for code, key in enumerate(sorted(catalog.models))}
 
 
-def model_code(catalog: Catalog, codes: Mapping[str, int], name: pl.Expr) -> pl.Expr:
-    """Return the number of the model that a column names; null where the catalog does not know it."""
-    names = {each: codes[key] for key, model in catalog.models.items() for each in (key, *model.aliases)}
-    return name.replace_strict(list(names), list(names.values()), default=None, return_dtype=pl.UInt16)
+class ModelNames:
+    """The names and aliases of all models, each with a place: what a column names is looked up once."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._names = sorted({name for key, model in catalog.models.items() for name in (key, *model.aliases)})
+        place = {name: number for number, name in enumerate(self._names)}
+        #: By the catalog's own name of a model, the places of its names.
+        self.places = {
+            key: sorted({place[name] for name in (key, *model.aliases)}) for key, model in catalog.models.items()
+        }
+
+    def place(self, name: pl.Expr) -> pl.Expr:
+        """Return the place of the name that a column holds; null where the catalog does not know it."""
+        return name.cast(pl.Enum(self._names), strict=False).to_physical().cast(pl.UInt32)
 
 
-def licence_of(catalog: Catalog, codes: Mapping[str, int], code: pl.Expr) -> pl.Expr:
-    """Return what the licence of the model of that number says; null where that is not known."""
-    verdicts = {codes[key]: catalog.licence(key) for key in catalog.models}
-    return code.replace_strict(list(verdicts), list(verdicts.values()), default=None, return_dtype=pl.String)
+def grouped(values: Mapping[Any, Sequence[int]], code: pl.Expr, otherwise: pl.Expr) -> pl.Expr:
+    """Return the value whose numbers hold `code`; `otherwise` where none does."""
+    cases = [
+        (code.is_in(sorted(numbers)).fill_null(False), pl.lit(value))
+        for value, numbers in values.items()
+        if value is not None
+    ]
+    return first_of(cases, otherwise)
+
+
+def licence_of(catalog: Catalog, code: pl.Expr, numbers: Mapping[str, Sequence[int]]) -> pl.Expr:
+    """Return what the licence of the model says that `code` stands for, by its `numbers`; null: not known."""
+    found: dict[str | None, list[int]] = {}
+    for key, its in numbers.items():
+        found.setdefault(catalog.licence(key), []).extend(its)
+    return grouped(found, code, pl.lit(None, dtype=pl.String))
 
 
 def volumes(plan: Plan) -> dict[str, pl.Expr]:
@@ -74,21 +97,17 @@ def volumes(plan: Plan) -> dict[str, pl.Expr]:
     }
 
 
-def api_spend(catalog: Catalog, codes: Mapping[str, int], reference: str, day: date) -> pl.Expr:
+def api_spend(catalog: Catalog, names: ModelNames, reference: str, day: date) -> pl.Expr:
     """Return the declared bill, else the volume at the price of the model in use, else of the reference model."""
     sent, answered = (pl.col(name).cast(pl.Float64) for name in VOLUME)
-    prices = {codes[key]: api_price(catalog, key, day) for key in catalog.models}
-    rates: list[pl.Expr] = []
+    in_use = names.place(pl.col("migration.from.model"))
     default = api_price(catalog, reference, day)
-    in_use = model_code(catalog, codes, pl.col("migration.from.model"))
+    rates = []
     for field in ("input_usd_per_million", "output_usd_per_million"):
-        known = {code: getattr(price, field) for code, price in prices.items() if price is not None}
-        otherwise = getattr(default, field) if default is not None else None
-        rates.append(
-            in_use.replace_strict(
-                list(known), list(known.values()), default=pl.lit(otherwise, dtype=pl.Float64), return_dtype=pl.Float64
-            )
-        )
+        found: dict[float | None, list[int]] = {}
+        for key, places in names.places.items():
+            found.setdefault(getattr(api_price(catalog, key, day), field, None), []).extend(places)
+        rates.append(grouped(found, in_use, pl.lit(getattr(default, field, None), dtype=pl.Float64)))
     computed = divided(sent * rates[0] + answered * rates[1], 1e6)
     return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), computed)
 
@@ -103,6 +122,8 @@ def regions_allowed(plan: Plan, catalog: Catalog, distinct: Distinct, region: st
         answers.append(region_allowed(listed, None if name == UNKNOWN_KEY else name, catalog.regions.contains))
     inside, outside = (table.flags([answer is wanted for answer in answers]) for wanted in (True, False))
     table.look_up(plan, residency_key() + pl.col(region).fill_null(UNKNOWN_KEY))
+    plan.step()
+    table.settle(plan)
     return inside, outside
 
 

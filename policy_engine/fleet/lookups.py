@@ -11,12 +11,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from policy_engine.fleet.building import Plan, Truth
+from policy_engine.fleet.building import Plan, Truth, either
 from policy_engine.fleet.columns import MIN_SCORES, WORD
 
 RESIDENCY = "data.residency"
 #: Between the regions of a list, and in the place of what is not known: no region or document holds them.
 _BETWEEN, UNKNOWN_KEY = "\x1f", "\x1e"
+#: With more keys than this a truth is looked up in a set of them.
+_MOST_BITS = 256
 
 
 def residency_key() -> pl.Expr:
@@ -59,27 +61,41 @@ class Distinct:
 
 
 class Table:
-    """Truths that hang on one key: bits of words, which are looked up together for each row."""
+    """Truths that hang on one key. A row's key is one bit of some words, and a truth the bits of the keys it holds for.
+
+    Only what Polars streams: a join, or a replacement of values, would hold all rows in memory.
+    """
 
     def __init__(self, prefix: str, keys: Sequence[str]) -> None:
         self.keys = keys
-        self._prefix = prefix
-        self._bits: dict[tuple[bool, ...], int] = {}
+        self._code, self._prefix = f"{prefix}.code", prefix
 
     def flags(self, holds: Sequence[bool]) -> Truth:
-        """Return whether it holds for a row's key, given that for each of the keys; for use after `look_up`."""
+        """Return whether it holds for a row's key, given that for each of the keys; for use after `settle`."""
         if len(set(holds)) == 1:
             return holds[0]
-        bit = self._bits.setdefault(tuple(holds), len(self._bits))
-        word, place = divmod(bit, WORD)
-        return (pl.col(f"{self._prefix}{word}") & pl.lit(1 << place, dtype=pl.UInt64)) != 0
+        places = [place for place, holding in enumerate(holds) if holding]
+        if len(self.keys) > _MOST_BITS:
+            return pl.col(self._code).is_in(places)
+        found: list[Truth] = []
+        for number in range(-(-len(self.keys) // WORD)):
+            bits = sum(1 << (place - number * WORD) for place in places if place // WORD == number)
+            if bits:
+                found.append((pl.col(f"{self._prefix}.{number}") & pl.lit(bits, dtype=pl.UInt64)) != 0)
+        return either(found)
 
     def look_up(self, plan: Plan, key: pl.Expr) -> None:
-        """Name the words of each row of `plan` by its `key`; one that was not there before is an error in the plan."""
-        columns = list(self._bits)
-        for start in range(0, len(columns), WORD):
-            some = columns[start : start + WORD]
-            words = [sum(1 << place for place, holds in enumerate(some) if holds[at]) for at in range(len(self.keys))]
-            series = pl.Series(words, dtype=pl.UInt64)
-            name = f"{self._prefix}{start // WORD}"
-            plan.define(name, key.replace_strict(pl.Series(self.keys, dtype=pl.String), series, return_dtype=pl.UInt64))
+        """Name the place of each row's `key`; one that was not there before is an error when the plan runs."""
+        code = key.cast(pl.Enum(self.keys), strict=True).to_physical().cast(pl.UInt32)
+        plan.define(self._code, code)
+
+    def settle(self, plan: Plan) -> None:
+        """Name the bit of each row's key; after the step that named its place."""
+        if len(self.keys) > _MOST_BITS:
+            return
+        code = pl.col(self._code)
+        for number in range(-(-len(self.keys) // WORD)):
+            first = number * WORD
+            here = (code >= first) & (code < first + WORD)
+            bit = pl.lit(2, dtype=pl.UInt64).pow(pl.when(here).then(code - first).otherwise(0))
+            plan.define(f"{self._prefix}.{number}", pl.when(here).then(bit).otherwise(pl.lit(0, dtype=pl.UInt64)))

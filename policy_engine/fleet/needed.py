@@ -126,6 +126,11 @@ class NeedColumns:
         self.floors.look_up(plan, pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY))
         self.residency.look_up(plan, residency_key())
 
+    def settle(self, plan: Plan) -> None:
+        """Name what was looked up; after the next step."""
+        self.floors.settle(plan)
+        self.residency.settle(plan)
+
     def named_by_routes(self, routes: Sequence[tuple[str, str | None]]) -> Truth:
         """Return whether the task's kind and complexity are among `routes`."""
         by_complexity: dict[str | None, list[str]] = {}

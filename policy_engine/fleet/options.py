@@ -13,7 +13,7 @@ from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.fleet.building import Plan, Truth, both, either, negated
 from policy_engine.fleet.columns import MIN_SCORES
 from policy_engine.fleet.contenders import EASY, contenders
-from policy_engine.fleet.facts import model_codes
+from policy_engine.fleet.facts import ModelNames, model_codes
 from policy_engine.fleet.needed import VOLUME, NeedColumns
 from policy_engine.fleet.picking import Costs, Picked
 from policy_engine.fleet.qualifying import Entry, Qualified
@@ -54,6 +54,8 @@ def options_of(plan: Plan, needs: NeedColumns, day: date) -> list[OptionState]:
         for option in OPTIONS
     ]
     needs.look_up(plan)
+    plan.step()
+    needs.settle(plan)
     plan.step()
     entries = [each for qualified in found for each in qualified.entries]
     for each in entries:
@@ -176,9 +178,9 @@ class Proposed:
     def __init__(
         self, plan: Plan, needs: NeedColumns, states: Sequence[OptionState], deployment: pl.Expr, model: pl.Expr
     ) -> None:
-        codes = model_codes(needs.policy.catalog)
+        names = ModelNames(needs.policy.catalog)
         chosen = {state.option: plan.let((deployment == state.option).fill_null(False)) for state in states}
-        is_model = {code: plan.let((model == code).fill_null(False)) for code in codes.values()}
+        is_model = {key: plan.let(model.is_in(places).fill_null(False)) for key, places in names.places.items()}
         plan.step()
         sure: list[Truth] = []
         maybe: list[Truth] = []
@@ -186,7 +188,7 @@ class Proposed:
         for state in states:
             here = chosen[state.option]
             for entry in state.qualified.entries:
-                this = both(here, is_model[codes[entry.name]])
+                this = both(here, is_model[entry.name])
                 sure.append(both(this, entry.sure))
                 maybe.append(both(this, entry.maybe))
                 for fact, where in entry.waits.items():

@@ -14,10 +14,10 @@ from policy_engine.fleet.columns import FleetIndex
 from policy_engine.fleet.duties import Duties
 from policy_engine.fleet.facts import (
     Facts,
+    ModelNames,
     api_spend,
     known_truth,
     licence_of,
-    model_code,
     model_codes,
     of_fallback,
     regions_allowed,
@@ -53,6 +53,7 @@ class TaskPlan:
         self.conditions = conditions
         self._catalog = self.policy.catalog
         self._codes = model_codes(self._catalog)
+        self._names = ModelNames(self._catalog)
         self.effects = Effects(conditions.rules)
         self._distinct = Distinct(rows, ("proposal.region", "proposal.fallback.region"))
         self.plan = Plan(rows)
@@ -80,11 +81,11 @@ class TaskPlan:
         plan, day = self.plan, self._day
         self.facts.computed |= volumes(plan)
         reference = str(self.policy.rules.values["reference_model"])
-        spend = plan.let(api_spend(self._catalog, self._codes, reference, day))
+        spend = plan.let(api_spend(self._catalog, self._names, reference, day))
         self.facts.computed["cost.api_spend_usd_per_month"] = spend
         self.facts.computed["hardware.measured"] = pl.lit("none")
         self._proposed_code, self.fallback_code = (
-            plan.let(model_code(self._catalog, self._codes, pl.col(name))) for name in (_MODEL, _FALLBACK_MODEL)
+            plan.let(self._names.place(pl.col(name))) for name in (_MODEL, _FALLBACK_MODEL)
         )
 
     def _proposal_facts(self) -> None:
@@ -93,13 +94,15 @@ class TaskPlan:
         for state in self.options:
             cost = plan.let(pl.when(column(state.settled)).then(state.usd))
             self.facts.computed[f"cost.{state.option}_usd_per_month"] = cost
+        numbers = {key: [code] for key, code in self._codes.items()}
         chosen = {
-            state.option: plan.let(licence_of(self._catalog, self._codes, state.model))
+            state.option: plan.let(licence_of(self._catalog, state.model, numbers))
             for state in self.options
             if state.option in OPEN_OPTIONS
         }
         licences = [
-            plan.let(licence_of(self._catalog, self._codes, code)) for code in (self._proposed_code, self.fallback_code)
+            plan.let(licence_of(self._catalog, code, self._names.places))
+            for code in (self._proposed_code, self.fallback_code)
         ]
         own_place, other_place = (
             regions_allowed(plan, self._catalog, self._distinct, f"{prefix}.region", f"~{prefix}")
