@@ -58,8 +58,19 @@ def frame_of_batch(batch: Batch, kinds: Mapping[str, str]) -> pl.DataFrame:
     columns = [pl.Series(ROW, batch.numbers, dtype=pl.UInt64)]
     for name, values in batch.columns.items():
         kind = kinds.get(name, "string")
-        columns.append(pl.Series(name, _fitting(values, kind, odd), dtype=DTYPES[kind]))
+        fitting = _fitting(values, kind, odd)
+        columns.append(
+            _lists(name, fitting) if kind == "list<string>" else pl.Series(name, fitting, dtype=DTYPES[kind])
+        )
     return pl.DataFrame([*columns, pl.Series(ODD, [place in odd for place in range(len(batch.numbers))])])
+
+
+def _lists(name: str, values: Sequence[Any]) -> pl.Series:
+    """Return a column of lists; those that recur are made once, for each takes long to make."""
+    known: dict[tuple[str, ...] | None, int] = {}
+    places = [known.setdefault(None if each is None else tuple(each), len(known)) for each in values]
+    distinct = [None if each is None else list(each) for each in known]
+    return pl.Series(name, distinct, dtype=pl.List(pl.String)).gather(places)
 
 
 def _fitting(values: Sequence[Any], kind: str, odd: set[int]) -> Sequence[Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import IO, Any
@@ -16,6 +17,7 @@ from policy_engine.fleet.lines import LONGEST, as_text, read_lines
 from policy_engine.fleet.source import PROPOSED, SourceColumns
 from policy_engine.loading.wording import quoted
 
+_KEY = re.compile(rb'(?<!\\)"\s*:')
 _QUANTIZATION = "proposal.quantization"
 
 
@@ -53,8 +55,9 @@ def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict
         found = json_value(line.decode())  # says more of what is wrong, and where; or takes what is valid and deep
     if not isinstance(found, dict):
         raise ValueError("it is no object")  # noqa: TRY004 - what is wrong with the text
-    if line.count(b":") != len(found):
-        json_value(line.decode())  # a key that is there twice
+    # as many colons as keys, or quotes before colons: a key that ends in a backslash is not counted, and is no column
+    if line.count(b":") != len(found) and len(_KEY.findall(line)) != len(found):
+        json_value(line.decode())  # says of a key that it is there twice
     for name, value in found.items():
         if name in columns.kinds:
             if columns.kinds[name] == "object" and value is not None and not isinstance(value, str):
@@ -78,7 +81,9 @@ def _batch(
     columns: SourceColumns,
     keep: Collection[str],
 ) -> Batch:
-    names = dict.fromkeys([*columns.kinds, *keep])
+    # what no row of these says is left out by all of them
+    said = set(keep).union(*rows)
+    names = [name for name in dict.fromkeys([*columns.kinds, *keep]) if name in said]
     return Batch(partial(_row, rows), numbers, {name: _values(name, rows, columns) for name in names}, bad)
 
 

@@ -12,7 +12,7 @@ from policy_engine.fleet import recording
 from tests.integration.place import CHAMPION, OWNER, Place
 from tests.unit.cli.given import EXAMPLES
 from tests.unit.cli.sweep_scene import findings, rejects
-from tests.unit.fleet.tables import LEAST, jsonl
+from tests.unit.fleet.tables import LEAST, csv_text, frame, jsonl
 
 AT = ("--at", "2026-11-22T09:00:00Z")
 OWNED = LEAST | {"workload.owner": OWNER}
@@ -56,7 +56,8 @@ def test_a_folder_is_recorded_as_evaluate_records_it(either: Place) -> None:
     assert replayed.returncode == 0, replayed.stdout
 
 
-def test_the_rows_of_a_table_are_recorded_as_whole_workloads(place: Place) -> None:
+@pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
+def test_the_rows_of_a_table_are_recorded_as_whole_workloads(kind: str, place: Place) -> None:
     moved = {"migration.champion": CHAMPION, "migration.from.deployment": "edge", "evidence.dpa": "C-1"}
     both = {"workload.name": "two", "workload.task_count": 2}
     rows = [
@@ -64,8 +65,11 @@ def test_the_rows_of_a_table_are_recorded_as_whole_workloads(place: Place) -> No
         OWNED | {"workload.name": "one"} | moved,
         OWNED | both | {"task.name": "b", "task.share": 0.75},
     ]
-    source = place.home / "fleet.jsonl"
-    source.write_bytes(jsonl(rows))
+    source = place.home / f"fleet.{kind}"
+    if kind == "parquet":
+        frame(rows).write_parquet(source)
+    else:
+        source.write_bytes(jsonl(rows) if kind == "jsonl" else csv_text(rows))
     assert sweep(place, source)["recorded"] == 2
     two, one = decision(place, 0), decision(place, 1)
     assert [(task["name"], two["workload"]["name"]) for task in two["tasks"]] == [("a", "two"), ("b", "two")]
@@ -74,7 +78,7 @@ def test_the_rows_of_a_table_are_recorded_as_whole_workloads(place: Place) -> No
     verdicts |= {("one", "t"): one["verdict"]}
     found = findings(place.home / "out.jsonl")
     assert {(row["workload.name"], row["task.name"]): row["verdict"] for row in found} == verdicts
-    assert [row["row"] for row in found] == [1, 2, 3]
+    assert [row["row"] for row in found] == ([2, 3, 4] if kind == "csv" else [1, 2, 3])
     assert [row["entry"] for row in found] == [0, 1, 0]
     shown = json.loads(place.run("explain", found[1]["decision"], "-o", "json").stdout)
     assert shown["workload"]["owner"] == OWNER

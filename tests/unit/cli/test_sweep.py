@@ -14,6 +14,8 @@ import polars as pl
 import pytest
 
 from policy_engine.decide import Decider
+from policy_engine.fleet import reading
+from policy_engine.fleet.engine import FleetEngine
 from policy_engine.loading.policy import load_policy
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.given import ALLOWED, AT, DENIED, EXAMPLES
@@ -289,6 +291,53 @@ def test_the_summary_is_for_people_and_programs(sweep: Run, tmp_path: Path) -> N
     assert "second" not in found.out
     assert json.loads((tmp_path / "s.json").read_text(encoding="utf-8"))["kind"] == "Sweep"
     assert "| Verdict | Rows | Part |" in (tmp_path / "s.md").read_text(encoding="utf-8")
+
+
+def test_a_row_that_is_lost_hands_out_nothing(sweep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = reading.spooled
+    monkeypatch.setattr(reading, "spooled", lambda space, job: whole(space, job).filter(pl.col("row") != 3))
+    found = sweep(EXAMPLES)
+    assert found.status == 7
+    assert "15 rows came in, and 14 findings and 0 rejects go out [sweep-count]" in found.err
+    assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
+
+
+def test_a_table_that_is_changed_while_it_is_read(sweep: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = table(tmp_path, "parquet", [LEAST])
+    decide = FleetEngine.findings
+
+    def late(self: FleetEngine, rows: pl.LazyFrame, keep: tuple[str, ...] = ()) -> pl.LazyFrame:
+        source.touch()
+        return decide(self, rows, keep)
+
+    monkeypatch.setattr(FleetEngine, "findings", late)
+    found = sweep(source)
+    assert found.status == 2
+    assert "the file was changed while it was read" in found.err
+    assert not (tmp_path / "out.jsonl").exists()
+
+
+def test_rules_that_contradict_each_other_on_a_row_are_an_error_of_the_rules(sweep: Run, tmp_path: Path) -> None:
+    """As for evaluate: no row is handed out, and the message names the rules."""
+    layer = tmp_path / "acme"
+    (layer / "life-cycle").mkdir(parents=True)
+    (layer / "vocabulary.yaml").write_text(
+        "facts:\n  custom.colour: {type: string, source: rule, values: [red, blue], meaning: A colour.}\n",
+        encoding="utf-8",
+    )
+    for colour, kind in (("red", "coding"), ("blue", "agentic")):
+        (layer / "life-cycle" / f"own-{colour}.yaml").write_text(
+            f"id: own-{colour}\ntitle: {colour}\norigin: ACME 1\nwhen: task.kind in ['{kind}', 'other']\n"
+            f"derive: {{custom.colour: \"'{colour}'\"}}\nmessage: {colour}\n",
+            encoding="utf-8",
+        )
+    rows = [LEAST | {"task.kind": kind} for kind in ("coding", "agentic", "judge")]
+    assert sweep(table(tmp_path, "jsonl", rows), "--policy", str(layer)).status == 0
+    (tmp_path / "out.jsonl").unlink()
+    found = sweep(table(tmp_path, "jsonl", [*rows, LEAST]), "--policy", str(layer))
+    assert found.status == 3
+    assert "rules `own-blue` and `own-red` both fired" in found.err
+    assert not (tmp_path / "out.jsonl").exists()
 
 
 def test_layers_count_and_their_custom_facts_are_columns(sweep: Run, tmp_path: Path) -> None:
