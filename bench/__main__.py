@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from statistics import median
 
-from bench import claims, cold, decisions, ledger, queries, replays
+from bench import claims, cold, decisions, fleet, ledger, queries, replays
 from bench.conditions import Workbench, workbench
 from bench.engines import FLOORS, PEERS, Engine, ours
 from bench.timing import interleaved, paired_ratio
@@ -32,6 +32,8 @@ def main() -> int:
     agreed = compare(bench)
     print("\nA whole decision, unrecorded")
     decisions.report(policy)
+    print("\nA fleet by columns, from Parquet to Parquet")
+    agreed = fleet.report(policy, bench) and agreed
     print("\nHardware claims, by arithmetic alone")
     claims.report(policy)
     print("\nAppending to a ledger (SQLite)")

@@ -1,5 +1,7 @@
 """Run the cases of rules on every engine: durable_rules, the three-valued evaluator, and the CEL runtime as oracle.
 
+Polars, which decides fleets, is one of them where it is installed.
+
 The CEL runtime is given the rule's text as it stands, parameters as values; the others are given the typed tree. An
 engine that differs from the oracle is a failure of its own kind, whatever the case says.
 """
@@ -8,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +25,7 @@ from policy_engine.loading.policy import Policy, load_policy
 from policy_engine.lowering.network import compile_networks
 from policy_engine.model.rule import Rule
 
-ENGINES = ("durable_rules", "kleene", "cel")
+ENGINES = ("durable_rules", "kleene", "cel", *(("polars",) if find_spec("polars") else ()))
 _WORDS = {True: FIRED, False: NOT_FIRED, None: INDETERMINATE}
 
 
@@ -74,7 +77,14 @@ class CaseRunner:
             "kleene": _WORDS[truth],
             "cel": _WORDS[self._program(rule.when).evaluate(everything)],
         }
-        failures = list(_disagreement(outcomes))
+        failures: list[Failure] = []
+        columns = self._by_columns(node, case) if "polars" in ENGINES else None
+        if columns is not None:
+            outcomes["polars"] = _WORDS[columns[0]]
+            if columns[0] is None and columns[1] != missing:
+                said = f"{', '.join(sorted(columns[1]))} to be missing, kleene {', '.join(sorted(missing))}"
+                failures.append(Failure("engines", f"polars says {said}"))
+        failures += _disagreement(outcomes)
         if outcomes["cel"] != case.outcome:
             failures.append(Failure("outcome", f"expected {case.outcome}, and it is {outcomes['cel']}"))
         elif case.missing is not None and set(case.missing) != missing:
@@ -97,6 +107,15 @@ class CaseRunner:
         # the networks of the policy itself: a rule must come out the same among its neighbours
         rules, networks = next(found for found in self._networks if index in found[0])
         return evaluate_all(networks, len(rules), case.facts)[rules.index(index)]
+
+    def _by_columns(self, node: Node, case: Case) -> tuple[bool | None, frozenset[str]] | None:
+        """Ask Polars; None of a condition that it cannot say, which a fleet is refused for and a case is not."""
+        from policy_engine.lowering.to_polars import UnloweredError, answers
+
+        try:
+            return answers(node, [case.facts], self._types)[0]
+        except UnloweredError:
+            return None
 
     def _derived(
         self, rule: Rule, case: Case, parameters: dict[str, Const], everything: Mapping[str, Any]

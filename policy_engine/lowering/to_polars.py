@@ -7,7 +7,7 @@ Where Polars and CEL differ the safe form is taken: no `when` on what may be nul
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import reduce
 from typing import Any
 
@@ -65,6 +65,29 @@ def divided(number: pl.Expr, by: float) -> pl.Expr:
     By a plain constant Polars multiplies with its reciprocal, which rounds twice: the divisor is made a column.
     """
     found: pl.Expr = number / (number.is_nan().cast(pl.Float64) + by)
+    return found
+
+
+def answers(
+    node: Node, records: Sequence[Mapping[str, Any]], types: Mapping[str, str]
+) -> list[tuple[bool | None, frozenset[str]]]:
+    """Return what the condition `node` comes to on each of `records`, with the facts that an unknown rests on.
+
+    Raises:
+        UnloweredError: Polars cannot say it.
+    """
+    lists = [name for name, type_ in types.items() if type_ == "list<string>"]
+    longest = max((len(record.get(name) or ()) for record in records for name in lists), default=0)
+    lowering = Lowering(most=longest)
+    missing = lowering.missing(node)
+    read = {name: types[name] for name in tree.facts_read(node)}
+    columns = [pl.Series(n, [r.get(n) for r in records], dtype=TYPES[t]) for n, t in read.items()]
+    frame = pl.DataFrame([pl.Series("records", [0] * len(records)), *columns]).lazy()
+    asked = [lowering.truth(node).alias("truth"), *(each.alias(f"missing {name}") for name, each in missing.items())]
+    found = []
+    for row in frame.with_columns(asked).collect(engine="in-memory").iter_rows(named=True):
+        names = frozenset(name for name in missing if row["truth"] is None and row[f"missing {name}"])
+        found.append((row["truth"], names))
     return found
 
 

@@ -6,12 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from policy_engine.case_files import Case, read_case_file
 from policy_engine.cases import ENGINES, CaseRunner, gather, run_all
 from policy_engine.errors import RulesError, Span
-from policy_engine.loading.policy import Policy, load_policy
+from policy_engine.language.cel import Checker
+from policy_engine.loading.policy import Policy, load_policy, with_rules
 
 SPEND = "high-api-spend-favours-self-hosting"
 KIND = "task-class-workhorse"
@@ -217,6 +219,28 @@ def test_engines_that_disagree_are_a_failure_of_their_own(policy: Policy, monkey
     result = runner.run(case())
     assert [failure.kind for failure in result.failures] == ["engines"]
     assert "durable_rules says indeterminate, kleene says fired, cel says fired" in result.failures[0].message
+
+
+def test_polars_is_held_to_the_missing_facts(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = CaseRunner(policy)
+    monkeypatch.setattr(runner, "_by_columns", lambda *_: (None, frozenset({"task.kind"})))
+    result = runner.run(case(facts={}, outcome="indeterminate"))
+    assert [failure.kind for failure in result.failures] == ["engines"]
+    assert "polars says task.kind to be missing, kleene cost.api_spend" in result.failures[0].message
+
+
+def test_a_pattern_that_no_fleet_is_asked_keeps_its_cases(policy: Policy) -> None:
+    rule = policy.rules.rule(KIND)
+    assert rule is not None
+    checker = Checker({name: fact.type for name, fact in policy.vocabulary.facts.items()})
+    text = "task.name.matches('^\\\\w+$')"
+    others = [each for each in policy.rules.rules if each.id != KIND]
+    changed = with_rules(
+        policy, [*others, msgspec.structs.replace(rule, when=text, condition=checker.check(text), derive=())]
+    )
+    result = CaseRunner(changed).run(case(KIND, facts={"task.name": "one"}))
+    assert result.passed
+    assert set(result.outcomes) == {*ENGINES} - {"polars"}
 
 
 def test_a_layers_cases_run_with_the_layer_on_top(tmp_path: Path) -> None:
