@@ -19,7 +19,7 @@ from tests.unit.cli.sweep_scene import findings
 from tests.unit.fleet.tables import LEAST, jsonl
 
 pytestmark = pytest.mark.slow
-ROWS = 60_000
+ROWS = 30_000
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +55,17 @@ def begun(process: subprocess.Popen[bytes], target: Path, kind: str) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("kind", ["rejects.jsonl", "rows/00000002.parquet", "findings.parquet"])
-@pytest.mark.parametrize("name", ["SIGKILL", "SIGTERM", "SIGINT"])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("SIGKILL", "rejects.jsonl"),
+        ("SIGKILL", "rows/00000002.parquet"),
+        ("SIGKILL", "findings.parquet"),
+        ("SIGTERM", "rows/00000001.parquet"),
+        ("SIGINT", "rows/00000001.parquet"),
+        ("SIGINT", "findings.parquet"),
+    ],
+)
 def test_ended_at_any_time_nothing_half_is_in_place(
     name: str, kind: str, place: Place, fleet: Path, target: Path
 ) -> None:

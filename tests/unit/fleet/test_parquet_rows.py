@@ -78,6 +78,14 @@ def test_numbers_that_no_column_holds_are_rejects(tmp_path: Path) -> None:
     assert "18446744073709551615" in found.why[0]
 
 
+@pytest.mark.parametrize("name", ["data.residency", "data.regulations", "task.modalities"])
+def test_a_null_in_a_list_is_a_reject(tmp_path: Path, name: str) -> None:
+    good = {"data.residency": "eu", "data.regulations": "gdpr", "task.modalities": "text"}[name]
+    found = read(table(tmp_path, **{name: [[good], [good, None], [None]]}), shipped())
+    assert [row["row"] for row in found.rows] == [1]
+    assert [each["place"]["row"] for each in found.rejects] == [2, 3]
+
+
 def test_the_place_of_a_reject_is_its_row_and_the_row_is_shown(tmp_path: Path) -> None:
     path = table(tmp_path, **{"task.kind": ["other", "chat", "coding"], "mine": [1, 2, 3]})
     found = read(path, shipped(), keep=("mine",))
