@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+import polars as pl
 
 from policy_engine.facts import PROPOSED
 from policy_engine.fleet.building import Truth, both, either, negated
@@ -20,8 +22,8 @@ _OF_CLAIMS = ("hardware.gpus", "hardware.serves.")
 class Asked:
     """Gathers, by declared fact, where it is missing. Rows claim no hardware: nothing of a claim is asked for."""
 
-    def __init__(self, facts: Facts, states: Sequence[OptionState]) -> None:
-        self._facts = facts
+    def __init__(self, facts: Facts, states: Sequence[OptionState], proposed: Mapping[str, pl.Expr]) -> None:
+        self._facts, self._proposed = facts, proposed
         self._states = {state.option: state for state in states}
         self._parts: dict[str, list[Truth]] = {}
 
@@ -42,7 +44,7 @@ class Asked:
     def _add_choice(self, section: str, state: OptionState, where: Truth) -> None:
         """Ask for what a cost or licence of the chosen model waits for."""
         if section == "licence":
-            proposed = (self._facts("proposal.deployment") == state.option).fill_null(False)
+            proposed = self._proposed[state.option]
             self._add("proposal.model", both(where, proposed))
             where = both(where, ~proposed)
         for waits in (state.missing, state.waits):

@@ -12,7 +12,7 @@ from policy_engine.catalog import Catalog, api_price
 from policy_engine.facts import DAYS_PER_MONTH, PROPOSED, region_allowed
 from policy_engine.fleet.building import Plan, Truth, column, first_of
 from policy_engine.fleet.columns import declared
-from policy_engine.fleet.lookups import UNKNOWN_KEY, Distinct, Table, residency_key, residency_of
+from policy_engine.fleet.lookups import RESIDENCY_KEY, UNKNOWN_KEY, Distinct, Table, residency_of
 from policy_engine.fleet.needed import VOLUME
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.to_polars import TYPES, divided
@@ -97,33 +97,37 @@ def volumes(plan: Plan) -> dict[str, pl.Expr]:
     }
 
 
-def api_spend(catalog: Catalog, names: ModelNames, reference: str, day: date) -> pl.Expr:
+def api_spend(plan: Plan, catalog: Catalog, names: ModelNames, reference: str, day: date) -> pl.Expr:
     """Return the declared bill, else the volume at the price of the model in use, else of the reference model."""
     sent, answered = (pl.col(name).cast(pl.Float64) for name in VOLUME)
-    in_use = names.place(pl.col("migration.from.model"))
+    in_use = plan.let(names.place(pl.col("migration.from.model")))
+    places: dict[tuple[float, float], list[int]] = {}
+    for key, its in names.places.items():
+        price = api_price(catalog, key, day)
+        if price is not None:
+            places.setdefault((price.input_usd_per_million, price.output_usd_per_million), []).extend(its)
+    plan.step()
+    used = {pair: plan.let(in_use.is_in(sorted(its)).fill_null(False)) for pair, its in places.items()}
+    plan.step()
     default = api_price(catalog, reference, day)
-    rates = []
-    for field in ("input_usd_per_million", "output_usd_per_million"):
-        found: dict[float | None, list[int]] = {}
-        for key, places in names.places.items():
-            found.setdefault(getattr(api_price(catalog, key, day), field, None), []).extend(places)
-        rates.append(grouped(found, in_use, pl.lit(getattr(default, field, None), dtype=pl.Float64)))
-    computed = divided(sent * rates[0] + answered * rates[1], 1e6)
-    return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), computed)
+    otherwise = (None, None) if default is None else (default.input_usd_per_million, default.output_usd_per_million)
+    into, out = (
+        first_of([(here, pl.lit(pair[side])) for pair, here in used.items()], pl.lit(otherwise[side], dtype=pl.Float64))
+        for side in (0, 1)
+    )
+    return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), divided(sent * into + answered * out, 1e6))
 
 
 def regions_allowed(plan: Plan, catalog: Catalog, distinct: Distinct, region: str, prefix: str) -> tuple[Truth, Truth]:
     """Return whether the column `region` lies inside the residency, and whether outside; after the next step."""
-    table = Table(prefix, [residency + name for residency, name in distinct.pairs])
+    table = Table(prefix, [residency + name for residency, name in distinct.pairs], few=True)
     answers = []
     for key, name in distinct.pairs:
         residency = residency_of(key)
         listed = None if residency is None else list(residency)
         answers.append(region_allowed(listed, None if name == UNKNOWN_KEY else name, catalog.regions.contains))
     inside, outside = (table.flags([answer is wanted for answer in answers]) for wanted in (True, False))
-    table.look_up(plan, residency_key() + pl.col(region).fill_null(UNKNOWN_KEY))
-    plan.step()
-    table.settle(plan)
+    table.look_up(plan, pl.col(RESIDENCY_KEY) + pl.col(region).fill_null(UNKNOWN_KEY))
     return inside, outside
 
 

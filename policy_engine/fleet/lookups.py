@@ -15,6 +15,7 @@ from policy_engine.fleet.building import Plan, Truth, either
 from policy_engine.fleet.columns import MIN_SCORES, WORD
 
 RESIDENCY = "data.residency"
+RESIDENCY_KEY = "~residency.key"
 #: Between the regions of a list, and in the place of what is not known: no region or document holds them.
 _BETWEEN, UNKNOWN_KEY = "\x1f", "\x1e"
 #: With more keys than this a truth is looked up in a set of them.
@@ -22,18 +23,20 @@ _MOST_BITS = 256
 
 
 def residency_key() -> pl.Expr:
-    """Return the regions of a row as one string."""
-    regions = pl.col(RESIDENCY)
-    listed = pl.concat_str(regions.list.len().cast(pl.String), pl.lit(_BETWEEN), regions.list.join(_BETWEEN))
-    return listed.fill_null(UNKNOWN_KEY)
+    """Return the regions of a row as one string; no region is an empty one."""
+    return pl.col(RESIDENCY).list.join(_BETWEEN).fill_null(UNKNOWN_KEY)
+
+
+def kept_residency_key(plan: Plan) -> None:
+    """Name the key of a row's residency; it is read more than once."""
+    plan.define(RESIDENCY_KEY, residency_key())
 
 
 def residency_of(key: str) -> tuple[str, ...] | None:
     """Return the regions that `key` stands for; None where they are not known."""
     if key == UNKNOWN_KEY:
         return None
-    count, _, rest = key.partition(_BETWEEN)
-    return () if count == "0" else tuple(rest.split(_BETWEEN))
+    return tuple(key.split(_BETWEEN)) if key else ()
 
 
 def floors_of(key: str) -> dict[str, float | None] | None:
@@ -66,8 +69,10 @@ class Table:
     Only what Polars streams: a join, or a replacement of values, would hold all rows in memory.
     """
 
-    def __init__(self, prefix: str, keys: Sequence[str]) -> None:
+    def __init__(self, prefix: str, keys: Sequence[str], few: bool = False) -> None:
+        """`few`: few truths will be asked for, and the bits are not worth their while."""
         self.keys = keys
+        self._in_sets = few or len(keys) > _MOST_BITS
         self._code, self._prefix = f"{prefix}.code", prefix
 
     def flags(self, holds: Sequence[bool]) -> Truth:
@@ -75,7 +80,7 @@ class Table:
         if len(set(holds)) == 1:
             return holds[0]
         places = [place for place, holding in enumerate(holds) if holding]
-        if len(self.keys) > _MOST_BITS:
+        if self._in_sets:
             return pl.col(self._code).is_in(places)
         found: list[Truth] = []
         for number in range(-(-len(self.keys) // WORD)):
@@ -91,7 +96,7 @@ class Table:
 
     def settle(self, plan: Plan) -> None:
         """Name the bit of each row's key; after the step that named its place."""
-        if len(self.keys) > _MOST_BITS:
+        if self._in_sets:
             return
         code = pl.col(self._code)
         for number in range(-(-len(self.keys) // WORD)):

@@ -9,7 +9,15 @@ import polars as pl
 from policy_engine.fleet.building import Plan, Truth, both, either
 from policy_engine.fleet.columns import MIN_SCORES
 from policy_engine.fleet.contenders import OUT, UNKNOWN, Contender, floors_verdict
-from policy_engine.fleet.lookups import UNKNOWN_KEY, Distinct, Table, floors_of, residency_key, residency_of
+from policy_engine.fleet.lookups import (
+    RESIDENCY_KEY,
+    UNKNOWN_KEY,
+    Distinct,
+    Table,
+    floors_of,
+    kept_residency_key,
+    residency_of,
+)
 from policy_engine.loading.policy import Policy
 
 VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
@@ -29,6 +37,7 @@ class NeedColumns:
 
     def __init__(self, plan: Plan, policy: Policy, distinct: Distinct) -> None:
         self.policy = policy
+        kept_residency_key(plan)
         self._scalars(plan)
         self._edge(plan)
         self._volume(plan)
@@ -124,7 +133,7 @@ class NeedColumns:
     def look_up(self, plan: Plan) -> None:
         """Look up what floors and residencies came to; once every contender has asked for it."""
         self.floors.look_up(plan, pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY))
-        self.residency.look_up(plan, residency_key())
+        self.residency.look_up(plan, pl.col(RESIDENCY_KEY))
 
     def settle(self, plan: Plan) -> None:
         """Name what was looked up; after the next step."""

@@ -53,6 +53,7 @@ def options_of(plan: Plan, needs: NeedColumns, day: date) -> list[OptionState]:
         Qualified(option, [Entry(needs, each) for each in contenders(catalog, option, day, needs.residencies)])
         for option in OPTIONS
     ]
+    plan.step()
     needs.look_up(plan)
     plan.step()
     needs.settle(plan)
@@ -187,12 +188,19 @@ class Proposed:
         waits: dict[str, list[Truth]] = {}
         for state in states:
             here = chosen[state.option]
+            open_: list[Truth] = []
+            #: Which contenders wait for a fact, by the fact and by where they do.
+            waiting: dict[tuple[str, str], tuple[Truth, list[Truth]]] = {}
             for entry in state.qualified.entries:
-                this = both(here, is_model[entry.name])
-                sure.append(both(this, entry.sure))
-                maybe.append(both(this, entry.maybe))
+                perhaps = both(is_model[entry.name], entry.maybe)
+                open_.append(perhaps)
                 for fact, where in entry.waits.items():
-                    waits.setdefault(fact, []).append(both(this, entry.maybe, where))
+                    waiting.setdefault((fact, str(where)), (where, []))[1].append(perhaps)
+            surely = [both(is_model[entry.name], entry.sure) for entry in state.qualified.entries]
+            sure.append(both(here, either(surely)))
+            maybe.append(both(here, either(open_)))
+            for (fact, _), (where, entries) in waiting.items():
+                waits.setdefault(fact, []).append(both(here, where, either(entries)))
         self.unknown_model = plan.hold(model.is_null())
         self.sure = plan.hold(either(sure))
         self.maybe = plan.hold(either(maybe))

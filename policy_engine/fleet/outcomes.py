@@ -15,6 +15,7 @@ from policy_engine.language.tree import Node
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
 from policy_engine.lowering.to_polars import Lowering, UnloweredError
+from policy_engine.model.origins import ORIGINS
 from policy_engine.model.rule import Rule
 
 
@@ -120,7 +121,17 @@ class Outcomes:
         if unknown is False:
             return {}
         found = Lowering(self.facts).missing(self.conditions.nodes[index])
-        return {name: both(unknown, part) for name, part in found.items() if name not in NEVER_NULL}
+        return {
+            # whoever asks for a declared fact looks whether it is null
+            name: unknown
+            if self._is_declared(name) and str(part) == str(pl.col(name).is_null())
+            else both(unknown, part)
+            for name, part in found.items()
+            if name not in NEVER_NULL
+        }
+
+    def _is_declared(self, name: str) -> bool:
+        return str(self.facts(name)) == str(pl.col(name)) and name not in ORIGINS
 
     def items(self) -> Iterator[tuple[int, Truth, Truth]]:
         """Yield index, fired and unknown of each rule."""

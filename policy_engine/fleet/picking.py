@@ -6,7 +6,9 @@ Each step keeps those of a row's contenders that come first by one more measure,
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from functools import reduce
 from math import inf
+from operator import add
 
 import polars as pl
 
@@ -89,12 +91,9 @@ class Picked:
 
     def decide_volume(self, plan: Plan) -> None:
         """Say where several are left for want of a volume."""
-        one: Truth = False
-        two: Truth = False
-        for here in self._left:
-            two = either([two, both(one, here)])
-            one = either([one, here])
-        self.volume_decides = plan.hold(both(self._needs.volume_unknown, self._qualified.any_sure, two))
+        count = reduce(add, [column(here).cast(pl.UInt16) for here in self._left], pl.lit(0, dtype=pl.UInt16))
+        several = count > 1 if len(self._left) > 1 else False
+        self.volume_decides = plan.hold(both(self._needs.volume_unknown, self._qualified.any_sure, several))
 
     def best(self, plan: Plan) -> None:
         """Where the best is asked for: leave those with the highest score."""

@@ -133,12 +133,12 @@ class Qualified:
                 for profile, gaps in profiles.items()
             )
             self._some_within.append(plan.hold(either(within)))
-        self._profiles = profiles
+        self._lacking = {profile: [plan.hold(part) for part in gaps] for profile, gaps in profiles.items()}
 
     def settle_nearest(self, plan: Plan) -> None:
         """Name those of which the catalog knows most, where none surely meets the needs; after another step."""
         for each in self.entries:
-            gaps = self._profiles[each.profile]
+            gaps = self._lacking[each.profile]
             further = either(both(_at(gaps, count), some) for count, some in enumerate(self._some_within))
             self.nearest.append(plan.hold(both(negated(self.any_sure), each.maybe, negated(further))))
 

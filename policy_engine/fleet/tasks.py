@@ -81,7 +81,7 @@ class TaskPlan:
         plan, day = self.plan, self._day
         self.facts.computed |= volumes(plan)
         reference = str(self.policy.rules.values["reference_model"])
-        spend = plan.let(api_spend(self._catalog, self._names, reference, day))
+        spend = plan.let(api_spend(plan, self._catalog, self._names, reference, day))
         self.facts.computed["cost.api_spend_usd_per_month"] = spend
         self.facts.computed["hardware.measured"] = pl.lit("none")
         self._proposed_code, self.fallback_code = (
@@ -250,10 +250,18 @@ class TaskPlan:
 
     def _asked(self, fallback: Fallback) -> Asked:
         """Return the facts that are missing, by name."""
-        asked = Asked(self.facts, self.options)
+        plan = self.plan
+        waiting_for: dict[str, list[Truth]] = {}
         for index in range(len(self.conditions.rules)):
             for name, where in self.outcomes.missing(index).items():
-                asked.add(name, where)
+                waiting_for.setdefault(name, []).append(where)
+        held = {name: plan.hold(either(parts)) for name, parts in waiting_for.items()}
+        deployment = pl.col("proposal.deployment")
+        proposed = {option: plan.let((deployment == option).fill_null(False)) for option in OPTIONS}
+        plan.step()
+        asked = Asked(self.facts, self.options, proposed)
+        for name, where in held.items():
+            asked.add(name, where)
         for state in self.options:
             asked.add_option(state)
         alive = self._code < VERDICTS.index("deny")

@@ -121,7 +121,7 @@ class Lowering:
 
     def missing(self, node: Node) -> Missing:
         """Return, by fact, whether an unknown `node` rests on it: never null, of use only where `node` is unknown."""
-        return {name: found.fill_null(False) for name, found in self._missing(node, {}).items()}
+        return self._missing(node, {})
 
     def _truth(self, node: Node, bound: _Bound) -> pl.Expr:
         match node:
@@ -179,8 +179,9 @@ class Lowering:
         item = self._value(node.item, bound)
         if not isinstance(node.items, tree.ListOf):
             items = self._value(node.items, bound)
-            found = items.list.contains(item)
-            return pl.when(item.is_not_null()).then(found)
+            found: pl.Expr = items.list.contains(item)
+            known = isinstance(node.item, tree.Const)
+            return found if known else pl.when(item.is_not_null()).then(found)
         if node.items.items and all(isinstance(each, tree.Const) for each in node.items.items):
             values = [each.value for each in node.items.items if isinstance(each, tree.Const)]
             if node.item.type == "string":
