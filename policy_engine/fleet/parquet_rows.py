@@ -20,7 +20,7 @@ from policy_engine.loading.wording import quoted
 
 _LOST = "__lost"
 _CHECKED, _ALONE = "checked-rows", "alone-rows"
-ROWS_AT_ONCE = 20_000
+ROWS_AT_ONCE, ROWS_IN_GROUP = 20_000, 65_536
 
 
 class ParquetRows:
@@ -68,7 +68,7 @@ class ParquetRows:
         same = [each for each in canonical if not each.meta.root_names()]
         kept = frame.select(PASSED, *passed, *[each for each in canonical if each.meta.root_names()])
         path = space.part(_CHECKED, 1)
-        kept.sink_parquet(path, compression="lz4", statistics=False, maintain_order=True)
+        kept.sink_parquet(path, row_group_size=ROWS_IN_GROUP, compression="lz4", statistics=False, maintain_order=True)
         checked = pl.scan_parquet(path, glob=False)
         self._failed = checked.filter(~pl.col(PASSED)).select(ROW).collect(engine="streaming").to_series()
         if len(self._failed):
