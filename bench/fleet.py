@@ -32,7 +32,7 @@ from policy_engine.loading.policy import Policy, load_policy
 from policy_engine.lowering.to_polars import TYPES, Lowering
 
 #: Rows of the smaller sweep; the larger has ten times as many.
-ROWS = 500_000
+ROWS = 1_000_000
 TIMES = 10
 #: Rows of the conditions' fleet: the records of the bench over and over.
 COPIES = 4_000

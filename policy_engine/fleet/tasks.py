@@ -204,7 +204,6 @@ class TaskPlan:
 
     def _found(self, fallback: Fallback) -> dict[str, pl.Expr]:
         """Return the findings' columns."""
-        asked = self._asked(fallback)
         ranking, scores = self._ranking, self._scores
         conflict = either([self.outcomes.conflict, both(fallback.present, fallback.outcomes.conflict)])
         named = [either(pair) for pair in zip(ranking.recommended, ranking.provisional, strict=True)]
@@ -236,14 +235,19 @@ class TaskPlan:
                 f"score_high.{option}": scores.high[place],
                 f"monthly_usd.{option}": self.given[place].usd,
             }
+        return found | self._masks(fallback)
+
+    def _masks(self, fallback: Fallback) -> dict[str, pl.Expr]:
+        """Return the words of every mask."""
         rules = range(len(self.conditions.rules))
         masks: dict[str, list[Truth]] = {
             "fired": [self.outcomes.fired[index] for index in rules],
             "indeterminate": [self.outcomes.unknown[index] for index in rules],
-            "missing": asked.found(self._index.facts),
+            "missing": self._asked(fallback).found(self._index.facts),
             "outstanding": self._duties.outstanding,
             "uncertain": self._duties.uncertain,
         }
+        found: dict[str, pl.Expr] = {}
         for mask, bits in masks.items():
             found |= dict(zip(self._index.columns(mask), words(bits), strict=True))
         return found
