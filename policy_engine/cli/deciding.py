@@ -9,30 +9,23 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy_engine.cli.options import load, opened
+from policy_engine.cli.door import Door
+from policy_engine.cli.options import load
 from policy_engine.decide import Decider
-from policy_engine.errors import FieldError, InputError, Problem, RecordingError
+from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
-from policy_engine.model.approvers import WAIVERS
 from policy_engine.model.decision import Decision
 from policy_engine.recorder import Recorder, context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger
-
-    from policy_engine.cli.options import LedgerChoice
     from policy_engine.cli.run_options import Run
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
-    from policy_engine.model.waiver import Waiver
-    from policy_engine.model.workload import Workload
-    from policy_engine.waivers.on_record import WaiversOnRecord
 
 
 @dataclass
@@ -77,7 +70,7 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
             on_invalid(error)
 
         with ExitStack() as stack:
-            door = _Door(run.ledger, policy, stack)
+            door = Door(run.ledger, policy, stack)
             made = _decide(run.files, policy, run.at, judged, refuse, door)
             if not made:
                 return judged
@@ -93,50 +86,6 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
             if listening():
                 count(each.decision.verdict, _fired(each.decision), each.seconds + seconds)
     return judged
-
-
-class _Door:
-    """The ledger of a run, opened when it is first asked: for the waivers on record, else to record.
-
-    Where the policy names nobody who may approve, no waiver can be in force, and none is looked for.
-    """
-
-    def __init__(self, choice: LedgerChoice, policy: Policy, stack: ExitStack) -> None:
-        self._choice, self._policy, self._stack = choice, policy, stack
-        self._checked_at: datetime | None = None
-
-    @cached_property
-    def ledger(self) -> Ledger:
-        return self._stack.enter_context(opened(self._choice))
-
-    @cached_property
-    def _on_record(self) -> WaiversOnRecord | None:
-        approvers = self._policy.approvers
-        if not approvers.acting(WAIVERS):
-            return None
-        from policy_engine.waivers.on_record import WaiversOnRecord
-
-        return WaiversOnRecord(self.ledger, approvers, self.ledger.now())
-
-    def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
-        """Return the waivers on a workload, as checked."""
-        if self._on_record is None:
-            return ()
-        found = self._on_record.of((workload.namespace, workload.metadata.name), at)
-        self._checked_at = self._checked_at or (self._on_record.now if found else None)
-        return found
-
-    def check_fresh(self) -> None:
-        """Refuse to record what was decided by waivers that were checked long ago: they may have been revoked since.
-
-        Raises:
-            RecordingError: it took longer than a replay allows.
-        """
-        from policy_engine.waivers.again import LONGEST
-
-        if self._checked_at is not None and abs(self.ledger.now() - self._checked_at) > LONGEST:
-            message = "the waivers were checked more than an hour ago, and nothing was recorded"
-            raise RecordingError(Problem("waivers-outdated", message, help="decide again, fewer files at a time"))
 
 
 def _cross_check(policy: Policy, made: Sequence[_Made]) -> None:
@@ -158,7 +107,7 @@ def _decide(
     at: datetime,
     judged: Judged,
     refuse: Callable[[InputError], None],
-    door: _Door,
+    door: Door,
 ) -> list[_Made]:
     from policy_engine.loading.workload_file import load_workload_documents
 

@@ -48,7 +48,7 @@ def parse_outputs(given: Sequence[str], formats: Sequence[str], default: str = "
     if len(set(paths)) < len(paths):
         raise UsageError(Problem("two-in-one-file", "two reports cannot go to one file"))
     for place in paths:
-        _check_place(Path(place))
+        check_place(Path(place))
     return targets
 
 
@@ -69,7 +69,7 @@ def spare(targets: Sequence[Target], files: Iterable[Path], folders: Iterable[Pa
         raise UsageError(problems)
 
 
-def _check_place(path: Path) -> None:
+def check_place(path: Path) -> None:
     """Refuse a file that cannot be written while nothing has been done yet."""
     reason = None
     # os.path: a folder that may not be entered is an answer, and no exception

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from policy_engine.loading.policy import Policy
 from policy_engine.model.vocabulary import OPTIONS, Fact
+from policy_engine.model.workload import Gpu
 
 ROW = "row"
 MIN_SCORES = "task.min_scores"
@@ -20,6 +21,7 @@ HARDWARE = "hardware"
 IDENTITY = (ROW, "workload.namespace", "workload.name", "task.name")
 #: Bits of one mask word.
 WORD = 64
+_DEVICES = "hardware.gpus"
 #: Each kind of mask, with the list of the index that its bits stand for.
 MASKS = {
     "fired": "rules",
@@ -110,6 +112,7 @@ class FleetIndex(Struct, frozen=True):
 def index_of(policy: Policy, benchmarks: Sequence[str]) -> FleetIndex:
     """Return the index of the findings under `policy`; a floor may be asked for in any of `benchmarks`."""
     facts = {*policy.vocabulary.facts, MIN_SCORES, "migration", *(f"{MIN_SCORES}.{name}" for name in benchmarks)}
+    facts |= {_DEVICES, *(f"{_DEVICES}.{name}" for name in Gpu.model_fields)}
     rules = tuple(rule.id for rule in policy.rules.rules)
     return FleetIndex(rules, tuple(sorted(facts)), tuple(sorted(policy.vocabulary.evidence)))
 

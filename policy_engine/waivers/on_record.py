@@ -223,6 +223,10 @@ class WaiversOnRecord:
         """The requests, by their commitment to whoever asked."""
         return {r.commitments.get("requester"): r for r in records(self._ledger, EntryType.WAIVER_REQUESTED)}
 
+    def workloads(self) -> list[tuple[str, str]]:
+        """Return the namespaces and names of the workloads for which somebody was ever granted a waiver."""
+        return sorted((str(namespace), str(name)) for namespace, name in self._granted)
+
     def of(self, workload: tuple[str, str], at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload as checked at `at`."""
         found = [self._candidate(record) for record in self._granted.get(workload, ())]

@@ -1,0 +1,66 @@
+"""The ledger of a run, and the waivers in it."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from policy_engine.cli.options import opened
+from policy_engine.errors import Problem, RecordingError
+from policy_engine.model.approvers import WAIVERS
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+    from policy_engine.cli.options import LedgerChoice
+    from policy_engine.loading.policy import Policy
+    from policy_engine.model.waiver import Waiver
+    from policy_engine.model.workload import Workload
+    from policy_engine.waivers.on_record import WaiversOnRecord
+
+
+class Door:
+    """The ledger of a run, opened when it is first asked: for the waivers on record, else to record.
+
+    Where the policy names nobody who may approve, no waiver can be in force, and none is looked for.
+    """
+
+    def __init__(self, choice: LedgerChoice, policy: Policy, stack: ExitStack, read_only: bool = False) -> None:
+        self._choice, self._policy, self._stack, self._read_only = choice, policy, stack, read_only
+        self._checked_at: datetime | None = None
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return self._stack.enter_context(opened(self._choice, self._read_only))
+
+    @cached_property
+    def on_record(self) -> WaiversOnRecord | None:
+        """The waivers of the ledger; None where none can be in force."""
+        approvers = self._policy.approvers
+        if not approvers.acting(WAIVERS):
+            return None
+        from policy_engine.waivers.on_record import WaiversOnRecord
+
+        return WaiversOnRecord(self.ledger, approvers, self.ledger.now())
+
+    def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
+        """Return the waivers on a workload, as checked."""
+        if self.on_record is None:
+            return ()
+        found = self.on_record.of((workload.namespace, workload.metadata.name), at)
+        self._checked_at = self._checked_at or (self.on_record.now if found else None)
+        return found
+
+    def check_fresh(self) -> None:
+        """Refuse to record what was decided by waivers that were checked long ago: they may have been revoked since.
+
+        Raises:
+            RecordingError: it took longer than a replay allows.
+        """
+        from policy_engine.waivers.again import LONGEST
+
+        if self._checked_at is not None and abs(self.ledger.now() - self._checked_at) > LONGEST:
+            message = "the waivers were checked more than an hour ago, and nothing was recorded"
+            raise RecordingError(Problem("waivers-outdated", message, help="decide again, fewer files at a time"))

@@ -1,0 +1,100 @@
+"""JSON Lines: an object a line, its keys the columns. A line that is none is one reject, and ends no run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import partial
+from typing import IO, Any
+
+import orjson
+
+from policy_engine.errors import did_you_mean
+from policy_engine.fleet.batches import ROWS_IN_BATCH, BadRecord, Batch, bad_record
+from policy_engine.fleet.documents import json_value
+from policy_engine.fleet.lines import LONGEST, as_text, read_lines
+from policy_engine.fleet.source import PROPOSED, SourceColumns
+from policy_engine.loading.wording import quoted
+
+_KEY = re.compile(rb'(?<!\\)"\s*:')
+_QUANTIZATION = "proposal.quantization"
+
+
+def read_batches(stream: IO[bytes], columns: SourceColumns, keep: Collection[str]) -> Iterator[Batch]:
+    """Yield the rows in batches, with each line that is none; empty lines are no rows."""
+    numbers: list[int] = []
+    rows: list[dict[str, Any]] = []
+    bad: list[BadRecord] = []
+    for number, line in read_lines(stream):
+        if line is None:
+            bad.append(bad_record(number, f"the line has more than {LONGEST:,} bytes", ""))
+        elif line.strip():
+            try:
+                rows.append(read_row(line, columns, keep))
+                numbers.append(number)
+            except ValueError as error:
+                bad.append(bad_record(number, str(error), line.decode("utf-8", "backslashreplace")))
+        if len(rows) + len(bad) == ROWS_IN_BATCH:
+            yield _batch(numbers, rows, bad, columns, keep)
+            numbers, rows, bad = [], [], []
+    if rows or bad:
+        yield _batch(numbers, rows, bad, columns, keep)
+
+
+def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict[str, Any]:
+    """Return what a line says by column; objects as JSON text.
+
+    Raises:
+        ValueError: it is no object, or has a key twice, or one that is no column.
+    """
+    as_text(line)
+    try:
+        found = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        found = json_value(line.decode())  # says more of what is wrong, and where; or takes what is valid and deep
+    if not isinstance(found, dict):
+        raise ValueError("it is no object")  # noqa: TRY004 - what is wrong with the text
+    # as many colons as keys, or quotes before colons: a key that ends in a backslash is not counted, and is no column
+    if line.count(b":") != len(found) and len(_KEY.findall(line)) != len(found):
+        json_value(line.decode())  # says of a key that it is there twice
+    for name, value in found.items():
+        if name in columns.kinds:
+            if columns.kinds[name] == "object" and value is not None and not isinstance(value, str):
+                found[name] = _text(value)  # what is infinite stays so, and is refused
+        elif name in keep:
+            found[name] = value if value is None or isinstance(value, str) else _text(value)
+        else:
+            near = did_you_mean(name, [*columns.kinds]) or "pass it through with --keep"
+            raise ValueError(f"unknown column {quoted(name)}; {near}")
+    return found
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def _batch(
+    numbers: list[int],
+    rows: list[dict[str, Any]],
+    bad: list[BadRecord],
+    columns: SourceColumns,
+    keep: Collection[str],
+) -> Batch:
+    # what no row of these says is left out by all of them
+    said = set(keep).union(*rows)
+    names = [name for name in dict.fromkeys([*columns.kinds, *keep]) if name in said]
+    return Batch(partial(_row, rows), numbers, {name: _values(name, rows, columns) for name in names}, bad)
+
+
+def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> list[Any]:
+    default = columns.default(name)
+    if default is None:
+        return [row.get(name) for row in rows]
+    if name == _QUANTIZATION:  # only what is proposed has a precision
+        return [row.get(name, default if row.get(PROPOSED) is not None else None) for row in rows]
+    return [row.get(name, default) for row in rows]
+
+
+def _row(rows: Sequence[Mapping[str, Any]], place: int) -> dict[str, Any]:
+    return dict(rows[place])

@@ -1,0 +1,186 @@
+"""Parquet, scanned and never read whole: what passes the checks is kept by columns, the rest is looked at by rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from policy_engine.errors import InputError, Problem
+from policy_engine.fleet.canonical import DTYPES, frame_of
+from policy_engine.fleet.checking import Checks
+from policy_engine.fleet.columns import ROW
+from policy_engine.fleet.intake import GIVEN, PASSED, Job, row_alone
+from policy_engine.fleet.rejects import Rejects
+from policy_engine.fleet.source import EVIDENCE
+from policy_engine.fleet.workspace import Workspace
+from policy_engine.loading.wording import quoted
+
+_LOST = "__lost"
+_CHECKED, _ALONE = "checked-rows", "alone-rows"
+ROWS_AT_ONCE, ROWS_IN_GROUP = 20_000, 65_536
+
+
+class ParquetRows:
+    """The rows of one file, under a job.
+
+    Raises:
+        InputError: it is no Parquet file, or its columns are not those of a table of tasks.
+    """
+
+    def __init__(self, path: Path, job: Job, name: str) -> None:
+        self._path, self._job, self._name = path, job, name
+        self._stat = _stat(path)
+        try:
+            self._kinds = dict(pl.scan_parquet(path, glob=False).collect_schema())
+            self.count: int = pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise unreadable(name, error) from None
+        job.columns.check(list(self._kinds), job.keep, name)
+        self._checks = Checks(job.columns, job.policy, job.at, self._kinds)
+        casts = [self._cast(column, kind) for column, kind in self._kinds.items() if column in job.columns.kinds]
+        self._given = [expression.alias(column) for column, expression, _ in casts]
+        self._failed = pl.Series(ROW, [], dtype=pl.UInt64)
+        self._lost = pl.any_horizontal([pl.lit(False), *[lost for *_, lost in casts if lost is not None]])
+
+    def _base(self) -> pl.LazyFrame:
+        """Return the rows as given columns, with whether each passes the checks."""
+        frame = pl.scan_parquet(self._path, glob=False).with_row_index(ROW, 1).with_columns(pl.col(ROW).cast(pl.UInt64))
+        extra = [name for name in self._job.keep if name not in self._job.columns.kinds]
+        frame = frame.select(ROW, *self._given, *[pl.col(name) for name in extra], self._lost.alias(_LOST))
+        frame = frame.with_columns(self._checks.parsed())
+        return frame.with_columns((self._checks.passes & ~pl.col(_LOST)).alias(PASSED))
+
+    def spooled(self, space: Workspace) -> pl.LazyFrame:
+        """Check all rows in one pass, and keep them; return the canonical rows of those that pass.
+
+        What no column of the file says is the same in every row, and is not kept.
+        """
+        frame = self._base()
+        if self._job.recorded:
+            said = pl.struct(pl.col(name) for name in self._kinds if name in self._job.columns.kinds)
+            frame = frame.with_columns(said.struct.json_encode().alias(GIVEN))
+        canonical = self._checks.canonical()
+        own = {each.meta.output_name() for each in canonical}
+        passed = [name for name in self.schema if name not in own]
+        same = [each for each in canonical if not each.meta.root_names()]
+        kept = frame.select(PASSED, *passed, *[each for each in canonical if each.meta.root_names()])
+        path = space.part(_CHECKED, 1)
+        kept.sink_parquet(path, row_group_size=ROWS_IN_GROUP, compression="lz4", statistics=False, maintain_order=True)
+        checked = pl.scan_parquet(path, glob=False)
+        self._failed = checked.filter(~pl.col(PASSED)).select(ROW).collect(engine="streaming").to_series()
+        if len(self._failed):
+            checked = checked.filter(PASSED)
+        return checked.with_columns(same).select(list(self.schema))
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        """The canonical columns; those that pass through have the types that they have here."""
+        job = self._job
+        own = {name: self._kinds[name] for name in job.keep if name not in job.columns.kinds}
+        return job.schema | own
+
+    def look_at_the_rest(self, space: Workspace, rejects: Rejects) -> pl.LazyFrame | None:
+        """Look at the rows that did not pass, one by one: return the canonical rows of those that are good, if any."""
+        number = 0
+        for batch in self._rest():
+            good = []
+            for row in batch.to_dicts():
+                place = row.pop(ROW)
+                found = row_alone(row, place, self._job)
+                if isinstance(found, InputError):
+                    rejects.add({"file": self._name, ROW: place}, found.problems, row)
+                else:
+                    good.append(found)
+            if good:
+                number += 1
+                frame_of(good, self.schema).write_parquet(space.part(_ALONE, number))
+        return pl.scan_parquet(space.parts(_ALONE), glob=False) if number else None
+
+    def _rest(self) -> Iterator[pl.DataFrame]:
+        numbers = self._failed
+        raw = pl.scan_parquet(self._path, glob=False).with_row_index(ROW, 1).with_columns(pl.col(ROW).cast(pl.UInt64))
+        wanted = [pl.col(name) if self._is_whole(name) else given for name, given in self._by_name().items()]
+        for start in range(0, len(numbers), ROWS_AT_ONCE):
+            some = numbers.slice(start, ROWS_AT_ONCE)
+            extra = [name for name in self._job.keep if name not in self._job.columns.kinds]
+            within = raw.filter(pl.col(ROW).is_between(some[0], some[-1]))
+            frame = within.join(some.to_frame().lazy(), on=ROW, how="semi", maintain_order="left")
+            yield frame.select(ROW, *wanted, *extra).collect(engine="streaming")
+
+    def _by_name(self) -> Mapping[str, pl.Expr]:
+        return {each.meta.output_name(): each for each in self._given}
+
+    def _is_whole(self, name: str) -> bool:
+        """Whether the raw value tells more than the cast one, which a large number does not survive."""
+        return self._kinds[name].is_integer()
+
+    def _cast(self, name: str, kind: Any) -> tuple[str, pl.Expr, pl.Expr | None]:
+        """Return the column as the checks have it, and whether a value is lost by that.
+
+        Raises:
+            InputError: its type is not that of the fact.
+        """
+        wanted = self._job.columns.kinds[name]
+        value = pl.col(name)
+        if kind == DTYPES[wanted]:
+            return name, value, None
+        if not _may_be(kind, wanted, name):
+            message = f"{self._name}: the column {quoted(name)} is of type {quoted(kind)}, and wants {_WANTED[wanted]}"
+            raise InputError(Problem("sweep-column", message, help="write it with another type"))
+        cast = value.cast(DTYPES[wanted], strict=False)
+        return name, cast, value.is_not_null() & cast.is_null()
+
+    def check_unchanged(self) -> None:
+        """Refuse what was decided of a file that has changed meanwhile.
+
+        Raises:
+            InputError: it has.
+        """
+        if _stat(self._path) != self._stat:
+            message = f"{self._name}: the file was changed while it was read"
+            raise InputError(Problem("sweep-source", message, help="sweep it again"))
+
+
+_WANTED = {
+    "bool": "booleans",
+    "int": "integers",
+    "double": "numbers",
+    "string": "strings",
+    "object": "strings that hold JSON",
+    "list<string>": "lists of strings",
+}
+
+
+def _may_be(kind: Any, wanted: str, name: str) -> bool:
+    if kind == pl.Null:
+        return True
+    words = isinstance(kind, pl.Categorical | pl.Enum)
+    match wanted:
+        case "int":
+            return bool(kind.is_integer())
+        case "double":
+            return bool(kind.is_numeric())
+        case "string":
+            return words or (kind == pl.Date and name.startswith(EVIDENCE))
+        case "list<string>":
+            inner = getattr(kind, "inner", None)
+            return kind.is_nested() and (inner in (pl.String, pl.Null) or isinstance(inner, pl.Categorical | pl.Enum))
+    return False
+
+
+def unreadable(name: str, error: Exception) -> InputError:
+    """Return what is said of a source that cannot be read."""
+    reason = getattr(error, "strerror", None) or str(error).partition("\n")[0]
+    message = f"{name}: cannot be read: {reason[:200].lower()}"
+    return InputError(Problem("sweep-source", message, help="check that the file is whole, and of the format"))
+
+
+def _stat(path: Path) -> tuple[int, int, int]:
+    try:
+        found = path.stat()
+    except OSError as error:
+        raise unreadable(str(path), error) from None
+    return found.st_ino, found.st_size, found.st_mtime_ns

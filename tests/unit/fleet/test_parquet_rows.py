@@ -1,0 +1,125 @@
+"""Parquet as other programs write it: types that say the same are taken, others are an error of the source."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from policy_engine.errors import InputError
+from tests.property.worlds import shipped
+from tests.unit.fleet.reading import read
+from tests.unit.fleet.tables import LEAST
+
+BASE = {name: [value] * 3 for name, value in LEAST.items()}
+
+
+def table(folder: Path, **columns: Any) -> Path:
+    path = folder / "t.parquet"
+    pl.DataFrame(BASE | columns).write_parquet(path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "values"),
+    [
+        ("team.ml_engineers", pl.Series([1, None, 3], dtype=pl.Int8), [1, None, 3]),
+        ("team.ml_engineers", pl.Series([1, None, 3], dtype=pl.UInt64), [1, None, 3]),
+        ("budget.monthly_usd", pl.Series([1, None, 3], dtype=pl.Int32), [1.0, None, 3.0]),
+        ("budget.monthly_usd", pl.Series([0.5, None, 3], dtype=pl.Float32), [0.5, None, 3.0]),
+        ("task.quality", pl.Series(["high", None, "best"], dtype=pl.Categorical), ["high", None, "best"]),
+        ("task.quality", pl.Series(["high", None, "best"], dtype=pl.Enum(["high", "best"])), ["high", None, "best"]),
+        ("data.residency", pl.Series([["eu"], None, ["us"]], dtype=pl.List(pl.Categorical)), [["eu"], None, ["us"]]),
+        ("data.residency", pl.Series([["eu"], ["us"], ["us"]], dtype=pl.Array(pl.String, 1)), [["eu"], ["us"], ["us"]]),
+        ("task.batch", pl.Series([None, None, None], dtype=pl.Null), [None, None, None]),
+    ],
+)
+def test_types_that_say_the_same(tmp_path: Path, name: str, column: pl.Series, values: list[Any]) -> None:
+    found = read(table(tmp_path, **{name: column}), shipped())
+    assert [row[name] for row in found.rows] == values
+    assert found.rejects == []
+
+
+def test_dates_of_evidence(tmp_path: Path) -> None:
+    until = pl.Series([date(2026, 11, 23), date(2026, 11, 24), None])
+    given = {"evidence.dpa": ["A", "A", "A"], "evidence.dpa.valid_until": until}
+    assert [row["evidence.dpa"] for row in read(table(tmp_path, **given), shipped()).rows] == [0, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "wants"),
+    [
+        ("team.ml_engineers", [1.0, 2.0, 3.0], "integers"),
+        ("task.batch", ["true", "false", "true"], "booleans"),
+        ("task.batch", [1, 0, 1], "booleans"),
+        ("task.quality", [1, 2, 3], "strings"),
+        ("data.residency", ["eu", "eu", "eu"], "lists of strings"),
+        ("data.residency", [[1], [2], [3]], "lists of strings"),
+        ("hardware", [{"host": "h"}] * 3, "strings that hold JSON"),
+        ("budget.monthly_usd", [True, False, True], "numbers"),
+    ],
+)
+def test_other_types_are_an_error_of_the_source(tmp_path: Path, name: str, values: list[Any], wants: str) -> None:
+    with pytest.raises(InputError, match=rf"the column `{name}` is of type .*, and wants {wants}"):
+        read(table(tmp_path, **{name: values}), shipped())
+
+
+def test_numbers_that_no_column_holds_are_rejects(tmp_path: Path) -> None:
+    given = {
+        "volume.requests_per_day": pl.Series([2**64 - 1, 2**53, 7], dtype=pl.UInt64),
+        "budget.monthly_usd": [1.0, float("nan"), float("inf")],
+    }
+    found = read(table(tmp_path, **given), shipped())
+    assert [each["place"]["row"] for each in found.rejects] == [1, 2, 3]
+    assert "above 9,007,199,254,740,991" in found.why[0]
+    assert "18446744073709551615" in found.why[0]
+
+
+@pytest.mark.parametrize("name", ["data.residency", "data.regulations", "task.modalities"])
+def test_a_null_in_a_list_is_a_reject(tmp_path: Path, name: str) -> None:
+    good = {"data.residency": "eu", "data.regulations": "gdpr", "task.modalities": "text"}[name]
+    found = read(table(tmp_path, **{name: [[good], [good, None], [None]]}), shipped())
+    assert [row["row"] for row in found.rows] == [1]
+    assert [each["place"]["row"] for each in found.rejects] == [2, 3]
+
+
+def test_the_place_of_a_reject_is_its_row_and_the_row_is_shown(tmp_path: Path) -> None:
+    path = table(tmp_path, **{"task.kind": ["other", "chat", "coding"], "mine": [1, 2, 3]})
+    found = read(path, shipped(), keep=("mine",))
+    assert [(row["row"], row["mine"]) for row in found.rows] == [(1, 1), (3, 3)]
+    (reject,) = found.rejects
+    assert (reject["given"], reject["reasons"][0]["code"]) == (
+        LEAST | {"task.kind": "chat", "mine": 2},
+        "workload-choice",
+    )
+    assert reject["place"] == {"file": str(path), "row": 2}
+    assert found.why == ["`task.kind` cannot be `chat`"]
+
+
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"not parquet at all", b"PAR1" + b"\0" * 100 + b"PAR1"])
+def test_what_is_no_parquet_file(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "t.parquet"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="cannot be read"):
+        read(path, shipped())
+
+
+def test_a_file_that_is_cut_short(tmp_path: Path) -> None:
+    path = table(tmp_path)
+    path.write_bytes(path.read_bytes()[:-50])
+    with pytest.raises(InputError, match="cannot be read"):
+        read(path, shipped())
+
+
+def test_a_name_with_signs_of_a_pattern_is_a_name(tmp_path: Path) -> None:
+    path = table(tmp_path).rename(tmp_path / "t[1]*.parquet")
+    assert len(read(path, shipped()).rows) == 3
+
+
+def test_a_file_without_rows_has_none(tmp_path: Path) -> None:
+    path = tmp_path / "t.parquet"
+    pl.DataFrame(BASE).clear().write_parquet(path)
+    assert read(path, shipped()) == (0, [], [])
