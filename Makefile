@@ -73,7 +73,8 @@ check: $(READY) ## all that must hold before a commit: format, lint, types, impo
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-cache
 	$(POLICY) rules lint
-	$(POLICY) rules test
+	$(POLICY) rules test --coverage
+	$(POLICY) rules mutate
 	@$(MAKE) test
 
 .PHONY: fix

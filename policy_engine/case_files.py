@@ -41,6 +41,19 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Equivalent:
+    """A change of the rule that its author says no case can notice, with the reason.
+
+    `mutant` is all of the changed expression; `of` is the fact that it derives, None for the condition.
+    """
+
+    mutant: str
+    reason: str
+    span: Span
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CaseFile:
     """The cases of one file, and what is wrong with it."""
 
@@ -48,6 +61,7 @@ class CaseFile:
     rule: str
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
+    equivalents: tuple[Equivalent, ...] = ()
 
 
 def read_cases(layer: LayerFiles, policy: Policy) -> list[CaseFile]:
@@ -72,13 +86,26 @@ def read_case_file(path: Path, policy: Policy) -> CaseFile:
     reader = Reader(documents[0], problems)
     if len(documents) > 1:
         problems.append(Problem("several-documents", "a case file holds one document", documents[1].span()))
-    reader.only(("cases",))
+    reader.only(("cases", "equivalent"))
     items = reader.items("cases")
     if not items and not problems:
         reader.problem("no-cases", "the file holds no case", help_="cases: is a list with one case or more")
     found = [_CaseReader(item, rule, policy).read() for item in items]
     problems += _duplicates(items)
-    return CaseFile(path, rule_id, tuple(case for case in found if case is not None), tuple(problems))
+    listed = [each for item in reader.items("equivalent") if (each := _equivalent(item, rule)) is not None]
+    return CaseFile(path, rule_id, tuple(case for case in found if case is not None), tuple(problems), tuple(listed))
+
+
+def _equivalent(item: Reader, rule: Rule) -> Equivalent | None:
+    item.only(("mutant", "of", "reason"))
+    mutant, reason, of = item.text("mutant", required=True), item.text("reason", required=True), item.text("of")
+    if of is not None and of not in {each.fact for each in rule.derive}:
+        item.problem("wrong-case", f"the rule does not derive `{of}`", "of")
+    if reason is not None and not any(char.isalpha() for char in reason):
+        item.problem("empty", "`reason` says nothing", "reason", help_="say why no facts can tell the two apart")
+    if mutant is None or reason is None:
+        return None
+    return Equivalent(" ".join(mutant.split()), reason, item.document.span(*item.path), of)
 
 
 def _duplicates(items: Sequence[Reader]) -> list[Problem]:

@@ -146,6 +146,12 @@ def _disagreement(outcomes: Mapping[str, str]) -> list[Failure]:
     return [Failure("engines", f"the engines disagree: {said}")]
 
 
+def counts(layer: LayerCases, rule: Rule) -> bool:
+    """Whether the cases of `layer` are about the rule in force, and not about one that a later layer replaced."""
+    there = layer.policy.rules.rule(rule.id)
+    return there is not None and there.layer == rule.layer
+
+
 @dataclass(frozen=True, slots=True)
 class LayerCases:
     """The case files of one layer, and the policy with this layer on top."""
@@ -174,10 +180,27 @@ def run_all(paths: Sequence[Path]) -> list[CaseResult]:
     Raises:
         RulesError: the rules, or a case file, are invalid.
     """
-    gathered = gather(paths)
+    return run_gathered(gather(paths))
+
+
+def check_files(gathered: Sequence[LayerCases]) -> None:
+    """Refuse case files with a problem.
+
+    Raises:
+        RulesError: with every problem.
+    """
     problems = [problem for each in gathered for file in each.files for problem in file.problems]
     if problems:
         raise RulesError(problems)
+
+
+def run_gathered(gathered: Sequence[LayerCases]) -> list[CaseResult]:
+    """Run all cases of `gathered`.
+
+    Raises:
+        RulesError: a case file is invalid.
+    """
+    check_files(gathered)
     results = []
     for each in gathered:
         cases = [case for file in each.files for case in file.cases]

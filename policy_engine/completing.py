@@ -53,26 +53,26 @@ def complete(case: TaskCase, catalog: Catalog, parameters: Mapping[str, Scalar])
     sheet = FactSheet(case.facts)
     derive_volume(sheet)
     held = held_to(catalog, case.hardware, case.measured) if case.measured else case.hardware
-    needs = needs_of(case, sheet, parameters, held)
+    needs = needs_of(case, sheet.values, parameters, held)
     models = {option: choose(catalog, option, needs, case.day) for option in OPTIONS}
     _costs(sheet, models)
     spend_disputes = add_api_spend(sheet, catalog, parameters, case.day)
     findings, why = add_hardware(case, sheet, catalog, held)
     _proposal(sheet, catalog)
     _licences(sheet, catalog, models)
-    inputs = {option: _option_input(models[option], sheet) for option in OPTIONS}
+    inputs = {option: option_input(models[option], sheet.values) for option in OPTIONS}
     return Completed(sheet, models, inputs, findings, why, spend_disputes)
 
 
 def needs_of(
-    case: TaskCase, sheet: FactSheet, parameters: Mapping[str, Scalar], hardware: HardwareClaim | None
+    case: TaskCase, facts: Mapping[str, Any], parameters: Mapping[str, Scalar], hardware: HardwareClaim | None
 ) -> Needs:
     """Gather what the task asks of a model; None stays unknown. `hardware` is what there is of what is claimed."""
-    get = sheet.get
+    get = facts.get
     modalities, residency, share = get("task.modalities"), get("data.residency"), get("task.share")
     sent, answered = (get(name) for name in _VOLUME)
     return Needs(
-        kind=get("task.kind"),
+        kind=facts["task.kind"],
         complexity=get("task.complexity"),
         quality=get("task.quality"),
         modalities=tuple(modalities) if modalities is not None else None,
@@ -84,7 +84,7 @@ def needs_of(
         input_tokens_per_month=None if sent is None or share is None else sent * share,
         output_tokens_per_month=None if answered is None or share is None else answered * share,
         hardware=hardware,
-        routed=get("workload.task_count") > 1,
+        routed=facts["workload.task_count"] > 1,
     )
 
 
@@ -228,12 +228,13 @@ def choice_waits(models: OptionModels, facts: Mapping[str, Any]) -> list[str]:
     return found
 
 
-def _option_input(models: OptionModels, sheet: FactSheet) -> OptionInput:
+def option_input(models: OptionModels, facts: Mapping[str, Any]) -> OptionInput:
+    """Return what the catalog says of one option, on these facts."""
     # edge names both facts that would make it meant, whichever of them is known already
-    missing = tuple(name for name in models.missing if sheet.get(name) is None)
+    missing = tuple(name for name in models.missing if facts.get(name) is None)
     # of an option that is not known to be available, the cost is that of the model to expect
     cost = models.monthly_usd if models.available is not False else None
-    waits = set(missing) if models.available is None else set(choice_waits(models, sheet.values))
+    waits = set(missing) if models.available is None else set(choice_waits(models, facts))
     if cost is None:
-        waits.update(name for name in (*_VOLUME, "task.share") if sheet.get(name) is None)
+        waits.update(name for name in (*_VOLUME, "task.share") if facts.get(name) is None)
     return OptionInput(models.available, missing, cost, frozenset(waits))

@@ -17,6 +17,7 @@ from policy_engine import SEMANTICS_VERSION, __version__
 from policy_engine.catalog import HardwareClaim, OptionModels
 from policy_engine.claims import claim_of
 from policy_engine.combining import meets, worst
+from policy_engine.counterfactuals.found import Search
 from policy_engine.disputes import Disputes
 from policy_engine.errors import FieldError, Problem, did_you_mean
 from policy_engine.explain import Explainer, judged_models
@@ -32,7 +33,7 @@ from policy_engine.model.task_case import ATTESTED, EvidenceStatus, TaskCase, Ta
 from policy_engine.model.waiver import Waiver, waivers_content
 from policy_engine.model.workload import Workload
 from policy_engine.telemetry import span
-from policy_engine.ways_out import collision, counterfactuals
+from policy_engine.ways_out import collision, releases
 
 
 def parse_time(text: str) -> datetime:
@@ -60,6 +61,7 @@ class Decider:
         self._explainer = Explainer(self.judge)
         self._missing = MissingFacts(self.judge)
         self._disputes = Disputes(self.judge)
+        self._changes = Search(self.judge)
         self._custom_defaults = policy.vocabulary.custom_defaults
         self._starts = [(i, rule.enforce_from) for i, rule in enumerate(self.judge.rules) if rule.enforce_from]
 
@@ -129,7 +131,13 @@ class Decider:
         document["catalog_gaps"] = self._missing.catalog_gaps(result)
         document["disputes"] = self._disputes.of(result)
         document["collision"] = collision(self.judge, result)
-        document["counterfactuals"] = counterfactuals(self.judge, result)
+        document["releases"] = releases(self.judge, result)
+        changes = self._changes.of(result)
+        document["counterfactuals"] = changes.singles
+        document["counterfactuals_left_out"] = changes.more
+        document["pairs"] = changes.pairs
+        for row in document["options"]:
+            row["ways"] = changes.ways[row["deployment"]]
         return document
 
     def _assemble(

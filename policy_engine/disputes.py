@@ -1,8 +1,9 @@
-"""The disputes that a decision rests on, and whether the other side's value would change the recommendation."""
+"""The disputes that a decision rests on, and whether the other side's value would change recommendation or verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -12,9 +13,11 @@ from policy_engine.combining import rank, statuses
 from policy_engine.completing import add_api_spend
 from policy_engine.facts import FactSheet
 from policy_engine.judging import Judge
+from policy_engine.language.tree import Scalar
 from policy_engine.model.rule import Parameter, Rule
-from policy_engine.model.task_case import Ranking, TaskResult
+from policy_engine.model.task_case import Ranking, TaskResult, Verdict
 from policy_engine.model.vocabulary import OPTIONS
+from policy_engine.other_verdicts import OtherVerdicts, alike
 from policy_engine.ways_out import collides
 
 #: Disputes by id, each with the sides that were tried.
@@ -30,6 +33,7 @@ class Disputes:
     def __init__(self, judge: Judge) -> None:
         self.judge = judge
         policy = judge.policy.rules
+        self._verdicts = OtherVerdicts(judge)
         self._readers: dict[str, list[int]] = {}
         for index, rule in enumerate(policy.rules):
             for name in rule.parameters:
@@ -59,6 +63,7 @@ class Disputes:
                 "sides": register[name].sides if name in register else "",
                 "alternatives": sides,
                 "changes_recommendation": any(side["changes_recommendation"] for side in sides),
+                "changes_verdict": any(side["changes_verdict"] for side in sides),
             }
             for name, sides in sorted(found.items())
         ]
@@ -81,12 +86,18 @@ class Disputes:
                 "source": other.source,
                 "other_value": other.value,
             }
-            self._add(other.dispute, side, result, changed, found)
+            beside = self._verdicts.beside(result, indexes, partial(self._under, parameter, other.value))
+            self._add(other.dispute, side, result, changed, found, beside)
+
+    def _under(self, parameter: Parameter, value: Scalar, index: int, facts: Mapping[str, Any]) -> bool | None:
+        """Return what the rule `index` comes to on other facts with another value for the parameter."""
+        return self.judge.outcome_under(index, parameter.name, value, facts)
 
     def _without_rule(self, index: int, rule: Rule, result: TaskResult, found: Found) -> None:
         for dispute in rule.disputes:
             side = {"what": f"rule {rule.id}", "value": "applies", "other_value": "does not apply"}
-            self._add(dispute, side, result, {index: False}, found)
+            beside = self._verdicts.beside(result, [index], lambda _index, _facts: False)
+            self._add(dispute, side, result, {index: False}, found, beside)
 
     def _add(
         self,
@@ -95,6 +106,7 @@ class Disputes:
         result: TaskResult,
         changed: Mapping[int, bool | None],
         found: Found,
+        beside: Verdict | None,
     ) -> None:
         recommended = result.ranking.recommended
         if changed and self._could_overtake(result, changed):
@@ -104,6 +116,8 @@ class Disputes:
             recommended = self._reranked(result, outcomes).recommended
         side["recommendation"] = recommended
         side["changes_recommendation"] = recommended != result.ranking.recommended
+        side["verdict"] = self._verdicts.of(result, changed, beside)
+        side["changes_verdict"] = side["verdict"] != result.verdict
         found.setdefault(dispute, []).append(side)
 
     def _could_overtake(self, result: TaskResult, changed: Mapping[int, bool | None]) -> bool:
@@ -144,7 +158,12 @@ class Disputes:
         for (dispute, side), changed in sorted(sides.items()):
             by_option: dict[str, OptionModels] = {**result.models, **changed}
             before = result.ranking.recommended
-            after = self._recommended_at(result, changed, self._outcomes_at(result, dispute, side))
+            outcomes = self._outcomes_at(result, dispute, side)
+            after = self._recommended_at(result, changed, outcomes)
+            same = outcomes is None and all(alike(result, option, other) for option, other in changed.items())
+            verdict = result.verdict
+            if not same or (result.proposal is None and changed):
+                verdict = self.judge.judge(result.case, catalog.with_figures(dispute, side)).verdict
             found.setdefault(dispute, []).append(
                 {
                     "what": "figures of the catalog",
@@ -154,6 +173,8 @@ class Disputes:
                     "monthly_usd": _cost(by_option, after),
                     "changes_recommendation": (before, _model(result.models, before))
                     != (after, _model(by_option, after)),
+                    "verdict": verdict,
+                    "changes_verdict": verdict != result.verdict,
                 }
             )
 

@@ -121,6 +121,18 @@ class Judge:
             setters[derivation.fact] = rule.id
             sheet.derive(derivation.fact, result, *self._derive_reads[index])
 
+    def condition(self, index: int) -> Node:
+        """Return the condition of rule `index`, with the parameters in force put in."""
+        return self._conditions.of(index)
+
+    def substituted(self, node: Node) -> Node:
+        """Return an expression with the parameters in force put in."""
+        return self._conditions.substitute(node)
+
+    def matches(self, pattern: str, text: str) -> bool:
+        """Match with the CEL runtime, as `matches` in a condition does."""
+        return self._runtime.matches(pattern, text)
+
     def value(self, node: Node, facts: Mapping[str, Any]) -> Any:
         """Evaluate an expression over facts and parameters; None where it is unknown."""
         return kleene.value(self._conditions.substitute(node), facts, self._runtime.matches)[0]
@@ -132,6 +144,10 @@ class Judge:
     def outcome(self, index: int, facts: Mapping[str, Any]) -> bool | None:
         """Evaluate rule `index` on other facts, without the engine."""
         return kleene.truth(self._conditions.of(index), facts, self._runtime.matches)[0]
+
+    def outcome_under(self, index: int, parameter: str, value: Any, facts: Mapping[str, Any]) -> bool | None:
+        """Evaluate rule `index` with another value for one parameter, without the engine."""
+        return kleene.truth(self._conditions.under(index, parameter, value), facts, self._runtime.matches)[0]
 
     def alternatives(self, facts: Mapping[str, Any]) -> dict[tuple[str, int, int], bool | None]:
         """Ask the rules that read disputed parameters under each of the other sides' values."""
@@ -161,7 +177,7 @@ class Judge:
         facts = completed.sheet.values
         missing_of = {i: self.missing(i, facts) for i, outcome in enumerate(outcomes) if outcome is None}
         enforcement = self.enforcement(case)
-        lifting = self._lifting(case, outcomes, enforcement, facts)
+        lifting = self.lifting(case, outcomes, enforcement, facts)
         pairs = lifting.pairs
         standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of, lifted=pairs)
         ranking = rank(standings, self.effects, outcomes, missing_of)
@@ -204,7 +220,7 @@ class Judge:
             fallback_lifting=fallback.lifting if fallback is not None else NO_LIFTING,
         )
 
-    def _lifting(
+    def lifting(
         self,
         case: TaskCase,
         outcomes: Sequence[bool | None],
@@ -261,7 +277,7 @@ class Judge:
         outcomes = self.infer(completed)
         missing_of = {i: self.missing(i, completed.sheet.values) for i, o in enumerate(outcomes) if o is None}
         enforcement = self.enforcement(case)
-        lifting = self._lifting(case, outcomes, enforcement, completed.sheet.values)
+        lifting = self.lifting(case, outcomes, enforcement, completed.sheet.values)
         pairs = lifting.pairs
         standings = statuses(self.effects, outcomes, enforcement, completed.inputs, missing_of, lifted=pairs)
         standing: Standing = standings[facts["proposal.deployment"]]

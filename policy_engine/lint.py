@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Literal
 
 from policy_engine.case_files import FIRED, INDETERMINATE, NOT_FIRED
-from policy_engine.cases import LayerCases, gather
+from policy_engine.cases import LayerCases, counts, gather
 from policy_engine.errors import Problem, RulesError, Span
 from policy_engine.language.tree import Arithmetic, Const, Node, children, facts_read
 from policy_engine.lint_registers import register_findings
@@ -116,7 +116,7 @@ def _numbers(node: Node) -> Iterator[Const]:
 def _case_findings(gathered: Sequence[LayerCases]) -> Iterator[Finding]:
     policy = gathered[-1].policy
     for rule in policy.rules.rules:
-        files = [file for each in gathered for file in each.files if file.rule == rule.id and _counts(each, rule)]
+        files = [file for each in gathered for file in each.files if file.rule == rule.id and counts(each, rule)]
         span = rule.span or Span("", 1, 1)
         if not files:
             file = f"{rule.id}_test.yaml"
@@ -136,12 +136,6 @@ def _case_findings(gathered: Sequence[LayerCases]) -> Iterator[Finding]:
             if outcome not in covered and not any(file.problems for file in files):
                 message = f"rule `{rule.id}` has no case that is {outcome}"
                 yield _warning("outcome-without-case", message, Span(str(files[0].path), 1, 1), "add one")
-
-
-def _counts(layer: LayerCases, rule: Rule) -> bool:
-    """Whether the cases of `layer` are about the rule in force, and not about one that a later layer replaced."""
-    there = layer.policy.rules.rule(rule.id)
-    return there is not None and there.layer == rule.layer
 
 
 def _warning(code: str, message: str, span: Span, help_: str) -> Finding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from policy_engine.changes_wording import releases
 from policy_engine.evidence_wording import graded_by
 from policy_engine.hardware_wording import claim_steps, facts_to_state
 from policy_engine.model.origins import ORIGINS
@@ -69,7 +70,7 @@ def _ways(task: Document, decision: str | None) -> list[str]:
     if collision:
         # an option that the catalog leaves out is no way out: the table says why
         return [way_text(way, decision) for way in collision["ways_out"] if way["kind"] != "catalog"]
-    return [way_text(way, decision) for way in task["counterfactuals"]] + _waiver_ways(task, decision)
+    return [way_text(way, decision) for way in releases(task)] + _waiver_ways(task, decision)
 
 
 def _waiver_ways(task: Document, decision: str | None) -> list[str]:

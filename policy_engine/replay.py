@@ -265,9 +265,34 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
         NotReplayableError: a document of the decision cannot be had or read.
         PolicyError: the other rules cannot decide the workload.
     """
+    recorded = replayer.document("decision", blobs_of(entry)["decision"])
+    decision, files = decided_under(decider, replayer, entry, at)
+    return Under(compared(recorded, decision.content), files)
+
+
+def compared(one: bytes, other: bytes) -> Comparison:
+    """Compare two decisions' documents.
+
+    Raises:
+        NotReplayableError: one is no decision that this program knows.
+    """
+    try:
+        return compare(one, other)
+    except PolicyError as error:
+        raise NotReplayableError("malformed", error.problems[0].message) from error
+
+
+def decided_under(
+    decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime | None
+) -> tuple[Decision, tuple[str, ...]]:
+    """Decide the workload of `entry` under other rules; return that, and the evidence whose files were not looked at.
+
+    Raises:
+        NotReplayableError: a document of the decision cannot be had or read.
+        PolicyError: the other rules cannot decide the workload.
+    """
     digests = blobs_of(entry)
-    recorded = replayer.document("decision", digests["decision"])
-    inputs = _inputs(recorded)
+    inputs = _inputs(replayer.document("decision", digests["decision"]))
     content = replayer.document("workload", digests["workload"])
     workload = recorded_workload(content, decider.policy.vocabulary)
     moment = at or inputs.at
@@ -280,11 +305,7 @@ def under(decider: Decider, replayer: Replayer, entry: StoredEntry, at: datetime
     evidence = evidence_as_recorded(workload, moment.date(), inputs.evidence, inputs.at.date(), found_then)
     decision = decider.decide(workload, evidence, moment, replayer.waivers(digests))
     stated = (workload.spec.evidence or {}).items()
-    files = tuple(sorted(name for name, e in stated if e is not None and (e.file is not None or claims(e))))
-    try:
-        return Under(compare(recorded, decision.content), files)
-    except PolicyError as error:
-        raise NotReplayableError("malformed", error.problems[0].message) from error
+    return decision, tuple(sorted(name for name, e in stated if e is not None and (e.file is not None or claims(e))))
 
 
 def blobs_of(entry: StoredEntry) -> dict[str, str]:

@@ -237,18 +237,29 @@ def _obligation_reasons(task: Document) -> list[str]:
 
 
 def dispute_lines(disputes: Sequence[Document]) -> list[str]:
-    """Say each dispute whose other side would change the recommendation, and name the rest in one line."""
-    lines = [_dispute_text(dispute) for dispute in disputes if dispute["changes_recommendation"]]
+    """Say each dispute whose other side would change verdict or recommendation, and name the rest in one line."""
+    lines = [_dispute_text(dispute) for dispute in disputes if _changes(dispute)]
     lines += [f"{dispute['id']} ({dispute['about']})" for dispute in disputes if not dispute["alternatives"]]
-    rest = [d["id"] for d in disputes if d["alternatives"] and not d["changes_recommendation"]]
-    return [*lines, f"{listed(rest)} would not change the recommendation"] if rest else lines
+    rest = [dispute for dispute in disputes if dispute["alternatives"] and not _changes(dispute)]
+    # what an earlier engine recorded says nothing of the verdict
+    both = all("changes_verdict" in dispute for dispute in rest)
+    verb = f"would not change the recommendation{', nor the verdict' if both else ''}"
+    return [*lines, f"{listed([dispute['id'] for dispute in rest])} {verb}"] if rest else lines
+
+
+def _changes(found: Document) -> bool:
+    return bool(found["changes_recommendation"] or found.get("changes_verdict"))
 
 
 def _dispute_text(dispute: Document) -> str:
-    """Say what would be recommended by the other side of a dispute."""
-    side = next(each for each in dispute["alternatives"] if each["changes_recommendation"])
+    """Say what would come out by the other side of a dispute: a verdict first."""
+    sides = [each for each in dispute["alternatives"] if _changes(each)]
+    side = next((each for each in sides if each.get("changes_verdict")), sides[0])
     other = f"by source {side['source']}" if side.get("source") else f"if {side['what']} {side['other_value']}"
-    target = side["recommendation"] or "nothing permitted"
-    if side.get("model"):
-        target += f" with {side['model']}"
-    return f"{dispute['id']} ({dispute['about']}): {other} the recommendation would be {target}"
+    found = []
+    if side.get("changes_verdict"):
+        found.append(f"the verdict would be {side['verdict'].replace('_', ' ')}")
+    if side["changes_recommendation"]:
+        model = f" with {side['model']}" if side.get("model") else ""
+        found.append(f"the recommendation would be {side['recommendation'] or 'nothing permitted'}{model}")
+    return f"{dispute['id']} ({dispute['about']}): {other} {listed(found)}"

@@ -25,7 +25,7 @@ def collision(judge: Judge, result: TaskResult) -> dict[str, Any] | None:
     return {"rules": rules, "ways_out": [way for option in OPTIONS for way in _ways_out(judge, result, option)]}
 
 
-def counterfactuals(judge: Judge, result: TaskResult) -> list[dict[str, Any]]:
+def releases(judge: Judge, result: TaskResult) -> list[dict[str, Any]]:
     """The changes of declared facts under which no forbid would rule out the judged option any more."""
     if result.judged is None or result.standings[result.judged].status != "forbidden":
         return []

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from policy_engine.changes_wording import releases, ways_lines
 from policy_engine.errors import InputError, Problem, did_you_mean
 from policy_engine.summary import option_row, rule_rows
 from policy_engine.ways_wording import request_text, way_text
@@ -88,6 +89,7 @@ def _option(task: Document, row: Document, model: str | None, decision: str | No
         "monthly_usd": row["monthly_usd"],
         "dearer_by_usd": _difference(row, best),
         "proposal": _proposal(task, row["deployment"]),
+        "ways": row.get("ways"),
         "models": [_model(each, row) for each in row["models"] if model in (None, each["name"])],
     }
     found["changes"] = list(
@@ -168,11 +170,12 @@ def _changes(task: Document, row: Document, best: Document | None, decision: str
     elif best is not row:
         lead = "" if status == "permitted" else "and, once permitted, "
         yield lead + _overtake(row, best)
+    yield from ways_lines(task, row)
 
 
 def _release(task: Document, row: Document, decision: str | None) -> Iterator[str]:
     rows = rule_rows(task)
-    ways = [*(task["collision"] or {}).get("ways_out", ()), *task["counterfactuals"]]
+    ways = [*(task["collision"] or {}).get("ways_out", ()), *releases(task)]
     known = [way_text(way, decision) for way in ways if way["option"] == row["deployment"]]
     if known:
         yield from dict.fromkeys(known)

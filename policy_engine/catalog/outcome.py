@@ -79,6 +79,16 @@ class OptionModels:
         return self.asked.needs.tokens_per_month is None and len(undominated(self._slate.sure)) > 1
 
     @property
+    def contenders(self) -> tuple[Rated, ...]:
+        """The candidates that surely meet the needs."""
+        return self._slate.sure
+
+    @property
+    def doubtful(self) -> frozenset[str]:
+        """The names of the candidates of which it is not known whether they meet the needs."""
+        return frozenset(each.name for each in self._slate.maybe)
+
+    @property
     def monthly_usd(self) -> float | None:
         """The monthly cost of the model that is chosen or provisional."""
         return self._pick.cost[0] if self._pick and self._pick.cost else None

@@ -6,7 +6,7 @@ facts that would tell. INVARIANT: a check whose need is unknown gives a sure rea
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -68,16 +68,19 @@ def context_text(needs: Needs) -> str:
 
 def rate(catalog: Catalog, candidate: Candidate, needs: Needs) -> Rated:
     """Return the verdict on `candidate`."""
-    offers, reasons = candidate.offers, [reason for check in _CHECKS for reason in check(catalog, candidate, needs)]
+    offers, reasons = (
+        candidate.offers,
+        [reason for check in CHECKS.values() for reason in check(catalog, candidate, needs)],
+    )
     plans, quantization = candidate.plans, None
     if candidate.option in SELF_RUN:
         if needs.hardware is not None:
-            quantization, reason = _precision(catalog, candidate, needs.hardware, needs.context_tokens)
+            quantization, reason = precision_for(catalog, candidate, needs.hardware, needs.context_tokens)
             reasons += [reason] if reason else []
             plan = claimed_plan(catalog, candidate.option, needs.hardware, quantization)
             plans = (plan,) if plan else ()
     else:
-        offers, reason = _inside(catalog, candidate, needs)
+        offers, reason = inside(catalog, candidate, needs)
         reasons += [reason] if reason else []
     sure = any(reason.sure for reason in reasons)
     if sure:
@@ -187,18 +190,19 @@ def _licence(catalog: Catalog, candidate: Candidate, needs: Needs) -> Iterator[R
             yield Reason(False, f"{text}, and whether the use is commercial is not known", ("workload.organisation",))
 
 
-_CHECKS: tuple[Callable[[Catalog, Candidate, Needs], Iterator[Reason]], ...] = (
-    _life,
-    _option,
-    _modalities,
-    _context,
-    _floors,
-    _quality,
-    _licence,
-)
+#: Each check by name; what it reads of the needs, `catalog.masks` knows.
+CHECKS: Mapping[str, Callable[[Catalog, Candidate, Needs], Iterator[Reason]]] = {
+    "life": _life,
+    "option": _option,
+    "modalities": _modalities,
+    "context": _context,
+    "floors": _floors,
+    "quality": _quality,
+    "licence": _licence,
+}
 
 
-def _inside(catalog: Catalog, candidate: Candidate, needs: Needs) -> tuple[tuple[Offer, ...], Reason | None]:
+def inside(catalog: Catalog, candidate: Candidate, needs: Needs) -> tuple[tuple[Offer, ...], Reason | None]:
     """Return the offers that residency leaves, those surely inside first, and the reason where it leaves none.
 
     A provider whose regions are not known is not disqualified by that (contract: the catalog).
@@ -226,7 +230,7 @@ def _is_inside(catalog: Catalog, offer: Offer, residency: tuple[str, ...]) -> bo
     return True if True in answers else (None if None in answers else False)
 
 
-def _precision(
+def precision_for(
     catalog: Catalog, candidate: Candidate, claim: HardwareClaim, context_tokens: int | None
 ) -> tuple[str | None, Reason | None]:
     """Return the best precision at which the model fits the claimed hardware, or why none is known to."""

@@ -43,6 +43,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "rules": {
         "rules": ("rules", "List, show, check, test and scaffold rules."),
         "prove": ("prove", "Prove what holds for every workload, or show one for which it does not."),
+        "diff": ("diff", "Say what a change of rules changes."),
     },
     "models and money": {"catalog": ("catalog", "Say what hardware a model needs, and what it costs.")},
     "audit": {

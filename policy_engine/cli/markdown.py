@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from policy_engine.changes_wording import change_lines
 from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.printable import printable
 from policy_engine.hardware_wording import claim_lines
@@ -87,6 +88,7 @@ def _task(task: Document, file: str | None, decision_id: str) -> list[str]:
         lines += [escape(AT_LEAST_NOTE), ""]
     lines += _list("Not known", missing_lines(task))
     lines += _list("Do next", next_steps(task, file, decision_id))
+    lines += _list("Would change it", change_lines(task))
     lines += _list("Advice", [advice["message"] for advice in task["advice"]])
     lines += _list("Disputed figures", dispute_lines(task["disputes"]))
     return lines

@@ -131,8 +131,8 @@ def to_json(value: Any) -> str:
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
-def to_yaml(value: Any) -> str:
-    """Write one YAML document that YAML 1.2 and 1.1 read alike.
+def to_yaml(value: Any, flow: bool = False) -> str:
+    """Write one YAML document that YAML 1.2 and 1.1 read alike; with `flow`, what holds no collection on one line.
 
     PyYAML quotes what YAML 1.1 would take for something else than a string; `0o17` and `1e5` are numbers in 1.2 alone.
     """
@@ -149,5 +149,6 @@ def to_yaml(value: Any) -> str:
         return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=style)
 
     Dumper.add_representer(str, string)
-    written: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
+    layout: dict[str, Any] = {"default_flow_style": None} if flow else {}
+    written: str = yaml.dump(value, Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100, **layout)
     return written

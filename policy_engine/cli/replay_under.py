@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from policy_engine.comparing import Comparison
 
 _COUNTS = ("asked", "same", "changed", "loosened", "undecidable", "not_replayable", "evidence_as_recorded")
-_AS_RECORDED = "evidence files were not looked at again: what was found in them is taken as recorded"
+AS_RECORDED = "evidence files were not looked at again: what was found in them is taken as recorded"
 
 
 def run(
@@ -103,10 +103,11 @@ def _row(decider: Any, replayer: Any, entry: StoredEntry, at: datetime | None) -
         return row | {"status": "not_replayable", "why": error.why}
     except PolicyError as error:
         return row | {"status": "undecidable", "why": error.problems[0].message}
-    return row | _compared(found.comparison) | {"evidence_as_recorded": list(found.files)}
+    return row | compared_value(found.comparison) | {"evidence_as_recorded": list(found.files)}
 
 
-def _compared(found: Comparison) -> dict[str, Any]:
+def compared_value(found: Comparison) -> dict[str, Any]:
+    """Return what differs between two decisions, as JSON has it."""
     import msgspec
 
     tasks = [each for each in found.tasks if each.changed]
@@ -123,9 +124,9 @@ def sections(shown: Mapping[str, Any]) -> list[Section]:
     """Return the report as people read it."""
     rows = shown["decisions"]
     header = (">#", "=Decision", "=Before", "=After", "~Workload")
-    found = [Section(header=header, rows=[_cells(row) for row in rows])] if rows else []
+    found = [Section(header=header, rows=[row_cells(row) for row in rows])] if rows else []
     if shown["detailed"]:
-        found += [_task(row, task) for row in rows for task in row["tasks"]]
+        found += [task_section(row, task) for row in rows for task in row["tasks"]]
     layers = [layer["name"] for layer in shown["policy"]["layers"][1:]]
     under = f"{shown['policy']['digest']}, {', '.join(layers) if layers else 'the shipped rules alone'}"
     when = shown["at"] or "the recorded times"
@@ -134,20 +135,22 @@ def sections(shown: Mapping[str, Any]) -> list[Section]:
     )
     remarks = [f"{shown['more']:,} more are not listed"] if shown["more"] else []
     if shown["evidence_as_recorded"]:
-        remarks.append(_AS_RECORDED)
+        remarks.append(AS_RECORDED)
     return [*found, Section(lines=remarks)] if remarks else found
 
 
-def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+def row_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the cells of a decision's row: its place and id, both verdicts, and its workload with what is to say."""
     verdict = row["verdict"]
     after = verdict["after"] or row["status"].replace("_", " ")
     said = f"{row['workload']}: {row['why']}" if row["why"] else row["workload"]
     if row["status"] == "changed" and verdict["before"] == verdict["after"]:
         said += ": the verdict is the same, and what it rests on is not"
-    return str(row["index"]), row["decision_id"][:12], verdict["before"], after, said
+    return str(row["index"]), row["decision_id"][:12], verdict["before"] or "", after, said
 
 
-def _task(row: Mapping[str, Any], task: Mapping[str, Any]) -> Section:
+def task_section(row: Mapping[str, Any], task: Mapping[str, Any]) -> Section:
+    """Return what changed for one task of a decision."""
     pairs = [
         (name, f"{_text(task[key]['before'])} -> {_text(task[key]['after'])}")
         for name, key in (("verdict", "verdict"), ("recommended", "recommendation"), ("USD a month", "monthly_usd"))

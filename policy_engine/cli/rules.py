@@ -11,6 +11,7 @@ from policy_engine.cli import (
     rules_facts,
     rules_lint,
     rules_list,
+    rules_mutate,
     rules_new,
     rules_show,
 )
@@ -30,6 +31,7 @@ for _module in (
     rules_show,
     rules_lint,
     rules_cases,
+    rules_mutate,
     rules_new,
     rules_activate,
     rules_activations,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any
@@ -18,7 +19,8 @@ class Section:
     """A titled part of a report: `lines` are shown as a list, `pairs` by name, `rows` as a table under `header`.
 
     A column of `header` that starts with `>` is aligned to the right, and neither it nor one with `=` is wrapped; one
-    with `~` stands below its row where the terminal is too narrow for all columns.
+    with `~` stands below its row where the terminal is too narrow for all columns. `block` is text to be copied, and
+    stands as it is, below all else.
     """
 
     title: str = ""
@@ -26,6 +28,7 @@ class Section:
     pairs: Sequence[tuple[str, str]] = ()
     header: Sequence[str] = ()
     rows: Sequence[Sequence[str]] = ()
+    block: str = ""
 
 
 def report_writers(value: Callable[[], Any], sections: Callable[[], Sequence[Section]]) -> Mapping[str, Writer]:
@@ -59,6 +62,9 @@ def as_markdown(sections: Sequence[Section]) -> str:
             lines += [_row(escape(name.lstrip(MARKS)) for name in section.header)]
             lines += [_row("---:" if name.startswith(">") else "---" for name in section.header)]
             lines += [_row(map(escape, row)) for row in section.rows]
+        if section.block:
+            fence = "`" * (3 + max(map(len, re.findall("`+", section.block)), default=0))
+            lines += [fence, *map(printable, section.block.rstrip("\n").split("\n")), fence]
         lines.append("")
     return "\n".join(lines)
 
@@ -84,4 +90,8 @@ def _renderable(section: Section) -> Any:
     parts += [Hanging(Text(f"{'':{indent}}- "), printable(line)) for line in section.lines]
     if section.rows:
         parts.append(Table(section.header, [[printable(cell) for cell in row] for row in section.rows]))
+    if section.block:
+        parts += [
+            Text(printable(each), no_wrap=True, overflow="ignore") for each in section.block.rstrip("\n").split("\n")
+        ]
     return Group(*parts)

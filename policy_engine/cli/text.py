@@ -13,6 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from policy_engine.changes_wording import change_lines
 from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.hanging import Hanging
 from policy_engine.cli.printable import printable
@@ -143,6 +144,7 @@ def task_view(
     parts += _options(task)
     parts += _bullets("Not known", missing_lines(task))
     parts += _numbered("Do next", next_steps(task, file, decision_id))
+    parts += _bullets("Would change it", change_lines(task))
     parts += _bullets("Advice", [advice["message"] for advice in task["advice"]])
     parts += _bullets("Disputed figures", dispute_lines(task["disputes"]))
     if verbose:

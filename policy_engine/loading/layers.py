@@ -81,13 +81,13 @@ def shipped_rules() -> Path:
     )
 
 
-def read_layers(paths: Sequence[Path]) -> list[LayerFiles]:
-    """Read the shipped rules and each layer of `paths`, in order.
+def read_layers(paths: Sequence[Path], shipped: Path | None = None) -> list[LayerFiles]:
+    """Read the shipped rules, or those at `shipped` in their place, and each layer of `paths`, in order.
 
     Raises:
         RulesError: a layer is missing, empty, or holds a file that has no place there.
     """
-    layers = [_read(shipped_rules(), "shipped")]
+    layers = [_read(shipped or shipped_rules(), "shipped")]
     for path in paths:
         layers.append(_read(path, _name(path, [each.layer.name for each in layers])))
     return layers

@@ -61,15 +61,20 @@ class Policy(Struct, frozen=True, dict=True):
         return layers_document(self.rules, self.catalog_documents)
 
 
-def load_policy(paths: Sequence[Path] = (), expected_digest: str | None = None, use_cache: bool = True) -> Policy:
-    """Load the shipped rules with the layers at `paths` over them.
+def load_policy(
+    paths: Sequence[Path] = (),
+    expected_digest: str | None = None,
+    use_cache: bool = True,
+    shipped: Path | None = None,
+) -> Policy:
+    """Load the shipped rules, or those at `shipped` in their place, with the layers at `paths` over them.
 
     With an expected digest everything is read afresh: the digest of a cached policy is what the cache says it is.
 
     Raises:
         RulesError: something is invalid, or the effective policy is not the expected one.
     """
-    layers = read_layers(paths)
+    layers = read_layers(paths, shipped)
     use_cache = use_cache and expected_digest is None
     key = _cache_key(layers)
     policy = cache.load(key, layers) if use_cache else None

@@ -119,6 +119,8 @@ def test_the_other_side_of_a_dispute_does_what_is_claimed(raw: dict[str, Any]) -
             for side in dispute["alternatives"]:
                 other = _redecided(raw, number, dispute["id"], side, decision)
                 assert side["recommendation"] == other.ranking.recommended, (dispute["id"], side)
+                assert side["verdict"] == other.verdict, (dispute["id"], side)
+                assert side["changes_verdict"] == (other.verdict != task["verdict"])
                 if side["what"].startswith("param."):
                     assert side["changes_recommendation"] == (other.ranking.recommended != now)
                 elif side["what"] == "figures of the catalog" and other.ranking.recommended is not None:

@@ -112,9 +112,14 @@ def test_there_is_no_collision_where_something_may_be_permitted() -> None:
 def test_a_forbidden_proposal_names_what_would_have_to_be_otherwise() -> None:
     proposal = {"deployment": "self_hosted", "model": "qwen3-14b"}
     task = decide(spec_of(team__mlops="none", task__proposal=proposal))
-    (way,) = task["counterfactuals"]
+    (way,) = task["releases"]
     assert way["changes"] == [{"rule": "no-mlops-no-self-hosting", "any_of": {"team.mlops": ["building", "mature"]}}]
-    assert decide(spec_of(task__proposal=proposal))["counterfactuals"] == []
+    assert decide(spec_of(task__proposal=proposal))["releases"] == []
+    better = [row for row in task["counterfactuals"] if row["verdict"] != "deny"]
+    assert [(row["fact"], row.get("values", row.get("value"))) for row in better] == [
+        ("team.mlops", ["building", "mature"]),
+        ("proposal.deployment", "open_api"),
+    ]
 
 
 def test_computed_facts_are_asked_for_by_what_they_are_computed_from() -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.loading.policy import load_policy
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import code
+from tests.unit.impact.repositories import commit
 
 pytestmark = pytest.mark.usefixtures("warm")
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
@@ -78,9 +80,16 @@ def test_rules_of_your_own(reader: Callable[[list[str]], Outcome], tmp_path: Pat
     done(reader("policy rules activations --at 2999-01-01T00:00:00Z".split()))
 
 
-def test_the_approvers_that_are_shown_are_read_as_such(tmp_path: Path) -> None:
-    from policy_engine.loading.policy import load_policy
+def test_a_change_of_rules(reader: Callable[[list[str]], Outcome], tmp_path: Path) -> None:
+    done(reader(["policy", "evaluate", "triage.yaml"]))
+    commit(tmp_path)
+    for words in commands("A change of rules"):
+        found = done(reader([load_policy().digest if word.startswith("sha256:") else word for word in words]))
+    assert "self_hosting_spend_usd_per_month" in found.out
+    assert "1 decided again" in found.out
 
+
+def test_the_approvers_that_are_shown_are_read_as_such(tmp_path: Path) -> None:
     layer = tmp_path / "acme"
     layer.mkdir()
     text = next(text for text in blocks("Waivers", "yaml") if "approvers.yaml" in text)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -242,10 +243,37 @@ def test_an_invalid_case_file_is_3(policy: Run, layer: Path) -> None:
 
 
 def test_no_case_at_all_is_4(policy: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("policy_engine.cases.run_all", lambda paths: [])
+    monkeypatch.setattr("policy_engine.cases.run_gathered", lambda gathered: [])
     found = policy("rules", "test")
     assert found.status == 4
     assert "no case was found" in found.out
+
+
+def test_what_no_case_exercises_is_4_with_a_case_to_copy(policy: Run, layer: Path) -> None:
+    assert policy("rules", "test", str(layer), "--coverage").status == 0
+    (layer / "latency/own-rule_test.yaml").write_text(CASES.replace("facts: {}", "facts: {task.batch: true}").replace(
+        "indeterminate", "fired"), encoding="utf-8")  # fmt: skip
+    assert policy("rules", "test", str(layer)).status == 0
+    found = policy("rules", "test", str(layer), "--coverage", "-o", "json")
+    assert found.status == 4
+    case = {"name": "nothing known", "facts": {}, "outcome": "indeterminate", "missing": ["task.batch"]}
+    assert found.json["coverage"]["gaps"] == [
+        {
+            "rule": "own-rule",
+            "kind": "outcome",
+            "place": f"{layer}/latency/own-rule.yaml:1:1",
+            "message": "no case is indeterminate",
+            "unreachable": False,
+            "counts": True,
+            "case": case,
+        }
+    ]
+    for form in ("text", "markdown"):
+        shown = policy("rules", "test", str(layer), "--coverage", "-o", form)
+        assert shown.status == 4
+        lines = shown.out[shown.out.index("  - name:") :].splitlines()
+        block = "\n".join(takewhile(lambda line: line.startswith("  "), lines))
+        assert yaml.safe_load(block) == [case]
 
 
 def test_another_policy_than_the_expected_one_is_3(policy: Run) -> None:

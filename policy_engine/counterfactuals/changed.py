@@ -1,0 +1,299 @@
+"""A task's facts with some of them changed, and what is computed from those: only that, and only when it is read.
+
+It takes the functions of `completing` and the catalog; what it leaves out is what the change cannot reach.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Set as AbstractSet
+from typing import Any
+
+from msgspec.structs import replace
+
+from policy_engine.catalog import Needs, OptionModels, choose, judge_serving, masks_of
+from policy_engine.combining import OptionInput
+from policy_engine.completing import add_api_spend, choice_waits, needs_of, option_input
+from policy_engine.facts import FactSheet, derive_volume, region_allowed
+from policy_engine.judging import Judge
+from policy_engine.model.task_case import TaskCase
+from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
+from policy_engine.probe.overlay import held_to
+
+MIN_SCORES = "task.min_scores"
+SPEND = "cost.api_spend_usd_per_month"
+VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
+VOLUMES = ("volume.tokens_per_month", "volume.tokens_per_day", "task.tokens_per_month")
+COSTS = {option: f"cost.{option}_usd_per_month" for option in OPTIONS}
+LICENCES = {option: f"licence.{option}" for option in OPEN_OPTIONS}
+#: The declared facts that the choice of a model reads.
+NEEDED = frozenset(
+    {
+        "task.kind",
+        "task.complexity",
+        "task.quality",
+        "task.modalities",
+        "task.context_tokens",
+        "task.latency_p95_ms",
+        "workload.stage",
+        "workload.organisation",
+        "data.residency",
+        "needs.edge",
+        MIN_SCORES,
+        *VOLUME,
+    }
+)
+_OPTION_OF = {name: option for named in (COSTS, LICENCES) for option, name in named.items()}
+_CHOSEN = frozenset((*COSTS.values(), *LICENCES.values()))
+#: The facts that are computed of a declared one.
+COMPUTED: Mapping[str, frozenset[str]] = {
+    **dict.fromkeys(NEEDED, _CHOSEN),
+    **{name: _CHOSEN | {SPEND, *VOLUMES} for name in VOLUME},
+    "data.residency": _CHOSEN | {"proposal.region_allowed"},
+    "task.context_tokens": _CHOSEN | {"proposal.hardware_verdict"},
+    "proposal.region": frozenset({"proposal.region_allowed"}),
+    "proposal.deployment": _CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
+    "proposal.model": _CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
+    "proposal.quantization": frozenset({"proposal.hardware_verdict"}),
+    "budget.api_spend_usd_per_month": frozenset({SPEND}),
+    "migration.from.model": frozenset({SPEND}),
+    "migration.present": frozenset({SPEND}),
+}
+_SPENT = frozenset({"budget.api_spend_usd_per_month", "migration.from.model", "migration.present", *VOLUME})
+_SERVED = frozenset({"proposal.model", "proposal.deployment", "proposal.quantization", "task.context_tokens"})
+_PROPOSED = frozenset({"proposal.model", "proposal.deployment"})
+_OWN_HARDWARE = ("self_hosted", "edge")
+
+
+class World:
+    """A task as it was judged: the facts in full, what the catalog said, and the outcomes of the rules."""
+
+    def __init__(
+        self,
+        judge: Judge,
+        case: TaskCase,
+        facts: Mapping[str, Any],
+        outcomes: list[bool | None],
+        models: Mapping[str, OptionModels],
+        inputs: Mapping[str, OptionInput],
+        read: AbstractSet[str],
+    ) -> None:
+        #: Of what is computed of the choice of models, what rules read.
+        self.read_costs = frozenset(COSTS.values()) & read
+        self.read_licences = frozenset(LICENCES.values()) & read
+        self.judge, self.case, self.facts, self.outcomes = judge, case, facts, outcomes
+        self.models, self.inputs = models, inputs
+        self.catalog = judge.policy.catalog
+        self.masks = masks_of(self.catalog, case.day)
+        claim = case.hardware
+        self.held = held_to(self.catalog, claim, case.measured) if case.measured else claim
+        self.needs: Needs = models[OPTIONS[0]].asked.needs
+        self.available = tuple(inputs[option].available for option in OPTIONS)
+        self._holds: tuple[bool | None] | None = None
+
+    def holds(self) -> bool | None:
+        """Say what the catalog makes of the proposed model as it is."""
+        if self._holds is None:
+            self._holds = (Changed(self, {}).model_holds(afresh=True),)
+        return self._holds[0]
+
+
+class Changed(MutableMapping[str, Any]):
+    """The facts of a world with `changes`; what is computed of the choice of models is found when it is read.
+
+    `names` are the facts that are others than before, or may be. `needs` is None where they are the same. `like` is
+    another world with the same changes, which may have worked out the needs.
+    """
+
+    def __init__(self, world: World, changes: Mapping[str, Any], like: Changed | None = None) -> None:
+        self.world, self._like = world, like
+        self._base = world.facts
+        self._stated = changes
+        self._own: dict[str, Any] = dict(changes)
+        self._pending: frozenset[str] = frozenset()
+        self._models: dict[str, OptionModels] = {}
+        self.needs: Needs | None = None
+        #: The options whose cost was asked for, and those whose licence was.
+        self.weighed: set[str] = set()
+        self.licensed: set[str] = set()
+        self.names = set(changes)
+        #: Whether the same models meet the needs: of a volume only the cost changes.
+        self.same_models = self.names.issubset(VOLUME)
+        self._compute(frozenset(changes))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        if name in self._own:
+            return self._own[name]
+        if name in self._pending:
+            found = self._own[name] = self._chosen(name)
+            return found
+        return self._base.get(name, default)
+
+    def __getitem__(self, name: str) -> Any:
+        found = self.get(name)
+        if found is None:
+            raise KeyError(name)
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return isinstance(name, str) and self.get(name) is not None
+
+    def declared(self, name: str) -> Any:
+        """Return what is stated, which no derivation replaces; None where nothing is."""
+        return self._stated[name] if name in self._stated else self.world.case.facts.get(name)
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        self._own[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        self._own[name] = None
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in {*self._base, *self._own, *self._pending} if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _compute(self, changed: frozenset[str]) -> None:
+        if not changed.isdisjoint(VOLUME):
+            self._volume()
+        if not changed.isdisjoint(_SPENT):
+            self._spend()
+        if self._base["proposal.present"]:
+            self._proposal(changed)
+        if not changed.isdisjoint(NEEDED) and not (len(changed) == 1 and self._no_need(changed)):
+            self._choices()
+        elif "proposal.deployment" in changed:
+            self._wait_for_licences()
+
+    def _put(self, name: str, value: Any) -> None:
+        if value != self._base.get(name):
+            self._own[name] = value
+            self.names.add(name)
+
+    def _volume(self) -> None:
+        sheet = FactSheet({})
+        for name in (*VOLUME, "task.share"):
+            sheet.values[name] = self.get(name)
+        derive_volume(sheet)
+        for name in VOLUMES:
+            self._put(name, sheet.get(name))
+
+    def _spend(self) -> None:
+        world, sheet = self.world, FactSheet({})
+        for name in ("budget.api_spend_usd_per_month", "migration.from.model", *VOLUME):
+            sheet.values[name] = self.get(name)
+        add_api_spend(sheet, world.catalog, world.judge.parameters, world.case.day)
+        self._put(SPEND, sheet.get(SPEND))
+
+    def _proposal(self, changed: frozenset[str]) -> None:
+        world = self.world
+        if not changed.isdisjoint(("data.residency", "proposal.region")):
+            contains = world.catalog.regions.contains
+            allowed = region_allowed(self.get("data.residency"), self.get("proposal.region"), contains)
+            self._put("proposal.region_allowed", allowed)
+        if not changed.isdisjoint(("proposal.model", "proposal.deployment")):
+            licence = world.catalog.licence(self.get("proposal.model"))
+            self._put("proposal.licence", licence)
+            proposed = self.get("proposal.deployment")
+            if proposed in OPEN_OPTIONS:
+                self._put(f"licence.{proposed}", None if licence == "proprietary" else licence)
+        if world.case.hardware is not None and not changed.isdisjoint(_SERVED):
+            self._put("proposal.hardware_verdict", self._hardware_verdict())
+
+    def _hardware_verdict(self) -> str | None:
+        world, get = self.world, self.get
+        if get("proposal.deployment") not in _OWN_HARDWARE or get("proposal.model") is None:
+            return None
+        if get("hardware.measured") == "contradicted":
+            found: str | None = get("hardware.verdict")
+            return found
+        claim, model, quantization = world.held, get("proposal.model"), get("proposal.quantization")
+        return judge_serving(world.catalog, claim, model, quantization, get("task.context_tokens")).verdict
+
+    def _choices(self) -> None:
+        world = self.world
+        case = world.case
+        if MIN_SCORES in self._own:
+            case = replace(case, min_scores=self._own[MIN_SCORES])
+        if self._like is not None and self._like.needs is not None:
+            needs = self._like.needs  # what is needed of a model hangs on no proposal
+        else:
+            needs = needs_of(case, self, world.judge.parameters, world.held)
+        # a fact that was not known may have kept a cost or licence unknown, whatever is needed
+        if needs == world.needs and all(self._base.get(name) is not None for name in self._own):
+            return
+        self.needs = needs
+        self._wait_for(world.read_costs)
+        self._wait_for_licences()
+
+    def _no_need(self, changed: frozenset[str]) -> bool:
+        """Whether the one fact that changed is none that a model of a task that is alone is chosen by."""
+        if self.world.needs.routed:
+            return False
+        if changed == {"task.kind"}:
+            return bool((self._own["task.kind"] == "coding") == (self._base["task.kind"] == "coding"))
+        return changed == {"task.complexity"}
+
+    def _wait_for_licences(self) -> None:
+        proposed = LICENCES.get(self.get("proposal.deployment") or "")
+        self._wait_for(self.world.read_licences - {proposed} if proposed else self.world.read_licences)
+
+    def _wait_for(self, names: frozenset[str]) -> None:
+        """Leave to whoever reads them what is computed of a choice of models."""
+        if names:
+            self._pending |= names
+            self.names |= names
+
+    def _chosen(self, name: str) -> Any:
+        option = _OPTION_OF[name]
+        return self._cost(option) if name == COSTS[option] else self._licence(option)
+
+    def models(self, option: str) -> OptionModels:
+        """Return what the catalog chooses for `option` now."""
+        if self.needs is None:
+            return self.world.models[option]
+        found = self._models.get(option)
+        if found is None:
+            world = self.world
+            found = self._models[option] = choose(world.catalog, option, self.needs, world.case.day)
+        return found
+
+    def _settled(self, option: str) -> OptionModels | None:
+        """Return the choice for `option` where nothing that is unknown could change it."""
+        found = self.models(option)
+        return found if found.available and not choice_waits(found, self) else None
+
+    def _cost(self, option: str) -> float | None:
+        self.weighed.add(option)
+        found = self._settled(option)
+        return found.monthly_usd if found is not None else None
+
+    def _licence(self, option: str) -> str | None:
+        self.licensed.add(option)
+        found = self._settled(option)
+        licence = self.world.catalog.licence(found.model) if found is not None else None
+        return None if licence == "proprietary" else licence
+
+    def available(self) -> tuple[bool | None, ...]:
+        """Return, for each option, whether a model surely meets the needs."""
+        if self.needs is None or self.same_models:
+            return self.world.available
+        return self.world.masks.everywhere(self.needs)
+
+    def input(self, option: str) -> OptionInput:
+        """Return what the catalog says of `option`, its cost with it."""
+        if self.needs is None:
+            return self.world.inputs[option]
+        self.weighed.add(option)
+        return option_input(self.models(option), self)
+
+    def model_holds(self, afresh: bool = False) -> bool | None:
+        """Say what the catalog makes of the proposed model on the proposed option."""
+        if not afresh and (self.needs is None or self.same_models) and self.names.isdisjoint(_PROPOSED):
+            return self.world.holds()
+        model = self.get("proposal.model")
+        found = self.world.catalog.model(model)
+        if found is None:
+            return None
+        return self.world.masks.qualifies(self.get("proposal.deployment"), found.key, self.needs or self.world.needs)

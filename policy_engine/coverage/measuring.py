@@ -1,0 +1,113 @@
+"""Hold the cases of rules to all that they have to exercise, and find cases for what they do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from msgspec import Struct
+
+from policy_engine.case_files import FIRED, Case
+from policy_engine.cases import LayerCases, counts
+from policy_engine.coverage.rule_parts import OUTCOME, Expressions, Key, Wanted, wanted
+from policy_engine.language.cel import Checker
+from policy_engine.language.kleene import Matcher
+from policy_engine.language.tree import Const
+from policy_engine.loading.policy import Policy
+from policy_engine.model.rule import Rule
+
+
+class Gap(Struct, frozen=True):
+    """A part of a rule that no case exercises.
+
+    `unreachable`: no facts exercise it, which is proved. `case`: one that would, as a case file has it, and as other
+    gaps of the rule may have it; None where it is unreachable, or none was found.
+    """
+
+    wanted: Wanted
+    unreachable: bool = False
+    case: dict[str, Any] | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether something has to be done: write a case, or mend a rule that never fires."""
+        return not self.unreachable or self.wanted.key == (OUTCOME, FIRED)
+
+
+class RuleCoverage(Struct, frozen=True):
+    """How many parts a rule has, and which of them no case exercises."""
+
+    rule: Rule
+    parts: int
+    gaps: tuple[Gap, ...]
+
+
+def measure(gathered: Sequence[LayerCases]) -> list[RuleCoverage]:
+    """Return the coverage of every rule in force by the cases about it; each case counts under its layer's policy."""
+    policy = gathered[-1].policy
+    matches = Checker({}).matches
+    constants = [_constants(each.policy) for each in gathered]
+    found = []
+    for rule in policy.rules.rules:
+        cases = [
+            (case, parameters)
+            for each, parameters in zip(gathered, constants, strict=True)
+            if counts(each, rule)
+            for file in each.files
+            if file.rule == rule.id
+            for case in file.cases
+        ]
+        found.append(_measured(rule, cases, policy, constants[-1], matches))
+    return found
+
+
+def _constants(policy: Policy) -> dict[str, Const]:
+    return {f"param.{name}": Const(each.value, each.type) for name, each in policy.rules.parameters.items()}
+
+
+def _measured(
+    rule: Rule,
+    cases: Iterable[tuple[Case, dict[str, Const]]],
+    policy: Policy,
+    constants: dict[str, Const],
+    matches: Matcher,
+) -> RuleCoverage:
+    parts = list(wanted(rule, policy.vocabulary))
+    done: set[Key] = set()
+    for case, parameters in cases:
+        own = {f"param.{n}": Const(value, parameters[f"param.{n}"].type) for n, value in case.params.items()}
+        done |= Expressions(rule, parameters | own, matches).keys(case.facts, list(case.derives))
+    lacking = [part for part in parts if part.key not in done]
+    gaps = _gaps(lacking, Expressions(rule, constants, matches), policy) if lacking else []
+    return RuleCoverage(rule, len(parts), tuple(gaps))
+
+
+def _gaps(lacking: Sequence[Wanted], expressions: Expressions, policy: Policy) -> list[Gap]:
+    """Look for facts that exercise what is lacking."""
+    space, stated = expressions.space(policy.vocabulary), list(expressions.derivations)
+    left = {part.key: part for part in lacking}
+    cases: dict[Key, dict[str, Any]] = {}
+    for facts in space.points():
+        new = expressions.keys(facts, stated) & left.keys()
+        if new:
+            case = expressions.case(case_name(facts), facts)
+            for key in new:
+                cases[key] = case
+                del left[key]
+        if not left:
+            break
+    return [Gap(part, part.key in left and space.complete, cases.get(part.key)) for part in lacking]
+
+
+def case_name(facts: Mapping[str, Any]) -> str:
+    """Return a name for a case that says what it is about, to be replaced by a better one."""
+    last = [name.rpartition(".")[2] for name in facts]
+    words = [short if last.count(short) == 1 else name for name, short in zip(facts, last, strict=True)]
+    said = (f"{word.replace('_', ' ')} {_said(value)}" for word, value in zip(words, facts.values(), strict=True))
+    return ", ".join(said) or "nothing known"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return (" and ".join(value) or "empty") if isinstance(value, list) else str(value)

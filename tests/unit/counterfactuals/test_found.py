@@ -1,0 +1,120 @@
+"""What a decision says of changes, on the examples and on workloads that are held up."""
+
+from __future__ import annotations
+
+import copy
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from policy_engine.changes_wording import MOST_LINES, change_lines, condition_text, ways_lines
+from policy_engine.counterfactuals.found import MOST
+from policy_engine.decide import Decider
+from policy_engine.loading.evidence import check_evidence
+from policy_engine.loading.policy import load_policy
+from policy_engine.loading.yaml_source import read_yaml
+from policy_engine.model.workload import Workload
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
+
+
+@pytest.fixture(scope="module")
+def decider() -> Decider:
+    return Decider(load_policy())
+
+
+def example(name: str) -> dict[str, Any]:
+    document: dict[str, Any] = read_yaml(EXAMPLES / f"{name}.yaml")[0].value
+    return document
+
+
+def task_of(decider: Decider, document: dict[str, Any], number: int = 0) -> dict[str, Any]:
+    workload = Workload.model_validate(document)
+    found: dict[str, Any] = decider.decide(workload, check_evidence(workload, AT.date(), EXAMPLES), AT).document
+    return found["tasks"][number]  # type: ignore[no-any-return]
+
+
+def test_a_leaking_fallback_is_mended_by_leaving_it_out(decider: Decider) -> None:
+    document = example("leaking-fallback")
+    task = task_of(decider, document)
+    better = task["counterfactuals"][0]
+    assert better == {
+        "fact": "proposal.fallback",
+        "op": "==",
+        "value": None,
+        "verdict": "review",
+        "recommendation": "self_hosted",
+    }
+    assert change_lines(task)[0] == "review if there is no fallback"
+    changed = copy.deepcopy(document)
+    del changed["spec"]["tasks"][0]["proposal"]["fallback"]
+    assert task_of(decider, changed)["verdict"] == "review"
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(EXAMPLES.glob("*.yaml"))])
+def test_every_decision_has_them_bounded_and_better_ones_first(decider: Decider, name: str) -> None:
+    order = ["allow", "allow_with_conditions", "review", "deny"]
+    for number in range(len(example(name)["spec"]["tasks"])):
+        task = task_of(decider, example(name), number)
+        rows = task["counterfactuals"]
+        assert len(rows) <= MOST
+        assert task["counterfactuals_left_out"] >= 0
+        now = order.index(task["verdict"])
+        kinds = [0 if order.index(r["verdict"]) < now else 1 if order.index(r["verdict"]) > now else 2 for r in rows]
+        assert kinds == sorted(kinds)
+        assert len(change_lines(task)) <= MOST_LINES
+        assert all(condition_text(row) for row in rows)
+        assert (task["pairs"] is not None) == (now >= 2 and 0 not in kinds)
+
+
+def test_a_threshold_is_the_rules_own_and_exact(decider: Decider) -> None:
+    """Customer chat: closed serving is preferred from 300 to 999 ms."""
+    document = example("support-chat-and-documents")
+    task = task_of(decider, document)
+    bounds = {r["value"]: r for r in task["counterfactuals"] if r["fact"] == "task.latency_p95_ms"}
+    assert {(r["op"], r["value"]) for r in bounds.values()} == {("<=", 299), (">=", 1000)}
+    for value, row in bounds.items():
+        for latency in (value, value + (1 if row["op"] == "<=" else -1)):
+            changed = copy.deepcopy(document)
+            changed["spec"]["tasks"][0]["latency_p95_ms"] = latency
+            found = task_of(decider, changed)
+            flipped = (found["verdict"], found["recommendation"]["deployment"]) == (
+                row["verdict"],
+                row["recommendation"],
+            )
+            assert flipped == (latency == value)
+
+
+def test_a_pair_mends_what_no_single_fact_does(decider: Decider) -> None:
+    document = example("writing-assistant")
+    spec = document["spec"]
+    spec["team"] |= {"mlops": "none", "ml_engineers": 1}
+    spec["data"] |= {"residency": ["eu"]}
+    spec["tasks"][0]["proposal"] = {"deployment": "self_hosted", "model": "llama-3.1-8b", "region": "us"}
+    task = task_of(decider, document)
+    assert task["verdict"] == "deny"
+    assert all(row["verdict"] == "deny" for row in task["counterfactuals"])
+    pairs = task["pairs"]["found"]
+    assert {"team.mlops", "proposal.region"} in [{change["fact"] for change in pair["changes"]} for pair in pairs]
+    spec["team"]["mlops"], spec["tasks"][0]["proposal"]["region"] = "mature", "eu"
+    (told,) = [p for p in pairs if {c["fact"] for c in p["changes"]} == {"team.mlops", "proposal.region"}]
+    assert task_of(decider, document)["verdict"] == told["verdict"] != "deny"
+    assert any(" and " in line for line in change_lines(task))
+
+
+def test_each_option_says_what_would_permit_it(decider: Decider) -> None:
+    task = task_of(decider, example("hospital"))
+    rows = {row["deployment"]: row for row in task["options"]}
+    assert rows["proprietary_api"]["ways"]["permitted"][0]["fact"] == "data.may_leave_network"
+    said = list(ways_lines(task, rows["proprietary_api"]))
+    assert said[0] == "it would be permitted if data.may_leave_network is true"
+    assert "it would be permitted by no change of a single fact" in list(ways_lines(task, rows["self_hosted"]))
+
+
+def test_documents_of_earlier_engines_have_none() -> None:
+    old: dict[str, Any] = {"counterfactuals": [], "recommendation": None, "verdict": "deny", "judged_option": None}
+    assert change_lines(old) == []
+    assert list(ways_lines(old, {"deployment": "edge"})) == []
