@@ -5,6 +5,7 @@ It is no part of a policy: no decision depends on it. A later layer's property o
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -13,6 +14,7 @@ from msgspec import Struct
 
 from policy_engine.errors import Problem, RulesError, Span, did_you_mean
 from policy_engine.language.tree import Node
+from policy_engine.loading.fact_declaration import RESERVED
 from policy_engine.loading.layers import PROPERTIES, read_layers
 from policy_engine.loading.places import locate
 from policy_engine.loading.reader import Reader
@@ -82,9 +84,10 @@ class Properties(Struct, frozen=True):
     thresholds: Mapping[tuple[str, str], Listed]
 
 
-def cel_name(rule_id: str) -> str:
-    """Return a rule's id as CEL takes it for a name."""
-    return rule_id.replace("-", "_").replace(".", "_")
+def cel_name(name: str) -> str:
+    """Return the id of a rule, or the name of evidence, as CEL takes it for a name."""
+    plain = re.sub(r"\W", "_", name, flags=re.ASCII)
+    return f"_{plain}" if plain[:1].isdigit() or plain in RESERVED else plain
 
 
 def outcome_types(policy: Policy, rules: Iterable[str]) -> dict[str, tuple[FactType, tuple[str, ...] | None]]:
@@ -104,7 +107,7 @@ def outcome_types(policy: Policy, rules: Iterable[str]) -> dict[str, tuple[FactT
         "collision": ("bool", None),
     }
     found |= {f"status.{option}": ("string", STATUSES) for option in OPTIONS}
-    found |= {f"obligation.{name}": ("string", OBLIGATIONS) for name in policy.vocabulary.evidence}
+    found |= {f"obligation.{cel_name(name)}": ("string", OBLIGATIONS) for name in policy.vocabulary.evidence}
     for rule in rules:
         found[f"rule.{cel_name(rule)}"] = ("string", RULE_WORDS)
         found[f"lifted.{cel_name(rule)}"] = ("bool", None)
@@ -163,8 +166,6 @@ class _Reading:
             self._threshold(item)
 
     def _property(self, item: Reader, layer: str, own: set[str]) -> None:
-        import re
-
         item.only(KEYS)
         name = item.text("id", required=True)
         if name is None:

@@ -193,7 +193,8 @@ class _Reading:
             task["proposal"] = self._proposal()
         count = self.get("workload.task_count", 1)
         if count == 1:
-            return [task]
+            share = self.get("task.share", 1.0)
+            return [task if share == 1.0 else {**task, "share": share}]
         task["share"] = min(max(float(self.get("task.share", 1 / count)), 0.0), 1.0)
         rest = (1.0 - task["share"]) / (count - 1)
         return [task, *({"name": f"other-{n}", "kind": "other", "share": rest} for n in range(1, count))]

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,13 @@ class Counterexample:
 
     workload: dict[str, Any]
     verdict: str
-    reasons: tuple[str, ...]
+    say: Callable[[], Sequence[str]]
     beyond: tuple[str, ...] = ()
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """Why the engine decides so: put into words when it is read, which takes longer than to decide."""
+        return tuple(self.say())
 
     def text(self) -> str:
         """Return the workload file."""
@@ -74,9 +80,13 @@ class Confirmer:
             except PolicyError:
                 continue
             if result is not None and confirms(result):
-                said = reasons(self.decider.task_document(result))
-                return Counterexample(workload, result.verdict, tuple(said), tuple(found.beyond_the_file())), result
+                say = partial(self.why, result)
+                return Counterexample(workload, result.verdict, say, tuple(found.beyond_the_file())), result
         return None
+
+    def why(self, result: TaskResult) -> list[str]:
+        """Return the reasons for a decision, as `policy evaluate` gives them."""
+        return reasons(self.decider.task_document(result))
 
     def smaller(self, found: Found, shown: Counterexample, confirms: Confirms) -> Counterexample:
         """Return the counterexample with all left out that the engine's answer does not hang on."""
@@ -114,8 +124,8 @@ class Confirmer:
                 self.result(workload, found)
             except PolicyError as error:
                 if error.code == code:
-                    said = tuple(problem.message for problem in error.problems)
-                    return Counterexample(workload, "refused", said, tuple(found.beyond_the_file()))
+                    messages = [problem.message for problem in error.problems]
+                    return Counterexample(workload, "refused", partial(list, messages), tuple(found.beyond_the_file()))
         return None
 
     @property

@@ -9,6 +9,7 @@ from __future__ import annotations
 from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -23,7 +24,6 @@ from policy_engine.proofs.confirming import Confirmer, Counterexample, replace_w
 from policy_engine.proofs.encoding import Encoding, Shared
 from policy_engine.proofs.prover import loose, preferences, search
 from policy_engine.proofs.solving import Model, Session
-from policy_engine.summary import reasons
 
 #: Changes from the one that matters most: what was denied and is allowed, down to what is held up now.
 KINDS: tuple[tuple[Verdict, Verdict], ...] = (
@@ -198,5 +198,4 @@ class _Comparing:
         confirmer = self.confirmers[place]
         result = confirmer.result(self._known_to(place, workload), found)
         assert result is not None  # noqa: S101 - it was decided a moment ago
-        said = tuple(reasons(confirmer.decider.task_document(result)))
-        return Counterexample(workload, result.verdict, said, tuple(found.beyond_the_file()))
+        return Counterexample(workload, result.verdict, partial(confirmer.why, result), tuple(found.beyond_the_file()))

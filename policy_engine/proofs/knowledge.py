@@ -14,7 +14,7 @@ from policy_engine.lowering.to_z3 import Items, NotLoweredError, Number, Symbols
 from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, implies, neg
 from policy_engine.model.vocabulary import Fact
-from policy_engine.model.workload import ANYWHERE
+from policy_engine.model.workload import ANYWHERE, SHARE_TOLERANCE
 
 #: Regions that stand for all those inside another that no provider and no rule names.
 _REGIONS = ("us-east-1", "eu-central-1")
@@ -156,7 +156,8 @@ class Knowledge:
         # a champion stands in the migration's section
         if self.whole is None:
             found.append(implies(champion.true, self._present("migration.")))
-        found.append(implies(count.value == 1, share.value == 1))
+        # a task that is alone has all of the volume, but for what rounding takes
+        found.append(implies(count.value == 1, share.value > f.number(1.0 - SHARE_TOLERANCE)))
         anywhere = residency.members[ANYWHERE]
         rest = [each for name, each in residency.members.items() if name != ANYWHERE]
         found.append(implies(anywhere, both(neg(either(residency.other, *rest)), residency.size == 1)))

@@ -5,6 +5,8 @@ Waivers are left out: one that was granted for an unknown lifts no more once the
 
 from __future__ import annotations
 
+from functools import partial
+
 from policy_engine.lowering.to_z3.formulas import both, either, neg
 from policy_engine.proofs.concrete import concrete
 from policy_engine.proofs.confirming import Counterexample, with_hardware
@@ -41,7 +43,7 @@ def monotone(prover: Prover) -> Result:
             if before.verdict in _WORSE and after.verdict in _BETTER:
                 gone = sorted(name for name in before.facts if name not in after.facts)
                 said = f"with {', '.join(gone)} known as the engine then says it is {before.verdict}"
-                return Counterexample(unknown, after.verdict, (said,), tuple(rest.beyond_the_file()))
+                return Counterexample(unknown, after.verdict, partial(list, [said]), tuple(rest.beyond_the_file()))
         return None
 
     found = search(

@@ -51,7 +51,8 @@ def outcome(encoding: Encoding, name: str) -> Value:
         case "status":
             return Text(True, encoding.judged.status(rest).words)
         case "obligation":
-            return _obligation(encoding, rest)
+            names = encoding.policy.vocabulary.evidence
+            return _obligation(encoding, next(each for each in names if cel_name(each) == rest))
     rules = encoding.policy.rules.rules
     index = next((i for i, rule in enumerate(rules) if cel_name(rule.id) == rest), None)
     if index is None:  # a layer took it away
@@ -100,7 +101,7 @@ def outcomes_of(result: TaskResult, judge: Judge, names: Iterable[str] = ()) -> 
         found["ruling"] = {True: RULINGS[1], False: RULINGS[2], None: RULINGS[3]}[result.proposal.holds]
     found |= {f"status.{option}": result.standings[option].status for option in OPTIONS}
     duties = {duty.evidence: "waived" if duty.waived else duty.status for duty in result.obligations}
-    found |= {f"obligation.{name}": duties.get(name, NONE) for name in judge.policy.vocabulary.evidence}
+    found |= {f"obligation.{cel_name(name)}": duties.get(name, NONE) for name in judge.policy.vocabulary.evidence}
     for index, rule in enumerate(judge.rules):
         found[f"rule.{cel_name(rule.id)}"] = _WORDS[result.outcomes[index]]
         found[f"lifted.{cel_name(rule.id)}"] = (index, result.judged) in result.lifting.pairs

@@ -11,9 +11,8 @@ from policy_engine.decide import Decider
 from policy_engine.errors import Problem, RulesError
 from policy_engine.language.tree import Node
 from policy_engine.loading.policy import Policy
-from policy_engine.loading.properties import cel_name
 from policy_engine.lowering.to_z3 import NotLoweredError
-from policy_engine.lowering.to_z3.formulas import Formula, both, every, neg
+from policy_engine.lowering.to_z3.formulas import Formula, both, every, implies, neg
 from policy_engine.model.rule import EVIDENCE_GRADES
 from policy_engine.model.task_case import TaskResult
 from policy_engine.model.vocabulary import OPEN_OPTIONS
@@ -53,11 +52,6 @@ class Prover:
             except NotLoweredError as error:
                 message = f"rule `{rule.id}` cannot be said to the prover: {error}"
                 problems.append(Problem("not-provable", message, rule.span, "say its condition otherwise"))
-        names = [cel_name(rule.id) for rule in self.policy.rules.rules]
-        for rule in self.policy.rules.rules:
-            if names.count(cel_name(rule.id)) > 1:
-                message = f"rule `{rule.id}` has the same name as another once hyphens are underscores"
-                problems.append(Problem("not-provable", message, rule.span, "give one of them another id"))
         if problems:
             raise RulesError(problems)
 
@@ -118,7 +112,8 @@ def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], For
         return every(neg(shared.knowledge.known(f"licence.{option}")) for option in OPEN_OPTIONS)
 
     def exact() -> Formula:
-        return every((*world.exact, *shared.symbols.exact))
+        alone = implies(world.number("workload.task_count").value == 1, world.number("task.share").value == 1)
+        return every((alone, *world.exact, *shared.symbols.exact))
 
     def no_waiver() -> Formula:
         return every(neg(each) for each in shared.waivers.given.values())
@@ -142,7 +137,7 @@ def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], For
         lambda: encoding.proposed,
         lambda: every(neg(levels[grade]) for levels in shared.evidence.at_least.values() for grade in grades),
         lambda: neg(shared.knowledge.known("migration.present")),
-        lambda: world.number("workload.task_count").value == 1,
+        lambda: both(world.number("workload.task_count").value == 1, world.number("task.share").value == 1),
         lambda: both(shared.floors.known, *[neg(each) for each in shared.floors.asked.values()]),
         lambda: every(shared.knowledge.known(n) for n in usual if n in shared.symbols.made and "proposal" not in n),
     ]

@@ -47,7 +47,9 @@ class Session:
     """
 
     def __init__(self, shared: Shared, encodings: Sequence[Encoding], extra: Iterable[Shared] = ()) -> None:
-        self._solver = z3.Solver()
+        self._solver = z3.SimpleSolver()
+        # the newer one takes seconds where prices and volumes meet, and this one does not
+        self._solver.set("arith.solver", 2)
         self._shared, self._encodings = shared, encodings
         self._added: dict[int, int] = {}
         for each in (shared, *extra):

@@ -22,6 +22,8 @@ from policy_engine.lowering.to_z3.values import Atom
 from policy_engine.model.vocabulary import OPTIONS
 from policy_engine.proofs.computed import COMPUTED, licence
 
+#: From here on a double, and so JSON, no longer holds every integer.
+_EXACT = 1 << 53
 PROPOSAL, FALLBACK = "proposal.", "proposal.fallback."
 #: Computed by arithmetic on hardware claims, which is not encoded: any value is thought possible.
 FREE_HARDWARE = ("hardware.gpu_count", "hardware.memory_gib", "hardware.verdict", "proposal.hardware_verdict")
@@ -192,7 +194,7 @@ class World:
         for index, place in self._setters[name]:
             expression = self._conditions.substitute(self._rules[index].derive[place].expression)
             parts.append((self.outcome(index).true, self.lowering.expression(expression)))
-        values = [(both(fired, value.known, neg(declared)), value) for fired, value in parts]
+        values = [(both(fired, _kept(value), neg(declared)), value) for fired, value in parts]
         if declared is not False:
             values.append((declared, self.symbols.value(name, True)))
         known = some(guard for guard, _ in values)
@@ -234,6 +236,18 @@ class World:
     def stated(self, name: str) -> Truth:
         """Return the truth `name`, which every workload file says."""
         return self.symbols.value(name, True)  # type: ignore[return-value]
+
+
+def _kept(value: Value) -> Formula:
+    """Return that the value is known, and one that a document can hold: as `kleene.kept`."""
+    if not isinstance(value, Number):
+        return value.known
+    term = f.number_term(value.value)
+    return (
+        both(value.known, neg(value.wild), term > -_EXACT, term < _EXACT)
+        if term.is_int()
+        else both(value.known, neg(value.wild))
+    )
 
 
 def _merged(cases: list[tuple[Formula, Atom]]) -> list[tuple[Formula, Atom]]:

@@ -40,7 +40,7 @@ def expected(result: TaskResult) -> dict[str, Any]:
 
 @pytest.mark.parametrize("layered", [False, True])
 def test_a_decision_in_z3_is_the_engines(layered: bool) -> None:
-    @cases(50)
+    @cases(35)
     @given(workloads())
     def agree(raw: dict[str, Any]) -> None:
         for result in judged(decider(layered), raw)[1]:
@@ -75,7 +75,7 @@ def test_waivers_and_enforcement_by_namespace_act_as_the_engine_has_them() -> No
     """Each waiver is granted for what its rule came to without it; the engine says what it lifts."""
     given_to = sorted(softly()[0].shared.waivers.given)
 
-    @cases(60)
+    @cases(40)
     @given(workloads(), st.lists(st.sampled_from(given_to), max_size=6, unique=True))
     def agree(raw: dict[str, Any], waivers: list[tuple[str, str, bool]]) -> None:
         pinned, confirmer = softly()

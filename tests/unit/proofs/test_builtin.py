@@ -173,7 +173,9 @@ def test_a_forbid_on_a_coalesced_fact_lets_less_knowledge_allow() -> None:
     assert failure.counterexample is not None
     assert failure.counterexample.verdict in ("allow", "allow_with_conditions")
     assert evaluated(policy, failure.counterexample.text()).verdict == failure.counterexample.verdict
-    assert "budget.api_spend_usd_per_month" in failure.counterexample.reasons[0]
+    # without the bill, or without the model in use, the spend comes out otherwise
+    said = failure.counterexample.reasons[0]
+    assert "budget.api_spend_usd_per_month" in said or "migration.from.model" in said
 
 
 def test_forbids_on_declared_facts_are_monotone() -> None:
