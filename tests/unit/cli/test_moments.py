@@ -25,7 +25,15 @@ MARCH = {
 }
 #: Every option that takes a time, and what a date is there; a time alone where a decision is made.
 RULE: dict[str, type] = {"since": Since, "until": Until, "as_of": AsOf, "at": AsOf, "before": Before}
-DECIDES = {"policy evaluate", "policy gate", "policy new", "policy audit replay"}
+DECIDES = {
+    "policy evaluate",
+    "policy gate",
+    "policy sweep",
+    "policy prove",
+    "policy diff",
+    "policy new",
+    "policy audit replay",
+}
 
 
 @pytest.mark.parametrize("kind", MARCH)
