@@ -5,9 +5,10 @@ It takes the functions of `completing` and the catalog; what it leaves out is wh
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
@@ -43,17 +44,28 @@ NEEDED = frozenset(
         *VOLUME,
     }
 )
+#: Those that are a field of the needs by themselves.
+_SAID_ALONE = {
+    "task.kind": "kind",
+    "task.complexity": "complexity",
+    "task.quality": "quality",
+    "task.modalities": "modalities",
+    "task.context_tokens": "context_tokens",
+    "data.residency": "residency",
+    MIN_SCORES: "min_scores",
+}
 _OPTION_OF = {name: option for named in (COSTS, LICENCES) for option, name in named.items()}
-_CHOSEN = frozenset((*COSTS.values(), *LICENCES.values()))
+#: What is computed of the models that the catalog chooses.
+CHOSEN = frozenset((*COSTS.values(), *LICENCES.values()))
 #: The facts that are computed of a declared one.
 COMPUTED: Mapping[str, frozenset[str]] = {
-    **dict.fromkeys(NEEDED, _CHOSEN),
-    **{name: _CHOSEN | {SPEND, *VOLUMES} for name in VOLUME},
-    "data.residency": _CHOSEN | {"proposal.region_allowed"},
-    "task.context_tokens": _CHOSEN | {"proposal.hardware_verdict"},
+    **dict.fromkeys(NEEDED, CHOSEN),
+    **{name: CHOSEN | {SPEND, *VOLUMES} for name in VOLUME},
+    "data.residency": CHOSEN | {"proposal.region_allowed"},
+    "task.context_tokens": CHOSEN | {"proposal.hardware_verdict"},
     "proposal.region": frozenset({"proposal.region_allowed"}),
-    "proposal.deployment": _CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
-    "proposal.model": _CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
+    "proposal.deployment": CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
+    "proposal.model": CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
     "proposal.quantization": frozenset({"proposal.hardware_verdict"}),
     "budget.api_spend_usd_per_month": frozenset({SPEND}),
     "migration.from.model": frozenset({SPEND}),
@@ -63,6 +75,23 @@ _SPENT = frozenset({"budget.api_spend_usd_per_month", "migration.from.model", "m
 _SERVED = frozenset({"proposal.model", "proposal.deployment", "proposal.quantization", "task.context_tokens"})
 _PROPOSED = frozenset({"proposal.model", "proposal.deployment"})
 _OWN_HARDWARE = ("self_hosted", "edge")
+_OF_PROPOSAL = _SERVED | {"data.residency", "proposal.region"}
+
+
+class _Steps(NamedTuple):
+    """What is to be computed anew where some facts change."""
+
+    volume: bool
+    spent: bool
+    proposal: bool
+    needs: bool
+    deployment: bool
+
+
+@lru_cache(maxsize=10_000)
+def _steps(changed: frozenset[str]) -> _Steps:
+    of = (frozenset(VOLUME), _SPENT, _OF_PROPOSAL, NEEDED, frozenset({"proposal.deployment"}))
+    return _Steps(*[not changed.isdisjoint(names) for names in of])
 
 
 class World:
@@ -109,8 +138,9 @@ class Changed(MutableMapping[str, Any]):
         self.world, self._like = world, like
         self._base = world.facts
         self._stated = changes
-        self._own: dict[str, Any] = dict(changes)
+        self._values: dict[str, Any] = {**world.facts, **changes}
         self._pending: frozenset[str] = frozenset()
+        self._available: tuple[bool | None, ...] | None = None
         self._models: dict[str, OptionModels] = {}
         self.needs: Needs | None = None
         #: The options whose cost was asked for, and those whose licence was.
@@ -122,12 +152,16 @@ class Changed(MutableMapping[str, Any]):
         self._compute(frozenset(changes))
 
     def get(self, name: str, default: Any = None) -> Any:
-        if name in self._own:
-            return self._own[name]
-        if name in self._pending:
-            found = self._own[name] = self._chosen(name)
-            return found
-        return self._base.get(name, default)
+        found = self._values.get(name)
+        if found is None and name in self._pending:
+            self._pending -= {name}
+            found = self._values[name] = self._chosen(name)
+        return default if found is None else found
+
+    @property
+    def plain(self) -> Callable[[str], Any]:
+        """What returns the value of any fact but those that are computed of a choice of models."""
+        return self._values.get
 
     def __getitem__(self, name: str) -> Any:
         found = self.get(name)
@@ -143,32 +177,33 @@ class Changed(MutableMapping[str, Any]):
         return self._stated[name] if name in self._stated else self.world.case.facts.get(name)
 
     def __setitem__(self, name: str, value: Any) -> None:
-        self._own[name] = value
+        self._values[name] = value
 
     def __delitem__(self, name: str) -> None:
-        self._own[name] = None
+        self._values[name] = None
 
     def __iter__(self) -> Iterator[str]:
-        return (name for name in {*self._base, *self._own, *self._pending} if name in self)
+        return (name for name in {*self._values, *self._pending} if name in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
     def _compute(self, changed: frozenset[str]) -> None:
-        if not changed.isdisjoint(VOLUME):
+        steps = _steps(changed)
+        if steps.volume:
             self._volume()
-        if not changed.isdisjoint(_SPENT):
+        if steps.spent:
             self._spend()
-        if self._base["proposal.present"]:
+        if steps.proposal and self._base["proposal.present"]:
             self._proposal(changed)
-        if not changed.isdisjoint(NEEDED) and not (len(changed) == 1 and self._no_need(changed)):
+        if steps.needs and not (len(changed) == 1 and self._no_need(changed)):
             self._choices()
-        elif "proposal.deployment" in changed:
+        elif steps.deployment:
             self._wait_for_licences()
 
     def _put(self, name: str, value: Any) -> None:
         if value != self._base.get(name):
-            self._own[name] = value
+            self._values[name] = value
             self.names.add(name)
 
     def _volume(self) -> None:
@@ -214,25 +249,35 @@ class Changed(MutableMapping[str, Any]):
     def _choices(self) -> None:
         world = self.world
         case = world.case
-        if MIN_SCORES in self._own:
-            case = replace(case, min_scores=self._own[MIN_SCORES])
+        if MIN_SCORES in self._stated:
+            case = replace(case, min_scores=self._stated[MIN_SCORES])
         if self._like is not None and self._like.needs is not None:
             needs = self._like.needs  # what is needed of a model hangs on no proposal
         else:
-            needs = needs_of(case, self, world.judge.parameters, world.held)
+            needs = self._needs(case)
         # a fact that was not known may have kept a cost or licence unknown, whatever is needed
-        if needs == world.needs and all(self._base.get(name) is not None for name in self._own):
+        if needs == world.needs and all(self._base.get(name) is not None for name in self.names):
             return
         self.needs = needs
         self._wait_for(world.read_costs)
         self._wait_for_licences()
+
+    def _needs(self, case: TaskCase) -> Needs:
+        """Return what is needed of a model; one field of it where one fact says it alone."""
+        if len(self._stated) == 1:
+            ((name, value),) = self._stated.items()
+            if name in _SAID_ALONE:
+                return replace(
+                    self.world.needs, **{_SAID_ALONE[name]: tuple(value) if isinstance(value, list) else value}
+                )
+        return needs_of(case, self, self.world.judge.parameters, self.world.held)
 
     def _no_need(self, changed: frozenset[str]) -> bool:
         """Whether the one fact that changed is none that a model of a task that is alone is chosen by."""
         if self.world.needs.routed:
             return False
         if changed == {"task.kind"}:
-            return bool((self._own["task.kind"] == "coding") == (self._base["task.kind"] == "coding"))
+            return bool((self._stated["task.kind"] == "coding") == (self._base["task.kind"] == "coding"))
         return changed == {"task.complexity"}
 
     def _wait_for_licences(self) -> None:
@@ -244,6 +289,8 @@ class Changed(MutableMapping[str, Any]):
         if names:
             self._pending |= names
             self.names |= names
+            for name in names:
+                self._values.pop(name, None)
 
     def _chosen(self, name: str) -> Any:
         option = _OPTION_OF[name]
@@ -279,7 +326,9 @@ class Changed(MutableMapping[str, Any]):
         """Return, for each option, whether a model surely meets the needs."""
         if self.needs is None or self.same_models:
             return self.world.available
-        return self.world.masks.everywhere(self.needs)
+        if self._available is None:
+            self._available = self.world.masks.everywhere(self.needs)
+        return self._available
 
     def input(self, option: str) -> OptionInput:
         """Return what the catalog says of `option`, its cost with it."""

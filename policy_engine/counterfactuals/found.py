@@ -8,11 +8,12 @@ from typing import Any
 from msgspec import Struct
 
 from policy_engine.counterfactuals.domains import Domains
+from policy_engine.counterfactuals.grounds import Reply
 from policy_engine.counterfactuals.index import Index
 from policy_engine.counterfactuals.pairs import Pairs, pairs
 from policy_engine.counterfactuals.rows import Row, conditions
 from policy_engine.counterfactuals.search import Tried, singles
-from policy_engine.counterfactuals.trial import EVIDENCE, Reply, Trial
+from policy_engine.counterfactuals.trial import EVIDENCE, Trial
 from policy_engine.judging import Judge
 from policy_engine.model.task_case import VERDICTS, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
@@ -56,7 +57,7 @@ class Search:
         two: Pairs | None = None
         if result.verdict in ("review", "deny") and not any(kind == _BETTER for kind, _, _ in found):
             two = pairs(trial, tried, self._index)
-        document = None if two is None else {"complete": two.complete, "found": two.rows}
+        document = None if two is None else {"complete": two.complete, "found": two.rows, "left_out": two.more}
         return Counterfactuals(shown, len(found) - len(shown), document, _ways(tried, trial.before))
 
 

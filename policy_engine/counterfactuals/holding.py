@@ -1,108 +1,123 @@
-"""What holds a verdict where it is, and the facts that each of it could give way to."""
+"""What holds a verdict where it is, and which of the facts that are tried each of it could give way to."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from collections.abc import Set as AbstractSet
-
-from msgspec import Struct
+from collections.abc import Iterable, Iterator, Sequence
 
 from policy_engine.counterfactuals.changed import MIN_SCORES, NEEDED
+from policy_engine.counterfactuals.grounds import Came
 from policy_engine.counterfactuals.index import Index
-from policy_engine.counterfactuals.trial import EVIDENCE, State, Trial
+from policy_engine.counterfactuals.trial import EVIDENCE, Trial
 from policy_engine.model.origins import ORIGINS
 from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import VERDICTS
 from policy_engine.model.vocabulary import OPTIONS
 
 Facts = frozenset[str]
+#: Facts by their places among those that are tried, as bits.
+Places = int
+#: Alternatives, of which one has to give way as a whole: each of its parts, to one of these facts.
+Held = tuple[tuple[Places, ...], ...]
 _MODEL = NEEDED | {"proposal.model", "proposal.deployment"}
 _OF_COST = ("budget.api_spend_usd_per_month", "migration.from.model", "migration")
 _FALLBACK = frozenset(
     {"proposal.fallback", *(f"proposal.fallback.{name}" for name in ("deployment", "model", "region"))}
 )
+_DEPLOYMENT = frozenset({"proposal.deployment"})
 
 
-class Holding(Struct, frozen=True):
-    """Alternatives, of which one has to give way as a whole: each of its parts, to one of these facts.
+def beside(held: Held, one: Places = 0) -> Places:
+    """Return the places of facts that touch all that holds the verdict, but for what the fact at `one` touches."""
+    found = 0
+    for parts in held:
+        every = -1
+        for part in parts:
+            if not part & one:
+                every &= part
+        found |= every
+    return found
 
-    `scores`: or another option comes first, whatever moves its score.
-    """
 
-    alternatives: tuple[tuple[Facts, ...], ...]
-    scores: bool = False
+class Holding:
+    """Says what holds a verdict that is not better than the task's; `facts` are those that are tried."""
 
-    def narrowest(self) -> Facts | None:
-        """Return facts of which a mending change touches one at least: of each alternative, the part with the fewest.
+    def __init__(self, trial: Trial, index: Index, facts: Sequence[str]) -> None:
+        self._trial, self._index = trial, index
+        self._level = VERDICTS.index(trial.before.verdict)
+        self._denied = trial.before.verdict == "deny"
+        names = [MIN_SCORES if name.startswith(MIN_SCORES) else name for name in facts]
+        self._names, self._places = names, dict[Facts, Places]()
+        self._held: dict[int, Held] = {}
+        self._rules: dict[int, Places] = {}
+        # what decides the order of options, which moves where nothing is proposed, moves by nearly every fact
+        self._any = (1 << len(names)) - 1
 
-        None where any fact may.
-        """
-        if self.scores or not all(self.alternatives):
-            return None
-        found = frozenset().union(*(min(held, key=len) for held in self.alternatives))
+    def of(self, came: Came) -> Held:
+        """Return what keeps the task from a better verdict under some changes."""
+        found = self._held.get(id(came))
+        if found is None:
+            found = self._held[id(came)] = self._of(came)
         return found
 
-    def could_go(self, facts: AbstractSet[str]) -> bool:
-        """Whether changes of `facts` touch everything that holds the verdict."""
-        if self.scores:
-            return True
-        names = {MIN_SCORES if name.startswith(MIN_SCORES) else name for name in facts}
-        return any(all(not names.isdisjoint(each) for each in held) for held in self.alternatives)
+    def _of(self, came: Came) -> Held:
+        held: list[Places] = []
+        if came.beside is not None and VERDICTS.index(came.beside) >= self._level:
+            forbids = {name for i in self._index.forbids for name in self._index.reads(i)}
+            held.append(self._at(_FALLBACK | _behind(self._index, forbids) | _MODEL))
+        if VERDICTS.index(came.own) < self._level:
+            return (tuple(held),)
+        if came.judged is None:
+            return tuple([(*held, *self._of_option(came, option)) for option in OPTIONS])
+        if came.grounds.option is None:
+            return ((self._any,),)
+        held += self._of_option(came, came.judged)
+        held += self._of_ruling(came)
+        if not self._denied:
+            held += self._of_duties(came)
+        return (tuple(held),)
 
+    def _of_ruling(self, came: Came) -> Iterator[Places]:
+        """Yield what rules the proposal out, or leaves it open."""
+        for index in self._index.forbids:
+            if PROPOSAL in self._index.judge.rules[index].forbid and self._counts(came, index, came.judged or ""):
+                yield self._of_rule(index, _DEPLOYMENT if self._trial.world.case.waivers else frozenset())
+        if came.grounds.model is False or (came.grounds.model is None and not self._denied):
+            yield self._at(_MODEL)
 
-def holding(trial: Trial, index: Index, state: State) -> Holding:
-    """Return what keeps a state of the task from a better verdict than the task has."""
-    level = VERDICTS.index(trial.before.verdict)
-    held: list[Facts] = []
-    if state.beside is not None and VERDICTS.index(state.beside) >= level:
-        forbids = {name for i in index.forbids for name in index.reads(i)}
-        held.append(_FALLBACK | _behind(index, forbids) | _MODEL)
-    if VERDICTS.index(state.own) < level:
-        return Holding((tuple(held),))
-    denied = trial.before.verdict == "deny"
-    if state.judged is None:
-        options = ((*held, *_of_option(trial, index, state, option, denied)) for option in OPTIONS)
-        return Holding(tuple(options))
-    held += _of_option(trial, index, state, state.judged, denied)
-    if state.ruling is not None:
-        held += _of_ruling(trial, index, state, denied)
-    if not denied:
-        held += _of_duties(index, state)
-    return Holding((tuple(held),), state.ruling is None)
+    def _of_duties(self, came: Came) -> Iterator[Places]:
+        for duty in came.owed:
+            if duty.status != "satisfied" and duty.enforcement != "advisory" and not duty.waived:
+                places = self._index.judge.index_of
+                names = {name for rule in duty.rules for name in self._index.reads(places[rule])}
+                yield self._at(_behind(self._index, names) | {f"{EVIDENCE}{duty.evidence}"} | _DEPLOYMENT)
 
+    def _of_option(self, came: Came, option: str) -> Iterator[Places]:
+        """Yield what keeps an option from being permitted; each also goes where another option is proposed."""
+        for index in self._index.forbids:
+            if option in self._index.judge.rules[index].forbid and self._counts(came, index, option):
+                yield self._of_rule(index, _DEPLOYMENT)
+        available = came.grounds.available[OPTIONS.index(option)]
+        if available is False or (available is None and not self._denied):
+            yield self._at(_MODEL)
 
-def _of_ruling(trial: Trial, index: Index, state: State, denied: bool) -> Iterator[Facts]:
-    """Yield what rules the proposal out, or leaves it open."""
-    for i, rule in enumerate(index.judge.rules):
-        if PROPOSAL in rule.forbid and _counts(trial, state, i, state.judged or "", denied):
-            yield _behind(index, index.reads(i))
-    if state.model is False or (state.model is None and not denied):
-        yield _MODEL
+    def _counts(self, came: Came, index: int, option: str) -> bool:
+        """Whether a rule that forbids holds the verdict: that it fired, or, at a review, that nobody knows."""
+        outcome = came.grounds.bits.outcome(index)
+        if outcome is False or (outcome is None and self._denied):
+            return False
+        return self._trial.result.enforcement[index] != "advisory" and (index, option) not in came.lifted
 
+    def _of_rule(self, index: int, more: Facts) -> Places:
+        found = self._rules.get(index)
+        if found is None:
+            found = self._rules[index] = self._at(_behind(self._index, self._index.reads(index)))
+        return found | self._at(more)
 
-def _of_duties(index: Index, state: State) -> Iterator[Facts]:
-    for duty in state.owed:
-        if duty.status != "satisfied" and duty.enforcement != "advisory" and not duty.waived:
-            names = {name for rule in duty.rules for name in index.reads(index.judge.index_of[rule])}
-            yield _behind(index, names) | {f"{EVIDENCE}{duty.evidence}", "proposal.deployment"}
-
-
-def _of_option(trial: Trial, index: Index, state: State, option: str, denied: bool) -> Iterator[Facts]:
-    """Yield what keeps an option from being permitted; each also goes where another option is proposed."""
-    for i, rule in enumerate(index.judge.rules):
-        if option in rule.forbid and _counts(trial, state, i, option, denied):
-            yield _behind(index, index.reads(i)) | {"proposal.deployment"}
-    available = state.available[OPTIONS.index(option)]
-    if available is False or (available is None and not denied):
-        yield _MODEL
-
-
-def _counts(trial: Trial, state: State, index: int, option: str, denied: bool) -> bool:
-    """Whether a rule that forbids holds the verdict: that it fired, or, at a review, that nobody knows."""
-    outcome = state.outcomes[index]
-    if outcome is False or (outcome is None and denied) or trial.result.enforcement[index] == "advisory":
-        return False
-    return (index, option) not in trial.result.lifting.pairs
+    def _at(self, facts: Facts) -> Places:
+        found = self._places.get(facts)
+        if found is None:
+            found = self._places[facts] = sum(1 << place for place, name in enumerate(self._names) if name in facts)
+        return found
 
 
 def _behind(index: Index, names: Iterable[str]) -> Facts:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, MutableMapping, Set
+from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
 from typing import Any
 
-from policy_engine.counterfactuals.changed import COMPUTED, NEEDED, Changed
+from policy_engine.counterfactuals.bits import Bits, Force, Scores, force_of
+from policy_engine.counterfactuals.changed import CHOSEN, COMPUTED, NEEDED, VOLUME, Changed
 from policy_engine.counterfactuals.conditions import Asked, compiled
 from policy_engine.judging import Judge
 from policy_engine.language.tree import Const, Node, facts_read, walk
+from policy_engine.model.rule import Rule
 from policy_engine.model.vocabulary import CUSTOM, OPTIONS
 
+_FALLBACK = "proposal.fallback."
 #: Outcomes that are others than before, by the rule's index.
 Delta = dict[int, bool | None]
 
@@ -46,31 +49,37 @@ class Index:
         #: The facts with which something else is derived.
         self._moving = self.derived.union(*(self._reads[index] for index in self.deriving))
         self._asked: dict[int, Asked] = {}
+        #: The rules that read what is computed of a choice of models, which is worked out when it is read.
+        self._choosy = frozenset(i for i, reads in enumerate(self._reads) if not CHOSEN.isdisjoint(reads))
         #: By option, the rules that oblige on it; by fact, those that do more than oblige or advise.
-        self.obliging: dict[str, list[int]] = {
-            option: [i for i, rule in enumerate(rules) if any(option in named for named in rule.require.values())]
+        #: By option, the rules that oblige on it, as bits.
+        self.obliging = {
+            option: sum(
+                1 << i for i, rule in enumerate(rules) if any(option in named for named in rule.require.values())
+            )
             for option in OPTIONS
         }
-        self.obliging_reads = {
-            option: frozenset().union(*(self._reads[index] for index in found))
-            for option, found in self.obliging.items()
-        }
-        acting = {i for i, rule in enumerate(rules) if rule.forbid or rule.prefer or rule.disfavour}
-        self.does = does = acting | set(self.deriving) | {i for i, rule in enumerate(rules) if rule.require}
+        self.does = does = {i for i, rule in enumerate(rules) if _does(rule)}
         #: The facts that a rule reads which does more than advise.
         self.acting_or_obliging = {name for name, found in self.readers.items() if not does.isdisjoint(found)}
-        self.acting = {name: [i for i in found if i in acting] for name, found in self.readers.items()}
+        waiting = {i for i in does if _only_obliges(rules[i]) and not CHOSEN.isdisjoint(self._reads[i])}
+        self.doing = {n: [i for i in found if i in does and i not in waiting] for n, found in self.readers.items()}
+        #: By option, the rules that only oblige there and read what is computed of a choice of models.
+        self.waiting = {
+            option: [i for i in sorted(waiting) if any(option in named for named in rules[i].require.values())]
+            for option in OPTIONS
+        }
         self.forbidding = {name: [i for i in found if rules[i].forbid] for name, found in self.readers.items()}
         self.forbids = [index for index, rule in enumerate(rules) if rule.forbid]
+        #: As bits, the rules that forbid, or derive what others read, and those that do more than prefer.
+        self.barring = sum(1 << i for i in does if rules[i].forbid or rules[i].derive)
+        self.ruling = self.barring | sum(1 << i for i in does if rules[i].require)
+        self._computed = computed = frozenset().union(*COMPUTED.values()) | self.derived
+        self._plain = frozenset(i for i in does if not self._derives & {i} and computed.isdisjoint(self._reads[i]))
         self.forbids_on = self._behind(frozenset().union(*(self._reads[index] for index in self.forbids)))
-        self._groups: dict[tuple[str, bool], frozenset[int | str]] = {}
-        effects = judge.effects
-        self.scoring = frozenset(effects.scoring).difference(effects.forbidding, effects.ruling_out, self._derives)
-        self.strengths = {
-            index: {option: max(rule.prefer.get(option, 0), rule.disfavour.get(option, 0)) for option in OPTIONS}
-            for index, rule in enumerate(rules)
-            if index in self.scoring
-        }
+        self._groups: dict[tuple[str, int, bool], frozenset[int | str]] = {}
+        self.scores = Scores(rules, judge.effects.scoring)
+        self._force: tuple[Sequence[str], Force] = ((), force_of((), ()))
 
     def _behind(self, names: frozenset[str]) -> frozenset[str]:
         """Return the facts that `names` are, or come from: computed by the engine, or derived by rules."""
@@ -81,25 +90,38 @@ class Index:
         found.update(name for name, computed in COMPUTED.items() if not computed.isdisjoint(found))
         return frozenset(found)
 
-    def groups(self, name: str, scores: bool) -> frozenset[int | str]:
-        """Return what reads the fact, directly or through what is computed of it: rules, and the catalog.
+    def groups(self, name: str, rules: int, costs: bool) -> frozenset[int | str]:
+        """Return what reads the fact, directly or through what is computed of it: of `rules`, as bits, and the catalog.
 
-        What two facts do together is more than what each does alone only where something reads both. Without `scores`
-        rules that only prefer are left out.
+        What two facts do together is more than what each does alone only where something reads both. `costs`: what is
+        chosen of a catalog counts by itself, and not only where one of the rules reads it.
         """
-        found = self._groups.get((name, scores))
+        found = self._groups.get((name, rules, costs))
         if found is None:
+            if name.startswith(_FALLBACK):  # in the fallback's world it is the proposal's
+                return self.groups(f"proposal.{name.removeprefix(_FALLBACK)}", rules, costs)
             reached = {name, *COMPUTED.get(name, ())}
             for index in self.deriving:
                 if not reached.isdisjoint(self._reads[index]):
                     reached.update(each.fact for each in self.judge.rules[index].derive)
-            rules = (i for i in self.does if scores or i not in self.scoring)
-            groups: set[int | str] = {index for index in rules if not reached.isdisjoint(self._reads[index])}
-            groups |= COMPUTED.get(name, frozenset())
-            if name in NEEDED or name in ("proposal.model", "proposal.deployment"):
+            groups: set[int | str] = {i for i in self.does if rules >> i & 1 and not reached.isdisjoint(self._reads[i])}
+            groups |= COMPUTED.get(name, frozenset()) - (frozenset() if costs else CHOSEN)
+            if (name in NEEDED and (costs or name not in VOLUME)) or name in ("proposal.model", "proposal.deployment"):
                 groups.add("catalog")
-            found = self._groups[name, scores] = frozenset(groups)
+            found = self._groups[name, rules, costs] = frozenset(groups)
         return found
+
+    def plain(self, index: int) -> bool:
+        """Whether a rule reads only what is declared, and derives nothing: so that two changes say what it says."""
+        return index in self._plain
+
+    def by_choice(self, index: int, names: Set[str]) -> bool:
+        """Whether a rule reads of `names`, and of what is computed of them, only a choice of models."""
+        return index not in self._derives and (self._reads[index] - CHOSEN).isdisjoint(names | self._computed)
+
+    def asked(self, index: int, get: Callable[[str], Any]) -> bool | None:
+        """Ask one rule on facts behind a function."""
+        return self._asking(index)(get)
 
     def reads(self, index: int) -> frozenset[str]:
         """Return the facts that a rule reads, by its condition or in what it derives."""
@@ -110,11 +132,21 @@ class Index:
         conditions = [self.judge.condition(index) for index in sorted(self.does)]
         return [node for each in (*conditions, *self._expressions.values()) for node in walk(each)]
 
-    def outcome(self, index: int, facts: Mapping[str, Any]) -> bool | None:
+    def outcome(self, index: int, facts: Changed) -> bool | None:
+        """Ask one rule."""
+        return self._asking(index)(facts.get if index in self._choosy else facts.plain)
+
+    def _asking(self, index: int) -> Asked:
         asked = self._asked.get(index)
         if asked is None:
             asked = self._asked[index] = compiled(self.judge.condition(index), self.judge.matches)
-        return asked(facts.get)
+        return asked
+
+    def force(self, enforcement: Sequence[str]) -> Force:
+        """Return what the rules forbid, as they act for a namespace on a day."""
+        if self._force[0] != enforcement:
+            self._force = (enforcement, force_of(self.judge.rules, enforcement))
+        return self._force[1]
 
     def delta(
         self,
@@ -124,7 +156,8 @@ class Index:
     ) -> Delta:
         """Return the outcomes that are others than `before`; what rules derive is added to `facts`.
 
-        Of rules that only oblige or advise nothing is said, and with `forbids_alone` of none that forbids nothing.
+        Of rules that only advise nothing is said, and of those that only oblige nothing that `waited` says; with
+        `forbids_alone` of none that forbids nothing.
 
         Raises:
             Conflict: two derivations disagree.
@@ -133,27 +166,26 @@ class Index:
         names = facts.names
         if not names.isdisjoint(self._moving):
             names |= self._derive(facts, before, found)
-        readers = self.forbidding if forbids_alone else self.acting
+        readers = self.forbidding if forbids_alone else self.doing
+        plain, whole, choosy = facts.plain, facts.get, self._choosy
         for name in names:
             for index in readers.get(name, ()):
                 if index in found or index in self._derives:
                     continue
-                outcome = self.outcome(index, facts)
+                outcome = self._asking(index)(whole if index in choosy else plain)
                 if outcome is not before[index]:
                     found[index] = outcome
         return found
 
-    def obliged(
-        self, option: str, facts: Mapping[str, Any], names: Set[str], outcomes: list[bool | None]
-    ) -> list[tuple[int, bool | None]]:
-        """Return the outcomes of the rules that oblige on `option`."""
-        found = [(index, outcomes[index]) for index in self.obliging[option]]
-        if names.isdisjoint(self.obliging_reads[option]):
-            return found
-        return [
-            (index, outcome if names.isdisjoint(self._reads[index]) else self.outcome(index, facts))
-            for index, outcome in found
-        ]
+    def waited(self, option: str, facts: Changed, bits: Bits) -> Delta:
+        """Return the outcomes that `delta` left out, of rules that oblige on the judged `option`."""
+        found: Delta = {}
+        for index in self.waiting[option]:
+            if not facts.names.isdisjoint(self._reads[index]):
+                outcome = self.outcome(index, facts)
+                if outcome is not bits.outcome(index):
+                    found[index] = outcome
+        return found
 
     def _derive(
         self,
@@ -189,6 +221,15 @@ class Index:
             if known is not None and known != value:
                 raise Conflict
             facts[derivation.fact] = value
+
+
+def _only_obliges(rule: Rule) -> bool:
+    return not (rule.forbid or rule.prefer or rule.disfavour or rule.derive)
+
+
+def _does(rule: Rule) -> bool:
+    """Whether the rule does more than advise."""
+    return bool(rule.require) or not _only_obliges(rule)
 
 
 def can_be_stated(name: str, facts: Mapping[str, Any]) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from policy_engine.counterfactuals.choices import Domain
+from policy_engine.counterfactuals.grounds import Reply
 from policy_engine.counterfactuals.pieces import Number, Piece, before
 from policy_engine.counterfactuals.search import Tried
-from policy_engine.counterfactuals.trial import Reply
 from policy_engine.model.rule import EVIDENCE_GRADES
 
 #: A condition on one fact as a document has it: `fact`, `op`, `value` or `values`, and `and`, a second bound.
@@ -24,7 +24,7 @@ def conditions(tried: Tried, label: Label) -> Iterator[tuple[Any, int, Row]]:
     """
     if not any(label(reply) is not None for reply in tried.others):
         return
-    labels = [None if reply is None else label(reply) for reply in tried.replies]
+    labels = [None if came is None else label(came.reply) for came in tried.came]
     ordered = [place for place, choice in enumerate(tried.domain.choices) if choice.op in ("range", "grade")]
     if ordered:
         yield from _runs(tried.domain, labels)

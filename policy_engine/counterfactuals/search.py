@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
@@ -11,30 +11,24 @@ from policy_engine.counterfactuals.changed import VOLUME, Changed
 from policy_engine.counterfactuals.choices import Domain, numeric
 from policy_engine.counterfactuals.costs import turning_points
 from policy_engine.counterfactuals.domains import Domains
+from policy_engine.counterfactuals.grounds import Came, Reply
 from policy_engine.counterfactuals.pieces import Piece, cut_up
-from policy_engine.counterfactuals.trial import Reply, State, Trial
-
-_Outcome = tuple[Reply | None, State | None]
+from policy_engine.counterfactuals.trial import Trial
 
 
 class Tried(Struct, frozen=True):
-    """A fact's changes with what each comes to; None where no workload can say so. `others` are those that differ.
-
-    `moved` has, of each that moves anything that the verdict rests on, what that is then.
-    """
+    """A fact's changes with what each comes to; None where no workload can say so. `others` are replies that differ."""
 
     domain: Domain
-    replies: tuple[Reply | None, ...]
+    came: tuple[Came | None, ...]
     others: frozenset[Reply]
-    moved: tuple[State | None, ...]
 
 
-def tried_of(
-    domain: Domain, replies: Sequence[Reply | None], before: Reply, moved: Sequence[State | None] = ()
-) -> Tried:
+def tried_of(domain: Domain, came: Iterable[Came | None], before: Reply) -> Tried:
     """Return what was tried of one fact."""
-    others = frozenset({each for each in replies if each is not None and each != before})
-    return Tried(domain, tuple(replies), others, tuple(moved))
+    found = tuple(came)
+    others = {each.reply for each in found if each is not None and each.reply != before}
+    return Tried(domain, found, frozenset(others))
 
 
 def singles(trial: Trial, domains: Domains) -> list[Tried]:
@@ -45,53 +39,47 @@ def singles(trial: Trial, domains: Domains) -> list[Tried]:
 def _tried(trial: Trial, domain: Domain) -> Tried:
     if domain.fact in VOLUME:
         return _of_volume(trial, domain)
-    known: dict[Any, _Outcome] = {}
+    known: dict[Any, Came | None] = {}
     if domain.now is not None:
-        known[domain.choices[domain.now].key] = (trial.before, None)
-    found: list[_Outcome] = []
+        known[domain.choices[domain.now].key] = trial.now
+    found: list[Came | None] = []
     for place, choice in enumerate(domain.choices):
         if place == domain.now:
-            found.append((trial.before, None))
+            found.append(trial.now)
         elif choice.key is None:
-            found.append(_ask(trial, choice.changes))
+            found.append(trial.ask(choice.changes))
         else:
             if choice.key not in known:
-                known[choice.key] = _ask(trial, choice.changes)
+                known[choice.key] = trial.ask(choice.changes)
             found.append(known[choice.key])
-    return tried_of(domain, [reply for reply, _ in found], trial.before, [moved for _, moved in found])
-
-
-def _ask(trial: Trial, changes: Mapping[str, Any]) -> _Outcome:
-    reply = trial.reply(changes)
-    return reply, trial.state if trial.moved and reply is not None else None
+    return tried_of(domain, found, trial.before)
 
 
 def _of_volume(trial: Trial, domain: Domain) -> Tried:
     """Try a volume; where the reply rests on costs, the piece is cut where their order turns."""
     starts: list[int] = []
-    known: dict[int, _Outcome] = {}
+    known: dict[int, Came | None] = {}
     for place, choice in enumerate(domain.choices):
         piece: Piece = choice.value
         start = int(piece.start)
-        known[start] = _ask(trial, choice.changes)
+        known[start] = trial.ask(choice.changes)
         starts.append(start)
         if trial.weighed or trial.licensed:
             starts += _turning(trial, domain.fact, piece)
         elif place == domain.now:
-            known[start] = (trial.before, None)
+            known[start] = trial.now
     if len(starts) == len(domain.choices):
-        found = [known[start] for start in starts]
-        return tried_of(domain, [reply for reply, _ in found], trial.before, [moved for _, moved in found])
+        return tried_of(domain, [known[start] for start in starts], trial.before)
     pieces = cut_up(starts, int(domain.choices[0].value.start), max(starts))
     finer = numeric(domain.fact, pieces, trial.world.facts.get(domain.fact), True)
-    found = []
+    found: list[Came | None] = []
     for place, choice in enumerate(finer.choices):
         start = int(choice.value.start)
         if place == finer.now:
-            found.append((trial.before, None))
+            found.append(trial.now)
         else:
-            found.append(known[start] if start in known else _ask(trial, choice.changes))
-    return tried_of(finer, [reply for reply, _ in found], trial.before, [moved for _, moved in found])
+            found.append(known[start] if start in known else trial.ask(choice.changes))
+    return tried_of(finer, found, trial.before)
 
 
 def _turning(trial: Trial, name: str, piece: Piece) -> Iterator[int]:
