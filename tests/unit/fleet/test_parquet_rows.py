@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from bench.fleet_rows import fleet, source
 from policy_engine.errors import InputError
 from tests.property.worlds import shipped
 from tests.unit.fleet.reading import read
@@ -123,3 +124,14 @@ def test_a_file_without_rows_has_none(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pl.DataFrame(BASE).clear().write_parquet(path)
     assert read(path, shipped()) == (0, [], [])
+
+
+def test_a_fleet_made_up_is_read_as_it_was_made(tmp_path: Path) -> None:
+    """In more than one row group, with values that recur and values that do not."""
+    made = fleet(shipped(), 300)
+    source(shipped(), made).write_parquet(tmp_path / "t.parquet", row_group_size=128)
+    found = read(tmp_path / "t.parquet", shipped())
+    assert found.why == []
+    same = ("workload.name", "data.residency", "proposal.model", "volume.input_tokens_per_month")
+    for row, other in zip(found.rows, made.iter_rows(named=True), strict=True):
+        assert {name: row[name] for name in same} == {name: other[name] for name in same}
