@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from policy_engine.fleet.columns import HARDWARE, MIN_SCORES, declared, evidence_column
+from policy_engine.fleet.source import CHAMPION, COUNT, HAS_CHAMPION, MIGRATION, SHARE, source_columns
 from policy_engine.language import tree
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
@@ -51,6 +52,25 @@ def fleet(policy: Policy, rows: int, seed: int = 1) -> pl.DataFrame:
     frame = pl.DataFrame({name: series.alias(name) for name, series in columns.items()})
     numbers = pl.int_range(0, rows, dtype=pl.UInt64, eager=True).alias("row")
     return frame.insert_column(0, numbers).with_columns(_consistent(facts))
+
+
+def source(policy: Policy, frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a table that `policy sweep` reads, all of whose rows are valid, and say what a frame of `fleet` says."""
+    columns = source_columns(policy.vocabulary).kinds
+    facts = [name for name in declared(policy) if name in columns and name not in (CHAMPION, SHARE)]
+    several = pl.col(COUNT) > 1
+    found = [pl.col(name) for name in facts]
+    found += [pl.when(several).then(SHARE).otherwise(1.0).alias(SHARE), pl.col(MIN_SCORES)]
+    for name in policy.vocabulary.evidence:
+        held = pl.col(evidence_column(name)) > 0
+        found.append(pl.when(held).then(pl.lit("documents/it.pdf")).alias(f"evidence.{name}"))
+    table = frame.select(found)
+    stays = pl.col(MIGRATION).fill_null(True)
+    moved = [name for name in table.columns if name.startswith("migration.") and name not in (MIGRATION, HAS_CHAMPION)]
+    return table.with_columns(
+        *(pl.when(stays).then(pl.col(name)).alias(name) for name in moved),
+        pl.when(stays).then(pl.col(HAS_CHAMPION)).alias(HAS_CHAMPION),
+    )
 
 
 def _spread(values: Sequence[Any], dtype: Any, rows: int, draw: Random, unknown: float = 0.0) -> pl.Series:

@@ -17,6 +17,7 @@ import polars as pl
 from policy_engine.fleet.canonical import DTYPES, hardware_text, json_text
 from policy_engine.fleet.columns import HARDWARE, MIN_SCORES, declared, evidence_column
 from policy_engine.fleet.documents import json_value
+from policy_engine.fleet.sieving import in_pattern, is_one_of, items_hold, read_apart
 from policy_engine.fleet.source import (
     CHAMPION,
     COUNT,
@@ -96,9 +97,9 @@ class Checks:
     def _holds(self, name: str, value: pl.Expr) -> pl.Expr:
         """Whether a value that is not null may stand in its column."""
         if name in _NAMES:
-            return value.str.contains(NAME_PATTERN) & (value.str.len_chars() <= _LONGEST_NAME)
+            return in_pattern(name, NAME_PATTERN) & (value.str.len_chars() <= _LONGEST_NAME)
         if name == "task.name":
-            return value.str.contains(LINE_PATTERN) & (value.str.len_chars() <= _LONGEST_NAME)
+            return in_pattern(name, LINE_PATTERN) & (value.str.len_chars() <= _LONGEST_NAME)
         if name == HARDWARE:
             return pl.col(_CLAIM).struct.field(HARDWARE).is_not_null()
         if name == MIN_SCORES:
@@ -109,7 +110,7 @@ class Checks:
         if name == COUNT:
             return value.is_between(1, MOST_TASKS)
         if fact is None:
-            return value.str.contains(LINE_PATTERN) if name not in (MIGRATION, HAS_CHAMPION) else pl.lit(True)
+            return in_pattern(name, LINE_PATTERN) if name not in (MIGRATION, HAS_CHAMPION) else pl.lit(True)
         return self._of_fact(name, fact, value)
 
     def _of_fact(self, name: str, fact: Fact, value: pl.Expr) -> pl.Expr:
@@ -120,18 +121,19 @@ class Checks:
                 return _within(fact, value)
             case "string":
                 if fact.values is not None:
-                    return value.is_in(list(fact.values))
-                return pl.lit(True) if name.startswith(CUSTOM) else value.str.contains(LINE_PATTERN)
+                    return is_one_of(value, tuple(fact.values))
+                return pl.lit(True) if name.startswith(CUSTOM) else in_pattern(name, LINE_PATTERN)
         return self._list(name, fact, value)
 
     def _list(self, name: str, fact: Fact, value: pl.Expr) -> pl.Expr:
         known = list(self._policy.vocabulary.regulations) if name == "data.regulations" else fact.values
-        item = pl.element()
-        if known is not None:
-            each = item.is_in(list(known))
-        else:
-            each = item.is_not_null() if name.startswith(CUSTOM) else item.str.contains(LINE_PATTERN)
-        holds = value.list.eval(each).list.all(ignore_nulls=False) & (value.list.len() <= MOST_ITEMS)
+
+        def each(item: pl.Expr) -> pl.Expr:
+            if known is not None:
+                return item.is_in(list(known))
+            return item.is_not_null() if name.startswith(CUSTOM) else item.str.contains(LINE_PATTERN)
+
+        holds = items_hold(name, each) & (value.list.len() <= MOST_ITEMS)
         if name == "task.modalities":
             return holds & (value.list.len() > 0)
         if name == "data.residency":
@@ -201,7 +203,7 @@ class Checks:
         benchmarks = frozenset(self._policy.catalog.benchmarks)
 
         def read(texts: pl.Series) -> pl.Series:
-            return pl.Series(texts.name, [read_floors(text, benchmarks) for text in texts.to_list()], dtype=pl.String)
+            return read_apart(texts, lambda text: read_floors(text, benchmarks))
 
         return pl.col(MIN_SCORES).map_batches(read, return_dtype=pl.String, is_elementwise=True)
 

@@ -12,15 +12,15 @@ from policy_engine.errors import InputError, Problem
 from policy_engine.fleet.canonical import DTYPES, frame_of
 from policy_engine.fleet.checking import Checks
 from policy_engine.fleet.columns import ROW
-from policy_engine.fleet.intake import GIVEN, PASSED, Job, row_alone
+from policy_engine.fleet.intake import GIVEN, PASSED, Job, row_alone, selected
 from policy_engine.fleet.rejects import Rejects
 from policy_engine.fleet.source import EVIDENCE
 from policy_engine.fleet.workspace import Workspace
 from policy_engine.loading.wording import quoted
 
 _LOST = "__lost"
-_CHECKED, _ALONE = "checked-rows", "alone-rows"
-ROWS_AT_ONCE, ROWS_IN_GROUP = 20_000, 65_536
+_ALONE = "alone-rows"
+ROWS_AT_ONCE = 20_000
 
 
 class ParquetRows:
@@ -46,34 +46,23 @@ class ParquetRows:
         self._lost = pl.any_horizontal([pl.lit(False), *[lost for *_, lost in casts if lost is not None]])
 
     def _base(self) -> pl.LazyFrame:
-        """Return the rows as given columns, with whether each passes the checks."""
+        """Return the rows as given columns, and what the checks read of them first."""
         frame = pl.scan_parquet(self._path, glob=False).with_row_index(ROW, 1).with_columns(pl.col(ROW).cast(pl.UInt64))
         extra = [name for name in self._job.keep if name not in self._job.columns.kinds]
         frame = frame.select(ROW, *self._given, *[pl.col(name) for name in extra], self._lost.alias(_LOST))
-        frame = frame.with_columns(self._checks.parsed())
-        return frame.with_columns((self._checks.passes & ~pl.col(_LOST)).alias(PASSED))
+        return frame.with_columns(self._checks.parsed())
 
-    def spooled(self, space: Workspace) -> pl.LazyFrame:
-        """Check all rows in one pass, and keep them; return the canonical rows of those that pass.
-
-        What no column of the file says is the same in every row, and is not kept.
-        """
+    def passing(self) -> pl.LazyFrame:
+        """Check all rows in one pass; return the canonical rows of those that pass, read again from the file."""
         frame = self._base()
+        asked = frame.select(ROW, (self._checks.passes & ~pl.col(_LOST)).alias(PASSED)).filter(~pl.col(PASSED))
+        self._failed = asked.select(ROW).collect(engine="streaming").to_series()
+        if len(self._failed):
+            frame = frame.filter(~pl.col(ROW).is_in(self._failed.implode()))
         if self._job.recorded:
             said = pl.struct(pl.col(name) for name in self._kinds if name in self._job.columns.kinds)
             frame = frame.with_columns(said.struct.json_encode().alias(GIVEN))
-        canonical = self._checks.canonical()
-        own = {each.meta.output_name() for each in canonical}
-        passed = [name for name in self.schema if name not in own]
-        same = [each for each in canonical if not each.meta.root_names()]
-        kept = frame.select(PASSED, *passed, *[each for each in canonical if each.meta.root_names()])
-        path = space.part(_CHECKED, 1)
-        kept.sink_parquet(path, row_group_size=ROWS_IN_GROUP, compression="lz4", statistics=False, maintain_order=True)
-        checked = pl.scan_parquet(path, glob=False)
-        self._failed = checked.filter(~pl.col(PASSED)).select(ROW).collect(engine="streaming").to_series()
-        if len(self._failed):
-            checked = checked.filter(PASSED)
-        return checked.with_columns(same).select(list(self.schema))
+        return selected(frame, self._checks, self.schema)
 
     @property
     def schema(self) -> dict[str, Any]:

@@ -125,7 +125,7 @@ def spooled(space: Workspace, job: Job) -> pl.LazyFrame:
 def _parquet(source: Path, job: Job, space: Workspace, rejects: Rejects) -> Rows:
     rows = ParquetRows(source, job, str(source))
     try:
-        passing, rest = rows.spooled(space), rows.look_at_the_rest(space, rejects)
+        passing, rest = rows.passing(), rows.look_at_the_rest(space, rejects)
     except pl.exceptions.PolarsError as error:
         if disk_error(error) is not None:
             raise
