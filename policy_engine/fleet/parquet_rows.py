@@ -39,11 +39,30 @@ class ParquetRows:
         except (pl.exceptions.PolarsError, OSError) as error:
             raise unreadable(name, error) from None
         job.columns.check(list(self._kinds), job.keep, name)
+        if job.as_text:
+            self._check_kept()
         self._checks = Checks(job.columns, job.policy, job.at, self._kinds)
         casts = [self._cast(column, kind) for column, kind in self._kinds.items() if column in job.columns.kinds]
         self._given = [expression.alias(column) for column, expression, _ in casts]
         self._failed = pl.Series(ROW, [], dtype=pl.UInt64)
         self._lost = pl.any_horizontal([pl.lit(False), *[lost for *_, lost in casts if lost is not None]])
+
+    def _check_kept(self) -> None:
+        """Refuse to pass through what no text says.
+
+        Raises:
+            InputError: with every such column.
+        """
+        problems = []
+        for column in self._job.keep:
+            if column not in self._job.columns.kinds and _no_text(kind := self._kinds[column]):
+                message = (
+                    f"{self._name}: the column {quoted(column)} is of type {quoted(kind)}, which no text file holds"
+                )
+                hint = "write the findings as Parquet, or leave its `--keep` out"
+                problems.append(Problem("sweep-column", message, help=hint))
+        if problems:
+            raise InputError(problems)
 
     def _base(self) -> pl.LazyFrame:
         """Return the rows as given columns, and what the checks read of them first."""
@@ -80,7 +99,7 @@ class ParquetRows:
                 place = row.pop(ROW)
                 found = row_alone(row, place, self._job)
                 if isinstance(found, InputError):
-                    rejects.add({"file": self._name, ROW: place}, found.problems, row)
+                    rejects.add({"file": self._name, ROW: place}, found.problems, row, place)
                 else:
                     good.append(found)
             if good:
@@ -158,6 +177,15 @@ def _may_be(kind: Any, wanted: str, name: str) -> bool:
             inner = getattr(kind, "inner", None)
             return kind.is_nested() and (inner in (pl.String, pl.Null) or isinstance(inner, pl.Categorical | pl.Enum))
     return False
+
+
+def _no_text(kind: Any) -> bool:
+    """Whether CSV or JSON Lines cannot hold values of a type, or of one within it."""
+    if isinstance(kind, pl.Struct):
+        return any(_no_text(each.dtype) for each in kind.fields)
+    if isinstance(kind, pl.List):
+        return _no_text(kind.inner)
+    return isinstance(kind, pl.Binary | pl.Duration | pl.Array | pl.Object | pl.Unknown)
 
 
 def unreadable(name: str, error: Exception) -> InputError:

@@ -19,7 +19,7 @@ import polars as pl
 from policy_engine.decide import Decider
 from policy_engine.errors import InputError, PolicyError, Problem
 from policy_engine.fleet.alone import Alone
-from policy_engine.fleet.columns import ROW
+from policy_engine.fleet.columns import DECISION, ENTRY, ROW
 from policy_engine.fleet.documents import Row, workload_of
 from policy_engine.fleet.intake import GIVEN, Job
 from policy_engine.fleet.rejects import Rejects
@@ -42,6 +42,7 @@ IN_COMMIT = 500
 _NAMES = ("workload.namespace", "workload.name")
 _OWN = ("task.", "proposal.")
 _CLOSE = 1e-9
+_ENTRIES: dict[str, Any] = {ROW: pl.UInt64, DECISION: pl.String, ENTRY: pl.Int64}
 
 
 @dataclass
@@ -57,8 +58,13 @@ class Recording:
     check_fresh: Callable[[], None]
     seen: Callable[[int], None] | None = None
 
-    def gather(self, frame: pl.LazyFrame, job: Job, space: Workspace, rejects: Rejects, source: Path) -> pl.LazyFrame:
-        """Gather the rows of each workload; return the rows of those that can be recorded."""
+    def gather(
+        self, frame: pl.LazyFrame, job: Job, space: Workspace, rejects: Rejects, source: Path, key: str
+    ) -> pl.LazyFrame:
+        """Gather the rows of each workload; return the rows of those that can be recorded.
+
+        `key` is what the source calls the number of a row.
+        """
         refused: list[int] = []
         found: list[dict[str, Any]] = []
         number = 0
@@ -66,7 +72,7 @@ class Recording:
         for rows in groups:
             whole = _whole(rows, job) if not source.is_dir() else rows[0][GIVEN]
             if isinstance(whole, InputError):
-                self._refuse(rows, whole, rejects, source)
+                self._refuse(rows, whole, rejects, {"file": str(source)}, key)
                 refused += [row[ROW] for row in rows]
                 continue
             found.append({"first": rows[0][ROW], "rows": [row[ROW] for row in rows], "given": whole})
@@ -80,10 +86,11 @@ class Recording:
             return frame
         return frame.filter(~pl.col(ROW).is_in(pl.Series(refused, dtype=pl.UInt64).implode()))
 
-    def _refuse(self, rows: Sequence[Row], error: InputError, rejects: Rejects, source: Path) -> None:
+    def _refuse(
+        self, rows: Sequence[Row], error: InputError, rejects: Rejects, file: Mapping[str, str], key: str
+    ) -> None:
         for row in rows:
-            place = {"file": str(source), ROW: row[ROW]}
-            rejects.add(place, error.problems, orjson.loads(row[GIVEN]))
+            rejects.add({**file, key: row[ROW]}, error.problems, orjson.Fragment(row[GIVEN]), row[ROW])
 
     def record(self, findings: Path, alone: Alone, job: Job, decider: Decider, space: Workspace) -> int:
         """Decide and record every workload that was gathered; return how many.
@@ -101,12 +108,11 @@ class Recording:
             self.check_fresh()
             places = recorder.record(made, self.context)
             told = [
-                {ROW: row, "decision": decision.id, "entry": place["index"]}
+                {ROW: row, DECISION: decision.id, ENTRY: place["index"]}
                 for each, decision, place in zip(batch, made, places, strict=True)
                 for row in each["rows"]
             ]
-            kinds: dict[str, Any] = {ROW: pl.UInt64, "decision": pl.String, "entry": pl.Int64}
-            pl.DataFrame(told, schema=kinds).write_parquet(space.part(ON_RECORD, number))
+            pl.DataFrame(told, schema=_ENTRIES).write_parquet(space.part(ON_RECORD, number))
             count += len(made)
             if self.seen is not None:
                 self.seen(count)
@@ -129,6 +135,12 @@ class Recording:
                 hint = "what was recorded before stays; nothing of this workload was, and no findings are handed out"
                 raise PolicyError(Problem("sweep-differs", message, help=hint))
         return decision
+
+
+def entries(space: Workspace) -> pl.LazyFrame:
+    """Return the decision and the entry of each row that was recorded; there may be none."""
+    parts = space.parts(ON_RECORD)
+    return pl.scan_parquet(parts, glob=False) if parts else pl.LazyFrame(schema=_ENTRIES)
 
 
 def differing(decided: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
@@ -190,6 +202,10 @@ def _whole(rows: Sequence[Row], job: Job) -> str | InputError:
     return given_text(workload, check_evidence(workload, job.at.date(), Path()))
 
 
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("s" if count != 1 else "")
+
+
 def _unrecordable(said: Sequence[Row]) -> str | None:
     first = said[0]
     count = first.get(COUNT)
@@ -199,7 +215,7 @@ def _unrecordable(said: Sequence[Row]) -> str | None:
         if any(row.get(name) != first.get(name) or (name in row) != (name in first) for row in said):
             return f"its rows do not say the same of `{name}`"
     if count != len(said):
-        return f"`{COUNT}` is {count:,}, and the source has {len(said):,} rows of it"
+        return f"`{COUNT}` is {count:,}, and the source has {_rows(len(said))} of it"
     if first.get(OWNER) is None:
         return f"`{OWNER}` is not given, and a record says that somebody answers for it"
     if first.get(HAS_CHAMPION) and first.get(CHAMPION) is None:

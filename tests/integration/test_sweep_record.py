@@ -109,7 +109,7 @@ def test_what_is_no_whole_workload_is_a_reject_and_has_no_finding(place: Place) 
         why.setdefault(each["given"]["workload.name"], each["reasons"][0]["message"])
     assert why.keys() == wrong.keys()
     assert "`workload.owner` is not given" in why["nobody"]
-    assert "`workload.task_count` is 2, and the source has 1 rows of it" in why["half"]
+    assert "`workload.task_count` is 2, and the source has 1 row of it" in why["half"]
     assert "is the name of" in why["twice"]
     assert "sum to 0.9" in why["shares"]
     assert "do not say the same of `data.sensitivity`" in why["differs"]
@@ -159,3 +159,26 @@ def test_differing_takes_no_unknown_for_a_number() -> None:
     assert recording.differing({"a": 1.0}, {"a": None}) == "a"
     assert recording.differing({"a": None}, {"a": 0.0}) == "a"
     assert recording.differing({"a": 1.0}, {"a": 1.001}) == "a"
+
+
+def test_a_table_of_which_nothing_can_be_recorded_is_all_rejects(place: Place) -> None:
+    source = place.home / "fleet.jsonl"
+    source.write_bytes(jsonl([LEAST | {"workload.name": name} for name in ("b", "a")]))
+    value = sweep(place, source, status=2)
+    assert (value["rows"], value["recorded"], value["findings"], value["rejects"]) == (2, 0, 0, 2)
+    assert findings(place.home / "out.jsonl") == []
+    assert [
+        "`workload.owner` is not given" in each["reasons"][0]["message"] for each in rejects(place.home / "out.jsonl")
+    ]
+
+
+def test_rejects_of_recording_stand_among_the_others(place: Place) -> None:
+    source = place.home / "fleet.csv"
+    huge = OWNED | {"workload.name": "huge", "volume.requests_per_day": 10**30}
+    nobody = LEAST | {"workload.name": "nobody"}
+    source.write_bytes(csv_text([nobody, huge, OWNED, nobody | {"workload.name": "none"}]))
+    value = sweep(place, source, status=2)
+    assert (value["recorded"], value["findings"], value["rejects"]) == (1, 1, 3)
+    found = rejects(place.home / "out.jsonl")
+    assert [each["place"] for each in found] == [{"file": str(source), "line": line} for line in (2, 3, 5)]
+    assert [each["given"]["workload.name"] for each in found] == ["nobody", "huge", "none"]
