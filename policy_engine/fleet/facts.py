@@ -12,7 +12,7 @@ from policy_engine.catalog import Catalog, api_price
 from policy_engine.facts import DAYS_PER_MONTH, PROPOSED, region_allowed
 from policy_engine.fleet.building import Plan, Truth, column, first_of
 from policy_engine.fleet.columns import declared
-from policy_engine.fleet.lookups import RESIDENCY_KEY, UNKNOWN_KEY, Distinct, Table, residency_of
+from policy_engine.fleet.lookups import UNKNOWN_KEY, Distinct, residency_of
 from policy_engine.fleet.needed import VOLUME
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.to_polars import TYPES, divided
@@ -118,16 +118,24 @@ def api_spend(plan: Plan, catalog: Catalog, names: ModelNames, reference: str, d
     return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), divided(sent * into + answered * out, 1e6))
 
 
-def regions_allowed(plan: Plan, catalog: Catalog, distinct: Distinct, region: str, prefix: str) -> tuple[Truth, Truth]:
-    """Return whether the column `region` lies inside the residency, and whether outside; after the next step."""
-    table = Table(prefix, [residency + name for residency, name in distinct.pairs], few=True)
-    answers = []
+def regions_allowed(
+    plan: Plan, catalog: Catalog, distinct: Distinct, residency: pl.Expr, region: str
+) -> tuple[Truth, Truth]:
+    """Return whether the column `region` lies inside the residency, and whether outside; after the next step.
+
+    `residency` is the place of a row's residency among the distinct ones.
+    """
+    regions = sorted({name for _, name in distinct.pairs})
+    first = {key: place * len(regions) for place, key in enumerate(distinct.residencies)}
+    numbers: dict[bool | None, list[int]] = {}
     for key, name in distinct.pairs:
-        residency = residency_of(key)
-        listed = None if residency is None else list(residency)
-        answers.append(region_allowed(listed, None if name == UNKNOWN_KEY else name, catalog.regions.contains))
-    inside, outside = (table.flags([answer is wanted for answer in answers]) for wanted in (True, False))
-    table.look_up(plan, pl.col(RESIDENCY_KEY) + pl.col(region).fill_null(UNKNOWN_KEY))
+        within = residency_of(key)
+        listed = None if within is None else list(within)
+        answer = region_allowed(listed, None if name == UNKNOWN_KEY else name, catalog.regions.contains)
+        numbers.setdefault(answer, []).append(first[key] + regions.index(name))
+    place = pl.col(region).fill_null(UNKNOWN_KEY).cast(pl.Enum(regions), strict=True).to_physical().cast(pl.UInt64)
+    pair = plan.let(residency.cast(pl.UInt64) * len(regions) + place)
+    inside, outside = (pair.is_in(numbers[wanted]) if wanted in numbers else False for wanted in (True, False))
     return inside, outside
 
 

@@ -51,15 +51,15 @@ class Distinct:
     """The distinct floors and residencies of `rows`, and the pairs of a residency with each of `regions` (columns)."""
 
     def __init__(self, rows: pl.LazyFrame, regions: Sequence[str]) -> None:
-        key = residency_key().alias("key")
+        places = [pl.col(name).fill_null(UNKNOWN_KEY) for name in regions]
         asked = [
-            rows.select(pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY).alias("key")).unique(),
-            rows.select(key).unique(),
-            *(rows.select(key, pl.col(name).fill_null(UNKNOWN_KEY).alias("region")).unique() for name in regions),
+            rows.select(pl.col(MIN_SCORES).fill_null(UNKNOWN_KEY)).unique(),
+            rows.select(residency_key().alias("key"), *places).unique(),
         ]
-        floors, residencies, *pairs = pl.collect_all(asked, engine="streaming")
-        self.floors: list[str] = sorted(floors["key"])
-        self.residencies: list[str] = sorted(residencies["key"])
+        floors, placed = pl.collect_all(asked, engine="streaming")
+        self.floors: list[str] = sorted(floors[MIN_SCORES])
+        self.residencies: list[str] = sorted(placed["key"].unique())
+        pairs = [placed.select("key", name).unique() for name in regions]
         self.pairs: list[tuple[str, str]] = sorted({pair for frame in pairs for pair in frame.iter_rows()})
 
 
@@ -69,11 +69,15 @@ class Table:
     Only what Polars streams: a join, or a replacement of values, would hold all rows in memory.
     """
 
-    def __init__(self, prefix: str, keys: Sequence[str], few: bool = False) -> None:
-        """`few`: few truths will be asked for, and the bits are not worth their while."""
+    def __init__(self, prefix: str, keys: Sequence[str]) -> None:
         self.keys = keys
-        self._in_sets = few or len(keys) > _MOST_BITS
+        self._in_sets = len(keys) > _MOST_BITS
         self._code, self._prefix = f"{prefix}.code", prefix
+
+    @property
+    def code(self) -> pl.Expr:
+        """The place of a row's key among the keys, for use after the step of `look_up`."""
+        return pl.col(self._code)
 
     def flags(self, holds: Sequence[bool]) -> Truth:
         """Return whether it holds for a row's key, given that for each of the keys; for use after `settle`."""

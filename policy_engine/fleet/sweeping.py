@@ -177,9 +177,11 @@ class _Sweep:
         """Write the findings of all rows, in order; return how many were decided alone."""
         order, job, engine = self._order, self._job, self._engine
         needed = self._alone.needed(engine.covered, frame.collect_schema().names())
-        alone = self._decide_alone(frame.filter(needed))
+        alone, covered = 0, frame
+        if frame.select(needed.any()).collect(engine="streaming").item():
+            alone, covered = self._decide_alone(frame.filter(needed)), frame.filter(~needed)
         by_columns = (order.by_columns or _Polars)(engine, job)
-        found = by_columns.findings(frame.filter(~needed), job.keep, self._space)
+        found = by_columns.findings(covered, job.keep, self._space)
         if alone:
             apart = pl.scan_parquet(self._space.parts(_ALONE), glob=False)
             schema = found.collect_schema()

@@ -105,7 +105,7 @@ class TaskPlan:
             for code in (self._proposed_code, self.fallback_code)
         ]
         own_place, other_place = (
-            regions_allowed(plan, self._catalog, self._distinct, f"{prefix}.region", f"~{prefix}")
+            regions_allowed(plan, self._catalog, self._distinct, self.needs.residency.code, f"{prefix}.region")
             for prefix in ("proposal", "proposal.fallback")
         )
         plan.step()

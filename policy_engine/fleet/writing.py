@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 import polars as pl
@@ -12,6 +12,8 @@ import polars as pl
 from policy_engine.fleet.columns import MASKS, WORD, FleetIndex
 
 ROWS_IN_GROUP = 65_536
+#: Every reader of Parquet has it, and it takes a third less work than what packs a quarter tighter.
+_COMPRESSION: Literal["snappy"] = "snappy"
 #: Makes a text safe for spreadsheets.
 Safe = Callable[[str], str]
 _JOINED = ";"
@@ -32,14 +34,16 @@ def write_index(path: Path, index: FleetIndex) -> None:
 def write_masks(findings: pl.LazyFrame, path: Path, index: FleetIndex) -> None:
     """Write Parquet with masks, and their index in its metadata too, under `policy-engine.index`."""
     told: Any = {"policy-engine.index": orjson.dumps(index.document()).decode()}
-    findings.sink_parquet(path, row_group_size=ROWS_IN_GROUP, metadata=told, maintain_order=True)
+    findings.sink_parquet(
+        path, row_group_size=ROWS_IN_GROUP, compression=_COMPRESSION, metadata=told, maintain_order=True
+    )
 
 
 def write_as(findings: Path, path: Path, kind: str, index: FleetIndex, safe: Safe) -> None:
     """Write the findings (Parquet with masks) with ids in the place of masks, as Parquet, CSV or JSON Lines."""
     frame = expanded(pl.scan_parquet(findings, glob=False), index, joined=kind == "csv")
     if kind == "parquet":
-        frame.sink_parquet(path, row_group_size=ROWS_IN_GROUP, maintain_order=True)
+        frame.sink_parquet(path, row_group_size=ROWS_IN_GROUP, compression=_COMPRESSION, maintain_order=True)
     elif kind == "csv":
         _for_spreadsheets(frame, safe).sink_csv(
             path, line_terminator="\r\n", maintain_order=True, check_extension=False

@@ -25,7 +25,7 @@ from tests.unit.cli.given import EXAMPLES
 
 ray = pytest.importorskip("ray", reason="the extra `ray` is not installed")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
-ROWS, BLOCK = 1_600, 200
+ROWS, BLOCK = 800, 100
 
 
 @pytest.fixture(scope="module")

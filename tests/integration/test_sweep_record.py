@@ -148,7 +148,7 @@ def test_a_finding_that_is_decided_otherwise_ends_the_recording(
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(place.home)
     source = place.home / "fleet.jsonl"
-    source.write_bytes(jsonl([OWNED | {"workload.name": f"w{number}"} for number in range(12)]))
+    source.write_bytes(jsonl([OWNED | {"workload.name": f"w{number}"} for number in range(7)]))
     assert call(["sweep", str(source), "--to", "out.csv", "--record", *AT]) == 7
     assert place.verified() == 5
     assert [path.name for path in place.home.iterdir() if "out" in path.name] == []

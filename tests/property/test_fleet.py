@@ -23,7 +23,7 @@ from tests.canonical import Row, case_of, differences, expected, frame_of, rows_
 from tests.property.fleet_policies import extended_decider
 from tests.property.worlds import AT, CASES, NOWHERE, cases, decider, workloads
 
-ROWS = CASES or 400
+ROWS = CASES or 150
 DECIDERS = {
     "shipped": lambda: decider(False),
     "placed": lambda: decider(True),
@@ -67,8 +67,8 @@ def test_every_row_is_decided_as_alone(deciding: Decider) -> None:
     assert (None in verdicts) == (deciding is extended_decider())
 
 
-@settings(cases(3, most=400), suppress_health_check=[*HealthCheck])
-@given(raws=st.lists(workloads(), min_size=30, max_size=30))
+@settings(cases(2, most=400), suppress_health_check=[*HealthCheck])
+@given(raws=st.lists(workloads(), min_size=20, max_size=20))
 @pytest.mark.parametrize("layered", [False, True])
 def test_every_workload_is_decided_as_alone(layered: bool, raws: list[dict[str, Any]]) -> None:
     deciding = decider(layered)
@@ -96,7 +96,7 @@ def test_batches_and_kept_columns_change_nothing(tmp_path: Any) -> None:
     assert whole["own"].to_list() == [3 * row for row in whole["row"]]
     engine.findings(pl.scan_parquet(tmp_path / "rows.parquet"), keep=["own"]).sink_parquet(tmp_path / "found.parquet")
     assert pl.read_parquet(tmp_path / "found.parquet").equals(whole)
-    parts = [engine.findings(part.lazy(), keep=["own"]).collect() for part in frame.iter_slices(1100)]
+    parts = [engine.findings(part.lazy(), keep=["own"]).collect() for part in frame.iter_slices(1600)]
     assert pl.concat(parts).equals(whole)
 
 

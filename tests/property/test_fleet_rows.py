@@ -133,8 +133,8 @@ def check(raws: list[dict[str, Any]], content: bytes | None, path: Path) -> None
 
 @pytest.mark.parametrize("wrong", [False, True])
 def test_json_lines(wrong: bool, tmp_path_factory: pytest.TempPathFactory) -> None:
-    @cases(25)
-    @given(st.lists(documents(RIGHT + WRONG * wrong), min_size=1, max_size=6))
+    @cases(12)
+    @given(st.lists(documents(RIGHT + WRONG * wrong), min_size=3, max_size=8))
     def law(raws: list[dict[str, Any]]) -> None:
         rows = [row for raw in raws for row in rows_of_document(raw)]
         check(raws, jsonl(rows), tmp_path_factory.mktemp("jsonl") / "t.jsonl")
@@ -178,15 +178,15 @@ def null_where_left_out(raws: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return found
 
 
-@cases(25)
-@given(st.lists(documents(RIGHT), min_size=1, max_size=5))
+@cases(12)
+@given(st.lists(documents(RIGHT), min_size=3, max_size=8))
 def test_csv(tmp_path_factory: pytest.TempPathFactory, raws: list[dict[str, Any]]) -> None:
     rows = [row for raw in raws for row in rows_of_document(raw)]
     check(null_where_left_out(raws), csv_text(rows), tmp_path_factory.mktemp("csv") / "t.csv")
 
 
-@cases(25)
-@given(st.lists(documents(RIGHT), min_size=1, max_size=5))
+@cases(12)
+@given(st.lists(documents(RIGHT), min_size=3, max_size=8))
 def test_parquet(tmp_path_factory: pytest.TempPathFactory, raws: list[dict[str, Any]]) -> None:
     path = tmp_path_factory.mktemp("parquet") / "t.parquet"
     frame([row for raw in raws for row in rows_of_document(raw)]).write_parquet(path)
