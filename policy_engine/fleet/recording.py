@@ -23,13 +23,13 @@ from policy_engine.fleet.columns import DECISION, ENTRY, ROW
 from policy_engine.fleet.documents import Row, workload_of
 from policy_engine.fleet.intake import GIVEN, Job
 from policy_engine.fleet.rejects import Rejects
-from policy_engine.fleet.source import CHAMPION, COUNT, HAS_CHAMPION, OWNER, SHARE
+from policy_engine.fleet.source import CHAMPION, COUNT, HAS_CHAMPION, OWNER, SHARE, SourceColumns
 from policy_engine.fleet.workspace import Workspace
 from policy_engine.fleet.yaml_rows import given_of, given_text
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
 from policy_engine.model.waiver import Waiver
-from policy_engine.model.workload import Workload
+from policy_engine.model.workload import DEFAULT_NAMESPACE, Workload
 from policy_engine.recorder import Context, Recorder
 
 if TYPE_CHECKING:
@@ -41,6 +41,7 @@ ON_RECORD = "on-record"
 IN_COMMIT = 500
 _NAMES = ("workload.namespace", "workload.name")
 _OWN = ("task.", "proposal.")
+_MOVED = "migration."
 _CLOSE = 1e-9
 _ENTRIES: dict[str, Any] = {ROW: pl.UInt64, DECISION: pl.String, ENTRY: pl.Int64}
 
@@ -193,7 +194,7 @@ def _of_table(frame: pl.LazyFrame) -> Iterator[list[dict[str, Any]]]:
 def _whole(rows: Sequence[Row], job: Job) -> str | InputError:
     """Return the workload whose rows these are with its evidence, as JSON, or why it cannot be recorded."""
     said = [orjson.loads(row[GIVEN]) for row in rows]
-    if wrong := _unrecordable(said):
+    if wrong := _unrecordable(said, job.columns):
         return InputError(Problem("sweep-record", f"the workload cannot be recorded: {wrong}"))
     tasks = [{name: value for name, value in row.items() if name != COUNT} for row in said]
     workload = workload_of(tasks, job.columns, job.policy)
@@ -202,17 +203,35 @@ def _whole(rows: Sequence[Row], job: Job) -> str | InputError:
     return given_text(workload, check_evidence(workload, job.at.date(), Path()))
 
 
+def _meant(row: Row, name: str, columns: SourceColumns) -> Any:
+    """Return what a row says of a column, however it says it: what is left out says the default."""
+    value = row.get(name, columns.default(name))
+    match name:
+        case "workload.namespace":
+            return DEFAULT_NAMESPACE if value is None else value
+        case "workload.task_count":
+            return 1 if value is None else value
+        case "migration.champion_present":
+            return bool(value) or row.get(CHAMPION) is not None
+        case "migration.present":
+            moved = any(each is not None and each is not False for key, each in row.items() if key.startswith(_MOVED))
+            return True if moved else value
+        case "hardware" if value is not None:
+            return orjson.loads(value)
+    return value
+
+
 def _rows(count: int) -> str:
     return f"{count:,} row" + ("s" if count != 1 else "")
 
 
-def _unrecordable(said: Sequence[Row]) -> str | None:
+def _unrecordable(said: Sequence[Row], columns: SourceColumns) -> str | None:
     first = said[0]
-    count = first.get(COUNT)
-    count = 1 if count is None else count
-    shared = sorted({name for row in said for name in row if not name.startswith(_OWN)})
-    for name in shared:
-        if any(row.get(name) != first.get(name) or (name in row) != (name in first) for row in said):
+    count = _meant(first, COUNT, columns)
+    shared = {name for row in said for name in row if name in columns.kinds and not name.startswith(_OWN)}
+    for name in sorted(shared):
+        wanted = _meant(first, name, columns)
+        if any(_meant(row, name, columns) != wanted for row in said):
             return f"its rows do not say the same of `{name}`"
     if count != len(said):
         return f"`{COUNT}` is {count:,}, and the source has {_rows(len(said))} of it"

@@ -182,3 +182,16 @@ def test_rejects_of_recording_stand_among_the_others(place: Place) -> None:
     found = rejects(place.home / "out.jsonl")
     assert [each["place"] for each in found] == [{"file": str(source), "line": line} for line in (2, 3, 5)]
     assert [each["given"]["workload.name"] for each in found] == ["nobody", "huge", "none"]
+
+
+def test_rows_that_mean_the_same_are_one_workload(place: Place) -> None:
+    """What is kept may differ by task; what is left out says the same as its default."""
+    pair = OWNED | {"workload.task_count": 2, "task.share": 0.5, "workload.namespace": "default", "mine": "a"}
+    other = OWNED | {"workload.task_count": 2, "task.share": 0.5, "task.name": "u", "mine": "b"}
+    other |= {"workload.namespace": None, "needs.edge": False, "data.sensitivity": None}
+    single = OWNED | {"workload.name": "one", "workload.task_count": None}
+    source = place.home / "fleet.jsonl"
+    source.write_bytes(jsonl([pair, other, single]))
+    assert sweep(place, source, "--keep", "mine")["recorded"] == 2
+    assert [row["mine"] for row in findings(place.home / "out.jsonl")] == ["a", "b", None]
+    assert len(decision(place, 0)["tasks"]) == 2
