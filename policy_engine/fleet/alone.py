@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Protocol
 
 import polars as pl
@@ -108,8 +109,13 @@ def finding_of(result: TaskResult, index: FleetIndex, missing: MissingFacts) -> 
     return found
 
 
+@lru_cache(maxsize=16)
+def _places(names: tuple[str, ...]) -> Mapping[str, int]:
+    return {name: place for place, name in enumerate(names)}
+
+
 def words(all_names: Sequence[str], names: Sequence[str]) -> list[int]:
     """Return the mask of `names`, a word of 64 bits each, the lowest first."""
-    places = {name: place for place, name in enumerate(all_names)}
+    places = _places(tuple(all_names))
     whole = sum(1 << places[name] for name in set(names))
     return [(whole >> (WORD * number)) & ((1 << WORD) - 1) for number in range(-(-len(all_names) // WORD))]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import orjson
 import polars as pl
 from policy_audit.canonical import document_bytes
 
+from policy_engine.catalog import HardwareClaim
 from policy_engine.claims import claim_of
 from policy_engine.facts import declared_facts
 from policy_engine.fleet.columns import HARDWARE, MIN_SCORES, ROW, declared, evidence_column
@@ -75,10 +77,15 @@ def case_of(row: Mapping[str, Any], policy: Policy, at: datetime, waivers: Seque
     grades = {name: row[evidence_column(name)] for name in policy.vocabulary.evidence}
     evidence = {name: EvidenceStatus(name, GRADE_OF[grade]) for name, grade in grades.items() if grade}
     floors = None if row[MIN_SCORES] is None else orjson.loads(row[MIN_SCORES])
-    text = row[HARDWARE]
-    claim = claim_of(Hardware.model_validate_json(text) if text is not None else None)
+    claim = _claim(row[HARDWARE])
     place = row["workload.namespace"]
     return TaskCase(facts, floors, claim, evidence, place, at, tuple(waivers))
+
+
+@lru_cache(maxsize=1 << 10)
+def _claim(text: str | None) -> HardwareClaim | None:
+    """Return the claim that the frame holds as text; a fleet has few, and each is read once."""
+    return claim_of(Hardware.model_validate_json(text)) if text is not None else None
 
 
 def hardware_text(hardware: Hardware | None) -> str | None:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from bench.fleet_rows import fleet, source
 from policy_engine.errors import InputError
 from tests.property.worlds import shipped
 from tests.unit.fleet.reading import read
@@ -172,3 +173,14 @@ def test_a_wrong_type_is_said_with_the_right_one(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         read(table(tmp_path, **{"task.batch": [1, 0, 1]}), shipped())
     assert caught.value.problems[0].help == "cast it to BOOLEAN"
+
+
+def test_a_fleet_made_up_is_read_as_it_was_made(tmp_path: Path) -> None:
+    """In more than one row group, with values that recur and values that do not."""
+    made = fleet(shipped(), 300)
+    source(shipped(), made).write_parquet(tmp_path / "t.parquet", row_group_size=128)
+    found = read(tmp_path / "t.parquet", shipped())
+    assert found.why == []
+    same = ("workload.name", "data.residency", "proposal.model", "volume.input_tokens_per_month")
+    for row, other in zip(found.rows, made.iter_rows(named=True), strict=True):
+        assert {name: row[name] for name in same} == {name: other[name] for name in same}
