@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -134,7 +136,9 @@ def command(
     _check(asked, targets, layers)
     policy = load(layers, policy_digest)
     with ExitStack() as stack:
-        swept = sweeping.sweep(_order(asked, policy, stack))
+        order = _order(asked, policy, stack)
+        with _told(order.recording):
+            swept = sweeping.sweep(order)
     return _report(swept, asked, policy, targets, fail_on)
 
 
@@ -216,6 +220,38 @@ def _recording(asked: _Asked, door: Door) -> Recording:
 
     context = context_from_environment(asked.purpose)
     return Recording(lambda: door.ledger, context, lambda workload: door.waivers(workload, asked.at), door.check_fresh)
+
+
+@contextmanager
+def _told(recording: Recording | None) -> Iterator[None]:
+    """Say of a recording that ends early how much of it stands; SIGTERM ends it as an interrupt does."""
+    if recording is None:
+        yield
+        return
+    before = _interrupting()
+    try:
+        yield
+    except BaseException:
+        if recording.recorded:
+            what = "1 workload was" if recording.recorded == 1 else f"{recording.recorded:,} workloads were"
+            click.echo(
+                f"warning: {what} put on record before, and stay there; another run records them again", err=True
+            )
+        raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupting() -> Any:
+    """Have SIGTERM raise KeyboardInterrupt; return what was done before. None in a thread, which takes no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    return signal.signal(signal.SIGTERM, interrupt)
 
 
 def _on_ray(asked: _Asked) -> Any:

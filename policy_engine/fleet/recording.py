@@ -50,7 +50,8 @@ _ENTRIES: dict[str, Any] = {ROW: pl.UInt64, DECISION: pl.String, ENTRY: pl.Int64
 class Recording:
     """Records what is swept; `ledger` is opened when the first decision is about to be recorded.
 
-    `waivers` are those on a workload, and `check_fresh` raises where they were looked at too long ago.
+    `waivers` are those on a workload, and `check_fresh` raises where they were looked at too long ago. `recorded`
+    counts what is on record, also where the recording ends early.
     """
 
     ledger: Callable[[], Ledger]
@@ -58,6 +59,7 @@ class Recording:
     waivers: Callable[[Workload], Sequence[Waiver]]
     check_fresh: Callable[[], None]
     seen: Callable[[int], None] | None = None
+    recorded: int = 0
 
     def gather(
         self, frame: pl.LazyFrame, job: Job, space: Workspace, rejects: Rejects, source: Path, key: str
@@ -100,7 +102,7 @@ class Recording:
             PolicyError: a decision is another than was found; nothing more is recorded.
             RecordingError: the ledger refused.
         """
-        recorder, count = Recorder(self.ledger(), job.policy), 0
+        recorder = Recorder(self.ledger(), job.policy)
         for number, part in enumerate(space.parts(WORKLOADS), start=1):
             batch = pl.read_parquet(part, glob=False).to_dicts()
             rows = [row for each in batch for row in each["rows"]]
@@ -108,16 +110,16 @@ class Recording:
             made = [self._decided(each, found, alone, decider, job) for each in batch]
             self.check_fresh()
             places = recorder.record(made, self.context)
+            self.recorded += len(made)
             told = [
                 {ROW: row, DECISION: decision.id, ENTRY: place["index"]}
                 for each, decision, place in zip(batch, made, places, strict=True)
                 for row in each["rows"]
             ]
             pl.DataFrame(told, schema=_ENTRIES).write_parquet(space.part(ON_RECORD, number))
-            count += len(made)
             if self.seen is not None:
-                self.seen(count)
-        return count
+                self.seen(self.recorded)
+        return self.recorded
 
     def _decided(
         self,

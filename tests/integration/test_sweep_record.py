@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -195,3 +197,35 @@ def test_rows_that_mean_the_same_are_one_workload(place: Place) -> None:
     assert sweep(place, source, "--keep", "mine")["recorded"] == 2
     assert [row["mine"] for row in findings(place.home / "out.jsonl")] == ["a", "b", None]
     assert len(decision(place, 0)["tasks"]) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_interrupts_is_told_what_is_on_record(
+    number: int, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The signal comes between two commits: the first stands, and no file is written."""
+    from policy_engine.cli.main import call
+
+    read, commits = recording._findings, []
+
+    def interrupted(path: Path, rows: list[int]) -> dict[int, dict[str, Any]]:
+        commits.append(rows)
+        if len(commits) == 2:
+            os.kill(os.getpid(), number)
+        return read(path, rows)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(recording, "_findings", interrupted)
+    monkeypatch.setattr(recording, "IN_COMMIT", 5)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(place.home)
+    source = place.home / "fleet.jsonl"
+    source.write_bytes(jsonl([OWNED | {"workload.name": f"w{each}"} for each in range(12)]))
+    assert call(["sweep", str(source), "--to", "out.csv", "--record", *AT]) == 7
+    error = capsys.readouterr().err
+    assert "warning: 5 workloads were put on record before, and stay there; another run records them again" in error
+    assert "error: interrupted [interrupted]" in error
+    assert place.verified() == 5
+    assert [path.name for path in place.home.iterdir() if "out" in path.name] == []
+    assert signal.getsignal(signal.SIGTERM) == before

@@ -18,6 +18,7 @@ from tests.unit.fleet.tables import LEAST
 
 pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
+ROOT = Path(__file__).parents[3]
 
 
 def kept(folder: Path, policy: Run, column: pl.Series, target: str = "out.jsonl", name: str = "mine") -> Outcome:
@@ -105,3 +106,13 @@ def test_a_panic_is_one_line_and_no_verdict(
     error = capsys.readouterr().err
     assert "error: unexpected PanicException: called on an error [unexpected]" in error
     assert "Traceback" not in error
+
+
+def test_the_first_table_of_the_readme_is_one(tmp_path: Path, policy: Run) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    source = tmp_path / "fleet.csv"
+    source.write_text(text.partition("```csv\n")[2].partition("```")[0], encoding="utf-8")
+    found = policy("sweep", str(source), "--to", str(tmp_path / "out.jsonl"), *AT)
+    assert found.status == 0, found.err
+    assert [row["workload.name"] for row in findings(tmp_path / "out.jsonl")] == ["triage", "drafts"]
+    assert {row["conflict"] for row in findings(tmp_path / "out.jsonl")} == {False}
