@@ -188,7 +188,7 @@ def _call(arguments: list[str] | None) -> int:
     except SystemExit as error:
         # click leaves this way where the reader of standard output is gone: its status would read as a deny
         return OK if error.code in (None, OK) else _broken_output(BrokenPipeError())
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a status and a line instead of a traceback
+    except BaseException as error:  # noqa: BLE001 - the last line of defence: a panic in Rust is no Exception
         return _unexpected(error)
 
 
@@ -198,7 +198,7 @@ def _lower(message: str) -> str:
     return text[:1].lower() + text[1:]
 
 
-def _unexpected(error: Exception) -> int:
+def _unexpected(error: BaseException) -> int:
     if os.environ.get("POLICY_TRACE"):
         import traceback
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -134,7 +136,9 @@ def command(
     _check(asked, targets, layers)
     policy = load(layers, policy_digest)
     with ExitStack() as stack:
-        swept = sweeping.sweep(_order(asked, policy, stack))
+        order = _order(asked, policy, stack)
+        with _told(order.recording):
+            swept = sweeping.sweep(order)
     return _report(swept, asked, policy, targets, fail_on)
 
 
@@ -160,6 +164,9 @@ def _check(asked: _Asked, targets: Sequence[Target], layers: Sequence[Path]) -> 
 
     if asked.address is not None and asked.engine != "ray":
         raise UsageError(Problem("usage", "`--ray-address` goes with `--engine ray`", help="leave one of the two out"))
+    if "-" in (str(asked.target), str(asked.rejects)):
+        message = "a sweep writes whole files, and `-` is none"
+        raise UsageError(Problem("usage", message, help="name a file, such as `findings.csv`"))
     written = [Target("findings", asked.target), Target("rejects", asked.rejects)]
     if asked.target_format == "parquet" and not asked.ids:
         from policy_engine.fleet.writing import index_path
@@ -215,6 +222,38 @@ def _recording(asked: _Asked, door: Door) -> Recording:
     return Recording(lambda: door.ledger, context, lambda workload: door.waivers(workload, asked.at), door.check_fresh)
 
 
+@contextmanager
+def _told(recording: Recording | None) -> Iterator[None]:
+    """Say of a recording that ends early how much of it stands; SIGTERM ends it as an interrupt does."""
+    if recording is None:
+        yield
+        return
+    before = _interrupting()
+    try:
+        yield
+    except BaseException:
+        if recording.recorded:
+            what = "1 workload was" if recording.recorded == 1 else f"{recording.recorded:,} workloads were"
+            click.echo(
+                f"warning: {what} put on record before, and stay there; another run records them again", err=True
+            )
+        raise
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+def _interrupting() -> Any:
+    """Have SIGTERM raise KeyboardInterrupt; return what was done before. None in a thread, which takes no signals."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    return signal.signal(signal.SIGTERM, interrupt)
+
+
 def _on_ray(asked: _Asked) -> Any:
     """Return what decides on Ray.
 
@@ -243,6 +282,10 @@ def _shown() -> Iterator[Callable[[int], None] | None]:
         yield lambda rows: status.update(f"sweeping: {rows:,} rows read")
 
 
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("s" if count != 1 else "")
+
+
 def _report(swept: Swept, asked: _Asked, policy: Policy, targets: Sequence[Target], fail_on: str | None) -> int:
     from policy_engine.cli.main import CONDITION, OK, USAGE, first_of, show_error
     from policy_engine.cli.output import write_reports
@@ -255,13 +298,14 @@ def _report(swept: Swept, asked: _Asked, policy: Policy, targets: Sequence[Targe
     statuses = [OK]
     if swept.rejects:
         statuses.append(USAGE)
-        message = f"{swept.rejects:,} of {swept.rows:,} rows are rejects; the first is {swept.first_reject}"
+        are = "is a reject" if swept.rejects == 1 else "are rejects"
+        message = f"{swept.rejects:,} of {_rows(swept.rows)} {are}; the first is {swept.first_reject}"
         show_error(InputError(Problem("sweep-rejects", message, help=f"`{asked.rejects}` has all with their reasons")))
     order: tuple[str, ...] = VERDICTS
     if fail_on is not None and any(swept.summary.verdicts[name] for name in order[order.index(fail_on) :]):
         statuses.append(CONDITION)
     rate = swept.rows / max(swept.seconds, 1e-9)
-    click.echo(f"{swept.rows:,} rows in {swept.seconds:,.2f} s, {rate:,.0f} rows a second", err=True)
+    click.echo(f"{_rows(swept.rows)} in {swept.seconds:,.2f} s, {rate:,.0f} rows a second", err=True)
     value = document(swept, asked.source, format_time(asked.at), asked.engine, policy)
     write_reports(targets, report_writers(lambda: value, lambda: sections(swept, asked.source)))
     return first_of(statuses)

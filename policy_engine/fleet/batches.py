@@ -43,10 +43,12 @@ def bad_record(line: int, why: str, text: str) -> BadRecord:
 class Batch:
     """Rows with their numbers; `columns` hold the values by name, with defaults for what a row leaves out.
 
-    `row` gives what a row says by itself, and `bad` is what stands between them and cannot be read.
+    `row` gives what a row says by itself, `shown` what stands there, and `bad` is what stands between them and cannot
+    be read.
     """
 
     row: Callable[[int], dict[str, Any]]
+    shown: Callable[[int], Any]
     numbers: list[int] = field(default_factory=list)
     columns: dict[str, list[Any]] = field(default_factory=dict)
     bad: Sequence[BadRecord] = ()

@@ -16,8 +16,8 @@ import polars as pl
 
 from policy_engine.fleet.canonical import DTYPES, hardware_text, json_text
 from policy_engine.fleet.columns import HARDWARE, MIN_SCORES, declared, evidence_column
-from policy_engine.fleet.documents import json_value
-from policy_engine.fleet.sieving import in_pattern, is_one_of, items_hold, read_apart
+from policy_engine.fleet.documents import json_value, refused_texts
+from policy_engine.fleet.sieving import allowed, in_pattern, is_one_of, is_plain, items_hold, read_apart
 from policy_engine.fleet.source import (
     CHAMPION,
     COUNT,
@@ -32,6 +32,7 @@ from policy_engine.fleet.source import (
     SourceColumns,
 )
 from policy_engine.loading.policy import Policy
+from policy_engine.loading.yaml_scalars import LARGEST_INTEGER
 from policy_engine.model.fields import DATE_PATTERN, LINE_PATTERN, MOST_ITEMS, MOST_TASKS, NAME_PATTERN
 from policy_engine.model.vocabulary import CUSTOM, Fact
 from policy_engine.model.workload import ANYWHERE, DEFAULT_NAMESPACE, SHARE_TOLERANCE, Hardware, Task
@@ -99,7 +100,7 @@ class Checks:
         if name in _NAMES:
             return in_pattern(name, NAME_PATTERN) & (value.str.len_chars() <= _LONGEST_NAME)
         if name == "task.name":
-            return in_pattern(name, LINE_PATTERN) & (value.str.len_chars() <= _LONGEST_NAME)
+            return allowed(name, LINE_PATTERN) & (value.str.len_chars() <= _LONGEST_NAME)
         if name == HARDWARE:
             return pl.col(_CLAIM).struct.field(HARDWARE).is_not_null()
         if name == MIN_SCORES:
@@ -110,7 +111,7 @@ class Checks:
         if name == COUNT:
             return value.is_between(1, MOST_TASKS)
         if fact is None:
-            return in_pattern(name, LINE_PATTERN) if name not in (MIGRATION, HAS_CHAMPION) else pl.lit(True)
+            return allowed(name, LINE_PATTERN) if name not in (MIGRATION, HAS_CHAMPION) else pl.lit(True)
         return self._of_fact(name, fact, value)
 
     def _of_fact(self, name: str, fact: Fact, value: pl.Expr) -> pl.Expr:
@@ -122,7 +123,7 @@ class Checks:
             case "string":
                 if fact.values is not None:
                     return is_one_of(value, tuple(fact.values))
-                return pl.lit(True) if name.startswith(CUSTOM) else in_pattern(name, LINE_PATTERN)
+                return allowed(name, None if name.startswith(CUSTOM) else LINE_PATTERN)
         return self._list(name, fact, value)
 
     def _list(self, name: str, fact: Fact, value: pl.Expr) -> pl.Expr:
@@ -131,7 +132,7 @@ class Checks:
         def each(item: pl.Expr) -> pl.Expr:
             if known is not None:
                 return item.is_in(list(known))
-            return item.is_not_null() if name.startswith(CUSTOM) else item.str.contains(LINE_PATTERN)
+            return is_plain(item) if name.startswith(CUSTOM) else item.str.contains(LINE_PATTERN) & is_plain(item)
 
         holds = items_hold(name, each) & (value.list.len() <= MOST_ITEMS)
         if name == "task.modalities":
@@ -221,7 +222,8 @@ def is_claimed(name: str) -> bool:
 def read_floors(text: str | None, benchmarks: frozenset[str]) -> str | None:
     """Return floors as the frame holds them; None where there are none, or where they are for the model to look at."""
     try:
-        floors = Task.model_validate({"name": "t", "kind": "other", "min_scores": json_value(text or "")}).min_scores
+        value = json_value(text or "")
+        floors = Task.model_validate({"name": "t", "kind": "other", "min_scores": value}).min_scores
     except ValueError:
         return None
     return None if floors is None or not floors.keys() <= benchmarks else json_text(floors)
@@ -233,8 +235,11 @@ def read_claim(text: str | None, names: tuple[str, ...]) -> dict[str, Any] | Non
     if text is None:
         return None
     try:
-        claim = Hardware.model_validate(json_value(text))
+        said = json_value(text)
+        claim = Hardware.model_validate(said)
     except ValueError:
+        return None
+    if next(refused_texts(said), None) is not None:
         return None
     found: dict[str, Any] = {HARDWARE: hardware_text(claim)}
     for name in names:
@@ -246,7 +251,8 @@ def read_claim(text: str | None, names: tuple[str, ...]) -> dict[str, Any] | Non
 
 
 def _within(fact: Fact, value: pl.Expr) -> pl.Expr:
-    holds = value.is_finite() if fact.type == "double" else pl.lit(True)
+    exact = value.is_between(-LARGEST_INTEGER, LARGEST_INTEGER)
+    holds = value.is_finite() if fact.type == "double" else exact
     if fact.minimum is not None:
         holds = holds & (value >= fact.minimum)
     if fact.maximum is not None:

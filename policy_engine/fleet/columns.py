@@ -17,6 +17,8 @@ from policy_engine.model.workload import Gpu
 ROW = "row"
 MIN_SCORES = "task.min_scores"
 HARDWARE = "hardware"
+#: What names the record of a decision in the findings.
+DECISION, ENTRY = "decision", "entry"
 #: What names a task in the findings.
 IDENTITY = (ROW, "workload.namespace", "workload.name", "task.name")
 #: Bits of one mask word.

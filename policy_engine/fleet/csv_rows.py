@@ -126,14 +126,18 @@ def _batch(
     numbers: list[int], rows: list[list[str]], bad: list[BadRecord], header: list[str], cells: list[Cells]
 ) -> Batch:
     if not rows:
-        return Batch(partial(_row, {}), bad=bad)
+        return Batch(partial(_row, {}), partial(_row, {}), bad=bad)
     values = [each.values(column) for each, column in zip(cells, zip(*rows, strict=True), strict=True)]
     columns = dict(zip(header, values, strict=True))
-    return Batch(partial(_row, columns), numbers, columns, bad)
+    return Batch(partial(_row, columns), partial(_shown_row, header, rows), numbers, columns, bad)
 
 
 def _row(columns: dict[str, list[Any]], place: int) -> dict[str, Any]:
     return {name: values[place] for name, values in columns.items()}
+
+
+def _shown_row(header: list[str], rows: list[list[str]], place: int) -> dict[str, str]:
+    return dict(zip(header, rows[place], strict=True))
 
 
 class Cells:

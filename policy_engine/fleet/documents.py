@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from policy_engine.errors import InputError, Problem
@@ -27,6 +27,7 @@ from policy_engine.loading.policy import Policy
 from policy_engine.loading.recorded_workload import SOMEBODY
 from policy_engine.loading.workload_file import load_document
 from policy_engine.loading.yaml_builder import Node
+from policy_engine.loading.yaml_scalars import LARGEST_INTEGER, Refusal, check_string
 from policy_engine.loading.yaml_source import Document
 from policy_engine.model.fields import MOST_TASKS
 from policy_engine.model.vocabulary import CUSTOM
@@ -35,7 +36,6 @@ from policy_engine.model.workload import SHARE_TOLERANCE, Workload
 Row = Mapping[str, Any]
 _SECTIONS = ("data", "volume", "budget", "team", "needs")
 _FALLBACK = "proposal.fallback."
-_LARGEST = 2**63
 #: Paths of a workload file in a message, and what a table calls the same.
 _PATHS = (
     (re.compile(r"`spec\.tasks\[\d+\]\.proposal\."), "`proposal."),
@@ -52,7 +52,10 @@ def workload_of(rows: Sequence[Row], columns: SourceColumns, policy: Policy) -> 
     `rows` hold what they say by column, without the columns that are left out; workload facts are the first row's.
     """
     try:
-        value = _document([{name: each for name, each in row.items() if name in columns.kinds} for row in rows])
+        said = [{name: each for name, each in row.items() if name in columns.kinds} for row in rows]
+        if wrong := _texts_problems(said, columns):
+            return InputError(wrong)
+        value = _document(said)
     except ValueError as error:
         return InputError(Problem("sweep-row", str(error)))
     found = load_document(Document("<row>", value, Node((1, 1), value)), 0, policy.vocabulary)
@@ -60,6 +63,31 @@ def workload_of(rows: Sequence[Row], columns: SourceColumns, policy: Policy) -> 
         return InputError(Problem(each.code, _as_column(each.message), None, each.help) for each in found.problems)
     problems = _beyond(found.workload, policy)
     return InputError(problems) if problems else found.workload
+
+
+def refused_texts(value: Any) -> Iterator[Refusal]:
+    """Find the texts within a value, keys included, that no workload file may hold."""
+    if isinstance(value, str):
+        if isinstance(found := check_string(value), Refusal):
+            yield found
+    elif isinstance(value, Mapping):
+        for name, each in value.items():
+            yield from refused_texts(name)
+            yield from refused_texts(each)
+    elif isinstance(value, Sequence):
+        for each in value:
+            yield from refused_texts(each)
+
+
+def _texts_problems(rows: Sequence[Row], columns: SourceColumns) -> list[Problem]:
+    """Find what no workload file may hold, in each column once."""
+    found: dict[str, Problem] = {}
+    for row in rows:
+        for name, value in row.items():
+            parts = _object(value, name) if columns.kinds[name] == "object" else value
+            if (refusal := next(refused_texts(parts), None)) is not None:
+                found.setdefault(name, Problem(refusal.code, f"`{name}`: {refusal.message}", None, refusal.help))
+    return list(found.values())
 
 
 def workload_of_row(row: Row, columns: SourceColumns, policy: Policy) -> Workload | InputError:
@@ -232,7 +260,7 @@ def _as_column(message: str) -> str:
 
 
 def _beyond(workload: Workload, policy: Policy) -> list[Problem]:
-    """Find what the decision refuses later: floors of unknown benchmarks, numbers that no column holds."""
+    """Find what the decision refuses later: floors of unknown benchmarks, numbers that no double holds."""
     problems = [
         Problem("unknown-benchmark", f"the catalog has no benchmark `{name[:60]}`")
         for task in workload.spec.tasks
@@ -240,8 +268,11 @@ def _beyond(workload: Workload, policy: Policy) -> list[Problem]:
         if name not in policy.catalog.benchmarks
     ]
     for name, value in (workload.spec.custom or {}).items():
-        finite = not isinstance(value, float) or math.isfinite(value)
-        small = not isinstance(value, int) or -_LARGEST <= value < _LARGEST
-        if not (finite and small):
-            problems.append(Problem("sweep-row", f"`{CUSTOM}{name}` is a number that no column holds"))
+        if isinstance(value, int) and abs(value) > LARGEST_INTEGER:
+            problems.append(
+                Problem(
+                    "sweep-row",
+                    f"`{CUSTOM}{name}` is an integer beyond {LARGEST_INTEGER:,}, which cannot be kept exactly",
+                )
+            )
     return problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +28,7 @@ PASSED = "__passed"
 #: What a row says, as JSON: kept where decisions are recorded.
 GIVEN = "__given"
 ROWS = "rows"
+LINE = "line"
 
 
 #: What is wrong with rows, and what stood there, by line.
@@ -37,6 +39,7 @@ class Job(Struct, frozen=True):
     """What a sweep is told of its rows: the rules, the time, the columns, which others pass through, and what is kept.
 
     `recorded` where each row is kept as it was given, too; `told` are further columns of text that a source adds.
+    `as_text` where the findings become CSV or JSON Lines, which hold less than Parquet.
     """
 
     policy: Policy
@@ -45,6 +48,7 @@ class Job(Struct, frozen=True):
     keep: tuple[str, ...] = ()
     recorded: bool = False
     told: tuple[str, ...] = ()
+    as_text: bool = False
 
     @property
     def schema(self) -> dict[str, Any]:
@@ -72,7 +76,7 @@ class Intake:
                 refused |= bad
                 self.spool(good)
             for line, (problems, given) in sorted(refused.items()):
-                self._rejects.add({"file": self._file, "line": line}, problems, given)
+                self._rejects.add({"file": self._file, LINE: line}, problems, given, line)
             if seen is not None:
                 seen(self.rows)
 
@@ -82,7 +86,8 @@ class Intake:
         frame = frame_of_batch(batch, self.job.columns.kinds).with_columns(checks.parsed())
         frame = frame.with_columns((checks.passes & ~pl.col(ODD)).alias(PASSED))
         if self.job.recorded:
-            given = [orjson.dumps(batch.row(place), default=str).decode() for place in range(len(batch.numbers))]
+            passed = frame[PASSED].to_list()  # the others may hold what no JSON says
+            given = [row_text(batch.row(place)) if good else None for place, good in enumerate(passed)]
             frame = frame.with_columns(pl.Series(GIVEN, given, dtype=pl.String))
         good = selected(frame.lazy().filter(PASSED), checks, self.job.schema).collect()
         accepted, refused = [], _Refused()
@@ -90,7 +95,7 @@ class Intake:
             row, number = batch.row(place), batch.numbers[place]
             found = row_alone(row, number, self.job)
             if isinstance(found, InputError):
-                refused[number] = (found.problems, row)
+                refused[number] = (found.problems, batch.shown(place))
             else:
                 accepted.append(found)
         if accepted:
@@ -114,7 +119,15 @@ def row_alone(row: Mapping[str, Any], number: int, job: Job) -> dict[str, Any] |
     count, share = row.get(COUNT), row.get(SHARE)
     found |= {COUNT: 1 if count is None else count, SHARE: 1.0 if share is None else float(share)}
     found |= {name: row.get(name) for name in job.keep if name not in job.columns.kinds}
-    return found | ({GIVEN: orjson.dumps(dict(row), default=str).decode()} if job.recorded else {})
+    return found | ({GIVEN: row_text(row)} if job.recorded else {})
+
+
+def row_text(row: Mapping[str, Any]) -> str:
+    """Return what a row says, as JSON."""
+    try:
+        return orjson.dumps(dict(row), default=str).decode()
+    except TypeError:  # whole numbers beyond 64 bits, which a fact that is a double may be
+        return json.dumps(dict(row), default=str, ensure_ascii=False)
 
 
 def selected(frame: pl.LazyFrame, checks: Checks, schema: Mapping[str, Any]) -> pl.LazyFrame:

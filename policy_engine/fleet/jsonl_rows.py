@@ -18,6 +18,8 @@ from policy_engine.fleet.source import PROPOSED, SourceColumns
 from policy_engine.loading.wording import quoted
 
 _KEY = re.compile(rb'(?<!\\)"\s*:')
+#: A number that may be beyond 64 bits, which the quick reader rounds.
+_LONG = re.compile(rb"[0-9]{19}")
 _QUANTIZATION = "proposal.quantization"
 
 
@@ -25,6 +27,7 @@ def read_batches(stream: IO[bytes], columns: SourceColumns, keep: Collection[str
     """Yield the rows in batches, with each line that is none; empty lines are no rows."""
     numbers: list[int] = []
     rows: list[dict[str, Any]] = []
+    lines: list[bytes] = []
     bad: list[BadRecord] = []
     for number, line in read_lines(stream):
         if line is None:
@@ -33,13 +36,14 @@ def read_batches(stream: IO[bytes], columns: SourceColumns, keep: Collection[str
             try:
                 rows.append(read_row(line, columns, keep))
                 numbers.append(number)
+                lines.append(line)
             except ValueError as error:
                 bad.append(bad_record(number, str(error), line.decode("utf-8", "backslashreplace")))
         if len(rows) + len(bad) == ROWS_IN_BATCH:
-            yield _batch(numbers, rows, bad, columns, keep)
-            numbers, rows, bad = [], [], []
+            yield _batch(numbers, rows, lines, bad, columns, keep)
+            numbers, rows, lines, bad = [], [], [], []
     if rows or bad:
-        yield _batch(numbers, rows, bad, columns, keep)
+        yield _batch(numbers, rows, lines, bad, columns, keep)
 
 
 def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict[str, Any]:
@@ -50,7 +54,7 @@ def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict
     """
     as_text(line)
     try:
-        found = orjson.loads(line)
+        found = json_value(line.decode()) if _LONG.search(line) else orjson.loads(line)
     except orjson.JSONDecodeError:
         found = json_value(line.decode())  # says more of what is wrong, and where; or takes what is valid and deep
     if not isinstance(found, dict):
@@ -77,6 +81,7 @@ def _text(value: Any) -> str:
 def _batch(
     numbers: list[int],
     rows: list[dict[str, Any]],
+    lines: list[bytes],
     bad: list[BadRecord],
     columns: SourceColumns,
     keep: Collection[str],
@@ -84,7 +89,8 @@ def _batch(
     # what no row of these says is left out by all of them
     said = set(keep).union(*rows)
     names = [name for name in dict.fromkeys([*columns.kinds, *keep]) if name in said]
-    return Batch(partial(_row, rows), numbers, {name: _values(name, rows, columns) for name in names}, bad)
+    values = {name: _values(name, rows, columns) for name in names}
+    return Batch(partial(_row, rows), partial(_shown, lines), numbers, values, bad)
 
 
 def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> list[Any]:
@@ -94,6 +100,11 @@ def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> li
     if name == _QUANTIZATION:  # only what is proposed has a precision
         return [row.get(name, default if row.get(PROPOSED) is not None else None) for row in rows]
     return [row.get(name, default) for row in rows]
+
+
+def _shown(lines: Sequence[bytes], place: int) -> orjson.Fragment:
+    """Return the line as it stands: its numbers may be more than Python's JSON keeps."""
+    return orjson.Fragment(lines[place])
 
 
 def _row(rows: Sequence[Mapping[str, Any]], place: int) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from policy_engine.decide import Decider
 from policy_engine.errors import InputError, Problem, UsageError
 from policy_engine.fleet import csv_rows, jsonl_rows
 from policy_engine.fleet.canonical import frame_of
-from policy_engine.fleet.columns import ROW, FleetIndex, findings_columns
+from policy_engine.fleet.columns import DECISION, ENTRY, ROW, FleetIndex, findings_columns
 from policy_engine.fleet.intake import GIVEN, ROWS, Intake, Job
 from policy_engine.fleet.parquet_rows import ParquetRows, unreadable
 from policy_engine.fleet.rejects import Rejects
@@ -65,7 +65,8 @@ def job_for(
     Raises:
         UsageError: a column cannot be kept.
     """
-    own = [name for name in keep if name in (*findings_columns(index), GIVEN, STATUSES, FILE) or name.startswith("__")]
+    theirs = (*findings_columns(index), DECISION, ENTRY, GIVEN, STATUSES, FILE)
+    own = [name for name in keep if name in theirs or name.startswith("__")]
     if own:
         message = f"{listed(own, 'and')} cannot be kept: the findings have columns of their own by that name"
         raise UsageError(Problem("usage", message, help="rename the column in the source"))

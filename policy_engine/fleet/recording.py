@@ -19,17 +19,17 @@ import polars as pl
 from policy_engine.decide import Decider
 from policy_engine.errors import InputError, PolicyError, Problem
 from policy_engine.fleet.alone import Alone
-from policy_engine.fleet.columns import ROW
+from policy_engine.fleet.columns import DECISION, ENTRY, ROW
 from policy_engine.fleet.documents import Row, workload_of
 from policy_engine.fleet.intake import GIVEN, Job
 from policy_engine.fleet.rejects import Rejects
-from policy_engine.fleet.source import CHAMPION, COUNT, HAS_CHAMPION, OWNER, SHARE
+from policy_engine.fleet.source import CHAMPION, COUNT, HAS_CHAMPION, OWNER, SHARE, SourceColumns
 from policy_engine.fleet.workspace import Workspace
 from policy_engine.fleet.yaml_rows import given_of, given_text
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
 from policy_engine.model.waiver import Waiver
-from policy_engine.model.workload import Workload
+from policy_engine.model.workload import DEFAULT_NAMESPACE, Workload
 from policy_engine.recorder import Context, Recorder
 
 if TYPE_CHECKING:
@@ -41,14 +41,17 @@ ON_RECORD = "on-record"
 IN_COMMIT = 500
 _NAMES = ("workload.namespace", "workload.name")
 _OWN = ("task.", "proposal.")
+_MOVED = "migration."
 _CLOSE = 1e-9
+_ENTRIES: dict[str, Any] = {ROW: pl.UInt64, DECISION: pl.String, ENTRY: pl.Int64}
 
 
 @dataclass
 class Recording:
     """Records what is swept; `ledger` is opened when the first decision is about to be recorded.
 
-    `waivers` are those on a workload, and `check_fresh` raises where they were looked at too long ago.
+    `waivers` are those on a workload, and `check_fresh` raises where they were looked at too long ago. `recorded`
+    counts what is on record, also where the recording ends early.
     """
 
     ledger: Callable[[], Ledger]
@@ -56,9 +59,15 @@ class Recording:
     waivers: Callable[[Workload], Sequence[Waiver]]
     check_fresh: Callable[[], None]
     seen: Callable[[int], None] | None = None
+    recorded: int = 0
 
-    def gather(self, frame: pl.LazyFrame, job: Job, space: Workspace, rejects: Rejects, source: Path) -> pl.LazyFrame:
-        """Gather the rows of each workload; return the rows of those that can be recorded."""
+    def gather(
+        self, frame: pl.LazyFrame, job: Job, space: Workspace, rejects: Rejects, source: Path, key: str
+    ) -> pl.LazyFrame:
+        """Gather the rows of each workload; return the rows of those that can be recorded.
+
+        `key` is what the source calls the number of a row.
+        """
         refused: list[int] = []
         found: list[dict[str, Any]] = []
         number = 0
@@ -66,7 +75,7 @@ class Recording:
         for rows in groups:
             whole = _whole(rows, job) if not source.is_dir() else rows[0][GIVEN]
             if isinstance(whole, InputError):
-                self._refuse(rows, whole, rejects, source)
+                self._refuse(rows, whole, rejects, {"file": str(source)}, key)
                 refused += [row[ROW] for row in rows]
                 continue
             found.append({"first": rows[0][ROW], "rows": [row[ROW] for row in rows], "given": whole})
@@ -80,10 +89,11 @@ class Recording:
             return frame
         return frame.filter(~pl.col(ROW).is_in(pl.Series(refused, dtype=pl.UInt64).implode()))
 
-    def _refuse(self, rows: Sequence[Row], error: InputError, rejects: Rejects, source: Path) -> None:
+    def _refuse(
+        self, rows: Sequence[Row], error: InputError, rejects: Rejects, file: Mapping[str, str], key: str
+    ) -> None:
         for row in rows:
-            place = {"file": str(source), ROW: row[ROW]}
-            rejects.add(place, error.problems, orjson.loads(row[GIVEN]))
+            rejects.add({**file, key: row[ROW]}, error.problems, orjson.Fragment(row[GIVEN]), row[ROW])
 
     def record(self, findings: Path, alone: Alone, job: Job, decider: Decider, space: Workspace) -> int:
         """Decide and record every workload that was gathered; return how many.
@@ -92,7 +102,7 @@ class Recording:
             PolicyError: a decision is another than was found; nothing more is recorded.
             RecordingError: the ledger refused.
         """
-        recorder, count = Recorder(self.ledger(), job.policy), 0
+        recorder = Recorder(self.ledger(), job.policy)
         for number, part in enumerate(space.parts(WORKLOADS), start=1):
             batch = pl.read_parquet(part, glob=False).to_dicts()
             rows = [row for each in batch for row in each["rows"]]
@@ -100,17 +110,16 @@ class Recording:
             made = [self._decided(each, found, alone, decider, job) for each in batch]
             self.check_fresh()
             places = recorder.record(made, self.context)
+            self.recorded += len(made)
             told = [
-                {ROW: row, "decision": decision.id, "entry": place["index"]}
+                {ROW: row, DECISION: decision.id, ENTRY: place["index"]}
                 for each, decision, place in zip(batch, made, places, strict=True)
                 for row in each["rows"]
             ]
-            kinds: dict[str, Any] = {ROW: pl.UInt64, "decision": pl.String, "entry": pl.Int64}
-            pl.DataFrame(told, schema=kinds).write_parquet(space.part(ON_RECORD, number))
-            count += len(made)
+            pl.DataFrame(told, schema=_ENTRIES).write_parquet(space.part(ON_RECORD, number))
             if self.seen is not None:
-                self.seen(count)
-        return count
+                self.seen(self.recorded)
+        return self.recorded
 
     def _decided(
         self,
@@ -129,6 +138,12 @@ class Recording:
                 hint = "what was recorded before stays; nothing of this workload was, and no findings are handed out"
                 raise PolicyError(Problem("sweep-differs", message, help=hint))
         return decision
+
+
+def entries(space: Workspace) -> pl.LazyFrame:
+    """Return the decision and the entry of each row that was recorded; there may be none."""
+    parts = space.parts(ON_RECORD)
+    return pl.scan_parquet(parts, glob=False) if parts else pl.LazyFrame(schema=_ENTRIES)
 
 
 def differing(decided: Mapping[str, Any], found: Mapping[str, Any]) -> str | None:
@@ -181,7 +196,7 @@ def _of_table(frame: pl.LazyFrame) -> Iterator[list[dict[str, Any]]]:
 def _whole(rows: Sequence[Row], job: Job) -> str | InputError:
     """Return the workload whose rows these are with its evidence, as JSON, or why it cannot be recorded."""
     said = [orjson.loads(row[GIVEN]) for row in rows]
-    if wrong := _unrecordable(said):
+    if wrong := _unrecordable(said, job.columns):
         return InputError(Problem("sweep-record", f"the workload cannot be recorded: {wrong}"))
     tasks = [{name: value for name, value in row.items() if name != COUNT} for row in said]
     workload = workload_of(tasks, job.columns, job.policy)
@@ -190,16 +205,38 @@ def _whole(rows: Sequence[Row], job: Job) -> str | InputError:
     return given_text(workload, check_evidence(workload, job.at.date(), Path()))
 
 
-def _unrecordable(said: Sequence[Row]) -> str | None:
+def _meant(row: Row, name: str, columns: SourceColumns) -> Any:
+    """Return what a row says of a column, however it says it: what is left out says the default."""
+    value = row.get(name, columns.default(name))
+    match name:
+        case "workload.namespace":
+            return DEFAULT_NAMESPACE if value is None else value
+        case "workload.task_count":
+            return 1 if value is None else value
+        case "migration.champion_present":
+            return bool(value) or row.get(CHAMPION) is not None
+        case "migration.present":
+            moved = any(each is not None and each is not False for key, each in row.items() if key.startswith(_MOVED))
+            return True if moved else value
+        case "hardware" if value is not None:
+            return orjson.loads(value)
+    return value
+
+
+def _rows(count: int) -> str:
+    return f"{count:,} row" + ("s" if count != 1 else "")
+
+
+def _unrecordable(said: Sequence[Row], columns: SourceColumns) -> str | None:
     first = said[0]
-    count = first.get(COUNT)
-    count = 1 if count is None else count
-    shared = sorted({name for row in said for name in row if not name.startswith(_OWN)})
-    for name in shared:
-        if any(row.get(name) != first.get(name) or (name in row) != (name in first) for row in said):
+    count = _meant(first, COUNT, columns)
+    shared = {name for row in said for name in row if name in columns.kinds and not name.startswith(_OWN)}
+    for name in sorted(shared):
+        wanted = _meant(first, name, columns)
+        if any(_meant(row, name, columns) != wanted for row in said):
             return f"its rows do not say the same of `{name}`"
     if count != len(said):
-        return f"`{COUNT}` is {count:,}, and the source has {len(said):,} rows of it"
+        return f"`{COUNT}` is {count:,}, and the source has {_rows(len(said))} of it"
     if first.get(OWNER) is None:
         return f"`{OWNER}` is not given, and a record says that somebody answers for it"
     if first.get(HAS_CHAMPION) and first.get(CHAMPION) is None:

@@ -6,10 +6,46 @@ from collections.abc import Callable
 
 import polars as pl
 
+from policy_engine.loading.yaml_scalars import LONGEST_STRING, Refusal, check_string
+
 #: Rows that are looked at to tell whether values recur, and how many of them may be distinct where they do.
 _TRIED, _DISTINCT = 1_000, 500
 #: With more values than this a set of them is asked.
 _MOST_COMPARED = 8
+
+
+#: What is not surely text that a workload file may hold: another character than plain ASCII, a tab or a line break.
+_OTHER = r"[^\t\n\r\x20-\x7e]"
+
+
+def is_plain(value: pl.Expr) -> pl.Expr:
+    """Return whether a text is one that every file may hold as it stands: short, and of plain characters."""
+    return ~value.str.contains(_OTHER) & (value.str.len_bytes() <= LONGEST_STRING)
+
+
+def allowed(name: str, pattern: str | None = None) -> pl.Expr:
+    """Return whether a workload file may hold each text of the column `name`, and it has the pattern.
+
+    Of a null what comes is of no use.
+    """
+
+    def judge(values: pl.Series) -> pl.Series:
+        distinct = recurring(values)
+        if distinct is not None and _allowed(distinct, pattern).all():
+            return pl.repeat(True, len(values), dtype=pl.Boolean, eager=True)
+        return _allowed(values, pattern)
+
+    return pl.col(name).map_batches(judge, return_dtype=pl.Boolean, is_elementwise=True)
+
+
+def _allowed(texts: pl.Series, pattern: str | None) -> pl.Series:
+    frame = texts.to_frame()
+    holds = frame.select(is_plain(pl.first())).to_series()
+    if not holds.all():
+        others = texts.filter(~holds).unique().to_list()
+        fine = [text for text in others if not isinstance(check_string(text), Refusal)]
+        holds = holds | texts.is_in(fine)
+    return holds if pattern is None else holds & texts.str.contains(pattern)
 
 
 def recurring(values: pl.Series) -> pl.Series | None:

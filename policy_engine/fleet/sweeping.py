@@ -23,9 +23,9 @@ from policy_engine.fleet.alone import Alone, OnRecord
 from policy_engine.fleet.canonical import frame_of
 from policy_engine.fleet.columns import ROW, findings_columns
 from policy_engine.fleet.engine import FleetEngine
-from policy_engine.fleet.intake import Job
+from policy_engine.fleet.intake import LINE, Job
 from policy_engine.fleet.reading import Rows, check_source, job_for, read_rows
-from policy_engine.fleet.recording import ON_RECORD, Recording
+from policy_engine.fleet.recording import Recording, entries
 from policy_engine.fleet.rejects import Rejects
 from policy_engine.fleet.source import source_columns
 from policy_engine.fleet.summary import Summary, summary_of
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
 _ALONE = "alone-findings"
-#: Row groups that Polars reads ahead: with its own number a table of a million rows is in memory whole.
-_PREFETCH = ("POLARS_ROW_GROUP_PREFETCH_SIZE", "2")
+#: Row groups that Polars reads ahead: with its own number a table of a million rows is in memory whole, and with two a
+#: million rows take three times what a hundred thousand take.
+_PREFETCH = ("POLARS_ROW_GROUP_PREFETCH_SIZE", "1")
 _ROWS_AT_ONCE = 2_000
 
 
@@ -115,7 +116,7 @@ def sweep(order: Order) -> Swept:
     decider = Decider(order.policy)
     columns = source_columns(order.policy.vocabulary)
     job = job_for(order.source, order.policy, order.at, columns, engine.index, order.keep)
-    job = replace(job, recorded=order.recording is not None)
+    job = replace(job, recorded=order.recording is not None, as_text=order.target_format != "parquet")
     try:
         with ExitStack() as stack:
             space = stack.enter_context(Workspace(order.target))
@@ -155,7 +156,8 @@ class _Sweep:
             raise InputError(Problem("sweep-empty", f"{order.source}: there is no row", help="name another source"))
         frame = rows.frame
         if order.recording is not None:
-            frame = order.recording.gather(frame, self._job, space, self._rejects, order.source)
+            key = ROW if order.source_format == "parquet" else LINE
+            frame = order.recording.gather(frame, self._job, space, self._rejects, order.source, key)
         alone = self._decide(frame)
         rows.check_unchanged()
         found = pl.scan_parquet(self._findings, glob=False).select(pl.len()).collect().item()
@@ -215,9 +217,8 @@ class _Sweep:
     def _with_entries(self) -> Path:
         """Return the findings with the decision and the entry of each."""
         path = self._space.folder / "recorded.parquet"
-        entries = pl.scan_parquet(self._space.parts(ON_RECORD), glob=False)
         found = pl.scan_parquet(self._findings, glob=False)
-        told = found.join(entries, on=ROW, how="left", maintain_order="left")
+        told = found.join(entries(self._space), on=ROW, how="left", maintain_order="left")
         write_masks(told, path, self._engine.index)
         return path
 

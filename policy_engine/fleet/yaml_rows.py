@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -31,6 +32,9 @@ FILE = "file"
 STATUSES = "__statuses"
 _ENDINGS = (".yaml", ".yml")
 _ROWS_AT_ONCE = 2_000
+_MARK = re.compile(r"^---(?=\s|$)", re.MULTILINE)
+#: A line that is neither empty, nor a comment, nor a directive.
+_SAYS = re.compile(r"^\s*[^\s#%]", re.MULTILINE)
 
 
 def files_of(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
@@ -40,6 +44,15 @@ def files_of(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path
         for name in sorted(names):
             if name.lower().endswith(_ENDINGS):
                 yield Path(place, name)
+
+
+def document_text(content: bytes, number: int) -> str:
+    """Return the text of a document of a file, from 1; the whole text where it is not clear which it is."""
+    text = content.decode("utf-8", "backslashreplace")
+    parts = _MARK.split(text)
+    if not _SAYS.search(parts[0]):  # what stands before the first mark is a document where it says anything
+        parts = parts[1:]
+    return parts[number - 1].strip("\n") if 0 < number <= len(parts) else text
 
 
 class YamlRows:
@@ -67,10 +80,10 @@ class YamlRows:
         message = f"the folder cannot be read: {(error.strerror or str(error)).lower()}"
         self._refuse(place, [Problem("file-unreadable", message)], None)
 
-    def _refuse(self, name: str, problems: Any, document: int | None) -> None:
+    def _refuse(self, name: str, problems: Any, document: int | None, text: str | None = None) -> None:
         self._intake.rows += 1
         place: dict[str, Any] = {FILE: name} | ({"document": document} if document is not None else {})
-        self._rejects.add(place, problems, None)
+        self._rejects.add(place, problems, text)
 
     def _take(self, path: Path, name: str) -> None:
         try:
@@ -80,14 +93,14 @@ class YamlRows:
             return
         for number, loaded in enumerate(load_workload_documents(content, name, self._job.policy.vocabulary), start=1):
             if isinstance(loaded, InputError):
-                self._refuse(name, loaded.problems, number)
+                self._refuse(name, loaded.problems, number, document_text(content, number))
                 continue
             try:
                 self._add(loaded, path.parent, name)
             except FieldError as error:
                 place = loaded.document.key_span(*error.path)
                 wrong = [Problem(each.code, each.message, each.span or place, each.help) for each in error.problems]
-                self._refuse(name, wrong, number)
+                self._refuse(name, wrong, number, document_text(content, number))
 
     def _add(self, loaded: LoadedWorkload, folder: Path, name: str) -> None:
         job, workload = self._job, loaded.workload

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -49,7 +50,10 @@ def with_typed_custom(value: dict[str, Any], vocabulary: Vocabulary) -> dict[str
     typed = {
         name: float(each)
         for name, each in custom.items()
-        if type(each) is int and (fact := vocabulary.facts.get(CUSTOM + name)) is not None and fact.type == "double"
+        if type(each) is int
+        and _finite(each)
+        and (fact := vocabulary.facts.get(CUSTOM + name)) is not None
+        and fact.type == "double"
     }
     if not typed:
         return value
@@ -73,11 +77,20 @@ def _wrong(value: Any, fact: Fact) -> str | None:
             if each not in fact.values:
                 return f"cannot be {quoted(each)}; it is one of {listed(fact.values)}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
+        if fact.type == "double" and not _finite(value):  # no comparison holds of what is no number
+            return "wants a finite number"
         if fact.minimum is not None and value < fact.minimum:
             return f"is {value}, below {fact.minimum:g}"
         if fact.maximum is not None and value > fact.maximum:
             return f"is {value}, above {fact.maximum:g}"
     return None
+
+
+def _finite(value: float) -> bool:
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number that no double holds
+        return False
 
 
 def _has_type(value: Any, fact: Fact) -> bool:

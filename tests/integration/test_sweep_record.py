@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +111,7 @@ def test_what_is_no_whole_workload_is_a_reject_and_has_no_finding(place: Place) 
         why.setdefault(each["given"]["workload.name"], each["reasons"][0]["message"])
     assert why.keys() == wrong.keys()
     assert "`workload.owner` is not given" in why["nobody"]
-    assert "`workload.task_count` is 2, and the source has 1 rows of it" in why["half"]
+    assert "`workload.task_count` is 2, and the source has 1 row of it" in why["half"]
     assert "is the name of" in why["twice"]
     assert "sum to 0.9" in why["shares"]
     assert "do not say the same of `data.sensitivity`" in why["differs"]
@@ -159,3 +161,71 @@ def test_differing_takes_no_unknown_for_a_number() -> None:
     assert recording.differing({"a": 1.0}, {"a": None}) == "a"
     assert recording.differing({"a": None}, {"a": 0.0}) == "a"
     assert recording.differing({"a": 1.0}, {"a": 1.001}) == "a"
+
+
+def test_a_table_of_which_nothing_can_be_recorded_is_all_rejects(place: Place) -> None:
+    source = place.home / "fleet.jsonl"
+    source.write_bytes(jsonl([LEAST | {"workload.name": name} for name in ("b", "a")]))
+    value = sweep(place, source, status=2)
+    assert (value["rows"], value["recorded"], value["findings"], value["rejects"]) == (2, 0, 0, 2)
+    assert findings(place.home / "out.jsonl") == []
+    assert [
+        "`workload.owner` is not given" in each["reasons"][0]["message"] for each in rejects(place.home / "out.jsonl")
+    ]
+
+
+def test_rejects_of_recording_stand_among_the_others(place: Place) -> None:
+    source = place.home / "fleet.csv"
+    huge = OWNED | {"workload.name": "huge", "volume.requests_per_day": 10**30}
+    nobody = LEAST | {"workload.name": "nobody"}
+    source.write_bytes(csv_text([nobody, huge, OWNED, nobody | {"workload.name": "none"}]))
+    value = sweep(place, source, status=2)
+    assert (value["recorded"], value["findings"], value["rejects"]) == (1, 1, 3)
+    found = rejects(place.home / "out.jsonl")
+    assert [each["place"] for each in found] == [{"file": str(source), "line": line} for line in (2, 3, 5)]
+    assert [each["given"]["workload.name"] for each in found] == ["nobody", "huge", "none"]
+
+
+def test_rows_that_mean_the_same_are_one_workload(place: Place) -> None:
+    """What is kept may differ by task; what is left out says the same as its default."""
+    pair = OWNED | {"workload.task_count": 2, "task.share": 0.5, "workload.namespace": "default", "mine": "a"}
+    other = OWNED | {"workload.task_count": 2, "task.share": 0.5, "task.name": "u", "mine": "b"}
+    other |= {"workload.namespace": None, "needs.edge": False, "data.sensitivity": None}
+    single = OWNED | {"workload.name": "one", "workload.task_count": None}
+    source = place.home / "fleet.jsonl"
+    source.write_bytes(jsonl([pair, other, single]))
+    assert sweep(place, source, "--keep", "mine")["recorded"] == 2
+    assert [row["mine"] for row in findings(place.home / "out.jsonl")] == ["a", "b", None]
+    assert len(decision(place, 0)["tasks"]) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_who_interrupts_is_told_what_is_on_record(
+    number: int, place: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The signal comes between two commits: the first stands, and no file is written."""
+    from policy_engine.cli.main import call
+
+    read, commits = recording._findings, []
+
+    def interrupted(path: Path, rows: list[int]) -> dict[int, dict[str, Any]]:
+        commits.append(rows)
+        if len(commits) == 2:
+            os.kill(os.getpid(), number)
+        return read(path, rows)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(recording, "_findings", interrupted)
+    monkeypatch.setattr(recording, "IN_COMMIT", 5)
+    for name, value in place.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(place.home)
+    source = place.home / "fleet.jsonl"
+    source.write_bytes(jsonl([OWNED | {"workload.name": f"w{each}"} for each in range(12)]))
+    assert call(["sweep", str(source), "--to", "out.csv", "--record", *AT]) == 7
+    error = capsys.readouterr().err
+    assert "warning: 5 workloads were put on record before, and stay there; another run records them again" in error
+    assert "error: interrupted [interrupted]" in error
+    assert place.verified() == 5
+    assert [path.name for path in place.home.iterdir() if "out" in path.name] == []
+    assert signal.getsignal(signal.SIGTERM) == before

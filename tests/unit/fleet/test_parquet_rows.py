@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,9 @@ def table(folder: Path, **columns: Any) -> Path:
         ("task.quality", pl.Series(["high", None, "best"], dtype=pl.Enum(["high", "best"])), ["high", None, "best"]),
         ("data.residency", pl.Series([["eu"], None, ["us"]], dtype=pl.List(pl.Categorical)), [["eu"], None, ["us"]]),
         ("data.residency", pl.Series([["eu"], ["us"], ["us"]], dtype=pl.Array(pl.String, 1)), [["eu"], ["us"], ["us"]]),
+        ("team.ml_engineers", pl.Series([1.0, None, 3.0]), [1, None, 3]),
+        ("data.residency", pl.Series(["eu; us", None, '["us"]']), [["eu", "us"], None, ["us"]]),
+        ("data.regulations", pl.Series(["[]", None, "gdpr"], dtype=pl.Categorical), [[], None, ["gdpr"]]),
         ("task.batch", pl.Series([None, None, None], dtype=pl.Null), [None, None, None]),
     ],
 )
@@ -53,13 +57,14 @@ def test_dates_of_evidence(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "values", "wants"),
     [
-        ("team.ml_engineers", [1.0, 2.0, 3.0], "integers"),
+        ("team.ml_engineers", ["1", "2", "3"], "integers"),
+        ("team.ml_engineers", [True, False, True], "integers"),
         ("task.batch", ["true", "false", "true"], "booleans"),
         ("task.batch", [1, 0, 1], "booleans"),
         ("task.quality", [1, 2, 3], "strings"),
-        ("data.residency", ["eu", "eu", "eu"], "lists of strings"),
+        ("data.residency", [1, 2, 3], "lists of strings"),
         ("data.residency", [[1], [2], [3]], "lists of strings"),
-        ("hardware", [{"host": "h"}] * 3, "strings that hold JSON"),
+        ("hardware", [["h"]] * 3, "strings that hold JSON"),
         ("budget.monthly_usd", [True, False, True], "numbers"),
     ],
 )
@@ -124,6 +129,50 @@ def test_a_file_without_rows_has_none(tmp_path: Path) -> None:
     path = tmp_path / "t.parquet"
     pl.DataFrame(BASE).clear().write_parquet(path)
     assert read(path, shipped()) == (0, [], [])
+
+
+def test_whole_numbers_that_pandas_made_doubles_and_others(tmp_path: Path) -> None:
+    """A whole one is taken, in a row that is looked at by itself, too; what is none is a reject that shows it."""
+    given = {"team.ml_engineers": [2.0, 2.5, 1e300], "task.kind": ["other", "other", "other"]}
+    found = read(table(tmp_path, **given), shipped(), recorded=True)
+    assert [(row["row"], row["team.ml_engineers"]) for row in found.rows] == [(1, 2)]
+    assert [each["given"]["team.ml_engineers"] for each in found.rejects] == [2.5, 1e300]
+    assert all("team.ml_engineers" in why for why in found.why)
+    given["task.kind"], given["team.ml_engineers"] = ["other", "chat", "other"], [float("nan"), 2.0, None]
+    found = read(table(tmp_path, **given), shipped())
+    assert [row["row"] for row in found.rows] == [3]
+    assert found.why[0].startswith("`team.ml_engineers` wants a whole number, and is the number `nan`")
+    assert found.why[1:] == ["`task.kind` cannot be `chat`"]
+
+
+def test_lists_that_are_texts(tmp_path: Path) -> None:
+    given = {"data.residency": ["", "[1]", "eu; us"], "task.kind": ["other", "other", "chat"]}
+    found = read(table(tmp_path, **given), shipped())
+    assert found.rows == []
+    assert found.rejects[0]["given"]["data.residency"] == ""
+    assert "`data.residency`" in found.why[0]
+    assert "`data.residency" in found.why[1]
+    assert found.why[2:] == ["`task.kind` cannot be `chat`"]
+
+
+def test_structs_say_what_their_json_says(tmp_path: Path) -> None:
+    claims = [{"usd_per_hour": 3.0, "gpus": [{"name": "H100", "count": 1}]}, None, {"usd_per_hour": -1.0, "gpus": []}]
+    floors = [{"mmlu": 80.0}, None, {"mmlu": None}]
+    found = read(table(tmp_path, **{"hardware": claims, "task.min_scores": floors}), shipped())
+    assert [row["row"] for row in found.rows] == [1, 2]
+    texts = {
+        name: [None if each is None else json.dumps(each) for each in values]
+        for name, values in {"hardware": claims, "task.min_scores": floors}.items()
+    }
+    said = read(table(tmp_path, **texts), shipped())
+    assert said.rows == found.rows
+    assert said.why == found.why
+
+
+def test_a_wrong_type_is_said_with_the_right_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as caught:
+        read(table(tmp_path, **{"task.batch": [1, 0, 1]}), shipped())
+    assert caught.value.problems[0].help == "cast it to BOOLEAN"
 
 
 def test_a_fleet_made_up_is_read_as_it_was_made(tmp_path: Path) -> None:

@@ -155,7 +155,10 @@ def line(**more: Any) -> str:
         (line(bogus=1), "unknown column `bogus`; pass it through with --keep"),
         (line(**{"team.mlop": "none"}), "unknown column `team.mlop`; did you mean `team.mlops`?"),
         (line()[:-1] + ', "task.complexity": "\\ud800"}', "it holds half of a character"),
-        (line()[:-1] + ', "volume.requests_per_day": 1' + "0" * 30 + "}", "wants a whole number"),
+        (
+            line()[:-1] + ', "volume.requests_per_day": 1' + "0" * 30 + "}",
+            "is `1" + "0" * 30 + "`, above 9,007,199,254,740,991",
+        ),
         (line()[:-1] + ', "budget.monthly_usd": 1e999}', "finite number"),
         (line()[:-1] + ', "hardware": {"usd_per_hour": 1e999}}', "`hardware` is no JSON: `Infinity` is no number"),
         (line(hardware="{"), "`hardware` is no JSON"),
