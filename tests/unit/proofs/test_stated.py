@@ -139,6 +139,29 @@ def test_what_is_wrong_is_named_with_its_place(
     assert place is None or str(problem.span).endswith(f"properties.yaml{place}")
 
 
+def test_a_word_that_an_outcome_or_a_fact_never_is_is_refused(policy: Any, tmp_path: Path) -> None:
+    for name, text, word, hint in [
+        ("holds", "verdict != 'denied'", "denied", "did you mean `deny`?"),
+        ("holds", "status.self_hosted != 'permited'", "permited", "did you mean `permitted`?"),
+        ("holds", "!(obligation.dpa in ['outstanding', 'oustanding'])", "oustanding", "did you mean `outstanding`?"),
+        ("holds", "(firm ? judged : recommendation) == 'selfhosted'", "selfhosted", "did you mean `self_hosted`?"),
+        ("when", "task.kind == 'codng'", "codng", "did you mean `coding`?"),
+        ("when", "'hippa' in data.regulations", "hippa", "did you mean `hipaa`?"),
+        ("when", "rule.data_stays_in_network == 'true'", "true", "one of `fired`, `not_fired` or `indeterminate`"),
+    ]:
+        other = "" if name == "holds" else "    holds: \"verdict == 'deny'\"\n"
+        with pytest.raises(RulesError) as caught:
+            properties(
+                tmp_path, f'properties:\n  - id: a\n    title: A\n    reason: r\n{other}    {name}: "{text}"\n', policy
+            )
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.help) == ("unknown-value", hint)
+        assert problem.message.startswith(f"`{word}` is not among the values of `")
+        assert problem.span is not None
+        line = (tmp_path / "ours/properties.yaml").read_text(encoding="utf-8").splitlines()[problem.span.line - 1]
+        assert line[problem.span.column - 1 :].startswith(f"'{word}'")
+
+
 def test_a_layer_replaces_and_disables(policy: Any, tmp_path: Path) -> None:
     name = "real-time-work-never-goes-to-batch"
     text = f"properties:\n  - {{id: {name}, disabled: true}}\n"
