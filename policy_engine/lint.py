@@ -10,6 +10,7 @@
 | message-unread-fact | warning | a text names a fact that the condition does not read, so that it may be unknown |
 | message-option | warning | a text names {option} where the rule speaks of no option |
 | literal-threshold | warning | a number in a condition that belongs into parameters.yaml |
+| constant-outside-values | warning | a condition compares a fact with a word that it can never be |
 | parameter-unread | warning | a parameter that no rule, no text and no part of the engine reads |
 | criterion-uncited | warning | a criterion that no rule, no mechanism and no catalog entry cites |
 | review-due | warning | `review_by` has passed |
@@ -31,9 +32,11 @@ from policy_engine.case_files import FIRED, INDETERMINATE, NOT_FIRED
 from policy_engine.cases import LayerCases, counts, gather
 from policy_engine.errors import Problem, RulesError, Span
 from policy_engine.language.tree import Arithmetic, Const, Node, children, facts_read
+from policy_engine.language.words import strays
 from policy_engine.lint_registers import register_findings
 from policy_engine.loading.places import locate_node
 from policy_engine.loading.references import OPTION, PARAMETER, fields, texts
+from policy_engine.loading.wording import among, quoted
 from policy_engine.loading.yaml_source import Document, read_yaml
 from policy_engine.model.rule import PROPOSAL, Rule
 from policy_engine.model.vocabulary import Vocabulary
@@ -85,14 +88,14 @@ def _rule_findings(rule: Rule, vocabulary: Vocabulary, at: date | None) -> Itera
                 if not (fact.never_unknown or fact.default is not None):
                     message = f"rule `{rule.id}`: the {key} names `{{{name}}}`, which the condition does not read"
                     yield _warning("message-unread-fact", message, place, "the fact may be unknown when the rule fires")
-    yield from _literals(rule, document)
+    yield from _literals(rule, vocabulary, document)
     if at is not None and rule.review_by is not None and rule.review_by < at:
         message = f"rule `{rule.id}` was to be reviewed by {rule.review_by}"
         owner = f"ask {rule.owner}, or " if rule.owner else ""
         yield _warning("review-due", message, document.span("review_by"), f"{owner}review it and set a later date")
 
 
-def _literals(rule: Rule, document: Document) -> Iterator[Finding]:
+def _literals(rule: Rule, vocabulary: Vocabulary, document: Document) -> Iterator[Finding]:
     parts: list[tuple[tuple[str, ...], str, Node]] = [(("when",), document.value["when"], rule.condition)]
     parts += [(("derive", each.fact), each.text, each.expression) for each in rule.derive]
     for path, text, node in parts:
@@ -100,6 +103,11 @@ def _literals(rule: Rule, document: Document) -> Iterator[Finding]:
             place = locate_node(document, path, text, constant.at)
             message = f"rule `{rule.id}`: the number {constant.value} stands in the condition"
             yield _warning("literal-threshold", message, place, "put it into parameters.yaml and read param.<name>")
+        for stray in strays(node, vocabulary.words):
+            place = locate_node(document, path, text, stray.constant.at)
+            word = str(stray.constant.value)
+            message = f"rule `{rule.id}`: {quoted(word)} is not among the values of `{stray.name}`"
+            yield _warning("constant-outside-values", message, place, among(word, stray.words))
 
 
 def _numbers(node: Node) -> Iterator[Const]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any, cast
 
-from policy_engine.errors import did_you_mean
 from policy_engine.loading.reader import Reader
-from policy_engine.loading.wording import listed, quoted
+from policy_engine.loading.wording import among, quoted
 from policy_engine.model.vocabulary import FACT_SOURCES, FACT_TYPES, Fact, FactSource, FactType
 
 SCALARS = {"double": float, "int": int, "string": str, "bool": bool}
@@ -82,7 +81,7 @@ def hint_for(fact: Fact, value: Any) -> str | None:
     """Return what a value that is outside could be instead."""
     if fact.values is None:
         return None
-    return did_you_mean(str(value), fact.values) or f"one of {listed(fact.values)}"
+    return among(str(value), fact.values)
 
 
 def _default(entry: Reader, type_: str) -> Any:

@@ -14,11 +14,13 @@ from msgspec import Struct
 
 from policy_engine.errors import Problem, RulesError, Span, did_you_mean
 from policy_engine.language.tree import Node
+from policy_engine.language.words import strays
 from policy_engine.loading.fact_declaration import RESERVED
 from policy_engine.loading.layers import PROPERTIES, read_layers
-from policy_engine.loading.places import locate
+from policy_engine.loading.places import locate, locate_node
 from policy_engine.loading.reader import Reader
 from policy_engine.loading.rule_file import ID_PATTERN
+from policy_engine.loading.wording import among, quoted
 from policy_engine.loading.yaml_source import load_yaml, read_bytes
 from policy_engine.model.rule import TOPICS
 from policy_engine.model.task_case import VERDICTS
@@ -198,14 +200,23 @@ class _Reading:
         text = item.text(key, required)
         if text is None:
             return None
+        path: Any = (*item.path, key)
         try:
-            return self._conditions.substitute(self._checker.check(text, "bool"))
+            node = self._checker.check(text, "bool")
         except ConditionError as error:
             for each in error.problems:
-                path: Any = (*item.path, key)
                 span = locate(item.document, path, text, each.line, each.column)
                 self.problems.append(Problem("bad-condition", each.message, span, each.help))
             return None
+        # with such a typo it would be proved, and of nothing
+        for stray in strays(node, self._words):
+            span = locate_node(item.document, path, text, stray.constant.at)
+            message = f"{quoted(stray.constant.value)} is not among the values of `{stray.name}`"
+            self.problems.append(Problem("unknown-value", message, span, among(str(stray.constant.value), stray.words)))
+        return self._conditions.substitute(node)
+
+    def _words(self, name: str) -> tuple[str, ...] | None:
+        return self._outcomes[name][1] if name in self._outcomes else self._vocabulary.words(name)
 
     def _fact(self, item: Reader, name: str) -> bool:
         place = item.texts("known").index(name)

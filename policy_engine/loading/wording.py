@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from policy_engine.errors import did_you_mean
 
 _LONGEST = 60
 
@@ -22,6 +24,11 @@ def listed(words: Iterable[object], last: str = "or") -> str:
     if len(shown) < 2:
         return "".join(shown)
     return f"{', '.join(shown[:-1])} {last} {shown[-1]}"
+
+
+def among(word: str, words: Sequence[str]) -> str:
+    """Return the help line for a `word` that is none of `words`."""
+    return did_you_mean(word, words) or f"one of {listed(words)}"
 
 
 def dotted(path: Iterable[str | int]) -> str:

@@ -17,6 +17,7 @@ NAME_PATTERN = r"^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$"
 LINE_PATTERN = r"^\S(.*\S)?$"
 DATE_PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
+LONGEST_NAME = 253
 MOST_TASKS = 1000
 #: Items of a list that conditions may go through.
 MOST_ITEMS = 256
@@ -63,9 +64,9 @@ def _check_date(text: str) -> str:
     return text
 
 
-Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=253)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=LONGEST_NAME)]
 Line = Annotated[str, Field(pattern=LINE_PATTERN)]
-ShortLine = Annotated[str, Field(pattern=LINE_PATTERN, max_length=253)]
+ShortLine = Annotated[str, Field(pattern=LINE_PATTERN, max_length=LONGEST_NAME)]
 Date = Annotated[
     str,
     AfterValidator(_check_date),

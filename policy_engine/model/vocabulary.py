@@ -78,6 +78,13 @@ class Vocabulary(Struct, frozen=True):
         facts = self.facts.values()
         return {fact.name: fact.default for fact in facts if fact.default is not None and fact.name.startswith(CUSTOM)}
 
+    def words(self, name: str) -> tuple[str, ...] | None:
+        """Return the words that the fact, or an item of it, can be; None where any string may stand."""
+        if name == "data.regulations":
+            return tuple(self.regulations) or None
+        fact = self.facts.get(name)
+        return fact.values if fact is not None else None
+
     @property
     def coalesced(self) -> frozenset[str]:
         """Names of facts that are declared, else computed: no forbid may rest on them."""

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from policy_engine.language.tree import Const, walk
 from policy_engine.lowering.to_z3 import Items, Number, Other, Text, Truth, Value
 from policy_engine.model.fields import MOST_ITEMS
 from policy_engine.model.rule import EVIDENCE_GRADES
@@ -17,19 +15,10 @@ from policy_engine.proofs.computed import MEASURED
 from policy_engine.proofs.encoding import Shared
 from policy_engine.proofs.knowledge import FLOOR
 from policy_engine.proofs.solving import Model
+from policy_engine.proofs.texts import NAME, TASK, Texts
 
-NAME, TASK = "counterexample", "task"
 _SECTIONS = ("data", "volume", "budget", "team", "needs")
 _DEFAULTS = {"task.modalities", "proposal.quantization", FLOOR}
-#: What stands for a string that no rule names; where it hangs on more, others are tried.
-_ANOTHER = {
-    "workload.namespace": "another",
-    "workload.name": NAME,
-    "task.name": TASK,
-    "proposal.model": "no-such-model",
-    "proposal.region": "nowhere-1",
-    "data.residency": "nowhere-2",
-}
 
 
 @dataclass(frozen=True)
@@ -63,7 +52,7 @@ class _Reading:
     def __init__(self, model: Model, shared: Shared, facts: Mapping[str, Fact]) -> None:
         self.model, self.shared, self.facts = model, shared, facts
         self.made = set(shared.symbols.made)
-        self.chosen: dict[str, str] = {}
+        self.texts = Texts(model, shared.symbols)
 
     def found(self) -> Found:
         spec: dict[str, Any] = {"stage": self.get("workload.stage", "pilot")}
@@ -114,52 +103,17 @@ class _Reading:
             return self.model.number(symbol.value, self.facts[name].type == "int")
         if isinstance(symbol, Text):
             atom = next(atom for guard, atom in symbol.cases if self.model.holds(guard))
-            return self._another(name, [atom]) if isinstance(atom, Other) else atom
+            return self.texts.another(name) if isinstance(atom, Other) else atom
         return self._items(name, symbol)
 
     def _items(self, name: str, symbol: Items) -> list[str]:
         found = [each for each, guard in symbol.members.items() if self.model.holds(guard)]
         if self.model.holds(symbol.other):
-            found.append(self._another(name, found))
+            found.append(self.texts.another(name, found))
         size = min(int(self.model.number(symbol.size, True)), MOST_ITEMS)
         while found and len(found) < size and found != [ANYWHERE]:
             found.append(found[-1])
         return found
-
-    def _another(self, name: str, taken: list[Any]) -> str:
-        """Return a string that no rule names, and of which holds what the model says of it."""
-        if name in self.chosen:
-            return self.chosen[name]
-        usual = _ANOTHER.get(name.replace("proposal.fallback.", "proposal."), "another")
-        constants = self.shared.symbols.constants(name)
-        best, most = usual, -1
-        for each in _candidates(usual, self._compared(name)):
-            if each in constants or not each:
-                continue
-            right = sum(self._agrees(name, each, taken))
-            if right > most:
-                best, most = each, right
-        self.chosen[name] = best
-        return best
-
-    def _compared(self, name: str) -> Iterator[str]:
-        """Yield the constants that the string is held to, and for a pattern something that may match it."""
-        for key in self.shared.symbols.open:
-            if name in str(key):
-                for part in key:
-                    if isinstance(part, str):
-                        yield from (part, sample(part))
-                    elif not isinstance(part, Other | bool | None):
-                        nodes = (each for each in walk(part) if isinstance(each, Const))
-                        yield from (text for each in nodes for text in (str(each.value), sample(str(each.value))))
-
-    def _agrees(self, name: str, value: str, taken: list[Any]) -> Iterator[bool]:
-        listed = self.facts[name].type != "string"
-        given: Any = [*taken, value] if listed else value
-        for key, (symbol, evaluate) in self.shared.symbols.open.items():
-            if name in str(key):
-                says = evaluate({**self.chosen, name: given})
-                yield isinstance(says, bool) and says == self.model.holds(symbol)
 
     # ---- parts of the file
 
@@ -240,21 +194,3 @@ class _Reading:
                 if held[-1] != EVIDENCE_GRADES[0]:
                     grades[name] = held[-1]
         return names, grades
-
-
-def sample(pattern: str) -> str:
-    """Return a text that a simple pattern may match: one character for each class, nothing for what is optional."""
-    text = re.sub(r"\(\?i\)|[\^$()]|\(\?:", "", pattern)
-    text = re.sub(r"\[\^?(\\?.)[^\]]*\]", lambda found: found[1], text)
-    text = re.sub(r"\\[dw]", "0", text).split("|")[0]
-    text = re.sub(r"(?<!\\)\.", "a", re.sub(r".[*?]", "", text))
-    text = re.sub(r"(.)\{(\d+)[^}]*\}", lambda found: found[1] * int(found[2]), text)
-    return text.replace("+", "").replace("\\", "")
-
-
-def _candidates(usual: str, compared: Iterable[str]) -> Iterator[str]:
-    yield usual
-    for each in dict.fromkeys(compared):
-        yield from (f"{each}x", f"x{each}", f"x{each}x", each[:-1], each[1:], each)
-        yield from (f"{usual}{each}", f"{each}{usual}", chr(min(ord(each[0]) + 1, 0x7A)) if each else "z")
-    yield from ("a", "z", "A", "0", "x" * 40)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from msgspec.structs import replace
 
@@ -10,11 +10,12 @@ from policy_engine.catalog import Catalog
 from policy_engine.language.tree import Node
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.conditions import with_parameters
-from policy_engine.lowering.to_z3 import Items, NotLoweredError, Number, Symbols, Truth, constants_of
+from policy_engine.lowering.to_z3 import Items, NotLoweredError, Number, Symbols, Text, Truth, constants_of
 from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, implies, neg
 from policy_engine.model.vocabulary import Fact
 from policy_engine.model.workload import ANYWHERE, SHARE_TOLERANCE
+from policy_engine.proofs.texts import valid
 
 #: Regions that stand for all those inside another that no provider and no rule names.
 _REGIONS = ("us-east-1", "eu-central-1")
@@ -167,4 +168,16 @@ class Knowledge:
         # others are refused where the file is read
         unknown = [each for name, each in regulations.members.items() if name not in self._regulations]
         found.append(neg(either(regulations.other, *unknown)))
-        return found
+        return found + list(self._no_invalid_texts())
+
+    def _no_invalid_texts(self) -> Iterator[Formula]:
+        """Yield that no string is a constant that a workload file may not have there."""
+        for name, fact in self._facts.items():
+            if fact.values or fact.source != "declared" or all(valid(name, c) for c in self._symbols.constants(name)):
+                continue
+            symbol = self._symbols.value(name, True)
+            if isinstance(symbol, Text):
+                constants = ((guard, atom) for guard, atom in symbol.cases if isinstance(atom, str))
+                yield from (neg(guard) for guard, atom in constants if not valid(name, atom))
+            elif isinstance(symbol, Items):
+                yield from (neg(guard) for each, guard in symbol.members.items() if not valid(name, each))

@@ -21,9 +21,10 @@ from policy_engine.proofs.confirming import Confirmer, Confirms, Counterexample
 from policy_engine.proofs.encoding import Encoding, Shared
 from policy_engine.proofs.results import Failure
 from policy_engine.proofs.solving import Model, Session
+from policy_engine.proofs.texts import unattained
 
 #: How many models that the engine does not confirm are looked at before nothing is said.
-TRIES = 12
+TRIES = 40
 T = TypeVar("T")
 
 
@@ -189,8 +190,10 @@ def search(
             return confirmed
         refused += 1
         blocked.append(neg(every(each if model.holds(each) else neg(each) for each in free())))
+        blocked += unattained(model, session.shared.symbols)
     return _undecided(refused)
 
 
 def _undecided(refused: int) -> str:
-    return f"undecided, since the engine confirmed none of {refused} workloads that the solver thought possible"
+    confirmed = f"confirmed none of {refused} workloads" if refused > 1 else "did not confirm the one workload"
+    return f"undecided, since the engine {confirmed} that the solver thought possible"

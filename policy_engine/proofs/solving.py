@@ -50,7 +50,7 @@ class Session:
         self._solver = z3.SimpleSolver()
         # the newer one takes seconds where prices and volumes meet, and this one does not
         self._solver.set("arith.solver", 2)
-        self._shared, self._encodings = shared, encodings
+        self.shared, self._encodings = shared, encodings
         self._added: dict[int, int] = {}
         for each in (shared, *extra):
             self.add([*each.knowledge.domain(), *each.floors.domain()])
@@ -64,7 +64,7 @@ class Session:
             self._solver.add(*found)
 
     def _grow(self) -> None:
-        lists = [self._shared.symbols.domain]
+        lists = [self.shared.symbols.domain]
         for each in self._encodings:
             if "scores" in each.__dict__ and id(each.scores) not in self._added:
                 self._added[id(each.scores)] = 0

@@ -14,6 +14,7 @@ from policy_engine.model.task_case import TaskResult
 from policy_engine.proofs.outcomes import outcomes_of
 from policy_engine.proofs.prover import Prover
 from policy_engine.proofs.results import Failure, Result
+from policy_engine.proofs.unbreakable import unbreakable
 
 
 def prove(prover: Prover, stated: Property) -> Result:
@@ -34,9 +35,12 @@ def prove(prover: Prover, stated: Property) -> Result:
 
 
 def _vacuous(prover: Prover, breaking: _Breaking) -> Failure | None:
-    """Return that the property speaks of nothing: one that no workload is there for holds whatever the rules are."""
+    """Return that the property says nothing: no workload is there for it, or it is true whatever the rules are."""
     found = prover.find(breaking.about(), breaking.concerns, plain=False)
     if isinstance(found, tuple):
+        if unbreakable(breaking.stated, prover.policy, prover.shared, prover.timeout_s):
+            what = "no rule can break it: it is true whatever is decided"
+            return Failure(what, span=breaking.stated.span)
         return None
     if found is None:
         return Failure("it speaks of no workload: its `when` is never the case", span=breaking.stated.span)

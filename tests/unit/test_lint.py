@@ -127,6 +127,19 @@ def test_thresholds_in_conditions(found: Found) -> None:
     assert "the number 250 stands in the condition" in findings[0].problem.message
 
 
+def test_words_that_a_fact_never_is(found: Found) -> None:
+    rule = RULE.replace('"task.batch"', "\"task.kind in ['coding', 'codng'] && 'txt' in task.modalities\"")
+    rule = rule.replace("advise:", "derive: {custom.risk: \"task.kind == 'codeing' ? 'low' : 'high'\"}\nadvise:")
+    fact = "facts:\n  custom.risk: {type: string, source: rule, values: [low, high], meaning: m}\n"
+    files = own(rule, None) | {"vocabulary.yaml": fact}
+    findings = [each for each in found(files) if each.code == "constant-outside-values"]
+    assert told(findings) == [
+        ("warning", "constant-outside-values", f"latency/own-rule.yaml:{place}") for place in ("4:32", "4:44", "5:37")
+    ]
+    assert "rule `own-rule`: `codng` is not among the values of `task.kind`" in findings[0].problem.message
+    assert [each.problem.help for each in findings][::2] == ["did you mean `coding`?"] * 2
+
+
 def test_parameters_that_nothing_reads(found: Found) -> None:
     files = own() | {"parameters.yaml": "parameters:\n  spare: {value: 3, type: int}\n  named: {value: 4, type: int}\n"}
     files["latency/own-rule.yaml"] = RULE.replace("Batch.", "'{param.named}'")

@@ -65,8 +65,6 @@ def test_what_does_not_hold_is_shown_by_a_workload_file(
     ("holds", "more"),
     [
         ("status.open_api != 'permitted' || rule.data_stays_in_network == 'not_fired'", {}),
-        ("verdict in ['deny', 'review', 'allow_with_conditions', 'allow']", {}),
-        ("task.latency_p95_ms >= 1", {"known": "[task.latency_p95_ms]"}),
         ("data.may_leave_network", {"known": "[data.may_leave_network]", "when": "status.open_api == 'permitted'"}),
         ("collision == (status.edge in ['forbidden', 'unavailable'])", {"when": "needs.edge && collision"}),
         ("waived || !lifted.no_mlops_no_self_hosting", {}),
@@ -91,6 +89,31 @@ def test_a_property_that_speaks_of_nothing_is_a_failure(policy: Any, tmp_path: P
     assert [failure.what for failure in proved(policy, each).failures] == [
         "it speaks of no workload: its `when` is never the case"
     ]
+
+
+@pytest.mark.parametrize(
+    ("holds", "more"),
+    [
+        ("true", {}),
+        ("verdict in ['deny', 'review', 'allow_with_conditions', 'allow']", {}),
+        ("verdict != 'allow' || verdict != 'deny'", {}),
+        ("verdict != 'deny'", {"when": "\"verdict == 'allow'\""}),
+        ("firm || !firm", {"when": '"!task.batch"'}),
+        ("task.latency_p95_ms >= 1", {"known": "[task.latency_p95_ms]"}),
+        ("rule.data_stays_in_network in ['fired', 'not_fired', 'indeterminate'] || waived", {}),
+    ],
+)
+def test_a_property_that_no_rule_can_break_is_a_failure(
+    policy: Any, tmp_path: Path, holds: str, more: dict[str, str]
+) -> None:
+    result = proved(policy, stated(tmp_path, policy, holds, **more))
+    assert [each.what for each in result.failures] == ["no rule can break it: it is true whatever is decided"]
+    assert result.failures[0].span is not None
+
+
+def test_a_property_of_what_rules_derive_can_be_broken(policy: Any, tmp_path: Path) -> None:
+    each = stated(tmp_path, policy, "task.class == 'frontier'", when="\"task.kind == 'complex_reasoning'\"")
+    assert proved(policy, each).status == "proved"
 
 
 def test_a_fault_of_the_encoding_is_caught_by_the_engine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,6 +160,29 @@ def test_what_is_wrong_is_named_with_its_place(
     assert problem.code == code
     assert problem.span is not None
     assert place is None or str(problem.span).endswith(f"properties.yaml{place}")
+
+
+def test_a_word_that_an_outcome_or_a_fact_never_is_is_refused(policy: Any, tmp_path: Path) -> None:
+    for name, text, word, hint in [
+        ("holds", "verdict != 'denied'", "denied", "did you mean `deny`?"),
+        ("holds", "status.self_hosted != 'permited'", "permited", "did you mean `permitted`?"),
+        ("holds", "!(obligation.dpa in ['outstanding', 'oustanding'])", "oustanding", "did you mean `outstanding`?"),
+        ("holds", "(firm ? judged : recommendation) == 'selfhosted'", "selfhosted", "did you mean `self_hosted`?"),
+        ("when", "task.kind == 'codng'", "codng", "did you mean `coding`?"),
+        ("when", "'hippa' in data.regulations", "hippa", "did you mean `hipaa`?"),
+        ("when", "rule.data_stays_in_network == 'true'", "true", "one of `fired`, `not_fired` or `indeterminate`"),
+    ]:
+        other = "" if name == "holds" else "    holds: \"verdict == 'deny'\"\n"
+        with pytest.raises(RulesError) as caught:
+            properties(
+                tmp_path, f'properties:\n  - id: a\n    title: A\n    reason: r\n{other}    {name}: "{text}"\n', policy
+            )
+        (problem,) = caught.value.problems
+        assert (problem.code, problem.help) == ("unknown-value", hint)
+        assert problem.message.startswith(f"`{word}` is not among the values of `")
+        assert problem.span is not None
+        line = (tmp_path / "ours/properties.yaml").read_text(encoding="utf-8").splitlines()[problem.span.line - 1]
+        assert line[problem.span.column - 1 :].startswith(f"'{word}'")
 
 
 def test_a_layer_replaces_and_disables(policy: Any, tmp_path: Path) -> None:
