@@ -24,6 +24,7 @@ from policy_engine.proofs.confirming import Confirmer, Counterexample, replace_w
 from policy_engine.proofs.encoding import Encoding, Shared
 from policy_engine.proofs.prover import loose, preferences, search
 from policy_engine.proofs.solving import Model, Session
+from policy_engine.proofs.unstated import Unstated, told_apart
 
 #: Changes from the one that matters most: what was denied and is allowed, down to what is held up now.
 KINDS: tuple[tuple[Verdict, Verdict], ...] = (
@@ -108,7 +109,9 @@ def differences(old: Policy, new: Policy, at: datetime, timeout_s: float) -> Dif
 class _Comparing:
     def __init__(self, old: Policy, new: Policy, at: datetime, timeout_s: float) -> None:
         self.policies, self.timeout_s = (old, new), timeout_s
-        self.shared = Shared.of(self.policies)
+        old, new, names = told_apart(old, new)
+        self.unstated = Unstated(old, new, names)
+        self.shared = Shared.of((old, new), twins=names)
         # what is not encoded hangs on the catalog, and on the parameters that it is built with
         alike = old.catalog.digest == new.catalog.digest and old.catalog.rules == new.catalog.rules
         self.old = Encoding(old, self.shared, at)
@@ -116,9 +119,10 @@ class _Comparing:
         # everything is made before it is asked, so that what cannot be said is found at once
         _ = self.old.verdict, self.new.verdict
         self.session = Session(self.shared, [self.old, self.new])
+        self.session.add(self.unstated.domain(self.shared.symbols, self.shared.knowledge))
         self.session.add(neg(each) for each in self.shared.waivers.given.values())
         self.confirmers = tuple(Confirmer(Decider(each), at) for each in self.policies)
-        self.facts = {name: each for policy in (new, old) for name, each in policy.vocabulary.facts.items()}
+        self.facts = {name: each for policy in self.policies[::-1] for name, each in policy.vocabulary.facts.items()}
         self._alike = self._unchanged()
 
     def _unchanged(self) -> bool:
@@ -155,7 +159,7 @@ class _Comparing:
         )
 
     def _confirm(self, model: Model, before: Verdict, after: Verdict) -> Example | None:
-        found = concrete(model, self.shared, self.facts)
+        found = concrete(model, self.shared, self.facts, self.unstated.left_out)
 
         def still(workload: dict[str, Any]) -> bool:
             results = self._results(replace_workload(found, workload), workload)

@@ -2,7 +2,7 @@
 
 from policy_engine.lowering.to_z3.engine import UndeterminedError, outcome
 from policy_engine.lowering.to_z3.lower import Lowering, NotLoweredError
-from policy_engine.lowering.to_z3.symbols import Symbols, constants_of
+from policy_engine.lowering.to_z3.symbols import Symbols, constants_of, fixed
 from policy_engine.lowering.to_z3.values import Items, Number, Other, Text, Truth, Value, decided
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "Value",
     "constants_of",
     "decided",
+    "fixed",
     "outcome",
 ]
