@@ -52,8 +52,8 @@ class Verdicts(Struct, frozen=True):
         review, the workload changes from deny to review.
         """
         changes = [(each.before, each.after) for each in self.changes if each.status != "impossible"]
-        found = (kind_of(*change) for change in between_workloads(changes))
-        return [each for each in KINDS if each in set(found)]
+        found = {kind_of(*change) for change in between_workloads(changes)}
+        return [each for each in KINDS if each in found]
 
     def met(self, fail_on: Collection[str]) -> bool:
         """Whether a change to fail on, of a task or a workload, is possible, or not known to be impossible."""
