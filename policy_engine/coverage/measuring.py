@@ -74,12 +74,25 @@ def _measured(
 ) -> RuleCoverage:
     parts = list(wanted(rule, policy.vocabulary))
     done: set[Key] = set()
+    fires = False
     for case, parameters in cases:
         own = {f"param.{n}": Const(value, parameters[f"param.{n}"].type) for n, value in case.params.items()}
-        done |= Expressions(rule, parameters | own, matches).keys(case.facts, list(case.derives))
+        under = parameters | own
+        keys = Expressions(rule, under, matches).keys(case.facts, list(case.derives))
+        fires |= (OUTCOME, FIRED) in keys and under == constants
+        done |= keys
     lacking = [part for part in parts if part.key not in done]
-    gaps = _gaps(lacking, Expressions(rule, constants, matches), policy) if lacking else []
+    expressions = Expressions(rule, constants, matches)
+    gaps = _gaps(lacking, expressions, policy) if lacking else []
+    if (OUTCOME, FIRED) in done and not fires and _never_fires(expressions, policy):
+        gaps = [Gap(parts[0], unreachable=True), *gaps]
     return RuleCoverage(rule, len(parts), tuple(gaps))
+
+
+def _never_fires(expressions: Expressions, policy: Policy) -> bool:
+    """Whether the rule cannot fire under the parameters in force, which its cases may not be under."""
+    space = expressions.space(policy.vocabulary)
+    return space.complete and not any(expressions.fires(facts) for facts in space.points())
 
 
 def _gaps(lacking: Sequence[Wanted], expressions: Expressions, policy: Policy) -> list[Gap]:

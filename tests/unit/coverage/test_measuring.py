@@ -175,3 +175,12 @@ def test_the_shipped_rules_have_everything_exercised() -> None:
 def test_a_suggested_case_can_be_read_again() -> None:
     case = {"name": "yes: no", "facts": {"a.b": True, "a.s": "null", "a.l": ["x", "1"]}, "outcome": "fired"}
     assert yaml.safe_load("cases:\n" + case_text([case])) == {"cases": [case]}
+
+
+def test_a_rule_that_cannot_fire_under_the_parameters_in_force_is_told(layer: Path) -> None:
+    # the shipped cases fire it, under the shipped parameters
+    (layer / "parameters.yaml").write_text("parameters:\n  low_latency_ms: {value: 0}\n", encoding="utf-8")
+    found = [(each.rule.id, gap) for each in measure(gather([layer])) for gap in each.gaps]
+    ((rule, gap),) = found
+    assert rule == "low-latency-favours-self-hosting"
+    assert (gap.unreachable, gap.counts, gap.case) == (True, True, None)
