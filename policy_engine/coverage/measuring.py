@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from msgspec import Struct
@@ -143,7 +144,17 @@ def _gaps(lacking: Sequence[Wanted], expressions: Expressions, policy: Policy) -
                 del left[key]
         if not left:
             break
-    return [Gap(part, part.key in left and space.complete, cases.get(part.key)) for part in lacking]
+    proved = set(left) if space.complete else set()
+    if not space.complete and find_spec("z3") is not None:
+        from policy_engine.coverage.asking import ask
+
+        for key in left:
+            answer = ask(key, expressions, policy.vocabulary)
+            if answer is False:
+                proved.add(key)
+            elif isinstance(answer, dict):
+                cases[key] = expressions.case(case_name(answer), answer)
+    return [Gap(part, part.key in proved, cases.get(part.key)) for part in lacking]
 
 
 def case_name(facts: Mapping[str, Any]) -> str:

@@ -9,11 +9,13 @@ from policy_engine.language import kleene
 from policy_engine.language.cel import Checker
 from policy_engine.model.rule import Rule
 from policy_engine.model.vocabulary import Fact, Vocabulary
+from policy_engine.mutants import trying
 from policy_engine.mutants.trying import Tried, Trier
 
 FACTS = {
     "a.few": Fact("a.few", "int", "", minimum=0, maximum=10),
     "a.many": Fact("a.many", "int", "", minimum=0, maximum=100_000),
+    "a.more": Fact("a.more", "int", "", minimum=0, maximum=100_000),
     "a.real": Fact("a.real", "double", "", minimum=0.0),
     "a.word": Fact("a.word", "string", ""),
 }
@@ -54,6 +56,15 @@ def test_facts_are_found_where_sums_and_words_change(when: str, mutant: str) -> 
     assert case is not None
     one, other = (kleene.truth(CHECK.check(text), case["facts"], CHECK.matches)[0] for text in (when, mutant))
     assert {one, other} == {True, False}
+
+
+def test_z3_is_asked_before_an_author_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    when, mutant = "a.many * 97 + a.more * 13 > 4889", "a.many * 97 + a.more * 13 >= 4889"
+    case = survivors(when)[mutant].case
+    assert case is not None
+    assert case["facts"]["a.many"] * 97 + case["facts"]["a.more"] * 13 == 4889
+    monkeypatch.setattr(trying, "find_spec", lambda _: None)
+    assert survivors(when)[mutant].case is None
 
 
 def test_only_a_range_that_is_tried_in_whole_is_exact() -> None:
