@@ -54,6 +54,15 @@ class Equivalent:
 
 
 @dataclass(frozen=True, slots=True)
+class Unreachable:
+    """A part of the rule, as coverage names it, that its author says no facts exercise, with the reason."""
+
+    part: str
+    reason: str
+    span: Span
+
+
+@dataclass(frozen=True, slots=True)
 class CaseFile:
     """The cases of one file, and what is wrong with it."""
 
@@ -62,6 +71,7 @@ class CaseFile:
     cases: tuple[Case, ...]
     problems: tuple[Problem, ...]
     equivalents: tuple[Equivalent, ...] = ()
+    unreachable: tuple[Unreachable, ...] = ()
 
 
 def read_cases(layer: LayerFiles, policy: Policy) -> list[CaseFile]:
@@ -86,23 +96,39 @@ def read_case_file(path: Path, policy: Policy) -> CaseFile:
     reader = Reader(documents[0], problems)
     if len(documents) > 1:
         problems.append(Problem("several-documents", "a case file holds one document", documents[1].span()))
-    reader.only(("cases", "equivalent"))
+    reader.only(("cases", "equivalent", "unreachable"))
     items = reader.items("cases")
     if not items and not problems:
         reader.problem("no-cases", "the file holds no case", help_="cases: is a list with one case or more")
     found = [_CaseReader(item, rule, policy).read() for item in items]
     problems += _duplicates(items)
     listed = [each for item in reader.items("equivalent") if (each := _equivalent(item, rule)) is not None]
-    return CaseFile(path, rule_id, tuple(case for case in found if case is not None), tuple(problems), tuple(listed))
+    never = [part for item in reader.items("unreachable") if (part := _unreachable(item)) is not None]
+    cases = tuple(case for case in found if case is not None)
+    return CaseFile(path, rule_id, cases, tuple(problems), tuple(listed), tuple(never))
+
+
+def _unreachable(item: Reader) -> Unreachable | None:
+    item.only(("part", "reason"))
+    part, reason = item.text("part", required=True), _reason(item, "say why no facts exercise it")
+    if part is None or reason is None:
+        return None
+    return Unreachable(" ".join(part.split()), reason, item.document.span(*item.path))
+
+
+def _reason(item: Reader, hint: str) -> str | None:
+    reason = item.text("reason", required=True)
+    if reason is not None and not any(char.isalpha() for char in reason):
+        item.problem("empty", "`reason` says nothing", "reason", help_=hint)
+    return reason
 
 
 def _equivalent(item: Reader, rule: Rule) -> Equivalent | None:
     item.only(("mutant", "of", "reason"))
-    mutant, reason, of = item.text("mutant", required=True), item.text("reason", required=True), item.text("of")
+    mutant, of = item.text("mutant", required=True), item.text("of")
+    reason = _reason(item, "say why no facts can tell the two apart")
     if of is not None and of not in {each.fact for each in rule.derive}:
         item.problem("wrong-case", f"the rule does not derive `{of}`", "of")
-    if reason is not None and not any(char.isalpha() for char in reason):
-        item.problem("empty", "`reason` says nothing", "reason", help_="say why no facts can tell the two apart")
     if mutant is None or reason is None:
         return None
     return Equivalent(" ".join(mutant.split()), reason, item.document.span(*item.path), of)

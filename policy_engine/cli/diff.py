@@ -14,6 +14,7 @@ from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.options import Folder, Time, choose_ledger, ledger_files, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers
+from policy_engine.errors import Problem, UsageError
 from policy_engine.impact.kinds import FAIL_ON
 
 if TYPE_CHECKING:
@@ -84,9 +85,12 @@ def command(
     kind of change, a workload whose verdict changes so, or that there is none; and which decisions on record come out
     otherwise under NEW than under OLD, in the ledger that is named, or the default one where there is one.
 
-    With --fail-on it exits with 1 where such a change is possible, or not known to be impossible, or happens on
-    record. It exits with 2 where a decision on record cannot be decided under one of the two, and with 6 where one
-    cannot be replayed.
+    What is proved is proved of each task's verdict, at --at and from each later day on that a rule is enforced from,
+    whatever waivers are in force of rules that may be waived. Who may grant a waiver is not compared.
+
+    With --fail-on it exits with 1 where such a change of a task, or of a workload of several, is possible, or not
+    known to be impossible, or happens on record. It exits with 2 where nothing was asked that could tell, or a
+    decision on record cannot be decided under one of the two, and with 6 where one cannot be replayed.
     """
     from policy_engine.cli.diff_shown import Recorded, diff_sections, diff_value, statuses
     from policy_engine.cli.main import first_of
@@ -96,6 +100,10 @@ def command(
     from policy_engine.impact.structure import differing
     from policy_engine.impact.verdicts import Verdicts, require_prover, verdicts
 
+    for side, word in (("OLD", old), ("NEW", new)):
+        if not word:
+            hint = "name a folder, `shipped`, git:REV:PATH or sha256:..."
+            raise UsageError(Problem("no-policy", f"`{side}` is empty", help=hint))
     targets = parse_outputs(outputs, FORMATS)
     choice = choose_ledger(ctx, ledger, ledger_key)
     spare(targets, ledger_files(choice), [*below, *(Path(word) for word in (old, new) if Path(word).is_dir())])

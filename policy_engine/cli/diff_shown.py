@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from policy_engine.impact.structure import Differing
     from policy_engine.impact.verdicts import Verdicts
 
+#: What a proof is about.
+_ABOUT = "with and without waivers, now and from each day on that a rule is enforced from"
+_MET = {True: "met", False: "not met", None: "not known, since nothing was asked: see `verdicts` and `decisions` above"}
 _MOST_DETAILED = 20
 _MOST_REASONS = 3
 
@@ -41,6 +44,8 @@ def statuses(shown: Mapping[str, Any], found: Collection[Redecided]) -> Iterator
         yield USAGE
     if shown["met"]:
         yield CONDITION
+    elif shown["met"] is None:
+        yield USAGE
 
 
 def diff_value(
@@ -55,7 +60,6 @@ def diff_value(
     import msgspec
 
     from policy_engine.decide import format_time
-    from policy_engine.impact.kinds import met
 
     old, new = ({"name": s.name, "digest": s.policy.digest, "version": s.policy.rules.version} for s in sides)
     return {
@@ -68,11 +72,21 @@ def diff_value(
             "asked": proved.why is None,
             "why": proved.why,
             "changes": [msgspec.to_builtins(each) for each in proved.changes],
+            "kinds": proved.kinds,
         },
         "recorded": _recorded(*recorded),
         "fail_on": list(fail_on),
-        "met": proved.met(fail_on) or met((kind for each in recorded.found for kind in each.kinds), fail_on),
+        "met": _met(proved, recorded.found, fail_on),
     }
+
+
+def _met(proved: Verdicts, found: Sequence[Redecided], fail_on: Collection[str]) -> bool | None:
+    """Return whether a change to fail on is there; None where nothing was asked that could say so."""
+    from policy_engine.impact.kinds import met
+
+    if fail_on and proved.why is not None and all(each.comparison is None for each in found):
+        return None
+    return proved.met(fail_on) or met((kind for each in found for kind in each.kinds), fail_on)
 
 
 def _recorded(found: Sequence[Redecided], skipped: str | None) -> dict[str, Any]:
@@ -111,7 +125,7 @@ def diff_sections(shown: Mapping[str, Any]) -> list[Section]:
     """Return the report as people read it."""
     return [
         *_written(shown["written"]),
-        *_verdicts(shown["verdicts"]),
+        *_verdicts(shown["verdicts"], shown["at"]),
         *_recorded_sections(shown["recorded"]),
         _end(shown),
     ]
@@ -138,13 +152,16 @@ def _text(value: Any) -> str:
     return f"`{value}`" if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-def _verdicts(shown: Mapping[str, Any]) -> Iterator[Section]:
+def _verdicts(shown: Mapping[str, Any], at: str) -> Iterator[Section]:
     if not shown["asked"]:
         yield Section(title="verdicts that can change", lines=[f"not asked: {shown['why']}"])
         return
     for each in shown["changes"]:
         if each["status"] == "possible":
-            title = f"a verdict can change from {each['before']} to {each['after']}, as that of this workload does"
+            later = f", from {each['at']} on" if each["at"] not in (None, at) else ""
+            title = (
+                f"a verdict can change from {each['before']} to {each['after']}{later}, as that of this workload does"
+            )
             yield Section(title=title, block=each["example"])
             more = len(each["reasons"]) - _MOST_REASONS
             told = [*each["reasons"][:_MOST_REASONS], *([f"{more} more"] if more > 0 else [])]
@@ -157,10 +174,14 @@ def _verdicts(shown: Mapping[str, Any]) -> Iterator[Section]:
     ]
     none = [each for each in shown["changes"] if each["status"] == "impossible"]
     if len(none) == len(shown["changes"]):
-        lines.append("no workload's verdict changes: proved")
+        lines.append(f"no task's verdict changes, {_ABOUT}: proved")
     elif none:
         said = ", ".join(f"{each['before']} to {each['after']}" for each in none)
-        lines.append(f"no workload's verdict changes otherwise, which is proved: {said}")
+        lines.append(f"no task's verdict changes otherwise, {_ABOUT}, which is proved: {said}")
+    own = {each["kind"] for each in shown["changes"] if each["status"] != "impossible"}
+    several = [kind.replace("-to-", " to ") for kind in shown["kinds"] if kind not in own]
+    if several:
+        lines.append(f"a workload of several tasks can change besides from {', '.join(several)}")
     yield Section(title="verdicts that can change", lines=lines)
 
 
@@ -188,6 +209,6 @@ def _end(shown: Mapping[str, Any]) -> Section:
     pairs = [(name.upper(), f"{shown[name]['name']}, {shown[name]['digest']}") for name in ("old", "new")]
     pairs.append(("AT", f"{shown['at']}; decisions on record at their own time, but with --at"))
     if shown["fail_on"]:
-        pairs.append(("FAIL ON", f"{', '.join(shown['fail_on'])}: {'met' if shown['met'] else 'not met'}"))
+        pairs.append(("FAIL ON", f"{', '.join(shown['fail_on'])}: {_MET[shown['met']]}"))
     same = [] if shown["written"] else ["the two policies are the same"]
     return Section(pairs=pairs, lines=same)

@@ -39,7 +39,9 @@ def command(
     With --coverage, so is what no case exercises: an outcome; a comparison, membership or flag that is never true, or
     never false, where its opposite would change the outcome; a member of a list; an arm of `?:`; an empty list, or
     one with items, under `exists` and `all`; what a derivation gives. What no facts at all can exercise is told, and
-    is status 4 only where the rule can never fire. Effects are no part of a rule's cases.
+    is status 4 only where the rule can never fire. What can be neither exercised nor proved is listed by its author in
+    the case file, under `unreachable:`, with the part as it is printed here and a reason. Effects are no part of a
+    rule's cases.
     """
     from policy_engine.cases import gather, run_gathered
     from policy_engine.cli.main import CASES, OK
@@ -60,7 +62,7 @@ def command(
         return [*_sections(results), *(coverage_sections(found) if found is not None else ())]
 
     write_reports(targets, report_writers(lambda: _value(results, found), sections))
-    covered = found is None or not any(gap.counts for rule in found for gap in rule.gaps)
+    covered = found is None or all(rule.passed for rule in found)
     return OK if results and covered and all(result.passed for result in results) else CASES
 
 

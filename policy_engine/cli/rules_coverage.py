@@ -30,9 +30,15 @@ def coverage_value(found: Sequence[RuleCoverage]) -> dict[str, Any]:
                 "unreachable": gap.unreachable,
                 "counts": gap.counts,
                 "case": gap.case,
+                "reason": gap.reason,
             }
             for each in found
             for gap in each.gaps
+        ],
+        "problems": [
+            {"code": each.code, "place": str(each.span), "message": each.message, "help": each.help}
+            for rule in found
+            for each in rule.problems
         ],
     }
 
@@ -41,14 +47,18 @@ def coverage_sections(found: Sequence[RuleCoverage]) -> list[Section]:
     """Return the coverage as people read it."""
     gaps = [(each, gap) for each in found for gap in each.gaps]
     sections = []
+    problems = [f"{e.span}: {e.message} [{e.code}]\nhelp: {e.help}" for each in found for e in each.problems]
+    listed = [(each, gap) for each, gap in gaps if not (gap.unreachable or gap.counts)]
     for title, lines in (
-        ("not exercised", [_line(each, gap) for each, gap in gaps if not gap.unreachable]),
+        ("wrong in a case file", problems),
+        ("not exercised", [_line(each, gap) for each, gap in gaps if not gap.unreachable and gap.counts]),
+        ("listed as unreachable", [f"{_line(each, gap)}: {gap.reason}" for each, gap in listed]),
         ("no facts exercise it", [_line(each, gap) for each, gap in gaps if gap.unreachable]),
     ):
         if lines:
             sections.append(Section(title=title, lines=lines))
     for each in found:
-        sections += cases_section(each.rule, [gap.case for gap in each.gaps])
+        sections += [*cases_section(each.rule, [gap.case for gap in each.gaps]), *_unproved(each)]
     parts = sum(each.parts for each in found)
     summary = f"{parts:,} parts of {len(found)} rules: "
     summary += f"{len(gaps):,} not exercised" if gaps else "cases exercise all of them"
@@ -62,6 +72,19 @@ def _line(each: RuleCoverage, gap: Gap) -> str:
     elif not gap.unreachable and gap.case is None:
         says += ", and no facts that would do it were found"
     return f"{gap.wanted.span}: {each.rule.id}: {says} [{gap.wanted.kind}]"
+
+
+def _unproved(each: RuleCoverage) -> list[Section]:
+    """Return what the author would list of what nothing was found to exercise, ready to be copied."""
+    entries = [
+        {"part": gap.wanted.says, "reason": "..."}
+        for gap in each.gaps
+        if gap.counts and gap.case is None and not gap.unreachable and gap.wanted.kind == "branch"
+    ]
+    if not entries:
+        return []
+    title = f"for {case_file(each.rule)}, if no case can exercise it, with the reason"
+    return [Section(title=title, block=f"unreachable:\n{case_text(entries)}")]
 
 
 def _effects(each: RuleCoverage) -> str:

@@ -72,6 +72,9 @@ class Expressions:
     def space(self, vocabulary: Vocabulary) -> Space:
         return space_of(self.nodes, vocabulary)
 
+    def fires(self, facts: Mapping[str, Any]) -> bool:
+        return kleene.truth(self.condition, facts, self.matches)[0] is True
+
     def keys(self, facts: Mapping[str, Any], stated: Sequence[str]) -> set[Key]:
         """Return the keys of the parts that a case with these facts exercises; it states what `stated` become."""
         truth, _ = kleene.truth(self.condition, facts, self.matches)

@@ -21,6 +21,10 @@ from policy_engine.model.vocabulary import Fact, Vocabulary
 MOST_POINTS = 20_000
 _MOST_ITEMS = 5
 _MOST_SIZE = 12
+#: A fact of so many whole numbers takes part with each of them where more is asked of it than how it compares.
+_FEW_INTEGERS = 64
+#: Of constants that words are put together from.
+_MOST_JOINED = 4
 _NEAR = (0.01, 1e-6)
 
 
@@ -77,7 +81,8 @@ def _values(fact: Fact, use: Use) -> tuple[list[Any], bool]:
     if fact.type == "bool":
         return [True, False], True
     if fact.type == "int":
-        return _integers(fact, use), use.exact
+        few = _all_integers(fact) if use.whole else None
+        return (few, True) if few is not None else (_integers(fact, use), use.exact)
     if fact.type == "double":
         return _doubles(fact, use), use.exact
     if fact.type == "list<string>":
@@ -94,6 +99,13 @@ def _nearest(fact: Fact, value: float) -> float:
 
 def _inside(fact: Fact, value: float) -> bool:
     return _nearest(fact, value) == value
+
+
+def _all_integers(fact: Fact) -> list[Any] | None:
+    """Return every value of a fact that has few; None where it has many."""
+    if fact.minimum is None or fact.maximum is None or fact.maximum - fact.minimum >= _FEW_INTEGERS:
+        return None
+    return list(range(math.ceil(fact.minimum), math.floor(fact.maximum) + 1))
 
 
 def _integers(fact: Fact, use: Use) -> list[Any]:
@@ -130,7 +142,15 @@ def _words(fact: Fact, use: Use) -> tuple[list[Any], bool]:
         return (list(fact.values), True) if use.whole else (named + others[:1], True)
     words = sorted(use.constants)
     sized = ["x" * size for size in sorted({s + d for s in use.sizes for d in (-1, 0, 1) if 0 <= s + d <= 40})]
-    return list(dict.fromkeys([*words, *_others(words, 2 if use.whole else 1), *sized])), use.exact and not use.sizes
+    joined = _joined(words) if use.whole and len(words) <= _MOST_JOINED else []
+    found = [*words, *_others(words, 2 if use.whole else 1), *joined, *sized]
+    return list(dict.fromkeys(found)), use.exact and not use.sizes
+
+
+def _joined(words: Sequence[str]) -> list[str]:
+    """Return words that start with one of `words`, end with one, have one within, or both."""
+    found = [each for word in words for each in (f"{word}x", f"x{word}", f"x{word}x")]
+    return found + [f"{one}{other}" for one in words for other in words if one != other]
 
 
 def _others(words: Sequence[str], count: int) -> list[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import permutations
 from typing import Any
 
 from msgspec import Struct, field
 
-from policy_engine.language import tree
+from policy_engine.language import kleene, tree
 from policy_engine.language.tree import Const, FactRef, Node, Variable
 
 
@@ -37,7 +38,6 @@ def uses_of(nodes: Iterable[Node]) -> dict[str, Use]:
 
 def folded(node: Node) -> Node:
     """Return `node` with the arithmetic of constants done."""
-    from policy_engine.language import kleene
     from policy_engine.language.paths import places, put
 
     for path, each in sorted(places(node), key=lambda found: -len(found[0])):
@@ -113,6 +113,8 @@ class _Reader:
         below = list(tree.walk(node))
         inner = {**bound, **{q.variable: q.over.name for q in below if _ranges(q)}}  # type: ignore[union-attr]
         constants = [each for each in below if isinstance(each, Const)]
+        if any(isinstance(each, tree.Arithmetic) for each in below):
+            constants += _solved(constants)
         for each in below:
             found = self.use(each, inner)
             if found is not None:
@@ -120,6 +122,25 @@ class _Reader:
                 same = _ITEM.get(each.type, each.type)
                 found.constants |= {constant.value for constant in constants if constant.type == same}
                 found.sizes |= {c.value for c in constants if c.type == "int" and each.type in _SIZED}  # type: ignore[misc]
+
+
+#: Of the numbers in an expression of which each two are put together.
+_MOST_SOLVED = 5
+
+
+def _solved(constants: Iterable[Const]) -> list[Const]:
+    """Return where sums and products with one constant meet another: the sum, difference and quotient of two."""
+    numbers = [each for each in constants if each.type in ("int", "double")][:_MOST_SOLVED]
+    found = []
+    for one, other in permutations(numbers, 2):
+        if one.type == other.type:
+            a: Any = one.value
+            b: Any = other.value
+            values = [a - b, a + b]
+            if b:
+                values.append(a // b if one.type == "int" else a / b)
+            found += [Const(each, one.type) for each in values if kleene.kept(each) is not None]
+    return found
 
 
 _ITEM = {"list<string>": "string"}

@@ -9,6 +9,7 @@ ALLOW, REVIEW, DENY = "allow", "review", "deny"
 #: Whatever a verdict allows, with conditions or without, is `allow` here.
 WORDS = {"allow": ALLOW, "allow_with_conditions": ALLOW, "review": REVIEW, "deny": DENY}
 _TIGHT = {DENY: 2, REVIEW: 1, ALLOW: 0}
+_WORST = {"allow": 0, "allow_with_conditions": 1, REVIEW: 2, DENY: 3}
 #: Among what is allowed.
 RELEASED, CONDITIONED = "conditions-to-allow", "allow-to-conditions"
 ANY = "any"
@@ -21,6 +22,21 @@ def kind_of(before: str | None, after: str | None) -> str | None:
     if WORDS[before] == WORDS[after]:
         return RELEASED if after == ALLOW else CONDITIONED
     return f"{WORDS[before]}-to-{WORDS[after]}"
+
+
+def between_workloads(changes: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Return the changes of a workload's verdict that `changes` of one task's each can come to, themselves included.
+
+    The workload has the worst verdict. It gets better to a word where a task gets at least as far and another stands
+    at that word; it gets worse from a word where a task comes from there or better, and another stands at that word.
+    """
+    found = set(changes)
+    for before, after in changes:
+        if _WORST[before] > _WORST[after]:
+            found |= {(before, word) for word, rank in _WORST.items() if _WORST[after] <= rank < _WORST[before]}
+        else:
+            found |= {(word, after) for word, rank in _WORST.items() if _WORST[before] <= rank < _WORST[after]}
+    return found
 
 
 def _rank(kind: str) -> tuple[int, int]:

@@ -102,12 +102,12 @@ class Repository:
         return done.out.decode("ascii", "replace").strip()
 
     def _within(self, beside: Path) -> str:
-        """Return where `beside` lies in the repository; the top where it does not."""
+        """Return where `beside` lies in the repository."""
         top = self._run("rev-parse", "--show-toplevel").out.decode("utf-8", "surrogateescape").rstrip("\n")
         try:
-            return beside.resolve().relative_to(Path(top).resolve()).as_posix() if top else ""
+            return beside.resolve().relative_to(Path(top).resolve()).as_posix()
         except ValueError:
-            return ""
+            raise _refused(f"`{beside}` lies in no checkout", "write git:REV:PATH") from None
 
     def _run(self, *arguments: str, most: int = 50_000_000) -> Done:
         try:

@@ -92,8 +92,14 @@ def whole(folder: Path) -> bool:
 
 
 def _at_revision(word: str, beside: Path | None, below: Sequence[Path]) -> Policy:
-    repository = Repository(Path.cwd())
-    revision = repository.revision(word.removeprefix(PREFIX), beside)
+    name = word.removeprefix(PREFIX)
+    if ":" in name:
+        beside = None
+    elif beside is not None:
+        check_layer(beside)
+    # a folder's revisions are in the repository that it lies in, wherever this is called from
+    repository = Repository(Path.cwd() if beside is None else beside.resolve())
+    revision = repository.revision(name, beside)
     with tempfile.TemporaryDirectory(prefix="policy-diff-") as scratch:
         # called as the folder is, which is what the layer is called
         folder = Path(scratch) / (Path(revision.path).name or "top")
@@ -102,7 +108,13 @@ def _at_revision(word: str, beside: Path | None, below: Sequence[Path]) -> Polic
         try:
             return _of_folder(folder, below, use_cache=False)
         except PolicyError as error:
-            raise type(error)(_renamed(problem, folder, word) for problem in error.problems) from None
+            problems = [_renamed(problem, folder, word) for problem in error.problems]
+            if beside is None and ":" not in name:
+                hint = f"write {word}:PATH, with the folder of the rules from the repository's top"
+                problems.insert(
+                    0, Problem("no-revision", f"`{word}` names no folder, and its top is no layer", help=hint)
+                )
+            raise type(error)(problems) from None
 
 
 def _renamed(problem: Problem, folder: Path, word: str) -> Problem:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from msgspec import Struct
 
 from policy_engine.errors import Problem, UsageError
-from policy_engine.impact.kinds import kind_of, met
+from policy_engine.impact.kinds import KINDS, between_workloads, kind_of, met
 from policy_engine.loading.policy import Policy
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ MISSING = "the extra `prove` is not installed"
 class VerdictChange(Struct, frozen=True):
     """A change of verdicts: `possible` with an example, `impossible` by proof, or undecided, and `why`.
 
-    `example` is a workload file that the engine decides so under both policies; `reasons` is what the new one says.
+    It is that of a task. `example` is a workload file that the engine decides so under both policies at the time `at`,
+    without the entries of `leave_out` under either; `reasons` is what the new one says.
     """
 
     kind: str
@@ -33,6 +34,8 @@ class VerdictChange(Struct, frozen=True):
     example: str | None = None
     reasons: tuple[str, ...] = ()
     why: str | None = None
+    at: str | None = None
+    leave_out: Mapping[str, tuple[str, ...]] = {}
 
 
 class Verdicts(Struct, frozen=True):
@@ -41,9 +44,20 @@ class Verdicts(Struct, frozen=True):
     changes: Sequence[VerdictChange]
     why: str | None = None
 
+    @property
+    def kinds(self) -> list[str]:
+        """The kinds of change that are not known to be impossible, of a task or of a workload of several.
+
+        A workload has the worst verdict of its tasks: where one task changes from deny to allow beside one that is in
+        review, the workload changes from deny to review.
+        """
+        changes = [(each.before, each.after) for each in self.changes if each.status != "impossible"]
+        found = {kind_of(*change) for change in between_workloads(changes)}
+        return [each for each in KINDS if each in found]
+
     def met(self, fail_on: Collection[str]) -> bool:
-        """Whether a change to fail on is possible, or not known to be impossible."""
-        return met((each.kind for each in self.changes if each.status != "impossible"), fail_on)
+        """Whether a change to fail on, of a task or a workload, is possible, or not known to be impossible."""
+        return met(self.kinds, fail_on)
 
 
 def require_prover() -> None:
@@ -72,10 +86,21 @@ def verdicts(old: Policy, new: Policy, at: datetime, timeout_s: float) -> Verdic
 
 
 def _change(found: Change) -> VerdictChange:
+    from policy_engine.decide import format_time
+
     kind = kind_of(found.before, found.after)
     assert kind is not None  # noqa: S101 - what changes is not the same before and after
     if found.example is not None:
         example = found.example
-        return VerdictChange(kind, found.before, found.after, "possible", example.text(), example.after.reasons)
+        return VerdictChange(
+            kind,
+            found.before,
+            found.after,
+            "possible",
+            example.text(),
+            example.after.reasons,
+            at=None if found.at is None else format_time(found.at),
+            leave_out=dict(zip(("old", "new"), example.leave_out, strict=True)),
+        )
     status: Status = "impossible" if found.undecided is None else "undecided"
     return VerdictChange(kind, found.before, found.after, status, why=found.undecided)

@@ -6,7 +6,7 @@ call's parenthesis, a dotted name's last dot) is what the errors point at.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -168,16 +168,29 @@ def facts_read(node: Node) -> frozenset[str]:
 
 def replace_facts(node: Node, values: dict[str, Const]) -> Node:
     """Return `node` with each fact in `values` replaced by its constant, keeping positions."""
+
+    def constant(fact: FactRef) -> Node:
+        found = values.get(fact.name)
+        return fact if found is None else Const(found.value, found.type, fact.at)
+
+    return _with_facts(node, constant)
+
+
+def rename_facts(node: Node, names: Mapping[str, str]) -> Node:
+    """Return `node` with other names for the facts in `names`, keeping positions."""
+    return _with_facts(node, lambda fact: FactRef(names.get(fact.name, fact.name), fact.type, fact.at))
+
+
+def _with_facts(node: Node, become: Callable[[FactRef], Node]) -> Node:
     if isinstance(node, FactRef):
-        constant = values.get(node.name)
-        return node if constant is None else Const(constant.value, constant.type, node.at)
+        return become(node)
     changed: dict[str, Any] = {}
     for name in _FIELDS[type(node).__name__]:
         value = getattr(node, name)
         if type(value).__name__ in _KINDS:
-            changed[name] = replace_facts(value, values)
+            changed[name] = _with_facts(value, become)
         elif isinstance(value, tuple):
-            changed[name] = tuple(replace_facts(v, values) for v in value)
+            changed[name] = tuple(_with_facts(v, become) for v in value)
         else:
             changed[name] = value
     return type(node)(**changed)

@@ -8,6 +8,7 @@ same on each of them, with the same facts missing, it is equivalent, which is pr
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.util import find_spec
 from typing import Any
 
 from msgspec import Struct
@@ -102,9 +103,29 @@ class Trier:
                 best = how, facts
             if best is not None and best[0] == 0:
                 break
+        if best is None and of is None and not space.complete:
+            best = self._asked(one, other, told)
         if best is None:
             return Tried(mutant, of, equivalent=space.complete)
         return Tried(mutant, of, case=expressions.case(case_name(best[1]), best[1]))
+
+    def _asked(
+        self, one: Node, other: Node, told: Callable[[Mapping[str, Any]], int | None]
+    ) -> tuple[int, dict[str, Any]] | None:
+        """Ask Z3, where it is installed, for facts of which two conditions come out otherwise."""
+        if find_spec("z3") is None:
+            return None
+        from policy_engine.lowering.to_z3 import find
+        from policy_engine.lowering.to_z3.formulas import differ, either
+
+        facts = find(
+            (one, other),
+            lambda truths: either(differ(truths[0].true, truths[1].true), differ(truths[0].false, truths[1].false)),
+            self.vocabulary.facts,
+            self.matches,
+            lambda found: told(found) in (0, 1),
+        )
+        return (told(facts) or 0, facts) if isinstance(facts, dict) else None
 
     def _told(
         self, condition: Node, of: str | None, one: Node, other: Node

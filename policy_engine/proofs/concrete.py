@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from policy_engine.lowering.to_z3 import Items, Number, Other, Text, Truth, Value
+from policy_engine.lowering.to_z3.formulas import Formula
 from policy_engine.model.fields import MOST_ITEMS
 from policy_engine.model.rule import EVIDENCE_GRADES
 from policy_engine.model.vocabulary import CUSTOM, Fact
@@ -43,14 +44,21 @@ class Found:
         return lines
 
 
-def concrete(model: Model, shared: Shared, facts: Mapping[str, Fact]) -> Found:
-    """Return the workload that `model` describes; hardware is put in by whoever confirms it."""
-    return _Reading(model, shared, facts).found()
+def concrete(
+    model: Model, shared: Shared, facts: Mapping[str, Fact], left_out: Mapping[str, Formula] | None = None
+) -> Found:
+    """Return the workload that `model` describes; hardware is put in by whoever confirms it.
+
+    `left_out` says of the facts that have several defaults when none is stated.
+    """
+    return _Reading(model, shared, facts, left_out or {}).found()
 
 
 class _Reading:
-    def __init__(self, model: Model, shared: Shared, facts: Mapping[str, Fact]) -> None:
-        self.model, self.shared, self.facts = model, shared, facts
+    def __init__(
+        self, model: Model, shared: Shared, facts: Mapping[str, Fact], left_out: Mapping[str, Formula]
+    ) -> None:
+        self.model, self.shared, self.facts, self.left_out = model, shared, facts, left_out
         self.made = set(shared.symbols.made)
         self.texts = Texts(model, shared.symbols)
 
@@ -121,12 +129,12 @@ class _Reading:
         """State what is known, and null for what would have a default."""
         for name in names:
             fact = f"{section}.{name}"
-            if fact not in self.made:
+            if fact not in self.made or self.model.holds(self.left_out.get(fact, False)):
                 continue
             value = self.get(fact)
             if value is not None:
                 part[name] = value
-            elif self.facts[fact].default is not None:
+            elif self.facts[fact].default is not None or fact in self.left_out:
                 part[name] = None
 
     def _tasks(self) -> list[dict[str, Any]]:

@@ -34,10 +34,15 @@ class Shared:
     matches: Matcher
 
     @classmethod
-    def of(cls, policies: Iterable[Policy], more: Iterable[Node] = ()) -> Shared:
-        """Return what decisions under all of `policies` share; `more` are the conditions that are asked besides."""
+    def of(
+        cls, policies: Iterable[Policy], more: Iterable[Node] = (), twins: Mapping[str, str] | None = None
+    ) -> Shared:
+        """Return what decisions under all of `policies` share; `more` are the conditions that are asked besides.
+
+        `twins` are the names of facts that are one, and have a value of their own under each of two policies.
+        """
         found = list(policies)
-        symbols = symbols_of(found, more)
+        symbols = symbols_of(found, more, twins)
         facts = {name: each for policy in reversed(found) for name, each in policy.vocabulary.facts.items()}
         # a workload is valid under every policy that it is decided under
         regulations = set.intersection(*[set(policy.vocabulary.regulations) for policy in found])

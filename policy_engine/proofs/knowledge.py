@@ -26,14 +26,19 @@ _TWINS = ("deployment", "model", "provider", "region")
 FLOOR = "task.min_scores"
 
 
-def symbols_of(policies: Iterable[Policy], more: Iterable[Node] = ()) -> Symbols:
-    """Return symbols for the values of all facts that the policies know, told apart as far as they and `more` do."""
+def symbols_of(
+    policies: Iterable[Policy], more: Iterable[Node] = (), twins: Mapping[str, str] | None = None
+) -> Symbols:
+    """Return symbols for the values of all facts that the policies know, told apart as far as they and `more` do.
+
+    `twins` are facts that are one, by both of its names: what tells one from others tells the other.
+    """
     facts: dict[str, Fact] = {}
     conditions, catalogs = [*more], []
     for policy in policies:
         ready = with_parameters(policy.rules)
         for name, each in policy.vocabulary.facts.items():
-            facts[name] = each if name not in facts else _wider(facts[name], each)
+            facts[name] = each if name not in facts else wider(facts[name], each)
         catalogs.append(policy.catalog)
         for index, rule in enumerate(policy.rules.rules):
             conditions.append(ready.of(index))
@@ -44,10 +49,19 @@ def symbols_of(policies: Iterable[Policy], more: Iterable[Node] = ()) -> Symbols
         names = {namespace for _, namespace in policy.rules.overrides if namespace != "*"}
         constants.setdefault("workload.namespace", set()).update(names)
         constants.setdefault("data.regulations", set()).update(policy.vocabulary.regulations)
+    for pair in (twins or {}).items():
+        named = {text for each in pair for text in (*constants.get(each, ()), *_texts(facts[each].default))}
+        constants.update(dict.fromkeys(pair, named))
     return Symbols(facts, constants)
 
 
-def _wider(one: Fact, other: Fact) -> Fact:
+def _texts(default: object) -> tuple[str, ...]:
+    if isinstance(default, str):
+        return (default,)
+    return tuple(default) if isinstance(default, list | tuple) else ()
+
+
+def wider(one: Fact, other: Fact) -> Fact:
     """Return the fact with whatever one of two policies takes for it; the engine refuses what the other does not."""
     if one.type != other.type:
         raise NotLoweredError(f"`{one.name}` is a {one.type} under one policy and a {other.type} under the other")

@@ -174,14 +174,18 @@ def search(
     prefer: Sequence[Callable[[], Formula]],
     free: Callable[[], Iterator[Formula]],
     confirm: Callable[[Model], T | None],
+    limit_s: float | None = None,
 ) -> T | str | None:
-    """Ask until the engine confirms a model, there is none, the time is over, or too many were refused."""
+    """Ask until the engine confirms a model, there is none, the time is over, or too many were refused.
+
+    `limit_s` is what is told as the limit where `timeout_s` is what is left of it.
+    """
     until, refused = monotonic() + timeout_s, 0
     blocked: list[Formula] = []
     while refused < TRIES:
         answer, model = session.ask(both(question, *blocked), until - monotonic(), prefer)
         if answer == "time-out":
-            return f"undecided within {max(timeout_s, 0.0):.3g} s"
+            return f"undecided within {timeout_s if limit_s is None else limit_s:.3g} s"
         if model is None:
             # what was refused may have hidden what is
             return None if not refused else _undecided(refused)

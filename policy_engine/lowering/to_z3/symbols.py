@@ -164,7 +164,7 @@ class Symbols:
         found: list[Formula] = []
         for name, value in self._values.items():
             if name in facts:
-                found += _fixed(value, facts[name])
+                found += fixed(value, facts[name])
         for symbol, evaluate in self._open.values():
             result = evaluate(facts)
             if isinstance(result, bool):
@@ -174,7 +174,8 @@ class Symbols:
         return found
 
 
-def _fixed(value: Value, given: Any) -> list[Formula]:
+def fixed(value: Value, given: Any) -> list[Formula]:
+    """Return that the symbols of `value` are those of `given`."""
     if isinstance(value, Truth):
         return [value.true if given else value.false]
     if isinstance(value, Number):

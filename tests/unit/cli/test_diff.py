@@ -62,7 +62,22 @@ def test_a_removed_forbid_allows_what_was_denied_on_record(policy: Run, ledger: 
     assert diff(policy, "shipped", str(lenient), "--fail-on", "any").status == 1
     assert diff(policy, "shipped", str(lenient), "--fail-on", "allow-to-deny").status == 0
     assert diff(policy, str(lenient), "shipped", "--fail-on", kind).status == 0
-    assert diff(policy, "shipped", str(lenient), "--fail-on", "any", "--no-record").status == 0
+
+
+def test_what_was_not_asked_is_not_passed(policy: Run, tmp_path: Path, lenient: Path) -> None:
+    for words in (("--no-record",), ("--ledger", f"sqlite:///{tmp_path}/none.db"), ()):
+        found = diff(policy, "shipped", str(lenient), "--fail-on", "any", *words)
+        assert found.status in (2, 6), found.err
+        assert found.status == 6 or found.json["met"] is None
+    assert diff(policy, "shipped", str(lenient), "--no-record").json["met"] is False
+    told = policy("diff", "shipped", str(lenient), "--no-proof", "--no-record", "--fail-on", "any").out
+    assert "not known, since nothing was asked" in " ".join(told.split())
+
+
+def test_a_side_without_a_name_is_refused(policy: Run) -> None:
+    for words in (("", "shipped"), ("shipped", "")):
+        refused = diff(policy, *words)
+        assert (refused.status, "is empty" in refused.err) == (2, True)
 
 
 def test_all_decisions_where_they_are_asked_for(policy: Run, ledger: Path, lenient: Path) -> None:
@@ -121,6 +136,17 @@ def test_two_revisions_of_a_repository(policy: Run, tmp_path: Path, monkeypatch:
     text = policy("diff", "git:v1:acme", "git:main:acme", "--no-proof").out
     assert "changed own: condition, when: `task.batch` -> `!task.batch`" in text
     assert "no ledger is named, and none is there" in text
+    nowhere = policy("diff", "git:v1", "shipped", "--no-proof")
+    assert "write git:v1:PATH, with the folder of the rules" in " ".join(nowhere.err.split())
+    # the folder's own repository, from wherever it is called
+    commit(tmp_path / "elsewhere", other__note="a: 1")
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    beside = str(tmp_path / "repository/acme")
+    assert policy("diff", "git:v1", beside, "--no-proof", "-o", "json").json["written"] == shown["written"]
+    (tmp_path / "loose").mkdir()
+    foreign = policy("diff", "git:HEAD", str(tmp_path / "loose"), "--no-proof")
+    assert (foreign.status, "lies in no git repository" in foreign.err) == (2, True)
+    monkeypatch.chdir(tmp_path / "repository")
     missing = policy("diff", "git:v2:acme", "acme", "--no-proof")
     assert missing.status == 2
     assert "there is no revision `v2` [no-revision]" in missing.err

@@ -11,7 +11,8 @@ import yaml
 
 from policy_engine.cases import CaseRunner, LayerCases, gather
 from policy_engine.cli.rules_coverage import case_text
-from policy_engine.coverage.measuring import Gap, measure
+from policy_engine.coverage import measuring
+from policy_engine.coverage.measuring import Gap, RuleCoverage, measure
 
 Gaps = Callable[..., list[Gap]]
 RULE = """\
@@ -130,9 +131,15 @@ def test_a_rule_that_can_never_fire_counts(gaps: Gaps) -> None:
     assert (never.unreachable, never.counts, never.case) == (True, True, None)
 
 
-def test_what_cannot_be_looked_at_in_full_is_not_called_unreachable(gaps: Gaps) -> None:
+def test_what_cannot_be_looked_at_in_full_is_not_called_unreachable(
+    gaps: Gaps, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """That size * 0 stays below 1 holds for all facts, and the search cannot know that it saw them all."""
     rule = RULE.replace("when: |-\n  task.batch\n", "when: |-\n  task.batch && task.latency_p95_ms * 0 < 1\n")
+    found = [each for each in gaps(ALL, rule) if "* 0 < 1` is never false" in each.wanted.says]
+    # but Z3 proves it, where it is installed
+    assert [(each.unreachable, each.counts, each.case) for each in found] == [(True, False, None)]
+    monkeypatch.setattr(measuring, "find_spec", lambda _: None)
     found = [each for each in gaps(ALL, rule) if "* 0 < 1` is never false" in each.wanted.says]
     assert [(each.unreachable, each.counts, each.case) for each in found] == [(False, True, None)]
 
@@ -175,3 +182,47 @@ def test_the_shipped_rules_have_everything_exercised() -> None:
 def test_a_suggested_case_can_be_read_again() -> None:
     case = {"name": "yes: no", "facts": {"a.b": True, "a.s": "null", "a.l": ["x", "1"]}, "outcome": "fired"}
     assert yaml.safe_load("cases:\n" + case_text([case])) == {"cases": [case]}
+
+
+def test_a_rule_that_cannot_fire_under_the_parameters_in_force_is_told(layer: Path) -> None:
+    # the shipped cases fire it, under the shipped parameters
+    (layer / "parameters.yaml").write_text("parameters:\n  low_latency_ms: {value: 0}\n", encoding="utf-8")
+    found = [(each.rule.id, gap) for each in measure(gather([layer])) for gap in each.gaps]
+    ((rule, gap),) = found
+    assert rule == "low-latency-favours-self-hosting"
+    assert (gap.unreachable, gap.counts, gap.case) == (True, True, None)
+
+
+def test_what_its_author_lists_as_unreachable_is_held_to_what_is_found(layer: Path) -> None:
+    when = "task.batch || (proposal.model.startsWith('abcd') && !proposal.model.startsWith('ab'))"
+    (layer / "latency/own-rule.yaml").write_text(
+        f'id: own-rule\ntitle: T\norigin: us\nwhen: "{when}"\nadvise: Do.\nmessage: M.\n', encoding="utf-8"
+    )
+    cases = "cases:\n" + "".join(
+        f"  - {{name: {name}, facts: {facts}, outcome: {outcome}}}\n"
+        for name, facts, outcome in (
+            ("a", "{task.batch: true}", "fired"),
+            ("b", "{task.batch: false, proposal.model: abcd}", "not_fired"),
+            ("c", "{task.batch: false, proposal.model: x}", "not_fired"),
+            ("d", "{task.batch: true, proposal.model: x}", "fired"),
+            ("e", "{}", "indeterminate"),
+        )
+    )
+
+    def measured(listed: list[str]) -> RuleCoverage:
+        entries = [{"part": part, "reason": "one prefix is within the other"} for part in listed]
+        text = cases + (yaml.safe_dump({"unreachable": entries}) if listed else "")
+        (layer / "latency/own-rule_test.yaml").write_text(text, encoding="utf-8")
+        return next(each for each in measure(gather([layer])) if each.rule.id == "own-rule")
+
+    stuck = [gap.wanted.says for gap in measured([]).gaps]
+    assert stuck
+    assert all(gap.counts and gap.case is None for gap in measured([]).gaps)
+    assert measured(stuck).passed
+    assert {gap.reason for gap in measured(stuck).gaps} == {"one prefix is within the other"}
+    exercised = "`task.batch` is never true where that decides"
+    for part, told in ((exercised, "a case exercises it"), ("`x` is never true", "is none of its parts")):
+        wrong = measured([*stuck, part])
+        (problem,) = wrong.problems
+        assert told in problem.message
+        assert not wrong.passed

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from msgspec.structs import replace
 
 from policy_engine.loading.policy import Policy, load_policy, with_rules
 from policy_engine.proofs.difference import KINDS, Differences, differences
+from policy_engine.proofs.prover import search
 from tests.unit.proofs.given import AT, evaluated, of, rule, shipped
 
 DATA = "data-stays-in-network"
@@ -91,6 +94,8 @@ def test_custom_facts_and_catalogs_of_one_layer_alone(tmp_path: Path) -> None:
     denied = next(each for each in found.found if (each.before, each.after) == ("allow", "deny"))
     assert denied.example is not None
     assert denied.example.workload["spec"]["custom"] == {"cleared": False}
+    assert denied.example.leave_out == (("spec.custom.cleared",), ())
+    assert "# under OLD, which does not know it, leave out spec.custom.cleared\n" in denied.example.text()
     assert evaluated(new, denied.example.text()).verdict == "deny"
 
 
@@ -98,6 +103,46 @@ def test_time_outs_are_no_proof() -> None:
     found = differences(shipped(), without(DATA), AT, 0.0)
     assert not found.none
     assert len(found.undecided) == len(KINDS)
+
+
+def test_what_is_told_of_a_time_out_is_the_limit() -> None:
+    session: Any = SimpleNamespace(ask=lambda *_: ("time-out", None))
+    assert search(session, True, 0.25, (), lambda: iter(()), lambda _: None, 10.0) == "undecided within 10 s"
+
+
+def acting(level: Any) -> Policy:
+    """Return the one rule as a policy set has it act everywhere."""
+    policy = of(DATA)
+    return with_rules(replace(policy, rules=replace(policy.rules, overrides={(DATA, "*"): level})), policy.rules.rules)
+
+
+def test_a_rule_that_may_be_waived_now_lets_through_what_was_denied() -> None:
+    old, new = of(DATA), acting("waivable")
+    (change,) = [
+        each for each in differences(old, new, AT, 10.0).found if each.before == "deny" and "allow" in each.after
+    ]
+    assert change.after == "allow_with_conditions"
+    assert change.example is not None
+    assert any(f"a waiver of {DATA}" in each for each in change.example.after.beyond)
+    assert differences(old, acting("mandatory"), AT, 10.0).none
+
+
+def test_a_rule_that_is_enforced_later_is_asked_of_then() -> None:
+    later = rule(DATA, enforce_from=date(2027, 6, 1))
+    found = differences(of(later), of(), AT, 10.0)
+    (change,) = [each for each in found.found if (each.before, each.after) == ("deny", "allow")]
+    assert change.at is not None
+    assert (change.at.date(), change.at.time()) == (date(2027, 6, 1), AT.time())
+    # before that day it advises, and is missed where it warned
+    assert ("allow_with_conditions", "allow") in {(c.before, c.after) for c in found.found if c.at == AT}
+    assert differences(of(later), of(rule(DATA, enforce_from=date(2027, 6, 1), message="Other.")), AT, 10.0).none
+
+
+def test_days_that_are_not_asked_of_are_not_passed() -> None:
+    rules = [rule(DATA, id=f"{DATA}-{day}", enforce_from=date(2027, 6, day), when="task.batch") for day in range(1, 9)]
+    found = differences(of(), of(*rules), AT, 10.0)
+    assert not any(each.example is None and each.undecided is None for each in found.changes)
+    assert "rules come to bind on 8 days, of which 6 are asked about" in {each.undecided for each in found.changes}
 
 
 def test_a_fact_of_another_type_is_undecided() -> None:
