@@ -263,6 +263,7 @@ def test_what_no_case_exercises_is_4_with_a_case_to_copy(policy: Run, layer: Pat
             "unreachable": False,
             "counts": True,
             "case": case,
+            "reason": None,
         }
     ]
     for form in ("text", "markdown"):
