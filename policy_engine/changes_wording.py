@@ -23,10 +23,10 @@ def releases(task: Document) -> list[Document]:
 def change_lines(task: Document) -> list[str]:
     """Say what would change the verdict, and then the recommendation: a line for each outcome, five at most."""
     rows = [row for row in task["counterfactuals"] if "fact" in row]
-    outcomes: dict[tuple[str, str | None], list[Document]] = {}
+    outcomes: dict[tuple[str, str | None, str | None], list[Document]] = {}
     for row in rows:
-        outcomes.setdefault((row["verdict"], row["recommendation"]), []).append(row)
-    lines = [f"{_outcome(task, *outcome)} if {_conditions(found)}" for outcome, found in outcomes.items()]
+        outcomes.setdefault((row["verdict"], row["recommendation"], row.get("provisional")), []).append(row)
+    lines = [f"{_outcome(task, found[0])} if {_conditions(found)}" for found in outcomes.values()]
     pairs = _pair_lines(task)
     return [*pairs, *lines][:MOST_LINES]
 
@@ -44,15 +44,22 @@ def _pair_lines(task: Document) -> list[str]:
 def pair_text(task: Document, pair: Document) -> str:
     """Say what two changes together lead to."""
     both = " and ".join(condition_text(change) for change in pair["changes"])
-    return f"{_outcome(task, pair['verdict'], pair['recommendation'])} if {both}"
+    return f"{_outcome(task, pair)} if {both}"
 
 
-def _outcome(task: Document, verdict: str, recommendation: str | None) -> str:
-    now = task["recommendation"]
-    best = None if now is None or now["provisional"] else now["deployment"]
+def _outcome(task: Document, change: Document) -> str:
+    """Say what is otherwise by a change, or two: the verdict, the recommended option, the provisional one."""
+    verdict, now = change["verdict"], task["recommendation"]
+    named = None if now is None else (now["deployment"], now["provisional"])
     words = [] if verdict == task["verdict"] else [verdict.replace("_", " ")]
-    if recommendation != best:
-        words.append(f"{recommendation or 'nothing'} recommended")
+    recommendation, provisional = change["recommendation"], change.get("provisional")
+    if recommendation is not None:
+        if named != (recommendation, False):
+            words.append(f"{recommendation} recommended")
+    elif named is not None and not named[1]:
+        words.append("nothing permitted" + (f"; {provisional} provisionally" if provisional else ""))
+    elif provisional is not None and named != (provisional, True):
+        words.append(f"{provisional} provisionally")
     return ", ".join(words)
 
 

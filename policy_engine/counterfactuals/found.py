@@ -11,7 +11,7 @@ from policy_engine.counterfactuals.domains import Domains
 from policy_engine.counterfactuals.grounds import Reply
 from policy_engine.counterfactuals.index import Index
 from policy_engine.counterfactuals.pairs import Pairs, pairs
-from policy_engine.counterfactuals.rows import Row, conditions
+from policy_engine.counterfactuals.rows import Row, conditions, outcome
 from policy_engine.counterfactuals.search import Tried, singles
 from policy_engine.counterfactuals.trial import EVIDENCE, Trial
 from policy_engine.judging import Judge
@@ -68,16 +68,17 @@ def rows(tried: list[Tried], now: Reply) -> list[Ranked]:
     """Return every condition on a single fact under which verdict or recommendation are others, in order."""
     found: list[Ranked] = []
     for place, each in enumerate(tried):
-        for (verdict, recommended), far, row in conditions(each, lambda reply: _other(reply, now)):
+        for (verdict, recommended, provisional), far, row in conditions(each, lambda reply: _other(reply, now)):
             better = VERDICTS.index(verdict) - VERDICTS.index(now.verdict)
             kind = _RECOMMENDATION if not better else (_BETTER if better < 0 else _WORSE)
-            said = row | {"verdict": verdict, "recommendation": recommended}
+            said = row | outcome(verdict, recommended, provisional)
             found.append((kind, (VERDICTS.index(verdict) if better else 0, far, place), said))
     return sorted(found, key=lambda each: each[:2])
 
 
-def _other(reply: Reply, now: Reply) -> tuple[str, str | None] | None:
-    return None if reply[:2] == now[:2] else (reply.verdict, reply.recommended)
+def _other(reply: Reply, now: Reply) -> tuple[str, str | None, str | None] | None:
+    """Return what a change comes to; that another option is provisional is none by itself."""
+    return None if reply[:2] == now[:2] else (reply.verdict, reply.recommended, reply.provisional)
 
 
 def _nearest(found: list[Ranked]) -> list[Row]:

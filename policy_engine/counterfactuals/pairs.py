@@ -19,7 +19,7 @@ from policy_engine.counterfactuals.grounds import Came, Reply
 from policy_engine.counterfactuals.holding import Holding, Places, beside
 from policy_engine.counterfactuals.index import Index
 from policy_engine.counterfactuals.near import MODEL, Groups, Near, shared_of
-from policy_engine.counterfactuals.rows import Row, between, conditions
+from policy_engine.counterfactuals.rows import Row, between, conditions, outcome
 from policy_engine.counterfactuals.search import Tried, tried_of
 from policy_engine.counterfactuals.trial import Trial
 from policy_engine.model.task_case import VERDICTS
@@ -230,9 +230,13 @@ class _Search:
         given = came[domain.choices.index(found.second)]
         reply = found.reply if given is None else given.reply
         tried = tried_of(domain, came, trial.before)
-        rows = [row for _, _, row in conditions(tried, lambda each: reply[:2] if each[:2] == reply[:2] else None)]
+        said = (reply.verdict, reply.recommended, reply.provisional)
+        same = conditions(
+            tried, lambda each: said if (each.verdict, each.recommended, each.provisional) == said else None
+        )
+        rows = [row for _, _, row in same]
         changes = [_alone(self._tried[one].domain, first), rows[0] if rows else _alone(domain, found.second)]
-        return {"changes": changes, "verdict": reply.verdict, "recommendation": reply.recommended}
+        return {"changes": changes, **outcome(*said)}
 
 
 def _alone(domain: Domain, choice: Choice) -> Row:

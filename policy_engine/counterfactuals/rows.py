@@ -17,6 +17,11 @@ Label = Callable[[Reply], Any]
 _GRADES = (None, *EVIDENCE_GRADES)
 
 
+def outcome(verdict: str, recommended: str | None, provisional: str | None) -> Row:
+    """Return what changes come to as a document has it."""
+    return {"verdict": verdict, "recommendation": recommended, "provisional": provisional}
+
+
 def conditions(tried: Tried, label: Label) -> Iterator[tuple[Any, int, Row]]:
     """Yield each label but None, how many runs away it is, and the condition on the fact that leads to it.
 

@@ -90,14 +90,15 @@ def test_each_pair_comes_to_what_it_says(layered: bool, raw: dict[str, Any]) -> 
 def assert_true(engine: Decider, result: TaskResult, tried: list[Tried], row: dict[str, Any]) -> None:
     """Hold one pair to the judge: some choice of each of its facts comes to what it says, and to a better verdict."""
     one, two = (next(each.domain for each in tried if each.domain.fact == fact) for fact in _facts(row))
+    said = (row["verdict"], row["recommendation"], row["provisional"])
     came = set()
     for first, second in product(_others(one), _others(two)):
         other = judged_with(engine, result.case, {**first.changes, **second.changes})
         if other is not None:
-            came.add((other.verdict, other.ranking.recommended))
-            if (row["verdict"], row["recommendation"]) in came:
+            came.add((other.verdict, other.ranking.recommended, other.ranking.provisional))
+            if said in came:
                 break
-    assert (row["verdict"], row["recommendation"]) in came
+    assert said in came
     assert VERDICTS.index(row["verdict"]) < VERDICTS.index(result.verdict)
 
 

@@ -47,6 +47,7 @@ def test_a_leaking_fallback_is_mended_by_leaving_it_out(decider: Decider) -> Non
         "value": None,
         "verdict": "review",
         "recommendation": "self_hosted",
+        "provisional": None,
     }
     assert change_lines(task)[0] == "review if there is no fallback"
     changed = copy.deepcopy(document)
@@ -112,6 +113,34 @@ def test_each_option_says_what_would_permit_it(decider: Decider) -> None:
     said = list(ways_lines(task, rows["proprietary_api"]))
     assert said[0] == "it would be permitted if data.may_leave_network is true"
     assert "it would be permitted by no change of a single fact" in list(ways_lines(task, rows["self_hosted"]))
+
+
+def test_an_option_that_is_only_provisional_is_named_as_such(decider: Decider) -> None:
+    """Where nothing is permitted, a decision names the option that may be; so does a change that leads there."""
+    document = example("coding-assistant")
+    task = task_of(decider, document)
+    (told,) = [r for r in task["counterfactuals"] if r["fact"] == "data.may_leave_network"]
+    document["spec"]["data"]["may_leave_network"] = False
+    recommended = task_of(decider, document)["recommendation"]
+    assert (recommended["deployment"], recommended["provisional"]) == ("self_hosted", True)
+    assert (told["recommendation"], told["provisional"]) == (None, "self_hosted")
+    (line,) = [each for each in change_lines(task) if "data.may_leave_network" in each]
+    assert line.startswith("deny, nothing permitted; self_hosted provisionally if ")
+
+
+@pytest.mark.parametrize(
+    ("now", "provisional", "said"),
+    [
+        ({"deployment": "edge", "provisional": False}, None, "review, nothing permitted"),
+        ({"deployment": "edge", "provisional": True}, "edge", "review"),
+        ({"deployment": "edge", "provisional": True}, "open_api", "review, open_api provisionally"),
+        (None, "open_api", "review, open_api provisionally"),
+    ],
+)
+def test_what_is_provisional_is_said_where_it_is_another(now: Any, provisional: str | None, said: str) -> None:
+    row = {"fact": "x", "op": "in", "values": [True], "verdict": "review", "recommendation": None}
+    task = {"verdict": "deny", "recommendation": now, "counterfactuals": [row | {"provisional": provisional}]}
+    assert change_lines(task) == [f"{said} if x is true"]
 
 
 def test_documents_of_earlier_engines_have_none() -> None:
