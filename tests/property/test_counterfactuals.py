@@ -147,13 +147,14 @@ def assert_same(engine: Decider, trial: Trial, result: TaskResult, changes: dict
 
 @cases(20, most=1000)
 @given(workloads())
-def test_a_pair_is_named_only_where_no_single_fact_does_it_and_it_does(raw: dict[str, Any]) -> None:
+def test_a_pair_is_named_only_where_no_single_choice_does_it_and_it_does(raw: dict[str, Any]) -> None:
     engine, search = decider(False), searching(False)
     for result in judged(engine, raw)[1]:
         trial = search.trial(result)
         found = search.of(result)
-        better = [r for kind, _, r in rows(search.every(trial), trial.before) if kind == 0]
-        assert (found.pairs is not None) == (result.verdict in ("review", "deny") and not better)
+        better = [r["of"] for kind, _, r in rows(search.every(trial), trial.before) if kind == 0]
+        assert (found.pairs is not None) == (result.verdict in ("review", "deny") and "choice" not in better)
+        assert found.pairs is None or found.pairs["of"] == ("choice" if better else "any")
         for pair in (found.pairs or {"found": ()})["found"]:
             assert len({change["fact"] for change in pair["changes"]}) == 2
             assert VERDICTS.index(pair["verdict"]) < VERDICTS.index(result.verdict)
