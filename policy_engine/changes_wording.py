@@ -11,7 +11,7 @@ from typing import Any
 from policy_engine.wording import listed, number
 
 Document = Mapping[str, Any]
-MOST_LINES, _MOST_CONDITIONS, _MOST_VALUES = 5, 3, 4
+MOST_LINES, _MOST_CONDITIONS, _MOST_VALUES = 7, 3, 4
 _EVIDENCE = "evidence."
 
 
@@ -21,12 +21,16 @@ def releases(task: Document) -> list[Document]:
 
 
 def change_lines(task: Document) -> list[str]:
-    """Say what would change the verdict, and then the recommendation: a line for each outcome, five at most."""
+    """Say what would change the verdict, and then the recommendation: a line for each outcome, seven at most.
+
+    What can be chosen and what describes the workload stand apart.
+    """
     rows = [row for row in task["counterfactuals"] if "fact" in row]
-    outcomes: dict[tuple[str, str | None], list[Document]] = {}
+    outcomes: dict[tuple[str | None, ...], list[Document]] = {}
     for row in rows:
-        outcomes.setdefault((row["verdict"], row["recommendation"]), []).append(row)
-    lines = [f"{_outcome(task, *outcome)} if {_conditions(found)}" for outcome, found in outcomes.items()]
+        outcome = (row["verdict"], row["recommendation"], row.get("provisional"), row.get("of"))
+        outcomes.setdefault(outcome, []).append(row)
+    lines = [f"{_outcome(task, found[0])} if {_conditions(found)}{_mark(found[0])}" for found in outcomes.values()]
     pairs = _pair_lines(task)
     return [*pairs, *lines][:MOST_LINES]
 
@@ -37,23 +41,42 @@ def _pair_lines(task: Document) -> list[str]:
         return []
     if pairs["found"]:
         return [pair_text(task, pair) for pair in pairs["found"][:2]]
-    tried = "no pair of facts would" if pairs["complete"] else "none of the pairs of facts that were tried would"
-    return [f"no single fact would make the verdict better, and {tried}"]
+    one, two = ("choice", "choices") if pairs.get("of") == "choice" else ("fact", "facts")
+    tried = f"no pair of {two} would" if pairs["complete"] else f"none of the pairs of {two} that were tried would"
+    untried = pairs.get("untried")
+    lead = f"short of {listed(untried)}, which only a probe gives, " if untried else ""
+    return [f"{lead}no single {one} would make the verdict better, and {tried}"]
 
 
 def pair_text(task: Document, pair: Document) -> str:
     """Say what two changes together lead to."""
-    both = " and ".join(condition_text(change) for change in pair["changes"])
-    return f"{_outcome(task, pair['verdict'], pair['recommendation'])} if {both}"
+    both = " and ".join(_marked(change) for change in pair["changes"])
+    return f"{_outcome(task, pair)} if {both}"
 
 
-def _outcome(task: Document, verdict: str, recommendation: str | None) -> str:
-    now = task["recommendation"]
-    best = None if now is None or now["provisional"] else now["deployment"]
+def _outcome(task: Document, change: Document) -> str:
+    """Say what is otherwise by a change, or two: the verdict, the recommended option, the provisional one."""
+    verdict, now = change["verdict"], task["recommendation"]
+    named = None if now is None else (now["deployment"], now["provisional"])
     words = [] if verdict == task["verdict"] else [verdict.replace("_", " ")]
-    if recommendation != best:
-        words.append(f"{recommendation or 'nothing'} recommended")
+    recommendation, provisional = change["recommendation"], change.get("provisional")
+    if recommendation is not None:
+        if named != (recommendation, False):
+            words.append(f"{recommendation} recommended")
+    elif named is not None and not named[1]:
+        words.append("nothing permitted" + (f"; {provisional} provisionally" if provisional else ""))
+    elif provisional is not None and named != (provisional, True):
+        words.append(f"{provisional} provisionally")
     return ", ".join(words)
+
+
+def _mark(change: Document) -> str:
+    """Say of a change that describes the workload that it is none to be made."""
+    return " (only where that is so)" if change.get("of") == "workload" else ""
+
+
+def _marked(change: Document) -> str:
+    return condition_text(change) + _mark(change)
 
 
 def _conditions(rows: Sequence[Document]) -> str:
@@ -125,7 +148,7 @@ def ways_lines(task: Document, row: Document) -> Iterator[str]:
         if what not in ways:
             continue
         if ways[what]:
-            yield f"{lead} if {'; or if '.join(condition_text(each) for each in ways[what])}"
+            yield f"{lead} if {'; or if '.join(_marked(each) for each in ways[what])}"
         else:
             yield f"{lead} by no change of a single fact"
     pairs = task.get("pairs")

@@ -164,9 +164,10 @@ def _changes(task: Document, row: Document, best: Document | None, decision: str
     elif status == "uncertain":
         facts = listed(row["missing"]) or "; ".join(row["reasons"]) or "what is unknown"
         yield f"it is neither permitted nor out until it is known: {facts}"
-    if best is None:
-        if status != "permitted":
-            yield "then it would come first, since nothing is permitted now"
+    if best is None or task["recommendation"]["provisional"]:
+        # a change that permits this option may permit others: what was tried of that is told by the ways
+        if status != "permitted" and row.get("ways") is None:
+            yield "then it could be recommended, or another option that this permits as well"
     elif best is not row:
         lead = "" if status == "permitted" else "and, once permitted, "
         yield lead + _overtake(row, best)
@@ -226,7 +227,7 @@ def _overtake(row: Document, best: Document) -> str:
             f"it has as many points as {name} and would have to cost {usd(mine - its)} USD/month less, or gain a point"
         )
     if mine < its:
-        return f"it has as many points as {name} and costs {usd(its - mine)} USD/month less, so it would come first"
+        return f"it has as many points as {name} and costs {usd(its - mine)} USD/month less, so it would come before it"
     return f"it has as many points and the same cost as {name}, which stands before it in the fixed order"
 
 

@@ -7,15 +7,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from policy_engine.counterfactuals.described import of_fact
 from policy_engine.counterfactuals.domains import Domains
 from policy_engine.counterfactuals.grounds import Reply
 from policy_engine.counterfactuals.index import Index
-from policy_engine.counterfactuals.pairs import Pairs, pairs
-from policy_engine.counterfactuals.rows import Row, conditions
+from policy_engine.counterfactuals.pairs import MOST_WORK_OF_CHOICES, pairs
+from policy_engine.counterfactuals.rows import Row, conditions, order_of, outcome
 from policy_engine.counterfactuals.search import Tried, singles
 from policy_engine.counterfactuals.trial import EVIDENCE, Trial
 from policy_engine.judging import Judge
-from policy_engine.model.task_case import VERDICTS, TaskResult
+from policy_engine.model.task_case import ATTESTED, VERDICTS, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
 
 MOST, MOST_WAYS, _KEPT_FOR_RECOMMENDATIONS = 12, 3, 4
@@ -54,11 +55,26 @@ class Search:
         tried = self.every(trial)
         found = rows(tried, trial.before)
         shown = _nearest(found)
-        two: Pairs | None = None
-        if result.verdict in ("review", "deny") and not any(kind == _BETTER for kind, _, _ in found):
-            two = pairs(trial, tried, self._index)
-        document = None if two is None else {"complete": two.complete, "found": two.rows, "left_out": two.more}
+        document = self._pairs(trial, tried, [row for kind, _, row in found if kind == _BETTER])
         return Counterfactuals(shown, len(found) - len(shown), document, _ways(tried, trial.before))
+
+    def _pairs(self, trial: Trial, tried: list[Tried], better: list[Row]) -> dict[str, Any] | None:
+        """Return the pairs where nothing that can be chosen is `better` by itself: of choices, if a description is."""
+        if trial.before.verdict not in ("review", "deny") or any(row["of"] == "choice" for row in better):
+            return None
+        if better:
+            chosen = [each for each in tried if of_fact(each.domain.fact) == "choice"]
+            two = pairs(trial, chosen, self._index, MOST_WORK_OF_CHOICES)
+        else:
+            two = pairs(trial, tried, self._index)
+        of = "choice" if better else "any"
+        untried = [
+            duty.evidence
+            for duty in trial.result.obligations
+            if duty.evidence in ATTESTED and duty.status != "satisfied"
+        ]
+        said = {"of": of, "complete": two.complete, "found": two.rows, "left_out": two.more}
+        return {**said, "untried": untried}
 
 
 Ranked = tuple[int, tuple[int, ...], Row]
@@ -68,16 +84,19 @@ def rows(tried: list[Tried], now: Reply) -> list[Ranked]:
     """Return every condition on a single fact under which verdict or recommendation are others, in order."""
     found: list[Ranked] = []
     for place, each in enumerate(tried):
-        for (verdict, recommended), far, row in conditions(each, lambda reply: _other(reply, now)):
+        for (verdict, recommended, provisional), far, row in conditions(each, lambda reply: _other(reply, now)):
             better = VERDICTS.index(verdict) - VERDICTS.index(now.verdict)
             kind = _RECOMMENDATION if not better else (_BETTER if better < 0 else _WORSE)
-            said = row | {"verdict": verdict, "recommendation": recommended}
-            found.append((kind, (VERDICTS.index(verdict) if better else 0, far, place), said))
+            said = row | outcome(verdict, recommended, provisional)
+            # what makes it better is chosen by this as well, the rest only put in order
+            of = order_of(row) if kind == _BETTER else 0
+            found.append((kind, (VERDICTS.index(verdict) if better else 0, of, far, place), said))
     return sorted(found, key=lambda each: each[:2])
 
 
-def _other(reply: Reply, now: Reply) -> tuple[str, str | None] | None:
-    return None if reply[:2] == now[:2] else (reply.verdict, reply.recommended)
+def _other(reply: Reply, now: Reply) -> tuple[str, str | None, str | None] | None:
+    """Return what a change comes to; that another option is provisional is none by itself."""
+    return None if reply[:2] == now[:2] else (reply.verdict, reply.recommended, reply.provisional)
 
 
 def _nearest(found: list[Ranked]) -> list[Row]:
@@ -88,7 +107,8 @@ def _nearest(found: list[Ranked]) -> list[Row]:
     room = MOST - len(better)
     kept = min(len(others), _KEPT_FOR_RECOMMENDATIONS, room)
     worse = worse[: room - kept]
-    return [*better, *worse, *others[: room - len(worse)]]
+    worse.sort(key=lambda row: (VERDICTS.index(row["verdict"]), order_of(row)))
+    return [*better, *worse, *sorted(others[: room - len(worse)], key=order_of)]
 
 
 def _can_be_meant(row: Row) -> bool:
@@ -111,9 +131,9 @@ def _ways(tried: list[Tried], now: Reply) -> dict[str, dict[str, list[Row]]]:
 
 
 def _first(tried: list[Tried], label: Any) -> list[Row]:
-    def every() -> Iterator[tuple[tuple[int, int], Row]]:
+    def every() -> Iterator[tuple[tuple[int, int, int], Row]]:
         for place, each in enumerate(tried):
             for _, far, row in conditions(each, label):
-                yield (far, place), row
+                yield (order_of(row), far, place), row
 
     return [row for _, row in sorted(every(), key=lambda each: each[0])[:MOST_WAYS]]

@@ -14,11 +14,15 @@ Grades = tuple[tuple[str, str | None], ...]
 
 
 class Reply(NamedTuple):
-    """What a task comes to; `statuses` in the order of the options."""
+    """What a task comes to; `statuses` in the order of the options.
+
+    `provisional` is the option that is named where none is recommended: the first of those that may be permitted.
+    """
 
     verdict: Verdict
     recommended: str | None
     statuses: tuple[str, ...]
+    provisional: str | None
 
 
 class Beside(NamedTuple):

@@ -14,12 +14,13 @@ from msgspec import Struct
 
 from policy_engine.counterfactuals.changed import Changed
 from policy_engine.counterfactuals.choices import Choice, Domain
+from policy_engine.counterfactuals.described import of_fact
 from policy_engine.counterfactuals.domains import FALLBACK, MIGRATION
 from policy_engine.counterfactuals.grounds import Came, Reply
 from policy_engine.counterfactuals.holding import Holding, Places, beside
 from policy_engine.counterfactuals.index import Index
 from policy_engine.counterfactuals.near import MODEL, Groups, Near, shared_of
-from policy_engine.counterfactuals.rows import Row, between, conditions
+from policy_engine.counterfactuals.rows import Row, between, conditions, outcome, told
 from policy_engine.counterfactuals.search import Tried, tried_of
 from policy_engine.counterfactuals.trial import Trial
 from policy_engine.model.task_case import VERDICTS
@@ -27,6 +28,8 @@ from policy_engine.model.task_case import VERDICTS
 MOST = 6
 #: What deciding pairs may take: one whose parts are known by themselves is one, and one that is asked anew five.
 MOST_WORK, _ASKED = 250, 5
+#: The same where single facts mend it that only describe the workload, and pairs of what can be chosen are asked for.
+MOST_WORK_OF_CHOICES = 80
 
 
 #: What is there or not as a whole, and sets several facts.
@@ -65,18 +68,24 @@ class _Found(NamedTuple):
     reply: Reply
 
 
-def pairs(trial: Trial, tried: list[Tried], index: Index) -> Pairs:
-    """Return the pairs of changes that make the verdict better."""
-    search = _Search(trial, tried, index)
-    found = sorted(search.found(), key=lambda each: (VERDICTS.index(each.reply.verdict), each.places))
+def pairs(trial: Trial, tried: list[Tried], index: Index, work: int | None = None) -> Pairs:
+    """Return the pairs of changes that make the verdict better: those of what can be chosen before the rest.
+
+    `work`: what deciding them may take, if not `MOST_WORK`.
+    """
+    search = _Search(trial, tried, index, MOST_WORK if work is None else work)
+    found = sorted(
+        search.found(),
+        key=lambda each: (VERDICTS.index(each.reply.verdict), search.described(each.places), each.places),
+    )
     return Pairs([search.row(each) for each in found[:MOST]], max(0, len(found) - MOST), search.left > 0)
 
 
 class _Search:
     """Goes through the pairs of facts, those of which nothing reads both first."""
 
-    def __init__(self, trial: Trial, tried: list[Tried], index: Index) -> None:
-        self._trial, self._tried = trial, tried
+    def __init__(self, trial: Trial, tried: list[Tried], index: Index, work: int) -> None:
+        self._trial, self._tried, self.left = trial, tried, work
         self._level = VERDICTS.index(trial.before.verdict)
         self._holding = Holding(trial, index, [each.domain.fact for each in tried])
         # where something is proposed nothing hangs on rules that only prefer, and a denial on those alone that forbid
@@ -90,12 +99,16 @@ class _Search:
         self._index = index
         self._options: dict[int, list[_Option]] = {}
         self._near = Near(trial, index)
-        self.left = MOST_WORK
+        self._described = [of_fact(each.domain.fact) == "workload" for each in tried]
+
+    def described(self, places: tuple[int, int]) -> int:
+        """Return how many of two facts describe the workload."""
+        return self._described[places[0]] + self._described[places[1]]
 
     def found(self) -> Iterator[_Found]:
         """Yield the first change of each pair of facts that makes the verdict better, while there is work left."""
         later = []
-        for one, two in self._pairs():
+        for one, two in sorted(self._pairs(), key=self.described):
             groups = self._shared[one] & self._shared[two]
             if self._near.can(groups):
                 yield from self._better(one, two, groups)
@@ -230,16 +243,20 @@ class _Search:
         given = came[domain.choices.index(found.second)]
         reply = found.reply if given is None else given.reply
         tried = tried_of(domain, came, trial.before)
-        rows = [row for _, _, row in conditions(tried, lambda each: reply[:2] if each[:2] == reply[:2] else None)]
+        said = (reply.verdict, reply.recommended, reply.provisional)
+        same = conditions(
+            tried, lambda each: said if (each.verdict, each.recommended, each.provisional) == said else None
+        )
+        rows = [row for _, _, row in same]
         changes = [_alone(self._tried[one].domain, first), rows[0] if rows else _alone(domain, found.second)]
-        return {"changes": changes, "verdict": reply.verdict, "recommendation": reply.recommended}
+        return {"changes": changes, **outcome(*said)}
 
 
 def _alone(domain: Domain, choice: Choice) -> Row:
     """Return one choice as a condition."""
     place = domain.choices.index(choice)
     if choice.op in ("range", "grade"):
-        return between(domain, place, place)
+        return told(between(domain, place, place))
     if choice.op in ("is", "in"):
-        return {"fact": domain.fact, "op": "==", "value": choice.value}
-    return {"fact": domain.fact, "op": choice.op, "values": [choice.value]}
+        return told({"fact": domain.fact, "op": "==", "value": choice.value})
+    return told({"fact": domain.fact, "op": choice.op, "values": [choice.value]})

@@ -6,15 +6,22 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from policy_engine.counterfactuals.choices import Domain
+from policy_engine.counterfactuals.described import of_change
 from policy_engine.counterfactuals.grounds import Reply
 from policy_engine.counterfactuals.pieces import Number, Piece, before
 from policy_engine.counterfactuals.search import Tried
 from policy_engine.model.rule import EVIDENCE_GRADES
 
-#: A condition on one fact as a document has it: `fact`, `op`, `value` or `values`, and `and`, a second bound.
+#: A condition on one fact as a document has it: `fact`, `op`, `value` or `values`, `and`, a second bound, and `of`:
+#: whether it is one on what the workload is, or on what is chosen and provided.
 Row = dict[str, Any]
 Label = Callable[[Reply], Any]
 _GRADES = (None, *EVIDENCE_GRADES)
+
+
+def outcome(verdict: str, recommended: str | None, provisional: str | None) -> Row:
+    """Return what changes come to as a document has it."""
+    return {"verdict": verdict, "recommendation": recommended, "provisional": provisional}
 
 
 def conditions(tried: Tried, label: Label) -> Iterator[tuple[Any, int, Row]]:
@@ -26,10 +33,20 @@ def conditions(tried: Tried, label: Label) -> Iterator[tuple[Any, int, Row]]:
         return
     labels = [None if came is None else label(came.reply) for came in tried.came]
     ordered = [place for place, choice in enumerate(tried.domain.choices) if choice.op in ("range", "grade")]
-    if ordered:
-        yield from _runs(tried.domain, labels)
-    else:
-        yield from _values(tried.domain, labels)
+    found = _runs(tried.domain, labels) if ordered else _values(tried.domain, labels)
+    for label_, far, row in found:
+        yield label_, far, told(row)
+
+
+def told(row: Row) -> Row:
+    """Say in a condition what such a change is of."""
+    row["of"] = of_change(row["fact"], row["op"])
+    return row
+
+
+def order_of(row: Row) -> int:
+    """Return 0 for what can be chosen and provided, and 1 for what describes the workload."""
+    return 0 if row["of"] == "choice" else 1
 
 
 def _runs(domain: Domain, labels: list[Any]) -> Iterator[tuple[Any, int, Row]]:

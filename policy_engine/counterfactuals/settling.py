@@ -128,7 +128,7 @@ class Settling:
 
     def _own(self, grounds: Grounds, stand: _Stand, force: Force, lifting: Lifting) -> Came:
         """Return what the task comes to without its fallback."""
-        statuses, (recommended, firm) = stand
+        statuses, (recommended, firm, provisional) = stand
         proposed = grounds.option is not None
         judged = grounds.option if proposed else recommended
         ruling = both(force.holds(grounds.bits), grounds.model) if proposed else None
@@ -138,7 +138,7 @@ class Settling:
             waived = lifting is not NO_LIFTING and waives(bearing(lifting, judged, owed), judged)
             warned = waived or self._force.warns(grounds.bits, judged, proposed)
             found = _verdict(statuses[PLACES[judged]], ruling, proposed, firm, owed, warned)
-        return Came(Reply(found, recommended, statuses), grounds, judged, ruling, owed, found)
+        return Came(Reply(found, recommended, statuses, provisional), grounds, judged, ruling, owed, found)
 
     def _obligations(self, judged: str, grounds: Grounds, lifting: Lifting) -> Owed:
         mask, bits = self._index.obliging[judged], grounds.bits

@@ -1,7 +1,7 @@
 """What a task would come to with some facts changed: the rules that read them are asked, and the outcomes combined.
 
-INVARIANT: `Trial.reply` gives the verdict, the recommendation and the statuses that `Judge.judge` gives on the changed
-case; `tests/property/test_counterfactuals.py` holds it to that.
+INVARIANT: `Trial.reply` gives the verdict, the recommendation, the statuses and the provisional option that
+`Judge.judge` gives on the changed case; `tests/property/test_counterfactuals.py` holds it to that.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Trial:
         case, read = result.case, index.readers.keys()
         self.world = World(index.judge, case, result.facts, result.outcomes, result.models, result.inputs, read)
         found = tuple(result.standings[option].status for option in OPTIONS)
-        self.before = Reply(result.verdict, result.ranking.recommended, found)
+        self.before = Reply(result.verdict, result.ranking.recommended, found, result.ranking.provisional)
         self._bits = bits_of(result.outcomes)
         self._fallback = Fallback(index, result, self.world) if result.fallback_inference is not None else None
         self._settling = Settling(index, result, self.world, self._bits, self._fallback)

@@ -17,7 +17,7 @@ from policy_engine.errors import RulesError
 from policy_engine.model.rule import EVIDENCE_GRADES
 from policy_engine.model.task_case import EvidenceStatus, TaskCase, TaskResult
 
-Outcome = tuple[str, str | None]
+Outcome = tuple[str, str | None, str | None]
 GRADES = (None, *EVIDENCE_GRADES)
 
 
@@ -49,7 +49,7 @@ def judged_with(engine: Decider, case: TaskCase, changes: Mapping[str, Any]) -> 
 
 def outcome(engine: Decider, case: TaskCase, changes: Mapping[str, Any]) -> Outcome | None:
     result = judged_with(engine, case, changes)
-    return None if result is None else (result.verdict, result.ranking.recommended)
+    return None if result is None else (result.verdict, result.ranking.recommended, result.ranking.provisional)
 
 
 def numbers(domain: Domain, chance: random.Random, low: float, high: float) -> Iterator[Any]:

@@ -15,6 +15,8 @@ from policy_engine.why_not import Question, parse_question, why_not
 
 Run = Callable[..., Any]
 
+HOSPITAL = str(Path(__file__).parents[3] / "examples" / "hospital.yaml")
+
 
 def identifier(policy: Run, index: int = 0) -> str:
     found: str = policy("audit", "show", str(index), "-o", "json").json["view"]["decision_id"]
@@ -225,7 +227,43 @@ def test_what_releases_a_forbidden_option() -> None:
     waivable = option("edge", "forbidden", rules=["b"])
     assert "an approved waiver of b" in changes(best, waivable, soft)
     assert "`policy waiver request d --rule b --option " in changes(best, waivable, soft)
-    assert "since nothing is permitted now" in changes(None, waivable, soft)
+
+
+COULD = "then it could be recommended, or another option that this permits as well"
+
+
+def test_an_option_comes_first_only_where_that_was_tried() -> None:
+    """A change that permits one option may permit others, that come before it; early documents cannot tell."""
+    row = option("edge", "forbidden", rules=["b"])
+    assert COULD in changes(None, row, rule("b", "waivable"))
+    way = {"fact": "x.z", "op": "in", "values": [False]}
+    for recommended, line in (([], "it would come first by no change of a single fact"), ([way], "come first if x.z")):
+        told = changes(None, {**row, "ways": {"permitted": [way], "recommended": recommended}}, rule("b", "waivable"))
+        assert line in told
+        assert COULD not in told
+        assert told.count("first") == 1
+
+
+def test_a_provisional_option_does_not_have_to_be_overtaken() -> None:
+    """What is permitted comes before what is not, whatever the points."""
+    best = option("open_api", "uncertain", **points(quality=3))
+    task = {"name": "t", "recommendation": {"deployment": "open_api", "provisional": True}, "proposal": None}
+    task |= {"options": [best, option("edge", "forbidden", rules=["b"])], "collision": None, "counterfactuals": []}
+    found = why_not({"id": "d", "tasks": [task | {"rules": [rule("b", "waivable")]}]}, Question(("edge", "open_api")))
+    for asked in found["options"]:
+        assert COULD in asked["changes"]
+        assert "to come before" not in "\n".join(asked["changes"])
+
+
+def test_why_not_on_a_change_that_permits_two(policy: Run, tmp_path: Path) -> None:
+    """With data that may leave, proprietary_api comes first for the hospital, not open_api."""
+    ledger = f"sqlite:///{tmp_path / 'own.db'}"
+    decision = policy("evaluate", "--ledger", ledger, HOSPITAL, "-o", "json").json["id"]
+    (found,) = policy("explain", decision, "--ledger", ledger, "--why-not", "open_api", "-o", "json").json["options"]
+    assert any("data.may_leave_network = true" in line for line in found["changes"])
+    assert [line for line in found["changes"] if "first" in line] == [
+        "it would come first by no change of a single fact"
+    ]
 
 
 def test_what_an_uncertain_or_unavailable_option_waits_for() -> None:

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from policy_engine.changes_wording import MOST_LINES, change_lines, condition_text, ways_lines
+from policy_engine.changes_wording import MOST_LINES, change_lines, condition_text, pair_text, ways_lines
+from policy_engine.counterfactuals import described
+from policy_engine.counterfactuals.described import of_change
 from policy_engine.counterfactuals.found import MOST
 from policy_engine.decide import Decider
 from policy_engine.loading.evidence import check_evidence
@@ -45,8 +47,10 @@ def test_a_leaking_fallback_is_mended_by_leaving_it_out(decider: Decider) -> Non
         "fact": "proposal.fallback",
         "op": "==",
         "value": None,
+        "of": "choice",
         "verdict": "review",
         "recommendation": "self_hosted",
+        "provisional": None,
     }
     assert change_lines(task)[0] == "review if there is no fallback"
     changed = copy.deepcopy(document)
@@ -65,9 +69,15 @@ def test_every_decision_has_them_bounded_and_better_ones_first(decider: Decider,
         now = order.index(task["verdict"])
         kinds = [0 if order.index(r["verdict"]) < now else 1 if order.index(r["verdict"]) > now else 2 for r in rows]
         assert kinds == sorted(kinds)
+        of = [(kind, r["verdict"], r["of"]) for kind, r in zip(kinds, rows, strict=True) if kind < 2]
+        assert all(
+            (kind, verdict, "workload") not in of[:n] for n, (kind, verdict, o) in enumerate(of) if o == "choice"
+        )
         assert len(change_lines(task)) <= MOST_LINES
         assert all(condition_text(row) for row in rows)
-        assert (task["pairs"] is not None) == (now >= 2 and 0 not in kinds)
+        chosen = [r for kind, r in zip(kinds, rows, strict=True) if kind == 0 and r["of"] == "choice"]
+        assert (task["pairs"] is not None) == (now >= 2 and not chosen)
+        assert task["pairs"] is None or task["pairs"]["of"] == ("choice" if 0 in kinds else "any")
 
 
 def test_a_threshold_is_the_rules_own_and_exact(decider: Decider) -> None:
@@ -110,8 +120,83 @@ def test_each_option_says_what_would_permit_it(decider: Decider) -> None:
     rows = {row["deployment"]: row for row in task["options"]}
     assert rows["proprietary_api"]["ways"]["permitted"][0]["fact"] == "data.may_leave_network"
     said = list(ways_lines(task, rows["proprietary_api"]))
-    assert said[0] == "it would be permitted if data.may_leave_network is true"
+    assert said[0] == "it would be permitted if data.may_leave_network is true (only where that is so)"
     assert "it would be permitted by no change of a single fact" in list(ways_lines(task, rows["self_hosted"]))
+
+
+def test_a_description_that_would_mend_it_hides_no_choices(decider: Decider) -> None:
+    """Support tickets: another stage would make it allowed, which it is not; pairs of what can be chosen are tried."""
+    document = example("support-tickets")
+    task = task_of(decider, document)
+    better = [r for r in task["counterfactuals"] if r["verdict"].startswith("allow")]
+    assert {(r["fact"], r["of"]) for r in better} == {("workload.stage", "workload")}
+    assert (task["pairs"]["of"], task["pairs"]["found"]) == ("choice", [])
+    first, second = change_lines(task)[:2]
+    assert first.startswith("short of hardware_attestation, which only a probe gives, no single choice would make")
+    assert second == "allow if workload.stage is prototype or pilot (only where that is so)"
+
+
+def test_pairs_of_choices_are_found_beside_a_description(decider: Decider) -> None:
+    """Two contracts are owed at once; that the data were public would do as well, and is not for the team to choose."""
+    document = example("support-tickets")
+    del document["spec"]["evidence"]
+    document["spec"]["data"]["may_leave_network"] = True
+    document["spec"]["tasks"][0]["proposal"] = {"deployment": "proprietary_api", "model": "gpt-4o", "region": "eu"}
+    task = task_of(decider, document)
+    assert task["verdict"] == "review"
+    (pair, *_) = task["pairs"]["found"]
+    assert {change["fact"] for change in pair["changes"]} == {"evidence.dpa", "evidence.no_training_term"}
+    assert all(change["of"] == "choice" for found in task["pairs"]["found"] for change in found["changes"])
+    assert pair_text(task, pair) == change_lines(task)[0]
+    workload = [line for line in change_lines(task) if "(only where that is so)" in line]
+    assert workload
+    assert change_lines(task).index(workload[0]) > 0
+
+
+@pytest.mark.parametrize(
+    ("fact", "of"),
+    [
+        *[(name, "workload") for name in ("workload.stage", "task.kind", "data.may_leave_network", "custom.zone")],
+        *[(name, "workload") for name in ("volume.input_tokens_per_month", "budget.api_spend_usd_per_month")],
+        *[(name, "choice") for name in ("proposal.fallback", "evidence.dpa", "team.mlops", "needs.edge")],
+        *[(name, "choice") for name in ("task.latency_p95_ms", "task.min_scores.mmlu", "budget.monthly_usd")],
+    ],
+)
+def test_what_a_change_is_of(fact: str, of: str) -> None:
+    assert of_change(fact, "==") == of
+    assert of_change(fact, "known") == "choice"
+
+
+def test_the_facts_that_are_chosen_are_facts() -> None:
+    assert load_policy().vocabulary.facts.keys() >= described.FACTS
+
+
+def test_an_option_that_is_only_provisional_is_named_as_such(decider: Decider) -> None:
+    """Where nothing is permitted, a decision names the option that may be; so does a change that leads there."""
+    document = example("coding-assistant")
+    task = task_of(decider, document)
+    (told,) = [r for r in task["counterfactuals"] if r["fact"] == "data.may_leave_network"]
+    document["spec"]["data"]["may_leave_network"] = False
+    recommended = task_of(decider, document)["recommendation"]
+    assert (recommended["deployment"], recommended["provisional"]) == ("self_hosted", True)
+    assert (told["recommendation"], told["provisional"]) == (None, "self_hosted")
+    (line,) = change_lines({**task, "counterfactuals": [told]})
+    assert line.startswith("deny, nothing permitted; self_hosted provisionally if data.may_leave_network is false")
+
+
+@pytest.mark.parametrize(
+    ("now", "provisional", "said"),
+    [
+        ({"deployment": "edge", "provisional": False}, None, "review, nothing permitted"),
+        ({"deployment": "edge", "provisional": True}, "edge", "review"),
+        ({"deployment": "edge", "provisional": True}, "open_api", "review, open_api provisionally"),
+        (None, "open_api", "review, open_api provisionally"),
+    ],
+)
+def test_what_is_provisional_is_said_where_it_is_another(now: Any, provisional: str | None, said: str) -> None:
+    row = {"fact": "x", "op": "in", "values": [True], "verdict": "review", "recommendation": None}
+    task = {"verdict": "deny", "recommendation": now, "counterfactuals": [row | {"provisional": provisional}]}
+    assert change_lines(task) == [f"{said} if x is true"]
 
 
 def test_documents_of_earlier_engines_have_none() -> None:
