@@ -10,6 +10,8 @@ from msgspec import Struct
 MOST = 50
 _LONGEST = 200
 _ABSENT = object()
+#: What a decision would be if something else were so: it follows from the rest, and is long, so that it comes last.
+_WHAT_IF = frozenset({"counterfactuals", "counterfactuals_left_out", "pairs", "ways", "releases", "disputes"})
 
 
 class Difference(Struct, frozen=True):
@@ -21,16 +23,20 @@ class Difference(Struct, frozen=True):
 
 
 def differences(recorded: Any, replayed: Any, name: str = "") -> Iterator[Difference]:
-    """Yield what differs, in the order of the paths; `name` stands before each path.
+    """Yield what differs, in the order of the paths, what-ifs last; `name` stands before each path.
 
     INVARIANT: no call for each level of nesting; what is compared may be hostile.
     """
     waiting: list[tuple[str, Any, Any]] = [(name, recorded, replayed)]
-    while waiting:
+    later: list[tuple[str, Any, Any]] = []
+    while waiting or later:
+        if not waiting:
+            waiting, later = sorted(later, key=lambda each: each[0], reverse=True), []
         path, one, other = waiting.pop()
         if isinstance(one, dict) and isinstance(other, dict):
-            keys = sorted(one.keys() | other.keys(), reverse=True)
-            waiting += [(_member(path, key), one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in keys]
+            for key in sorted(one.keys() | other.keys(), reverse=True):
+                found = (_member(path, key), one.get(key, _ABSENT), other.get(key, _ABSENT))
+                (later if key in _WHAT_IF else waiting).append(found)
         elif isinstance(one, list) and isinstance(other, list):
             for index in range(max(len(one), len(other)) - 1, -1, -1):
                 left, right = (each[index] if index < len(each) else _ABSENT for each in (one, other))

@@ -23,6 +23,16 @@ from policy_engine.differences import differences
         ({"a": [1, 2]}, {"a": {"b": 1}}, [("a", "a list of 2", "an object of 1")]),
         (None, {}, [("the whole", "null", "an object of 0")]),
         ({"b": 1, "a": 1}, {"a": 2, "b": 2}, [("a", "1", "2"), ("b", "1", "2")]),
+        # what would be if something else were so follows from the rest, and comes last
+        (
+            {"tasks": [{"counterfactuals": [1], "pairs": 1}], "verdict": "deny"},
+            {"tasks": [{"counterfactuals": [2], "pairs": 2}], "verdict": "allow"},
+            [
+                ("verdict", '"deny"', '"allow"'),
+                ("tasks[0].counterfactuals[0]", "1", "2"),
+                ("tasks[0].pairs", "1", "2"),
+            ],
+        ),
     ],
 )
 def test_each_place_is_named_once_with_both_values(
