@@ -39,7 +39,7 @@ class Found:
             f"a waiver of {rule} for {option}{', granted for the fallback' if fallback else ''} counts"
             for rule, option, fallback in self.waivers
         ]
-        if self.measured != "none":
+        if self.measured != "none" and self.workload["spec"].get("hardware") is not None:
             lines.append(f"what a probe measured of the hardware is {self.measured}")
         return lines
 
