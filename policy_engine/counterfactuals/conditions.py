@@ -6,23 +6,14 @@ facts and constants is left to `kleene` itself.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from policy_engine.language import kleene
-from policy_engine.language.tree import And, Compare, Const, FactRef, ListOf, Member, Node, Not, Or
+from policy_engine.language.tree import RELATIONS, And, Compare, Const, FactRef, ListOf, Member, Node, Not, Or
 
 Get = Callable[[str], Any]
 Asked = Callable[[Get], bool | None]
-_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class _Facts(Mapping[str, Any]):
@@ -59,7 +50,7 @@ def compiled(node: Node, matches: kleene.Matcher) -> Asked:
     if isinstance(node, FactRef):
         return _fact(node.name)
     if isinstance(node, Compare) and _plain(node.left) and _plain(node.right):
-        return _comparison(_RELATIONS[node.op], _value(node.left), _value(node.right))
+        return _comparison(RELATIONS[node.op], _value(node.left), _value(node.right))
     if isinstance(node, Member) and _plain(node.item) and (_plain(node.items) or _constants(node.items)):
         return _member(_value(node.item), _value(node.items))
     return lambda get: kleene.truth(node, _Facts(get), matches)[0]

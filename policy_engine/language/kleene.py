@@ -8,7 +8,6 @@ runtime (RE2's dialect is not Python's): the caller hands in how.
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -26,14 +25,6 @@ _INT64 = 1 << 63
 _EXACT = 1 << 53
 #: At this many items that the quantifiers of one evaluation go through it is unknown, as it is to the CEL runtime.
 MOST_STEPS = 10_000
-_RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 
 
 class _UnknownError(Exception):
@@ -165,7 +156,7 @@ class _Evaluator:
         if any(v is None for v in values):
             raise _UnknownError(missing)
         if isinstance(node, tree.Compare):
-            return _RELATIONS[node.op](*values)
+            return tree.RELATIONS[node.op](*values)
         if isinstance(node, tree.Member):
             return values[0] in values[1]
         if isinstance(node, tree.ListOf):

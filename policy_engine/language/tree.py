@@ -6,6 +6,7 @@ call's parenthesis, a dotted name's last dot) is what the errors point at.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal
 
@@ -13,6 +14,15 @@ from msgspec import Struct
 
 Scalar = bool | int | float | str
 CompareOp = Literal["==", "!=", "<", "<=", ">", ">="]
+#: What each comparison asks of two values, or of whatever an engine has in their place.
+RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
 
 
 class _Tagged(Struct, frozen=True, tag=True, tag_field="node", array_like=True):

@@ -27,14 +27,6 @@ TYPES: dict[str, Any] = {
 #: Items of a list that are gone through one by one, where what is asked of each reads another fact.
 MOST_CROSSED = 16
 _EXACT = (1 << 53) - 1
-_RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _Bound = Mapping[str, pl.Expr]
 Missing = dict[str, pl.Expr]
 
@@ -164,7 +156,7 @@ class Lowering:
 
     def _compare(self, node: tree.Compare, bound: _Bound) -> pl.Expr:
         left, right = self._value(node.left, bound), self._value(node.right, bound)
-        found: pl.Expr = _RELATIONS[node.op](left, right)
+        found: pl.Expr = tree.RELATIONS[node.op](left, right)
         sides = (node.left, node.right)
         if node.left.type == "double" and any(
             isinstance(n, tree.Arithmetic) for side in sides for n in tree.walk(side)

@@ -9,20 +9,12 @@ from fractions import Fraction
 from typing import Any
 
 from policy_engine.language import kleene, tree
-from policy_engine.language.tree import Node
+from policy_engine.language.tree import RELATIONS, Node
 from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, every, neg, some
 from policy_engine.lowering.to_z3.symbols import Facts, Symbols
 from policy_engine.lowering.to_z3.values import Number
 
-RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
-    "==": operator.eq,
-    "!=": operator.ne,
-    "<": operator.lt,
-    "<=": operator.le,
-    ">": operator.gt,
-    ">=": operator.ge,
-}
 _WHOLE: dict[str, Callable[[Any, Any], Any]] = {"+": operator.add, "-": operator.sub, "*": operator.mul}
 _INT64 = 1 << 63
 _GREATEST = 1.7976931348623157e308

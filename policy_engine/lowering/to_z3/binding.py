@@ -8,8 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from policy_engine.language import kleene, tree
-from policy_engine.language.tree import Node
-from policy_engine.lowering.to_z3.arithmetic import RELATIONS
+from policy_engine.language.tree import RELATIONS, Node
 from policy_engine.lowering.to_z3.formulas import Formula
 from policy_engine.lowering.to_z3.symbols import Facts
 from policy_engine.lowering.to_z3.values import Atom, Items, Text
