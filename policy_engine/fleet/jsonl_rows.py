@@ -18,8 +18,9 @@ from policy_engine.fleet.source import PROPOSED, SourceColumns
 from policy_engine.loading.wording import quoted
 
 _KEY = re.compile(rb'(?<!\\)"\s*:')
-#: A number that may be beyond 64 bits, which the quick reader rounds.
-_LONG = re.compile(rb"[0-9]{19}")
+#: So many digits may be a number beyond 64 bits, which the quick reader rounds.
+_LONG = b"0" * 19
+_AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
 _QUANTIZATION = "proposal.quantization"
 
 
@@ -54,24 +55,33 @@ def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict
     """
     as_text(line)
     try:
-        found = json_value(line.decode()) if _LONG.search(line) else orjson.loads(line)
+        found = json_value(line.decode()) if _LONG in line.translate(_AS_ZEROS) else orjson.loads(line)
     except orjson.JSONDecodeError:
         found = json_value(line.decode())  # says more of what is wrong, and where; or takes what is valid and deep
     if not isinstance(found, dict):
         raise ValueError("it is no object")  # noqa: TRY004 - what is wrong with the text
-    # as many colons as keys, or quotes before colons: a key that ends in a backslash is not counted, and is no column
-    if line.count(b":") != len(found) and len(_KEY.findall(line)) != len(found):
+    if not _each_once(line, len(found)):
         json_value(line.decode())  # says of a key that it is there twice
-    for name, value in found.items():
-        if name in columns.kinds:
-            if columns.kinds[name] == "object" and value is not None and not isinstance(value, str):
-                found[name] = _text(value)  # what is infinite stays so, and is refused
-        elif name in keep:
-            found[name] = value if value is None or isinstance(value, str) else _text(value)
-        else:
+    for name in () if found.keys() <= columns.kinds.keys() else found:
+        if name not in columns.kinds and name not in keep:
             near = did_you_mean(name, [*columns.kinds]) or "pass it through with --keep"
             raise ValueError(f"unknown column {quoted(name)}; {near}")
+    for name in (*columns.objects, *keep):
+        value = found.get(name)
+        if value is not None and not isinstance(value, str) and columns.kinds.get(name, "object") == "object":
+            found[name] = _text(value)  # what is infinite stays so, and is refused
     return found
+
+
+def _each_once(line: bytes, keys: int) -> bool:
+    """Whether an object that was read with so many keys surely has none twice.
+
+    Each key ends in a quote before a colon: where there are as many of these, all told, as keys, none is there twice.
+    A key that ends in a backslash is not counted, and is no column.
+    """
+    if line.count(b'":') - line.count(b'\\":') == keys and not (b" :" in line or b"\t:" in line or b"\r:" in line):
+        return True
+    return line.count(b":") == keys or len(_KEY.findall(line)) == keys
 
 
 def _text(value: Any) -> str:
@@ -86,11 +96,23 @@ def _batch(
     columns: SourceColumns,
     keep: Collection[str],
 ) -> Batch:
-    # what no row of these says is left out by all of them
-    said = set(keep).union(*rows)
-    names = [name for name in dict.fromkeys([*columns.kinds, *keep]) if name in said]
-    values = {name: _values(name, rows, columns) for name in names}
+    values = _alike(rows) if rows else {}
+    if values is None:
+        # what no row of these says is left out by all of them
+        said = set(keep).union(*rows)
+        names = [name for name in dict.fromkeys([*columns.kinds, *keep]) if name in said]
+        values = {name: _values(name, rows, columns) for name in names}
+    else:
+        values = values | {name: [None] * len(rows) for name in keep if name not in values}
     return Batch(partial(_row, rows), partial(_shown, lines), numbers, values, bad)
+
+
+def _alike(rows: list[dict[str, Any]]) -> dict[str, list[Any]] | None:
+    """Return the values by name where every row says the same columns in the same order, as a program writes them."""
+    names = list(rows[0])
+    if any(list(row) != names for row in rows):
+        return None
+    return {name: list(values) for name, values in zip(names, zip(*(row.values() for row in rows)), strict=True)}
 
 
 def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> list[Any]:
