@@ -112,7 +112,8 @@ def _alike(rows: list[dict[str, Any]]) -> dict[str, list[Any]] | None:
     names = list(rows[0])
     if any(list(row) != names for row in rows):
         return None
-    return {name: list(values) for name, values in zip(names, zip(*(row.values() for row in rows)), strict=True)}
+    values = zip(*(row.values() for row in rows), strict=True)
+    return {name: list(each) for name, each in zip(names, values, strict=True)}
 
 
 def _values(name: str, rows: list[dict[str, Any]], columns: SourceColumns) -> list[Any]:
