@@ -31,7 +31,12 @@ def choose(catalog: Catalog, option: str, needs: Needs, at: date) -> OptionModel
     """
     if option == "edge" and needs.edge_wanted is False:
         return OptionModels(catalog, Asked(option, needs, at), available=False, missing=(), slate=NOBODY)
-    slate = _slate(catalog, option, needs, at)
+    return chosen_of(catalog, Asked(option, needs, at), _slate(catalog, option, needs, at))
+
+
+def chosen_of(catalog: Catalog, asked: Asked, slate: Slate) -> OptionModels:
+    """Return the choice among the candidates of a slate that the needs leave."""
+    option, needs, at = asked
     missing = () if slate.sure else slate.missing
     available: bool | None = bool(slate.sure) or (None if slate.maybe else False)
     if option == "edge" and needs.edge_wanted is None and available is not False:
@@ -39,7 +44,7 @@ def choose(catalog: Catalog, option: str, needs: Needs, at: date) -> OptionModel
     route = route_of(catalog, option, needs, at) if needs.routed else None
     return OptionModels(
         catalog,
-        Asked(option, needs, at),
+        asked,
         available=available,
         missing=missing,
         slate=slate,
@@ -88,19 +93,21 @@ def _slate(catalog: Catalog, option: str, needs: Needs, at: date) -> Slate:
     )
     slate = catalog.remembered.get(key)
     if slate is None:
-        slate = _rated([rate(catalog, each, needs) for each in day.candidates[option]], needs)
+        rated = [rate(catalog, each, needs) for each in day.candidates[option]]
+        slate = slate_of(rated, compared_disputes(rated, needs))
         catalog.remember(key, slate)
     found: Slate = slate
     return found
 
 
-def _rated(rated: Sequence[Rated], needs: Needs) -> Slate:
+def slate_of(rated: Sequence[Rated], disputes: frozenset[str] = frozenset()) -> Slate:
+    """Return rated candidates by what is known of them."""
     sure = tuple(each for each in rated if each.qualifies)
     maybe = tuple(each for each in rated if each.qualifies is None)
     gaps = [sum(name.startswith("catalog.") for name in _missing_of(each)) for each in maybe]
     nearest = tuple(each for each, gap in zip(maybe, gaps, strict=True) if gap == min(gaps))
     missing = tuple(dict.fromkeys(name for each in nearest for name in _missing_of(each)))
-    return Slate(tuple(rated), sure, maybe, nearest, missing, compared_disputes(rated, needs))
+    return Slate(tuple(rated), sure, maybe, nearest, missing, disputes)
 
 
 def _missing_of(rated: Rated) -> list[str]:

@@ -13,9 +13,12 @@ from typing import Any, NamedTuple
 
 from policy_engine.catalog.candidates import Candidate, day_of
 from policy_engine.catalog.catalog import MOST_REMEMBERED, Catalog
+from policy_engine.catalog.choice import chosen_of, slate_of
 from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.catalog.needs import Needs
-from policy_engine.catalog.qualify import CHECKS, Reason, inside, precision_for
+from policy_engine.catalog.outcome import OptionModels
+from policy_engine.catalog.qualify import CHECKS, Rated, Reason, inside, precision_for, rate
+from policy_engine.catalog.slate import NOBODY, Asked, Slate
 from policy_engine.model.vocabulary import OPTIONS
 
 _ALWAYS = ("life", "option")
@@ -49,6 +52,7 @@ class Masks:
         self._places: dict[str, dict[str, int]] = {}
         self._known: dict[tuple[Any, ...], Standings] = {}
         self._available: dict[tuple[Any, ...], tuple[bool | None, ...]] = {}
+        self._slates: dict[tuple[Any, ...], Slate] = {}
 
     def of(self, option: str, needs: Needs) -> Standings:
         """Return the candidates of `option` that meet the needs."""
@@ -88,6 +92,30 @@ class Masks:
             needs.commercial_use,
             None if held is None else (held, context if held.serves is not None else None),
         )
+
+    def choose(self, option: str, needs: Needs) -> OptionModels:
+        """Return what `catalog.choose` does, without what it says of models that do not meet the needs, or disputes."""
+        asked = Asked(option, needs, self._at)
+        if option == "edge" and needs.edge_wanted is False:
+            return OptionModels(self._catalog, asked, available=False, missing=(), slate=NOBODY)
+        key = (option, *self._asked(needs, option in SELF_RUN))
+        slate = self._slates.get(key)
+        if slate is None:
+            if len(self._slates) > MOST_REMEMBERED:
+                self._slates.clear()
+            slate = self._slates[key] = slate_of(list(self._rated_of(option, needs)))
+        return chosen_of(self._catalog, asked, slate)
+
+    def _rated_of(self, option: str, needs: Needs) -> Iterator[Rated]:
+        """Yield the candidates that meet the needs, or may; those that surely do have no reasons to be found."""
+        sure, maybe = self.of(option, needs)
+        own, held = option in SELF_RUN, needs.hardware
+        for place, candidate in enumerate(self._day.candidates[option]):
+            if sure >> place & 1 and not (own and held is not None):
+                offers = candidate.offers if own else inside(self._catalog, candidate, needs)[0]
+                yield Rated(candidate, True, (), offers, candidate.plans, None, ())
+            elif (sure | maybe) >> place & 1:
+                yield rate(self._catalog, candidate, needs)
 
     def everywhere(self, needs: Needs) -> tuple[bool | None, ...]:
         """Return what `available` says of each option."""

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from policy_engine.catalog import Needs, OptionModels, choose, judge_serving, masks_of
+from policy_engine.catalog import Needs, OptionModels, judge_serving, masks_of
 from policy_engine.combining import OptionInput
 from policy_engine.completing import add_api_spend, choice_waits, needs_of, option_input
 from policy_engine.facts import FactSheet, derive_volume, region_allowed
@@ -302,8 +302,7 @@ class Changed(MutableMapping[str, Any]):
             return self.world.models[option]
         found = self._models.get(option)
         if found is None:
-            world = self.world
-            found = self._models[option] = choose(world.catalog, option, self.needs, world.case.day)
+            found = self._models[option] = self.world.masks.choose(option, self.needs)
         return found
 
     def _settled(self, option: str) -> OptionModels | None:
