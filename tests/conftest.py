@@ -1,7 +1,8 @@
-"""The two databases of the ledger's tests."""
+"""The two databases of the ledger's tests, and an interrupt that arrives."""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,12 @@ import pytest
 
 from tests.postgres import Server, database
 from tests.stores import KINDS, SQLITE, Store, empty_template, server_store, sqlite_store
+
+
+def pytest_configure() -> None:
+    """Let an interrupt arrive: what a shell starts in the background ignores it, and so would all that is started."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
