@@ -27,6 +27,8 @@ from policy_engine.model.rule import Rule
 
 #: Z3 and Polars where the extras `prove` and `fleet` are installed.
 ENGINES = ("durable_rules", "kleene", "cel", *(name for name in ("z3", "polars") if find_spec(name) is not None))
+#: An outcome, and the facts that an unknown one rests on.
+_Answer = tuple[bool | None, frozenset[str]]
 _WORDS = {True: FIRED, False: NOT_FIRED, None: INDETERMINATE}
 
 
@@ -61,9 +63,27 @@ class CaseRunner:
         self._parameters = {f"param.{name}": Const(p.value, p.type) for name, p in policy.rules.parameters.items()}
         self._checker = Checker(self._types | {name: constant.type for name, constant in self._parameters.items()})
         self._programs: dict[str, Program] = {}
+        #: What Polars said of cases that are run together, by the case itself.
+        self._columns: dict[int, _Answer | None] = {}
         self._networks = [
             (stratum.rules, [Network(spec, self._atom) for spec in stratum.networks]) for stratum in policy.strata
         ]
+
+    def run_all(self, cases: Sequence[Case]) -> list[CaseResult]:
+        """Run cases on every engine; Polars is asked of all cases of a rule at once, as it is of a fleet."""
+        groups: dict[tuple[str, str], list[Case]] = {}
+        for case in cases:
+            groups.setdefault((case.rule, repr(sorted(case.params.items()))), []).append(case)
+        for same in groups.values():
+            if "polars" in ENGINES:
+                node = replace_facts(self._rule(same[0]).condition, self._parameters_of(same[0]))
+                self._columns |= zip(map(id, same), self._by_columns(node, same), strict=True)
+        found = [self.run(case) for case in cases]
+        self._columns.clear()
+        return found
+
+    def _rule(self, case: Case) -> Rule:
+        return self.policy.rules.rules[self._index[case.rule]]
 
     def run(self, case: Case) -> CaseResult:
         """Run `case` on every engine."""
@@ -81,7 +101,10 @@ class CaseRunner:
         if "z3" in ENGINES:
             outcomes["z3"] = self._formulas(node, case)
         failures: list[Failure] = []
-        columns = self._by_columns(node, case) if "polars" in ENGINES else None
+        columns = None
+        if "polars" in ENGINES:
+            known = id(case) in self._columns
+            columns = self._columns[id(case)] if known else self._by_columns(node, [case])[0]
         if columns is not None:
             outcomes["polars"] = _WORDS[columns[0]]
             if columns[0] is None and columns[1] != missing:
@@ -120,14 +143,14 @@ class CaseRunner:
         except (to_z3.NotLoweredError, to_z3.UndeterminedError) as error:
             return str(error)
 
-    def _by_columns(self, node: Node, case: Case) -> tuple[bool | None, frozenset[str]] | None:
+    def _by_columns(self, node: Node, cases: Sequence[Case]) -> Sequence[_Answer | None]:
         """Ask Polars; None of a condition that it cannot say, which a fleet is refused for and a case is not."""
         from policy_engine.lowering.to_polars import UnloweredError, answers
 
         try:
-            return answers(node, [case.facts], self._types)[0]
+            return answers(node, [case.facts for case in cases], self._types)
         except UnloweredError:
-            return None
+            return [None] * len(cases)
 
     def _derived(
         self, rule: Rule, case: Case, parameters: dict[str, Const], everything: Mapping[str, Any]
@@ -223,6 +246,5 @@ def run_gathered(gathered: Sequence[LayerCases]) -> list[CaseResult]:
     for each in gathered:
         cases = [case for file in each.files for case in file.cases]
         if cases:
-            runner = CaseRunner(each.policy)
-            results += [runner.run(case) for case in cases]
+            results += CaseRunner(each.policy).run_all(cases)
     return results
