@@ -164,6 +164,8 @@ def _verdicts(shown: Mapping[str, Any], at: str) -> Iterator[Section]:
             )
             yield Section(title=title, block=each["example"])
             more = len(each["reasons"]) - _MOST_REASONS
+            if each["beyond"]:
+                yield Section(lines=[f"besides what the file says: {line}" for line in each["beyond"]])
             told = [*each["reasons"][:_MOST_REASONS], *([f"{more} more"] if more > 0 else [])]
             if told:
                 yield Section(title=f"why it is {each['after']} then", lines=told)

@@ -57,14 +57,13 @@ class Batch:
 def frame_of_batch(batch: Batch, kinds: Mapping[str, str]) -> pl.DataFrame:
     """Return the batch as typed columns; `ODD` marks rows with a value of another type, which is null there."""
     odd: set[int] = set()
-    columns = [pl.Series(ROW, batch.numbers, dtype=pl.UInt64)]
+    # by name: of a list of series Polars would name the one that has an empty name anew
+    columns = {ROW: pl.Series(batch.numbers, dtype=pl.UInt64)}
     for name, values in batch.columns.items():
         kind = kinds.get(name, "string")
         fitting = _fitting(values, kind, odd)
-        columns.append(
-            _lists(name, fitting) if kind == "list<string>" else pl.Series(name, fitting, dtype=DTYPES[kind])
-        )
-    return pl.DataFrame([*columns, pl.Series(ODD, [place in odd for place in range(len(batch.numbers))])])
+        columns[name] = _lists(name, fitting) if kind == "list<string>" else pl.Series(fitting, dtype=DTYPES[kind])
+    return pl.DataFrame(columns | {ODD: pl.Series([place in odd for place in range(len(batch.numbers))])})
 
 
 def _lists(name: str, values: Sequence[Any]) -> pl.Series:

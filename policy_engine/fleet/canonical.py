@@ -67,8 +67,8 @@ def rows_of(
 
 def frame_of(rows: Sequence[Mapping[str, Any]], schema: Mapping[str, Any]) -> pl.DataFrame:
     """Return the frame of rows as `rows_of` gives them; columns of `schema` that a row lacks are null."""
-    columns = [pl.Series(name, [row.get(name) for row in rows], dtype=kind) for name, kind in schema.items()]
-    return pl.DataFrame(columns)
+    # by name: of a list of series Polars would name the one that has an empty name anew
+    return pl.DataFrame({name: pl.Series([row.get(name) for row in rows], dtype=kind) for name, kind in schema.items()})
 
 
 def case_of(row: Mapping[str, Any], policy: Policy, at: datetime, waivers: Sequence[Waiver] = ()) -> TaskCase:

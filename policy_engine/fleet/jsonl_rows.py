@@ -69,7 +69,7 @@ def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict
     for name in (*columns.objects, *keep):
         value = found.get(name)
         if value is not None and not isinstance(value, str) and columns.kinds.get(name, "object") == "object":
-            found[name] = _text(value)  # what is infinite stays so, and is refused
+            found[name] = _text(value) if name in columns.kinds else _kept(name, value)
     return found
 
 
@@ -84,7 +84,20 @@ def _each_once(line: bytes, keys: int) -> bool:
     return line.count(b":") == keys or len(_KEY.findall(line)) == keys
 
 
+def _kept(name: str, value: Any) -> str:
+    """Return a value that passes through, as JSON.
+
+    Raises:
+        ValueError: a number of it is beyond a double, and what came out would be another one.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        raise ValueError(f"{quoted(name)} holds a number that is too large to be kept") from None
+
+
 def _text(value: Any) -> str:
+    # what is infinite stays so, and is refused
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 

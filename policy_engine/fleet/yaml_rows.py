@@ -86,6 +86,9 @@ class YamlRows:
         self._rejects.add(place, problems, text)
 
     def _take(self, path: Path, name: str) -> None:
+        if path.exists() and not path.is_file():  # a pipe would keep the others waiting for ever
+            self._refuse(name, [Problem("file-unreadable", "it is no regular file")], None)
+            return
         try:
             content = read_bytes(path)
         except InputError as error:

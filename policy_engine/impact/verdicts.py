@@ -24,7 +24,8 @@ class VerdictChange(Struct, frozen=True):
     """A change of verdicts: `possible` with an example, `impossible` by proof, or undecided, and `why`.
 
     It is that of a task. `example` is a workload file that the engine decides so under both policies at the time `at`,
-    without the entries of `leave_out` under either; `reasons` is what the new one says.
+    without the entries of `leave_out` under either, and with what `beyond` says, which no file can: a waiver on record.
+    `reasons` is what the new one says.
     """
 
     kind: str
@@ -36,6 +37,7 @@ class VerdictChange(Struct, frozen=True):
     why: str | None = None
     at: str | None = None
     leave_out: Mapping[str, tuple[str, ...]] = {}
+    beyond: tuple[str, ...] = ()
 
 
 class Verdicts(Struct, frozen=True):
@@ -101,6 +103,7 @@ def _change(found: Change) -> VerdictChange:
             example.after.reasons,
             at=None if found.at is None else format_time(found.at),
             leave_out=dict(zip(("old", "new"), example.leave_out, strict=True)),
+            beyond=example.after.beyond,
         )
     status: Status = "impossible" if found.undecided is None else "undecided"
     return VerdictChange(kind, found.before, found.after, status, why=found.undecided)

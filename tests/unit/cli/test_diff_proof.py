@@ -45,6 +45,8 @@ def test_a_removed_mandatory_forbid_shows_what_is_allowed_now(policy: Run, lenie
     assert (changes[0]["kind"], changes[0]["status"]) == ("deny-to-allow", "possible")
     assert {each["status"] for each in changes if each["kind"] in ("allow-to-deny", "review-to-deny")} == {"impossible"}
     for change in [each for each in changes if each["status"] == "possible"]:
+        assert all(f"# besides, {line}\n" in change["example"] for line in change["beyond"])
+        assert bool(change["beyond"]) is ("besides" in change["example"])
         (tmp_path / "w.yaml").write_text(change["example"], encoding="utf-8")
         given = ["evaluate", "w.yaml", *AT, "--ledger", "sqlite:///:memory:", "-o", "json"]
         assert "besides" in change["example"] or policy(*given).json["verdict"] == change["before"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -123,6 +124,7 @@ def test_bad_files_are_rejects_with_their_places(sweep: Run, tmp_path: Path) -> 
     (folder / "c.yaml").write_text("", encoding="utf-8")
     (folder / "notes.txt").write_text("no workload", encoding="utf-8")
     (folder / "d.yaml").write_bytes(ALLOWED.read_bytes())
+    os.mkfifo(folder / "e.yaml")
     found = sweep(folder, "-o", "json")
     assert found.status == 2
     assert [row["file"] for row in findings(tmp_path / "out.jsonl")] == ["d.yaml", "deep/b.yml"]
@@ -130,11 +132,13 @@ def test_bad_files_are_rejects_with_their_places(sweep: Run, tmp_path: Path) -> 
     assert [each["place"] for each in bad] == [
         {"file": "a.yaml", "document": 1},
         {"file": "c.yaml", "document": 1},
+        {"file": "e.yaml"},
         {"file": "deep/b.yml", "document": 2},
         {"file": "deep/b.yml", "document": 3},
     ]
     assert bad[0]["reasons"][0]["line"] > 1
-    assert (found.json["rows"], found.json["findings"]) == (6, 2)
+    assert bad[2]["reasons"][0]["message"] == "it is no regular file"
+    assert (found.json["rows"], found.json["findings"]) == (7, 2)
 
 
 @pytest.mark.parametrize(
@@ -160,6 +164,27 @@ def test_columns_pass_through_where_they_are_asked_for(sweep: Run, tmp_path: Pat
         (first, second) = csv.DictReader(stream)
     assert (first["cost_centre"], first["n"], first["task.kind"]) == ("'=SUM(A1)", "1", "other")
     assert (second["cost_centre"], second["n"]) == ("", "2")
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "csv"])
+def test_a_column_without_a_name_passes_through_like_any_other(kind: str, sweep: Run, tmp_path: Path) -> None:
+    """As `to_csv` of pandas writes its index; the second row has passed no check by columns."""
+    odd = LEAST | {"": "8", "task.min_scores": '{"mmlu": 1e1}'}
+    found = sweep(table(tmp_path, kind, [LEAST | {"": "7", "task.min_scores": "{}"}, odd]), "--keep", "")
+    assert found.status == 0, found.err
+    assert [row[""] for row in findings(tmp_path / "out.jsonl")] == ["7", "8"]
+
+
+def test_a_number_that_cannot_be_kept_is_a_reject(sweep: Run, tmp_path: Path) -> None:
+    source = table(tmp_path, "jsonl", [LEAST | {"n": {"deep": [1e300]}}])
+    source.write_bytes(
+        source.read_bytes() + source.read_bytes().replace(b"1e+300", b"1e999").replace(b"1e300", b"1e999")
+    )
+    found = sweep(source, "--keep", "n")
+    assert found.status == 2
+    assert [json.loads(row["n"]) for row in findings(tmp_path / "out.jsonl")] == [{"deep": [1e300]}]
+    (bad,) = rejects(tmp_path / "out.jsonl")
+    assert bad["reasons"][0]["message"] == "`n` holds a number that is too large to be kept"
 
 
 @pytest.mark.parametrize(
