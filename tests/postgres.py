@@ -25,6 +25,7 @@ from urllib.parse import quote
 
 OWNER = "ledger_owner"
 _SECONDS = 60.0
+_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - bytes; a folder of its own is made there
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",  # a server that is killed loses nothing by it, only a machine that loses power does
@@ -138,6 +139,7 @@ class _Supervised:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.data = folder, folder / "data"
+        self.files: Path | None = None
         self.process: subprocess.Popen[bytes] | None = None
         self.user: dict[str, Any] = {}
         if os.geteuid() == 0:  # PostgreSQL refuses to run as root
@@ -164,6 +166,8 @@ class _Supervised:
         return copy / package.name / programs.parent.name / "bin"
 
     def make(self, settings: list[str]) -> None:
+        if "fsync=off" in settings:
+            self._in_memory()
         command = [self.programs / "initdb", "--no-sync", "-U", OWNER, "-E", "UTF8", "--locale=C", "-D", self.data]
         given = ["--auth-local=trust", "--auth-host=scram-sha-256", "--wal-segsize=1"]
         log = (self.folder / "log").open("ab")
@@ -172,6 +176,25 @@ class _Supervised:
             for name, _, value in (setting.partition("=") for setting in settings):
                 file.write(f"{name} = '{value}'\n")
             file.write(f"unix_socket_directories = '{self.folder}'\n")
+
+    def _in_memory(self) -> None:
+        """Put the data into memory where there is room: to copy a database there takes a tenth of the time.
+
+        The programs stay where they are, since nothing may be executed there on some hosts.
+        """
+        with suppress(OSError):
+            if shutil.disk_usage(_MEMORY).free < _ROOM:
+                return
+            self.files = Path(tempfile.mkdtemp(prefix="ledger-pg-", dir=_MEMORY))
+            if self.user:
+                os.chown(self.files, self.user["user"], self.user["group"])
+            self.data.symlink_to(self.files)
+
+    def remove(self) -> None:
+        """Remove the data, where they are elsewhere, and the folder."""
+        if self.files is not None:
+            shutil.rmtree(self.files, ignore_errors=True)
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def start(self, file_size: int = 0) -> bool:
         own = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -231,7 +254,7 @@ def _supervise(folder: Path, settings: list[str]) -> None:
             answer(calls[command]())
     finally:
         server.stop(signal.SIGQUIT)  # nobody needs its files any more
-        shutil.rmtree(folder, ignore_errors=True)
+        server.remove()
 
 
 if __name__ == "__main__":

@@ -287,6 +287,7 @@ def test_no_server_is_left_when_the_tests_are_killed(tmp_path: Path) -> None:
     process = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     folder = Path(process.stdout.readline().strip())
+    data = (folder / "data").resolve()
     first = int((folder / "data" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
     process.kill()
     process.communicate()
@@ -294,5 +295,6 @@ def test_no_server_is_left_when_the_tests_are_killed(tmp_path: Path) -> None:
     while (folder.exists() or Path(f"/proc/{first}").exists()) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert not folder.exists()
+    assert not data.exists()
     with pytest.raises(ProcessLookupError):
         os.kill(first, 0)
