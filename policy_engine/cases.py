@@ -63,48 +63,39 @@ class CaseRunner:
         self._parameters = {f"param.{name}": Const(p.value, p.type) for name, p in policy.rules.parameters.items()}
         self._checker = Checker(self._types | {name: constant.type for name, constant in self._parameters.items()})
         self._programs: dict[str, Program] = {}
-        #: What Polars said of cases that are run together, by the case itself.
-        self._columns: dict[int, _Answer | None] = {}
         self._networks = [
             (stratum.rules, [Network(spec, self._atom) for spec in stratum.networks]) for stratum in policy.strata
         ]
 
     def run_all(self, cases: Sequence[Case]) -> list[CaseResult]:
         """Run cases on every engine; Polars is asked of all cases of a rule at once, as it is of a fleet."""
-        groups: dict[tuple[str, str], list[Case]] = {}
-        for case in cases:
-            groups.setdefault((case.rule, repr(sorted(case.params.items()))), []).append(case)
-        for same in groups.values():
-            if "polars" in ENGINES:
-                node = replace_facts(self._rule(same[0]).condition, self._parameters_of(same[0]))
-                self._columns |= zip(map(id, same), self._by_columns(node, same), strict=True)
-        found = [self.run(case) for case in cases]
-        self._columns.clear()
-        return found
-
-    def _rule(self, case: Case) -> Rule:
-        return self.policy.rules.rules[self._index[case.rule]]
+        groups: dict[tuple[str, str], list[int]] = {}
+        for place, case in enumerate(cases):
+            groups.setdefault((case.rule, repr(sorted(case.params.items()))), []).append(place)
+        columns: dict[int, _Answer | None] = {}
+        for places in groups.values() if "polars" in ENGINES else ():
+            columns |= zip(places, self._by_columns([cases[place] for place in places]), strict=True)
+        return [self._run(case, columns.get(place)) for place, case in enumerate(cases)]
 
     def run(self, case: Case) -> CaseResult:
         """Run `case` on every engine."""
-        index = self._index[case.rule]
-        rule = self.policy.rules.rules[index]
+        return self.run_all([case])[0]
+
+    def _run(self, case: Case, columns: _Answer | None) -> CaseResult:
+        """Run `case`; `columns` is what Polars says of it, None where it was not asked or cannot say."""
+        rule = self.policy.rules.rules[self._index[case.rule]]
         parameters = self._parameters_of(case)
         node = replace_facts(rule.condition, parameters)
         truth, missing = kleene.truth(node, case.facts, self._checker.matches)
         everything = {name: constant.value for name, constant in parameters.items()} | dict(case.facts)
         outcomes = {
-            "durable_rules": _WORDS[self._durable(index, node, case)],
+            "durable_rules": _WORDS[self._durable(self._index[case.rule], node, case)],
             "kleene": _WORDS[truth],
             "cel": _WORDS[self._program(rule.when).evaluate(everything)],
         }
         if "z3" in ENGINES:
             outcomes["z3"] = self._formulas(node, case)
         failures: list[Failure] = []
-        columns = None
-        if "polars" in ENGINES:
-            known = id(case) in self._columns
-            columns = self._columns[id(case)] if known else self._by_columns(node, [case])[0]
         if columns is not None:
             outcomes["polars"] = _WORDS[columns[0]]
             if columns[0] is None and columns[1] != missing:
@@ -143,11 +134,16 @@ class CaseRunner:
         except (to_z3.NotLoweredError, to_z3.UndeterminedError) as error:
             return str(error)
 
-    def _by_columns(self, node: Node, cases: Sequence[Case]) -> Sequence[_Answer | None]:
-        """Ask Polars; None of a condition that it cannot say, which a fleet is refused for and a case is not."""
+    def _by_columns(self, cases: Sequence[Case]) -> Sequence[_Answer | None]:
+        """Ask Polars of cases of one rule with the same parameters.
+
+        None of a condition that it cannot say, which a fleet is refused for and a case is not.
+        """
         from policy_engine.lowering.to_polars import UnloweredError, answers
 
+        rule = self.policy.rules.rules[self._index[cases[0].rule]]
         try:
+            node = replace_facts(rule.condition, self._parameters_of(cases[0]))
             return answers(node, [case.facts for case in cases], self._types)
         except UnloweredError:
             return [None] * len(cases)

@@ -7,7 +7,7 @@ times tokens. Reasons are put into words when they are read.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import date
 from math import inf
 
@@ -29,14 +29,15 @@ def choose(catalog: Catalog, option: str, needs: Needs, at: date) -> OptionModel
 
     Available is True where a model surely meets the needs, False where none can, and None where that is not known.
     """
-    if option == "edge" and needs.edge_wanted is False:
-        return OptionModels(catalog, Asked(option, needs, at), available=False, missing=(), slate=NOBODY)
-    return chosen_of(catalog, Asked(option, needs, at), _slate(catalog, option, needs, at))
+    return chosen_of(catalog, Asked(option, needs, at), lambda: _slate(catalog, option, needs, at))
 
 
-def chosen_of(catalog: Catalog, asked: Asked, slate: Slate) -> OptionModels:
-    """Return the choice among the candidates of a slate that the needs leave."""
+def chosen_of(catalog: Catalog, asked: Asked, slate_for: Callable[[], Slate]) -> OptionModels:
+    """Return the choice among the candidates of a slate, which is made where one is needed."""
     option, needs, at = asked
+    if option == "edge" and needs.edge_wanted is False:
+        return OptionModels(catalog, asked, available=False, missing=(), slate=NOBODY)
+    slate = slate_for()
     missing = () if slate.sure else slate.missing
     available: bool | None = bool(slate.sure) or (None if slate.maybe else False)
     if option == "edge" and needs.edge_wanted is None and available is not False:

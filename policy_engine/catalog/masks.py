@@ -18,7 +18,7 @@ from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.catalog.needs import Needs
 from policy_engine.catalog.outcome import OptionModels
 from policy_engine.catalog.qualify import CHECKS, Rated, Reason, inside, precision_for, rate
-from policy_engine.catalog.slate import NOBODY, Asked, Slate
+from policy_engine.catalog.slate import Asked, Slate
 from policy_engine.model.vocabulary import OPTIONS
 
 _ALWAYS = ("life", "option")
@@ -52,7 +52,6 @@ class Masks:
         self._places: dict[str, dict[str, int]] = {}
         self._known: dict[tuple[Any, ...], Standings] = {}
         self._available: dict[tuple[Any, ...], tuple[bool | None, ...]] = {}
-        self._slates: dict[tuple[Any, ...], Slate] = {}
 
     def of(self, option: str, needs: Needs) -> Standings:
         """Return the candidates of `option` that meet the needs."""
@@ -95,16 +94,15 @@ class Masks:
 
     def choose(self, option: str, needs: Needs) -> OptionModels:
         """Return what `catalog.choose` does, without what it says of models that do not meet the needs, or disputes."""
-        asked = Asked(option, needs, self._at)
-        if option == "edge" and needs.edge_wanted is False:
-            return OptionModels(self._catalog, asked, available=False, missing=(), slate=NOBODY)
-        key = (option, *self._asked(needs, option in SELF_RUN))
-        slate = self._slates.get(key)
-        if slate is None:
-            if len(self._slates) > MOST_REMEMBERED:
-                self._slates.clear()
-            slate = self._slates[key] = slate_of(list(self._rated_of(option, needs)))
-        return chosen_of(self._catalog, asked, slate)
+        return chosen_of(self._catalog, Asked(option, needs, self._at), lambda: self._slate(option, needs))
+
+    def _slate(self, option: str, needs: Needs) -> Slate:
+        key = ("masks slate", self._at, option, *self._asked(needs, option in SELF_RUN))
+        found: Slate | None = self._catalog.remembered.get(key)
+        if found is None:
+            found = slate_of(list(self._rated_of(option, needs)))
+            self._catalog.remember(key, found)
+        return found
 
     def _rated_of(self, option: str, needs: Needs) -> Iterator[Rated]:
         """Yield the candidates that meet the needs, or may; those that surely do have no reasons to be found."""

@@ -83,7 +83,12 @@ class Cuts:
                     _add(self.numbers, node.item.name, ("==", each.value))
 
     def _strings(self, node: Node) -> None:
-        words = [each.value for each in walk(node) if isinstance(each, Const) and isinstance(each.value, str)]
+        patterns = {each.operands[1] for each in walk(node) if isinstance(each, Call) and each.function == "matches"}
+        words = [
+            each.value
+            for each in walk(node)
+            if isinstance(each, Const) and isinstance(each.value, str) and each not in patterns
+        ]
         for name in facts_read(node):
             for word in words:
                 _add(self.words, name, word)

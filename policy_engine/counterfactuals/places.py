@@ -10,6 +10,8 @@ from policy_engine.counterfactuals.choices import Choice
 from policy_engine.model.vocabulary import Fact
 from policy_engine.model.workload import ANYWHERE
 
+#: The lists that say something wherever they stand.
+_NEVER_EMPTY = frozenset({"data.residency", "task.modalities"})
 _NAMING = ("proposal.region", "proposal.fallback.region", "hardware.region")
 
 
@@ -41,18 +43,18 @@ def member_choices(fact: Fact, world: World, now: list[str] | None, members: Seq
 
     Of residency also `[anywhere]`; no list is empty that may not be.
     """
-    name, places = fact.name, fact.name == "data.residency"
+    name, places, may_be_empty = fact.name, fact.name == "data.residency", fact.name not in _NEVER_EMPTY
     if places:
         if now != [ANYWHERE]:
             yield Choice("is", [ANYWHERE], {name: [ANYWHERE]})
         members = named_regions(world)
     members = list(dict.fromkeys(members))
     if now is None or now == [ANYWHERE]:
-        if not places and fact.values is None:
+        if may_be_empty:
             yield Choice("is", [], {name: []})
         yield from (Choice("is", [each], {name: [each]}) for each in members)
         return
     yield from (Choice("add", each, {name: [*now, each]}) for each in members if each not in now)
-    if len(now) > 1 or (not places and fact.values is None):
+    if len(now) > 1 or may_be_empty:
         for each in dict.fromkeys(now):
             yield Choice("remove", each, {name: [other for other in now if other != each]})

@@ -14,13 +14,14 @@ from policy_engine.errors import did_you_mean
 from policy_engine.fleet.batches import ROWS_IN_BATCH, BadRecord, Batch, bad_record
 from policy_engine.fleet.documents import json_value
 from policy_engine.fleet.lines import LONGEST, as_text, read_lines
-from policy_engine.fleet.source import PROPOSED, SourceColumns
+from policy_engine.fleet.source import OBJECTS, PROPOSED, SourceColumns
 from policy_engine.loading.wording import quoted
 
 _KEY = re.compile(rb'(?<!\\)"\s*:')
 #: So many digits may be a number beyond 64 bits, which the quick reader rounds.
 _LONG = b"0" * 19
 _AS_ZEROS = bytes.maketrans(b"123456789", b"0" * 9)
+_COMPACT: Any = {"ensure_ascii": False, "separators": (",", ":")}
 _QUANTIZATION = "proposal.quantization"
 
 
@@ -62,15 +63,32 @@ def read_row(line: bytes, columns: SourceColumns, keep: Collection[str]) -> dict
         raise ValueError("it is no object")  # noqa: TRY004 - what is wrong with the text
     if not _each_once(line, len(found)):
         json_value(line.decode())  # says of a key that it is there twice
-    for name in () if found.keys() <= columns.kinds.keys() else found:
-        if name not in columns.kinds and name not in keep:
+    if not found.keys() <= columns.kinds.keys():
+        _take_others(found, columns, keep)
+    for name in OBJECTS:
+        value = found.get(name)
+        if value is not None and not isinstance(value, str):
+            found[name] = json.dumps(value, **_COMPACT)  # what is infinite stays so, and is refused
+    return found
+
+
+def _take_others(found: dict[str, Any], columns: SourceColumns, keep: Collection[str]) -> None:
+    """Make text of what passes through, as JSON.
+
+    Raises:
+        ValueError: a column is not to be kept, or holds a number beyond a double: what came out would be another one.
+    """
+    for name, value in found.items():
+        if name in columns.kinds:
+            continue
+        if name not in keep:
             near = did_you_mean(name, [*columns.kinds]) or "pass it through with --keep"
             raise ValueError(f"unknown column {quoted(name)}; {near}")
-    for name in (*columns.objects, *keep):
-        value = found.get(name)
-        if value is not None and not isinstance(value, str) and columns.kinds.get(name, "object") == "object":
-            found[name] = _text(value) if name in columns.kinds else _kept(name, value)
-    return found
+        if value is not None and not isinstance(value, str):
+            try:
+                found[name] = json.dumps(value, **_COMPACT, allow_nan=False)
+            except ValueError:
+                raise ValueError(f"{quoted(name)} holds a number that is too large to be kept") from None
 
 
 def _each_once(line: bytes, keys: int) -> bool:
@@ -82,23 +100,6 @@ def _each_once(line: bytes, keys: int) -> bool:
     if line.count(b'":') - line.count(b'\\":') == keys and not (b" :" in line or b"\t:" in line or b"\r:" in line):
         return True
     return line.count(b":") == keys or len(_KEY.findall(line)) == keys
-
-
-def _kept(name: str, value: Any) -> str:
-    """Return a value that passes through, as JSON.
-
-    Raises:
-        ValueError: a number of it is beyond a double, and what came out would be another one.
-    """
-    try:
-        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    except ValueError:
-        raise ValueError(f"{quoted(name)} holds a number that is too large to be kept") from None
-
-
-def _text(value: Any) -> str:
-    # what is infinite stays so, and is refused
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def _batch(

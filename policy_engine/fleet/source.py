@@ -38,7 +38,8 @@ _MORE: dict[str, Kind] = {
     HAS_CHAMPION: "bool",
     CHAMPION: "string",
 }
-_OBJECTS = tuple(name for name, kind in _MORE.items() if kind == "object")
+#: The columns whose cells are JSON.
+OBJECTS = tuple(name for name, kind in _MORE.items() if kind == "object")
 EVIDENCE = "evidence."
 _DATES = ("issued", "valid_until")
 
@@ -48,11 +49,6 @@ class SourceColumns(Struct, frozen=True):
 
     kinds: Mapping[str, Kind]
     facts: Mapping[str, Fact]
-
-    @property
-    def objects(self) -> tuple[str, ...]:
-        """The columns whose cells are JSON."""
-        return _OBJECTS
 
     def check(self, given: Sequence[str], keep: Sequence[str], place: str) -> None:
         """Refuse a table whose columns are not all known, or lack one without which no row is a task.

@@ -5,7 +5,6 @@ INVARIANT: every row that came in goes out, as a finding or as a reject; a sweep
 
 from __future__ import annotations
 
-import errno
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -129,8 +128,7 @@ def sweep(order: Order) -> Swept:
         if reason is None:
             raise
         message = f"cannot write `{order.target}`: {reason}"
-        full = any(os.strerror(number).lower() == reason for number in (errno.ENOSPC, errno.EDQUOT))
-        hint = "name a place with enough room" if full else "name a place where files can be written"
+        hint = "name a place where files can be written, with enough room"
         raise UsageError(Problem("cannot-write", message, help=hint)) from error
 
 

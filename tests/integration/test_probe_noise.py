@@ -1,6 +1,6 @@
 """On a busy host a true claim is never contradicted, and ten times the truth always is.
 
-One run by default; `PROBE_NOISE_RUNS=20` for what is shown before a release (CONTRIBUTING.md).
+Two runs by default; `PROBE_NOISE_RUNS=20` for what is shown before a release (CONTRIBUTING.md).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from policy_engine.loading.policy import load_policy
 from policy_engine.probe.report import Device, Report
 from policy_engine.probe.verdicts import judge_measured
 
-RUNS = int(os.environ.get("PROBE_NOISE_RUNS", "1"))
+RUNS = int(os.environ.get("PROBE_NOISE_RUNS", "2"))
 #: Loading torch takes up to twelve of them where four others are busy on two cores.
 BUDGET_SECONDS = 16
 #: Busy processes and one that moves memory: by turns two, three and four in all.

@@ -175,7 +175,7 @@ def assert_rows_consistent(less: HardwareClaim, more: HardwareClaim) -> None:
     assert judge_claim(SHIPPED, less) == summed(found)
 
 
-@settings(max_examples=700)
+@settings(max_examples=1500)
 @given(claim_and_less())
 def test_less_knowledge_never_reverses_a_single_claim(pair: tuple[HardwareClaim, HardwareClaim]) -> None:
     more, less = pair
@@ -189,7 +189,7 @@ def test_less_knowledge_never_reverses_a_single_claim(pair: tuple[HardwareClaim,
         assert judge_serving(SHIPPED, more, "llama-3.1-8b", "int4", 1).verdict == "contradicted"
 
 
-@settings(max_examples=700)
+@settings(max_examples=1000)
 @given(
     st.one_of(
         st.decimals(Decimal("0.5"), 1000, places=3),
@@ -237,7 +237,7 @@ def near_the_limit(draw: st.DrawFn) -> HardwareClaim:
     return HardwareClaim((gpu,), serves=served)
 
 
-@settings(max_examples=700)
+@settings(max_examples=1500)
 @given(
     near_the_limit(),
     st.sampled_from([*LEAVES, *SERVED, "asked", "context"]),
@@ -285,7 +285,7 @@ def several_rows(draw: st.DrawFn) -> HardwareClaim:
     return HardwareClaim(tuple(draw(st.lists(rows, min_size=1, max_size=3))), usd_per_hour=1.0, serves=served)
 
 
-@settings(max_examples=700)
+@settings(max_examples=1500)
 @given(several_rows(), st.sampled_from([*LEAVES, *SERVED]), st.integers(0, 2), st.sampled_from(QUANTIZATIONS))
 def test_forgetting_one_leaf_of_one_of_several_rows_never_reverses_a_verdict(
     claim: HardwareClaim, leaf: str, place: int, quantization: str

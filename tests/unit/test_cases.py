@@ -223,7 +223,7 @@ def test_engines_that_disagree_are_a_failure_of_their_own(policy: Policy, monkey
 
 def test_polars_is_held_to_the_missing_facts(policy: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = CaseRunner(policy)
-    monkeypatch.setattr(runner, "_by_columns", lambda _, cases: [(None, frozenset({"task.kind"}))] * len(cases))
+    monkeypatch.setattr(runner, "_by_columns", lambda cases: [(None, frozenset({"task.kind"}))] * len(cases))
     given = case(facts={}, outcome="indeterminate")
     for result in (runner.run(given), *runner.run_all([given, given])):
         assert [failure.kind for failure in result.failures] == ["engines"]

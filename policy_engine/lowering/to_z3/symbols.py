@@ -27,7 +27,7 @@ from policy_engine.lowering.to_z3.formulas import (
     some,
 )
 from policy_engine.lowering.to_z3.values import Atom, Items, Number, Other, Text, Truth, Value
-from policy_engine.model.fields import MOST_ITEMS
+from policy_engine.model.fields import LARGEST_COUNT, MOST_ITEMS
 from policy_engine.model.vocabulary import Fact
 
 Facts = Mapping[str, Any]
@@ -47,7 +47,7 @@ def constants_of(conditions: Iterable[Node]) -> dict[str, set[str]]:
 
 
 class Symbols:
-    """Symbols by the name of the fact, made when they are first asked for.
+    """Symbols by the name of the fact, made when they are first asked for; `closed` to what a file can hold.
 
     `domain` is what holds of all of them: types, ranges, enumerations. What strings are compared with beyond
     equality, and what rounding does, is left to predicates that are free: more is thought possible than is.
@@ -56,6 +56,7 @@ class Symbols:
     def __init__(self, facts: Mapping[str, Fact], constants: Mapping[str, Iterable[str]], closed: bool = True) -> None:
         self._facts = facts
         self._constants = {name: sorted(each) for name, each in constants.items()}
+        self._closed = closed
         self._most_items = MOST_ITEMS if closed else None
         self._values: dict[str, Value] = {}
         self._open: dict[Any, tuple[Formula | Term, Evaluator]] = {}
@@ -87,7 +88,11 @@ class Symbols:
             return Truth(symbol, neg(symbol))
         if fact.type in ("int", "double"):
             term = integer(name) if fact.type == "int" else real(name)
-            for bound, above in ((fact.minimum, True), (fact.maximum, False)):
+            low, high = fact.minimum, fact.maximum
+            if self._closed and fact.type == "int":  # no file holds an integer beyond
+                low = -LARGEST_COUNT if low is None else max(low, -LARGEST_COUNT)
+                high = LARGEST_COUNT if high is None else min(high, LARGEST_COUNT)
+            for bound, above in ((low, True), (high, False)):
                 if bound is not None:
                     limit = number(float(bound) if fact.type == "double" else int(bound))
                     self.domain.append(term >= limit if above else term <= limit)

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from policy_engine.cli.main import call
-from tests.unit.cli.given import ALLOWED, INVOICES
+from tests.unit.cli.given import ALLOWED, AT, INVOICES
 
 DENIED = """\
 apiVersion: policy-engine/v1
@@ -146,3 +146,13 @@ def file(tmp_path: Path) -> Path:
     path = tmp_path / "w.yaml"
     path.write_text(INVOICES, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def sweep(policy: Callable[..., Outcome], tmp_path: Path) -> Callable[..., Outcome]:
+    """Sweep a source into a file of the test's folder, at the time of the examples."""
+
+    def run(source: Path | str, *arguments: str, to: str = "out.jsonl") -> Outcome:
+        return policy("sweep", str(source), "--to", str(tmp_path / to), *AT, *arguments)
+
+    return run

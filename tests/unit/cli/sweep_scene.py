@@ -17,9 +17,20 @@ from policy_engine.loading.workload_file import load_workloads
 from policy_engine.model.vocabulary import OPTIONS
 from policy_engine.model.workload import Workload
 from tests.unit.cli.given import AT, EXAMPLES
+from tests.unit.fleet.tables import csv_text, frame, jsonl
 
 Row = dict[str, Any]
 NOW = datetime.fromisoformat(AT[1])
+
+
+def table(folder: Path, kind: str, rows: list[Row]) -> Path:
+    """Write a table of rows into a folder, in the format `kind`."""
+    path = folder / f"fleet.{kind}"
+    if kind == "parquet":
+        frame(rows).write_parquet(path)
+    else:
+        path.write_bytes(csv_text(rows) if kind == "csv" else jsonl(rows))
+    return path
 
 
 def findings(path: Path) -> list[Row]:
