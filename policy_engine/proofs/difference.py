@@ -23,7 +23,7 @@ from policy_engine.model.task_case import TaskResult, Verdict
 from policy_engine.proofs.concrete import Found, concrete
 from policy_engine.proofs.confirming import Confirmer, Counterexample, replace_workload, smaller, with_hardware
 from policy_engine.proofs.encoding import Encoding, Shared
-from policy_engine.proofs.prover import loose, preferences, search
+from policy_engine.proofs.prover import loose, preferences, search, wishes
 from policy_engine.proofs.solving import Model, Session
 from policy_engine.proofs.unstated import Unstated, told_apart
 
@@ -187,6 +187,7 @@ class _Comparing:
             lambda: (each for encoding in (self.old, self.new) for each in loose(encoding)),
             lambda model: self._confirm(model, before, after),
             self.timeout_s,
+            wishes(self.old, self.new),
         )
 
     def _confirm(self, model: Model, before: Verdict, after: Verdict) -> Example | None:

@@ -11,7 +11,7 @@ from policy_engine.lowering.to_z3.formulas import both, either, neg
 from policy_engine.proofs.concrete import concrete
 from policy_engine.proofs.confirming import Counterexample, with_hardware
 from policy_engine.proofs.encoding import Encoding
-from policy_engine.proofs.prover import Prover, loose, preferences, search
+from policy_engine.proofs.prover import Prover, loose, preferences, search, wishes
 from policy_engine.proofs.results import Failure, Result
 from policy_engine.proofs.solving import Model, Session
 
@@ -53,6 +53,7 @@ def monotone(prover: Prover) -> Result:
         preferences(prover.encoding, plain=False),
         lambda: loose(prover.encoding),
         confirm,
+        wishes=wishes(prover.encoding, other),
     )
     failures: tuple[Failure, ...] = ()
     if isinstance(found, str):

@@ -87,7 +87,7 @@ class Prover:
     def _search(
         self, question: Formula, confirm: Callable[[Model], T | None], prefer: Sequence[Callable[[], Formula]]
     ) -> T | str | None:
-        return search(self.session, question, self.timeout_s, prefer, self.loose, confirm)
+        return search(self.session, question, self.timeout_s, prefer, self.loose, confirm, wishes=wishes(self.encoding))
 
     def disagreement(self, question: Formula) -> Counterexample | str | None:
         """As `find`, of a workload that the engine refuses because two derivations disagree."""
@@ -103,10 +103,15 @@ class Prover:
         return loose(self.encoding)
 
 
-def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], Formula]]:
-    """Return what makes a counterexample of the encoding easier to confirm, and where it is `plain` to read."""
+def wishes(*encodings: Encoding) -> list[Callable[[], Formula]]:
+    """Return what is asked for once a model was refused: that the encodings compute all they say, and what they can."""
+    found = [certain(each) for each in encodings]
+    return [lambda: every(each[0]() for each in found), lambda: every(each[1]() for each in found)]
+
+
+def certain(encoding: Encoding) -> list[Callable[[], Formula]]:
+    """Return what makes a counterexample of the encoding easier to confirm: all of it, exact arithmetic, the rest."""
     world, shared = encoding.world, encoding.shared
-    grades = range(1, len(EVIDENCE_GRADES))
 
     def chosen() -> Formula:
         """That no rule reads the licence of a model that nobody proposes: which one is chosen is not computed."""
@@ -114,7 +119,7 @@ def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], For
 
     def exact() -> Formula:
         alone = implies(world.number("workload.task_count").value == 1, world.number("task.share").value == 1)
-        return every((alone, *world.exact, *shared.symbols.exact))
+        return every((alone, *world.exact, *shared.symbols.exact, *shared.symbols.moderate))
 
     def no_waiver() -> Formula:
         return every(neg(each) for each in shared.waivers.given.values())
@@ -122,13 +127,19 @@ def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], For
     def no_hardware() -> Formula:
         return neg(world.stated("hardware.present").true)
 
-    sure: list[Callable[[], Formula]] = [
+    return [
         lambda: both(exact(), no_hardware(), no_waiver(), chosen()),
         exact,
         no_hardware,
         no_waiver,
         chosen,
     ]
+
+
+def preferences(encoding: Encoding, plain: bool = True) -> list[Callable[[], Formula]]:
+    """Return what makes a counterexample of the encoding easier to confirm, and where it is `plain` to read."""
+    world, shared, sure = encoding.world, encoding.shared, certain(encoding)
+    grades = range(1, len(EVIDENCE_GRADES))
     if not plain:
         return sure
     usual = [n for n, fact in encoding.policy.vocabulary.facts.items() if fact.default is not None]
@@ -175,15 +186,25 @@ def search(
     free: Callable[[], Iterator[Formula]],
     confirm: Callable[[Model], T | None],
     limit_s: float | None = None,
+    wishes: Sequence[Callable[[], Formula]] = (),
 ) -> T | str | None:
     """Ask until the engine confirms a model, there is none, the time is over, or too many were refused.
 
-    `limit_s` is what is told as the limit where `timeout_s` is what is left of it.
+    `limit_s` is what is told as the limit where `timeout_s` is what is left of it. `wishes` are asked for, one after
+    the other, once a model was refused: what is only preferred is passed over where a busy machine has no time for it.
     """
     until, refused = monotonic() + timeout_s, 0
     blocked: list[Formula] = []
+    wished = list(wishes)
     while refused < TRIES:
-        answer, model = session.ask(both(question, *blocked), until - monotonic(), prefer)
+        rest = until - monotonic()
+        if refused and wished:
+            answer, model = session.ask(both(question, wished[0](), *blocked), rest / 2, prefer)
+            if model is None:
+                del wished[0]
+                continue
+        else:
+            answer, model = session.ask(both(question, *blocked), rest, prefer)
         if answer == "time-out":
             return f"undecided within {timeout_s if limit_s is None else limit_s:.3g} s"
         if model is None:

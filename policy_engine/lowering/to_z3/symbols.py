@@ -30,6 +30,7 @@ from policy_engine.lowering.to_z3.values import Atom, Items, Number, Other, Text
 from policy_engine.model.fields import LARGEST_COUNT, MOST_ITEMS
 from policy_engine.model.vocabulary import Fact
 
+_MODERATE = 10**12
 Facts = Mapping[str, Any]
 #: Says what a predicate that is left open comes to on given facts; None where it rests on something unknown.
 Evaluator = Callable[[Facts], Any]
@@ -64,6 +65,8 @@ class Symbols:
         self.domain: list[Formula] = []
         #: That arithmetic on doubles was not rounded: workloads of which that holds are easier to confirm.
         self.exact: list[Formula] = []
+        #: That doubles are none with which arithmetic overflows.
+        self.moderate: list[Formula] = []
 
     def constants(self, name: str) -> list[str]:
         """Return the constants that the fact `name` is told apart from others by."""
@@ -96,6 +99,8 @@ class Symbols:
                 if bound is not None:
                     limit = number(float(bound) if fact.type == "double" else int(bound))
                     self.domain.append(term >= limit if above else term <= limit)
+            if fact.type == "double":
+                self.moderate += [term >= -_MODERATE, term <= _MODERATE]
             return Number(True, term)
         if fact.type == "string":
             return self._text(name, fact)

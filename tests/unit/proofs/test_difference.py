@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import z3
 from msgspec.structs import replace
 
 from policy_engine.loading.policy import Policy, load_policy, with_rules
@@ -108,6 +109,30 @@ def test_time_outs_are_no_proof() -> None:
 def test_what_is_told_of_a_time_out_is_the_limit() -> None:
     session: Any = SimpleNamespace(ask=lambda *_: ("time-out", None))
     assert search(session, True, 0.25, (), lambda: iter(()), lambda _: None, 10.0) == "undecided within 10 s"
+
+
+def test_after_a_refusal_what_was_only_preferred_is_asked_for() -> None:
+    """And what cannot be, or is not found soon, is asked for no more."""
+    asked: list[Any] = []
+    first, second = (z3.Bool(name) for name in ("first", "second"))
+
+    def ask(question: Any, timeout_s: float, prefer: Any) -> Any:
+        asked.append((question, timeout_s > 4))
+        wanted = "first" not in str(question)
+        return ("yes", SimpleNamespace(holds=lambda _: True)) if wanted else ("no", None)
+
+    session: Any = SimpleNamespace(ask=ask, shared=SimpleNamespace(symbols=SimpleNamespace(attained={})))
+    answers = iter([None, None, "found"])
+    free = [z3.Bool("free")]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("policy_engine.proofs.prover.unattained", lambda *_: [])
+        found = search(
+            session, True, 6.0, (), lambda: iter(free), lambda _: next(answers), wishes=[lambda: first, lambda: second]
+        )
+    assert found == "found"
+    wished = [[name for name in ("first", "second") if name in str(question)] for question, _ in asked]
+    assert wished == [[], ["first"], ["second"], ["second"]]
+    assert [whole for _, whole in asked] == [True, False, False, False]
 
 
 def acting(level: Any) -> Policy:
