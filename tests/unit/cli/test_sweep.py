@@ -23,7 +23,6 @@ from tests.unit.cli.given import ALLOWED, AT, DENIED, EXAMPLES
 from tests.unit.cli.sweep_scene import decided, decided_of, findings, plain_examples, rejects, same
 from tests.unit.fleet.tables import LEAST, csv_text, frame, jsonl, rows_of_document
 
-pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
 
 
