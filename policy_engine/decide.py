@@ -122,8 +122,8 @@ class Decider:
     def _fired(self, result: TaskResult) -> list[str]:
         return [rule.id for rule, outcome in zip(self.judge.rules, result.outcomes, strict=True) if outcome]
 
-    def task_document(self, result: TaskResult) -> dict[str, Any]:
-        """Return the whole document of one task."""
+    def as_it_is(self, result: TaskResult) -> dict[str, Any]:
+        """Return the document of one task without what would be if something else were so, which takes longest."""
         document = self._explainer.task(result)
         missing, decisive = self._missing.of(result)
         document["missing_facts"] = missing
@@ -132,6 +132,11 @@ class Decider:
         document["disputes"] = self._disputes.of(result)
         document["collision"] = collision(self.judge, result)
         document["releases"] = releases(self.judge, result)
+        return document
+
+    def task_document(self, result: TaskResult) -> dict[str, Any]:
+        """Return the whole document of one task."""
+        document = self.as_it_is(result)
         changes = self._changes.of(result)
         document["counterfactuals"] = changes.singles
         document["counterfactuals_left_out"] = changes.more

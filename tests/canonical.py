@@ -86,7 +86,7 @@ def expected(decision: Decision, index: FleetIndex) -> list[Row]:
 
 def wanted(decider: Decider, result: TaskResult, index: FleetIndex) -> Row:
     """Return what the findings have to say of one task."""
-    return _task(decider.task_document(result), result.fallback_verdict, index)
+    return _task(decider.as_it_is(result), result.fallback_verdict, index)
 
 
 def _task(document: Mapping[str, Any], fallback: str | None, index: FleetIndex) -> Row:

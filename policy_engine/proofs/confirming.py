@@ -86,7 +86,7 @@ class Confirmer:
 
     def why(self, result: TaskResult) -> list[str]:
         """Return the reasons for a decision, as `policy evaluate` gives them."""
-        return reasons(self.decider.task_document(result))
+        return reasons(self.decider.as_it_is(result))
 
     def smaller(self, found: Found, shown: Counterexample, confirms: Confirms) -> Counterexample:
         """Return the counterexample with all left out that the engine's answer does not hang on."""

@@ -54,15 +54,22 @@ class Outcome:
         return json.loads(self.out)
 
 
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The cache of parsed rules that all tests here share."""
+    return tmp_path_factory.mktemp("cache")
+
+
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_folders(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep settings, ledgers and caches of the user out of the tests, and the tests out of them."""
     for name in [name for name in os.environ if name.startswith(("POLICY_", "OTEL_", "GITHUB_", "GITLAB_", "CI"))]:
         monkeypatch.delenv(name)
     home = tmp_path / "home"
     home.mkdir()
-    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "POLICY_CACHE_DIR"):
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
         monkeypatch.setenv(name, str(home))
+    monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("POLICY_ACTOR", "anna.actor@acme.example")
     monkeypatch.chdir(tmp_path)
@@ -105,17 +112,6 @@ def ledger(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
         shutil.copy2(recorded / name, tmp_path / name)
     monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path}/ledger.db")
     return tmp_path / "ledger.db"
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture
-def warm(cache: Path, monkeypatch: pytest.MonkeyPatch, own_folders: None) -> None:
-    """Parse the shipped rules once for all tests."""
-    monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import Scene, code
 from tests.unit.waivers.making import ANN, BOB, EVE
 
-pytestmark = pytest.mark.usefixtures("warm")
 TWO = "activation: {approvals: 2}\n"
 
 

@@ -16,8 +16,6 @@ from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.evidence_scene import HARDWARE, WORKLOAD, EvidenceScene
 from tests.unit.cli.waiver_scene import code
 
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 @pytest.fixture
 def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> EvidenceScene:

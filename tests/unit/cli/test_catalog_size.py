@@ -32,17 +32,6 @@ CASES = {
 }
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of parsed rules that the tests here share."""
-    return tmp_path_factory.mktemp("parsed")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(own_folders: None, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POLICY_CACHE_DIR", str(parsed))
-
-
 def size(policy: Run, *arguments: str) -> Any:
     """Run it at the day of the prices, and return the JSON document."""
     found = policy("catalog", "size", *arguments, *AT, "-o", "json")

@@ -15,7 +15,6 @@ from tests.unit.cli.ledgers import tamper
 from tests.unit.impact.repositories import commit, git
 
 Run = Callable[..., Outcome]
-pytestmark = pytest.mark.usefixtures("warm")
 
 
 @pytest.fixture(scope="module")

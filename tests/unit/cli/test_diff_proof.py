@@ -14,7 +14,6 @@ from policy_engine.impact.verdicts import VerdictChange, Verdicts
 from tests.unit.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
-pytestmark = pytest.mark.usefixtures("warm")
 AT = ("--at", "2026-11-22T09:00:00Z")
 
 

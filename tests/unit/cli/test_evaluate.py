@@ -19,8 +19,6 @@ from tests.unit.cli.given import ALLOWED, AT, DENIED, EXAMPLES, MEMORY, REVIEWED
 GOLDEN = ROOT / "tests" / "golden" / "evaluate"
 
 Policy = Callable[..., Any]
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 # ---- what is shown
 

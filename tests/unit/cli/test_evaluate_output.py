@@ -19,8 +19,6 @@ ESCAPE = "\x1b"
 
 Policy = Callable[..., Any]
 COMMAND = re.compile(r" +`policy [^`]*`\S*")
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 # ---- the terminal
 

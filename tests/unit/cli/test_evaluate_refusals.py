@@ -16,7 +16,6 @@ from policy_engine.cli.main import call, first_of
 from tests.unit.cli.given import ALLOWED, AT, DENIED, MEMORY, REVIEWED
 
 Policy = Callable[..., Any]
-pytestmark = pytest.mark.usefixtures("warm")
 
 
 def given(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:

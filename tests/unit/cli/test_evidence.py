@@ -16,7 +16,6 @@ from tests.unit.cli.evidence_scene import HARDWARE, WORKLOAD, EvidenceScene
 from tests.unit.cli.waiver_scene import code
 from tests.unit.waivers.making import ANN, BOB
 
-pytestmark = pytest.mark.usefixtures("warm")
 PLAN = "operations_plan"
 
 

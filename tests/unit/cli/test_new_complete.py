@@ -22,7 +22,7 @@ TWO_TASKS = OPEN.replace(
     "    - name: extraction # the only one\n      kind: extraction\n      share: 0.5\n",
 )
 Policy = Callable[..., Any]
-pytestmark = pytest.mark.usefixtures("warm", "nobody_there")
+pytestmark = pytest.mark.usefixtures("nobody_there")
 
 
 def changed(before: str, after: str) -> list[tuple[str, str]]:

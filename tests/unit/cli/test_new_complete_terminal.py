@@ -17,7 +17,7 @@ import pytest
 from tests.unit.cli.given import INVOICES as OPEN
 
 Policy = Callable[..., Any]
-pytestmark = pytest.mark.usefixtures("warm", "nobody_there")
+pytestmark = pytest.mark.usefixtures("nobody_there")
 
 
 class Terminal(io.TextIOWrapper):

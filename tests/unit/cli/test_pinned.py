@@ -13,7 +13,6 @@ from policy_audit.ledger import open_ledger
 
 from tests.unit.cli.given import ALLOWED
 
-pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Any]
 OTHER = generate_signer().verifier_key
 RECORDING = (

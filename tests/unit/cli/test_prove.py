@@ -23,8 +23,6 @@ properties:
     reason: The board wants it.
 """
 
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 @pytest.fixture
 def layer(tmp_path: Path) -> Path:

@@ -22,7 +22,6 @@ from tests.unit.cli.everything import GUEST, OFFICER, OWNER, Everything, copied,
 from tests.unit.cli.waiver_scene import RITA, Scene
 from tests.unit.waivers.making import ANN, OPTION, RULE
 
-pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
 README = (Path(__file__).parents[3] / "audit" / "README.md").read_text(encoding="utf-8")
 SECTION = README.partition("## The officer's questions")[2].partition("\n## ")[0]

@@ -16,7 +16,6 @@ from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import code
 from tests.unit.impact.repositories import commit
 
-pytestmark = pytest.mark.usefixtures("warm")
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 Policy = Callable[..., Outcome]
 

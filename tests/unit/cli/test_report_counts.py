@@ -20,7 +20,6 @@ from tests.unit.cli.everything import OWNER, Everything
 from tests.unit.cli.test_questions_of_officers import made, summary
 
 __all__ = ["made"]
-pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
 Rows = list[Mapping[str, Any]]
 

@@ -32,17 +32,6 @@ cases:
 """
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A cache of parsed rules that the tests here share."""
-    return tmp_path_factory.mktemp("parsed")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(own_folders: None, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POLICY_CACHE_DIR", str(parsed))
-
-
 @pytest.fixture
 def layer(tmp_path: Path) -> Path:
     """A layer with a rule of its own, and its cases."""

@@ -32,16 +32,6 @@ LISTED = "equivalent:\n  - mutant: %s\n    reason: no latency is below 1\n"
 SAME = "task.batch || task.latency_p95_ms * 2 > -1"
 
 
-@pytest.fixture(scope="module")
-def parsed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("parsed")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(own_folders: None, parsed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("POLICY_CACHE_DIR", str(parsed))
-
-
 @pytest.fixture
 def layer(tmp_path: Path) -> Path:
     folder = tmp_path / "ours"

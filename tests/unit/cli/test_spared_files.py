@@ -14,7 +14,6 @@ from tests.unit.cli.given import ALLOWED, AT
 
 Policy = Callable[..., Any]
 NEW = ("--name", "x", "--owner", "o@x.example", "--stage", "pilot", "--task-name", "t", "--task-kind", "coding")
-pytestmark = pytest.mark.usefixtures("warm")
 
 
 @pytest.mark.parametrize("command", ["evaluate", "gate"])

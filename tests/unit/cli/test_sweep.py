@@ -22,7 +22,6 @@ from tests.unit.cli.given import ALLOWED, AT, DENIED, EXAMPLES
 from tests.unit.cli.sweep_scene import decided, decided_of, findings, plain_examples, rejects, same, table
 from tests.unit.fleet.tables import LEAST, rows_of_document
 
-pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
 
 

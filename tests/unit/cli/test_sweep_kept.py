@@ -16,7 +16,6 @@ from tests.unit.cli.given import AT
 from tests.unit.cli.sweep_scene import findings
 from tests.unit.fleet.tables import LEAST
 
-pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
 ROOT = Path(__file__).parents[3]
 

@@ -16,8 +16,6 @@ from tests.unit.cli.test_attested import attested
 from tests.unit.cli.waiver_scene import WORKLOAD, Scene
 from tests.unit.fleet.tables import jsonl, rows_of_document
 
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 @pytest.fixture
 def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Scene:

@@ -18,7 +18,6 @@ from tests.unit.cli.given import MEMORY
 
 Policy = Callable[..., Any]
 UNSEEN = "x" * 300
-pytestmark = pytest.mark.usefixtures("warm")
 
 
 def test_a_workload_that_cannot_be_seen_keeps_no_other_from_being_decided(

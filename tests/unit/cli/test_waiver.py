@@ -17,8 +17,6 @@ from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import RITA, Scene, code, status, why
 from tests.unit.waivers.making import ANN, BOB, RULE
 
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 @pytest.fixture
 def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Scene:

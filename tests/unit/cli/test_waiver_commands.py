@@ -15,8 +15,6 @@ from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import Scene, code
 from tests.unit.waivers.making import ANN, EVE
 
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 @pytest.fixture
 def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Scene:

@@ -10,8 +10,6 @@ import pytest
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import Scene, code
 
-pytestmark = pytest.mark.usefixtures("warm")
-
 
 @pytest.fixture
 def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> Scene:
