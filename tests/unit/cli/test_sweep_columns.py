@@ -13,7 +13,6 @@ from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.sweep_scene import findings, rejects, table
 from tests.unit.fleet.tables import LEAST
 
-pytestmark = pytest.mark.usefixtures("warm")
 Run = Callable[..., Outcome]
 
 
