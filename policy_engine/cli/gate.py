@@ -6,12 +6,16 @@ INVARIANT: whatever its subject could steer (policy.toml beside it, the clock, t
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 import click
 
 from policy_engine.cli.options import LedgerChoice, in_ci, now
 from policy_engine.cli.run_options import Run, run_options
 from policy_engine.errors import Problem, UsageError
+
+if TYPE_CHECKING:
+    from policy_engine.ci.judged import Judged
 
 CLOCK_TOLERANCE_S = 300
 
@@ -24,19 +28,32 @@ def command(run: Run) -> int:
     0: every workload is allow or allow_with_conditions. 1: at least one deny. 5: no deny, at least one review. 2: a
     file is invalid. 3: the rules are. 6: the ledger refused. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
     """
+    from policy_engine.ci.judged import Judged
     from policy_engine.cli.deciding import decide_files
-    from policy_engine.cli.main import CONDITION, OK, REVIEW, USAGE, first_of, show_error
-    from policy_engine.cli.reports import report
+    from policy_engine.cli.main import first_of, show_error
+    from policy_engine.cli.reports import report, report_failure, take_away
 
     _check_ledger(run.ledger)
     _check_clock(run.at, run.ledger)
-    judged = decide_files(run, show_error, use_cache=False)
-    by_verdict = {"deny": CONDITION, "review": REVIEW, "allow": OK, "allow_with_conditions": OK}
-    statuses = [by_verdict[verdict] for verdict in judged.verdicts]
-    if judged.invalid or not judged.decisions:
+    take_away(run.targets)
+    judged = Judged()
+    try:
+        decide_files(run, show_error, use_cache=False, judged=judged, collect=True)
+    except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
+        report_failure(judged, run, error)
+        raise
+    status = first_of(_statuses(judged))
+    return first_of([status, report(judged, run, status)])
+
+
+def _statuses(judged: Judged) -> list[int]:
+    from policy_engine.cli.main import CONDITION, OK, REVIEW, USAGE
+
+    by_effect = {"deny": CONDITION, "review": REVIEW, "condition": OK, "advice": OK}
+    statuses = [by_effect[each.effect] for each in judged.workloads]
+    if judged.problems or not judged.workloads:
         statuses.append(USAGE)
-    statuses.append(report(judged, run))
-    return first_of(statuses)
+    return statuses
 
 
 def _check_ledger(choice: LedgerChoice) -> None:
