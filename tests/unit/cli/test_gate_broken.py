@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from policy_audit import database
 
+from policy_engine.cli.main import call
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.given import ALLOWED
 
@@ -50,14 +51,21 @@ class Site:
         return str(path)
 
 
-@pytest.fixture
-def site(tmp_path: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    folder = tmp_path / "site"
-    folder.mkdir()
+@pytest.fixture(scope="session")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a gate that passes: what is broken in its copies works here."""
+    folder = tmp_path_factory.mktemp("working")
     shutil.copy(ALLOWED, folder / "w.yaml")
+    assert call(["gate", str(folder / "w.yaml"), "--ledger", f"sqlite:///{folder}/ledger.db", "-q"]) == 0
+    return folder
+
+
+@pytest.fixture
+def site(tmp_path: Path, working: Path, policy: Policy, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+    folder = tmp_path / "site"
+    shutil.copytree(working, folder)
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.05)
     found = Site(folder, monkeypatch, policy)
-    assert policy("gate", found.workload, *found.ledger, "-q").status == 0, "what is broken below works"
     yield found
     for undo in found.undo:
         undo()
