@@ -28,6 +28,7 @@ Kind = Literal["expired", "expiring", "engine", "rules", "parameters", "catalog"
 #: Names that one reason gives; the whole difference of two policies is told once, beside the decisions.
 MOST_NAMES = 20
 _FEW = 3
+_ONE = {"added": "is new", "removed": "is not there any more", "changed": "differs"}
 
 
 class Reason(Struct, frozen=True):
@@ -71,9 +72,9 @@ def by_policy(older: Older | None, document: Mapping[str, Any]) -> Iterator[Reas
     acted = _acted(document)
     rules, parameters = older.of("rules"), older.of("parameters")
     catalog = older.of("catalog") if "catalog" in older.parts else []
-    yield from _listed("rules", "rule", rules, acted, "acted in it")
-    yield from _listed("parameters", "parameter", parameters, frozenset(), "")
-    yield from _listed("catalog", "catalog entry", catalog, _named(document), "it names")
+    yield from _listed("rules", rules, acted, "acted in it")
+    yield from _listed("parameters", parameters, frozenset(), "")
+    yield from _listed("catalog", catalog, _named(document), "it names")
     if "rules" in older.parts and not (rules or parameters):
         yield Reason("rules", "the policy has another digest" + _untold(older))
     if "catalog" in older.parts and not catalog:
@@ -88,7 +89,7 @@ def _untold(older: Older) -> str:
     return "" if older.told else ", and what is another cannot be told: its documents are not on record or not readable"
 
 
-def _listed(kind: Kind, what: str, found: Sequence[Differing], first: Collection[str], how: str) -> Iterator[Reason]:
+def _listed(kind: Kind, found: Sequence[Differing], first: Collection[str], how: str) -> Iterator[Reason]:
     """Yield one reason for all of `found`: those whose names are in `first` before the others, and counted."""
     if not found:
         return
@@ -97,7 +98,7 @@ def _listed(kind: Kind, what: str, found: Sequence[Differing], first: Collection
     names = tuple(_name(each) for each in ordered)
     some = f"{', '.join(names[:_FEW])}{f' and {len(names) - _FEW:,} more' if len(names) > _FEW else ''}"
     of_these = f", {len(touched):,} of which {how}" if first and len(found) > 1 else ""
-    said = f"{some} {'differs' if len(found) == 1 else 'differ'}{of_these}"
+    said = f"{some} {_ONE[found[0].kind] if len(found) == 1 else 'differ'}{of_these}"
     yield Reason(kind, said, names[:MOST_NAMES], max(0, len(names) - MOST_NAMES))
 
 
