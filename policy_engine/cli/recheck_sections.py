@@ -128,5 +128,5 @@ def _remarks(shown: Mapping[str, Any]) -> Iterator[str]:
         yield f"{len(shown['decisions']) - MOST_LISTED:,} more are not listed; -o json has them"
     if shown["evidence_as_recorded"]:
         yield f"of {_count(shown['evidence_as_recorded'], 'workload')} {FILES}"
-    if not all(each["told"] for each in shown["policies"]):
-        yield "of some older policy it cannot be told what differs: its documents are not on record or not readable"
+    for problem in dict.fromkeys(each["problem"] for each in shown["policies"] if each["problem"]):
+        yield f"of an older policy it cannot be told what differs: {problem}"

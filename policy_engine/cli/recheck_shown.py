@@ -69,9 +69,10 @@ class Said:
     @property
     def status(self) -> int:
         """The exit status."""
-        from policy_engine.cli.main import CONDITION, OK, first_of
+        from policy_engine.cli.main import CONDITION, LEDGER, OK, first_of
 
-        return first_of([OK, *self._statuses, *([CONDITION] if self.met else [])])
+        damaged = any(older.tampered for older, _ in self._run.policies.all())
+        return first_of([OK, *self._statuses, *([CONDITION] if self.met else []), *([LEDGER] if damaged else [])])
 
     def value(self) -> dict[str, Any]:
         """Return the report as JSON has it."""
@@ -109,7 +110,7 @@ class Said:
             yield {
                 **dict(older.digests),
                 "decisions": count,
-                "told": older.told,
+                "problem": older.problem,
                 "layers_differing": list(older.layers),
                 "differing": [
                     {"section": each.section, "name": each.name, "kind": each.kind, "title": each.title}

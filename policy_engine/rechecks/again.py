@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from policy_audit.view import instant
 
 from policy_engine.comparing import Comparison
 from policy_engine.decide import Decider
@@ -16,6 +17,7 @@ from policy_engine.loading.policy import Policy
 from policy_engine.loading.recorded_workload import recorded_workload
 from policy_engine.model.decision import Decision
 from policy_engine.model.proofs import Materials
+from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.waiver import Waiver
 from policy_engine.model.workload import Workload
 from policy_engine.rechecks.due import Reason, by_engine, by_evidence, by_policy, by_time, by_waivers
@@ -34,13 +36,20 @@ if TYPE_CHECKING:
 WaiversOf = Callable[[Place], Sequence[Waiver]]
 
 
+class Seen(Struct, frozen=True):
+    """What was found of a workload's evidence when its files were at hand."""
+
+    inputs: Inputs
+    proofs: Materials
+
+
 class Found(Struct, frozen=True):
     """A recorded decision as it was read, and why it is due (no reason: it is not)."""
 
     standing: Standing
     content: bytes
     inputs: Inputs
-    proofs: Materials
+    seen: Seen
     reasons: tuple[Reason, ...]
 
     def is_fresh(self, at: datetime) -> bool:
@@ -90,7 +99,8 @@ class Rechecker:
             raise NotReplayableError("document-not-named", f"its entry names no document `{lacking[0]}`")
         content = self._replayer.document("decision", blobs["decision"])
         inputs, document = _inputs(content), read_json(content)
-        proofs = self._replayer.proofs(blobs)
+        _check_follows(standing, document)
+        seen = self._seen(standing, inputs)
         then, now = self._replayer.waivers(blobs), waivers_of(standing.place)
         reasons = [*by_time(view.get("valid_until"), self._at, self._within), *by_engine(inputs.semantics)]
         older = self.policies.older(blobs)
@@ -100,10 +110,10 @@ class Rechecker:
             message = "its document `decision` is not what this program reads"
             raise NotReplayableError("malformed", message) from error
         if inputs.evidence:
-            workload = self._workload(standing, self._known_persons(standing, inputs))
-            after = evidence_today(self._ledger, self._policy, workload, inputs, proofs, revoked, self._at.date())
+            workload = self._workload(standing, self._known_persons(standing, seen))
+            after = self._evidence(workload, seen, revoked)
             reasons += by_evidence(list(changed_evidence(inputs.evidence, after)))
-        return Found(standing, content, inputs, proofs, tuple(reasons))
+        return Found(standing, content, inputs, seen, tuple(reasons))
 
     def decide(self, found: Found, waivers_of: WaiversOf, revoked: Collection[str]) -> Redecided:
         """Decide the workload of a recorded decision again, as that of the same persons. Records nothing.
@@ -115,8 +125,7 @@ class Rechecker:
         standing = found.standing
         try:
             workload = self._workload(standing, self.persons.of(standing))
-            day = self._at.date()
-            evidence = evidence_today(self._ledger, self._policy, workload, found.inputs, found.proofs, revoked, day)
+            evidence = self._evidence(workload, found.seen, revoked)
             decision = self._decider.decide(workload, evidence, self._at, waivers_of(standing.place))
             self._check_same(standing, decision)
             comparison = compared(found.content, decision.content)
@@ -134,9 +143,25 @@ class Rechecker:
         content = self._replayer.document("workload", standing.blobs["workload"])
         return recorded_workload(content, self._policy.vocabulary, persons)
 
-    def _known_persons(self, standing: Standing, inputs: Inputs) -> Mapping[str, str]:
+    def _seen(self, standing: Standing, inputs: Inputs) -> Seen:
+        """Return what was last found in the workload's files: not by what re-checked it, which could read none."""
+        if standing.first is not None:
+            blobs = standing.first.blobs
+            try:
+                content = self._replayer.document("decision", blobs["decision"])
+                return Seen(_inputs(content), self._replayer.proofs(blobs))
+            except NotReplayableError as error:
+                if error.reason != "document-disposed":
+                    raise
+        return Seen(inputs, self._replayer.proofs(standing.blobs))
+
+    def _evidence(self, workload: Workload, seen: Seen, revoked: Collection[str]) -> dict[str, EvidenceStatus]:
+        day = self._at.date()
+        return evidence_today(self._ledger, self._policy, workload, seen.inputs, seen.proofs, revoked, day)
+
+    def _known_persons(self, standing: Standing, seen: Seen) -> Mapping[str, str]:
         """Return the persons where they matter to evidence: nobody approves what they own. None where they are gone."""
-        if all(status.grade != "approved" for status in inputs.evidence.values()):
+        if all(status.grade != "approved" for status in seen.inputs.evidence.values()):
             return {}
         try:
             return self.persons.of(standing)
@@ -156,6 +181,22 @@ class Rechecker:
         digest = f"sha256:{sha256(decision.workload_content).hexdigest()}"
         if digest != standing.blobs["workload"]:
             raise NotRecheckedError("reads-otherwise", "the recorded workload reads as another one under these rules")
+
+
+def _check_follows(standing: Standing, document: Mapping[str, Any]) -> None:
+    """Refuse an entry that says another thing of its decision than the decision's document does.
+
+    Raises:
+        NotReplayableError: it does.
+    """
+    view, ends = standing.view, document.get("valid_until")
+    same = (
+        standing.blobs["decision"] == f"sha256:{standing.decision_id}"
+        and document.get("verdict") == view["verdict"]
+        and (instant(ends) if isinstance(ends, str) else ends) == view.get("valid_until")
+    )
+    if not same:
+        raise NotReplayableError("malformed", "its entry is not what follows from its document `decision`")
 
 
 def _inputs(content: bytes) -> Inputs:

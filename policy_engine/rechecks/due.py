@@ -86,7 +86,7 @@ def by_policy(older: Older | None, document: Mapping[str, Any]) -> Iterator[Reas
 
 
 def _untold(older: Older) -> str:
-    return "" if older.told else ", and what is another cannot be told: its documents are not on record or not readable"
+    return "" if older.problem is None else f", and what is another cannot be told: {older.problem}"
 
 
 def _listed(kind: Kind, found: Sequence[Differing], first: Collection[str], how: str) -> Iterator[Reason]:

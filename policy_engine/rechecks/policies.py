@@ -13,6 +13,7 @@ from policy_engine.impact.sides import document_of
 from policy_engine.impact.structure import Differing, differing_documents
 from policy_engine.loading.policy import Policy
 from policy_engine.recorded import read_json
+from policy_engine.replay import NotReplayableError
 
 #: The documents that make a policy, by the role that an entry has them in.
 PARTS = ("rules", "catalog", "layers")
@@ -24,14 +25,16 @@ _CATALOG = "catalog "
 class Older(Struct, frozen=True):
     """A policy that decisions were made under: its digests by role, and what differs in the effective one.
 
-    `parts` are the roles whose digests are others now. `told` is false where its documents do not say what differs.
+    `parts` are the roles whose digests are others now. `problem` says why its documents do not tell what differs, and
+    `tampered` that it is the ledger's fault.
     """
 
     digests: tuple[tuple[str, str], ...]
     parts: frozenset[str]
     written: tuple[Differing, ...] = ()
     layers: tuple[str, ...] = ()
-    told: bool = True
+    problem: str | None = None
+    tampered: bool = False
 
     def of(self, section: str) -> list[Differing]:
         """Return what differs in a section: `parameters`, `catalog` (all its sections), or `rules` (all others)."""
@@ -77,14 +80,15 @@ class Policies:
             yield older, self.decisions[key]
 
     def _compared(self, key: tuple[tuple[str, str], ...], parts: frozenset[str]) -> Older:
-        from policy_engine.replay import NotReplayableError
-
         try:
             rules, catalog, layers = (read_json(self._document(role, digest)) for role, digest in key)
             written = differing_documents({**rules, "catalog": catalog["entries"]}, self._now)
             named = _renamed(_layers(layers), self._layers) if "layers" in parts else ()
-        except (NotReplayableError, LookupError, TypeError, ValueError, AttributeError):
-            return Older(key, parts, told=False)  # what differs cannot be said; that it does is known by the digests
+        except NotReplayableError as error:
+            # what differs cannot be said; that something does is known by the digests
+            return Older(key, parts, problem=error.why, tampered=error.reason != "document-disposed")
+        except (LookupError, TypeError, ValueError, AttributeError):
+            return Older(key, parts, problem="its documents are not what this program reads", tampered=True)
         return Older(key, parts, tuple(written), named)
 
 

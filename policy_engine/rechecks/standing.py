@@ -44,10 +44,14 @@ class Wanted(Struct, frozen=True):
 
 
 class Standing(Struct, frozen=True):
-    """The latest decision on a workload: its entry, parsed."""
+    """The latest decision on a workload: its entry, parsed.
+
+    Of one that re-checks another, `first` is the decision that was made with the workload's files at hand.
+    """
 
     index: int
     document: dict[str, Any]
+    first: Standing | None = None
 
     @property
     def view(self) -> dict[str, Any]:
@@ -99,23 +103,26 @@ class Latest:
             self.size += 1
             document = entry.document
             if document["type"] == "decision" and self._wanted.has(document["view"]):
-                standing = Standing(entry.index, document)
-                if standing.purpose == DEPLOY:
-                    self._deployed[standing.place] = standing.index
-                if self._stands(standing):
-                    self._found[standing.place] = standing
-                    changed.add(standing.place)
+                changed |= self._take(Standing(entry.index, document))
         return changed
 
-    def _stands(self, standing: Standing) -> bool:
-        """Whether a decision takes the place of the one before it.
+    def _take(self, standing: Standing) -> set[Place]:
+        """Put a decision in the place of the one before it; return the workload where that was done.
 
         What re-checks a decision does so for that alone: where another came on record meanwhile, of a newer version of
         the workload, that stays the latest.
         """
-        before = self._found.get(standing.place)
+        place, before = standing.place, self._found.get(standing.place)
+        if standing.purpose == DEPLOY:
+            self._deployed[place] = standing.index
         rechecked = standing.document["context"].get(RECHECKED_ENTRY)
-        return before is None or rechecked is None or rechecked == str(before.index)
+        if before is not None and rechecked is not None:
+            if rechecked != str(before.index):
+                return set()
+            if before.blobs.get("workload") == standing.blobs.get("workload"):
+                standing = Standing(standing.index, standing.document, before.first or before)
+        self._found[place] = standing
+        return {place}
 
     @property
     def hidden(self) -> int:

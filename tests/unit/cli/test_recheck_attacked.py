@@ -1,0 +1,193 @@
+"""`policy recheck` on a ledger that was tampered with, that others write to, that refuses, and that erased people."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from policy_audit.ledger import Draft, EntryType, open_ledger
+
+from policy_engine.rechecks import again, running
+from tests.unit.cli import recheck_scene
+from tests.unit.cli.conftest import OPEN
+from tests.unit.cli.ledgers import tamper
+from tests.unit.cli.recheck_scene import AT, FORBIDDING, JSON, Run, entry, layer
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> str:
+    return recheck_scene.strict(tmp_path)
+
+
+def test_what_is_erased_is_not_rechecked_as_somebody_elses(policy: Run, ledger: Path, strict: str) -> None:
+    erased = policy("audit", "erase", "olga.owner@acme.example", "--reason", "asked for")
+    assert erased.status == 0, erased.err
+    for more in ((), ("--list",)):
+        found = policy("recheck", *AT, "--policy", strict, *more, *JSON)
+        assert found.status == 2
+        (row,) = [row for row in found.json["decisions"] if row["problem"]]
+        assert (row["workload"], row["problem"]["reason"], row["new"]) == ("support/triage", "person-gone", None)
+        assert "the owner was erased" in row["problem"]["why"]
+        assert found.json["not_rechecked"] == 1
+    assert policy("recheck", *AT, "--policy", strict, *JSON).json["rechecked"] == 0  # the other one was
+    assert "cannot be decided: the owner was erased" in " ".join(policy("recheck", *AT, "--policy", strict).out.split())
+    # what is not due needs no owner
+    assert policy("recheck", *AT, "--list").status == 0
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("workload", "UPDATE blob SET content = X'7B7D' WHERE digest = ?"),
+        ("workload", "DELETE FROM blob WHERE digest = ?"),
+        ("decision", "DELETE FROM blob WHERE digest = ?"),
+        ("decision", "UPDATE blob SET content = X'7B7D' WHERE digest = ?"),
+    ],
+)
+def test_a_document_that_is_not_there_keeps_no_other(
+    policy: Run, ledger: Path, strict: str, role: str, statement: str
+) -> None:
+    tamper(ledger, statement, entry(ledger, 3).document["blobs"][role])
+    found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert found.status == 6
+    good, bad = sorted(found.json["decisions"], key=lambda row: row["problem"] is not None)
+    assert (good["workload"], good["new"] is not None) == ("support/triage", True)
+    assert (bad["workload"], bad["index"], bad["problem"]["reason"][:9]) == ("drafts/assistant", 3, "document-")
+
+
+@pytest.mark.parametrize("role", ["rules", "layers", "catalog"])
+def test_an_older_policy_that_is_not_there_is_no_reason_to_let_a_decision_stand(
+    policy: Run, ledger: Path, strict: str, role: str
+) -> None:
+    tamper(ledger, "DELETE FROM blob WHERE digest = ?", entry(ledger, 3).document["blobs"][role])
+    found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert (found.status, found.json["rechecked"]) == (6, 2)
+    assert found.json["policies"][0]["problem"] == f"its document `{role}` is missing"
+    whys = [reason["why"] for reason in found.json["decisions"][0]["reasons"]]
+    assert (
+        f"the policy has another digest, and what is another cannot be told: its document `{role}` is missing" in whys
+    )
+
+
+def test_an_entry_that_says_another_end_than_its_decision_is_refused(policy: Run, ledger: Path, strict: str) -> None:
+    """Written by whoever holds the key: the documents are those of another decision."""
+    with open_ledger(f"sqlite:///{ledger}") as opened:
+        old = opened.entry(3).document
+        blobs = {role: opened.blob(digest) for role, digest in old["blobs"].items()}
+        view = {**old["view"], "valid_until": "2999-12-31T23:59:59Z"}
+        opened.append(Draft(EntryType.DECISION, old["body"], old["context"], {"owner": "o"}, blobs, view))
+    found = policy("recheck", *AT, *JSON)
+    assert found.status == 6
+    (row,) = found.json["decisions"]
+    assert row["problem"]["reason"] == "malformed"
+
+
+def test_a_hidden_entry_is_found(policy: Run, ledger: Path) -> None:
+    tamper(ledger, "DELETE FROM decision WHERE leaf_index = 3")  # hides nothing: the bytes are read
+    assert policy("recheck", *AT, *JSON).json["workloads"] == 2
+    tamper(ledger, "DELETE FROM log_entry WHERE leaf_index = 3")
+    found = policy("recheck", *AT)
+    assert (found.status, found.out) == (6, "")
+    assert "the entry 3 is missing" in found.err
+
+
+def test_the_rules_of_today_may_not_take_what_is_on_record(policy: Run, tmp_path: Path, ledger: Path) -> None:
+    own = layer(
+        tmp_path,
+        vocabulary="regulations:\n  house: the house's own\n",
+        latency__own=FORBIDDING.replace("default'", "nowhere'").replace("house-says-no", "own"),
+    )
+    file = tmp_path / "own.yaml"
+    file.write_text(OPEN.replace("spec:\n", "spec:\n  data: {regulations: [house]}\n"), encoding="utf-8")
+    assert policy("evaluate", str(file), "--policy", own, *AT, "-q").status == 0
+    found = policy("recheck", *AT, *JSON)
+    assert found.status == 2
+    (bad,) = [row for row in found.json["decisions"] if row["problem"]]
+    assert (bad["workload"], bad["problem"]["reason"]) == ("drafts/assistant", "undecidable")
+    assert "unknown regulation" in bad["problem"]["why"]
+
+
+def test_a_newer_decision_is_left_alone(
+    policy: Run, ledger: Path, strict: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """While a recheck decides, the gate records another version of the workload: that one stays the latest."""
+    (tmp_path / "newer.yaml").write_text(OPEN.replace("pilot", "prototype"), encoding="utf-8")
+    decide = again.Rechecker.decide
+    done: list[int] = []
+
+    def meanwhile(self: Any, found: Any, *more: Any) -> Any:
+        if not done:
+            done.append(policy("evaluate", str(tmp_path / "newer.yaml"), *AT, "-q").status)
+        return decide(self, found, *more)
+
+    monkeypatch.setattr(again.Rechecker, "decide", meanwhile)
+    shown = policy("recheck", *AT, "--policy", strict, *JSON).json
+    assert done == [0]
+    assert (shown["rechecked"], shown["superseded"]) == (1, 1)
+    rows = {row["workload"]: row for row in shown["decisions"]}
+    assert (rows["drafts/assistant"]["status"], rows["drafts/assistant"]["new"]) == ("superseded", None)
+    # the next run takes the newer version
+    shown = policy("recheck", *AT, "--policy", strict, *JSON).json
+    (row,) = shown["decisions"]
+    recorded = entry(ledger, row["new"]["index"]).document
+    with open_ledger(f"sqlite:///{ledger}", read_only=True) as opened:
+        assert json.loads(opened.blob(recorded["blobs"]["workload"]))["spec"]["stage"] == "prototype"
+
+
+def test_a_late_recheck_does_not_take_the_place_of_a_newer_decision(
+    policy: Run, ledger: Path, strict: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The newer decision comes on record between the last look and the commit, which nothing can rule out."""
+    (tmp_path / "newer.yaml").write_text(OPEN.replace("pilot", "prototype"), encoding="utf-8")
+    record = running.Recorder.record_each
+
+    def late(self: Any, pairs: Any) -> Any:
+        monkeypatch.setattr(running.Recorder, "record_each", record)
+        assert policy("evaluate", str(tmp_path / "newer.yaml"), *AT, "-q", "--policy", strict).status == 0
+        return record(self, pairs)
+
+    monkeypatch.setattr(running.Recorder, "record_each", late)
+    assert policy("recheck", *AT, "--policy", strict, "--namespace", "drafts", *JSON).json["rechecked"] == 1
+    shown = policy("recheck", *AT, "--policy", strict, "--namespace", "drafts", "--all", *JSON).json
+    (row,) = shown["decisions"]
+    recorded = entry(ledger, row["new"]["index"]).document
+    with open_ledger(f"sqlite:///{ledger}", read_only=True) as opened:
+        assert json.loads(opened.blob(recorded["blobs"]["workload"]))["spec"]["stage"] == "prototype"
+
+
+@pytest.mark.parametrize("failure", ["refused", "interrupted", "broken"])
+def test_what_was_recorded_before_a_failure_is_told_and_stays(
+    policy: Run, ledger: Path, strict: str, monkeypatch: pytest.MonkeyPatch, failure: str
+) -> None:
+    monkeypatch.setattr(running, "IN_PART", 1)
+    decide = again.Rechecker.decide
+    calls: list[int] = []
+
+    def failing(self: Any, *given: Any) -> Any:
+        calls.append(1)
+        if len(calls) == 2:
+            if failure == "interrupted":
+                raise KeyboardInterrupt
+            if failure == "broken":
+                raise ZeroDivisionError
+            tamper(ledger, "UPDATE log_checkpoint SET note = 'x' WHERE size = (SELECT max(size) FROM log_checkpoint)")
+        return decide(self, *given)
+
+    monkeypatch.setattr(again.Rechecker, "decide", failing)
+    found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert found.status == (6 if failure == "refused" else 7)
+    assert "error:" in found.err
+    shown = found.json
+    assert (shown["complete"], shown["rechecked"], len(shown["decisions"])) == (False, 1, 1)
+    if failure == "refused":
+        return
+    rest = policy("recheck", *AT, "--policy", strict, *JSON).json
+    assert (rest["complete"], rest["rechecked"], rest["not_due"]) == (True, 1, 1)
+
+
+def test_nothing_is_told_where_nothing_was_recorded(policy: Run, ledger: Path, strict: str) -> None:
+    tamper(ledger, "UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = (SELECT max(size) FROM log_checkpoint)")
+    found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert (found.status, found.out) == (6, "")
