@@ -32,6 +32,8 @@ from policy_engine.replay import NotReplayableError, Replayer, compared
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
+#: Workload documents that are kept between looking at a decision and deciding it again.
+_MOST_KEPT = 500
 #: The waivers on a workload as they are found now.
 WaiversOf = Callable[[Place], Sequence[Waiver]]
 
@@ -77,6 +79,7 @@ class Rechecker:
         self._ledger, self._decider, self._at, self._within = ledger, decider, at, within
         self.persons = persons
         self._replayer = Replayer(ledger)
+        self._contents: dict[str, bytes] = {}
         self.policies = Policies(decider.policy, self._replayer.document)
 
     def find(self, standing: Standing, waivers_of: WaiversOf, revoked: Collection[str]) -> Found:
@@ -140,8 +143,12 @@ class Rechecker:
         return self._decider.policy
 
     def _workload(self, standing: Standing, persons: Mapping[str, str]) -> Workload:
-        content = self._replayer.document("workload", standing.blobs["workload"])
-        return recorded_workload(content, self._policy.vocabulary, persons)
+        digest = standing.blobs["workload"]
+        if digest not in self._contents:
+            if len(self._contents) >= _MOST_KEPT:
+                self._contents.clear()
+            self._contents[digest] = self._replayer.document("workload", digest)
+        return recorded_workload(self._contents[digest], self._policy.vocabulary, persons)
 
     def _seen(self, standing: Standing, inputs: Inputs) -> Seen:
         """Return what was last found in the workload's files: not by what re-checked it, which could read none."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from tests.unit.cli import recheck_scene
 from tests.unit.cli.conftest import OPEN
 from tests.unit.cli.ledgers import tamper
 from tests.unit.cli.recheck_scene import AT, FORBIDDING, JSON, Run, entry, layer
+from tests.unit.waivers.making import ANN, file_of
 
 
 @pytest.fixture
@@ -57,6 +59,62 @@ def test_a_document_that_is_not_there_keeps_no_other(
     assert (bad["workload"], bad["index"], bad["problem"]["reason"][:9]) == ("drafts/assistant", 3, "document-")
 
 
+PERSONS = {
+    "altered": ("UPDATE personal SET sealed = zeroblob(92) WHERE leaf_index = 2 AND name = 'owner'", "altered"),
+    "deleted": ("DELETE FROM personal WHERE leaf_index = 2 AND name = 'champion'", "missing"),
+    "another's": (
+        "UPDATE personal SET sealed = (SELECT sealed FROM personal WHERE leaf_index = 3 AND name = 'owner') "
+        "WHERE leaf_index = 2 AND name = 'owner'",
+        "altered",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PERSONS)
+def test_a_name_that_was_meddled_with_is_nobodys(name: str, policy: Run, ledger: Path, strict: str) -> None:
+    statement, reason = PERSONS[name]
+    tamper(ledger, statement)
+    found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert found.status == 6
+    (row,) = [row for row in found.json["decisions"] if row["problem"]]
+    assert (row["workload"], row["problem"]["reason"], row["new"]) == ("support/triage", reason, None)
+
+
+def test_without_the_personal_key_nothing_is_decided(policy: Run, ledger: Path, strict: str) -> None:
+    ledger.with_name("ledger.db.key.personal").unlink()
+    found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert (found.status, found.out) == (6, "")
+    assert "[personal-key-missing]" in found.err
+
+
+def test_a_champion_who_was_erased_is_missed_too(policy: Run, ledger: Path, strict: str) -> None:
+    assert policy("audit", "erase", "carl.champion@acme.example", "--reason", "asked for").status == 0
+    found = policy("recheck", *AT, "--policy", strict, "--fail-on", "review", *JSON)
+    assert found.status == 2  # and the other one is a review, which is status 1: the first of the two wins
+    assert (found.json["rechecked"], found.json["met"]) == (1, True)
+    (row,) = [row for row in found.json["decisions"] if row["problem"]]
+    assert "the champion was erased" in row["problem"]["why"]
+
+
+def test_names_are_opened_after_the_personal_key_was_changed(policy: Run, ledger: Path, strict: str) -> None:
+    assert policy("audit", "rekey", "--reason", "r").status == 0
+    assert policy("audit", "rotate-key", "--new-key", str(ledger.with_name("new.key"))).status == 0
+    given = ("--ledger-key", str(ledger.with_name("new.key")))
+    found = policy("recheck", *AT, "--policy", strict, *given, *JSON)
+    assert (found.status, found.json["rechecked"]) == (0, 2), found.err
+
+
+def test_waivers_that_were_looked_at_long_ago_decide_nothing(
+    policy: Run, ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "acme").mkdir()
+    (tmp_path / "acme" / "approvers.yaml").write_text(file_of(ANN.entry()), encoding="utf-8")
+    monkeypatch.setattr(running, "LONGEST", timedelta(0))
+    found = policy("recheck", *AT, "--policy", str(tmp_path / "acme"))
+    assert (found.status, found.out) == (6, "")
+    assert "[waivers-outdated]" in found.err
+
+
 @pytest.mark.parametrize("role", ["rules", "layers", "catalog"])
 def test_an_older_policy_that_is_not_there_is_no_reason_to_let_a_decision_stand(
     policy: Run, ledger: Path, strict: str, role: str
@@ -71,17 +129,34 @@ def test_an_older_policy_that_is_not_there_is_no_reason_to_let_a_decision_stand(
     )
 
 
-def test_an_entry_that_says_another_end_than_its_decision_is_refused(policy: Run, ledger: Path, strict: str) -> None:
-    """Written by whoever holds the key: the documents are those of another decision."""
+FORGED: dict[str, tuple[dict[str, Any], str, int]] = {
+    "another end": ({"view": {"valid_until": "2999-12-31T23:59:59Z"}}, "malformed", 6),
+    "another verdict": ({"view": {"verdict": "allow"}}, "malformed", 6),
+    "another decision": ({"view": {"decision_id": "0" * 64}}, "malformed", 6),
+    "another workload": ({"view": {"workload": "other"}}, "malformed", 6),
+    "no owner": ({"personal": {}}, "malformed", 6),
+    "a layout of its own": ({"blobs": {"workload": b" "}}, "reads-otherwise", 2),
+    "no decision": ({"blobs": {"decision": None}}, "document-not-named", 6),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_an_entry_that_says_another_thing_than_its_documents_is_refused(name: str, policy: Run, ledger: Path) -> None:
+    """Written by whoever holds the key."""
+    changed, reason, status = FORGED[name]
     with open_ledger(f"sqlite:///{ledger}") as opened:
         old = opened.entry(3).document
         blobs = {role: opened.blob(digest) for role, digest in old["blobs"].items()}
-        view = {**old["view"], "valid_until": "2999-12-31T23:59:59Z"}
-        opened.append(Draft(EntryType.DECISION, old["body"], old["context"], {"owner": "o"}, blobs, view))
-    found = policy("recheck", *AT, *JSON)
-    assert found.status == 6
-    (row,) = found.json["decisions"]
-    assert row["problem"]["reason"] == "malformed"
+        for role, added in changed.get("blobs", {}).items():
+            blobs[role] = blobs[role] + added if added is not None else b""
+        blobs = {role: content for role, content in blobs.items() if content}
+        view = {**old["view"], **changed.get("view", {})}
+        personal = changed.get("personal", {"owner": "o"})
+        opened.append(Draft(EntryType.DECISION, old["body"], old["context"], personal, blobs, view))
+    found = policy("recheck", *AT, "--all", *JSON)
+    assert found.status == status
+    (row,) = [row for row in found.json["decisions"] if row["problem"]]
+    assert (row["index"], row["problem"]["reason"]) == (4, reason)
 
 
 def test_a_hidden_entry_is_found(policy: Run, ledger: Path) -> None:
