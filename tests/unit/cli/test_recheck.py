@@ -13,9 +13,10 @@ from tests.unit.cli.given import EXAMPLES
 from tests.unit.cli.recheck_scene import AT, JSON, PROTOTYPE, ROUTER, Run, entry, kinds, layer, size
 
 
-@pytest.fixture
-def strict(tmp_path: Path) -> str:
-    return recheck_scene.strict(tmp_path)
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One folder for all tests, so that its rules are compiled once."""
+    return recheck_scene.strict(tmp_path_factory.mktemp("layers"))
 
 
 @pytest.fixture
@@ -138,7 +139,8 @@ def test_parameters_and_catalog_are_told_by_name(policy: Run, ledger: Path, tmp_
     assert reasons["catalog"]["names"] == ["gpus Frobnicator 9", "sources own"]
 
 
-def test_a_layer_with_another_comment_is_due_by_itself(policy: Run, ledger: Path, strict: str) -> None:
+def test_a_layer_with_another_comment_is_due_by_itself(policy: Run, ledger: Path, tmp_path: Path) -> None:
+    strict = recheck_scene.strict(tmp_path)
     policy("recheck", *AT, "--policy", strict)
     file = Path(strict) / "latency" / "house-says-no.yaml"
     file.write_text("# said twice\n" + file.read_text(encoding="utf-8"), encoding="utf-8")

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policy_audit.ledger import Draft, EntryType, open_ledger
+from policy_audit.errors import LedgerError
+from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 
 from policy_engine.rechecks import again, running
 from tests.unit.cli import recheck_scene
@@ -18,9 +19,10 @@ from tests.unit.cli.recheck_scene import AT, FORBIDDING, JSON, Run, entry, layer
 from tests.unit.waivers.making import ANN, file_of
 
 
-@pytest.fixture
-def strict(tmp_path: Path) -> str:
-    return recheck_scene.strict(tmp_path)
+@pytest.fixture(scope="module")
+def strict(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One folder for all tests, so that its rules are compiled once."""
+    return recheck_scene.strict(tmp_path_factory.mktemp("layers"))
 
 
 def test_what_is_erased_is_not_rechecked_as_somebody_elses(policy: Run, ledger: Path, strict: str) -> None:
@@ -57,6 +59,24 @@ def test_a_document_that_is_not_there_keeps_no_other(
     good, bad = sorted(found.json["decisions"], key=lambda row: row["problem"] is not None)
     assert (good["workload"], good["new"] is not None) == ("support/triage", True)
     assert (bad["workload"], bad["index"], bad["problem"]["reason"][:9]) == ("drafts/assistant", 3, "document-")
+
+
+def test_what_was_disposed_of_cannot_be_decided_and_that_is_no_tampering(
+    policy: Run, ledger: Path, strict: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = entry(ledger, 3).document["blobs"]["workload"]
+    blob = Ledger.blob
+
+    def disposed(self: Ledger, digest: str) -> bytes:
+        if digest == gone:
+            raise LedgerError("it was disposed of", code="blob-disposed")
+        return blob(self, digest)
+
+    monkeypatch.setattr(Ledger, "blob", disposed)
+    found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert (found.status, found.json["rechecked"]) == (2, 1)
+    (row,) = [row for row in found.json["decisions"] if row["problem"]]
+    assert (row["workload"], row["problem"]["reason"]) == ("drafts/assistant", "document-disposed")
 
 
 PERSONS = {

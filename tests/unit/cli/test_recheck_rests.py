@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policy_audit.ledger import EntryType, open_ledger
+from policy_audit.errors import LedgerError
+from policy_audit.ledger import EntryType, Ledger, open_ledger
 
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.evidence_scene import HARDWARE, EvidenceScene
@@ -92,7 +93,7 @@ def test_a_waiver_ends_and_the_decision_with_it(waived: Scene) -> None:
     assert waived.run("audit", "replay", "--all").status == 0
 
 
-def test_an_approval_counts_as_long_as_its_key_does(proved: EvidenceScene) -> None:
+def test_an_approval_counts_as_long_as_its_key_does(proved: EvidenceScene, monkeypatch: pytest.MonkeyPatch) -> None:
     proved.asks("approved")
     assert proved.approve().status == 0
     proved.add(PLAN, signature="operations_plan.sig")
@@ -112,8 +113,19 @@ def test_an_approval_counts_as_long_as_its_key_does(proved: EvidenceScene) -> No
     assert (found["grade"], found["short"]) == ("attached", "no signature is by a key that the policy names")
     assert [each["name"] for task in row["tasks"] for each in task["obligations"]] == [PLAN]
     assert recheck(proved)["not_due"] == 1
-    # the key is named again: the approval is still on record, with the decision that was made with the file at hand
+    # the first decision was made with the file at hand; once that was disposed of, the last one has to do
+    blob = Ledger.blob
+
+    def disposed(self: Ledger, digest: str) -> bytes:
+        if digest == f"sha256:{made['id']}":
+            raise LedgerError("it was disposed of", code="blob-disposed")
+        return blob(self, digest)
+
     proved.approvers(ANN.entry())
+    with monkeypatch.context() as patch:
+        patch.setattr(Ledger, "blob", disposed)
+        assert recheck(proved, "--list")["because"] == {"rules": 1}
+    # the key is named again: the approval is still on record, with the decision that was made with the file at hand
     row = the_row(recheck(proved))
     reasons = {reason["kind"]: reason["why"] for reason in row["reasons"]}
     assert reasons["evidence"] == f"{PLAN}: it counts as approved now, and did as attached"
@@ -152,6 +164,18 @@ def test_a_revoked_entry_is_evidence_no_more(proved: EvidenceScene) -> None:
     assert grade(proved, row, HARDWARE)["grade"] == "asserted"
     assert recheck(proved)["not_due"] == 1
     assert proved.run("audit", "verify", "--recompute").status == 0
+
+
+def test_an_entry_of_the_ledger_counts_after_its_key_was_rotated(proved: EvidenceScene) -> None:
+    index, key = proved.attest()
+    proved.state(HARDWARE, ledger_index=index)
+    assert proved.decide()["evidence"][HARDWARE]["grade"] == "recorded"
+    new = str(proved.folder / "new.key")
+    assert proved.run("audit", "rotate-key", "--new-key", new).status == 0
+    row = the_row(recheck(proved, "--all", "--ledger-key", new))
+    assert (row["reasons"], row["changed"]) == ([], False)
+    assert grade(proved, row, HARDWARE)["grade"] == "recorded"
+    assert proved.run("audit", "verify", "--recompute", "--vkey", key).status == 0
 
 
 def test_an_attestation_grows_old(proved: EvidenceScene) -> None:
