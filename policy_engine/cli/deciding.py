@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -23,9 +23,14 @@ from policy_engine.telemetry import count, listening, span
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
     from policy_engine.cli.run_options import Run
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+
+#: Is told of the decisions that were recorded, with the `ledger` part of each.
+OnRecord = Callable[["Ledger", Sequence[Decision], Sequence[Mapping[str, Any]]], None]
 
 
 @dataclass
@@ -55,11 +60,16 @@ class _Made:
     seconds: float
 
 
-def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: bool = True) -> Judged:
+def decide_files(
+    run: Run,
+    on_invalid: Callable[[InputError], None],
+    use_cache: bool = True,
+    on_record: OnRecord | None = None,
+) -> Judged:
     """Decide every valid workload of the run's files, record all, and return what may be shown.
 
-    An invalid file keeps no other from being decided: `on_invalid` hears of it at once. Raises PolicyError where
-    nothing may be handed out.
+    An invalid file keeps no other from being decided: `on_invalid` hears of it at once. `on_record` is told of what
+    was recorded while the ledger is still open. Raises PolicyError where nothing may be handed out.
     """
     judged = Judged()
     with span("run", files=len(run.files), purpose=run.purpose):
@@ -80,6 +90,8 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
             context = context_from_environment(run.purpose)
             door.check_fresh()
             recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
+            if on_record is not None:
+                on_record(door.ledger, [each.decision for each in made], recorded)
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
             judged.decisions.append((each.file, shown(each.decision, part)))

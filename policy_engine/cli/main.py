@@ -37,6 +37,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "decide": {
         "evaluate": ("evaluate", "Decide workloads, record the decisions, explain them."),
         "gate": ("gate", "The same for CI: the exit status is the verdict."),
+        "verify-deployment": ("verify_deployment", "Say by the gate's attestations whether something may be deployed."),
         "sweep": ("sweep", "Decide a fleet of workloads by columns, into a table."),
         "new": ("new", "Ask the questions that matter and write a workload file."),
         "explain": ("explain", "Show one recorded decision again, in full."),
