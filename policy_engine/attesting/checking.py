@@ -114,7 +114,7 @@ def check_envelopes(envelopes: Sequence[Envelope], pinned: Pinned) -> Checked:
     whole = _check_receipts(receipts, whole, pinned)
     _check_subjects(subjects, whole, pinned.subjects)
     for step in steps:
-        step.status = "failed" if step.problems else step.status
+        step.status = "failed" if step.problems else step.status if step.checked else "skipped"
     return Checked(steps, whole)
 
 

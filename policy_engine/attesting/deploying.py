@@ -7,9 +7,9 @@ is worse wins.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
-from typing import Literal
+from typing import Any, Literal, get_args
 
 from msgspec import Struct
 
@@ -20,6 +20,8 @@ from policy_engine.attesting.statements import LEVELS, Subject, verified_at, wor
 #: How far the clocks of gate and deployer may be apart, as the gate's may from its own.
 TOLERANCE = timedelta(seconds=300)
 Kind = Literal["unbound", "clock", "policy", "deny", "expired", "review"]
+#: What is told first.
+_ORDER: tuple[Kind, ...] = get_args(Kind)
 
 
 class Asked(Struct, frozen=True):
@@ -49,38 +51,51 @@ class Answer(Struct, frozen=True):
 def may_deploy(decisions: Sequence[Read], asked: Asked) -> Answer:
     """Return what `decisions`, which passed every check, say of what is asked."""
     of_workload = [each for each in decisions if _is_of(each, asked.workload)]
-    counted: list[Read] = []
+    counted: dict[tuple[Any, ...], Read] = {}
     findings: list[Finding] = []
     for subject in asked.subjects:
         found = counting(of_workload, subject)
         if not found:
             of = f" for the workload {asked.workload}" if asked.workload is not None else ""
             findings.append(Finding("unbound", f"no decision binds `{subject}`{of}"))
-        counted += [each for each in found if each not in counted]
+        for each in found:
+            counted.setdefault(_key(each), each)
     # also what does not count: a clock that is behind must not hide the newest decision
     findings += [
         _late(each, asked.at) for each in decisions if moment(verified_at(each.predicate)) > asked.at + TOLERANCE
     ]
-    for each in counted:
+    for each in counted.values():
         findings += _findings(each, asked)
-    return Answer(tuple(counted), tuple(findings))
+    return Answer(tuple(counted.values()), tuple(sorted(findings, key=lambda each: _ORDER.index(each.kind))))
 
 
 def counting(decisions: Sequence[Read], subject: Wanted) -> list[Read]:
     """Return the decisions that count for a subject: see this module."""
-    found: list[Read] = []
-    for each in _newest(each for each in decisions if any(map(subject.fits, each.subjects))):
-        same = [other for other in decisions if workload_subject(other.document) == workload_subject(each.document)]
-        for other in (each, *_newest(same)):
-            if other not in found:
-                found.append(other)
+    of_document = _grouped(decisions, lambda each: workload_subject(each.document))
+    bound = [each for each in decisions if any(map(subject.fits, each.subjects))]
+    found: dict[tuple[Any, ...], Read] = {}
+    for group in _grouped(bound, _workload).values():
+        for each in _newest(group):
+            for other in (each, *_newest(of_document[workload_subject(each.document)])):
+                found.setdefault(_key(other), other)
+    return list(found.values())
+
+
+def _key(decision: Read) -> tuple[Any, ...]:
+    """Return what is the same of a statement that stands in a file twice."""
+    return decision.predicate["id"], verified_at(decision.predicate), decision.subjects
+
+
+def _grouped(decisions: Iterable[Read], key: Callable[[Read], Hashable]) -> dict[Hashable, list[Read]]:
+    found: dict[Hashable, list[Read]] = {}
+    for each in decisions:
+        found.setdefault(key(each), []).append(each)
     return found
 
 
-def _newest(decisions: Iterable[Read]) -> list[Read]:
+def _newest(decisions: Sequence[Read]) -> list[Read]:
     """Return the decisions to which no other on the same workload is newer."""
-    known = list(decisions)
-    return [each for each in known if not any(_is_newer(other, each) for other in known)]
+    return [each for each in decisions if not any(_is_newer(other, each) for other in decisions)]
 
 
 def _is_newer(other: Read, one: Read) -> bool:

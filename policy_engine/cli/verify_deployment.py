@@ -130,12 +130,14 @@ def _sections(shown: dict[str, Any], no_receipt: bool) -> list[Section]:
     counted = [
         f"{each['verdict']} {each['workload']}, {_period(each)}, {each['id'][:12]}" for each in shown["decisions"]
     ]
-    head = ("DEPLOY", "; ".join(counted)) if shown["ok"] else ("REFUSED", shown["findings"][0]["message"])
+    if shown["ok"]:
+        head = ("DEPLOY", counted[0] if len(counted) == 1 else f"all of {len(counted):,} decisions allow it")
+    else:
+        head = ("REFUSED", shown["findings"][0]["message"])
     sections = [Section(pairs=[head])]
-    more = [finding["message"] for finding in shown["findings"][1:]]
-    if more:
+    if more := [finding["message"] for finding in shown["findings"][1:]]:
         sections.append(Section(lines=more))
-    if counted and not shown["ok"]:
+    if counted and not (shown["ok"] and len(counted) == 1):
         sections.append(Section(title="Decisions that count", lines=counted))
     return [*sections, Section(lines=[UNPROVEN])] if no_receipt else sections
 
