@@ -14,16 +14,15 @@ SHORT_ID = 8
 
 def waiver_reasons(task: Document) -> list[str]:
     """Say which waivers lift what of the judged option or its fallback, and which do not, and why."""
-    found = []
-    for row in task.get("waivers", ()):
-        what = f"the waiver {row['id'][:12]} of {row['rule']} for {row['option']}"
-        if row["on"] == "fallback":
-            what += ", the fallback,"
-        if row["applies"] and row["on"] != "option":
-            found.append(f"{what} lifts it through {row['valid_until']}")
-        elif not row["applies"]:
-            found.append(f"{what} does not apply: {row['why']}")
-    return found
+    return [waiver_text(row) for row in task.get("waivers", ()) if not row["applies"] or row["on"] != "option"]
+
+
+def waiver_text(row: Document) -> str:
+    """Say what a waiver lifts of the judged option or its fallback, or why it does not."""
+    what = f"the waiver {row['id'][:12]} of {row['rule']} for {row['option']}"
+    if row["on"] == "fallback":
+        what += ", the fallback,"
+    return f"{what} lifts it through {row['valid_until']}" if row["applies"] else f"{what} does not apply: {row['why']}"
 
 
 def request_text(rule: str, option: str, decision: str | None) -> str:

@@ -86,7 +86,7 @@ class Checked:
 
     @property
     def ok(self) -> bool:
-        return all(step.status != "failed" for step in self.steps)
+        return bool(self.decisions) and all(step.status != "failed" for step in self.steps)
 
 
 def check_envelopes(envelopes: Sequence[Envelope], pinned: Pinned) -> Checked:

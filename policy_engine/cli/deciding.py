@@ -7,11 +7,11 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.cli.door import Door
 from policy_engine.cli.options import load
 from policy_engine.decide import Decider
@@ -23,65 +23,40 @@ from policy_engine.telemetry import count, listening, span
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger
-
     from policy_engine.cli.run_options import Run
+    from policy_engine.findings import Collector
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
 
 #: Is told of the decisions that were recorded, with the `ledger` part of each.
-OnRecord = Callable[["Ledger", Sequence[Decision], Sequence[Mapping[str, Any]]], None]
-
-
-@dataclass
-class Judged:
-    """The outcome of a run: shown decisions in the order given with their files, and whether a document was invalid."""
-
-    decisions: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
-    invalid: bool = False
-    documents: int = 0
-
-    @property
-    def verdicts(self) -> list[str]:
-        return [document["verdict"] for _, document in self.decisions]
-
-    def value(self) -> Any:
-        """The JSON value: one document, or an array where several workloads were given."""
-        documents = [document for _, document in self.decisions]
-        return documents[0] if self.documents == 1 and documents else documents
-
-
-@dataclass(frozen=True)
-class _Made:
-    """A decision that is not recorded yet, the file it is about, and how long it took."""
-
-    file: str
-    decision: Decision
-    seconds: float
+OnRecord = Callable[[Door, Sequence[Decision], Sequence[Mapping[str, Any]]], None]
 
 
 def decide_files(
     run: Run,
     on_invalid: Callable[[InputError], None],
     use_cache: bool = True,
+    judged: Judged | None = None,
+    collect: bool = False,
     on_record: OnRecord | None = None,
 ) -> Judged:
     """Decide every valid workload of the run's files, record all, and return what may be shown.
 
-    An invalid file keeps no other from being decided: `on_invalid` hears of it at once. `on_record` is told of what
-    was recorded while the ledger is still open. Raises PolicyError where nothing may be handed out.
+    An invalid file keeps no other from being decided: `on_invalid` hears of it at once. The outcome gathers in
+    `judged`, with its findings where these are to be collected. `on_record` is told of what was recorded while the
+    ledger is still open. Raises PolicyError where nothing may be handed out.
     """
-    judged = Judged()
+    judged = Judged() if judged is None else judged
     with span("run", files=len(run.files), purpose=run.purpose):
-        policy = load(run.layers, run.policy_digest, use_cache)
+        policy = judged.policy = load(run.layers, run.policy_digest, use_cache)
 
         def refuse(error: InputError) -> None:
-            judged.invalid = True
+            judged.problems += error.problems
             on_invalid(error)
 
         with ExitStack() as stack:
             door = Door(run.ledger, policy, stack)
-            made = _decide(run.files, policy, run.at, judged, refuse, door)
+            made = _decide(run, policy, judged, refuse, door, collect)
             if not made:
                 return judged
             if run.cross_check:
@@ -91,16 +66,17 @@ def decide_files(
             door.check_fresh()
             recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
             if on_record is not None:
-                on_record(door.ledger, [each.decision for each in made], recorded)
+                on_record(door, [each.decision for each in made], recorded)
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
-            judged.decisions.append((each.file, shown(each.decision, part)))
+            each.shown = shown(each.decision, part)
             if listening():
                 count(each.decision.verdict, _fired(each.decision), each.seconds + seconds)
+        judged.workloads += made
     return judged
 
 
-def _cross_check(policy: Policy, made: Sequence[_Made]) -> None:
+def _cross_check(policy: Policy, made: Sequence[JudgedWorkload]) -> None:
     """Ask the CEL runtime the same conditions; where the engines differ, nothing is recorded or handed out."""
     from policy_engine.crosscheck import CrossCheck
 
@@ -114,19 +90,13 @@ def _fired(decision: Decision) -> list[str]:
 
 
 def _decide(
-    files: Sequence[str],
-    policy: Policy,
-    at: datetime,
-    judged: Judged,
-    refuse: Callable[[InputError], None],
-    door: Door,
-) -> list[_Made]:
+    run: Run, policy: Policy, judged: Judged, refuse: Callable[[InputError], None], door: Door, collect: bool
+) -> list[JudgedWorkload]:
     from policy_engine.loading.workload_file import load_workload_documents
 
-    decider: Decider | None = None
-    voucher = Voucher(policy, lambda: door.ledger)
-    made: list[_Made] = []
-    for file in files:
+    desk: _Desk | None = None
+    made: list[JudgedWorkload] = []
+    for file in run.files:
         try:
             text, name, folder = read_source(file)
         except InputError as error:
@@ -138,17 +108,41 @@ def _decide(
             if isinstance(loaded, InputError):
                 refuse(loaded)
                 continue
-            decider = decider or Decider(policy)
-            started = time.perf_counter()
+            desk = desk or _Desk(policy, door, run.at, collect)
             try:
-                vouch = voucher.of(loaded.workload, at, folder)
-                evidence = check_evidence(loaded.workload, at.date(), folder, vouch)
-                decision = decider.decide(loaded.workload, evidence, at, door.waivers(loaded.workload, at))
+                made.append(desk.decide(loaded, name, folder))
             except InputError as error:
                 refuse(placed(error, loaded))
-            else:
-                made.append(_Made(name, decision, time.perf_counter() - started))
     return made
+
+
+class _Desk:
+    """Decides loaded workloads, with the evidence beside them and the waivers of the ledger."""
+
+    def __init__(self, policy: Policy, door: Door, at: datetime, collect: bool) -> None:
+        self._door, self._at = door, at
+        self._decider = Decider(policy)
+        self._voucher = Voucher(policy, lambda: door.ledger)
+        self._collector = _collector(self._decider) if collect else None
+
+    def decide(self, loaded: LoadedWorkload, file: str, folder: Path) -> JudgedWorkload:
+        """Decide a workload of `file`; `folder` is what evidence is relative to.
+
+        Raises:
+            InputError: a field that only deciding shows to be wrong.
+        """
+        started = time.perf_counter()
+        workload, at = loaded.workload, self._at
+        evidence = check_evidence(workload, at.date(), folder, self._voucher.of(workload, at, folder))
+        decision = self._decider.decide(workload, evidence, at, self._door.waivers(workload, at))
+        findings = self._collector.of(decision, loaded.document) if self._collector is not None else ()
+        return JudgedWorkload(file, decision, findings, time.perf_counter() - started)
+
+
+def _collector(decider: Decider) -> Collector:
+    from policy_engine.findings import Collector
+
+    return Collector(decider.judge)
 
 
 def placed(error: InputError, loaded: LoadedWorkload) -> InputError:

@@ -28,14 +28,13 @@ def command(run: Run, fail_on: str | None) -> int:
     from policy_engine.cli.main import CONDITION, OK, USAGE, first_of, show_error
     from policy_engine.cli.reports import report
 
-    judged = decide_files(run, show_error)
+    judged = decide_files(run, show_error, collect=run.wants_findings)
     statuses = [OK]
-    if judged.invalid:
+    if judged.problems:
         statuses.append(USAGE)
     if fail_on is not None and _is_met(fail_on, judged.verdicts):
         statuses.append(CONDITION)
-    statuses.append(report(judged, run))
-    return first_of(statuses)
+    return first_of([*statuses, report(judged, run, first_of(statuses))])
 
 
 def _is_met(limit: str, verdicts: Sequence[str]) -> bool:

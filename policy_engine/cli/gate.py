@@ -19,6 +19,7 @@ from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_engine.attesting.statements import Subject
+    from policy_engine.ci.judged import Judged
 
 CLOCK_TOLERANCE_S = 300
 
@@ -32,23 +33,36 @@ def command(run: Run, attest: Path | None, attest_key: Path | None, subjects: Se
     file is invalid. 3: the rules are. 6: the ledger refused. What --attest asks for and cannot have is 2 or 6. Where
     several apply, 6, 3, 2, 1, 5, 0: the first wins.
     """
+    from policy_engine.ci.judged import Judged
     from policy_engine.cli.deciding import decide_files
-    from policy_engine.cli.gate_attest import prepare
-    from policy_engine.cli.main import CONDITION, OK, REVIEW, USAGE, first_of, show_error
-    from policy_engine.cli.reports import report
+    from policy_engine.cli.gate_attest import prepare, write
+    from policy_engine.cli.main import first_of, show_error
+    from policy_engine.cli.reports import report, report_failure, take_away
 
     _check_ledger(run.ledger)
     _check_clock(run.at, run.ledger)
     attesting = prepare(run, attest, attest_key, subjects)
-    judged = decide_files(run, show_error, use_cache=False, on_record=attesting.gather if attesting else None)
-    by_verdict = {"deny": CONDITION, "review": REVIEW, "allow": OK, "allow_with_conditions": OK}
-    statuses = [by_verdict[verdict] for verdict in judged.verdicts]
-    if judged.invalid or not judged.decisions:
+    take_away(run.targets)
+    judged = Judged()
+    on_record = attesting.gather if attesting is not None else None
+    try:
+        decide_files(run, show_error, use_cache=False, judged=judged, collect=True, on_record=on_record)
+    except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
+        report_failure(judged, run, error)
+        raise
+    attested = write(attesting, judged)
+    status = first_of([*_statuses(judged), attested])
+    return first_of([status, report(judged, run, status)])
+
+
+def _statuses(judged: Judged) -> list[int]:
+    from policy_engine.cli.main import CONDITION, OK, REVIEW, USAGE
+
+    by_effect = {"deny": CONDITION, "review": REVIEW, "condition": OK, "advice": OK}
+    statuses = [by_effect[each.effect] for each in judged.workloads]
+    if judged.problems or not judged.workloads:
         statuses.append(USAGE)
-    statuses.append(report(judged, run))
-    if attesting is not None:
-        statuses.append(attesting.write())
-    return first_of(statuses)
+    return statuses
 
 
 def _check_ledger(choice: LedgerChoice) -> None:

@@ -17,9 +17,10 @@ from policy_engine.errors import PolicyError, Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_audit.keys import Signer
-    from policy_audit.ledger import Ledger
 
     from policy_engine.attesting.statements import Subject
+    from policy_engine.ci.judged import Judged
+    from policy_engine.cli.door import Door
     from policy_engine.cli.run_options import Option, Run
     from policy_engine.model.decision import Decision
 
@@ -58,7 +59,7 @@ class Attesting:
         self._lines: list[str] = []
         self._problem: PolicyError | None = None
 
-    def gather(self, ledger: Ledger, decisions: Sequence[Decision], places: Sequence[Mapping[str, Any]]) -> None:
+    def gather(self, door: Door, decisions: Sequence[Decision], places: Sequence[Mapping[str, Any]]) -> None:
         """Make the envelopes of what was just recorded; what fails is told by `write`, for the decisions stand.
 
         `places` are the `ledger` parts of the decisions, in their order.
@@ -70,16 +71,19 @@ class Attesting:
         try:
             self._refuse_two_of_one(decisions)
             for decision, place in zip(decisions, places, strict=True):
-                self._lines += self._envelopes(ledger, decision, place)
+                self._lines += self._envelopes(door, decision, place)
         except AuditError as error:
             self._problem = recording_error(error)
         except PolicyError as error:
             self._problem = error
 
-    def write(self) -> int:
-        """Write the file, whole or not at all, and return the exit status of that."""
+    def write(self) -> None:
+        """Write the file, whole or not at all; nothing where nothing was recorded.
+
+        Raises:
+            PolicyError: it cannot be written, or what it would hold could not be made.
+        """
         from policy_engine.cli.ledger_reading import write_bytes
-        from policy_engine.cli.main import OK, show_error, status_of
 
         try:
             if self._problem is not None:
@@ -88,24 +92,23 @@ class Attesting:
                 write_bytes(str(self._target), "".join(f"{line}\n" for line in self._lines).encode())
         except PolicyError as error:
             message = f"`{self._target}` is not written; what was decided is on record"
-            show_error(type(error)([*error.problems, Problem("not-attested", message)]))
-            return status_of(error)
-        return OK
+            raise type(error)([*error.problems, Problem("not-attested", message)]) from error
 
-    def _envelopes(self, ledger: Ledger, decision: Decision, place: Mapping[str, Any]) -> list[str]:
+    def _envelopes(self, door: Door, decision: Decision, place: Mapping[str, Any]) -> list[str]:
         from policy_audit.dsse import sign_envelope
 
         from policy_engine.attesting.statements import decision_statement, payload_of, summary_statement
 
         entry = receipt = None
         if place.get("index") is not None:  # a spool has none, and its decisions are put on record later
+            ledger, index = door.ledger, int(place["index"])
             place = {"origin": ledger.origin, **place}
-            entry, receipt = ledger.entry(place["index"]).raw, ledger.receipt(place["index"])
+            entry, receipt = ledger.entry(index).raw, ledger.receipt(index)
         statement = decision_statement(decision, place, entry, receipt, self._subjects)
         payloads = [payload_of(summary_statement(statement)), payload_of(statement)]
         if self._signer is not None:
             return [sign_envelope(payload, self._signer) for payload in payloads]
-        return [ledger.sign_statement(payload) for payload in payloads]
+        return [door.ledger.sign_statement(payload) for payload in payloads]
 
     def _refuse_two_of_one(self, decisions: Sequence[Decision]) -> None:
         """Refuse to attest two documents of one workload: nothing would tell which of them is deployed."""
@@ -139,6 +142,21 @@ def prepare(run: Run, target: Path | None, key: Path | None, subjects: Sequence[
     signer = _signer(key) if key is not None else None
     _remove(target)
     return Attesting(target, signer, subjects)
+
+
+def write(attesting: Attesting | None, judged: Judged) -> int:
+    """Write what is attested of a run, and return the exit status of that; what is wrong is a problem of the run."""
+    from policy_engine.cli.main import OK, show_error, status_of
+
+    if attesting is None:
+        return OK
+    try:
+        attesting.write()
+    except PolicyError as error:
+        show_error(error)
+        judged.problems += error.problems
+        return status_of(error)
+    return OK
 
 
 def _signer(path: Path) -> Signer:

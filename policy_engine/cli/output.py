@@ -91,28 +91,42 @@ def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> N
     Raises:
         UsageError: with each file that cannot be written.
         BrokenOutputError: standard output does not take its report.
+        Exception: what a writer raised, once the other reports are written.
     """
     problems: list[Problem] = []
-    for target in targets:
-        if target.path is None:
-            if sys.stdout is None:
-                problems.append(Problem("cannot-write", "standard output is closed"))
-                continue
-            text = writers[target.format](sys.stdout)
-            try:
-                click.echo(text, nl=not text.endswith("\n"))
-            except BrokenPipeError:
-                raise  # click's own way out: the reader is gone
-            except OSError as error:
-                raise BrokenOutputError(error) from error
-        else:
-            try:
-                write_file(target.path, writers[target.format](_Plain()))
-            except OSError as error:
-                message = f"cannot write `{target.path}`: {(error.strerror or str(error)).lower()}"
-                problems.append(Problem("cannot-write", message))
+    broken: Exception | None = None
+    for target in sorted(targets, key=lambda each: each.path is None):  # files first: a reader may leave early
+        try:
+            _write(target, writers[target.format])
+        except UsageError as error:
+            problems += error.problems
+        except Exception as error:  # noqa: BLE001 - raised below: one broken report keeps no other from being written
+            broken = broken or error
+    if broken is not None:
+        raise broken
     if problems:
         raise UsageError(problems)
+
+
+def _write(target: Target, writer: Writer) -> None:
+    """Write one report."""
+    if target.path is not None:
+        text = writer(_Plain())
+        try:
+            write_file(target.path, text)
+        except OSError as error:
+            message = f"cannot write `{target.path}`: {(error.strerror or str(error)).lower()}"
+            raise UsageError(Problem("cannot-write", message)) from error
+        return
+    if sys.stdout is None:
+        raise UsageError(Problem("cannot-write", "standard output is closed"))
+    text = writer(sys.stdout)
+    try:
+        click.echo(text, nl=not text.endswith("\n"))
+    except BrokenPipeError:
+        raise  # click's own way out: the reader is gone
+    except OSError as error:
+        raise BrokenOutputError(error) from error
 
 
 class _Plain(StringIO):

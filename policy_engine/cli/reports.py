@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
-from policy_engine.cli.deciding import Judged
-from policy_engine.cli.output import Writer, to_json, to_yaml, write_reports
-from policy_engine.errors import UsageError
+from policy_engine.ci.judged import Judged
+from policy_engine.cli.output import Target, Writer, to_json, to_yaml, write_reports
+from policy_engine.cli.run_options import CI_FORMATS
+from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.explain import used_rules
 
 if TYPE_CHECKING:
     from policy_engine.cli.run_options import Run
 
 
-def report(judged: Judged, run: Run) -> int:
-    """Write the reports, and return the exit status of the writing: what was decided stands either way."""
+def report(judged: Judged, run: Run, status: int) -> int:
+    """Write the reports, and return the exit status of the writing: what was decided stands either way.
+
+    `status` is what the command comes to without that. Where nothing was decided there is nothing for people to read,
+    and CI systems are told all the same.
+    """
     from policy_engine.cli.main import OK, show_error, status_of
 
-    if not judged.decisions:
-        return OK
+    targets = run.targets if judged.workloads else [each for each in run.targets if each.format in CI_FORMATS]
     try:
-        write_reports(run.targets, _writers(judged, run.all_rules, run.verbose, run.quiet))
+        write_reports(targets, _writers(judged, run, status))
     except UsageError as error:
         show_error(error)
         return status_of(error)
     return OK
+
+
+def report_failure(judged: Judged, run: Run, error: BaseException) -> None:
+    """Tell CI systems that nothing is handed out, and why; that this fails changes nothing about the failure."""
+    from policy_engine.cli.main import UNEXPECTED, status_of
+
+    if isinstance(error, PolicyError):
+        judged.stop(error.problems)
+        status = status_of(error)
+    else:
+        judged.stop((Problem("unexpected", f"the run broke off: {type(error).__name__}"),))
+        status = UNEXPECTED
+    with suppress(Exception):
+        report(judged, run, status)
+
+
+def take_away(targets: Sequence[Target]) -> None:
+    """Remove the reports of an earlier run: one that is left behind would be taken for this run's."""
+    for target in targets:
+        if target.path is not None and target.path.is_file() and not target.path.is_symlink():
+            with suppress(OSError):  # writing it says why it cannot be
+                target.path.unlink()
 
 
 def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
@@ -36,17 +64,21 @@ def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
     return {**document, "tasks": tasks}
 
 
-def _writers(judged: Judged, all_rules: bool, verbose: int, quiet: bool) -> dict[str, Writer]:
+def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
     """Return a writer for each format."""
-    decisions = [(file, trimmed(document, all_rules)) for file, document in judged.decisions]
-    shown = Judged(decisions, judged.invalid, judged.documents)
+    decisions = [(file, trimmed(document, run.all_rules)) for file, document in judged.decisions]
+
+    def value() -> Any:
+        """Return one document, or an array where several workloads were given."""
+        documents = [document for _, document in decisions]
+        return documents[0] if judged.documents == 1 and documents else documents
 
     def text(stream: IO[str]) -> str:
         from policy_engine.cli.text import decision, render, verdict_line
 
-        if quiet:
+        if run.quiet:
             return "\n".join(verdict_line(document) for _, document in decisions)
-        views = [render(decision(document, file, verbose), stream).rstrip("\n") for file, document in decisions]
+        views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
         return "\n\n".join(views) + "\n"
 
     def markdown(stream: IO[str]) -> str:
@@ -56,7 +88,16 @@ def _writers(judged: Judged, all_rules: bool, verbose: int, quiet: bool) -> dict
 
     return {
         "text": text,
-        "json": lambda stream: to_json(shown.value()),
-        "yaml": lambda stream: to_yaml(shown.value()),
+        "json": lambda stream: to_json(value()),
+        "yaml": lambda stream: to_yaml(value()),
         "markdown": markdown,
+        **{name: _ci_writer(name, judged, status) for name in CI_FORMATS},
     }
+
+
+def _ci_writer(name: str, judged: Judged, status: int) -> Writer:
+    def write(stream: IO[str]) -> str:
+        text: str = import_module(f"policy_engine.ci.{name}").render(judged, status)
+        return text
+
+    return write

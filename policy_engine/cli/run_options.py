@@ -25,7 +25,9 @@ from policy_engine.cli.options import (
 if TYPE_CHECKING:
     from policy_engine.cli.output import Target
 
-FORMATS = ("text", "json", "yaml", "markdown")
+#: Formats that CI systems read; each is `policy_engine.ci.<name>.render`.
+CI_FORMATS: tuple[str, ...] = ()
+FORMATS = ("text", "json", "yaml", "markdown", *CI_FORMATS)
 
 Command = Callable[..., int]
 Option = Callable[[Command], Command]
@@ -56,6 +58,11 @@ class Run:
     all_rules: bool
     verbose: int
     quiet: bool
+
+    @property
+    def wants_findings(self) -> bool:
+        """Whether a report is asked for that lists findings."""
+        return any(target.format in CI_FORMATS for target in self.targets)
 
 
 def run_options(*own: Option) -> Option:

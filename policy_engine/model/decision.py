@@ -9,7 +9,7 @@ from typing import Any
 
 from policy_audit.canonical import document_bytes
 
-from policy_engine.model.task_case import TaskResult
+from policy_engine.model.task_case import TaskResult, Verdict
 from policy_engine.model.workload import Workload
 
 
@@ -39,6 +39,6 @@ class Decision:
         return hashlib.sha256(self.content).hexdigest()
 
     @property
-    def verdict(self) -> str:
-        verdict: str = self.document["verdict"]
+    def verdict(self) -> Verdict:
+        verdict: Verdict = self.document["verdict"]
         return verdict

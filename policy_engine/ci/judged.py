@@ -1,0 +1,73 @@
+"""The outcome of a run: what was decided, what was not, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from policy_engine.errors import Problem
+from policy_engine.findings import Effect, Finding, effect_of, worst_effect
+from policy_engine.loading.policy import Policy
+from policy_engine.model.decision import Decision
+from policy_engine.model.task_case import Verdict
+
+
+@dataclass
+class JudgedWorkload:
+    """A workload that was decided: its file, its decision with the findings, and how long it took.
+
+    `shown` is what may be shown of it, once it is on record.
+    """
+
+    file: str
+    decision: Decision
+    findings: tuple[Finding, ...]
+    seconds: float
+    shown: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """Namespace and name, as `default/triage`."""
+        workload = self.decision.document["workload"]
+        return f"{workload['namespace']}/{workload['name']}"
+
+    @property
+    def effect(self) -> Effect:
+        """How grave it is: by the verdict; where a baseline accepts findings, by those that are left."""
+        if any(finding.accepted for finding in self.findings):
+            return worst_effect(finding for finding in self.findings if finding.accepted is None)
+        return effect_of(self.decision.verdict)
+
+
+@dataclass
+class Judged:
+    """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
+
+    `stopped` is why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before
+    the rules were read.
+    """
+
+    workloads: list[JudgedWorkload] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    documents: int = 0
+    policy: Policy | None = None
+    stopped: tuple[Problem, ...] = ()
+
+    @property
+    def decisions(self) -> list[tuple[str, Mapping[str, Any]]]:
+        """What may be shown of each workload, with its file."""
+        return [(each.file, each.shown) for each in self.workloads]
+
+    @property
+    def verdicts(self) -> list[Verdict]:
+        return [each.decision.verdict for each in self.workloads]
+
+    @property
+    def findings(self) -> list[Finding]:
+        return [finding for each in self.workloads for finding in each.findings]
+
+    def stop(self, problems: tuple[Problem, ...]) -> None:
+        """Withhold everything: `problems` say why."""
+        self.workloads.clear()
+        self.stopped = problems
