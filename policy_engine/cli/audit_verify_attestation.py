@@ -52,9 +52,10 @@ def command(
     else. Verdicts are not judged here: `policy verify-deployment` does that.
     """
     from policy_engine.cli.main import LEDGER, OK
-    from policy_engine.cli.output import parse_outputs, write_reports
+    from policy_engine.cli.output import parse_outputs, spare, write_reports
 
     targets = parse_outputs(outputs, FORMATS)
+    spare(targets, [file])
     pins = pinned(keys, logs, no_receipt, subjects)
     found = check_file(file, pins)
     shown = shown_check(found)

@@ -186,6 +186,8 @@ def _check_place(run: Run, target: Path, key: Path | None) -> None:
     spare([Target("attest", target)], kept, run.layers)
     if any(each.path is not None and os.path.realpath(each.path) == os.path.realpath(target) for each in run.targets):
         raise UsageError(Problem("two-in-one-file", "the attestations and a report cannot go to one file"))
+    if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
+        raise UsageError(Problem("cannot-write", f"cannot write `{target}`: it is no file"))
     check_target(target, _BEGINS)
 
 

@@ -85,9 +85,10 @@ def command(
     binds the subject for this workload and stage. 2: FILE or an option is wrong. The first of 6, 3, 2, 1, 5, 0 wins.
     """
     from policy_engine.cli.main import CONDITION, LEDGER, OK, REVIEW, RULES, first_of
-    from policy_engine.cli.output import parse_outputs, write_reports
+    from policy_engine.cli.output import parse_outputs, spare, write_reports
 
     targets = parse_outputs(outputs, FORMATS)
+    spare(targets, [file])
     found = check_file(file, pinned(keys, logs, no_receipt, subjects))
     answer = None
     if found.ok:

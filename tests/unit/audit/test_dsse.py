@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from policy_audit.dsse import (
     parse_envelope,
     sign_envelope,
 )
-from policy_audit.errors import VerificationError
+from policy_audit.errors import SigningKeyError, VerificationError
 from policy_audit.keys import Ed25519Signer, generate_signer, parse_verifier_key
+from policy_audit.ledger import open_ledger
 from policy_audit.note import open_note, sign_note
 from securesystemslib.dsse import Envelope
 from securesystemslib.exceptions import VerificationError as OthersError
@@ -202,3 +204,17 @@ def test_what_is_no_envelope_is_refused_as_that(line: bytes) -> None:
     with pytest.raises(VerificationError) as error:
         parse_envelope(line)
     assert error.value.code == MALFORMED
+
+
+def test_a_ledger_signs_statements_by_its_key_and_records_nothing(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/l.db"
+    with open_ledger(url) as ledger:
+        before = ledger.checkpoint()
+        line = ledger.sign_statement(PAYLOAD)
+        assert ledger.checkpoint() == before
+        key = parse_verifier_key(str(ledger.verifier_key)).public
+    assert open_envelope(parse_envelope(line.encode()), [key]) == (key_id(key),)
+    (tmp_path / "l.db.key").rename(tmp_path / "elsewhere")
+    with open_ledger(url, read_only=True) as ledger, pytest.raises(SigningKeyError) as error:
+        ledger.sign_statement(PAYLOAD)
+    assert error.value.code == "signing-key-missing"

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import errno
 import json
+import os
 import re
 import sys
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import rfc8785
 from cryptography.hazmat.primitives import serialization as forms
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from policy_audit.keys import generate_signer, write_key_file, write_key_text
+from policy_audit.keys import generate_signer, read_key_file, write_key_file, write_key_text
 from policy_audit.ledger import EntryType, open_ledger
 from policy_audit.proof import parse_proof
 from policy_audit.signing_program import SigningProgram, write_program_file
+from securesystemslib.exceptions import VerificationError as OthersError
 
+from policy_engine.cli.gate_attest import prepare
+from policy_engine.cli.options import LedgerChoice
+from policy_engine.decide import Decider
+from policy_engine.errors import UsageError
+from policy_engine.loading.policy import load_policy
+from policy_engine.loading.workload_file import load_workloads
 from tests.unit.cli.attest_scene import (
     DECISION,
     IMAGE,
@@ -31,7 +40,8 @@ from tests.unit.cli.attest_scene import (
     verified,
 )
 from tests.unit.cli.conftest import DENIED as WITH_NAMES
-from tests.unit.cli.given import ALLOWED, DENIED, MEMORY
+from tests.unit.cli.given import ALLOWED, DENIED, MEMORY, ROOT
+from tests.unit.cli.waiver_scene import Scene
 
 Run = Callable[..., Any]
 RESULTS = {"allow": "PASSED", "deny": "FAILED", "review": "FAILED"}
@@ -130,6 +140,17 @@ def test_evidence_that_was_read_is_an_input(gate: Run, tmp_path: Path) -> None:
     assert summary["predicate"]["inputAttestations"][1]["digest"] == {"sha256": digest}
 
 
+def test_the_readmes_program_verifies_it(attested: Attested, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = re.search(
+        r"```python\n(import json\n.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    assert program
+    monkeypatch.chdir(attested.folder)
+    exec(program[1], {"VKEY": attested.vkey})  # noqa: S102
+    with pytest.raises(OthersError):
+        exec(program[1], {"VKEY": generate_signer("stranger").verifier_key})  # noqa: S102
+
+
 def test_without_a_subject_the_workload_alone_is_one(gate: Run) -> None:
     assert gate("--attest", OUT).status == 0
     for line in Path(OUT).read_bytes().splitlines():
@@ -179,6 +200,54 @@ def test_a_given_key_signs_and_the_ledgers_receipt_stays(
     own = policy("audit", "verify-attestation", OUT, "--key", vkey)
     assert own.status == 6
     assert "no pinned key signed it" in " ".join(own.out.split())
+
+
+def test_waivers_are_an_input_and_name_nobody(policy: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scene = Scene(tmp_path, policy, monkeypatch.setenv)
+    scene.granted()
+    assert scene.decide("--attest", OUT, command="gate")["verdict"] == "allow_with_conditions"
+    summary, decision = map(statement_of, Path(OUT).read_bytes().splitlines())
+    document = decision["predicate"]["decision"]
+    assert summary["predicate"]["verifiedLevels"] == ["POLICY_ENGINE_ALLOW_WITH_CONDITIONS"]
+    assert summary["predicate"]["verificationResult"] == "PASSED"
+    workload, waivers = summary["predicate"]["inputAttestations"]
+    assert waivers["uri"] == f"{workload['uri']}#waivers"
+    assert f"sha256:{waivers['digest']['sha256']}" == document["waivers"]["digest"]
+    assert b"acme.example" not in rfc8785.dumps(decision)
+    vkey = read_key_file(scene.ledger.with_name("waivers.db.key")).verifier_key
+    assert policy("audit", "verify-attestation", OUT, "--key", vkey).status == 0
+
+
+class NoLedger:
+    """The door of a run that spools: there is no ledger behind it."""
+
+    @property
+    def ledger(self) -> Any:
+        raise AssertionError("a spool was asked for its ledger")
+
+
+def test_a_spooled_decision_has_no_receipt_and_needs_a_key(policy: Run, tmp_path: Path) -> None:
+    write_key_file(tmp_path / "ci.key", generate_signer("ci"))
+    rules = load_policy()
+    (loaded,) = load_workloads(ALLOWED.read_bytes(), "w.yaml", rules.vocabulary)
+    decided = Decider(rules).decide(loaded.workload, {}, datetime(2026, 11, 29, tzinfo=UTC))
+    run: Any = SimpleNamespace(ledger=LedgerChoice("spool:s", None, True), files=["w.yaml"], layers=[], targets=[])
+    with pytest.raises(UsageError) as error:
+        prepare(run, Path(OUT), None, [])
+    assert error.value.code == "no-attest-key"
+    attesting = prepare(run, Path(OUT), Path("ci.key"), [])
+    assert attesting is not None
+    place = {"status": "spooled", "leaf_hash": "0" * 64, "recorded_at": "2026-11-29T00:00:01Z", "n": 1, "of": 1}
+    door: Any = NoLedger()
+    attesting.gather(door, [decided], [place])
+    attesting.write()
+    key = read_key_file(Path("ci.key")).verifier_key
+    summary, decision = (verified(line, key) for line in Path(OUT).read_bytes().splitlines())
+    assert summary["predicate"]["timeVerified"] == "2026-11-29T00:00:01Z"
+    assert (decision["predicate"]["entry"], decision["predicate"]["receipt"]) == (None, None)
+    assert decision["predicate"]["ledger"] == place
+    assert policy("audit", "verify-attestation", OUT, "--key", key).status == 6
+    assert policy("audit", "verify-attestation", OUT, "--key", key, "--no-receipt").status == 0
 
 
 # ---- not green
@@ -260,6 +329,7 @@ def test_two_documents_of_one_workload_are_not_attested(gate: Run, tmp_path: Pat
         (("--attest", "wrong.key", "--attest-key", "wrong.key"), "cannot-write"),
         (("--attest", str(ALLOWED)), "cannot-write"),
         (("--attest", "other.txt"), "file-exists"),
+        (("--attest", "pipe"), "cannot-write"),
         (("--attest", OUT, "-o", f"json={OUT}"), "two-in-one-file"),
         (("--attest", OUT, "--subject", IMAGE, "--subject", OTHER_IMAGE), "usage"),
         (("--attest", OUT, "--subject", "app"), "usage"),
@@ -275,6 +345,7 @@ def test_what_cannot_work_is_found_before_anything_is_recorded(
 ) -> None:
     write_key_text(tmp_path / "wrong.key", "no key")
     (tmp_path / "other.txt").write_text("something else", encoding="utf-8")
+    os.mkfifo(tmp_path / "pipe")
     done = gate(*arguments)
     assert (done.status, done.out) == (2, ""), done.err
     assert f"[{code}]" in done.err

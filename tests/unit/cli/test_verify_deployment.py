@@ -275,3 +275,11 @@ def test_nothing_is_deployed_unasked(policy: Run, attested: Attested, missing: s
     rest = [part for name, value in given.items() if name != missing for part in (name, value)]
     assert policy("verify-deployment", str(attested.file), *rest).status == 2
     assert policy("verify-deployment", "none.jsonl", "--key", attested.vkey, "--subject", IMAGE).status == 2
+
+
+def test_no_report_takes_the_place_of_what_is_verified(policy: Run, attested: Attested) -> None:
+    before = attested.file.read_bytes()
+    given = (str(attested.file), "--key", attested.vkey, "--subject", IMAGE, "-o", f"json={attested.file}")
+    for command in (("verify-deployment",), ("audit", "verify-attestation")):
+        assert policy(*command, *given).status == 2
+    assert attested.file.read_bytes() == before
