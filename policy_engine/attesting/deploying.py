@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from policy_engine.attesting.checking import Wanted
 from policy_engine.attesting.reading import Read, moment
-from policy_engine.attesting.statements import LEVELS, Subject, verified_at, workload_subject
+from policy_engine.attesting.statements import LEVELS, verified_at, workload_subject
 
 #: How far the clocks of gate and deployer may be apart, as the gate's may from its own.
 TOLERANCE = timedelta(seconds=300)
@@ -32,6 +32,7 @@ class Asked(Struct, frozen=True):
     policy_digest: str | None = None
     workload: str | None = None
     stage: str | None = None
+    purpose: str | None = None
 
 
 class Finding(Struct, frozen=True):
@@ -74,7 +75,7 @@ def counting(decisions: Sequence[Read], subject: Wanted) -> list[Read]:
     of_document = _grouped(decisions, lambda each: workload_subject(each.document))
     bound = [each for each in decisions if any(map(subject.fits, each.subjects))]
     found: dict[tuple[Any, ...], Read] = {}
-    for group in _grouped(bound, _workload).values():
+    for group in _grouped(bound, lambda each: each.workload).values():
         for each in _newest(group):
             for other in (each, *_newest(of_document[workload_subject(each.document)])):
                 found.setdefault(_key(other), other)
@@ -100,7 +101,7 @@ def _newest(decisions: Sequence[Read]) -> list[Read]:
 
 def _is_newer(other: Read, one: Read) -> bool:
     """Tell whether `other` is a newer decision on the same workload: by its time, unless their log says otherwise."""
-    if _workload(other) != _workload(one) or _time(other) <= _time(one):
+    if other.workload != one.workload or _time(other) <= _time(one):
         return False
     mine, theirs = one.predicate["ledger"], other.predicate["ledger"]
     places = mine.get("index"), theirs.get("index")
@@ -111,10 +112,17 @@ def _is_newer(other: Read, one: Read) -> bool:
 
 def _findings(decision: Read, asked: Asked) -> list[Finding]:
     document, found = decision.document, []
-    name, until = _workload(decision), document["valid_until"]
+    name, until = decision.workload, document["valid_until"]
     if asked.stage is not None and document["workload"]["stage"] != asked.stage:
         message = f"{name} was decided for the stage {document['workload']['stage']}, not for {asked.stage}"
         found.append(Finding("unbound", message))
+    if asked.purpose not in (None, decision.purpose):
+        was = (
+            f"for the purpose {decision.purpose}"
+            if decision.purpose is not None
+            else "for a purpose that is not on record"
+        )
+        found.append(Finding("unbound", f"{name} was decided {was}, not for {asked.purpose}"))
     if asked.policy_digest not in (None, document["policy"]["digest"]):
         message = f"{name} was decided under the policy {document['policy']['digest']}, not {asked.policy_digest}"
         found.append(Finding("policy", message))
@@ -129,19 +137,14 @@ def _findings(decision: Read, asked: Asked) -> list[Finding]:
 def _late(decision: Read, at: datetime) -> Finding:
     when = verified_at(decision.predicate)
     message = (
-        f"the decision on {_workload(decision)} was recorded at {when}, after {at.isoformat().replace('+00:00', 'Z')}"
+        f"the decision on {decision.workload} was recorded at {when}, after {at.isoformat().replace('+00:00', 'Z')}"
     )
     return Finding("clock", message)
 
 
 def _is_of(decision: Read, workload: str | None) -> bool:
     """Tell whether a decision is on `workload`, which is [NAMESPACE/]NAME; on any where it is None."""
-    return workload is None or _workload(decision) in (workload, f"default/{workload}")
-
-
-def _workload(decision: Read) -> str:
-    subject: Subject = workload_subject(decision.document)
-    return subject.name
+    return workload is None or decision.workload in (workload, f"default/{workload}")
 
 
 def _time(decision: Read) -> datetime:

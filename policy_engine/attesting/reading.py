@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 from msgspec import Struct
 from policy_audit.canonical import document_bytes
+from policy_audit.entry import parse_entry
 from policy_audit.errors import CanonicalError, VerificationError
 
 from policy_engine.attesting.statements import (
@@ -57,6 +58,19 @@ class Read(Struct, frozen=True):
         """The decision, of a statement of one."""
         document: dict[str, Any] = self.predicate["decision"]
         return document
+
+    @property
+    def workload(self) -> str:
+        """The namespace and name of the decision's workload, as `default/triage`."""
+        return f"{self.document['workload']['namespace']}/{self.document['workload']['name']}"
+
+    @property
+    def purpose(self) -> str | None:
+        """What the decision was for, by its entry, where it has one that was checked."""
+        if self.predicate["entry"] is None:
+            return None
+        purpose: str | None = parse_entry(self.predicate["entry"].encode()).context.get("purpose")
+        return purpose
 
 
 def read_statement(payload: bytes) -> Read:

@@ -48,9 +48,8 @@ class Subject(Struct, frozen=True, order=True):
 
 
 def workload_subject(document: Mapping[str, Any]) -> Subject:
-    """Return the workload of a decision as a subject: by the digest that the decision names."""
-    workload = document["workload"]
-    return Subject(f"{workload['namespace']}/{workload['name']}", _hex(workload["digest"]))
+    """Return the workload of a decision as a subject: by its URI, for an image may be called as it is."""
+    return Subject(resource(document), _hex(document["workload"]["digest"]))
 
 
 def decision_statement(

@@ -88,8 +88,9 @@ def shown_decision(read: Read) -> dict[str, Any]:
     document, ledger = read.document, read.predicate["ledger"]
     return {
         "id": read.predicate["id"],
-        "workload": f"{document['workload']['namespace']}/{document['workload']['name']}",
+        "workload": read.workload,
         "stage": document["workload"]["stage"],
+        "purpose": read.purpose,
         "verdict": document["verdict"],
         "valid_until": document["valid_until"],
         "policy_digest": document["policy"]["digest"],

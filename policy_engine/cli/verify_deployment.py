@@ -12,7 +12,7 @@ import click
 
 from policy_engine.cli.attestation_common import PublicKey, check_file, key_options, pinned
 from policy_engine.cli.audit_verify_attestation import UNPROVEN, shown_check, shown_decision, step_section
-from policy_engine.cli.options import Time, now
+from policy_engine.cli.options import PURPOSES, Time, now
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.cli.subjects import WantedSubject
 from policy_engine.model.fields import Stage
@@ -53,6 +53,7 @@ class PolicyDigest(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 )
 @click.option("--workload", metavar="[NAMESPACE/]NAME", help="Count decisions on this workload alone.")
 @click.option("--stage", type=click.Choice(get_args(Stage)), help="Refuse decisions for another stage.")
+@click.option("--purpose", type=click.Choice(PURPOSES), help="Refuse decisions that were made for another purpose.")
 @click.option(
     "--policy-digest",
     metavar="DIGEST",
@@ -71,6 +72,7 @@ def command(
     subjects: Sequence[Wanted],
     workload: str | None,
     stage: str | None,
+    purpose: str | None,
     policy_digest: str | None,
     at: datetime | None,
     outputs: Sequence[str],
@@ -82,7 +84,8 @@ def command(
 
     0: allow or allow_with_conditions, and in force. 1: deny. 5: review, or past its valid_until. 3: decided under
     another policy than --policy-digest. 6: something does not verify, has no receipt, is of the future, or nothing
-    binds the subject for this workload and stage. 2: FILE or an option is wrong. The first of 6, 3, 2, 1, 5, 0 wins.
+    binds the subject for this workload, stage and purpose. 2: FILE or an option is wrong. The first of 6, 3, 2, 1, 5, 0
+    wins.
     """
     from policy_engine.cli.main import CONDITION, LEDGER, OK, REVIEW, RULES, first_of
     from policy_engine.cli.output import parse_outputs, spare, write_reports
@@ -94,7 +97,7 @@ def command(
     if found.ok:
         from policy_engine.attesting.deploying import Asked, may_deploy
 
-        asked = Asked(tuple(subjects), at or now(), policy_digest, workload, stage)
+        asked = Asked(tuple(subjects), at or now(), policy_digest, workload, stage, purpose)
         answer = may_deploy([read for _, read in found.decisions], asked)
     shown = _shown(found, answer)
     write_reports(targets, report_writers(lambda: shown, lambda: _sections(shown, no_receipt)))

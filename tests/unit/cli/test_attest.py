@@ -73,7 +73,10 @@ def test_a_verification_summary_as_slsa_has_it(attested: Attested) -> None:
         assert statement.keys() == {"_type", "subject", "predicateType", "predicate"}
         assert (statement["_type"], statement["predicateType"]) == ("https://in-toto.io/Statement/v1", SUMMARY)
         identity = f"{document['workload']['namespace']}/{document['workload']['name']}"
-        of_workload = {"name": identity, "digest": {"sha256": document["workload"]["digest"].removeprefix("sha256:")}}
+        of_workload = {
+            "name": f"urn:policy-engine:workload:{identity}",
+            "digest": {"sha256": document["workload"]["digest"].removeprefix("sha256:")},
+        }
         assert statement["subject"] == [{"name": name, "digest": {"sha256": digest}}, of_workload]
         summary = statement["predicate"]
         assert summary["verifier"] == {"id": "urn:policy-engine:gate", "version": {"policy-engine": "0.1.0"}}
@@ -154,7 +157,9 @@ def test_the_readmes_program_verifies_it(attested: Attested, monkeypatch: pytest
 def test_without_a_subject_the_workload_alone_is_one(gate: Run) -> None:
     assert gate("--attest", OUT).status == 0
     for line in Path(OUT).read_bytes().splitlines():
-        assert [each["name"] for each in statement_of(line)["subject"]] == ["default/writing-assistant"]
+        assert [each["name"] for each in statement_of(line)["subject"]] == [
+            "urn:policy-engine:workload:default/writing-assistant"
+        ]
 
 
 def keys(tmp_path: Path) -> dict[str, tuple[Path, str]]:

@@ -57,7 +57,7 @@ def made(attested: Attested) -> Callable[..., Lines]:
         predicate |= {"entry": None, "receipt": None, "ledger": {"recorded_at": at, **ledger}}
         predicate["id"] = sha256(rfc8785.dumps(decision)).hexdigest()
         named = [each.partition("@sha256:") for each in subjects]
-        workload = f"{decision['workload']['namespace']}/{name}"
+        workload = f"urn:policy-engine:workload:{decision['workload']['namespace']}/{name}"
         bound = [(left, right) for left, _, right in named] + [(workload, document * 64)]
         statement["subject"] = [{"name": left, "digest": {"sha256": right}} for left, right in bound]
         return [signed(summary_statement(statement), attested.signer), signed(statement, attested.signer)]
@@ -255,6 +255,13 @@ def test_the_stage(spooled: Run, made: Any) -> None:
     newer = [*made("allow", OLD, stage="production"), *made("allow", NEW, stage="pilot")]
     assert spooled(newer, "--stage", "production").status == 6
     assert spooled(made("allow"), "--stage", "canary").status == 2
+
+
+def test_the_purpose_is_the_one_on_record(deploy: Run, spooled: Run, attested: Attested, made: Any) -> None:
+    assert deploy(attested.pair("allow"), "--purpose", "draft").status == 0
+    assert deploy(attested.pair("allow"), "--purpose", "deploy").status == 6
+    assert deploy(attested.pair("allow")).json["decisions"][0]["purpose"] == "draft"
+    assert spooled(made("allow"), "--purpose", "draft").status == 6
 
 
 def test_the_first_of_several_statuses_wins(spooled: Run, made: Any) -> None:
