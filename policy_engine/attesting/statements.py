@@ -125,8 +125,7 @@ def _evidence(decision: Decision) -> dict[str, str]:
         if evidence is not None
         and evidence.file is not None
         and evidence.sha256 is not None
-        # another reason, such as a champion, may count in the place of a file that does not
-        and checked[name]["problem"] is None
+        # what is only asserted has no file that proves it: it was not read, or does not have that digest
         and checked[name]["grade"] != "asserted"
     }
 

@@ -6,12 +6,14 @@ import base64
 import json
 import random
 from collections.abc import Callable
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+import rfc8785
 from policy_audit.keys import Ed25519Signer, generate_signer
-from policy_audit.ledger import open_ledger
+from policy_audit.ledger import Draft, EntryType, open_ledger
 from securesystemslib.exceptions import VerificationError as OthersError
 
 from tests.unit.cli.attest_scene import (
@@ -207,10 +209,6 @@ def set_verdict(statement: dict[str, Any]) -> None:
 
 
 def as_its_id_says(statement: dict[str, Any]) -> None:
-    from hashlib import sha256
-
-    import rfc8785
-
     set_verdict(statement)
     statement["predicate"]["id"] = sha256(rfc8785.dumps(statement["predicate"]["decision"])).hexdigest()
 
@@ -311,6 +309,32 @@ def test_a_receipt_under_a_checkpoint_that_the_log_did_not_sign(check: Run, atte
         # the log's key pinned apart changes nothing, and no more does another log
         assert failed(check(pair, "--ledger-vkey", attested.vkey)) == ["receipts"]
     assert failed(check(attested.pair("deny"), "--ledger-vkey", STRANGER.verifier_key)) == ["receipts"]
+
+
+def test_a_proof_that_does_not_lead_to_its_checkpoint_is_refused_though_no_log_is_pinned(
+    check: Run, attested: Attested
+) -> None:
+    receipt = statement_of(attested.pair("deny")[1])["predicate"]["receipt"]
+    lines = receipt.split("\n")
+    lines[2] = base64.b64encode(bytes(32)).decode()
+    swap = with_predicate(receipt="\n".join(lines))
+    pair = follow(edited(attested.pair("deny")[1], attested.signer, swap), attested.signer)
+    assert failed(check(pair, "--no-receipt")) == ["receipts"]
+
+
+def test_another_kind_of_entry_records_no_decision(check: Run, attested: Attested, tmp_path: Path) -> None:
+    """Who may write to the ledger names the decision's document in an entry that is none of a decision."""
+    decision = attested.pair("deny")[1]
+    content = rfc8785.dumps(statement_of(decision)["predicate"]["decision"])
+    with open_ledger(f"sqlite:///{tmp_path}/l.db") as ledger:
+        done = ledger.append(Draft(EntryType.EVALUATION_REPORT, blobs={"decision": content}))
+        place = {"index": done.index, "leaf_hash": done.leaf_hash, "recorded_at": done.recorded_at}
+        members = {"entry": ledger.entry(0).raw.decode(), "receipt": ledger.receipt(0)}
+        swap = with_predicate(**members, ledger={"origin": ledger.origin, **place})
+        log = str(ledger.verifier_key)
+    found = check(follow(edited(decision, attested.signer, swap), attested.signer), "--ledger-vkey", log)
+    assert failed(found) == ["receipts"]
+    assert "another decision, or none" in found.json["steps"][4]["problems"][0]["problem"]
 
 
 def test_what_is_not_canonical_is_refused_though_it_is_signed(check: Run, attested: Attested) -> None:
