@@ -39,6 +39,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "decide": {
         "evaluate": ("evaluate", "Decide workloads, record the decisions, explain them."),
         "gate": ("gate", "The same for CI: the exit status is the verdict."),
+        "verify-deployment": ("verify_deployment", "Say by the gate's attestations whether something may be deployed."),
         "sweep": ("sweep", "Decide a fleet of workloads by columns, into a table."),
         "new": ("new", "Ask the questions that matter and write a workload file."),
         "recheck": ("recheck", "Decide again what expired, or was decided on something else."),
