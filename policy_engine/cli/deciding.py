@@ -26,24 +26,29 @@ if TYPE_CHECKING:
     from policy_engine.cli.run_options import Run
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.sources.selection import Selection
 
 
 @dataclass
 class Judged:
-    """The outcome of a run: shown decisions in the order given with their files, and whether a document was invalid."""
+    """The outcome of a run: shown decisions in the order given with their files, and whether a document was invalid.
+
+    `listed` says that a folder, a pattern or a revision was named.
+    """
 
     decisions: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     invalid: bool = False
     documents: int = 0
+    listed: bool = False
 
     @property
     def verdicts(self) -> list[str]:
         return [document["verdict"] for _, document in self.decisions]
 
     def value(self) -> Any:
-        """The JSON value: one document, or an array where several workloads were given."""
+        """The JSON value: one document, or an array where several workloads were given, or any number could be."""
         documents = [document for _, document in self.decisions]
-        return documents[0] if self.documents == 1 and documents else documents
+        return documents[0] if self.documents == 1 and documents and not self.listed else documents
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,7 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
     An invalid file keeps no other from being decided: `on_invalid` hears of it at once. Raises PolicyError where
     nothing may be handed out.
     """
-    judged = Judged()
+    judged = Judged(listed=run.selection.listed)
     with span("run", files=len(run.files), purpose=run.purpose):
         policy = load(run.layers, run.policy_digest, use_cache)
 
@@ -71,7 +76,9 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
 
         with ExitStack() as stack:
             door = Door(run.ledger, policy, stack)
-            made = _decide(run.files, policy, run.at, judged, refuse, door)
+            for problem in run.selection.problems:
+                refuse(InputError(problem))
+            made = _decide(run.selection, policy, run.at, judged, refuse, door)
             if not made:
                 return judged
             if run.cross_check:
@@ -102,7 +109,7 @@ def _fired(decision: Decision) -> list[str]:
 
 
 def _decide(
-    files: Sequence[str],
+    selection: Selection,
     policy: Policy,
     at: datetime,
     judged: Judged,
@@ -114,14 +121,14 @@ def _decide(
     decider: Decider | None = None
     voucher = Voucher(policy, lambda: door.ledger)
     made: list[_Made] = []
-    for file in files:
+    for file in selection.names:
         try:
             text, name, folder = read_source(file)
         except InputError as error:
             judged.documents += 1
             refuse(error)
             continue
-        for loaded in load_workload_documents(text, name, policy.vocabulary):
+        for loaded in selection.due(file, load_workload_documents(text, name, policy.vocabulary)):
             judged.documents += 1
             if isinstance(loaded, InputError):
                 refuse(loaded)

@@ -21,6 +21,9 @@ CLOCK_TOLERANCE_S = 300
 def command(run: Run) -> int:
     """Decide each workload as evaluate does, and exit by the verdicts.
 
+    PATH is a workload file, a folder with all YAML below it, or a quoted pattern such as 'teams/**/*.yaml'; - reads
+    standard input.
+
     0: every workload is allow or allow_with_conditions. 1: at least one deny. 5: no deny, at least one review. 2: a
     file is invalid. 3: the rules are. 6: the ledger refused. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
     """
@@ -33,7 +36,7 @@ def command(run: Run) -> int:
     judged = decide_files(run, show_error, use_cache=False)
     by_verdict = {"deny": CONDITION, "review": REVIEW, "allow": OK, "allow_with_conditions": OK}
     statuses = [by_verdict[verdict] for verdict in judged.verdicts]
-    if judged.invalid or not judged.decisions:
+    if judged.invalid or not (judged.decisions or run.selection.nothing_due):
         statuses.append(USAGE)
     statuses.append(report(judged, run))
     return first_of(statuses)

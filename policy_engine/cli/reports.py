@@ -18,10 +18,13 @@ def report(judged: Judged, run: Run) -> int:
     """Write the reports, and return the exit status of the writing: what was decided stands either way."""
     from policy_engine.cli.main import OK, show_error, status_of
 
-    if not judged.decisions:
+    if not judged.decisions and not run.selection.listed:
         return OK
+    from policy_engine.cli.selected import tell
+
+    tell(run, judged)
     try:
-        write_reports(run.targets, _writers(judged, run.all_rules, run.verbose, run.quiet))
+        write_reports(run.targets, _writers(judged, run))
     except UsageError as error:
         show_error(error)
         return status_of(error)
@@ -36,23 +39,28 @@ def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
     return {**document, "tasks": tasks}
 
 
-def _writers(judged: Judged, all_rules: bool, verbose: int, quiet: bool) -> dict[str, Writer]:
+def _writers(judged: Judged, run: Run) -> dict[str, Writer]:
     """Return a writer for each format."""
-    decisions = [(file, trimmed(document, all_rules)) for file, document in judged.decisions]
-    shown = Judged(decisions, judged.invalid, judged.documents)
+    from policy_engine.cli.selected import lines
+
+    decisions = [(file, trimmed(document, run.all_rules)) for file, document in judged.decisions]
+    shown = Judged(decisions, judged.invalid, judged.documents, judged.listed)
+    told = lines(run, judged)
 
     def text(stream: IO[str]) -> str:
         from policy_engine.cli.text import decision, render, verdict_line
 
-        if quiet:
-            return "\n".join(verdict_line(document) for _, document in decisions)
-        views = [render(decision(document, file, verbose), stream).rstrip("\n") for file, document in decisions]
-        return "\n\n".join(views) + "\n"
+        if run.quiet:
+            return "\n".join([*(verdict_line(document) for _, document in decisions), *told])
+        views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
+        return "\n\n".join([*views, *(["\n".join(told)] if told else [])]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
         from policy_engine.cli.markdown import decisions as rendered
+        from policy_engine.cli.markdown import escape
 
-        return rendered(decisions)
+        listed = [f"- {escape(line)}" for line in told]
+        return "\n".join([rendered(decisions), *listed, ""]) if listed else rendered(decisions)
 
     return {
         "text": text,

@@ -24,15 +24,20 @@ from policy_engine.cli.options import (
 
 if TYPE_CHECKING:
     from policy_engine.cli.output import Target
+    from policy_engine.sources.selection import Selection
 
 FORMATS = ("text", "json", "yaml", "markdown")
 
 Command = Callable[..., int]
 Option = Callable[[Command], Command]
 
-_PASSED_ON = ("files", "layers", "policy_digest", "purpose", "cross_check", "all_rules", "verbose", "quiet")
+_PASSED_ON = ("layers", "policy_digest", "purpose", "cross_check", "all_rules", "verbose", "quiet")
 _DECIDING: tuple[Option, ...] = (
-    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.argument("files", nargs=-1, metavar="[PATH]..."),
+    click.option(
+        "--since", metavar="REV", help="Judge what changed since REV and HEAD parted; without PATH, anywhere."
+    ),
+    click.option("--if-any", is_flag=True, help="Exit with 0 where PATH holds no workload, instead of 2."),
     click.option("--all-rules", is_flag=True, help="List the rules that did not fire, too."),
     click.option(
         "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
@@ -45,7 +50,7 @@ _SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy
 class Run:
     """What the options of a run come down to: what is decided, when, by which rules, and where it goes."""
 
-    files: Sequence[str]
+    selection: Selection
     layers: Sequence[Path]
     policy_digest: str | None
     ledger: LedgerChoice
@@ -56,6 +61,11 @@ class Run:
     all_rules: bool
     verbose: int
     quiet: bool
+
+    @property
+    def files(self) -> Sequence[str]:
+        """The files that are judged."""
+        return self.selection.names
 
 
 def run_options(*own: Option) -> Option:
@@ -71,6 +81,9 @@ def run_options(*own: Option) -> Option:
             ctx: click.Context,
             /,
             *,
+            files: Sequence[str],
+            since: str | None,
+            if_any: bool,
             outputs: Sequence[str],
             at: datetime | None,
             ledger: str | None,
@@ -81,9 +94,11 @@ def run_options(*own: Option) -> Option:
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
-            run = Run(targets=targets, ledger=choose_ledger(ctx, ledger, ledger_key), at=at or now(), **shared)
+            chosen = choose_ledger(ctx, ledger, ledger_key)
+            selection = _select(files, since, if_any, shared["layers"])
+            run = Run(selection=selection, targets=targets, ledger=chosen, at=at or now(), **shared)
             if any(target.path is not None for target in targets):
-                spare(targets, [*map(Path, run.files), *ledger_files(run.ledger)], run.layers)
+                spare(targets, [*map(Path, selection.read), *ledger_files(run.ledger)], run.layers)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this
@@ -92,3 +107,16 @@ def run_options(*own: Option) -> Option:
         return call
 
     return add
+
+
+def _select(files: Sequence[str], since: str | None, if_any: bool, rules: Sequence[Path]) -> Selection:
+    """Return what is judged; where `rules` changed since a revision, that is everything."""
+    if since is not None:
+        from policy_engine.sources.changes import select_changed
+
+        return select_changed(files, since, rules, if_any)
+    from policy_engine.sources.selecting import select
+
+    if not files:
+        raise click.UsageError("missing argument 'PATH'", click.get_current_context())
+    return select(files, if_any)
