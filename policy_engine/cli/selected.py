@@ -67,7 +67,8 @@ def lines(run: Run, judged: Judged) -> list[str]:
         return []
     first = summary(selection, len(judged.decisions))
     told = [first] if run.quiet else [first, *details(selection, run.verbose)]
-    return [printable(line) for line in told]
+    # a name with a line break would begin a line of its own, which a CI system may take for a command
+    return [printable(line.replace("\n", "\\n").replace("\r", "\\r")) for line in told]
 
 
 def tell(run: Run, judged: Judged) -> None:

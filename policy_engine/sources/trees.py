@@ -23,8 +23,8 @@ _MOST_LISTED = 1_000_000_000
 _CHUNK = 1 << 20
 _MOST_LINKS = 40
 _SHALLOW = (
-    "a shallow clone lacks it: fetch the history with `fetch-depth: 0` (actions/checkout), `GIT_DEPTH: 0` (GitLab), "
-    "or `git fetch --deepen=1000 origin`"
+    "this is a shallow clone, which lacks it: fetch the history with `fetch-depth: 0` (actions/checkout), "
+    "`GIT_DEPTH: 0` (GitLab), or `git fetch --deepen=1000 origin`"
 )
 
 
@@ -180,7 +180,7 @@ def read_trees(folder: Path, revision: str) -> Trees:
     if common.status or not base:
         reason = f": {reason_of(common)}" if common.err.strip() else ""
         message = f"`{revision}` and HEAD have no commit in common{reason}"
-        raise InputError(Problem("no-merge-base", message, help=_SHALLOW))
+        raise InputError(Problem("no-merge-base", message, help=_fetching(git, "name a branch that HEAD came from")))
     kind = git.run("rev-parse", "--show-object-format")
     listed, sparse = _listed(git)
     return Trees(
@@ -230,11 +230,16 @@ def _commit(git: Git, name: str) -> str:
         raise _refused(f"`{name}` names no revision", hint)
     done = git.run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
     if done.status:
-        raise _refused(f"there is no revision `{name}`", f"`git branch -a` shows the branches; {_SHALLOW}")
+        raise _refused(f"there is no revision `{name}`", _fetching(git, "`git branch -a` shows the branches"))
     if "ambiguous" in done.err and name != "HEAD":
         hint = "write it in full, as refs/remotes/origin/main, or name the commit"
         raise _refused(f"the revision `{name}` is ambiguous: a tag and a branch may have that name", hint)
     return done.out.decode("ascii", "replace").strip()
+
+
+def _fetching(git: Git, hint: str) -> str:
+    """Return what to do: where the history was cut off, to fetch it; else the hint."""
+    return _SHALLOW if git.run("rev-parse", "--is-shallow-repository").out.strip() == b"true" else hint
 
 
 def _tree(git: Git, commit: str) -> dict[str, Blob]:
