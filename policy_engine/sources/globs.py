@@ -35,7 +35,8 @@ class Glob(Struct, frozen=True):
         folder = "/".join(parts[:first])
         if first and not folder:
             folder = "/"
-        return cls(folder, tuple(part for part in parts[first:] if part not in ("", ".")))
+        found = [part for part in parts[first:] if part not in ("", ".")]
+        return cls(folder, (*found, *(["*"] if parts[-1] == "" else [])))  # only a folder has a slash behind it
 
     @property
     def ending(self) -> str | None:

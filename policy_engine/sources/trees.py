@@ -225,7 +225,7 @@ def _as_asked(folder: Path, top: Path) -> str:
 
 def _commit(git: Git, name: str) -> str:
     """Return the commit that a revision names."""
-    if not name or name.startswith("-"):
+    if not name or name.startswith("-") or "\0" in name:
         hint = "write --since REV, with a branch, a tag or a commit, as --since origin/main"
         raise _refused(f"`{name}` names no revision", hint)
     done = git.run("rev-parse", "--verify", "--end-of-options", f"{name}^{{commit}}")
