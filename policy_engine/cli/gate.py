@@ -25,7 +25,8 @@ def command(run: Run) -> int:
     standard input.
 
     0: every workload is allow or allow_with_conditions. 1: at least one deny. 5: no deny, at least one review. 2: a
-    file is invalid. 3: the rules are. 6: the ledger refused. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
+    file is invalid, or none is there. 3: the rules are. 6: the ledger refused. Where several apply, 6, 3, 2, 1, 5, 0:
+    the first wins.
     """
     from policy_engine.cli.deciding import decide_files
     from policy_engine.cli.main import CONDITION, OK, REVIEW, USAGE, first_of, show_error

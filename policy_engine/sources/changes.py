@@ -78,6 +78,7 @@ class _Changes:
             for name in named.paths(trees, known, inner, self._problems):
                 if trees.is_there(name) and not trees.path(name).is_dir():
                     yield name, named
+            self._problems += [_unseen(name) for name in trees.unreadable if named.reaches(name)]
             for name in () if named.is_file else links:
                 if named.reaches(name) and not self._is_looked_into(name):
                     self._problems.append(linked_folder(Path(named.shown(trees, name))))
@@ -109,7 +110,7 @@ class _Changes:
             self._same.add(name)
             return
         kinds = kinds_of(content) if content is not None else look_at(path)
-        held = contents_of(content) if content is not None else _UNREAD
+        held = contents_of(content, kinds) if content is not None else _UNREAD
         if not is_judged(kinds) and not named.is_file:
             self._skipped += [] if same else skipped_in(shown, kinds)
             self._same.update([name] if same else [])
@@ -197,6 +198,11 @@ class _Changes:
         for name, chosen in self._chosen.items():
             before = found.get(blobs[name].name) if name in blobs else None
             yield replace(chosen, before=before)
+
+
+def _unseen(name: str) -> Problem:
+    message = f"the folder `{name}` cannot be read"
+    return Problem("file-unreadable", message, help="make it readable, or name the folders to be judged")
 
 
 def _content(path: Path) -> bytes | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -26,9 +26,9 @@ class Contents(Struct, frozen=True):
     is_whole: bool
 
 
-def contents_of(content: bytes) -> Contents:
-    """Return what the workloads in a file's bytes are called, as far as they can be read."""
-    kinds = kinds_of(content)
+def contents_of(content: bytes, kinds: Sequence[Kind] | None = None) -> Contents:
+    """Return what the workloads in a file's bytes are called, as far as they can be read; `kinds` are known."""
+    kinds = kinds_of(content) if kinds is None else kinds
     over = passed_over(kinds)
     workloads: list[str] = []
     evidence: list[str] = []

@@ -23,6 +23,12 @@ _GROUP, _KIND = "policy-engine", "workload"
 #: Other documents of this program: its reports, and what stands in a folder of rules.
 _OWN = frozenset({"decision", "policyset", "policy", "policylayers", "waiver", "waivers", "catalog", "baseline"})
 _LIKE = 0.8
+_NESTING = {
+    yaml.MappingStartEvent: 1,
+    yaml.SequenceStartEvent: 1,
+    yaml.MappingEndEvent: -1,
+    yaml.SequenceEndEvent: -1,
+}
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -82,10 +88,15 @@ class _Reader:
 
     def __init__(self) -> None:
         self._open: list[_Open] = []
+        self._inside = 0  # how many collections are open of which nothing matters but where they end
         self.kind = Kind.EMPTY
 
     def take(self, event: Any) -> None:
-        if isinstance(event, yaml.ScalarEvent):
+        if self._inside:
+            self._inside += _NESTING.get(type(event), 0)
+            if not self._inside:
+                self._took(None)
+        elif isinstance(event, yaml.ScalarEvent):
             self._value(event.value if event.value or not event.implicit[0] else None, event)
         elif isinstance(event, yaml.AliasEvent):
             self._value(None, event)
@@ -96,7 +107,7 @@ class _Reader:
 
     @property
     def too_deep(self) -> bool:
-        return len(self._open) > DEEPEST
+        return len(self._open) + self._inside > DEEPEST
 
     def _value(self, text: str | None, event: Any) -> None:
         if not self._open:
@@ -121,15 +132,17 @@ class _Reader:
     def _start(self, is_mapping: bool) -> None:
         if not self._open:
             self.kind = Kind.OTHER
-        looks = _Mapping() if is_mapping and self._may_be_workload() else None
-        self._open.append(_Open(is_mapping, looks))
+            self._open.append(_Open(is_mapping, _Mapping() if is_mapping else None))
+        elif is_mapping and not self._open[-1].is_mapping and self._is_list():
+            self._open.append(_Open(True, _Mapping()))
+        elif not is_mapping and len(self._open) == 1 and self._open[0].key == "items" and not self._open[0].at_key:
+            self._open.append(_Open(False, None))
+        else:
+            self._inside = 1
 
-    def _may_be_workload(self) -> bool:
-        if not self._open:
-            return True
-        if self._open[-1].is_mapping:
-            return False
-        return len(self._open) == 1 or (len(self._open) == 2 and self._open[0].key == "items")
+    def _is_list(self) -> bool:
+        """Whether the list that is open may hold workloads."""
+        return len(self._open) == 1 or (len(self._open) == 2 and self._open[0].is_mapping)
 
     def _end(self) -> None:
         ended = self._open.pop()

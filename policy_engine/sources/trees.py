@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
@@ -21,6 +22,8 @@ LINK, SUBMODULE = "120000", "160000"
 _REGULAR = ("100644", "100755")
 _MOST_LISTED = 1_000_000_000
 _CHUNK = 1 << 20
+#: Git lists what it can, and succeeds all the same.
+_UNSEEN = re.compile(r"^warning: could not open directory '(.*)': ", re.MULTILINE)
 _MOST_LINKS = 40
 _SHALLOW = (
     "this is a shallow clone, which lacks it: fetch the history with `fetch-depth: 0` (actions/checkout), "
@@ -42,8 +45,9 @@ class Trees(Struct, frozen=True):
     """`base` is the tree at the commit that is compared with, `head` that of HEAD; paths are from `top`.
 
     `listed` has the paths of the index, and of files that are neither in it nor ignored: whether they are in it. A path
-    that ends in `/` is another repository in this one. `sparse` are those that the checkout leaves out, `hash` is how
-    git names objects, and `asked` is the top by the working directory's own name, links in it left as they are.
+    that ends in `/` is another repository in this one. `sparse` are those that the checkout leaves out, `unreadable`
+    folders that git could not look into, `hash` is how git names objects, and `asked` is the top by the working
+    directory's own name, links in it left as they are.
     """
 
     git: Git
@@ -53,6 +57,7 @@ class Trees(Struct, frozen=True):
     head: Tree
     listed: Mapping[str, bool]
     sparse: frozenset[str]
+    unreadable: tuple[str, ...]
     hash: str
     asked: str
 
@@ -182,7 +187,7 @@ def read_trees(folder: Path, revision: str) -> Trees:
         message = f"`{revision}` and HEAD have no commit in common{reason}"
         raise InputError(Problem("no-merge-base", message, help=_fetching(git, "name a branch that HEAD came from")))
     kind = git.run("rev-parse", "--show-object-format")
-    listed, sparse = _listed(git)
+    listed, sparse, unreadable = _listed(git)
     return Trees(
         git=git,
         top=git.folder,
@@ -191,6 +196,7 @@ def read_trees(folder: Path, revision: str) -> Trees:
         head=_tree(git, head),
         listed=listed,
         sparse=sparse,
+        unreadable=unreadable,
         asked=_as_asked(folder, git.folder),
         hash=kind.out.decode("ascii", "replace").strip() if not kind.status else "sha1",
     )
@@ -255,14 +261,15 @@ def _tree(git: Git, commit: str) -> dict[str, Blob]:
     return found
 
 
-def _listed(git: Git) -> tuple[dict[str, bool], frozenset[str]]:
-    """Return the paths of the index and of what is not ignored, and those that a sparse checkout leaves out."""
+def _listed(git: Git) -> tuple[dict[str, bool], frozenset[str], tuple[str, ...]]:
+    """Return the paths of the index and of what is not ignored, those left out of the checkout, and unseen folders."""
     done = git.run("ls-files", "-z", "-t", "--cached", "--others", "--exclude-standard", most=_MOST_LISTED)
     if done.status:
         raise _refused(f"git cannot list the work tree: {reason_of(done)}")
     lines = [line.partition(b" ") for line in done.out.split(b"\0") if line]
     listed = {os.fsdecode(path): tag != b"?" for tag, _, path in lines}
-    return listed, frozenset(os.fsdecode(path) for tag, _, path in lines if tag == b"S")
+    sparse = frozenset(os.fsdecode(path) for tag, _, path in lines if tag == b"S")
+    return listed, sparse, tuple(each.rstrip("/") for each in _UNSEEN.findall(done.err))
 
 
 def _refused(message: str, help_: str | None = None) -> InputError:

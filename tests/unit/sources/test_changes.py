@@ -115,6 +115,15 @@ def test_a_workload_that_leaves_its_file_is_deleted(repository: Path) -> None:
     assert found.renamed == (Moved("top.yaml", "w/b.yaml", ("default/two",)),)
 
 
+def test_a_workload_that_stands_in_another_file_too_is_gated_there(repository: Path) -> None:
+    write(repository, copy=workload("a"))
+    committed(repository)
+    git(repository, "branch", "--force", "main")
+    git(repository, "rm", "--quiet", "w/a.yaml")
+    found = select_changed([], "main")
+    assert (found.files, found.deleted, found.renamed) == ((), (), ())
+
+
 def test_a_file_that_became_unreadable_deleted_nothing(repository: Path) -> None:
     write(repository, w__a="<<<<<<< HEAD\n" + LONGER)
     found = select_changed([], "main")
@@ -199,10 +208,11 @@ def test_rules_that_changed_make_every_workload_due(repository: Path, tmp_path: 
 
 
 def test_rules_of_another_repository_are_not_compared(repository: Path) -> None:
-    write(repository / "central", cost__x="id: x\n")
+    write(repository / "central", cost__x="id: x\n", w=workload("central"))
     committed(repository / "central")
     assert select_changed([], "main", [Path("central")]).all_because is None
     assert why(select_changed([], "main")) == {}
+    assert why(select_changed(["central"], "main")) == {"central/w.yaml": "new"}
 
 
 def test_rules_behind_a_link(repository: Path) -> None:

@@ -145,13 +145,13 @@ def test_no_replacement_and_no_graft_changes_the_history(repository: Path) -> No
     git(repository, "replace", base, head)
     assert judged() == {"w/a.yaml"}
     git(repository, "replace", "--delete", base)
-    write(repository, w__b=workload("b") + "#\n")
-    last = committed(repository)
-    git(repository, "branch", "--force", "main", last)
+    git(repository, "checkout", "--quiet", "main")
     write(repository, top=workload("top") + "#\n")
-    committed(repository)
-    (repository / ".git" / "info" / "grafts").write_text(f"{last}\n", encoding="utf-8")
-    assert judged() == {"top.yaml"}
+    main = committed(repository)
+    git(repository, "checkout", "--quiet", "change")
+    (repository / ".git" / "info" / "grafts").write_text(f"{main} {head}\n", encoding="utf-8")
+    assert git(repository, "merge-base", "main", "HEAD") == head
+    assert judged() == {"w/a.yaml"}
 
 
 def test_what_is_ignored_and_committed_is_judged(repository: Path) -> None:
@@ -245,10 +245,15 @@ def test_a_link_in_the_place_of_a_folder(repository: Path, tmp_path: Path) -> No
 
 
 def test_a_mode_that_hides_content(repository: Path) -> None:
-    """A link's blob is its text: a regular file of that text is another thing."""
+    """A link's blob is its text: a regular file of that text is another thing, and the other way round."""
     (repository / "w" / "l.yaml").symlink_to("a.yaml")
+    (repository / "w" / "f.yaml").write_text("a.yaml", encoding="utf-8")
     committed(repository)
     git(repository, "branch", "--force", "main")
+    (repository / "w" / "f.yaml").unlink()
+    (repository / "w" / "f.yaml").symlink_to("a.yaml")
+    assert judged() == {"w/f.yaml"}
+    (repository / "w" / "f.yaml").unlink()
     (repository / "w" / "l.yaml").unlink()
     (repository / "w" / "l.yaml").write_text("a.yaml", encoding="utf-8")
     assert judged("w/l.yaml") == {"w/l.yaml"}
@@ -284,6 +289,17 @@ def test_the_working_directory_may_be_reached_through_a_link(
         monkeypatch.chdir(repository / "w")
     write(repository, w__a=OTHER)
     assert judged() == judged(".") == {"a.yaml"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
+def test_a_folder_that_cannot_be_read_is_an_error(repository: Path) -> None:
+    write(repository, secret__x=workload("x"))
+    (repository / "secret").chmod(0)
+    try:
+        assert codes(select_changed([], "main")) == ["file-unreadable"]
+        assert not select_changed(["w"], "main").problems
+    finally:
+        (repository / "secret").chmod(0o700)
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")

@@ -49,6 +49,9 @@ def letters(text: str | bytes) -> str:
         ('"kin\\x64": "W\\x6frkload"\n', "W"),
         ("- apiVersion: policy-engine/v1\n  kind: Workload\n", "W"),
         ("apiVersion: v1\nkind: List\nitems:\n- {apiVersion: policy-engine/v1, kind: Workload}\n", "W"),
+        ("? {a: [b]}\n: c\nkind: Workload\n", "W"),
+        ("a: [{b: {c: [d]}}]\nmetadata: {x: {y: z}}\nkind: Workload\n", "W"),
+        ("a: [b]\nitems: [x, {y: [z]}, {kind: Workload, q: {r: s}}]\n", "W"),
         # somebody else's, with what a workload file may not use
         (POD, "O"),
         ("apiVersion: kueue.x-k8s.io/v1beta1\nkind: Workload\n", "O"),
@@ -57,6 +60,8 @@ def letters(text: str | bytes) -> str:
         ("apiVersion: policy-engine/v1\nkind: PolicySet\n", "O"),
         ("Resources: {a: !Ref b, c: !Sub [d]}\n", "O"),
         ("a: &x {b: 1}\nc: {<<: *x}\nc: 2\n1: 2\n", "O"),
+        ("a: [{apiVersion: policy-engine/v1, kind: Workload}]\nitems: {apiVersion: policy-engine/v1}\n", "O"),
+        ("? [a]\n: items\nitems: [[{apiVersion: policy-engine/v1}]]\n", "O"),
         ("x: {y: [{apiVersion: policy-engine/v1, kind: Workload}]}\n", "O"),
         ("hello", "O"),
         ("null", "O"),

@@ -56,6 +56,7 @@ def test_a_shallow_clone_says_what_to_do(repository: Path, tmp_path: Path, monke
 
 def test_histories_that_have_nothing_in_common(repository: Path) -> None:
     git(repository, "checkout", "--quiet", "--orphan", "other")
+    write(repository, w__a=workload("a") + "#\n")
     committed(repository)
     problem = refused()
     assert problem.code == "no-merge-base"
