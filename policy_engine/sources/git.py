@@ -27,7 +27,6 @@ _KEPT = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
 #: Over whatever the repository's own settings say: no program is run, no cache is believed, no name has two meanings.
 _SETTINGS = (
     "core.fsmonitor=false",
-    "core.hooksPath=/dev/null",
     "core.untrackedCache=false",
     "core.commitGraph=false",
     "core.warnAmbiguousRefs=true",

@@ -165,7 +165,8 @@ class Trees(Struct, frozen=True):
             end = data.find(b"\n", at)
             fields = data[at : max(end, at)].split()
             if done.status or len(fields) != 3 or fields[0] != name.encode() or fields[1] != b"blob":
-                raise _refused(f"git cannot read the object {name}: {reason_of(done)}", "fetch it, or clone whole")
+                hint = "a partial clone lacks objects, and nothing is fetched here: clone without --filter"
+                raise _refused(f"git cannot read the object {name}: {reason_of(done)}", hint)
             size = int(fields[2])
             found[name] = data[end + 1 : end + 1 + size]
             at = end + 1 + size + 1

@@ -36,3 +36,11 @@ def committed(folder: Path) -> str:
     git(folder, "add", "--all")
     git(folder, "commit", "--quiet", "--allow-empty", "--message=x")
     return git(folder, "rev-parse", "HEAD")
+
+
+def program(folder: Path, text: str = "") -> tuple[Path, Path]:
+    """A program that leaves a mark where it is run."""
+    mark, path = folder / "was-run", folder / "program"
+    path.write_text(f"#!/bin/sh\ntouch '{mark}'\n{text}\n", encoding="utf-8")
+    path.chmod(0o700)
+    return path, mark

@@ -12,7 +12,7 @@ from policy_engine.errors import InputError
 from policy_engine.sources.changes import select_changed
 from policy_engine.sources.selection import Selection
 from tests.unit.impact.repositories import git
-from tests.unit.sources.scene import POD, committed, workload, write
+from tests.unit.sources.scene import POD, committed, program, workload, write
 
 OTHER = workload("a") + "# changed\n"
 
@@ -23,14 +23,6 @@ def judged(*names: str) -> set[str]:
 
 def codes(found: Selection) -> list[str]:
     return [problem.code for problem in found.problems]
-
-
-def program(folder: Path, text: str = "") -> tuple[Path, Path]:
-    """A program that leaves a mark where it is run."""
-    mark, path = folder / "was-run", folder / "program"
-    path.write_text(f"#!/bin/sh\ntouch '{mark}'\n{text}\n", encoding="utf-8")
-    path.chmod(0o700)
-    return path, mark
 
 
 @pytest.mark.parametrize("flag", ["--assume-unchanged", "--skip-worktree"])
@@ -132,6 +124,7 @@ def test_a_tag_of_a_branchs_name_is_not_taken_for_it(repository: Path) -> None:
     committed(repository)
     git(repository, "update-ref", "refs/remotes/origin/main", "main")
     git(repository, "tag", "origin/main", "change")
+    git(repository, "config", "core.warnAmbiguousRefs", "false")
     assert git(repository, "rev-parse", "origin/main") == git(repository, "rev-parse", "change")
     with pytest.raises(InputError, match="ambiguous"):
         select_changed([], "origin/main")

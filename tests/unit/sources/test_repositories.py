@@ -11,7 +11,7 @@ import pytest
 from policy_engine.errors import InputError, Problem, UsageError
 from policy_engine.sources.changes import select_changed
 from tests.unit.impact.repositories import git
-from tests.unit.sources.scene import committed, workload, write
+from tests.unit.sources.scene import committed, program, workload, write
 
 
 def refused(*names: str, revision: str = "main") -> Problem:
@@ -153,17 +153,23 @@ def test_a_work_tree_beside_and_objects_of_sha256(
     assert (found.names, [held.file for held in found.unchanged]) == (("b.yaml",), ["a.yaml"])
 
 
-def test_objects_that_a_partial_clone_lacks(repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is fetched while it is judged."""
+def test_nothing_is_fetched_of_what_a_partial_clone_lacks(
+    repository: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who may set what the clone is of, or how it is fetched, would have a program run."""
+    write(repository, w__a=workload("a") + "#\n")
+    committed(repository)
     git(repository, "config", "uploadpack.allowFilter", "true")
     git(tmp_path, "clone", "--quiet", "--filter=blob:none", f"file://{repository}", "partial")
     partial = tmp_path / "partial"
+    path, mark = program(tmp_path, 'exec git-upload-pack "$@"')
+    git(partial, "config", "remote.origin.uploadpack", str(path))
+    git(partial, "config", "protocol.file.allow", "always")
     monkeypatch.chdir(partial)
-    assert select_changed([], "origin/main").nothing_due
-    write(partial, w__a=workload("a") + "#\n")
-    committed(partial)
-    write(partial, w__a=workload("a") + "##\n")
-    committed(partial)
-    git(partial, "checkout", "--quiet", "-b", "later")
-    shutil.rmtree(partial / ".git" / "objects" / "pack")
-    assert refused(revision="origin/main").code == "no-revision"
+    problem = refused(revision="origin/main")
+    assert problem.code == "no-revision"
+    assert "clone without --filter" in (problem.help or "")
+    assert not mark.exists()
+    git(partial, "cat-file", "blob", "origin/main:w/a.yaml")
+    assert mark.exists()
+    assert select_changed([], "origin/main").names == ("w/a.yaml",)
