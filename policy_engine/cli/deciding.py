@@ -47,6 +47,7 @@ def decide_files(
     ledger is still open. Raises PolicyError where nothing may be handed out.
     """
     judged = Judged() if judged is None else judged
+    judged.selection = run.selection
     with span("run", files=len(run.files), purpose=run.purpose):
         policy = judged.policy = load(run.layers, run.policy_digest, use_cache)
 
@@ -56,6 +57,8 @@ def decide_files(
 
         with ExitStack() as stack:
             door = Door(run.ledger, policy, stack)
+            for problem in run.selection.problems:
+                refuse(InputError(problem))
             made = _decide(run, policy, judged, refuse, door, collect)
             if not made:
                 return judged
@@ -103,7 +106,7 @@ def _decide(
             judged.documents += 1
             refuse(error)
             continue
-        for loaded in load_workload_documents(text, name, policy.vocabulary):
+        for loaded in run.selection.due(file, load_workload_documents(text, name, policy.vocabulary)):
             judged.documents += 1
             if isinstance(loaded, InputError):
                 refuse(loaded)

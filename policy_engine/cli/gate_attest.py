@@ -182,7 +182,7 @@ def _check_place(run: Run, target: Path, key: Path | None) -> None:
     from policy_engine.cli.options import ledger_files
     from policy_engine.cli.output import Target, spare
 
-    kept = [*map(Path, run.files), *ledger_files(run.ledger), *([key] if key is not None else [])]
+    kept = [*map(Path, run.selection.read), *ledger_files(run.ledger), *([key] if key is not None else [])]
     spare([Target("attest", target)], kept, run.layers)
     if any(each.path is not None and os.path.realpath(each.path) == os.path.realpath(target) for each in run.targets):
         raise UsageError(Problem("two-in-one-file", "the attestations and a report cannot go to one file"))

@@ -126,7 +126,9 @@ def show_error(error: PolicyError) -> None:
 
 
 def _say(line: str) -> None:
-    """Write a line on standard error; that nobody reads it there changes no status."""
+    """Write one line on standard error; that nobody reads it there changes no status."""
+    # a line break in a file's name would begin a line of its own, which a CI system may take for a command
+    line = line.replace("\n", "\\n").replace("\r", "\\r")
     with suppress(OSError):
         click.echo(printable(line), err=True)
 
