@@ -18,7 +18,7 @@ from policy_engine.decide import Decider
 from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
-from policy_engine.recorder import Recorder, context_from_environment, shown
+from policy_engine.recorder import context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
 from policy_engine.vouching.voucher import Voucher
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from policy_engine.findings import Collector
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.waivers.from_files import GivenFile
 
 
 def decide_files(
@@ -50,7 +51,7 @@ def decide_files(
             on_invalid(error)
 
         with ExitStack() as stack:
-            door = Door(run.ledger, policy, stack)
+            door = Door(run.ledger, policy, stack, files=_waivers(run, refuse))
             made = _decide(run, policy, judged, refuse, door, collect)
             if not made:
                 return judged
@@ -58,8 +59,7 @@ def decide_files(
                 _cross_check(policy, made)
             started = time.perf_counter()
             context = context_from_environment(run.purpose)
-            door.check_fresh()
-            recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
+            recorded = door.record([(each.decision, context) for each in made])
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
             each.shown = shown(each.decision, part)
@@ -67,6 +67,18 @@ def decide_files(
                 count(each.decision.verdict, _fired(each.decision), each.seconds + seconds)
         judged.workloads += made
     return judged
+
+
+def _waivers(run: Run, refuse: Callable[[InputError], None]) -> list[GivenFile]:
+    """Read the files of waivers that were given. One that is none is refused, and the run with it; the others count."""
+    if not run.waivers:
+        return []
+    from policy_engine.waivers.from_files import read_given
+
+    found, problems = read_given(run.waivers)
+    if problems:
+        refuse(InputError(problems))
+    return found
 
 
 def _cross_check(policy: Policy, made: Sequence[JudgedWorkload]) -> None:

@@ -32,12 +32,19 @@ FORMATS = ("text", "json", "yaml", "markdown", *CI_FORMATS)
 Command = Callable[..., int]
 Option = Callable[[Command], Command]
 
-_PASSED_ON = ("files", "layers", "policy_digest", "purpose", "cross_check", "all_rules", "verbose", "quiet")
+_PASSED_ON = ("files", "layers", "policy_digest", "purpose", "cross_check", "waivers", "all_rules", "verbose", "quiet")
 _DECIDING: tuple[Option, ...] = (
     click.argument("files", nargs=-1, required=True, metavar="FILE..."),
     click.option("--all-rules", is_flag=True, help="List the rules that did not fire, too."),
     click.option(
         "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
+    ),
+    click.option(
+        "--waivers",
+        metavar="PATH",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Signed waivers: a file that `policy waiver approve` wrote, or a folder of them; repeatable.",
     ),
 )
 _SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, ledger_options)
@@ -54,6 +61,7 @@ class Run:
     at: datetime
     purpose: str
     cross_check: bool
+    waivers: Sequence[Path]
     targets: Sequence[Target]
     all_rules: bool
     verbose: int
@@ -90,7 +98,8 @@ def run_options(*own: Option) -> Option:
             shared = {name: given.pop(name) for name in _PASSED_ON}
             run = Run(targets=targets, ledger=choose_ledger(ctx, ledger, ledger_key), at=at or now(), **shared)
             if any(target.path is not None for target in targets):
-                spare(targets, [*map(Path, run.files), *ledger_files(run.ledger)], run.layers)
+                folders = [*run.layers, *(path for path in run.waivers if path.is_dir())]
+                spare(targets, [*map(Path, run.files), *run.waivers, *ledger_files(run.ledger)], folders)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this
