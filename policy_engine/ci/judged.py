@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_engine.baselines.applying import Use
 from policy_engine.errors import Problem
 from policy_engine.findings import Effect, Finding, effect_of, worst_effect
 from policy_engine.loading.policy import Policy
@@ -45,7 +46,7 @@ class Judged:
     """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
 
     `stopped` is why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before
-    the rules were read.
+    the rules were read. `baseline` is what the baseline of a gate came to.
     """
 
     workloads: list[JudgedWorkload] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Judged:
     documents: int = 0
     policy: Policy | None = None
     stopped: tuple[Problem, ...] = ()
+    baseline: Use | None = None
 
     @property
     def decisions(self) -> list[tuple[str, Mapping[str, Any]]]:
@@ -70,4 +72,5 @@ class Judged:
     def stop(self, problems: tuple[Problem, ...]) -> None:
         """Withhold everything: `problems` say why."""
         self.workloads.clear()
+        self.baseline = None
         self.stopped = problems

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,11 +37,13 @@ def decide_files(
     use_cache: bool = True,
     judged: Judged | None = None,
     collect: bool = False,
+    accept: Callable[[Policy, Sequence[JudgedWorkload]], list[dict[str, str]]] | None = None,
 ) -> Judged:
     """Decide every valid workload of the run's files, record all, and return what may be shown.
 
     An invalid file keeps no other from being decided: `on_invalid` hears of it at once. The outcome gathers in
-    `judged`, with its findings where these are to be collected. Raises PolicyError where nothing may be handed out.
+    `judged`, with its findings where these are to be collected; `accept` marks those that are accepted, and says what
+    each decision's entry tells of that. Raises PolicyError where nothing may be handed out.
     """
     judged = Judged() if judged is None else judged
     with span("run", files=len(run.files), purpose=run.purpose):
@@ -59,7 +62,9 @@ def decide_files(
                 _cross_check(policy, made)
             started = time.perf_counter()
             context = context_from_environment(run.purpose)
-            recorded = door.record([(each.decision, context) for each in made])
+            details = accept(policy, made) if accept is not None else [{} for _ in made]
+            contexts = [replace(context, details={**context.details, **each}) for each in details]
+            recorded = door.record([(each.decision, one) for each, one in zip(made, contexts, strict=True)])
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
             each.shown = shown(each.decision, part)

@@ -5,11 +5,13 @@ INVARIANT: whatever its subject could steer (policy.toml beside it, the clock, t
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from policy_engine.cli.gate_baseline import OPTIONS, keeper
 from policy_engine.cli.options import LedgerChoice, in_ci, now
 from policy_engine.cli.run_options import Run, run_options
 from policy_engine.errors import Problem, UsageError
@@ -21,8 +23,14 @@ CLOCK_TOLERANCE_S = 300
 
 
 @click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
-@run_options()
-def command(run: Run) -> int:
+@run_options(*OPTIONS)
+def command(
+    run: Run,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    baseline_reason: str | None,
+    baseline_expires: date | None,
+) -> int:
     """Decide each workload as evaluate does, and exit by the verdicts.
 
     0: every workload is allow or allow_with_conditions. 1: at least one deny. 5: no deny, at least one review. 2: a
@@ -35,14 +43,17 @@ def command(run: Run) -> int:
 
     _check_ledger(run.ledger)
     _check_clock(run.at, run.ledger)
+    known = keeper(run, baseline, write_baseline, baseline_reason, baseline_expires)
     take_away(run.targets)
     judged = Judged()
     try:
-        decide_files(run, show_error, use_cache=False, judged=judged, collect=True)
+        known.read()
+        decide_files(run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept)
+        known.finish(judged)
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
         report_failure(judged, run, error)
         raise
-    status = first_of(_statuses(judged))
+    status = first_of([*_statuses(judged), known.write(judged)])
     return first_of([status, report(judged, run, status)])
 
 
