@@ -8,7 +8,10 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from policy_engine.cli.options import opened
+from policy_engine.cli.printable import printable
 from policy_engine.errors import Problem, RecordingError
 from policy_engine.model.approvers import WAIVERS
 
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from policy_engine.model.waiver import Waiver
     from policy_engine.model.workload import Workload
     from policy_engine.recorder import Context
+    from policy_engine.waivers.checking import Candidate
     from policy_engine.waivers.from_files import GivenFile, WaiversInFiles
     from policy_engine.waivers.on_record import WaiversOnRecord
 
@@ -44,6 +48,7 @@ class Door:
         self._given = files
         self._checked_at: datetime | None = None
         self._from_files: dict[str, Waiver] = {}
+        self._told: set[str] = set()
 
     @cached_property
     def ledger(self) -> Ledger:
@@ -76,7 +81,7 @@ class Door:
     def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload, as checked."""
         place = workload.namespace, workload.metadata.name
-        filed = self._files.candidates(place) if self._files is not None else []
+        filed = self._filed(self._files, place) if self._files is not None else []
         if self.on_record is not None:
             found = self.on_record.of(place, at, filed)
         elif filed:
@@ -88,6 +93,14 @@ class Door:
         self._from_files |= {w.id: w for w in found if w.grounds is not None and w.grounds.source != "ledger"}
         self._checked_at = self._checked_at or (self._now if found else None)
         return found
+
+    def _filed(self, files: WaiversInFiles, place: tuple[str, str]) -> list[Candidate]:
+        """Return the waivers on a workload that files hold; one that nobody has signed is told once."""
+        for name in files.unsigned(place):
+            if name not in self._told:
+                self._told.add(name)
+                click.echo(f"note: nobody has signed {printable(name)} yet, and it lifts nothing", err=True)
+        return files.candidates(place)
 
     def record(self, pairs: Sequence[tuple[Decision, Context]]) -> list[dict[str, Any]]:
         """Record decisions, each with its context, and return each one's `ledger` part.

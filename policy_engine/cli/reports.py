@@ -74,12 +74,16 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         return documents[0] if judged.documents == 1 and documents else documents
 
     def text(stream: IO[str]) -> str:
-        from policy_engine.cli.text import decision, render, verdict_line
+        from policy_engine.cli.closing import closing_lines
+        from policy_engine.cli.printable import printable
+        from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
+        lines = closing_lines(judged)
         if run.quiet:
-            return "\n".join(verdict_line(document) for _, document in decisions)
+            return "\n".join([*(verdict_line(document) for _, document in decisions), *map(printable, lines)])
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
-        return "\n\n".join(views) + "\n"
+        closing = [render(closing_view(lines), stream).rstrip("\n")] if lines else []
+        return "\n\n".join([*views, *closing]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
         from policy_engine.cli.markdown import decisions as rendered

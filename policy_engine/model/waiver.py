@@ -154,8 +154,10 @@ class Waiver(Struct, frozen=True):
     grounds: Grounds | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return the row of the decision's document."""
+        """Return the row of the decision's document; one from a file says so."""
+        source = self.grounds.source if self.grounds is not None else "ledger"
         return {
+            **({"source": source} if source != "ledger" else {}),
             "id": self.id,
             "rule": self.statement.rule.id,
             "option": self.statement.scope.option,

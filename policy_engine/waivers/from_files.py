@@ -106,11 +106,16 @@ class WaiversInFiles:
 
     def candidates(self, workload: Place) -> list[Candidate]:
         """Return the waivers on a workload: what is signed, and what the ledger has against it."""
-        return [self._candidate(each) for each in self._given.get(workload, ())]
+        return [self._candidate(each) for each in self._given.get(workload, ()) if each.file.signatures]
+
+    def unsigned(self, workload: Place) -> list[str]:
+        """Return the names of the files for a workload that nobody has signed: requests, which lift nothing."""
+        return [each.name for each in self._given.get(workload, ()) if not each.file.signatures]
 
     def of_note(self, note: str, workload: Place) -> GivenFile | None:
         """Return the file that holds this note."""
-        return next((each for each in self._given.get(workload, ()) if each.note == note), None)
+        signed = [each for each in self._given.get(workload, ()) if each.file.signatures]
+        return next((each for each in signed if each.note == note), None)
 
     def is_granted(self, note: str) -> bool:
         """Whether a grant with these very signatures is on record."""

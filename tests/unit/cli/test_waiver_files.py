@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,13 +139,12 @@ def found(tmp_path_factory: pytest.TempPathFactory, digest: str) -> Found:
     (layer / "approvers.yaml").write_text(file_of(*people, head=HEAD + revoked), encoding="utf-8")
     (folder / "w.yaml").write_text("---\n".join(texts), encoding="utf-8")
     given = ["gate", str(folder / "w.yaml"), *MEMORY, "--policy", str(layer), "--waivers", str(waivers)]
-    with pytest.MonkeyPatch.context() as patch:
+    err = io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stderr(err):
         patch.setenv("POLICY_CACHE_DIR", str(folder / "cache"))
-        status = call([*given, "-o", f"json={folder / 'd.json'}"])
-    import json
-
+        status = call([*given, "-o", f"json={folder / 'd.json'}", "-o", f"text={folder / 't.txt'}"])
     documents = json.loads((folder / "d.json").read_text(encoding="utf-8"))
-    return Found(Outcome(status, "", ""), {each["workload"]["name"]: each for each in documents}, folder)
+    return Found(Outcome(status, "", err.getvalue()), {each["workload"]["name"]: each for each in documents}, folder)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -159,6 +161,19 @@ def test_what_a_file_does_not_name_it_does_not_lift(found: Found, name: str) -> 
     decision = found.tasks[name]
     assert decision["verdict"] == "deny"
     assert "waivers" not in decision["tasks"][0]
+
+
+def test_the_report_tells_what_lifts_nothing_and_what_could_not_be_asked(found: Found) -> None:
+    text = " ".join((found.folder / "t.txt").read_text(encoding="utf-8").split())
+    for name in BESIDE.keys() - {"unsigned"}:
+        assert f"- claims/{name}: the waiver" in text
+    assert "there is nothing that it could lift: the rule holds nothing against edge" in text
+    unasked = text.partition("Waivers whose ledger was not asked ")[2]
+    assert [name for name in FILES if f"- claims/{name}: " in unasked] == [
+        n for n, (_, why) in FILES.items() if not why
+    ]
+    assert found.outcome.err.count("nobody has signed") == 1
+    assert "waivers/unsigned.yaml yet" in found.outcome.err
 
 
 def test_the_gate_is_as_red_as_the_worst(found: Found) -> None:
