@@ -27,6 +27,7 @@ MOST_DAYS = 365
 #: A clock beside this one may be in the next day already.
 _AHEAD = timedelta(days=1)
 _KEYS = ("apiVersion", "kind", "findings")
+_UNKNOWN = re.compile(r"unknown field `(.*)`$", re.DOTALL)
 _STEP = re.compile(r"\.([A-Za-z_]+)|\[(\d+)\]")
 
 
@@ -99,6 +100,8 @@ def _placed(document: Document, message: str) -> InputError:
     """Give msgspec's message the place that it names, and the project's tone."""
     what, _, where = message.partition(" - at `")
     steps = [int(number) if number else name for name, number in _STEP.findall(where.removesuffix("`"))]
+    if unknown := _UNKNOWN.search(what):
+        return _wrong(document.key_span("findings", *steps, unknown[1]), f"`{unknown[1]}` is not a key here")
     return _wrong(document.span("findings", *steps), what[:1].lower() + what[1:])
 
 

@@ -123,7 +123,9 @@ def _scalar(value: Any) -> str:
         if _PLAIN.fullmatch(value) and resolve_plain(value) == value and value.lower() not in _WORDS:
             return value
         return _ESCAPED.sub(_escape, json.dumps(value, ensure_ascii=False))
-    return json.dumps(value)
+    text = json.dumps(value)
+    # YAML 1.1 takes 1e+22 for text, and 1.0e+22 for the number
+    return text.replace("e", ".0e") if isinstance(value, float) and "." not in text else text
 
 
 #: Words that YAML 1.1 takes for something else than text.

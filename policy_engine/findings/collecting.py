@@ -117,9 +117,10 @@ class _Task:
     def _of_ruling(
         self, ruling: ProposalRuling, kind: Kind, facts: Mapping[str, Any], outcomes: Sequence[bool | None]
     ) -> Iterator[Finding]:
+        option = facts["proposal.deployment"] if kind == "fallback" else self.result.judged
         for rule in ruling.rules:
             fired = outcomes[self.judge.index_of[rule]]
-            yield self._by_rule(rule, kind, "deny" if fired else "review", self.result.judged, facts, outcomes)
+            yield self._by_rule(rule, kind, "deny" if fired else "review", option, facts, outcomes)
         if ruling.reasons:
             holds = ruling.holds
             if kind == "proposal":  # the ruling has only what rules and catalog come to together
