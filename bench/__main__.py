@@ -8,7 +8,7 @@ from argparse import ArgumentParser
 from collections.abc import Callable
 from statistics import median
 
-from bench import claims, cold, decisions, fleet, ledger, proofs, queries, replays
+from bench import claims, cold, decisions, fleet, gates, ledger, proofs, queries, replays
 from bench.conditions import Workbench, workbench
 from bench.engines import FLOORS, PEERS, Engine, ours
 from bench.timing import interleaved, paired_ratio
@@ -44,6 +44,8 @@ def main() -> int:
     queries.report(arguments.entries)
     print("\nProofs, of all workloads at once")
     proofs.report(policy)
+    print("\nThe gate on many files")
+    gates.report()
     print(f"\nCold starts: medians of {cold.RUNS} paired runs")
     cold.report()
     return 0 if agreed else 1

@@ -30,6 +30,8 @@ from policy_engine.errors import (
 )
 
 OK, CONDITION, USAGE, RULES, CASES, REVIEW, LEDGER, UNEXPECTED = 0, 1, 2, 3, 4, 5, 6, 7
+#: What click's completion of the shell is asked by.
+_COMPLETE = "_POLICY_COMPLETE"
 _PRECEDENCE = (UNEXPECTED, LEDGER, RULES, CASES, USAGE, CONDITION, REVIEW, OK)
 
 #: Commands by who uses them: name -> (module, one line).
@@ -166,6 +168,10 @@ def _telemetry() -> ModuleType | None:
 
 
 def _call(arguments: list[str] | None) -> int:
+    if sys.argv[1:] if arguments is None else arguments:
+        os.environ.pop(
+            _COMPLETE, None
+        )  # a shell asks without arguments; with them nothing is to be done but the command
     try:
         result = command.main(arguments, prog_name="policy", standalone_mode=False)
         return result if isinstance(result, int) else OK
@@ -185,9 +191,11 @@ def _call(arguments: list[str] | None) -> int:
     except (click.Abort, KeyboardInterrupt):
         _say("error: interrupted [interrupted]")
         return UNEXPECTED
-    except SystemExit as error:
+    except SystemExit:
+        if _COMPLETE in os.environ:
+            return OK
         # click leaves this way where the reader of standard output is gone: its status would read as a deny
-        return OK if error.code in (None, OK) else _broken_output(BrokenPipeError())
+        return _broken_output(BrokenPipeError())
     except BaseException as error:  # noqa: BLE001 - the last line of defence: a panic in Rust is no Exception
         return _unexpected(error)
 

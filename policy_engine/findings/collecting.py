@@ -145,8 +145,9 @@ class _Task:
         status = self.result.case.evidence.get(duty.evidence)
         problem = (status.problem or status.short) if status is not None else None
         verb = "is needed" if duty.status == "outstanding" else "may be needed"
-        wrong = f" ({problem})" if problem not in (None, _NO_EVIDENCE) else ""
-        message = f"evidence `{duty.evidence}` {verb}{wrong}: {duty.why or self.rows[duty.rules[0]]['title']}"
+        why = duty.why or self.rows[duty.rules[0]]["title"]
+        wrong = f" ({problem})" if problem not in (None, _NO_EVIDENCE, why) else ""
+        message = f"evidence `{duty.evidence}` {verb}{wrong}: {why}"
         effect: Effect = "condition" if duty.enforcement == "advisory" else "review"
         finding = self._by_rule(duty.rules[0], "obligation", effect, self.result.judged, rules=duty.rules)
         return replace(
@@ -168,7 +169,7 @@ class _Task:
                 finding = self._by_rule(row["rule"], kind, effect, row["option"])
             else:
                 finding = replace(self.general("advice", kind, effect, ()), code=row["rule"], title=row["rule"])
-            yield replace(finding, message=waiver_text(row), waiver=row["id"], grounds=(row["why"] or "",))
+            yield replace(finding, message=waiver_text(row), waiver=row["id"], grounds=(row["on"], row["why"] or ""))
 
     def idle_waivers(self) -> Iterator[Finding]:
         """Find the waivers on the workload that no task shows: with the task that they are for, else with the first."""
@@ -182,7 +183,8 @@ class _Task:
     def _advice(self) -> Iterator[Finding]:
         for each in self.document["advice"]:
             if each["rule"] is None:
-                yield replace(self.general("advice", "advice", "advice", ()), message=each["message"], facts={})
+                said = self.general("advice", "advice", "advice", (each["message"],))
+                yield replace(said, message=each["message"], facts={})
             else:
                 yield replace(self._by_rule(each["rule"], "advice", "advice", None), message=each["message"])
 
@@ -283,7 +285,8 @@ class _Task:
             return stated(self.document, in_order(self.judge.rules[index].when, missing))
         known = [name for name in names if facts.get(name) is not None]
         alone = [name for name in known if self.judge.outcome(index, _without(facts, name)) is not outcome]
-        return alone or known
+        # that a section is there is what a condition asks first, and seldom what it is about
+        return sorted(alone or known, key=lambda name: name.endswith(".present"))
 
     def _rule(self, rule_id: str) -> Any:
         return self.judge.rules[self.judge.index_of[rule_id]]

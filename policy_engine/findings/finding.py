@@ -93,6 +93,8 @@ class Finding(Struct, frozen=True):
             "option": self.option,
             "evidence": self.evidence,
             "waiver": self.waiver,
+            # of advice that no rule gives, what it says is all that it is about
+            **({"grounds": list(self.grounds)} if self.kind == "advice" else {}),
         }
 
 
