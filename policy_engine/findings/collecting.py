@@ -178,7 +178,7 @@ class _Task:
             if self.document["name"] == (row["task"] if row["task"] in names else names[0]):
                 finding = replace(self.general("advice", "waiver-not-honoured", "advice", ()), code=row["rule"])
                 more = {"title": row["rule"], "option": row["option"], "waiver": row["id"], "facts": {}}
-                yield replace(finding, message=waiver_text(row), grounds=(row["why"],), **more)
+                yield replace(finding, message=waiver_text(row), grounds=(row["on"], row["why"]), **more)
 
     def _advice(self) -> Iterator[Finding]:
         for each in self.document["advice"]:

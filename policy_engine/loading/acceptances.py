@@ -38,7 +38,7 @@ def read_baseline(reader: Reader, before: Accepts, held: str | None) -> Accepts:
         return before
     inner = Reader(reader.document, reader.problems, ("baseline",))
     inner.only(("accepts",))
-    chosen = inner.choice("accepts", ACCEPTS, required=True)
+    chosen = inner.choice("accepts", ACCEPTS, required=isinstance(reader.value["baseline"], dict))
     if chosen is None:
         return before
     accepts = cast(Accepts, chosen)

@@ -29,6 +29,8 @@ from policy_engine.model.workload import Workload
 from policy_engine.recorder import Context, Recorder
 from policy_engine.replay import replay
 from policy_engine.replays import recomputing
+from policy_engine.waivers.checking import active_waivers
+from policy_engine.waivers.from_files import GivenFile, WaiversInFiles
 from policy_engine.waivers.on_record import WaiversOnRecord, granted_draft, revoked_draft
 from tests.stores import Store
 from tests.unit.cli.waiver_scene import WORKLOAD as TEXT
@@ -45,6 +47,7 @@ from tests.unit.waivers.making import (
     file_of,
     signed,
     statement,
+    waiver_file,
 )
 
 NOW = AT + timedelta(minutes=1)
@@ -147,6 +150,28 @@ def test_so_does_one_beside_which_it_was_revoked(world: World) -> None:
     assert replay(world.ledger, world.record(later)).status == "equal"
 
 
+def test_so_does_one_by_a_signed_file_that_was_never_granted(world: World) -> None:
+    """And what became of it later, or meanwhile, changes nothing about that decision."""
+    world.clock = NOW
+    file = GivenFile("wv.yaml", waiver_file(world.made, ANN))
+    given = WaiversInFiles([file], lambda: world.ledger, world.ledger.now)
+    approvers = world.decider.policy.approvers
+    waivers = active_waivers(given.candidates(WORKLOAD), WORKLOAD, AT, approvers, given.now)
+    decision = world.decide(waivers)
+    assert decision.verdict == "allow_with_conditions"
+    world.clock = NOW + timedelta(seconds=30)
+    world.revoke()
+    assert replay(world.ledger, world.record(decision)).status == "equal"
+    assert active_waivers(given.candidates(WORKLOAD), WORKLOAD, AT, approvers, given.now)[0].problem is None, (
+        "read once"
+    )
+    later = WaiversInFiles([file], lambda: world.ledger, world.ledger.now)
+    (found,) = active_waivers(later.candidates(WORKLOAD), WORKLOAD, AT, approvers, later.now)
+    assert found.problem == "it was revoked"
+    assert replay(world.ledger, world.record(world.decide([found]))).status == "equal"
+    assert world.verified()[0]
+
+
 def nobody_signed(world: World) -> Sequence[Waiver]:
     world.grant(ANN)
     return [world.forged(world.made)]
@@ -243,6 +268,44 @@ def more_keys(world: World) -> Sequence[Waiver]:
     return [replace(world.found()[0], keys=(ANN.signer.key_id.hex(), BOB.signer.key_id.hex()))]
 
 
+FILE = {"source": "file", "entry": 0, "leaf": ""}
+UNASKED = {**FILE, "source": "file-unasked"}
+
+
+def a_file_that_nobody_asked_for(world: World) -> Sequence[Waiver]:
+    world.grant(ANN)
+    return [world.forged(replace(world.made, ticket="OPS-8"), ANN, grounds=FILE)]
+
+
+def a_file_of_another_ledger(world: World) -> Sequence[Waiver]:
+    made = asked_for(world.ledger, world.unasked, origin="policy-ledger.local/ffffffff")
+    world.grant(ANN)
+    return [world.forged(made, ANN, grounds=FILE)]
+
+
+def a_file_whose_ledger_the_policy_does_not_name(world: World) -> Sequence[Waiver]:
+    world.grant(ANN)
+    return [world.forged(world.made, ANN, grounds=UNASKED)]
+
+
+def a_file_that_was_revoked(world: World) -> Sequence[Waiver]:
+    world.grant(ANN)
+    world.revoke()
+    return [world.forged(world.made, ANN, grounds={**FILE, "revoked": False})]
+
+
+def a_file_for_another_time(world: World) -> Sequence[Waiver]:
+    world.grant(ANN)
+    made = [world.forged(world.made, ANN, grounds={**FILE, "made_at": AT + timedelta(hours=2)})]
+    world.clock = AT + timedelta(hours=2)
+    return made
+
+
+def a_file_that_a_stranger_signed(world: World) -> Sequence[Waiver]:
+    world.grant(ANN)
+    return [world.forged(world.made, EVE, grounds=UNASKED)]
+
+
 FORGERIES: dict[Forge, str] = {
     nobody_signed: "its note is no waiver on this workload",
     eve_signed: "no signature is by a key that the policy names",
@@ -260,6 +323,12 @@ FORGERIES: dict[Forge, str] = {
     too_long: "it runs 74 days, and the policy allows 60",
     ends_later: "",
     more_keys: "",
+    a_file_that_nobody_asked_for: "no request of it is on record before the decision",
+    a_file_of_another_ledger: "it was asked for in the ledger policy-ledger.local/ffffffff, and lifts nothing in another",
+    a_file_whose_ledger_the_policy_does_not_name: "which cannot be asked here whether it was revoked",
+    a_file_that_was_revoked: "it was revoked before the decision, by the entry",
+    a_file_for_another_time: "lifts nothing for another time than the present",
+    a_file_that_a_stranger_signed: "no signature is by a key that the policy names",
 }
 
 
