@@ -6,121 +6,34 @@ The forger runs the engine on what they like, so that the bytes follow from the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 from policy_audit.canonical import document_bytes
 from policy_audit.entry import Draft
-from policy_audit.ledger import Ledger, StoredEntry
 
 from policy_engine.decide import Decider
-from policy_engine.loading.evidence import check_evidence
-from policy_engine.loading.policy import load_policy
-from policy_engine.loading.rule_document import rule_document, waivable_digest
-from policy_engine.loading.workload_file import load_workload_documents
-from policy_engine.model.decision import Decision
-from policy_engine.model.waiver import Statement, Waiver
-from policy_engine.model.workload import Workload
+from policy_engine.model.waiver import Waiver
 from policy_engine.recorder import Context, Recorder
 from policy_engine.replay import replay
 from policy_engine.replays import recomputing
-from policy_engine.waivers.checking import active_waivers
-from policy_engine.waivers.from_files import GivenFile, WaiversInFiles
-from policy_engine.waivers.on_record import WaiversOnRecord, granted_draft, revoked_draft
+from tests.integration.waiver_world import NOW, Forge, World, deciders_in
 from tests.stores import Store
-from tests.unit.cli.waiver_scene import WORKLOAD as TEXT
 from tests.unit.waivers.making import (
     ANN,
-    AT,
     BOB,
     EVE,
-    REQUESTER,
-    RULE,
-    WORKLOAD,
-    Person,
     asked_for,
-    file_of,
-    signed,
-    statement,
-    waiver_file,
 )
-
-NOW = AT + timedelta(minutes=1)
-Forge = Callable[["World"], Sequence[Waiver]]
 
 
 @pytest.fixture(scope="module")
 def deciders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Decider]:
-    """One policy that asks for one approval, by ann or bob, and one that asks for two."""
-    found = {}
-    for count in (1, 2):
-        layer = tmp_path_factory.mktemp(str(count)) / "acme"
-        layer.mkdir()
-        head = f"waivers: {{approvals: {count}, max_days: 60}}\n"
-        (layer / "approvers.yaml").write_text(file_of(ANN.entry(), BOB.entry(), head=head), encoding="utf-8")
-        found[count] = Decider(load_policy([layer], use_cache=False))
-    return found
-
-
-class World:
-    """A ledger with a waiver that was asked for, and whoever holds its key."""
-
-    def __init__(self, store: Store, deciders: dict[int, Decider], until: ExitStack) -> None:
-        self.clock = AT - timedelta(days=2)
-        self.deciders, self.decider = deciders, deciders[1]
-        self.ledger: Ledger = until.enter_context(store.open(clock=lambda: self.clock))
-        rule = self.decider.policy.rules.rule(RULE)
-        assert rule is not None
-        digest = waivable_digest(rule_document(rule), self.decider.policy.rules.values)
-        self.unasked = statement(digest=digest, origin=self.ledger.origin)
-        self.made: Statement = asked_for(self.ledger, self.unasked)
-
-    @property
-    def workload(self) -> Workload:
-        (loaded,) = load_workload_documents(TEXT.encode(), "w.yaml", self.decider.policy.vocabulary)
-        assert not isinstance(loaded, Exception)
-        return loaded.workload
-
-    def grant(self, *people: Person, made: Statement | None = None) -> int:
-        one = made or self.made
-        draft = granted_draft(one, signed(one, *people), {}, {"requester": REQUESTER}, {})
-        place = {"namespace": WORKLOAD[0], "workload": WORKLOAD[1]}
-        return self.ledger.append(Draft(draft.type, draft.body, place, draft.personal, draft.blobs)).index
-
-    def found(self) -> tuple[Waiver, ...]:
-        """What the commands find."""
-        self.clock = NOW
-        return WaiversOnRecord(self.ledger, self.decider.policy.approvers, self.clock).of(WORKLOAD, AT)
-
-    def forged(self, made: Statement, *people: Person, **more: Any) -> Waiver:
-        """The honest waiver, with another note or whatever else."""
-        grounds = {"note": signed(made, *people), **more.pop("grounds", {})}
-        (waiver,) = self.found()
-        given = {"id": made.id, "statement": made, "problem": None, **more}
-        return replace(waiver, grounds=replace(waiver.grounds, **grounds), **given)
-
-    def decide(self, waivers: Sequence[Waiver]) -> Decision:
-        workload = self.workload
-        return self.decider.decide(workload, check_evidence(workload, AT.date(), Path.cwd()), AT, waivers)
-
-    def record(self, decision: Decision, used: bool = True) -> StoredEntry:
-        self.clock = max(self.clock, NOW + timedelta(minutes=1))
-        recorder, context = Recorder(self.ledger, self.decider.policy), Context("deploy", None, "asserted", {})
-        if used:
-            return self.ledger.entry(recorder.record([decision], context)[0]["index"])
-        return self.ledger.entry(self.ledger.append(recorder.draft(decision, context)).index)
-
-    def revoke(self) -> None:
-        self.ledger.append(revoked_draft(self.made, "over", None, {}, {}))
-
-    def verified(self) -> tuple[bool, str]:
-        step = self.ledger.verify(recompute=recomputing()).step("recompute")
-        return step.status == "ok", str(step.first_problem)
+    return deciders_in(tmp_path_factory)
 
 
 @pytest.fixture
@@ -148,28 +61,6 @@ def test_so_does_one_beside_which_it_was_revoked(world: World) -> None:
     later = world.decide(world.found())
     assert later.verdict == "deny"
     assert replay(world.ledger, world.record(later)).status == "equal"
-
-
-def test_so_does_one_by_a_signed_file_that_was_never_granted(world: World) -> None:
-    """And what became of it later, or meanwhile, changes nothing about that decision."""
-    world.clock = NOW
-    file = GivenFile("wv.yaml", waiver_file(world.made, ANN))
-    given = WaiversInFiles([file], lambda: world.ledger, world.ledger.now)
-    approvers = world.decider.policy.approvers
-    waivers = active_waivers(given.candidates(WORKLOAD), WORKLOAD, AT, approvers, given.now)
-    decision = world.decide(waivers)
-    assert decision.verdict == "allow_with_conditions"
-    world.clock = NOW + timedelta(seconds=30)
-    world.revoke()
-    assert replay(world.ledger, world.record(decision)).status == "equal"
-    assert active_waivers(given.candidates(WORKLOAD), WORKLOAD, AT, approvers, given.now)[0].problem is None, (
-        "read once"
-    )
-    later = WaiversInFiles([file], lambda: world.ledger, world.ledger.now)
-    (found,) = active_waivers(later.candidates(WORKLOAD), WORKLOAD, AT, approvers, later.now)
-    assert found.problem == "it was revoked"
-    assert replay(world.ledger, world.record(world.decide([found]))).status == "equal"
-    assert world.verified()[0]
 
 
 def nobody_signed(world: World) -> Sequence[Waiver]:
@@ -268,44 +159,6 @@ def more_keys(world: World) -> Sequence[Waiver]:
     return [replace(world.found()[0], keys=(ANN.signer.key_id.hex(), BOB.signer.key_id.hex()))]
 
 
-FILE = {"source": "file", "entry": 0, "leaf": ""}
-UNASKED = {**FILE, "source": "file-unasked"}
-
-
-def a_file_that_nobody_asked_for(world: World) -> Sequence[Waiver]:
-    world.grant(ANN)
-    return [world.forged(replace(world.made, ticket="OPS-8"), ANN, grounds=FILE)]
-
-
-def a_file_of_another_ledger(world: World) -> Sequence[Waiver]:
-    made = asked_for(world.ledger, world.unasked, origin="policy-ledger.local/ffffffff")
-    world.grant(ANN)
-    return [world.forged(made, ANN, grounds=FILE)]
-
-
-def a_file_whose_ledger_the_policy_does_not_name(world: World) -> Sequence[Waiver]:
-    world.grant(ANN)
-    return [world.forged(world.made, ANN, grounds=UNASKED)]
-
-
-def a_file_that_was_revoked(world: World) -> Sequence[Waiver]:
-    world.grant(ANN)
-    world.revoke()
-    return [world.forged(world.made, ANN, grounds={**FILE, "revoked": False})]
-
-
-def a_file_for_another_time(world: World) -> Sequence[Waiver]:
-    world.grant(ANN)
-    made = [world.forged(world.made, ANN, grounds={**FILE, "made_at": AT + timedelta(hours=2)})]
-    world.clock = AT + timedelta(hours=2)
-    return made
-
-
-def a_file_that_a_stranger_signed(world: World) -> Sequence[Waiver]:
-    world.grant(ANN)
-    return [world.forged(world.made, EVE, grounds=UNASKED)]
-
-
 FORGERIES: dict[Forge, str] = {
     nobody_signed: "its note is no waiver on this workload",
     eve_signed: "no signature is by a key that the policy names",
@@ -323,12 +176,6 @@ FORGERIES: dict[Forge, str] = {
     too_long: "it runs 74 days, and the policy allows 60",
     ends_later: "",
     more_keys: "",
-    a_file_that_nobody_asked_for: "no request of it is on record before the decision",
-    a_file_of_another_ledger: "it was asked for in the ledger policy-ledger.local/ffffffff, and lifts nothing in another",
-    a_file_whose_ledger_the_policy_does_not_name: "which cannot be asked here whether it was revoked",
-    a_file_that_was_revoked: "it was revoked before the decision, by the entry",
-    a_file_for_another_time: "lifts nothing for another time than the present",
-    a_file_that_a_stranger_signed: "no signature is by a key that the policy names",
 }
 
 
