@@ -88,12 +88,17 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         return documents[0] if judged.documents == 1 and documents and not run.selection.listed else documents
 
     def text(stream: IO[str]) -> str:
-        from policy_engine.cli.text import decision, render, verdict_line
+        from policy_engine.cli.closing import closing_lines
+        from policy_engine.cli.printable import printable
+        from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
+        closing = closing_lines(judged)
         if run.quiet:
-            return "\n".join([*(verdict_line(document) for _, document in decisions), *told])
+            quiet = [*(verdict_line(document) for _, document in decisions), *map(printable, closing), *told]
+            return "\n".join(quiet)
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
-        return "\n\n".join([*views, *(["\n".join(told)] if told else [])]) + "\n"
+        ends = [render(closing_view(closing), stream).rstrip("\n")] if closing else []
+        return "\n\n".join([*views, *ends, *(["\n".join(told)] if told else [])]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
         from policy_engine.cli.markdown import decisions as rendered
