@@ -135,9 +135,10 @@ class _Check:
                 self.report.remarks.append(text)
 
     def _on_entry(self, index: int, entry: PlainEntry) -> None:
-        if entry.recorded_at < self.last_time and not any("went back" in text for text in self.report.remarks):
-            self.report.remarks.append(f"the time of recording went back at the entry {index}: a clock was set")
-        self.last_time = entry.recorded_at
+        if not entry.spooled:  # whose time is its runner's
+            if entry.recorded_at < self.last_time and not any("went back" in text for text in self.report.remarks):
+                self.report.remarks.append(f"the time of recording went back at the entry {index}: a clock was set")
+            self.last_time = entry.recorded_at
         if entry.type == ROTATION:
             self.rotations.append(index)
         if entry.type == RESTORE and len(self.restores) <= MAX_RESTORES:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
+from policy_audit.collected import span_of_body
 from policy_audit.entry import Entry, EntryType
 from policy_audit.holding import covering, held_entries
 from policy_audit.holds import Hold, Matter, matter_of
@@ -68,6 +69,8 @@ class Survey:
         self.entries += 1
         matter = matter_of(index, entry)
         self._supersede(index, entry, matter)
+        if entry.type == EntryType.COLLECTION:
+            self._collect(index, entry)
         end = add_months(_moment(entry.recorded_at), self.retention.general.months)
         workload = entry.blobs.get(WORKLOAD) if entry.type == EntryType.DECISION else None
         if end > self.now:
@@ -85,6 +88,16 @@ class Survey:
             workload,
             entry.view.get("valid_until"),
         )
+
+    def _collect(self, index: int, entry: Entry) -> None:
+        """Retain what was collected lately: its own times are a runner's, and shorten no period."""
+        span = span_of_body(index, entry.body)
+        end = add_months(_moment(entry.recorded_at), self.retention.general.months)
+        if span is None or end <= self.now:
+            return
+        for collected in [each for each in self._candidates if span.first <= each <= span.last]:
+            self.retained.update(self._candidates.pop(collected).documents)
+            self._cover(Cover("collected later", end))
 
     def resolve(self, connection: Connection) -> None:
         """Tell the candidates that are due from those that a longer period covers, or that are in effect."""

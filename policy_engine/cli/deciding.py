@@ -18,7 +18,7 @@ from policy_engine.decide import Decider
 from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
-from policy_engine.recorder import Recorder, context_from_environment, shown
+from policy_engine.recorder import context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
 from policy_engine.vouching.voucher import Voucher
 
@@ -78,8 +78,7 @@ def decide_files(run: Run, on_invalid: Callable[[InputError], None], use_cache: 
                 _cross_check(policy, made)
             started = time.perf_counter()
             context = context_from_environment(run.purpose)
-            door.check_fresh()
-            recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
+            recorded = door.record([each.decision for each in made], context)
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
             judged.decisions.append((each.file, shown(each.decision, part)))
@@ -112,7 +111,7 @@ def _decide(
     from policy_engine.loading.workload_file import load_workload_documents
 
     decider: Decider | None = None
-    voucher = Voucher(policy, lambda: door.ledger)
+    voucher = Voucher(policy, door.asked_for_evidence)
     made: list[_Made] = []
     for file in files:
         try:

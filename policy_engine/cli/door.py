@@ -1,11 +1,14 @@
-"""The ledger of a run, and the waivers in it."""
+"""Where a run's decisions go: a ledger, with the waivers in it, or a spool, from which nothing can be read."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import click
 
 from policy_engine.cli.options import opened
 from policy_engine.errors import Problem, RecordingError
@@ -16,9 +19,18 @@ if TYPE_CHECKING:
 
     from policy_engine.cli.options import LedgerChoice
     from policy_engine.loading.policy import Policy
+    from policy_engine.model.decision import Decision
     from policy_engine.model.waiver import Waiver
     from policy_engine.model.workload import Workload
+    from policy_engine.recorder import Context
     from policy_engine.waivers.on_record import WaiversOnRecord
+
+
+#: Said once where the policy names somebody whose approvals a ledger could hold.
+UNREAD = (
+    "a spool holds nothing to read: waivers, evidence and revocations on record in a ledger do not count here; "
+    "receipts, signatures and `revoked_entries` of approvers.yaml do"
+)
 
 
 class Door:
@@ -35,10 +47,34 @@ class Door:
     def ledger(self) -> Ledger:
         return self._stack.enter_context(opened(self._choice, self._read_only))
 
+    @property
+    def asked_for_evidence(self) -> Callable[[], Ledger] | None:
+        """What gives the ledger that evidence may name an entry of; None where there is none to ask."""
+        return None if self._choice.spool is not None else lambda: self.ledger
+
+    def record(self, decisions: Sequence[Decision], context: Context) -> list[dict[str, Any]]:
+        """Record decisions in this order, and return each one's `ledger` part.
+
+        Raises:
+            RecordingError: ledger or spool refused; no decision may be handed out.
+        """
+        if self._choice.spool is not None:
+            from policy_engine.spooling import SpoolRecorder
+
+            return SpoolRecorder(self._choice.spool, self._policy).record(decisions, context)
+        from policy_engine.recorder import Recorder
+
+        self.check_fresh()
+        return Recorder(self.ledger, self._policy).record(decisions, context)
+
     @cached_property
     def on_record(self) -> WaiversOnRecord | None:
-        """The waivers of the ledger; None where none can be in force."""
+        """The waivers of the ledger; None where none can be in force, or none can be read."""
         approvers = self._policy.approvers
+        if self._choice.spool is not None:
+            if approvers.people or approvers.origins:
+                click.echo(f"note: {UNREAD}", err=True)
+            return None
         if not approvers.acting(WAIVERS):
             return None
         from policy_engine.waivers.on_record import WaiversOnRecord

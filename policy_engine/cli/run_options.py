@@ -16,10 +16,10 @@ from policy_engine.cli.options import (
     choose_ledger,
     decision_options,
     ledger_files,
-    ledger_options,
     now,
     output_options,
     policy_options,
+    recording_options,
 )
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ _DECIDING: tuple[Option, ...] = (
         "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
     ),
 )
-_SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, ledger_options)
+_SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, recording_options)
 
 
 @dataclass(frozen=True)
@@ -81,9 +81,11 @@ def run_options(*own: Option) -> Option:
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
-            run = Run(targets=targets, ledger=choose_ledger(ctx, ledger, ledger_key), at=at or now(), **shared)
+            choice = choose_ledger(ctx, ledger, ledger_key, spools=True)
+            run = Run(targets=targets, ledger=choice, at=at or now(), **shared)
             if any(target.path is not None for target in targets):
-                spare(targets, [*map(Path, run.files), *ledger_files(run.ledger)], run.layers)
+                spools = [choice.spool] if choice.spool is not None else []
+                spare(targets, [*map(Path, run.files), *ledger_files(choice)], [*run.layers, *spools])
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this
