@@ -57,6 +57,7 @@ class Survey:
         self.next_due: datetime | None = None
         self.entries = 0
         self._candidates: dict[int, Candidate] = {}
+        self._collected: dict[int, datetime] = {}
         # Young decisions, whose period has not ended whatever they are about: those in effect, by index, and how many
         # of the others there are by workload document, with the first start of their periods.
         self._open: dict[int, tuple[datetime, str | None]] = {}
@@ -90,14 +91,11 @@ class Survey:
         )
 
     def _collect(self, index: int, entry: Entry) -> None:
-        """Retain what was collected lately: its own times are a runner's, and shorten no period."""
+        """Note when old entries were collected: their own times are a runner's, and shorten no period."""
         span = span_of_body(index, entry.body)
-        end = add_months(_moment(entry.recorded_at), self.retention.general.months)
-        if span is None or end <= self.now:
-            return
-        for collected in [each for each in self._candidates if span.first <= each <= span.last]:
-            self.retained.update(self._candidates.pop(collected).documents)
-            self._cover(Cover("collected later", end))
+        if span is not None:
+            moment = _moment(entry.recorded_at)
+            self._collected |= {each: moment for each in self._candidates if span.first <= each <= span.last}
 
     def resolve(self, connection: Connection) -> None:
         """Tell the candidates that are due from those that a longer period covers, or that are in effect."""
@@ -176,6 +174,7 @@ class Survey:
     ) -> Cover:
         matter = candidate.matter
         start = _moment(matter.recorded_at)
+        start = max(start, self._collected.get(index, start))
         if matter.type != EntryType.DECISION:
             return self._cover_of_other(matter, start)
         regulations = self._applying(connection, candidate.workload, known, 1)
