@@ -14,7 +14,7 @@ Change = Callable[[dict[str, Any]], object]
 
 def files(spool: Path) -> list[Path]:
     """The files of decisions in a spool, in order."""
-    return sorted(spool.glob("*.spool.json"))
+    return sorted(path for path in spool.glob("*.spool.json") if not path.name.startswith("."))
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -22,7 +22,7 @@ from sqlalchemy import Connection, select
 
 from policy_audit.appending import extend, lock_head, read_head, store_blobs
 from policy_audit.changing import By, sealable, writer
-from policy_audit.entry import Draft, Prepared, prepare
+from policy_audit.entry import Blob, Draft, Prepared, prepare
 from policy_audit.errors import CanonicalError, LedgerError, SpoolError
 from policy_audit.names import DECISION, ENTRY
 from policy_audit.spool_format import Call
@@ -109,7 +109,8 @@ def look(folders: Iterable[Path], check: Check, now: datetime, oldest: timedelta
     limits = instant(now - oldest), instant(now + AHEAD)
     of_call: dict[str, tuple[Call, int]] = {}
     places: dict[tuple[str, int], bytes] = {}
-    for folder in [SpoolFolder(path) for path in folders]:
+    known: dict[str, Blob] = {}
+    for folder in [SpoolFolder(path, known) for path in folders]:
         looked.unfinished += [folder.path / name for name in folder.unfinished]
         for name in folder.files:
             try:
@@ -140,9 +141,8 @@ def read_checked(folder: SpoolFolder, name: str, check: Check, limits: tuple[str
 
 
 def _lot(folder: SpoolFolder, parcel: Parcel) -> Lot:
-    size = sum(len(each.raw) for each in parcel.found) + sum(len(blob.content) for blob in parcel.blobs.values())
     identity = parcel.call, parcel.n, parcel.of, parcel.recorded_at, parcel.decision_id
-    return Lot(folder, parcel.path.name, *identity, parcel.found[0].leaf, size)
+    return Lot(folder, parcel.path.name, *identity, parcel.found[0].leaf, parcel.size)
 
 
 def _agree(lot: Lot, of_call: dict[str, tuple[Call, int]], places: dict[tuple[str, int], bytes]) -> None:

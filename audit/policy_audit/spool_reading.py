@@ -51,6 +51,8 @@ class Parcel:
     of: int
     found: tuple[Found, ...]
     blobs: Mapping[str, Blob]
+    size: int
+    """The bytes of the file, without what it shares with others."""
 
     @property
     def entry(self) -> Entry:
@@ -72,9 +74,10 @@ class Parcel:
 
 @dataclass
 class SpoolFolder:
-    """A folder that a runner spooled into; documents that decisions share are read once."""
+    """A folder that a runner spooled into; documents that decisions share are read once, and kept once in `known`."""
 
     path: Path
+    known: dict[str, Blob] = field(default_factory=dict)
     _shared: dict[str, Blob] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -109,7 +112,8 @@ class SpoolFolder:
         if named is None:
             raise _refused("spool-name", "it is no file of a spool, by its name")
         path = self.path / name
-        document = _document(_read(path, MOST_FILE_BYTES))
+        data = _read(path, MOST_FILE_BYTES)
+        document = _document(data)
         call, place = read_call(document["call"]), read_place(document)
         if call is None or place is None or (call.id, *place) != named:
             raise _refused("spool-changed", "its name and what it holds do not agree")
@@ -121,11 +125,11 @@ class SpoolFolder:
             raise _refused("spool-changed", f"none of its entries names the document `{min(unnamed)}`")
         if document["policy"] != found[0].entry.view["policy_digest"]:
             raise _refused("spool-changed", "its policy is not that of its decision")
-        return Parcel(path, call, *place, found, blobs)
+        return Parcel(path, call, *place, found, blobs, len(data))
 
     def _common(self, digest: str) -> Blob:
-        known = self._shared.get(digest)
-        if known is None:
+        found = self._shared.get(digest)
+        if found is None:
             folder = self.path / BLOBS
             if folder.is_symlink():
                 raise _refused("spool-link", f"`{BLOBS}` is a link")
@@ -134,8 +138,8 @@ class SpoolFolder:
             except SpoolError as error:
                 code = "spool-torn" if error.code == "spool-unreadable" else error.code
                 raise _refused(code, f"the document `{digest}`: {error.message}") from error
-            known = self._shared[digest] = _checked(digest, content)
-        return known
+            found = self._shared[digest] = self.known.setdefault(digest, _checked(digest, content))
+        return found
 
 
 def _read(path: Path, most: int) -> bytes:
