@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,12 +44,14 @@ class Lacking:
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """A decision that counted evidence which this ledger had revoked: a runner without a ledger does not hear of it."""
+    """A decision that counted evidence which this ledger had revoked: a runner without a ledger does not hear of it.
+
+    It does not come out again in a replay, for the same reason.
+    """
 
     decision_id: str
     index: int
     evidence: str
-    entry: int
 
 
 @dataclass
@@ -69,8 +71,8 @@ class Collected:
 
     @property
     def whole(self) -> bool:
-        """Whether all that was spooled, or should have been, is on record."""
-        return not (self.refused or self.lacking or self.missing)
+        """Whether all that was spooled, or should have been, is on record, and may stand there."""
+        return not (self.refused or self.lacking or self.missing or self.revoked)
 
 
 class Collector:
@@ -135,21 +137,20 @@ class Collector:
 
     def _revoked(self, span: Span, parcels: Sequence[tuple[Lot, Parcel]]) -> Iterator[Revoked]:
         from policy_engine.vouching.entries import names_of
-        from policy_engine.vouching.revoked import revoked_names
+        from policy_engine.vouching.revoked import revocations
 
         proven = {lot.leaf: parcel for lot, parcel in parcels if "proofs" in parcel.entry.blobs}
         if not proven:
             return
-        revoked = revoked_names(self._ledger)
+        known = revocations(self._ledger)
         for place in span.placed:
             parcel = proven.get(place.lot.leaf)
             if parcel is None or place.already:
                 continue
             for name, material in _proofs(parcel).items():
-                entry = material.get("entry", "").encode()
-                record = next((revoked[each] for each in names_of(entry) if each in revoked), None)
-                if record is not None and record.index < place.index:
-                    yield Revoked(place.lot.decision_id, place.index, name, record.index)
+                entry = names_of(material.get("entry", "").encode())
+                if known.known(entry, place.index, datetime.fromisoformat(place.lot.recorded_at)):
+                    yield Revoked(place.lot.decision_id, place.index, name)
 
 
 def _proofs(parcel: Parcel) -> Mapping[str, Mapping[str, str]]:

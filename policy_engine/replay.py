@@ -23,7 +23,6 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from msgspec import Struct
-from policy_audit.spool_format import CONTEXT
 
 from policy_engine import SEMANTICS_VERSION, __version__
 from policy_engine.comparing import Comparison, compare
@@ -190,8 +189,6 @@ class Replayer:
             return waivers_again(waivers, place, decider.policy.approvers, inputs.at, recorded_at, on_record)
 
         own = OwnLedger(lambda index: self._before(entry, index), lambda names: self._revoked(entry, names))
-        if CONTEXT in entry.document["context"]:  # a runner that spools reads no ledger: it knew none of this one
-            own = OwnLedger(lambda _: None, lambda _: False)
         return _decided(decider, content, inputs, again, proofs, own)
 
     def _trail(self, entry: StoredEntry) -> Trail:

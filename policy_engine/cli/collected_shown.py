@@ -65,7 +65,7 @@ def sections(value: Mapping[str, Any]) -> list[Section]:
         held = sum(each["result"] == "held" for each in places)
         pairs.append(("Anchored", f"{held} of {len(places)} places hold the checkpoint"))
     verdict = "COLLECTED" if value["ok"] else "INCOMPLETE"
-    words = "all that was handed in is on record" if value["ok"] else "the rest is on record"
+    words = "all that was handed in is on record" if value["ok"] else "see above; everything else is on record"
     return [*(each for each in found if each.rows or each.lines), Section(pairs=[*pairs, (verdict, words)])]
 
 
@@ -81,7 +81,7 @@ def _lacking(each: Mapping[str, Any]) -> str:
 
 
 def _revoked(each: Mapping[str, Any]) -> str:
-    return f"{each['decision_id'][:16]}, entry {each['index']}: `{each['evidence']}`, by the entry {each['entry']}"
+    return f"{each['decision_id'][:16]}, entry {each['index']}: {each['evidence']}"
 
 
 def _entries(value: Mapping[str, Any]) -> str:
