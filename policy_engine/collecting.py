@@ -93,7 +93,7 @@ class Collector:
         looked = look(folders, check_spooled, self._ledger.now(), self._oldest)
         found = Collected(looked)
         self._compare(found, runs)
-        todo = list(batches(looked.lots))
+        todo = list(batches(looked.lots, self._ledger.signer))
         for number, batch in enumerate(todo, start=1):
             parcels = list(self._again(batch, looked))
             last = number == len(todo)

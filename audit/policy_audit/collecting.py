@@ -24,6 +24,7 @@ from policy_audit.appending import extend, lock_head, read_head, store_blobs
 from policy_audit.changing import By, sealable, writer
 from policy_audit.entry import Blob, Draft, Prepared, prepare
 from policy_audit.errors import CanonicalError, LedgerError, SpoolError
+from policy_audit.keys import Ed25519Signer, Signer
 from policy_audit.names import DECISION, ENTRY
 from policy_audit.spool_format import Call
 from policy_audit.spool_reading import Parcel, SpoolFolder
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
 BATCH_FILES, BATCH_BYTES = 1000, 64 * 1024 * 1024
+#: Each time takes a signature under the writer's lock, for which a program that has the key is started.
+PROGRAM_TIMES = 20
 #: How far a runner's clock may be ahead, and how old a decision may be when it is collected.
 AHEAD = timedelta(minutes=5)
 OLDEST = timedelta(days=90)
@@ -153,15 +156,22 @@ def _agree(lot: Lot, of_call: dict[str, tuple[Call, int]], places: dict[tuple[st
         raise SpoolError(f"another file is the decision {lot.n} of {lot.of} of its call", code="spool-conflict")
 
 
-def batches(lots: Sequence[Lot]) -> Iterator[list[Lot]]:
-    """Yield the files of one transaction each; one batch without files where there are none."""
+def batches(lots: Sequence[Lot], signer: Signer | None = None) -> Iterator[list[Lot]]:
+    """Yield the files of one transaction each; one batch without files where there are none.
+
+    Where a program signs, a batch has few times, so that other writers are not kept waiting.
+    """
+    most = BATCH_FILES if signer is None or isinstance(signer, Ed25519Signer) else PROGRAM_TIMES
     batch: list[Lot] = []
+    times: set[str] = set()
     size = 0
     for lot in lots:
-        if batch and (len(batch) >= BATCH_FILES or size + lot.size > BATCH_BYTES):
+        full = len(batch) >= BATCH_FILES or size + lot.size > BATCH_BYTES or len(times | {lot.recorded_at}) > most
+        if batch and full:
             yield batch
-            batch, size = [], 0
+            batch, times, size = [], set(), 0
         batch.append(lot)
+        times.add(lot.recorded_at)
         size += lot.size
     yield batch
 

@@ -60,6 +60,11 @@ class LedgerBase:
         """The public text of the signing key; None where the ledger was opened without a key."""
         return self._signer.verifier_key if self._signer else None
 
+    @property
+    def signer(self) -> Signer | None:
+        """What signs checkpoints; None where the ledger was opened without a key."""
+        return self._signer
+
     def now(self) -> datetime:
         """Return the time by the clock that gives entries theirs."""
         return self._clock()

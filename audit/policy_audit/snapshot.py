@@ -17,7 +17,7 @@ from sqlalchemy import Connection, func, select
 from policy_audit import reading
 from policy_audit.checking import checked, checked_entries
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
-from policy_audit.collected import read_spans
+from policy_audit.collected import CollectedSpans, read_spans
 from policy_audit.commitment import Disclosure
 from policy_audit.entry import EntryType
 from policy_audit.errors import LedgerError, VerificationError
@@ -131,17 +131,16 @@ class Snapshot:
         return int(self._connection.execute(query).scalar_one())
 
     def times(self) -> Iterator[tuple[int, str, str]]:
-        """Yield index, type and time of recording of every entry that the ledger's clock gave its, by the columns.
-
-        Entries that were collected from spools have their runners' times, and are left out.
-        """
-        collected = read_spans(self._connection)
+        """Yield index, type and time of recording of every entry, as the columns have them."""
         index = ENTRY.c.leaf_index
         columns = select(index, ENTRY.c.type, ENTRY.c.recorded_at).where(index < self.size).order_by(index)
         for row in self._connection.execute(columns.execution_options(yield_per=5000)):
             where = f"the columns of the entry {row.leaf_index}"
-            if row.leaf_index not in collected:
-                yield row.leaf_index, reading.stored_text(row.type, where), reading.stored_text(row.recorded_at, where)
+            yield row.leaf_index, reading.stored_text(row.type, where), reading.stored_text(row.recorded_at, where)
+
+    def collected(self) -> CollectedSpans:
+        """Return which entries were collected from spools, and have their runners' times."""
+        return read_spans(self._connection)
 
     def blob(self, digest: str) -> bytes:
         """Return a document by its digest, checked."""

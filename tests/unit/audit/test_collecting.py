@@ -16,9 +16,11 @@ from policy_audit.disposing import survey
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError, SpoolError
 from policy_audit.heartbeat import gaps
+from policy_audit.keys import generate_signer
 from policy_audit.ledger import DecisionFilter, Ledger
 from policy_audit.proof import parse_proof
 from policy_audit.retention import Period, Retention
+from policy_audit.signing_program import SigningProgram
 from policy_audit.snapshot import open_snapshot
 from policy_audit.spool import Spool, new_call
 
@@ -157,11 +159,12 @@ def test_as_of_a_time_the_ledger_had_only_what_was_collected_by_then(ledger: Led
             assert snapshot.size == size, before
 
 
-def test_a_runners_clock_makes_no_gap_and_does_not_run_back(ledger: Ledger, tmp_path: Path) -> None:
+def test_a_runners_clock_makes_no_gap(ledger: Ledger, tmp_path: Path) -> None:
     collect(ledger, spooled(tmp_path, 1, timedelta(days=30)), spooled(tmp_path, 2, timedelta(days=3)))
     assert gaps(ledger, timedelta(hours=2), until=NOW) == []
     with open_snapshot(ledger) as snapshot:
-        assert [index for index, _, _ in snapshot.times()] == [0, 5]
+        collected = snapshot.collected()
+    assert [index for index in range(-1, 8) if index in collected] == [1, 2, 3, 4]
 
 
 def test_a_runners_clock_shortens_no_period(store: Store, tmp_path: Path) -> None:
@@ -217,6 +220,15 @@ def test_batches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("policy_audit.collecting.BATCH_BYTES", 2 * looked.lots[0].size)
     assert [len(batch) for batch in whole()] == [2] * 6
     assert list(batches([])) == [[]]
+
+
+def test_a_program_that_signs_is_not_asked_for_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("policy_audit.collecting.PROGRAM_TIMES", 2)
+    looked = look([spooled(tmp_path, n, timedelta(minutes=n), count=2) for n in range(5)], accept, NOW)
+    signer = generate_signer()
+    program = SigningProgram(signer.verifier_key, ["/bin/false"])
+    assert [len(batch) for batch in batches(looked.lots, signer)] == [10]
+    assert [len(batch) for batch in batches(looked.lots, program)] == [4, 4, 2]
 
 
 def test_what_is_no_spool(tmp_path: Path) -> None:

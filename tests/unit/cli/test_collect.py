@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policy_audit.ledger import open_ledger
+from policy_audit.ledger import Draft, EntryType, open_ledger
 from policy_audit.proof import parse_proof
 
 from tests.spools import entry_bytes, files, read
@@ -91,7 +91,23 @@ def test_what_is_collected_is_as_any_decision(collected: Any, policy: Policy) ->
         assert told.status == 0
         assert told.json["ledger"]["index"] == row["index"]
     assert policy("audit", "show", "7").status == 0
-    assert policy("audit", "report", "gaps").status == 0
+
+
+def test_gaps_tells_collections_instead_of_a_clock_that_ran_back(
+    collect: Policy, policy: Policy, tmp_path: Path, ledger: Path
+) -> None:
+    """What bears an earlier time is told either way: backdated entries do not hide behind a collection."""
+    spool = spooled(tmp_path / "spool", "1", 3)
+    earliest = json.loads(entry_bytes(read(files(spool)[0])))["recorded_at"]
+    with open_ledger(f"sqlite:///{ledger}") as opened:
+        opened.append(Draft(EntryType.HOLD))
+    (index,) = collect(spool)["entries"]
+    rows = policy("audit", "report", "gaps", "-o", "json").json["rows"]
+    told = [row for row in rows if row["kind"] != "silence"]
+    assert [(row["kind"], row["since"], row["after_entry"], row["before_entry"]) for row in told] == [
+        ("collected", earliest, 4, index)
+    ]
+    assert "3" in told[0]["what"]
 
 
 def test_again_nothing_is_added(collect: Policy, collected: Any, ledger: Path, tmp_path: Path) -> None:
