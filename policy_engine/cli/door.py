@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -58,13 +58,13 @@ class Door:
         Raises:
             RecordingError: ledger or spool refused; no decision may be handed out.
         """
+        self.check_fresh()
         if self._choice.spool is not None:
             from policy_engine.spooling import SpoolRecorder
 
             return SpoolRecorder(self._choice.spool, self._policy).record(decisions, context)
         from policy_engine.recorder import Recorder
 
-        self.check_fresh()
         return Recorder(self.ledger, self._policy).record(decisions, context)
 
     @cached_property
@@ -97,6 +97,10 @@ class Door:
         """
         from policy_engine.waivers.again import LONGEST
 
-        if self._checked_at is not None and abs(self.ledger.now() - self._checked_at) > LONGEST:
+        if self._checked_at is not None and abs(self._now() - self._checked_at) > LONGEST:
             message = "the waivers were checked more than an hour ago, and nothing was recorded"
             raise RecordingError(Problem("waivers-outdated", message, help="decide again, fewer files at a time"))
+
+    def _now(self) -> datetime:
+        """Return the time by the clock that gives entries theirs: the ledger's, or that of a runner without one."""
+        return self.ledger.now() if self._choice.spool is None else datetime.now(UTC)

@@ -18,9 +18,11 @@ from policy_engine.replay import replay
 from policy_engine.spooled import check_spooled
 from tests.integration.test_waivers_replayed import NOW, World, deciders, world
 from tests.spools import files, forge, forge_entry
+from tests.stores import SQLITE
 from tests.unit.waivers.making import ANN
 
 __all__ = ["deciders", "world"]
+pytestmark = pytest.mark.parametrize("store", [SQLITE], indirect=True)
 
 
 @pytest.fixture

@@ -118,6 +118,18 @@ def test_again_nothing_is_added(collect: Policy, collected: Any, ledger: Path, t
     assert size(ledger) == 8
 
 
+def test_a_spool_that_was_kept_brings_no_erased_value_back(
+    collect: Policy, policy: Policy, collected: Any, ledger: Path, tmp_path: Path
+) -> None:
+    person = "anna.actor@acme.example"
+    erased = policy("audit", "erase", person, "--reason", "asked for", "-o", "json")
+    assert erased.status == 0, erased.err
+    assert collect(tmp_path / "spool")["already"] == 3
+    with open_ledger(f"sqlite:///{ledger}") as opened:
+        assert all("actor" not in opened.personal(index) for index in (4, 5, 6))
+    assert policy("audit", "verify").status == 0
+
+
 def test_a_run_that_is_on_record_is_not_missing(collect: Policy, tmp_path: Path, collected: Any) -> None:
     shutil.rmtree(tmp_path / "spool")
     other = spooled(tmp_path / "other", "12/a")
