@@ -114,9 +114,8 @@ class Collector:
         for lot in batch:
             try:
                 parcel = lot.folder.read(lot.name)
-                if parcel.found[0].leaf != lot.leaf:
+                if parcel.digest != lot.digest:
                     raise SpoolError("it was changed while it was collected", code="spool-changed")
-                check_spooled(parcel)
             except SpoolError as error:
                 looked.refused.append(Refused(lot.path, error.code, error.message))
             else:

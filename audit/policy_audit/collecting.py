@@ -65,6 +65,7 @@ class Lot:
     decision_id: str
     leaf: bytes
     size: int
+    digest: bytes
 
     @property
     def path(self) -> Path:
@@ -145,7 +146,7 @@ def read_checked(folder: SpoolFolder, name: str, check: Check, limits: tuple[str
 
 def _lot(folder: SpoolFolder, parcel: Parcel) -> Lot:
     identity = parcel.call, parcel.n, parcel.of, parcel.recorded_at, parcel.decision_id
-    return Lot(folder, parcel.path.name, *identity, parcel.found[0].leaf, parcel.size)
+    return Lot(folder, parcel.path.name, *identity, parcel.found[0].leaf, parcel.size, parcel.digest)
 
 
 def _agree(lot: Lot, of_call: dict[str, tuple[Call, int]], places: dict[tuple[str, int], bytes]) -> None:

@@ -53,6 +53,8 @@ class Parcel:
     blobs: Mapping[str, Blob]
     size: int
     """The bytes of the file, without what it shares with others."""
+    digest: bytes
+    """The SHA-256 of these."""
 
     @property
     def entry(self) -> Entry:
@@ -125,7 +127,7 @@ class SpoolFolder:
             raise _refused("spool-changed", f"none of its entries names the document `{min(unnamed)}`")
         if document["policy"] != found[0].entry.view["policy_digest"]:
             raise _refused("spool-changed", "its policy is not that of its decision")
-        return Parcel(path, call, *place, found, blobs, len(data))
+        return Parcel(path, call, *place, found, blobs, len(data), sha256(data).digest())
 
     def _common(self, digest: str) -> Blob:
         found = self._shared.get(digest)

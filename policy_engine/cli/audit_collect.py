@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from policy_engine.cli.ledger_writing import officer, writing
 from policy_engine.cli.options import Folder, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, PolicyError, Problem
 
 if TYPE_CHECKING:
     from policy_audit.anchors.configuration import Configuration
@@ -74,7 +74,7 @@ def command(
     same.
     """
     from policy_engine.cli.collected_shown import sections, shown
-    from policy_engine.cli.main import LEDGER, OK, USAGE, first_of, show_error
+    from policy_engine.cli.main import LEDGER, OK, first_of
     from policy_engine.cli.output import parse_outputs, spare, write_reports
 
     targets = parse_outputs(outputs, FORMATS)
@@ -83,22 +83,30 @@ def command(
     wanted = read_runs(runs) if runs is not None else []
     if receipts is not None:
         check_folder(receipts, folders)
-    statuses = [OK]
     with writing(ctx, ledger, ledger_key) as open_ledger:
         found = _collected(open_ledger, folders, wanted, oldest)
         value: dict[str, Any] = shown(found)
-        try:
-            if receipts is not None:
-                write_receipts(open_ledger, found, receipts, value)
-            if places is not None:
-                statuses.append(_anchored(open_ledger, places, value))
-            if remove:
-                value["removed"] = remove_collected(found)
-        except UsageError as error:
-            show_error(error)  # what is on record stays so, and is told
-            statuses.append(USAGE)
+        steps: list[Callable[[], int]] = []
+        if receipts is not None:
+            steps.append(lambda: write_receipts(open_ledger, found, receipts, value))
+        if places is not None:
+            steps.append(lambda: _anchored(open_ledger, places, value))
+        if remove:
+            steps.append(lambda: remove_collected(found, value))
+        statuses = [_done(step) for step in steps]
     write_reports(targets, report_writers(lambda: value, lambda: sections(value)))
     return first_of([*statuses, OK if found.whole else LEDGER])
+
+
+def _done(step: Callable[[], int]) -> int:
+    """Take a step after the collection, and return its status: what is on record is told whatever comes of it."""
+    from policy_engine.cli.main import show_error, status_of
+
+    try:
+        return step()
+    except PolicyError as error:
+        show_error(error)
+        return status_of(error)
 
 
 def _collected(ledger: Ledger, folders: Sequence[Path], runs: Sequence[str], oldest: int) -> Collected:

@@ -59,7 +59,7 @@ def check_folder(folder: Path, spools: Sequence[Path]) -> None:
         raise UsageError(Problem("cannot-write", f"cannot write receipts to `{folder}`: {reason}"))
 
 
-def write_receipts(ledger: Ledger, found: Collected, folder: Path, value: dict[str, Any]) -> None:
+def write_receipts(ledger: Ledger, found: Collected, folder: Path, value: dict[str, Any]) -> int:
     """Write each decision's proof file by its id, and name it in `value`.
 
     Where one decision was recorded several times, the file of a later entry has its index in its name.
@@ -79,27 +79,27 @@ def write_receipts(ledger: Ledger, found: Collected, folder: Path, value: dict[s
             written[index] = str(path)
     for row in value["decisions"]:
         row["receipt"] = written[row["index"]]
+    return 0
 
 
-def remove_collected(found: Collected) -> int:
-    """Delete the files of decisions that are on record, and what no other file needs; return how many decisions.
+def remove_collected(found: Collected, value: dict[str, Any]) -> int:
+    """Delete the files of decisions that are on record, and what no other file needs; say in `value` how many.
 
     Raises:
         UsageError: a file cannot be deleted.
     """
-    removed = 0
     try:
         for place in found.placed:
             with suppress(FileNotFoundError):
                 place.lot.path.unlink()
-                removed += 1
+                value["removed"] += 1
         for folder in {place.lot.folder.path for place in found.placed}:
             _remove_shared(folder)
     except OSError as error:
         message = f"cannot delete `{error.filename}`: {(error.strerror or str(error)).lower()}"
         hint = "all that is reported is on record; delete the spools, for they hold names in clear text"
         raise UsageError(Problem("cannot-write", message, help=hint)) from error
-    return removed
+    return 0
 
 
 def _remove_shared(folder: Path) -> None:

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from policy_audit.collecting import look
 from policy_audit.ledger import Draft, EntryType, open_ledger
 from policy_audit.proof import parse_proof
 
-from tests.spools import entry_bytes, files, read
+from tests.spools import entry_bytes, files, forge_entry, read
 from tests.unit.cli.spool_scene import spooled
 
 Policy = Callable[..., Any]
@@ -34,6 +35,28 @@ def collect(policy: Policy, ledger: Path) -> Policy:
 def size(ledger: Path) -> int:
     with open_ledger(f"sqlite:///{ledger}", read_only=True) as opened:
         return sum(1 for _ in opened.walk())
+
+
+def test_a_file_that_is_changed_meanwhile_is_refused(
+    collect: Policy, ledger: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Looked at whole, and another one when it is to be appended: by then it is torn, or says something else."""
+    spool = spooled(tmp_path / "spool", "1", 3)
+    torn, forged, _ = files(spool)
+
+    def changed(*given: Any, **named: Any) -> Any:
+        found = look(*given, **named)
+        torn.write_bytes(b"")
+        forge_entry(forged, lambda entry: entry["view"].update(verdict="deny"))
+        return found
+
+    monkeypatch.setattr("policy_audit.collecting.look", changed)
+    found = collect(spool, status=6)
+    assert [(each["file"], each["code"]) for each in found["refused"]] == [
+        (str(torn), "spool-torn"),
+        (str(forged), "spool-changed"),
+    ]
+    assert [row["n"] for row in found["decisions"]] == [3]
 
 
 def test_two_hundred_spools(collect: Policy, policy: Policy, ledger: Path, tmp_path: Path) -> None:
