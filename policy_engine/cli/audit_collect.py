@@ -70,8 +70,8 @@ def command(
 
     Each file is verified as strictly as if its runner lied, and appended once, whoever hands it in how often. Where
     anchors are configured the checkpoint is anchored. The exit status is 6 where a file is refused, a call lacks
-    files, a run of --runs is neither here nor on record, or an anchor fails; everything else is collected all the
-    same.
+    files, a run of --runs is neither here nor on record, a decision counted evidence that was revoked, or an anchor
+    fails; everything else is collected all the same.
     """
     from policy_engine.cli.collected_shown import sections, shown
     from policy_engine.cli.main import LEDGER, OK, first_of

@@ -15,6 +15,7 @@ from policy_audit.collecting import Lot, Parcel, Span, append_batch, batches, lo
 from policy_audit.disposing import survey
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import LedgerError, SpoolError
+from policy_audit.folder_check import Wanted, verify_folder
 from policy_audit.heartbeat import gaps
 from policy_audit.keys import generate_signer
 from policy_audit.ledger import DecisionFilter, Ledger
@@ -157,6 +158,14 @@ def test_as_of_a_time_the_ledger_had_only_what_was_collected_by_then(ledger: Led
     for before, size in ((timedelta(hours=1, minutes=30), 0), (timedelta(minutes=10), 1), (timedelta(0), 6)):
         with open_snapshot(ledger, as_of=NOW - before) as snapshot:
             assert snapshot.size == size, before
+
+
+def test_an_export_verifies_and_says_what_was_collected(ledger: Ledger, tmp_path: Path) -> None:
+    collect(ledger, spooled(tmp_path, 1, timedelta(days=3)))
+    ledger.export_log(tmp_path / "log", documents=True)
+    report = verify_folder(tmp_path / "log", Wanted(verifier_keys=[str(ledger.verifier_key)]))
+    assert report.ok
+    assert report.remarks == ["entries collected from spools, with their runners' times: 2"]
 
 
 def test_a_runners_clock_makes_no_gap(ledger: Ledger, tmp_path: Path) -> None:
