@@ -40,12 +40,29 @@ class JudgedWorkload:
         return effect_of(self.decision.verdict)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """What a run is compared with: how the workloads of the judged files stood at `revision`.
+
+    `before` holds by name (`default/triage`) what was decided of them as they were, under the rules of this run;
+    nothing of it is recorded. `open` are the names of judged files whose content then cannot be decided. `deleted` are
+    workloads that are gone, `renamed` pairs of file names, `unchanged` says how many workloads were not judged.
+    """
+
+    revision: str
+    before: Mapping[str, JudgedWorkload] = field(default_factory=dict)
+    open: tuple[str, ...] = ()
+    deleted: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+    unchanged: int = 0
+
+
 @dataclass
 class Judged:
     """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
 
     `stopped` is why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before
-    the rules were read.
+    the rules were read. `compared` is None where no revision was named.
     """
 
     workloads: list[JudgedWorkload] = field(default_factory=list)
@@ -53,6 +70,7 @@ class Judged:
     documents: int = 0
     policy: Policy | None = None
     stopped: tuple[Problem, ...] = ()
+    compared: Compared | None = None
 
     @property
     def decisions(self) -> list[tuple[str, Mapping[str, Any]]]:

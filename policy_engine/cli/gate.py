@@ -21,7 +21,7 @@ CLOCK_TOLERANCE_S = 300
 
 
 @click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
-@run_options()
+@run_options(comment=True)
 def command(run: Run) -> int:
     """Decide each workload as evaluate does, and exit by the verdicts.
 

@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
 from policy_engine.ci.judged import Judged
+from policy_engine.cli.job_summary import append_summary
 from policy_engine.cli.output import Target, Writer, to_json, to_yaml, write_reports
 from policy_engine.cli.run_options import CI_FORMATS
 from policy_engine.errors import PolicyError, Problem, UsageError
@@ -25,9 +26,10 @@ def report(judged: Judged, run: Run, status: int) -> int:
     """
     from policy_engine.cli.main import OK, show_error, status_of
 
-    targets = run.targets if judged.workloads else [each for each in run.targets if each.format in CI_FORMATS]
+    targets = run.targets if judged.workloads else run.for_ci
+    more = [lambda: append_summary(judged, status)] if any(each.format == "github" for each in targets) else []
     try:
-        write_reports(targets, _writers(judged, run, status))
+        write_reports(targets, _writers(judged, run, status), more)
     except UsageError as error:
         show_error(error)
         return status_of(error)
@@ -76,12 +78,17 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
     def text(stream: IO[str]) -> str:
         from policy_engine.cli.text import decision, render, verdict_line
 
+        totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
         if run.quiet:
-            return "\n".join(verdict_line(document) for _, document in decisions)
+            return "\n".join([*(verdict_line(document) for _, document in decisions), *totals])
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
-        return "\n\n".join(views) + "\n"
+        return "\n\n".join([*views, *totals]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
+        if run.comment is not None:
+            from policy_engine.ci.comment import render as comment
+
+            return comment(judged, status, run.comment)
         from policy_engine.cli.markdown import decisions as rendered
 
         return rendered(decisions)
@@ -93,6 +100,17 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         "markdown": markdown,
         **{name: _ci_writer(name, judged, status) for name in CI_FORMATS},
     }
+
+
+def _totals(judged: Judged) -> list[str]:
+    """Return the line that closes a gate's text: verdicts, and what waivers and a baseline have to do with them."""
+    from policy_engine.ci.tally import baseline_text, tally, totals_text, waivers_text
+
+    found = tally(judged)
+    parts = [totals_text(found)]
+    parts += [waivers_text(found)] if found.waivers else []
+    parts += [baseline_text(found)] if found.accepted else []
+    return ["; ".join(parts)]
 
 
 def _ci_writer(name: str, judged: Judged, status: int) -> Writer:

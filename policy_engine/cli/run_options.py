@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -21,12 +22,13 @@ from policy_engine.cli.options import (
     output_options,
     policy_options,
 )
+from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_engine.cli.output import Target
 
 #: Formats that CI systems read; each is `policy_engine.ci.<name>.render`.
-CI_FORMATS: tuple[str, ...] = ()
+CI_FORMATS: tuple[str, ...] = ("sarif", "junit", "github", "gitlab")
 FORMATS = ("text", "json", "yaml", "markdown", *CI_FORMATS)
 
 Command = Callable[..., int]
@@ -39,6 +41,26 @@ _DECIDING: tuple[Option, ...] = (
     click.option(
         "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
     ),
+)
+#: What no end of a comment in HTML can be made of.
+_COMMENT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/]|-(?!-))*\Z")
+
+
+def _comment_name(_ctx: click.Context, _option: click.Parameter, name: str) -> str:
+    if not _COMMENT_NAME.match(name) or name.endswith("-"):
+        message = "a comment's name is of letters, digits, `.`, `_`, `/` and single hyphens"
+        raise UsageError(Problem("usage", message, help="for example --comment-name production"))
+    return name
+
+
+_COMMENT = click.option(
+    "--comment-name",
+    metavar="NAME",
+    default="gate",
+    show_default=True,
+    envvar="POLICY_COMMENT_NAME",
+    callback=_comment_name,
+    help="What `-o markdown` is found by again, among other gates' comments.",
 )
 _SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, ledger_options)
 
@@ -58,17 +80,30 @@ class Run:
     all_rules: bool
     verbose: int
     quiet: bool
+    comment: str | None = None
+    """The name of the comment that markdown is for a gate; None: markdown is the decisions."""
+    revision: str | None = None
+    """What the run is compared with; None: nothing."""
+    earlier: Mapping[str, bytes | None] = field(default_factory=dict)
+    """The content of judged files as of `revision`; None: it was not there."""
+
+    @property
+    def for_ci(self) -> list[Target]:
+        """The reports of findings: those that CI systems read, and a gate's comment."""
+        formats = (*CI_FORMATS, *(("markdown",) if self.comment is not None else ()))
+        return [target for target in self.targets if target.format in formats]
 
     @property
     def wants_findings(self) -> bool:
         """Whether a report is asked for that lists findings."""
-        return any(target.format in CI_FORMATS for target in self.targets)
+        return bool(self.for_ci)
 
 
-def run_options(*own: Option) -> Option:
+def run_options(*own: Option, comment: bool = False) -> Option:
     """Give a command the files and options of a run, and call it with the `Run`; `own` are options of its own.
 
-    They are given here, because the help tells them after those of deciding and before those of the report.
+    They are given here, because the help tells them after those of deciding and before those of the report. With
+    `comment`, markdown is one comment on a pull request.
     """
 
     def add(command: Command) -> Command:
@@ -82,19 +117,21 @@ def run_options(*own: Option) -> Option:
             at: datetime | None,
             ledger: str | None,
             ledger_key: Path | None,
+            comment_name: str | None = None,
             **given: Any,
         ) -> int:
             from policy_engine.cli.output import parse_outputs, spare
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
-            run = Run(targets=targets, ledger=choose_ledger(ctx, ledger, ledger_key), at=at or now(), **shared)
+            chosen = choose_ledger(ctx, ledger, ledger_key)
+            run = Run(targets=targets, ledger=chosen, at=at or now(), comment=comment_name, **shared)
             if any(target.path is not None for target in targets):
                 spare(targets, [*map(Path, run.files), *ledger_files(run.ledger)], run.layers)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this
-        for option in reversed((*_DECIDING, *own, *_SHARED)):
+        for option in reversed((*_DECIDING, *own, *((_COMMENT,) if comment else ()), *_SHARED)):
             call = option(call)
         return call
 
