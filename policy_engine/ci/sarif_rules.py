@@ -38,7 +38,7 @@ class Descriptors:
     def _add(self, rule_id: str, make: Any) -> int:
         if rule_id not in self._index:
             self._index[rule_id] = len(self.listed)
-            self.listed.append({"id": rule_id, "name": _pascal(rule_id), **make()})
+            self.listed.append({**_named(rule_id), **make()})
         return self._index[rule_id]
 
     def _rule(self, finding: Finding) -> dict[str, Any] | None:
@@ -117,7 +117,7 @@ def notifications(problems: Iterable[Problem]) -> list[dict[str, Any]]:
     for problem in problems:
         title = f"What kept something from being judged: {problem.code}"
         described = _described(title, f"{title}. What is not judged is not allowed.", problem.help)
-        found.setdefault(problem.code, {"id": problem.code, "name": _pascal(problem.code), **described})
+        found.setdefault(problem.code, {**_named(problem.code), **described})
     return list(found.values())
 
 
@@ -130,5 +130,7 @@ def _described(title: str, text: str, hint: str | None) -> dict[str, Any]:
     }
 
 
-def _pascal(rule_id: str) -> str:
-    return "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", rule_id))
+def _named(rule_id: str) -> dict[str, str]:
+    """Return the id, with a name where that is another: SARIF wants none that only differs in case."""
+    name = "".join(part[:1].upper() + part[1:] for part in re.split(r"[^A-Za-z0-9]+", rule_id))
+    return {"id": rule_id, "name": name} if name.lower() != rule_id.lower() else {"id": rule_id}

@@ -50,6 +50,9 @@ def run_of(judged: Judged, status: int = 1) -> Any:
     assert document["version"] == "2.1.0"
     rules = run["tool"]["driver"]["rules"]
     assert len({rule["id"] for rule in rules}) == len(rules)
+    for described in (*rules, *run["tool"]["driver"]["notifications"]):
+        assert described.get("name", "").lower() != described["id"].lower()  # SARIF1001 of Microsoft's Multitool
+        assert all(described[name]["text"] for name in ("shortDescription", "fullDescription", "help"))  # GH2012
     for result in run["results"]:
         assert rules[result["ruleIndex"]]["id"] == result["ruleId"]
         assert result["kind"] == "fail"
