@@ -60,6 +60,7 @@ def lines(judged: Judged, status: int) -> Iterator[str]:
     yield f"## Policy gate: {_result(judged, status)}"
     yield from ("", f"{escape(headline(judged))}.", "")
     yield from (f"- {escape(_sentence(text))}" for text in (waivers_text(found), baseline_text(found)))
+    yield from (f"- {escape(text)}" for text in judged.notes)
     yield ""
     yield from _section("Why nothing was handed out", map(_problem, judged.stopped))
     yield from _section("Files that cannot be judged", map(_problem, judged.problems))

@@ -24,7 +24,7 @@ LEVELS: dict[Effect, Level] = {"deny": "error", "review": "warning", "condition"
 #: What GitHub shows of a kind in one step.
 MOST = 10
 SUMMARY = "GITHUB_STEP_SUMMARY"
-_LONGEST = 4000
+_LONGEST, _LONGEST_TITLE = 4000, 255
 _DATA = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _PROPERTY = {**_DATA, ":": "%3A", ",": "%2C"}
 
@@ -39,11 +39,9 @@ class Annotation(Struct, frozen=True):
 
     def command(self) -> str:
         """Return the line that asks for it."""
-        properties = {**_place(self.span), "title": one_line(self.title)}
+        properties = {**_place(self.span), "title": _cut(one_line(self.title), _LONGEST_TITLE)}
         listed = ",".join(f"{name}={_escaped(value, _PROPERTY)}" for name, value in properties.items())
-        text = printable(self.text)
-        cut = text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
-        return f"::{self.level} {listed}::{_escaped(cut, _DATA)}"
+        return f"::{self.level} {listed}::{_escaped(_cut(printable(self.text), _LONGEST), _DATA)}"
 
 
 def render(judged: Judged, status: int) -> str:
@@ -60,7 +58,7 @@ def render(judged: Judged, status: int) -> str:
 def _annotations(judged: Judged) -> Iterator[Annotation]:
     """Yield what there is to say, what a run comes to first, then the graver first."""
     counted = tally(judged)
-    whole = f"{headline(judged)}; {waivers_text(counted)}; {baseline_text(counted)}"
+    whole = "; ".join([headline(judged), waivers_text(counted), baseline_text(counted), *judged.notes])
     yield Annotation("notice", "policy gate", whole)
     for problem in judged.stopped:
         yield _problem(problem)
@@ -95,6 +93,10 @@ def _place(span: Span | None) -> dict[str, str]:
     if span is None or is_stream(span.file):
         return {}
     return {"file": shown_path(span.file), "line": str(span.line), "col": str(span.column)}
+
+
+def _cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
 def _escaped(text: str, pairs: dict[str, str]) -> str:

@@ -48,7 +48,7 @@ def _entries(judged: Judged) -> Iterator[tuple[dict[str, Any], str]]:
         for finding in workload.findings:
             yield _finding(finding), finding.identity
     found = tally(judged)
-    text = f"policy gate: {headline(judged)}; {waivers_text(found)}; {baseline_text(found)}"
+    text = "; ".join([f"policy gate: {headline(judged)}", waivers_text(found), baseline_text(found), *judged.notes])
     file = judged.workloads[0].file if judged.workloads else NOWHERE
     yield _entry(text, "policy-gate-totals", "info", file, 1), "totals"
 

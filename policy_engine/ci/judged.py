@@ -62,7 +62,8 @@ class Judged:
     """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
 
     `stopped` is why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before
-    the rules were read. `compared` is None where no revision was named.
+    the rules were read. `compared` is None where no revision was named. `notes` are lines that every report has beside
+    its numbers: what was not judged, and why.
     """
 
     workloads: list[JudgedWorkload] = field(default_factory=list)
@@ -71,6 +72,7 @@ class Judged:
     policy: Policy | None = None
     stopped: tuple[Problem, ...] = ()
     compared: Compared | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def decisions(self) -> list[tuple[str, Mapping[str, Any]]]:

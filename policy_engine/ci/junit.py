@@ -53,7 +53,9 @@ def _totals(judged: Judged) -> Element:
     found = tally(judged)
     digest = {"policy": judged.policy.digest} if judged.policy is not None else {}
     suite = _suite("policy gate: totals", {**found.numbers(), **digest})
-    SubElement(suite, "system-out").text = "\n".join([headline(judged), waivers_text(found), baseline_text(found)])
+    SubElement(suite, "system-out").text = "\n".join(
+        [headline(judged), waivers_text(found), baseline_text(found), *judged.notes]
+    )
     return suite
 
 

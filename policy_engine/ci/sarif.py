@@ -35,7 +35,8 @@ def render(judged: Judged, status: int) -> str:
 
 def _run(judged: Judged, status: int) -> dict[str, Any]:
     descriptors = Descriptors(judged.policy)
-    results = [_problem(each, descriptors) for each in judged.problems]
+    # what has no place stands among the notifications alone: GitHub takes no result without one
+    results = [_problem(each, descriptors) for each in judged.problems if _location(each.span, None)]
     for workload in judged.workloads:
         signed = _statements(workload)
         results += [_finding(workload, each, signed, descriptors) for each in workload.findings]
@@ -69,7 +70,10 @@ def _invocation(judged: Judged, status: int) -> dict[str, Any]:
         "executionSuccessful": judged_all,
         "exitCode": status,
         "exitCodeDescription": headline(judged),
-        "toolExecutionNotifications": [_notification(each) for each in (*judged.stopped, *judged.problems)],
+        "toolExecutionNotifications": [
+            *(_notification(each) for each in (*judged.stopped, *judged.problems)),
+            *({"level": "note", "message": message(each)} for each in judged.notes),
+        ],
     }
 
 
@@ -79,20 +83,19 @@ def _notification(problem: Problem) -> dict[str, Any]:
         "message": message(problem_text(problem)),
         "descriptor": {"id": problem.code},
     }
-    where = _location(problem.span, None) if problem.span is not None else {}
+    where = _location(problem.span, None)
     return {**found, "locations": [where]} if where else found
 
 
 def _problem(problem: Problem, descriptors: Descriptors) -> dict[str, Any]:
     """Return what is wrong with a file as a result, for those who read results alone."""
-    where = _location(problem.span, None) if problem.span is not None else {}
     return {
         "ruleId": INVALID + problem.code,
         "ruleIndex": descriptors.of_problem(problem),
         "kind": "fail",
         "level": "error",
         "message": message(problem_text(problem)),
-        "locations": [where] if where else [],
+        "locations": [_location(problem.span, None)],
         "suppressions": [],
     }
 

@@ -143,6 +143,8 @@ def test_a_long_message_is_cut() -> None:
     (error,) = named(judged, "error")
     assert error.data.endswith("…")
     assert len(error.data) == 4000
+    long = judge(("w.yaml", DENIED.replace("name: sort", f"name: {'x' * 253}")))
+    assert {len(each.properties["title"]) for each in named(long, "error")} == {255}
 
 
 def test_what_stopped_the_run_and_nothing_at_all_are_errors() -> None:

@@ -170,7 +170,9 @@ def test_what_came_through_a_pipe_is_no_artifact(name: str) -> None:
     for each in results(judge((name, DENIED))):
         assert "physicalLocation" not in each["locations"][0]
         assert each["locations"][0]["logicalLocations"][0]["name"] == "sort"
-    assert run_of(judge((name, INVALID)))["results"][0]["locations"] == []
+    run = run_of(judge((name, INVALID)))
+    assert run["results"] == []
+    assert "only `Workload` is read" in run["invocations"][0]["toolExecutionNotifications"][0]["message"]["text"]
 
 
 # ---- the same finding again
