@@ -81,11 +81,19 @@ class Recorder:
         Raises:
             RecordingError: the ledger refused; no decision may be handed out.
         """
+        return self.record_each([(decision, context) for decision in decisions])
+
+    def record_each(self, pairs: Sequence[tuple[Decision, Context]]) -> list[dict[str, Any]]:
+        """Record decisions as `record` does, each with a context of its own.
+
+        Raises:
+            RecordingError: the ledger refused; no decision may be handed out.
+        """
         from policy_audit.errors import AuditError
 
-        drafts = [self.draft(decision, context) for decision in decisions]
-        used = [draft for decision in decisions for draft in self._used(decision, context)]
-        with span("record", decisions=len(decisions)) as current:
+        drafts = [self.draft(decision, context) for decision, context in pairs]
+        used = [draft for decision, context in pairs for draft in self._used(decision, context)]
+        with span("record", decisions=len(pairs)) as current:
             try:
                 recorded = self.ledger.append_many([*drafts, *used])[: len(drafts)]
             except AuditError as error:

@@ -41,6 +41,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "gate": ("gate", "The same for CI: the exit status is the verdict."),
         "sweep": ("sweep", "Decide a fleet of workloads by columns, into a table."),
         "new": ("new", "Ask the questions that matter and write a workload file."),
+        "recheck": ("recheck", "Decide again what expired, or was decided on something else."),
         "explain": ("explain", "Show one recorded decision again, in full."),
     },
     "rules": {

@@ -33,6 +33,7 @@ DECIDES = {
     "policy diff",
     "policy new",
     "policy audit replay",
+    "policy recheck",
 }
 
 
