@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.ci.github import MOST, render
+from policy_engine.ci.github import MOST, Annotation, render
 from policy_engine.ci.judged import Judged
 from policy_engine.errors import Problem, Span
 from tests.unit.ci.runner import Command, command_of, lines_of
@@ -154,3 +154,12 @@ def test_what_stopped_the_run_and_nothing_at_all_are_errors() -> None:
     assert (error.properties, error.data) == ({"title": "policy gate: ledger"}, "the ledger refused; look")
     assert [each.data for each in named(Judged(), "error", 2)] == ["no workload was judged"]
     assert named(Judged(), "error", 0) == []
+
+
+def test_a_command_is_a_line_whatever_is_in_it() -> None:
+    text = "50%,\n::error::a\r\n::warning::b:\r"
+    (line,) = lines_of(Annotation("error", text, text, Span("w.yaml", 3, 4)).command())
+    found = command_of(line)
+    assert found is not None
+    assert found.data == text.replace("\r", "\\r")  # what is not printable is an escape
+    assert found.properties["title"] == text.replace("\r", "\\r").replace("\n", "\\n")
