@@ -20,6 +20,7 @@ from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.ci.limited import COMMENT, Size, limited
 from policy_engine.ci.phrases import accepted_text, finding_text, headline, problem_text
 from policy_engine.ci.places import shown_path, shown_place
+from policy_engine.ci.selected import notes
 from policy_engine.ci.tally import baseline_text, is_expired, tally, waivers_text
 from policy_engine.errors import Problem
 from policy_engine.findings import EFFECTS, Acceptance, Effect, Finding
@@ -60,7 +61,7 @@ def lines(judged: Judged, status: int) -> Iterator[str]:
     yield f"## Policy gate: {_result(judged, status)}"
     yield from ("", f"{escape(headline(judged))}.", "")
     yield from (f"- {escape(_sentence(text))}" for text in (waivers_text(found), baseline_text(found)))
-    yield from (f"- {escape(text)}" for text in judged.notes)
+    yield from (f"- {escape(text)}" for text in notes(judged))
     yield ""
     yield from _section("Why nothing was handed out", map(_problem, judged.stopped))
     yield from _section("Files that cannot be judged", map(_problem, judged.problems))

@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from policy_engine.ci.cells import cost_cell, duties_cell, judged_cell, verdict_cell
-from policy_engine.ci.judged import Judged, JudgedWorkload
+from policy_engine.ci.judged import Compared, Judged, JudgedWorkload
 from policy_engine.ci.places import one_line, shown_path
-from policy_engine.ci.tally import counted
 from policy_engine.markdown_text import escape
 
 _HEAD = (
@@ -24,20 +23,17 @@ _CELLS: tuple[Callable[[Mapping[str, Any]], str], ...] = (judged_cell, duties_ce
 
 def comparison(judged: Judged) -> Iterator[str]:
     """Yield the section about the changes since a revision; nothing where none was named."""
-    found = judged.compared
-    if found is None:
+    since = judged.selection.since
+    if since is None:
         return
-    yield from (f"### Since {escape(one_line(found.revision))}", "")
+    found = judged.compared or Compared()
+    yield from (f"### Since {escape(one_line(since.revision))}", "")
     rows = [_row(each, found.before.get(each.name), each.file in found.open) for each in judged.workloads]
-    rows += [_line(name, "deleted: it is not gated any more", "", "", "", "") for name in found.deleted]
+    for held in judged.selection.deleted:
+        names = held.workloads or (shown_path(held.file),)
+        rows += [_line(name, "deleted: it is not gated any more", "", "", "", "") for name in names]
     if rows:
         yield from (*_HEAD, *rows, "")
-    yield from (f"- renamed: {escape(shown_path(old))} → {escape(shown_path(new))}" for old, new in found.renamed)
-    if found.renamed:
-        yield ""
-    if found.unchanged:
-        verb = "is as it was and was" if found.unchanged == 1 else "are as they were and were"
-        yield from (f"{counted(found.unchanged, 'workload')} {verb} not judged.", "")
     if found.before:
         yield from (_NOTE, "")
 

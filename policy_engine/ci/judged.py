@@ -11,6 +11,7 @@ from policy_engine.findings import Effect, Finding, effect_of, worst_effect
 from policy_engine.loading.policy import Policy
 from policy_engine.model.decision import Decision
 from policy_engine.model.task_case import Verdict
+from policy_engine.sources.selection import Selection
 
 
 @dataclass
@@ -42,34 +43,30 @@ class JudgedWorkload:
 
 @dataclass(frozen=True)
 class Compared:
-    """What a run is compared with: how the workloads of the judged files stood at `revision`.
+    """How the workloads of the judged files stood at the revision that a run names.
 
     `before` holds by name (`default/triage`) what was decided of them as they were, under the rules of this run;
-    nothing of it is recorded. `open` are the names of judged files whose content then cannot be decided. `deleted` are
-    workloads that are gone, `renamed` pairs of file names, `unchanged` says how many workloads were not judged.
+    nothing of it is recorded. `open` are the names of judged files whose content then cannot be decided.
     """
 
-    revision: str
     before: Mapping[str, JudgedWorkload] = field(default_factory=dict)
     open: tuple[str, ...] = ()
-    deleted: tuple[str, ...] = ()
-    renamed: tuple[tuple[str, str], ...] = ()
-    unchanged: int = 0
 
 
 @dataclass
 class Judged:
     """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
 
-    `stopped` is why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before
-    the rules were read. `compared` is None where no revision was named. `notes` are lines that every report has beside
-    its numbers: what was not judged, and why.
+    `selection` says what was judged and what was not. `stopped` is why nothing may be handed out: then there are no
+    workloads. `policy` is None where it stopped before the rules were read. `compared` is None where no revision was
+    named, or no report compares. `notes` are lines that every report has beside its numbers.
     """
 
     workloads: list[JudgedWorkload] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     documents: int = 0
     policy: Policy | None = None
+    selection: Selection = field(default_factory=Selection)
     stopped: tuple[Problem, ...] = ()
     compared: Compared | None = None
     notes: tuple[str, ...] = ()
@@ -86,6 +83,11 @@ class Judged:
     @property
     def findings(self) -> list[Finding]:
         return [finding for each in self.workloads for finding in each.findings]
+
+    @property
+    def nothing_due(self) -> bool:
+        """Whether nothing was judged, and rightly so."""
+        return self.selection.nothing_due and not self.stopped
 
     def stop(self, problems: tuple[Problem, ...]) -> None:
         """Withhold everything: `problems` say why."""

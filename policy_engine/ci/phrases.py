@@ -15,7 +15,7 @@ def headline(judged: Judged) -> str:
     if judged.stopped:
         return f"nothing was handed out: {one_line(judged.stopped[0].message)}"
     if not judged.workloads and not judged.problems:
-        return "no workload was judged"
+        return "there was nothing to judge" if judged.nothing_due else "no workload was judged"
     return totals_text(tally(judged))
 
 

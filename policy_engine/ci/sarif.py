@@ -12,6 +12,7 @@ from policy_engine.ci.phrases import accepted_text, headline, problem_text
 from policy_engine.ci.places import absolute_uri, is_stream, relative_path, relative_uri
 from policy_engine.ci.sarif_rules import INVALID, LEVELS, Descriptors, notifications
 from policy_engine.ci.sarif_text import clean, message
+from policy_engine.ci.selected import notes
 from policy_engine.ci.tally import tally
 from policy_engine.errors import Problem, Span
 from policy_engine.findings import Finding
@@ -72,7 +73,7 @@ def _invocation(judged: Judged, status: int) -> dict[str, Any]:
         "exitCodeDescription": headline(judged),
         "toolExecutionNotifications": [
             *(_notification(each) for each in (*judged.stopped, *judged.problems)),
-            *({"level": "note", "message": message(each)} for each in judged.notes),
+            *({"level": "note", "message": message(each)} for each in notes(judged)),
         ],
     }
 

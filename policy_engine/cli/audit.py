@@ -15,6 +15,7 @@ MODULES = {
     "list": "audit_list",
     "show": "audit_show",
     "verify": "audit_verify",
+    "verify-attestation": "audit_verify_attestation",
     "prove": "audit_prove",
     "report": "audit_report",
     "sample": "audit_sample",

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from policy_engine.cli.run_options import Run
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.sources.selection import Chosen
 
 #: The reports that compare.
 _COMPARING = ("markdown", "github")
@@ -24,19 +25,29 @@ def compare(run: Run, policy: Policy, decide: Callable[[LoadedWorkload, str, Pat
 
     `decide` takes a workload, the name of its file and the folder that its evidence lies beside, which is that of now.
     """
-    from policy_engine.loading.workload_file import load_workload_documents
-
-    if run.revision is None or not any(target.format in _COMPARING for target in run.for_ci):
+    if run.selection.since is None or not any(target.format in _COMPARING for target in run.for_ci):
         return None
     before: dict[str, JudgedWorkload] = {}
     unreadable: list[str] = []
-    for file, content in run.earlier.items():
-        for loaded in load_workload_documents(content, file, policy.vocabulary) if content is not None else ():
+    for chosen in run.selection.files:
+        for loaded in _workloads(chosen, policy) if chosen.before is not None else ():
             try:
                 if isinstance(loaded, InputError):
                     raise loaded
-                judged = decide(loaded, file, Path(file).parent)
+                judged = decide(loaded, chosen.file, Path(chosen.file).parent)
                 before.setdefault(judged.name, judged)
             except InputError:
-                unreadable.append(file)
-    return Compared(run.revision, before, tuple(dict.fromkeys(unreadable)))
+                unreadable.append(chosen.file)
+    return Compared(before, tuple(dict.fromkeys(unreadable)))
+
+
+def _workloads(chosen: Chosen, policy: Policy) -> list[LoadedWorkload | InputError]:
+    """Return the workloads that a file held; its other documents are none of this."""
+    from policy_engine.loading.workload_file import load_workload_documents
+    from policy_engine.sources.kinds import kinds_of, passed_over
+
+    content = chosen.before or b""
+    loaded = load_workload_documents(content, chosen.file, policy.vocabulary)
+    kinds = kinds_of(content)
+    others = passed_over(kinds) if len(kinds) == len(loaded) else ()
+    return [each for at, each in enumerate(loaded) if at not in others]

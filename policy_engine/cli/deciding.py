@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.cli.before import compare
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
 
+#: Is told of the decisions that were recorded, with the `ledger` part of each.
+OnRecord = Callable[[Door, Sequence[Decision], Sequence[Mapping[str, Any]]], None]
+
 
 def decide_files(
     run: Run,
@@ -36,13 +39,16 @@ def decide_files(
     use_cache: bool = True,
     judged: Judged | None = None,
     collect: bool = False,
+    on_record: OnRecord | None = None,
 ) -> Judged:
     """Decide every valid workload of the run's files, record all, and return what may be shown.
 
     An invalid file keeps no other from being decided: `on_invalid` hears of it at once. The outcome gathers in
-    `judged`, with its findings where these are to be collected. Raises PolicyError where nothing may be handed out.
+    `judged`, with its findings where these are to be collected. `on_record` is told of what was recorded while the
+    ledger is still open. Raises PolicyError where nothing may be handed out.
     """
     judged = Judged() if judged is None else judged
+    judged.selection = run.selection
     with span("run", files=len(run.files), purpose=run.purpose):
         policy = judged.policy = load(run.layers, run.policy_digest, use_cache)
 
@@ -52,8 +58,10 @@ def decide_files(
 
         with ExitStack() as stack:
             door = Door(run.ledger, policy, stack)
+            for problem in run.selection.problems:
+                refuse(InputError(problem))
             made = _decide(run, policy, judged, refuse, door, collect)
-            if run.revision is not None:
+            if run.selection.since is not None:
                 judged.compared = compare(run, policy, _Desk(policy, door, run.at, collect=True).decide)
             if not made:
                 return judged
@@ -63,6 +71,8 @@ def decide_files(
             context = context_from_environment(run.purpose)
             door.check_fresh()
             recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
+            if on_record is not None:
+                on_record(door, [each.decision for each in made], recorded)
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
             each.shown = shown(each.decision, part)
@@ -99,7 +109,7 @@ def _decide(
             judged.documents += 1
             refuse(error)
             continue
-        for loaded in load_workload_documents(text, name, policy.vocabulary):
+        for loaded in run.selection.due(file, load_workload_documents(text, name, policy.vocabulary)):
             judged.documents += 1
             if isinstance(loaded, InputError):
                 refuse(loaded)

@@ -21,7 +21,8 @@ FAIL_ON = ("deny", "review", "allow_with_conditions")
 def command(run: Run, fail_on: str | None) -> int:
     """Decide each workload, record each decision, and explain it.
 
-    FILE is a workload file; - reads standard input. The exit status is 0 whatever the verdicts are, unless --fail-on
+    PATH is a workload file, a folder with all YAML below it, or a quoted pattern such as 'teams/**/*.yaml'; - reads
+    standard input. The exit status is 0 whatever the verdicts are, unless --fail-on
     asks otherwise; 2 where a file is invalid, 3 where the rules are, 6 where the ledger refuses.
     """
     from policy_engine.ci.judged import Judged
@@ -29,7 +30,7 @@ def command(run: Run, fail_on: str | None) -> int:
     from policy_engine.cli.main import CONDITION, OK, USAGE, first_of, show_error
     from policy_engine.cli.reports import report, report_failure, take_away
 
-    take_away(run.for_ci)
+    take_away(run, run.for_ci)
     judged = Judged()
     try:
         decide_files(run, show_error, judged=judged, collect=run.wants_findings)

@@ -5,44 +5,55 @@ INVARIANT: whatever its subject could steer (policy.toml beside it, the clock, t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from policy_engine.cli.gate_attest import attest_options
 from policy_engine.cli.options import LedgerChoice, in_ci, now
 from policy_engine.cli.run_options import Run, run_options
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_engine.attesting.statements import Subject
     from policy_engine.ci.judged import Judged
 
 CLOCK_TOLERANCE_S = 300
 
 
 @click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
-@run_options(comment=True)
-def command(run: Run) -> int:
+@run_options(*attest_options, comment=True)
+def command(run: Run, attest: Path | None, attest_key: Path | None, subjects: Sequence[Subject]) -> int:
     """Decide each workload as evaluate does, and exit by the verdicts.
 
+    PATH is a workload file, a folder with all YAML below it, or a quoted pattern such as 'teams/**/*.yaml'; - reads
+    standard input.
+
     0: every workload is allow or allow_with_conditions. 1: at least one deny. 5: no deny, at least one review. 2: a
-    file is invalid. 3: the rules are. 6: the ledger refused. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
+    file is invalid, or none is there. 3: the rules are. 6: the ledger refused. What --attest asks for and cannot have
+    is 2 or 6. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
     """
     from policy_engine.ci.judged import Judged
     from policy_engine.cli.deciding import decide_files
+    from policy_engine.cli.gate_attest import prepare, write
     from policy_engine.cli.main import first_of, show_error
     from policy_engine.cli.reports import report, report_failure, take_away
 
-    _check_ledger(run.ledger)
-    _check_clock(run.at, run.ledger)
-    take_away(run.targets)
+    take_away(run, run.targets)
     judged = Judged()
     try:
-        decide_files(run, show_error, use_cache=False, judged=judged, collect=True)
+        _check(run)
+        attesting = prepare(run, attest, attest_key, subjects)
+        on_record = attesting.gather if attesting is not None else None
+        decide_files(run, show_error, use_cache=False, judged=judged, collect=True, on_record=on_record)
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
         report_failure(judged, run, error)
         raise
-    status = first_of(_statuses(judged))
+    attested = write(attesting, judged)
+    status = first_of([*_statuses(judged), attested])
     return first_of([status, report(judged, run, status)])
 
 
@@ -51,9 +62,17 @@ def _statuses(judged: Judged) -> list[int]:
 
     by_effect = {"deny": CONDITION, "review": REVIEW, "condition": OK, "advice": OK}
     statuses = [by_effect[each.effect] for each in judged.workloads]
-    if judged.problems or not judged.workloads:
+    if judged.problems or not (judged.workloads or judged.nothing_due):
         statuses.append(USAGE)
     return statuses
+
+
+def _check(run: Run) -> None:
+    """Refuse what a gate may not be given, and what could not be told apart from nothing to judge."""
+    _check_ledger(run.ledger)
+    _check_clock(run.at, run.ledger)
+    if run.unselected is not None:
+        raise run.unselected
 
 
 def _check_ledger(choice: LedgerChoice) -> None:

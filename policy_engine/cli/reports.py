@@ -25,9 +25,14 @@ def report(judged: Judged, run: Run, status: int) -> int:
     and CI systems are told all the same.
     """
     from policy_engine.cli.main import OK, show_error, status_of
+    from policy_engine.cli.selected import tell
 
-    targets = run.targets if judged.workloads else run.for_ci
+    targets = run.targets
+    if not judged.workloads and (judged.stopped or not run.selection.listed):
+        targets = run.for_ci
     more = [lambda: append_summary(judged, status)] if any(each.format == "github" for each in targets) else []
+    if not judged.stopped:
+        tell(run, judged)
     try:
         write_reports(targets, _writers(judged, run, status), more)
     except UsageError as error:
@@ -50,12 +55,18 @@ def report_failure(judged: Judged, run: Run, error: BaseException) -> None:
         report(judged, run, status)
 
 
-def take_away(targets: Sequence[Target]) -> None:
-    """Remove the reports of an earlier run: one that is left behind would be taken for this run's."""
+def take_away(run: Run, targets: Sequence[Target]) -> None:
+    """Remove reports of an earlier run: one that is left behind would be taken for this run's.
+
+    Where it is not known what would have been judged, a YAML file may be a workload, and stays.
+    """
     for target in targets:
-        if target.path is not None and target.path.is_file() and not target.path.is_symlink():
+        path = target.path
+        if path is None or not path.is_file() or path.is_symlink():
+            continue
+        if run.unselected is None or path.suffix not in (".yaml", ".yml"):
             with suppress(OSError):  # writing it says why it cannot be
-                target.path.unlink()
+                path.unlink()
 
 
 def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
@@ -68,21 +79,25 @@ def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
 
 def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
     """Return a writer for each format."""
+    from policy_engine.cli.selected import lines
+
     decisions = [(file, trimmed(document, run.all_rules)) for file, document in judged.decisions]
+    told = lines(run, judged)
 
     def value() -> Any:
-        """Return one document, or an array where several workloads were given."""
+        """Return one document, or an array where several workloads were given, or any number could be."""
         documents = [document for _, document in decisions]
-        return documents[0] if judged.documents == 1 and documents else documents
+        return documents[0] if judged.documents == 1 and documents and not run.selection.listed else documents
 
     def text(stream: IO[str]) -> str:
         from policy_engine.cli.text import decision, render, verdict_line
 
         totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
         if run.quiet:
-            return "\n".join([*(verdict_line(document) for _, document in decisions), *totals])
+            return "\n".join([*(verdict_line(document) for _, document in decisions), *totals, *told])
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
-        return "\n\n".join([*views, *totals]) + "\n"
+        closing = "\n".join([*totals, *told])
+        return "\n\n".join([*views, *([closing] if closing else [])]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
         if run.comment is not None:
@@ -90,8 +105,10 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
 
             return comment(judged, status, run.comment)
         from policy_engine.cli.markdown import decisions as rendered
+        from policy_engine.markdown_text import escape
 
-        return rendered(decisions)
+        listed = [f"- {escape(line)}" for line in told]
+        return "\n".join([rendered(decisions), *listed, ""]) if listed else rendered(decisions)
 
     return {
         "text": text,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import wraps
 from pathlib import Path
@@ -22,7 +22,8 @@ from policy_engine.cli.options import (
     output_options,
     policy_options,
 )
-from policy_engine.errors import Problem, UsageError
+from policy_engine.errors import PolicyError, Problem, UsageError
+from policy_engine.sources.selection import Selection
 
 if TYPE_CHECKING:
     from policy_engine.cli.output import Target
@@ -34,9 +35,13 @@ FORMATS = ("text", "json", "yaml", "markdown", *CI_FORMATS)
 Command = Callable[..., int]
 Option = Callable[[Command], Command]
 
-_PASSED_ON = ("files", "layers", "policy_digest", "purpose", "cross_check", "all_rules", "verbose", "quiet")
+_PASSED_ON = ("layers", "policy_digest", "purpose", "cross_check", "all_rules", "verbose", "quiet")
 _DECIDING: tuple[Option, ...] = (
-    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.argument("files", nargs=-1, metavar="[PATH]..."),
+    click.option(
+        "--since", metavar="REV", help="Judge what changed since REV and HEAD parted; without PATH, anywhere."
+    ),
+    click.option("--if-any", is_flag=True, help="Exit with 0 where PATH holds no workload, instead of 2."),
     click.option("--all-rules", is_flag=True, help="List the rules that did not fire, too."),
     click.option(
         "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
@@ -67,9 +72,13 @@ _SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy
 
 @dataclass(frozen=True)
 class Run:
-    """What the options of a run come down to: what is decided, when, by which rules, and where it goes."""
+    """What the options of a run come down to: what is decided, when, by which rules, and where it goes.
 
-    files: Sequence[str]
+    `unselected` is why it could not be told what is to be decided: the gate tells CI systems, too.
+    """
+
+    selection: Selection
+    unselected: PolicyError | None
     layers: Sequence[Path]
     policy_digest: str | None
     ledger: LedgerChoice
@@ -82,10 +91,6 @@ class Run:
     quiet: bool
     comment: str | None = None
     """The name of the comment that markdown is for a gate; None: markdown is the decisions."""
-    revision: str | None = None
-    """What the run is compared with; None: nothing."""
-    earlier: Mapping[str, bytes | None] = field(default_factory=dict)
-    """The content of judged files as of `revision`; None: it was not there."""
 
     @property
     def for_ci(self) -> list[Target]:
@@ -97,6 +102,11 @@ class Run:
     def wants_findings(self) -> bool:
         """Whether a report is asked for that lists findings."""
         return bool(self.for_ci)
+
+    @property
+    def files(self) -> Sequence[str]:
+        """The files that are judged."""
+        return self.selection.names
 
 
 def run_options(*own: Option, comment: bool = False) -> Option:
@@ -113,6 +123,9 @@ def run_options(*own: Option, comment: bool = False) -> Option:
             ctx: click.Context,
             /,
             *,
+            files: Sequence[str],
+            since: str | None,
+            if_any: bool,
             outputs: Sequence[str],
             at: datetime | None,
             ledger: str | None,
@@ -125,9 +138,17 @@ def run_options(*own: Option, comment: bool = False) -> Option:
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
             chosen = choose_ledger(ctx, ledger, ledger_key)
-            run = Run(targets=targets, ledger=chosen, at=at or now(), comment=comment_name, **shared)
+            selection, unselected = Selection(), None
+            try:
+                selection = _select(files, since, if_any, shared["layers"])
+            except PolicyError as error:
+                if ctx.info_name != "gate":
+                    raise
+                unselected = error
+            shared |= {"targets": targets, "ledger": chosen, "at": at or now(), "comment": comment_name}
+            run = Run(selection, unselected, **shared)
             if any(target.path is not None for target in targets):
-                spare(targets, [*map(Path, run.files), *ledger_files(run.ledger)], run.layers)
+                spare(targets, [*map(Path, (*files, *selection.read)), *ledger_files(run.ledger)], run.layers)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this
@@ -136,3 +157,16 @@ def run_options(*own: Option, comment: bool = False) -> Option:
         return call
 
     return add
+
+
+def _select(files: Sequence[str], since: str | None, if_any: bool, rules: Sequence[Path]) -> Selection:
+    """Return what is judged; where `rules` changed since a revision, that is everything."""
+    if since is not None:
+        from policy_engine.sources.changes import select_changed
+
+        return select_changed(files, since, rules, if_any)
+    from policy_engine.sources.selecting import select
+
+    if not files:
+        raise click.UsageError("missing argument 'PATH'", click.get_current_context())
+    return select(files, if_any)

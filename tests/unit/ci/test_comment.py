@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from markdown_it import MarkdownIt
@@ -14,6 +15,7 @@ from policy_engine.ci.comment import marker, render, summary
 from policy_engine.ci.judged import Compared, Judged
 from policy_engine.ci.limited import COMMENT, SUMMARY, limited, utf8_size
 from policy_engine.errors import Problem, Span
+from policy_engine.sources.selection import Held, Moved, Selection, Since
 from policy_engine.wording import printable
 from tests.unit.ci.scene import ALLOWED, DENIED, HOSTILE, INVALID, OPEN, accepting, everything, judge, many, waiver
 from tests.unit.cli.waiver_scene import WORKLOAD as WAIVABLE
@@ -174,7 +176,9 @@ def test_a_summary_counts_bytes_and_has_no_marker() -> None:
 def test_a_strangers_text_means_itself(text: str, tmp_path: Path) -> None:
     judged = judge((f"{text}.yaml", DENIED.replace("name: sort", f"name: {json.dumps(text)}")))
     judged.problems.append(Problem("x", f"`{text}\n\n# y`", Span(f"{text}\n<!-- .yaml", 1, 1), text))
-    judged.compared = Compared(text, {}, (), (text,), ((text, text),), 1)
+    judged.selection = Selection(
+        since=Since(text, text), deleted=(Held(text, (text,)),), renamed=(Moved(text, text, (text,)),), listed=True
+    )
     found = render(judged, 1)
     assert found.count("<!--") == 1
     seen = tokens(found)
@@ -199,9 +203,9 @@ def test_columns_of_the_table_stand_whatever_is_in_them() -> None:
 # ---- before and after
 
 
-def compared(judged: Judged, *before: tuple[str, str], **more: object) -> str:
-    earlier = {each.name: each for each in judge(*before).workloads}
-    judged.compared = Compared("main", earlier, **more)  # type: ignore[arg-type]
+def compared(judged: Judged, *before: tuple[str, str], unreadable: tuple[str, ...] = (), **more: Any) -> str:
+    judged.selection = Selection(since=Since("main", "ab" * 20), listed=True, **more)
+    judged.compared = Compared({each.name: each for each in judge(*before).workloads}, unreadable)
     return render(judged, 1)
 
 
@@ -222,10 +226,10 @@ def test_the_same_outcome_new_deleted_renamed_and_unchanged() -> None:
     text = compared(
         judged,
         ("w.yaml", DENIED),
-        open=("broken-before.yaml",),
-        deleted=("support/old",),
-        renamed=(("old.yaml", "w.yaml"),),
-        unchanged=3,
+        unreadable=("broken-before.yaml",),
+        deleted=(Held("gone.yaml", ("support/old",)), Held("nobody-knows.yaml")),
+        renamed=(Moved("old.yaml", "w.yaml", ("support/triage",)),),
+        unchanged=(Held("same.yaml", ("support/a", "support/b")),),
     )
     rows = cells(text[text.index("### Since main") :], "Workload")
     assert rows["support/triage"][0] == "the same outcome"
@@ -233,8 +237,9 @@ def test_the_same_outcome_new_deleted_renamed_and_unchanged() -> None:
     assert rows["drafts/assistant"][0] == "new"
     assert rows["default/writing-assistant"][0] == "what it was cannot be decided"
     assert rows["support/old"][0] == "deleted: it is not gated any more"
-    assert "- renamed: old.yaml → w.yaml\n" in text
-    assert "3 workloads are as they were and were not judged." in text
+    assert rows["nobody-knows.yaml"][0] == "deleted: it is not gated any more"
+    assert "- moved: old.yaml -\\> w.yaml (support/triage)\n" in text
+    assert "- 3 workloads judged, 2 unchanged since main (abababababab), 1 deleted, 1 moved\n" in text
 
 
 def test_without_a_revision_nothing_is_compared() -> None:

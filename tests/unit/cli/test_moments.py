@@ -28,6 +28,7 @@ RULE: dict[str, type] = {"since": Since, "until": Until, "as_of": AsOf, "at": As
 DECIDES = {
     "policy evaluate",
     "policy gate",
+    "policy verify-deployment",
     "policy sweep",
     "policy prove",
     "policy diff",
