@@ -94,10 +94,9 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
 
         totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
         if run.quiet:
-            return "\n".join([*(verdict_line(document) for _, document in decisions), *totals, *told])
+            return "\n".join([*(verdict_line(document) for _, document in decisions), *told])
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
-        closing = "\n".join([*totals, *told])
-        return "\n\n".join([*views, *([closing] if closing else [])]) + "\n"
+        return "\n\n".join([*views, *totals, *(["\n".join(told)] if told else [])]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
         if run.comment is not None:

@@ -268,10 +268,10 @@ def test_a_waiver_on_record_is_used_and_later_expired(
 def test_the_text_of_several_workloads_ends_with_totals(policy: Policy, files: Path) -> None:
     run = ("denied.yaml", "open.yaml", str(ALLOWED), *MEMORY, *AT)
     whole = "3 workloads: 1 deny, 1 review, 1 allow"
-    assert policy("gate", *run, "-q").out.splitlines()[-1] == whole
+    assert whole not in policy("gate", *run, "-q").out  # a line for each workload, and no other
     assert policy("gate", *run).out.splitlines()[-1] == whole
     assert whole not in policy("evaluate", *run).out
-    assert "1 workload" not in policy("gate", "open.yaml", *MEMORY, "-q").out
+    assert "1 workload" not in policy("gate", "open.yaml", *MEMORY).out
 
 
 HOSTILE = "::stop-commands::x ##[add-mask]policy"
