@@ -16,7 +16,7 @@ from policy_engine.tags import decision_tags
 from policy_engine.telemetry import span
 
 if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger
+    from policy_audit.ledger import Draft, Ledger
 
 PURPOSES = ("draft", "pull_request", "deploy")
 #: How an actor is known of whom nothing is said, in the entry of an act.
@@ -83,8 +83,10 @@ class Recorder:
         """
         return self.record_each([(decision, context) for decision in decisions])
 
-    def record_each(self, pairs: Sequence[tuple[Decision, Context]]) -> list[dict[str, Any]]:
-        """Record decisions as `record` does, each with a context of its own.
+    def record_each(
+        self, pairs: Sequence[tuple[Decision, Context]], grants: Sequence[Draft] = ()
+    ) -> list[dict[str, Any]]:
+        """Record decisions as `record` does, each with a context of its own, with `grants` of waivers that they use.
 
         Raises:
             RecordingError: the ledger refused; no decision may be handed out.
@@ -95,7 +97,7 @@ class Recorder:
         used = [draft for decision, context in pairs for draft in self._used(decision, context)]
         with span("record", decisions=len(pairs)) as current:
             try:
-                recorded = self.ledger.append_many([*drafts, *used])[: len(drafts)]
+                recorded = self.ledger.append_many([*drafts, *grants, *used])[: len(drafts)]
             except AuditError as error:
                 raise recording_error(error) from error
             current.set("indexes", lambda: [each.index for each in recorded])

@@ -25,6 +25,24 @@ def waiver_text(row: Document) -> str:
     return f"{what} lifts it through {row['valid_until']}" if row["applies"] else f"{what} does not apply: {row['why']}"
 
 
+def idle_waivers(document: Document) -> list[dict[str, Any]]:
+    """Return the waivers on a decision's workload that no task of it shows: ended ones, and files with nothing to lift.
+
+    A row is as a task's, with `task`, the one that the waiver is for.
+    """
+    known = document.get("waivers", {}).get("known", ())
+    shown = {row["id"] for task in document["tasks"] for row in task.get("waivers", ())}
+    day = document["decided_at"][:10]
+    found = []
+    for row in known:
+        if row["id"] in shown or ("source" not in row and row["valid_until"] >= day):
+            continue
+        why = row["problem"] or f"there is nothing that it could lift: the rule holds nothing against {row['option']}"
+        kept = {name: row[name] for name in ("id", "rule", "option", "task", "valid_until")}
+        found.append({**kept, "applies": False, "on": "option", "lifts": [], "why": why})
+    return found
+
+
 def request_text(rule: str, option: str, decision: str | None) -> str:
     """Return the command that asks for a waiver, of a decision on record by the first characters of its id."""
     return f"`policy waiver request {decision[:SHORT_ID] if decision else 'ID'} --rule {rule} --option {option}`"

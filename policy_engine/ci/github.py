@@ -12,10 +12,9 @@ from typing import Literal
 from msgspec import Struct
 
 from policy_engine.ci.judged import Judged
-from policy_engine.ci.phrases import finding_text, headline, problem_text
+from policy_engine.ci.phrases import finding_text, headline, problem_text, whole_text
 from policy_engine.ci.places import is_stream, one_line, shown_path
 from policy_engine.ci.selected import notes
-from policy_engine.ci.tally import baseline_text, tally, waivers_text
 from policy_engine.errors import Problem, Span
 from policy_engine.findings import Effect, Finding
 from policy_engine.wording import printable
@@ -58,9 +57,7 @@ def render(judged: Judged, status: int) -> str:
 
 def _annotations(judged: Judged) -> Iterator[Annotation]:
     """Yield what there is to say, what a run comes to first, then the graver first."""
-    counted = tally(judged)
-    whole = "; ".join([headline(judged), waivers_text(counted), baseline_text(counted), *notes(judged)])
-    yield Annotation("notice", "policy gate", whole)
+    yield Annotation("notice", "policy gate", "; ".join([whole_text(judged), *notes(judged)]))
     for problem in judged.stopped:
         yield _problem(problem)
     for problem in judged.problems:

@@ -8,10 +8,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from policy_engine.ci.judged import Judged
-from policy_engine.ci.phrases import finding_text, headline, problem_text
+from policy_engine.ci.phrases import finding_text, problem_text, whole_text
 from policy_engine.ci.places import is_stream, one_line, shown_path
 from policy_engine.ci.selected import notes
-from policy_engine.ci.tally import baseline_text, tally, waivers_text
 from policy_engine.errors import Problem
 from policy_engine.findings import Effect, Finding
 
@@ -48,8 +47,7 @@ def _entries(judged: Judged) -> Iterator[tuple[dict[str, Any], str]]:
     for workload in judged.workloads:
         for finding in workload.findings:
             yield _finding(finding), finding.identity
-    found = tally(judged)
-    text = "; ".join([f"policy gate: {headline(judged)}", waivers_text(found), baseline_text(found), *notes(judged)])
+    text = "; ".join([f"policy gate: {whole_text(judged)}", *notes(judged)])
     file = judged.workloads[0].file if judged.workloads else NOWHERE
     yield _entry(text, "policy-gate-totals", "info", file, 1), "totals"
 

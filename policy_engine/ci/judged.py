@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from policy_engine.baselines.applying import Use
 from policy_engine.errors import Problem
 from policy_engine.findings import Effect, Finding, effect_of, worst_effect
 from policy_engine.loading.policy import Policy
@@ -57,9 +58,10 @@ class Compared:
 class Judged:
     """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
 
-    `selection` says what was judged and what was not. `stopped` is why nothing may be handed out: then there are no
-    workloads. `policy` is None where it stopped before the rules were read. `compared` is None where no revision was
-    named, or no report compares. `notes` are lines that every report has beside its numbers.
+    `selection` says what was judged and what was not, `baseline` what the baseline of a gate came to, and `compared`
+    how workloads were (None where no revision was named, or no report compares). `stopped` is why nothing may be
+    handed out: then there are no workloads. `policy` is None where it stopped before the rules were read. `notes` are
+    lines that every report has beside its numbers.
     """
 
     workloads: list[JudgedWorkload] = field(default_factory=list)
@@ -68,6 +70,7 @@ class Judged:
     policy: Policy | None = None
     selection: Selection = field(default_factory=Selection)
     stopped: tuple[Problem, ...] = ()
+    baseline: Use | None = None
     compared: Compared | None = None
     notes: tuple[str, ...] = ()
 
@@ -92,4 +95,5 @@ class Judged:
     def stop(self, problems: tuple[Problem, ...]) -> None:
         """Withhold everything: `problems` say why."""
         self.workloads.clear()
+        self.baseline = None
         self.stopped = problems

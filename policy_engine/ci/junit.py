@@ -13,10 +13,10 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
-from policy_engine.ci.phrases import accepted_text, finding_text, headline, problem_text
+from policy_engine.ci.phrases import accepted_text, finding_text, headline, problem_text, whole_text
 from policy_engine.ci.places import shown_path, shown_place
 from policy_engine.ci.selected import notes
-from policy_engine.ci.tally import baseline_text, counted, tally, waivers_text
+from policy_engine.ci.tally import counted, tally
 from policy_engine.errors import Problem
 from policy_engine.findings import EFFECTS, Effect, Finding, effect_of, worst_effect
 from policy_engine.next_steps import next_steps
@@ -54,9 +54,7 @@ def _totals(judged: Judged) -> Element:
     found = tally(judged)
     digest = {"policy": judged.policy.digest} if judged.policy is not None else {}
     suite = _suite("policy gate: totals", {**found.numbers(), **digest})
-    SubElement(suite, "system-out").text = "\n".join(
-        [headline(judged), waivers_text(found), baseline_text(found), *notes(judged)]
-    )
+    SubElement(suite, "system-out").text = "\n".join([whole_text(judged), *notes(judged)])
     return suite
 
 

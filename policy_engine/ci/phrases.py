@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.ci.places import one_line
-from policy_engine.ci.tally import tally, totals_text
+from policy_engine.ci.tally import baseline_text, tally, totals_text, waivers_text
 from policy_engine.errors import Problem
 from policy_engine.findings import Acceptance, Finding
 from policy_engine.summary import VERDICT_WORDS
@@ -17,6 +17,12 @@ def headline(judged: Judged) -> str:
     if not judged.workloads and not judged.problems:
         return "there was nothing to judge" if judged.nothing_due else "no workload was judged"
     return totals_text(tally(judged))
+
+
+def whole_text(judged: Judged) -> str:
+    """Say in a line what a run came to, with what waivers and a baseline have to do with it."""
+    found = tally(judged)
+    return "; ".join([headline(judged), waivers_text(found), baseline_text(found)])
 
 
 def accepted_text(acceptance: Acceptance) -> str:

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from policy_engine import __version__
 from policy_engine.ci.judged import Judged, JudgedWorkload
-from policy_engine.ci.phrases import accepted_text, headline, problem_text
+from policy_engine.ci.phrases import accepted_text, problem_text, whole_text
 from policy_engine.ci.places import absolute_uri, is_stream, relative_path, relative_uri
 from policy_engine.ci.sarif_rules import INVALID, LEVELS, Descriptors, notifications
 from policy_engine.ci.sarif_text import clean, message
@@ -70,7 +70,7 @@ def _invocation(judged: Judged, status: int) -> dict[str, Any]:
     return {
         "executionSuccessful": judged_all,
         "exitCode": status,
-        "exitCodeDescription": headline(judged),
+        "exitCodeDescription": whole_text(judged),
         "toolExecutionNotifications": [
             *(_notification(each) for each in (*judged.stopped, *judged.problems)),
             *({"level": "note", "message": message(each)} for each in notes(judged)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from policy_engine.ci.closing import asides
 from policy_engine.ci.judged import Judged
 from policy_engine.ci.places import one_line
 from policy_engine.sources.selection import Held, Selection
@@ -51,7 +52,7 @@ def _named(held: Held) -> str:
 
 
 def notes(judged: Judged) -> list[str]:
-    """Return what every report has beside its numbers: what was selected, and what else the run has to tell."""
+    """Return what every report has beside numbers and findings: what was selected, and what else there is to tell."""
     selection = judged.selection
     told = [summary(selection, len(judged.workloads)), *details(selection)] if selection.listed else []
-    return [one_line(text) for text in (*told, *judged.notes)]
+    return [one_line(text) for text in (*told, *asides(judged), *judged.notes)]

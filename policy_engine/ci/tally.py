@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
+from policy_engine.baselines.applying import Use
 from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.findings import Finding, effect_of
 from policy_engine.model.task_case import VERDICTS
@@ -19,7 +20,8 @@ _PASSING = ("advice", "condition")
 class Tally(Struct, frozen=True):
     """Numbers of a run; waivers are counted once for each workload that they are on.
 
-    `by_baseline` are the workloads that pass by what a baseline accepts alone.
+    `by_baseline` are the workloads that pass by what a baseline accepts alone; `idle` counts the entries of a baseline
+    that accept nothing, by why.
     """
 
     verdicts: Mapping[str, int]
@@ -29,6 +31,7 @@ class Tally(Struct, frozen=True):
     waivers_not_honoured: int
     accepted: int
     by_baseline: int
+    idle: Mapping[str, int] = {}
 
     @property
     def workloads(self) -> int:
@@ -49,6 +52,7 @@ class Tally(Struct, frozen=True):
             "waivers_not_honoured": self.waivers_not_honoured,
             "baseline_accepted": self.accepted,
             "passing_by_baseline": self.by_baseline,
+            **{f"baseline_{why}": self.idle.get(why, 0) for why in ("expired", "refused", "stale")},
         }
 
 
@@ -65,7 +69,12 @@ def tally(judged: Judged) -> Tally:
         ),
         accepted=sum(each.accepted is not None for each in findings),
         by_baseline=sum(_passes_by_baseline(each) for each in judged.workloads),
+        idle=_idle(judged.baseline) if judged.baseline is not None else {},
     )
+
+
+def _idle(use: Use) -> dict[str, int]:
+    return {"expired": len(use.expired), "refused": len(use.refused), "stale": len(use.stale)}
 
 
 def is_expired(finding: Finding) -> bool:
@@ -103,12 +112,9 @@ def waivers_text(found: Tally) -> str:
 
 
 def baseline_text(found: Tally) -> str:
-    """Say how many findings a baseline accepts, and how many workloads pass by that alone."""
-    if not found.accepted:
-        return "accepted by a baseline: none"
-    text = f"accepted by a baseline: {counted(found.accepted, 'finding')}"
-    return (
-        f"{text}, by which {counted(found.by_baseline, 'workload')} pass{'es' if found.by_baseline == 1 else ''}"
-        if found.by_baseline
-        else text
-    )
+    """Say how many findings a baseline accepts, how many workloads pass by that alone, and which entries are idle."""
+    text = f"accepted by a baseline: {counted(found.accepted, 'finding') if found.accepted else 'none'}"
+    if found.by_baseline:
+        text += f", by which {counted(found.by_baseline, 'workload')} pass{'es' if found.by_baseline == 1 else ''}"
+    idle = listed([f"{number:,} {why}" for why, number in found.idle.items() if number])
+    return f"{text}; of its entries {idle}" if idle else text

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from policy_engine.decide import Decider
 from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
-from policy_engine.recorder import Recorder, context_from_environment, shown
+from policy_engine.recorder import context_from_environment, shown
 from policy_engine.telemetry import count, listening, span
 from policy_engine.vouching.voucher import Voucher
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from policy_engine.findings import Collector
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.waivers.from_files import GivenFile
 
 #: Is told of the decisions that were recorded, with the `ledger` part of each.
 OnRecord = Callable[[Door, Sequence[Decision], Sequence[Mapping[str, Any]]], None]
@@ -39,13 +41,15 @@ def decide_files(
     use_cache: bool = True,
     judged: Judged | None = None,
     collect: bool = False,
+    accept: Callable[[Policy, Sequence[JudgedWorkload]], list[dict[str, str]]] | None = None,
     on_record: OnRecord | None = None,
 ) -> Judged:
     """Decide every valid workload of the run's files, record all, and return what may be shown.
 
     An invalid file keeps no other from being decided: `on_invalid` hears of it at once. The outcome gathers in
-    `judged`, with its findings where these are to be collected. `on_record` is told of what was recorded while the
-    ledger is still open. Raises PolicyError where nothing may be handed out.
+    `judged`, with its findings where these are to be collected; `accept` marks those that are accepted, and says what
+    each decision's entry tells of that. `on_record` is told of what was recorded while the ledger is still open.
+    Raises PolicyError where nothing may be handed out.
     """
     judged = Judged() if judged is None else judged
     judged.selection = run.selection
@@ -57,7 +61,7 @@ def decide_files(
             on_invalid(error)
 
         with ExitStack() as stack:
-            door = Door(run.ledger, policy, stack)
+            door = Door(run.ledger, policy, stack, files=_waivers(run, refuse))
             for problem in run.selection.problems:
                 refuse(InputError(problem))
             made = _decide(run, policy, judged, refuse, door, collect)
@@ -69,8 +73,9 @@ def decide_files(
                 _cross_check(policy, made)
             started = time.perf_counter()
             context = context_from_environment(run.purpose)
-            door.check_fresh()
-            recorded = Recorder(door.ledger, policy).record([each.decision for each in made], context)
+            details = accept(policy, made) if accept is not None else [{} for _ in made]
+            contexts = [replace(context, details={**context.details, **each}) for each in details]
+            recorded = door.record([(each.decision, one) for each, one in zip(made, contexts, strict=True)])
             if on_record is not None:
                 on_record(door, [each.decision for each in made], recorded)
         seconds = time.perf_counter() - started
@@ -80,6 +85,18 @@ def decide_files(
                 count(each.decision.verdict, _fired(each.decision), each.seconds + seconds)
         judged.workloads += made
     return judged
+
+
+def _waivers(run: Run, refuse: Callable[[InputError], None]) -> list[GivenFile]:
+    """Read the files of waivers that were given. One that is none is refused, and the run with it; the others count."""
+    if not run.waivers:
+        return []
+    from policy_engine.waivers.from_files import read_given
+
+    found, problems = read_given(run.waivers)
+    if problems:
+        refuse(InputError(problems))
+    return found
 
 
 def _cross_check(policy: Policy, made: Sequence[JudgedWorkload]) -> None:

@@ -6,13 +6,14 @@ INVARIANT: whatever its subject could steer (policy.toml beside it, the clock, t
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from policy_engine.cli.gate_attest import attest_options
+from policy_engine.cli.gate_baseline import BASELINE_OPTIONS, keeper
 from policy_engine.cli.options import LedgerChoice, in_ci, now
 from policy_engine.cli.run_options import Run, run_options
 from policy_engine.errors import Problem, UsageError
@@ -25,8 +26,17 @@ CLOCK_TOLERANCE_S = 300
 
 
 @click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
-@run_options(*attest_options, comment=True)
-def command(run: Run, attest: Path | None, attest_key: Path | None, subjects: Sequence[Subject]) -> int:
+@run_options(*BASELINE_OPTIONS, *attest_options, comment=True)
+def command(
+    run: Run,
+    baseline: Path | None,
+    write_baseline: Path | None,
+    baseline_reason: str | None,
+    baseline_expires: date | None,
+    attest: Path | None,
+    attest_key: Path | None,
+    subjects: Sequence[Subject],
+) -> int:
     """Decide each workload as evaluate does, and exit by the verdicts.
 
     PATH is a workload file, a folder with all YAML below it, or a quoted pattern such as 'teams/**/*.yaml'; - reads
@@ -40,20 +50,27 @@ def command(run: Run, attest: Path | None, attest_key: Path | None, subjects: Se
     from policy_engine.cli.deciding import decide_files
     from policy_engine.cli.gate_attest import prepare, write
     from policy_engine.cli.main import first_of, show_error
+    from policy_engine.cli.output import spare
     from policy_engine.cli.reports import report, report_failure, take_away
 
+    own = [path for path in (baseline, write_baseline, attest_key) if path is not None]
+    spare(run.targets, own)
     take_away(run, run.targets)
     judged = Judged()
     try:
         _check(run)
+        known = keeper(run, baseline, write_baseline, baseline_reason, baseline_expires)
+        known.read()
         attesting = prepare(run, attest, attest_key, subjects)
-        on_record = attesting.gather if attesting is not None else None
-        decide_files(run, show_error, use_cache=False, judged=judged, collect=True, on_record=on_record)
+        gather = attesting.gather if attesting is not None else None
+        decide_files(
+            run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
+        )
+        known.finish(judged)
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
         report_failure(judged, run, error)
         raise
-    attested = write(attesting, judged)
-    status = first_of([*_statuses(judged), attested])
+    status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
     return first_of([status, report(judged, run, status)])
 
 

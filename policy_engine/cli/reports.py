@@ -90,13 +90,18 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         return documents[0] if judged.documents == 1 and documents and not run.selection.listed else documents
 
     def text(stream: IO[str]) -> str:
-        from policy_engine.cli.text import decision, render, verdict_line
+        from policy_engine.ci.closing import closing_lines
+        from policy_engine.cli.printable import printable
+        from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
+        closing = closing_lines(judged)
         totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
         if run.quiet:
-            return "\n".join([*(verdict_line(document) for _, document in decisions), *told])
+            quiet = [*(verdict_line(document) for _, document in decisions), *map(printable, closing), *told]
+            return "\n".join(quiet)
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
-        return "\n\n".join([*views, *totals, *(["\n".join(told)] if told else [])]) + "\n"
+        ends = [render(closing_view(closing), stream).rstrip("\n")] if closing else []
+        return "\n\n".join([*views, *totals, *ends, *(["\n".join(told)] if told else [])]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
         if run.comment is not None:
@@ -119,13 +124,12 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
 
 
 def _totals(judged: Judged) -> list[str]:
-    """Return the line that closes a gate's text: verdicts, and what waivers and a baseline have to do with them."""
-    from policy_engine.ci.tally import baseline_text, tally, totals_text, waivers_text
+    """Return the line that closes a gate's text: verdicts, and how many waivers have to do with them."""
+    from policy_engine.ci.tally import tally, totals_text, waivers_text
 
     found = tally(judged)
     parts = [totals_text(found)]
     parts += [waivers_text(found)] if found.waivers else []
-    parts += [baseline_text(found)] if found.accepted else []
     return ["; ".join(parts)]
 
 

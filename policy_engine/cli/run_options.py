@@ -35,7 +35,7 @@ FORMATS = ("text", "json", "yaml", "markdown", *CI_FORMATS)
 Command = Callable[..., int]
 Option = Callable[[Command], Command]
 
-_PASSED_ON = ("layers", "policy_digest", "purpose", "cross_check", "all_rules", "verbose", "quiet")
+_PASSED_ON = ("layers", "policy_digest", "purpose", "cross_check", "waivers", "all_rules", "verbose", "quiet")
 _DECIDING: tuple[Option, ...] = (
     click.argument("files", nargs=-1, metavar="[PATH]..."),
     click.option(
@@ -45,6 +45,13 @@ _DECIDING: tuple[Option, ...] = (
     click.option("--all-rules", is_flag=True, help="List the rules that did not fire, too."),
     click.option(
         "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
+    ),
+    click.option(
+        "--waivers",
+        metavar="PATH",
+        multiple=True,
+        type=click.Path(path_type=Path),
+        help="Signed waivers: a file that `policy waiver approve` wrote, or a folder of them; repeatable.",
     ),
 )
 #: What no end of a comment in HTML can be made of.
@@ -85,6 +92,7 @@ class Run:
     at: datetime
     purpose: str
     cross_check: bool
+    waivers: Sequence[Path]
     targets: Sequence[Target]
     all_rules: bool
     verbose: int
@@ -148,7 +156,9 @@ def run_options(*own: Option, comment: bool = False) -> Option:
             shared |= {"targets": targets, "ledger": chosen, "at": at or now(), "comment": comment_name}
             run = Run(selection, unselected, **shared)
             if any(target.path is not None for target in targets):
-                spare(targets, [*map(Path, (*files, *selection.read)), *ledger_files(run.ledger)], run.layers)
+                folders = [*run.layers, *(path for path in run.waivers if path.is_dir())]
+                read = [*map(Path, (*files, *selection.read)), *run.waivers, *ledger_files(run.ledger)]
+                spare(targets, read, folders)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this

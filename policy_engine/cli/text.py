@@ -102,6 +102,16 @@ def said(text: str, style: str = "") -> Text:
     return Text(printable(text), style)
 
 
+def closing_view(lines: Sequence[str]) -> RenderableType:
+    """Return the lines that close a report: titles, and what is listed below each."""
+    parts = []
+    for line in lines:
+        listed_ = line.startswith("  - ")
+        label = Text("  - ") if listed_ else Text("")
+        parts.append(Hanging(label, printable(line.removeprefix("  - ")), below=len(label)))
+    return Group(*parts)
+
+
 def verdict_line(document: Document) -> str:
     """Return the shortest report."""
     workload = document["workload"]

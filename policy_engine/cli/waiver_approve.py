@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -132,19 +132,10 @@ def _check(ledger: Ledger, approved: Approved) -> None:
 
 
 def _record(ledger: Ledger, approved: Approved, policy: Policy, context: Context) -> int:
-    from policy_engine.model.identity import same_person
-    from policy_engine.waivers.on_record import granted_draft, stored_context
+    from policy_engine.waivers.granting import grant_draft
+    from policy_engine.waivers.on_record import stored_context
 
-    file = approved.file
-    personal = {"requester": file.requester}
-    for place, each in enumerate(approved.by, 1):
-        personal["approver" if place == 1 else f"approver_{place}"] = each.person.identities[0]
-    if context.actor is not None:
-        personal["actor"] = context.actor
-    more: dict[str, Any] = {
-        "approvals": [{"by": each.person.id, "key": each.key_id} for each in approved.by],
-        "policy": policy.digest,
-        # a name that is only asserted proves nothing; that it is the same one is told all the same
-        "actor_is_requester": context.actor is not None and same_person(context.actor, file.requester),
-    }
-    return ledger.append(granted_draft(file.statement, approved.note, more, personal, stored_context(context))).index
+    by = [(each.person, each.key_id) for each in approved.by]
+    known = stored_context(context)
+    draft = grant_draft(approved.file, approved.note, by, policy.digest, context.actor, known)
+    return ledger.append(draft).index

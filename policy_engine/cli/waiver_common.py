@@ -149,6 +149,11 @@ def find_row(rows: Sequence[Mapping[str, Any]], identifier: str) -> dict[str, An
     return dict(found[0])
 
 
+def of_another(row: Mapping[str, Any]) -> str:
+    """Say of a waiver that was asked for in another ledger than the one that is read what it comes to there."""
+    return f"it is of the ledger {row['origin']}: here it lifts something by its file alone, where the policy lets it"
+
+
 def scope_text(row: Mapping[str, Any]) -> str:
     """Say where a waiver holds."""
     task = f", task {row['task']}" if row["task"] is not None else ""

@@ -12,7 +12,7 @@ import click
 from policy_engine.cli.moments import AsOf, exact
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.cli.waiver_common import audited, left_out, scope_text
+from policy_engine.cli.waiver_common import audited, left_out, of_another, scope_text
 
 _HEADER = ("=Waiver", "=Status", "=Until", ">Used", "Rule", "~Scope, ticket")
 
@@ -79,13 +79,14 @@ def _sections(found: Mapping[str, Any]) -> list[Section]:
     lines = [
         f"{row['id'][:12]}: the signatures do not count: {row['signatures']}"
         for row in rows
-        if row["signatures"] not in (None, "verified")
+        if row["signatures"] not in (None, "verified") and not row["elsewhere"]
     ]
     lines += [
         f"{row['id'][:12]}: it lifts nothing: who asked for it cannot be told, or is not whom the grant names"
         for row in rows
-        if row["granted_index"] is not None and not row["requester_as_signed"]
+        if row["granted_index"] is not None and not row["requester_as_signed"] and not row["elsewhere"]
     ]
+    lines += [f"{row['id'][:12]}: {of_another(row)}" for row in rows if row["elsewhere"]]
     if not found["verified"]:
         lines.append("the signatures were not verified: --policy names the layers whose approvers.yaml says who may")
     return [table, Section(lines=lines)] if lines else [table]

@@ -10,7 +10,7 @@ import click
 
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.cli.waiver_common import audited, find_row, left_out, scope_text
+from policy_engine.cli.waiver_common import audited, find_row, left_out, of_another, scope_text
 from policy_engine.wording import listed, value_text
 
 
@@ -64,7 +64,9 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
     ]
     if row["self_approved"] or row["same_actor"]:
         pairs.append(("finding", "requester and approver are one by name, or one ran both commands"))
-    if row["granted_index"] is not None and not row["requester_as_signed"]:
+    if row["elsewhere"]:
+        pairs.append(("finding", of_another(row)))
+    elif row["granted_index"] is not None and not row["requester_as_signed"]:
         told = row["requester_as_signed"] is False
         text = "the grant names another requester than was signed" if told else "who asked for it cannot be told"
         pairs.append(("finding", f"{text}: it lifts nothing"))

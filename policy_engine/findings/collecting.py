@@ -19,7 +19,7 @@ from policy_engine.model.decision import Decision
 from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import Obligation, ProposalRuling, TaskResult
 from policy_engine.summary import stated
-from policy_engine.ways_wording import waiver_text
+from policy_engine.ways_wording import idle_waivers, waiver_text
 from policy_engine.wording import Template, listed
 
 #: Codes of findings that no rule is behind, with what each says.
@@ -54,6 +54,7 @@ class Collector:
             own = [*task.findings()]
             if EFFECTS.index(worst_effect(own)) < EFFECTS.index(effect_of(result.verdict)):
                 own.append(task.general("verdict", "recommendation", effect_of(result.verdict), ()))
+            own += task.idle_waivers()
             found += sorted(own, key=lambda each: -EFFECTS.index(each.effect))
         return tuple(found)
 
@@ -62,7 +63,7 @@ class _Task:
     """One task of a decision, and the findings on it."""
 
     def __init__(self, judge: Judge, decision: Decision, index: int, places: Places) -> None:
-        self.judge, self.places = judge, places
+        self.judge, self.places, self.decision = judge, places, decision
         self.result: TaskResult = decision.results[index]
         self.document: Mapping[str, Any] = decision.document["tasks"][index]
         self.workload: Mapping[str, Any] = decision.document["workload"]
@@ -116,9 +117,10 @@ class _Task:
     def _of_ruling(
         self, ruling: ProposalRuling, kind: Kind, facts: Mapping[str, Any], outcomes: Sequence[bool | None]
     ) -> Iterator[Finding]:
+        option = facts["proposal.deployment"] if kind == "fallback" else self.result.judged
         for rule in ruling.rules:
             fired = outcomes[self.judge.index_of[rule]]
-            yield self._by_rule(rule, kind, "deny" if fired else "review", self.result.judged, facts, outcomes)
+            yield self._by_rule(rule, kind, "deny" if fired else "review", option, facts, outcomes)
         if ruling.reasons:
             holds = ruling.holds
             if kind == "proposal":  # the ruling has only what rules and catalog come to together
@@ -168,6 +170,15 @@ class _Task:
             else:
                 finding = replace(self.general("advice", kind, effect, ()), code=row["rule"], title=row["rule"])
             yield replace(finding, message=waiver_text(row), waiver=row["id"], grounds=(row["on"], row["why"] or ""))
+
+    def idle_waivers(self) -> Iterator[Finding]:
+        """Find the waivers on the workload that no task shows: with the task that they are for, else with the first."""
+        for row in idle_waivers(self.decision.document):
+            names = [task["name"] for task in self.decision.document["tasks"]]
+            if self.document["name"] == (row["task"] if row["task"] in names else names[0]):
+                finding = replace(self.general("advice", "waiver-not-honoured", "advice", ()), code=row["rule"])
+                more = {"title": row["rule"], "option": row["option"], "waiver": row["id"], "facts": {}}
+                yield replace(finding, message=waiver_text(row), grounds=(row["on"], row["why"]), **more)
 
     def _advice(self) -> Iterator[Finding]:
         for each in self.document["advice"]:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from policy_engine.errors import Problem, RulesError
+from policy_engine.loading.acceptances import read_baseline, read_files_of
 from policy_engine.loading.layers import APPROVERS, LayerFiles
 from policy_engine.loading.origins import read_origins
 from policy_engine.loading.probes import read_probes, read_revoked
@@ -21,7 +22,7 @@ from policy_engine.model.identity import folded
 from policy_engine.model.rule import Rule, RuleSet
 from policy_engine.model.vocabulary import OPTIONS
 
-FILE_KEYS = ("approvers", "waivers", "activation", "origins", "probes", "revoked_entries", "locked")
+FILE_KEYS = ("approvers", "waivers", "activation", "origins", "probes", "revoked_entries", "baseline", "locked")
 PERSON_KEYS = (
     "identities",
     "salt",
@@ -34,6 +35,7 @@ PERSON_KEYS = (
     "valid_until",
     "disabled",
 )
+WAIVER_KEYS = ("approvals", "max_days", "files_of")
 KEY_KEYS = ("key", "valid_from", "valid_until", "revoked")
 ID_PATTERN = r"^[a-z0-9][a-z0-9.-]{0,62}$"
 SALT_PATTERN = r"^[A-Za-z0-9_-]{22}$"
@@ -67,12 +69,15 @@ def read_approvers(layers: Sequence[LayerFiles], rules: RuleSet) -> Approvers:
         reader.only(FILE_KEYS)
         below = sorted(rule for rule, at in locks.items() if at < place)
         closed = f"layer {locked_by} locks its approvers" if locked_by is not None else None
-        found = _settings(reader, found, closed or (f"the rule `{below[0]}` is locked" if below else None))
+        held = closed or (f"the rule `{below[0]}` is locked" if below else None)
+        found = _settings(reader, found, held)
+        files_of, baseline = read_files_of(reader, found.files_of, held), read_baseline(reader, found.baseline, held)
         people = _people(reader, layer.layer.name, found.people, closed, tuple(below), rules.rules)
         origins = read_origins(reader, found.origins, closed, tuple(below))
         probes = read_probes(reader, found.probes, closed, tuple(below))
         revoked = read_revoked(reader, found.revoked_entries)
         found = replace(found, people=people, origins=origins, probes=probes, revoked_entries=revoked)
+        found = replace(found, files_of=files_of, baseline=baseline)
         locked_by = locked_by or (layer.layer.name if reader.flag("locked") else None)
         _check_apart(reader, found.people)
     if problems:
@@ -82,7 +87,7 @@ def read_approvers(layers: Sequence[LayerFiles], rules: RuleSet) -> Approvers:
 
 def _settings(reader: Reader, before: Approvers, held: str | None) -> Approvers:
     """Read what approvals are asked for; where something is `held`, only what is stricter."""
-    for section, keys in (("waivers", ("approvals", "max_days")), ("activation", ("approvals",))):
+    for section, keys in (("waivers", WAIVER_KEYS), ("activation", ("approvals",))):
         if section in reader.value:
             Reader(reader.document, reader.problems, (section,)).only(keys)
     for name, section, key, most, more_is_stricter in _SETTINGS:

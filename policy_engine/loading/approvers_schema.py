@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from policy_engine.loading.acceptances import ORIGIN_PATTERN
 from policy_engine.loading.approvers_file import (
     FILE_KEYS,
     ID_PATTERN,
@@ -17,7 +18,7 @@ from policy_engine.loading.approvers_file import (
 )
 from policy_engine.loading.origins import ORIGIN_KEYS
 from policy_engine.loading.probes import LEAF_PATTERN, PROBE_KEYS
-from policy_engine.model.approvers import DEFAULT_MAX_DAYS, ROLES
+from policy_engine.model.approvers import ACCEPTS, DEFAULT_MAX_DAYS, ROLES
 from policy_engine.model.vocabulary import OPTIONS
 
 _DAY = {"type": "string", "pattern": r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"}
@@ -41,6 +42,11 @@ def approvers_schema() -> dict[str, Any]:
             "What a waiver takes.",
             approvals=_count("How many people have to sign it; 1 where nothing is said.", MOST_APPROVALS),
             max_days=_count(f"For how many days it may run; {DEFAULT_MAX_DAYS} where nothing is said.", MOST_DAYS),
+            files_of={
+                "type": "array",
+                "description": "Ledgers, by name, of which a waiver's file counts where they cannot be asked.",
+                "items": {"type": "string", "pattern": ORIGIN_PATTERN},
+            },
         ),
         "activation": _object(
             "What putting a policy in force takes.",
@@ -51,8 +57,16 @@ def approvers_schema() -> dict[str, Any]:
             "Keys by which hosts sign attestations; where one is named, no other attestation counts.", _probe()
         ),
         "revoked_entries": _list(
-            "Leaf hashes of entries that are evidence no more.", {"type": "string", "pattern": LEAF_PATTERN}
+            "Leaf hashes of entries that are evidence no more, and ids of waivers that lift nothing.",
+            {"type": "string", "pattern": LEAF_PATTERN},
         ),
+        "baseline": {
+            **_object(
+                "What a baseline may accept.",
+                accepts={"enum": list(ACCEPTS), "description": "Of which rules findings; all where nothing is said."},
+            ),
+            "required": ["accepts"],
+        },
         "locked": {
             "type": "boolean",
             "description": "Whether later layers may only take people away and ask for more.",

@@ -1,4 +1,4 @@
-"""Read `probes` and `revoked_entries` of an approvers.yaml: keys of hosts, and what is evidence no more."""
+"""Read `probes` and `revoked_entries` of an approvers.yaml: keys of hosts, and what counts no more."""
 
 from __future__ import annotations
 
@@ -45,12 +45,18 @@ def read_probes(
 
 
 def read_revoked(reader: Reader, before: frozenset[str]) -> frozenset[str]:
-    """Return the leaf hashes of entries that are evidence no more, with those of one file: none is taken back."""
+    """Return the hashes of entries and waivers that count no more, with those of one file: none is taken back."""
     found = set(before)
     for place, text in enumerate(reader.texts("revoked_entries")):
         if _LEAF.fullmatch(text):
             found.add(text)
         else:
-            hint = "64 hexadecimal digits, as `policy evidence revoke` prints it"
-            reader.problem("bad-leaf", "not the leaf hash of an entry", "revoked_entries", place, help_=hint)
+            hint = "64 hexadecimal digits, as `policy evidence revoke` prints it, or the whole id of a waiver"
+            reader.problem(
+                "bad-leaf",
+                "not the leaf hash of an entry, nor the id of a waiver",
+                "revoked_entries",
+                place,
+                help_=hint,
+            )
     return frozenset(found)

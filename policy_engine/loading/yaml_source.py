@@ -56,26 +56,30 @@ class Document:
         return Span(self.file, *place) if place else self.span(*path)
 
 
-def load_documents(text: str | bytes, file: str, error: type[PolicyError] = InputError) -> list[Document | PolicyError]:
-    """Read the documents of `text`, in order, each as itself or as what is wrong with it.
+def load_documents(
+    text: str | bytes, file: str, error: type[PolicyError] = InputError, largest: int = LARGEST_FILE
+) -> list[Document | PolicyError]:
+    """Read the documents of `text`, `largest` bytes at most, in order, each as itself or as what is wrong with it.
 
     After a syntax error, or nesting too deep, the rest of the text is not read, so that it is always the last
     of the list. The list is never empty: a text without a document is one error.
     """
-    decoded = decode(text, file)
+    decoded = decode(text, file, largest)
     if isinstance(decoded, Problem):
         return [error(decoded)]
     found = list(_documents(decoded, file, error))
     return found or [error(Problem("yaml-empty", "the file is empty", Span(file, 1, 1)))]
 
 
-def load_yaml(text: str | bytes, file: str, error: type[PolicyError] = InputError) -> list[Document]:
-    """Read every document of `text`.
+def load_yaml(
+    text: str | bytes, file: str, error: type[PolicyError] = InputError, largest: int = LARGEST_FILE
+) -> list[Document]:
+    """Read every document of `text`, of `largest` bytes at most.
 
     Raises:
         error: with the problems of all documents.
     """
-    found = load_documents(text, file, error)
+    found = load_documents(text, file, error, largest)
     problems = [problem for each in found if isinstance(each, PolicyError) for problem in each.problems]
     if problems:
         raise error(problems)
@@ -87,7 +91,7 @@ def read_yaml(path: Path, error: type[PolicyError] = InputError) -> list[Documen
     return load_yaml(read_bytes(path, error), str(path), error)
 
 
-def read_bytes(path: Path, error: type[PolicyError] = InputError) -> bytes:
+def read_bytes(path: Path, error: type[PolicyError] = InputError, largest: int = LARGEST_FILE) -> bytes:
     """Return the file's bytes, of which one more than allowed is enough to refuse it.
 
     Raises:
@@ -95,7 +99,7 @@ def read_bytes(path: Path, error: type[PolicyError] = InputError) -> bytes:
     """
     try:
         with path.open("rb") as stream:
-            return stream.read(LARGEST_FILE + 1)
+            return stream.read(largest + 1)
     except (OSError, ValueError) as caught:  # ValueError: a NUL in the path
         reason = getattr(caught, "strerror", None) or "not a path"
         raise error(
@@ -103,11 +107,11 @@ def read_bytes(path: Path, error: type[PolicyError] = InputError) -> bytes:
         ) from caught
 
 
-def decode(text: str | bytes, file: str) -> str | Problem:
+def decode(text: str | bytes, file: str, largest: int = LARGEST_FILE) -> str | Problem:
     """Return the text without its byte-order mark, or why it cannot be read as YAML."""
     size = len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    if size > LARGEST_FILE:
-        message = f"the file is larger than {LARGEST_FILE // 1024:,} KiB"
+    if size > largest:
+        message = f"the file is larger than {largest // 1024:,} KiB"
         return Problem("yaml-file-too-large", message, Span(file, 1, 1), "split it into several files")
     decoded = _from_utf8(text, file) if isinstance(text, bytes) else text
     if isinstance(decoded, Problem):

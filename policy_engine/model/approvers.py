@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date, timedelta
-from typing import Any
+from typing import Any, Literal, get_args
 
 from msgspec import Struct, field
 
@@ -17,6 +17,9 @@ from policy_engine.model.identity import same_person
 WAIVERS, EVIDENCE, ACTIVATION = "waiver-approver", "evidence-approver", "policy-activator"
 ROLES = (WAIVERS, EVIDENCE, ACTIVATION)
 DEFAULT_MAX_DAYS = 90
+#: Which findings a baseline may accept, with nobody's signature; from the strictest on.
+Accepts = Literal["none", "waivable", "all"]
+ACCEPTS: tuple[Accepts, ...] = get_args(Accepts)
 
 
 class ApproverKey(Struct, frozen=True):
@@ -125,7 +128,9 @@ class Approvers(Struct, frozen=True):
     """Everybody who may approve, by id, and how many of them it takes. A waiver runs `max_days` at most.
 
     `origins` are the keys of the logs whose receipts count. `probes` are the keys that attestations have to be signed
-    by, None where no signature is asked for. `revoked_entries` are leaf hashes of entries that are evidence no more.
+    by, None where no signature is asked for. `revoked_entries` are leaf hashes of entries that are no evidence any more
+    and ids of waivers that lift nothing. `files_of` are the ledgers of which a waiver's file counts where these cannot
+    be asked whether it was revoked, and `baseline` says of which rules a baseline may accept findings.
     """
 
     people: Mapping[str, Approver] = field(default_factory=dict)
@@ -135,6 +140,8 @@ class Approvers(Struct, frozen=True):
     origins: tuple[PinnedOrigin, ...] = ()
     probes: tuple[PinnedProbe, ...] | None = None
     revoked_entries: frozenset[str] = frozenset()
+    files_of: tuple[str, ...] = ()
+    baseline: Accepts = "all"
 
     def acting(self, role: str) -> list[Approver]:
         """Return those who have `role`."""
@@ -142,13 +149,15 @@ class Approvers(Struct, frozen=True):
 
     def document(self) -> dict[str, Any]:
         """Return what counts in the policy's digest: identities as salted commitments, no layer names."""
+        files = {"files_of": list(self.files_of)} if self.files_of else {}
         return {
-            "waivers": {"approvals": self.waiver_approvals, "max_days": self.max_days},
+            "waivers": {"approvals": self.waiver_approvals, "max_days": self.max_days, **files},
             "activation": {"approvals": self.activation_approvals},
             "people": {name: _person_document(person) for name, person in sorted(self.people.items())},
             **({"origins": [origin.document() for origin in self.origins]} if self.origins else {}),
             **({"probes": [probe.document() for probe in self.probes]} if self.probes is not None else {}),
             **({"revoked_entries": sorted(self.revoked_entries)} if self.revoked_entries else {}),
+            **({"baseline": {"accepts": self.baseline}} if self.baseline != "all" else {}),
         }
 
 

@@ -44,6 +44,7 @@ class _Probe(_Origin, forbid_unknown_fields=True, kw_only=True):
 class _Waivers(Struct):
     approvals: int
     max_days: int
+    files_of: tuple[str, ...] = ()
 
 
 class _Activation(Struct):
@@ -83,6 +84,7 @@ def approvers_on_record(document: Any) -> Approvers:
         tuple(origins),
         None if probes is None else tuple(PinnedProbe(p.host, _key(p), p.not_for) for p in probes),
         found.revoked_entries,
+        found.waivers.files_of,
     )
 
 

@@ -19,6 +19,8 @@ KIND, API_VERSION = "Waiver", "policy-engine/v1"
 LONGEST_REASON, LONGEST_TICKET, MOST_FACTS = 4000, 200, 200
 
 Outcome = Literal["fired", "indeterminate"]
+#: A grant on record; a file whose own ledger the run records in, and asked; a file whose ledger was not asked.
+Source = Literal["ledger", "file", "file-unasked"]
 Value = bool | int | float | Annotated[str, Meta(max_length=4000)] | Annotated[tuple[str, ...], Meta(max_length=1000)]
 Name = Annotated[str, Meta(min_length=1, max_length=253)]
 Digest = Annotated[str, Meta(pattern=r"^sha256:[0-9a-f]{64}\Z")]
@@ -120,10 +122,11 @@ class Asked(Struct, frozen=True, forbid_unknown_fields=True):
         return None if self.as_signed else "its grant names another requester than was signed"
 
 
-class Grounds(Struct, frozen=True, forbid_unknown_fields=True):
+class Grounds(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a waiver was checked on, recorded with the decision so that it can be checked again.
 
-    `note` has the signatures; `entry` and `leaf` are those of the grant; `made_at` is when the decision was made.
+    `note` has the signatures; `entry` and `leaf` are those of the grant; `made_at` is when the decision was made. Of a
+    file, which is no grant, `entry` is 0, `leaf` empty, and `granted_at` the time at which it was read.
     """
 
     note: str
@@ -133,6 +136,7 @@ class Grounds(Struct, frozen=True, forbid_unknown_fields=True):
     revoked: bool
     asked: Asked
     made_at: Moment
+    source: Source = "ledger"
 
 
 class Waiver(Struct, frozen=True):
@@ -150,8 +154,10 @@ class Waiver(Struct, frozen=True):
     grounds: Grounds | None = None
 
     def document(self) -> dict[str, Any]:
-        """Return the row of the decision's document."""
+        """Return the row of the decision's document; one from a file says so."""
+        source = self.grounds.source if self.grounds is not None else "ledger"
         return {
+            **({"source": source} if source != "ledger" else {}),
             "id": self.id,
             "rule": self.statement.rule.id,
             "option": self.statement.scope.option,

@@ -25,7 +25,7 @@ from policy_engine.rechecks.problem import NotRecheckedError
 from policy_engine.rechecks.standing import RECHECKED_ENTRY, RECHECKS, Latest, Place, Standing, Wanted
 from policy_engine.recorder import Context, Recorder
 from policy_engine.vouching.revoked import revoked_names
-from policy_engine.waivers.again import LONGEST
+from policy_engine.waivers.checking import LONGEST
 from policy_engine.waivers.on_record import WaiversOnRecord
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from msgspec import Struct
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.entry import EntryType
 
-from policy_engine.waivers.again import LONGEST
+from policy_engine.waivers.checking import LONGEST
 from policy_engine.waivers.on_record import Entries, Record, records
 
 

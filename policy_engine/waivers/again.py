@@ -7,17 +7,15 @@ role, scope, number and days, comes out of the signed notes again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from msgspec.structs import replace
 
 from policy_engine.model.approvers import Approvers, RecordedApprovers
 from policy_engine.model.recorded_approvers import approvers_on_record
 from policy_engine.model.waiver import Waiver
-from policy_engine.waivers.checking import Candidate, active_waivers
+from policy_engine.waivers.checking import LONGEST, Candidate, active_waivers
 
-#: Between the checking of waivers and the recording of the decision: what takes longer is not recorded.
-LONGEST = timedelta(hours=1)
 #: Says why the ledger does not bear out that a waiver counted.
 OnRecord = Callable[[Waiver], str | None]
 
@@ -54,7 +52,8 @@ def _again(
     given = grounds.note, grounds.granted_at, grounds.revoked
     # that this is the ledger which it was asked for in is for `on_record` to say
     own = recorded.statement.origin
-    candidate = Candidate(*given, origin=own, asked=grounds.asked, entry=grounds.entry, leaf=grounds.leaf)
+    entry, leaf, source = grounds.entry, grounds.leaf, grounds.source
+    candidate = Candidate(*given, origin=own, asked=grounds.asked, entry=entry, leaf=leaf, source=source)
     found = active_waivers([candidate], workload, at, approvers, grounds.made_at)
     if not found:
         return replace(recorded, problem="its note is no waiver on this workload")

@@ -1,18 +1,20 @@
 """Which waivers count: signed by those who may, under the policy in effect, at the decision's time. Pure.
 
 A decision can be made for another time than the present one. What counts does so on both days, or whoever says an
-earlier time would be lifted by what has ended.
+earlier time would be lifted by what has ended. A file does not say when it was granted, and counts for the present
+alone.
 
 1. The note is a waiver, on this workload.            2. No known key's signature is bad.
 3. It is not revoked.                                 4. Both days lie in its period, the time not before its grant.
 5. It does not run longer than the policy allows.     6. Enough people who may sign did, none of them the requester.
 7. Who asked for it can be told, by what was signed, and the grant says the same.
+8. It was asked for in the ledger of the decision; or it is a file of one whose files count unasked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 
 from msgspec import Struct
 from policy_audit.errors import AuditError
@@ -21,14 +23,18 @@ from policy_audit.note import Signature
 
 from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approvers
 from policy_engine.model.identity import folded
-from policy_engine.model.waiver import Asked, Grounds, Statement, Waiver
+from policy_engine.model.waiver import Asked, Grounds, Source, Statement, Waiver
 from policy_engine.waivers.notes import read_note
+
+NOT_ASKED = "no request of it is on record before the decision"
+#: Between the checking of waivers and the recording of the decision: what takes longer is not recorded.
+LONGEST = timedelta(hours=1)
 
 
 class Candidate(Struct, frozen=True):
     """A waiver that somebody granted: its note, when, and whether it was revoked.
 
-    `origin` is the ledger that holds the grant.
+    `origin` is the ledger that holds the grant, or that a file was held to, and `problem` what it has against the file.
     `requester` is whom the signed commitment opens to, `claimed` whom the grant names; None: that cannot be told.
     `asked` stands for both where names are not there any more. `entry` and `leaf` are those of the grant.
     """
@@ -42,6 +48,8 @@ class Candidate(Struct, frozen=True):
     asked: Asked | None = None
     entry: int = 0
     leaf: str = ""
+    source: Source = "ledger"
+    problem: str | None = None
 
 
 def asked_by(approvers: Approvers, requester: str | None, claimed: str | None = None) -> Asked:
@@ -119,16 +127,19 @@ def _checked(
     found = approvals(statement, signed, signatures, approvers, days, asked.by)
     counted = {} if isinstance(found, str) else {each.person.id: each for each in found if each.problem is None}
     problem = found if isinstance(found, str) else None
-    problem = problem or ("it was revoked" if candidate.revoked else _out_of_time(candidate, statement, times[0], days))
-    problem = problem or elsewhere(statement, candidate.origin) or too_long(statement, approvers)
+    revoked = candidate.revoked or statement.id in approvers.revoked_entries
+    problem = problem or ("it was revoked" if revoked else _out_of_time(candidate, statement, times, days))
+    problem = problem or too_long(statement, approvers)
     if problem is None and not isinstance(found, str) and len(counted) < approvers.waiver_approvals:
         problem = short_of_approvals(found, len(counted), approvers)
-    problem = problem or asked.problem
+    # what hangs on the ledger comes last: a replay asks it last, too
+    problem = problem or asked.problem or _not_here(candidate, statement, approvers)
     ends = [end for each in counted.values() if (end := each.person.ends(each.key)) is not None]
     keys = tuple(sorted(each.key_id for each in counted.values()))
     made_at = times[1].astimezone(UTC)
     note, granted_at = candidate.note, candidate.granted_at.astimezone(UTC)
-    grounds = Grounds(note, candidate.entry, candidate.leaf, granted_at, candidate.revoked, asked, made_at)
+    entry, source = (candidate.entry, candidate.leaf), candidate.source
+    grounds = Grounds(note, *entry, granted_at, candidate.revoked, asked, made_at, source)
     return Waiver(statement.id, statement, keys, min([statement.valid_until, *ends]), problem, grounds)
 
 
@@ -180,6 +191,16 @@ def elsewhere(statement: Statement, origin: str | None) -> str | None:
     return f"it was asked for in the ledger {statement.origin}, and lifts nothing in another"
 
 
+def _not_here(candidate: Candidate, statement: Statement, approvers: Approvers) -> str | None:
+    """Say why it does not count in the ledger of the decision, or without one."""
+    if candidate.source != "file-unasked":
+        return candidate.problem or elsewhere(statement, candidate.origin)
+    if statement.origin in approvers.files_of:
+        return None
+    said = f"it is a file of the ledger {statement.origin}, which cannot be asked here whether it was revoked"
+    return f"{said}, and `waivers.files_of` of approvers.yaml does not name that ledger"
+
+
 def too_long(statement: Statement, approvers: Approvers) -> str | None:
     """Say that the waiver runs longer than the policy allows."""
     days = (statement.valid_until - statement.valid_from).days + 1
@@ -202,13 +223,18 @@ def _days(at: datetime, now: datetime) -> list[date]:
     return list(dict.fromkeys(each.astimezone(UTC).date() for each in (at, now)))
 
 
-def _out_of_time(candidate: Candidate, statement: Statement, at: datetime, days: Sequence[date]) -> str | None:
+def _out_of_time(
+    candidate: Candidate, statement: Statement, times: tuple[datetime, datetime], days: Sequence[date]
+) -> str | None:
+    at, made_at = times
     # a decision's time is told to the second
-    if at < candidate.granted_at.replace(microsecond=0):
+    if candidate.source == "ledger" and at < candidate.granted_at.replace(microsecond=0):
         return "it was granted after the decision's time"
     for day, made in zip(days, ("", f", and the decision was made on {days[-1]}"), strict=False):
         if day < statement.valid_from:
             return f"it holds from {statement.valid_from} on{made}"
         if day > statement.valid_until:
             return f"it ended on {statement.valid_until}{made}"
+    if candidate.source != "ledger" and abs(at - made_at) > LONGEST:
+        return "a file does not say when it was granted, and lifts nothing for another time than the present"
     return None

@@ -6,7 +6,7 @@ INVARIANT: what counts is an entry's bytes, which its leaf hash covers, and neve
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -227,10 +227,11 @@ class WaiversOnRecord:
         """Return the namespaces and names of the workloads for which somebody was ever granted a waiver."""
         return sorted((str(namespace), str(name)) for namespace, name in self._granted)
 
-    def of(self, workload: tuple[str, str], at: datetime) -> tuple[Waiver, ...]:
-        """Return the waivers on a workload as checked at `at`."""
+    def of(self, workload: tuple[str, str], at: datetime, more: Sequence[Candidate] = ()) -> tuple[Waiver, ...]:
+        """Return the waivers on a workload as checked at `at`; `more` are those that files hold."""
         found = [self._candidate(record) for record in self._granted.get(workload, ())]
-        return active_waivers([each for each in found if each is not None], workload, at, self._approvers, self.now)
+        known = [each for each in found if each is not None]
+        return active_waivers([*known, *more], workload, at, self._approvers, self.now)
 
     def _candidate(self, record: Record) -> Candidate | None:
         from policy_engine.waivers.notes import read_note

@@ -78,7 +78,8 @@ def waiver_register(
             named.uses.append(record)
         elif unreadable is not None:
             unreadable(record, _use_of_none(str(record.body.get("waiver")) in gone))
-    rows = [_row(ledger, each, at, approvers) for each in found.values()]
+    origin = origin_of(ledger) if found else ""
+    rows = [_row(ledger, each, at, approvers, origin) for each in found.values()]
     return sorted(rows, key=lambda row: -max(row["requested_index"] or 0, row["granted_index"] or 0))
 
 
@@ -115,7 +116,7 @@ def _grant(ledger: Source, record: Record, found: dict[str, _Found]) -> None:
     row.note = row.note or note
 
 
-def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None) -> dict[str, Any]:
+def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None, origin: str) -> dict[str, Any]:
     statement, grant, revocation = found.statement, found.grants[0] if found.grants else None, found.revocation
     day = at.astimezone(UTC).date()
     scope = statement.scope
@@ -127,6 +128,8 @@ def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | Non
         "workload": scope.name,
         "option": scope.option,
         "task": scope.task,
+        "origin": statement.origin,
+        "elsewhere": statement.origin != origin,
         "reason": statement.reason,
         "ticket": statement.ticket,
         "valid_from": statement.valid_from.isoformat(),

@@ -1,6 +1,7 @@
 """What a ledger says of the waivers of a decision: asked for, granted and not revoked before it, and used by it.
 
-1. The grant is on record before the decision, with the note and time that the decision was told.
+1. The grant is on record before the decision, with the note and time that the decision was told. What a signed file
+   grants, its note grants.
 2. Its request is on record before it.
 3. It was not revoked before the decision was made.
 4. Every use is on record, in the commit of the decision.
@@ -15,8 +16,8 @@ from typing import Any
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.entry import Blob, EntryType
 
-from policy_engine.model.waiver import Waiver
-from policy_engine.waivers.checking import elsewhere
+from policy_engine.model.waiver import Grounds, Waiver
+from policy_engine.waivers.checking import NOT_ASKED, elsewhere
 from policy_engine.waivers.on_record import Entries, Record, is_asked_by, records, used_drafts
 
 
@@ -41,6 +42,8 @@ class Trail:
     def problem(self, waiver: Waiver, decision: int) -> str | None:
         """Say why the ledger does not bear out that the waiver counted for the decision at this index; steps 1 to 3."""
         grounds = waiver.grounds
+        if grounds is not None and grounds.source != "ledger":
+            return self._problem_of_file(waiver, grounds, decision)
         grant = self._grants.get(grounds.entry) if grounds is not None else None
         if grounds is None or grant is None or grant.index >= decision:
             return "no grant of it is on record before the decision"
@@ -51,15 +54,29 @@ class Trail:
             return problem
         if not self._asked(waiver, grant.index):
             return "no request of it is on record before its grant"
+        return self._revoked(waiver, grounds, decision)
+
+    def _problem_of_file(self, waiver: Waiver, grounds: Grounds, decision: int) -> str | None:
+        """Say the same of a waiver whose file was given: its note is what grants it."""
+        if grounds.source == "file-unasked":
+            return None  # the policy let it count without what a ledger knows of it
+        if problem := elsewhere(waiver.statement, self.origin):
+            return problem
+        if not self._asked(waiver, decision, grounds.made_at):
+            return NOT_ASKED
+        return self._revoked(waiver, grounds, decision)
+
+    def _revoked(self, waiver: Waiver, grounds: Grounds, decision: int) -> str | None:
         for record in self._revocations.get(waiver.id, ()):
             # what came on record while the decision was being made could not be known to it
             if record.index < decision and record.recorded_at < grounds.made_at:
                 return f"it was revoked before the decision, by the entry {record.index}"
         return None
 
-    def _asked(self, waiver: Waiver, grant: int) -> bool:
+    def _asked(self, waiver: Waiver, before: int, at: datetime | None = None) -> bool:
         requests = self._requests.get(waiver.statement.requester.commitment, ())
-        return any(each.index < grant and is_asked_by(self._ledger, each, waiver.statement) for each in requests)
+        known = [each for each in requests if each.index < before and (at is None or each.recorded_at < at)]
+        return any(is_asked_by(self._ledger, each, waiver.statement) for each in known)
 
     def unused(
         self, document: Mapping[str, Any], decision_id: str, index: int, at: datetime

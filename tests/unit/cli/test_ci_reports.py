@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xml.etree.ElementTree import fromstring
@@ -11,10 +11,7 @@ from xml.etree.ElementTree import fromstring
 import pytest
 
 from policy_engine.ci.limited import SUMMARY
-from policy_engine.cli import deciding
-from policy_engine.cli.options import load
 from tests.unit.ci.runner import command_of, lines_of
-from tests.unit.ci.scene import engine
 from tests.unit.cli.conftest import DENIED, OPEN
 from tests.unit.cli.given import ALLOWED, AT, MEMORY
 from tests.unit.cli.waiver_scene import Scene
@@ -23,16 +20,7 @@ Policy = Callable[..., Any]
 FILES = {"sarif": "r.sarif", "junit": "r.xml", "gitlab": "r.json", "markdown": "r.md", "github": "r.txt"}
 ALL = [argument for name, file in FILES.items() for argument in ("-o", f"{name}={file}")]
 INVALID = "kind: Pod\n"
-
-
-@pytest.fixture(autouse=True)
-def rules_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs share the shipped rules, which a gate parses anew each time: that is tested elsewhere."""
-
-    def loaded(layers: Sequence[Path], digest: str | None, _use_cache: bool) -> Any:
-        return load(layers, digest, True) if layers else engine().policy
-
-    monkeypatch.setattr(deciding, "load", loaded)
+pytestmark = pytest.mark.usefixtures("rules_parsed_once")
 
 
 @pytest.fixture

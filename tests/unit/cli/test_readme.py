@@ -108,16 +108,27 @@ def test_waivers(reader: Callable[[list[str]], Outcome], tmp_path: Path) -> None
     assert denied.startswith("DENY")
     match = re.search(r"policy waiver request (\w+) ", denied)
     assert match is not None
-    for words in commands("Waivers"):
-        found = reader([match[1] if re.fullmatch(r"[0-9a-f]{8}", word) else word for word in words])
-        done(found)
-    assert "granted" in found.out
+    outputs = [
+        done(reader([match[1] if re.fullmatch(r"[0-9a-f]{8}", word) else word for word in words])).out
+        for words in commands("Waivers")
+    ]
+    (granted,) = [out for out in outputs if "granted" in out]
+    assert outputs[-1].startswith("ALLOW WITH CONDITIONS")
     assert reader("policy evaluate triage.yaml --policy acme".split()).out.startswith("ALLOW WITH CONDITIONS")
-    identifier = re.findall(r"waiver ([0-9a-f]{16})", found.out)[0]
+    identifier = re.findall(r"waiver ([0-9a-f]{16})", granted)[0]
     for line in re.findall(r"`(policy waiver (?:list|show ID|revoke ID)[^`]*)`", given.partition("\n## ")[0]):
         done(reader([{"ID": identifier}.get(word, word) for word in line.split()]))
     assert reader("policy evaluate triage.yaml --policy acme".split()).out.startswith("DENY")
     assert done(reader("policy audit replay --all".split()))
+
+
+def test_baselines(reader: Callable[[list[str]], Outcome], tmp_path: Path) -> None:
+    statuses = [reader(words).status for words in commands("Baselines")]
+    assert statuses == [1, 0]
+    text = next(text for text in blocks("Baselines", "yaml") if "accepts" in text)
+    (tmp_path / "acme" / "approvers.yaml").write_text(text, encoding="utf-8")
+    assert load_policy([tmp_path / "acme"]).approvers.baseline == "waivable"
+    assert reader("policy gate triage.yaml --policy acme --baseline baseline.yaml".split()).status == 1
 
 
 def test_a_reader_who_names_nobody_is_told_so(reader: Callable[[list[str]], Outcome]) -> None:
