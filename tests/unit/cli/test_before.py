@@ -46,6 +46,7 @@ def run(tmp_path: Path) -> Run:
         at=AT,
         purpose="draft",
         cross_check=False,
+        waivers=(),
         targets=(Target("markdown", tmp_path / "r.md"),),
         all_rules=False,
         verbose=0,
