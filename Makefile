@@ -78,6 +78,7 @@ check: $(READY) ## all that must hold before a commit: format, lint, types, impo
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m mypy integrations
 	$(VENV)/bin/lint-imports --no-cache
 	$(POLICY) rules lint
 	$(POLICY) rules test --coverage

@@ -15,6 +15,7 @@ import subprocess
 import sys
 import venv
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 USAGE, UNUSABLE, UNVERIFIED = 2, 3, 6
@@ -72,18 +73,21 @@ def install(wheelhouse: Path, folder: Path, wanted: str) -> None:
         if folder.exists() and not (folder / "pyvenv.cfg").is_file():
             raise InstallError(USAGE, f"`{folder}` is there, and no virtual environment", "name another folder")
         shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True, symlinks=True)
         _pip(folder, wheelhouse, wheels)
         ready.write_text(found)
 
 
 def _pip(folder: Path, wheelhouse: Path, wheels: Sequence[Path]) -> None:
     """Have pip install the wheels; no setting of the environment, nor of a file, sends it elsewhere."""
+    here = find_spec("pip") is not None  # else the environment needs a pip of its own, which takes longer
+    venv.create(folder, with_pip=not here, symlinks=True)
+    python = str(folder / "bin" / "python")
+    pip = [sys.executable, "-I", "-m", "pip", "--python", python] if here else [python, "-I", "-m", "pip"]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PIP_", "PYTHON"))}
+    quiet = ["--isolated", "--disable-pip-version-check", "--quiet", "--no-input"]
     offline = ["--no-index", "--only-binary", ":all:", "--no-cache-dir", "--find-links", str(wheelhouse)]
-    command = [str(folder / "bin" / "python"), "-I", "-m", "pip", "--isolated", "--disable-pip-version-check"]
     done = subprocess.run(
-        [*command, "install", "--quiet", "--no-compile", "--no-input", *offline, *map(str, wheels)],
+        [*pip, *quiet, "install", "--no-compile", *offline, *map(str, wheels)],
         env={**kept, "PIP_CONFIG_FILE": os.devnull},
         stdin=subprocess.DEVNULL,
         stdout=sys.stderr,

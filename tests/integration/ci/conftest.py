@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +69,7 @@ def installed(shared: Path, wheelhouse: Path) -> Installed:
 def cleared(home: Path, **more: str) -> dict[str, str]:
     """An environment without settings, compiler, index and network, in which Python is found."""
     return {
-        "PATH": f"{Path(shutil.which('python3') or '').parent}:/usr/local/bin:/usr/bin:/bin",
+        "PATH": f"{sys.base_prefix}/bin:/usr/local/bin:/usr/bin:/bin",
         "HOME": str(home),
         "LANG": "C.UTF-8",
         "CC": "/bin/false",

@@ -1,0 +1,84 @@
+"""The action, attacked: by its inputs, by what a pull request brings along, and by what its workloads say."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.integration.ci.action_runner import Action, Ran
+from tests.integration.ci.conftest import Installed, cleared, commit, put
+from tests.wheelhouse import ROOT
+
+Run = Callable[..., Ran]
+HOSTILE = """$(touch {0}/x) `touch {0}/x` "; touch {0}/x; ' ; touch {0}/x #
+--help
+$INPUT_LEDGER && touch {0}/x || ::error::owned
+status=0"""
+
+
+def touched(folder: Path) -> bool:
+    return any(path.name == "x" for path in folder.rglob("*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    ["paths", "since", "policy", "policy-digest", "waivers", "baseline", "attest-key", "subjects", "ledger",
+     "ledger-key", "ledger-vkey", "purpose", "formats", "fail-on", "python", "wheelhouse", "wheelhouse-digest"],
+)  # fmt: skip
+def test_no_input_is_run_or_taken_for_an_option_or_an_output(action: Run, tmp_path: Path, name: str) -> None:
+    text = HOSTILE.format(tmp_path)
+    ran = action(**{"attest": "true" if name == "attest-key" else "false", name.replace("-", "_"): text})
+    assert ran.failed
+    assert not touched(tmp_path)
+    assert ran.outputs["status"] in ("", "2", "3", "6")
+    assert "Usage: policy gate" not in ran.log
+    assert not [message for message in ran.errors if message.startswith("owned")]
+
+
+@pytest.mark.slow
+def test_what_workloads_say_is_no_command_to_the_runner(action: Run, checkout: Path) -> None:
+    hostile = "::error file=README.md::owned"
+    path = put(checkout, "deny", f"{hostile.replace('/', '')}.yaml")
+    text = path.read_text(encoding="utf-8").replace("name: claims-notes", "name: '::add-mask::owned'")
+    path.write_text(text, encoding="utf-8")
+    (checkout / "workloads" / "::warning::owned.yaml").write_text("kind: [", encoding="utf-8")
+    ran = action()
+    assert ran.failed
+    assert not [name for name, properties, message in ran.commands if message.startswith("owned")], ran.log
+    assert not [name for name, _, _ in ran.commands if name not in ("error", "warning", "notice")]
+
+
+def test_a_wheelhouse_that_the_pull_request_may_have_brought_is_refused_without_its_digest(
+    installed: Installed, checkout: Path, tmp_path: Path
+) -> None:
+    brought = checkout / "wheels"
+    brought.symlink_to(installed.wheelhouse)
+    inside = checkout / "own"
+    shutil.copytree(installed.wheelhouse, inside, copy_function=os.link)
+    (tmp_path / "link").symlink_to(inside)
+    for place in (inside, tmp_path / "link"):
+        ran = Action(ROOT).run(checkout, tmp_path, {"wheelhouse": str(place)}, cleared(tmp_path), most=1)
+        assert ran.statuses == {"install": 2}, ran.log
+        (message,) = ran.errors
+        assert "give its digest" in message
+
+
+def test_a_wheelhouse_of_another_digest_is_refused(installed: Installed, checkout: Path, tmp_path: Path) -> None:
+    given = {"wheelhouse": str(installed.wheelhouse), "wheelhouse-digest": "sha256:" + "0" * 64}
+    ran = Action(ROOT).run(checkout, tmp_path, given, cleared(tmp_path), most=1)
+    assert ran.statuses == {"install": 6}, ran.log
+
+
+@pytest.mark.slow
+def test_no_code_of_the_checkout_is_imported(action: Run, checkout: Path, tmp_path: Path) -> None:
+    for name in ("venv", "json", "sitecustomize", "policy_engine", "usercustomize"):
+        (checkout / f"{name}.py").write_text(f"open({str(tmp_path / 'x')!r}, 'w')\n", encoding="utf-8")
+    commit(checkout)
+    ran = action(environment={"PYTHONPATH": str(checkout), "PYTHONSTARTUP": str(checkout / "venv.py")})
+    assert ran.outputs["status"] == "0", ran.log
+    assert not touched(tmp_path)
