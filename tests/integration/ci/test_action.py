@@ -118,7 +118,6 @@ def test_only_what_changed_since_a_revision_is_judged(action: Run, checkout: Pat
         ({"ledger": "sqlite:////proc/none/ledger.db"}, 6),
         ({"policy_digest": "sha256:" + "0" * 64}, 3),
         ({"ledger": ""}, 2),
-        ({"since": "no-such-revision", "paths": ""}, 2),
     ],
 )
 def test_a_gate_that_cannot_decide_fails_whatever_is_let_pass(action: Run, given: dict[str, str], status: int) -> None:

@@ -33,8 +33,8 @@ def pre_commit(hooks: tuple[Path, str], checkout: Path, tmp_path: Path, installe
     """Run pre-commit in the checkout, with `policy` in the user's PATH unless the environment says otherwise."""
     folder, commit_id = hooks
 
-    def run(hook: str, settings: str = "", **more: str) -> Done:
-        config = f"repos:\n- repo: {folder}\n  rev: {commit_id}\n  hooks:\n  - id: {hook}\n{settings}"
+    def run(hooks: str, **more: str) -> Done:
+        config = f"repos:\n- {{repo: {folder}, rev: {commit_id}, hooks: [{hooks}]}}\n"
         (checkout / ".pre-commit-config.yaml").write_text(config, encoding="utf-8")
         env = cleared(tmp_path, PRE_COMMIT_HOME=str(tmp_path / "cache"))
         env["PATH"] = f"{installed.bin}:{env['PATH']}"
@@ -50,66 +50,61 @@ def test_the_manifest_is_valid() -> None:
 
 
 @pytest.mark.slow
-def test_an_allowed_workload_passes_and_a_denied_one_does_not(
+def test_an_allowed_workload_passes_by_the_users_ledger_and_other_files_are_not_judged(
     pre_commit: Callable[..., Done], checkout: Path, tmp_path: Path
 ) -> None:
-    done = pre_commit("policy-gate")
+    (checkout / "compose.yaml").write_text("services: {}\n", encoding="utf-8")
+    done = pre_commit("{id: policy-gate}, {id: policy-gate, files: ^elsewhere/}")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Passed" in done.stdout
+    assert done.stdout.count("Passed") == 1
+    assert "(no files to check)Skipped" in done.stdout
     assert "ALLOW  default/writing-assistant" in done.stdout
     assert (tmp_path / ".local/share/policy-engine/ledger.db").is_file()
 
-    put(checkout, "deny")
-    done = pre_commit("policy-gate")
-    assert done.returncode == 1
-    assert "- exit code: 1\n" in done.stdout
-    assert "DENY  claims/claims-notes" in done.stdout
-
 
 @pytest.mark.slow
-def test_other_yaml_files_are_not_judged_and_a_broken_workload_fails(
+def test_a_denied_workload_and_a_broken_layer_fail_with_their_statuses(
     pre_commit: Callable[..., Done], checkout: Path
 ) -> None:
-    (checkout / "workloads" / "allow.yaml").unlink()
-    (checkout / "compose.yaml").write_text("services: {}\n", encoding="utf-8")
-    done = pre_commit("policy-gate")
-    assert done.returncode == 0
-    assert "(no files to check)Skipped" in done.stdout
-    (checkout / "chat.workload.yaml").write_text("kind: Workload\n", encoding="utf-8")
-    done = pre_commit("policy-gate")
-    assert "- exit code: 2\n" in done.stdout
+    put(checkout, "deny", "../chat.workload.yml")
+    (checkout / "acme").mkdir()
+    (checkout / "acme" / "parameters.yaml").write_text("parameters: {no_such_number: {value: 1}}\n", encoding="utf-8")
+    layer = "args: [acme], files: ^acme/"
+    done = pre_commit(f"{{id: policy-gate}}, {{id: policy-rules-lint, {layer}}}, {{id: policy-rules-test, {layer}}}")
     assert done.returncode == 1
+    gate, lint, test = done.stdout.split("- hook id: ")[1:]
+    assert "- exit code: 1\n" in gate
+    assert "DENY  claims/claims-notes" in gate
+    for each in (lint, test):
+        assert "- exit code: 3\n" in each
+        assert "acme/parameters.yaml" in each
 
 
 @pytest.mark.slow
-def test_the_wheelhouse_is_installed_into_the_users_cache_and_its_digest_is_held_to(
-    pre_commit: Callable[..., Done], installed: Installed, tmp_path: Path
+def test_the_wheelhouse_is_installed_into_the_users_cache_and_an_invalid_file_fails(
+    pre_commit: Callable[..., Done], checkout: Path, installed: Installed, tmp_path: Path
 ) -> None:
     """What stands in the cache is what the action installed there, so that only the finding of it is tried."""
     cache = tmp_path / "xdg" / "policy-engine"
     cache.mkdir(parents=True)
     (cache / "hooks").symlink_to(installed.environment)
+    put(checkout, "allow").write_text("kind: Workload\n", encoding="utf-8")
     given = {"POLICY_WHEELHOUSE": str(installed.wheelhouse), "XDG_CACHE_HOME": str(tmp_path / "xdg")}
-    without = {**given, "PATH": cleared(tmp_path)["PATH"]}
-    done = pre_commit("policy-gate", **without)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "ALLOW" in done.stdout
-    done = pre_commit("policy-gate", **without, POLICY_WHEELHOUSE_DIGEST="sha256:" + "0" * 64)
-    assert "- exit code: 6\n" in done.stdout
-
-
-def test_without_policy_the_hook_fails_and_says_what_to_do(pre_commit: Callable[..., Done], tmp_path: Path) -> None:
-    done = pre_commit("policy-gate", PATH=cleared(tmp_path)["PATH"])
+    done = pre_commit("{id: policy-gate}", **given, PATH=cleared(tmp_path)["PATH"])
     assert done.returncode == 1
-    assert "- exit code: 3\n" in done.stdout
-    assert "name a wheelhouse" in done.stdout
+    assert "- exit code: 2\n" in done.stdout
+    assert "workloads/allow.yaml:" in done.stdout
 
 
-@pytest.mark.slow
-def test_layers_are_checked_by_their_folders(pre_commit: Callable[..., Done], checkout: Path) -> None:
-    (checkout / "acme").mkdir()
-    (checkout / "acme" / "parameters.yaml").write_text("parameters: {no_such_number: {value: 1}}\n", encoding="utf-8")
-    done = pre_commit("policy-rules-lint", "    args: [acme]\n    files: ^acme/\n")
+@pytest.mark.parametrize(
+    ("given", "status", "said"),
+    [({}, 3, "name a wheelhouse"), ({"POLICY_WHEELHOUSE_DIGEST": "sha256:" + "0" * 64}, 6, "has the digest")],
+)
+def test_without_policy_or_with_another_wheelhouse_the_hook_fails(
+    pre_commit: Callable[..., Done], installed: Installed, tmp_path: Path, given: dict[str, str], status: int, said: str
+) -> None:
+    more = given and {**given, "POLICY_WHEELHOUSE": str(installed.wheelhouse)}
+    done = pre_commit("{id: policy-gate}", **more, PATH=cleared(tmp_path)["PATH"])
     assert done.returncode == 1
-    assert "- exit code: 3\n" in done.stdout
-    assert "acme/parameters.yaml" in done.stdout
+    assert f"- exit code: {status}\n" in done.stdout
+    assert said in done.stdout
