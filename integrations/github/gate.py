@@ -31,7 +31,13 @@ FILES = {
 ATTESTATION = "policy-gate.intoto.jsonl"
 _VERDICTS = ("none", "allow", "allow_with_conditions", "review", "deny")
 #: Options whose input is one value, and those whose input is a line for each.
-_ONE = {"since": "SINCE", "purpose": "PURPOSE", "policy-digest": "POLICY_DIGEST", "baseline": "BASELINE"}
+_ONE = {
+    "since": "SINCE",
+    "purpose": "PURPOSE",
+    "policy-digest": "POLICY_DIGEST",
+    "baseline": "BASELINE",
+    "comment-name": "COMMENT_NAME",
+}
 _MANY = {"policy": "POLICY", "waivers": "WAIVERS", "subject": "SUBJECTS"}
 #: Into the environment, not the command line, which everybody on the machine may read.
 _PRIVATE = ("POLICY_LEDGER", "POLICY_LEDGER_KEY", "POLICY_LEDGER_VKEY")

@@ -30,7 +30,7 @@ def touched(folder: Path) -> bool:
     "names",
     [
         "wheelhouse wheelhouse-digest python",
-        "fail-on formats purpose",
+        "fail-on formats purpose comment comment-name",
         "paths since policy policy-digest waivers baseline attest-key subjects ledger ledger-key ledger-vkey",
     ],
 )
@@ -45,7 +45,17 @@ def test_no_input_is_run_or_taken_for_an_output(action: Run, tmp_path: Path, nam
 
 def test_no_value_is_an_option(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     gate = runpy.run_path(str(ROOT / "integrations" / "github" / "gate.py"))
-    for name in ("PATHS", "SINCE", "POLICY", "WAIVERS", "BASELINE", "SUBJECTS", "ATTEST_KEY", "PURPOSE"):
+    for name in (
+        "PATHS",
+        "SINCE",
+        "POLICY",
+        "WAIVERS",
+        "BASELINE",
+        "SUBJECTS",
+        "ATTEST_KEY",
+        "PURPOSE",
+        "COMMENT_NAME",
+    ):
         monkeypatch.setenv(f"INPUT_{name}", "--help")
     monkeypatch.setenv("INPUT_ATTEST", "true")
     words = gate["arguments"](tmp_path)

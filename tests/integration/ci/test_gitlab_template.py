@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -43,6 +44,9 @@ def test_a_merge_request_is_judged_by_what_it_changes(checkout: Path, installed:
     base = commit(checkout)
     put(checkout, "review")
     commit(checkout)
+    if os.geteuid() == 0:  # then the checkout can be somebody else's, as the runner's is
+        for path in (checkout, *checkout.rglob("*")):
+            os.chown(path, 10001, 10001)
     assert run(checkout, installed, {"CI_MERGE_REQUEST_DIFF_BASE_SHA": base}, rule=0) == 5
     reports = job()["artifacts"]["reports"]
     (finding, *_) = json.loads((checkout / reports["codequality"]).read_text(encoding="utf-8"))
