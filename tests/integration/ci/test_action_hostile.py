@@ -64,16 +64,25 @@ def test_no_value_is_an_option(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_what_workloads_say_is_no_command_to_the_runner(action: Run, checkout: Path) -> None:
+def test_what_workloads_say_is_no_command_and_no_code_of_the_checkout_is_run(
+    action: Run, checkout: Path, tmp_path: Path
+) -> None:
     hostile = "::error file=README.md::owned"
-    path = put(checkout, "deny", f"{hostile.replace('/', '')}.yaml")
+    path = put(checkout, "deny", f"{hostile}.yaml")
     text = path.read_text(encoding="utf-8").replace("name: claims-notes", "name: '::add-mask::owned'")
     path.write_text(text, encoding="utf-8")
     (checkout / "workloads" / "::warning::owned.yaml").write_text("kind: [", encoding="utf-8")
-    ran = action()
+    put(checkout, "deny", "a\n::warning::owned.yaml")
+    for name in ("venv", "json", "sitecustomize", "policy_engine", "usercustomize"):
+        (checkout / "workloads" / f"{name}.py").write_text(f"open({str(tmp_path / 'x')!r}, 'w')\n", encoding="utf-8")
+    commit(checkout)
+    own = {"PYTHONPATH": str(checkout / "workloads"), "PYTHONSTARTUP": str(checkout / "workloads" / "venv.py")}
+    ran = action(own, working_directory="workloads", paths=".")  # so that names stand at the beginning of lines
     assert ran.failed
-    assert not [name for name, properties, message in ran.commands if message.startswith("owned")], ran.log
-    assert not [name for name, _, _ in ran.commands if name not in ("error", "warning", "notice")]
+    assert ran.outputs["verdict"] == "deny", ran.log
+    assert not [command for command in ran.commands if command[2].startswith("owned")]
+    assert {name for name, _, _ in ran.commands} <= {"error", "warning", "notice"}
+    assert not touched(tmp_path)
 
 
 def test_a_wheelhouse_that_the_pull_request_may_have_brought_is_refused_without_its_digest(
@@ -95,13 +104,3 @@ def test_a_wheelhouse_of_another_digest_is_refused(installed: Installed, checkou
     given = {"wheelhouse": str(installed.wheelhouse), "wheelhouse-digest": "sha256:" + "0" * 64}
     ran = Action(ROOT).run(checkout, tmp_path, given, cleared(tmp_path), most=1)
     assert ran.statuses == {"install": 6}, ran.log
-
-
-@pytest.mark.slow
-def test_no_code_of_the_checkout_is_imported(action: Run, checkout: Path, tmp_path: Path) -> None:
-    for name in ("venv", "json", "sitecustomize", "policy_engine", "usercustomize"):
-        (checkout / f"{name}.py").write_text(f"open({str(tmp_path / 'x')!r}, 'w')\n", encoding="utf-8")
-    commit(checkout)
-    ran = action(environment={"PYTHONPATH": str(checkout), "PYTHONSTARTUP": str(checkout / "venv.py")})
-    assert ran.outputs["status"] == "0", ran.log
-    assert not touched(tmp_path)

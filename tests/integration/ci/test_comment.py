@@ -170,13 +170,22 @@ def test_a_server_that_is_gone_is_a_warning(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_action_comments_what_the_gate_wrote_even_where_it_fails(
+def test_a_denied_workload_fails_the_action_with_its_outputs_annotations_and_a_comment(
     action: Callable[..., Ran], checkout: Path, github: GitHub, tmp_path: Path
 ) -> None:
     put(checkout, "deny")
-    ran = action(environment(github, tmp_path, {"pull_request": {"number": 7}}), comment="true", formats="")
+    event = environment(github, tmp_path, {"pull_request": {"number": 7}})
+    ran = action(event, comment="true", comment_name="shop", formats="github\nsarif")
+    assert ran.failed
     assert ran.statuses == {"install": 0, "gate": 1, "Comment": 0}
+    assert ran.outputs["status"] == "1"
+    assert ran.outputs["verdict"] == "deny"
+    assert [each["verdict"] for each in json.loads(Path(ran.outputs["decisions"]).read_bytes())] == ["allow", "deny"]
+    assert Path(ran.outputs["sarif"]).is_file()
+    assert not ran.outputs["junit"]
+    assert any("file=workloads/deny.yaml" in properties for name, properties, _ in ran.commands if name == "error")
     (written,) = github.comments
     assert written["body"] == Path(ran.outputs["markdown"]).read_text(encoding="utf-8")
+    assert written["body"].startswith("<!-- policy-gate:shop -->\n")
     assert "claims/claims-notes" in written["body"]
     assert "ghs_token" not in ran.log

@@ -52,14 +52,15 @@ def test_a_merge_request_is_judged_by_what_it_changes(checkout: Path, installed:
     (finding, *_) = json.loads((checkout / reports["codequality"]).read_text(encoding="utf-8"))
     assert finding["location"]["path"] == "workloads/review.yaml"
     assert (checkout / reports["junit"]).is_file()
-    decision = json.loads((checkout / "policy-gate.json").read_text(encoding="utf-8"))
+    (decision,) = json.loads((checkout / "policy-gate.json").read_text(encoding="utf-8"))
     assert decision["verdict"] == "review"
 
 
-@pytest.mark.slow
-def test_the_default_branch_is_judged_whole(checkout: Path, installed: Installed) -> None:
-    put(checkout, "deny")
-    assert run(checkout, installed, {}, rule=1) == 1
+def test_the_default_branch_is_judged_whole_and_for_deployment() -> None:
+    rule = job()["rules"][1]
+    assert rule == {"if": "$CI_COMMIT_BRANCH == $CI_DEFAULT_BRANCH", "variables": {"POLICY_PURPOSE": "deploy"}}
+    assert job()["variables"]["POLICY_GATE_SINCE"] == ""
+    assert job()["variables"]["POLICY_GATE_FILES"] == "."
 
 
 @pytest.mark.slow
