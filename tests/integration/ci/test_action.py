@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -58,7 +59,7 @@ def test_what_the_scripts_read_is_what_the_steps_give_them() -> None:
 
 @pytest.mark.slow
 def test_an_allowed_workload_passes_and_every_report_is_handed_on(action: Run, tmp_path: Path) -> None:
-    ran = action()
+    ran = action(attest="true", subjects=f"registry.example/app@sha256:{'2c' * 32}")
     assert not ran.failed, ran.log
     assert ran.outputs["status"] == "0"
     assert ran.outputs["verdict"] == "allow"
@@ -70,10 +71,13 @@ def test_an_allowed_workload_passes_and_every_report_is_handed_on(action: Run, t
     assert Path(ran.outputs["markdown"]).read_text(encoding="utf-8").startswith("<!-- policy-gate:")
     assert ran.summary.strip()
     assert not ran.errors
-    assert {Path(ran.outputs[name]).parent for name in ("sarif", "junit", "markdown", "decisions")} == {
-        Path(ran.outputs["reports"])
-    }
-    assert not ran.outputs["attestation"]
+    files = ("sarif", "junit", "markdown", "decisions", "attestation")
+    assert {str(Path(ran.outputs[name]).parent) for name in files} == {ran.outputs["reports"]}
+    envelopes = [json.loads(line) for line in Path(ran.outputs["attestation"]).read_text(encoding="utf-8").splitlines()]
+    assert len(envelopes) == 2
+    for each in envelopes:
+        (subject, *_) = json.loads(b64decode(each["payload"]))["subject"]
+        assert subject["name"] == "registry.example/app"
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.cli.gate import command
 from tests.integration.ci.action_runner import Action, Ran
 from tests.integration.ci.conftest import Installed, cleared, commit, put
 from tests.wheelhouse import ROOT
@@ -58,9 +59,14 @@ def test_no_value_is_an_option(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     ):
         monkeypatch.setenv(f"INPUT_{name}", "--help")
     monkeypatch.setenv("INPUT_ATTEST", "true")
+    monkeypatch.setenv("INPUT_IF_ANY", "true")
     words = gate["arguments"](tmp_path)
     assert words[-2:] == ["--", "--help"]
     assert "--help" not in words[:-1]
+    there = {option for each in command.params for option in each.opts}
+    given = {word.partition("=")[0] for word in words[2:-2]}
+    assert given <= there
+    assert len(given) == 12
 
 
 @pytest.mark.slow
