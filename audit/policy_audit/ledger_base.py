@@ -60,6 +60,11 @@ class LedgerBase:
         """The public text of the signing key; None where the ledger was opened without a key."""
         return self._signer.verifier_key if self._signer else None
 
+    @property
+    def signer(self) -> Signer | None:
+        """What signs checkpoints; None where the ledger was opened without a key."""
+        return self._signer
+
     def sign_statement(self, payload: bytes) -> str:
         """Return the DSSE envelope of an in-toto statement, signed by the ledger's key; nothing is recorded.
 

@@ -24,6 +24,7 @@ MODULES = {
     "export": "audit_export",
     "export-check": "audit_export_check",
     "compare": "audit_compare",
+    "collect": "audit_collect",
     "anchor": "audit_anchor",
     "rotate-key": "audit_rotate_key",
     "restored": "audit_restored",

@@ -145,7 +145,7 @@ class _Desk:
     def __init__(self, policy: Policy, door: Door, at: datetime, collect: bool) -> None:
         self._door, self._at = door, at
         self._decider = Decider(policy)
-        self._voucher = Voucher(policy, lambda: door.ledger)
+        self._voucher = Voucher(policy, door.asked)
         self._collector = _collector(self._decider) if collect else None
 
     def decide(self, loaded: LoadedWorkload, file: str, folder: Path) -> JudgedWorkload:

@@ -17,10 +17,10 @@ from policy_engine.cli.options import (
     choose_ledger,
     decision_options,
     ledger_files,
-    ledger_options,
     now,
     output_options,
     policy_options,
+    recording_options,
 )
 from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.sources.selection import Selection
@@ -74,7 +74,7 @@ _COMMENT = click.option(
     callback=_comment_name,
     help="What `-o markdown` is found by again, among other gates' comments.",
 )
-_SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, ledger_options)
+_SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, recording_options)
 
 
 @dataclass(frozen=True)
@@ -145,7 +145,7 @@ def run_options(*own: Option, comment: bool = False) -> Option:
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
-            chosen = choose_ledger(ctx, ledger, ledger_key)
+            chosen = choose_ledger(ctx, ledger, ledger_key, spools=True)
             selection, unselected = Selection(), None
             try:
                 selection = _select(files, since, if_any, shared["layers"])
@@ -156,7 +156,8 @@ def run_options(*own: Option, comment: bool = False) -> Option:
             shared |= {"targets": targets, "ledger": chosen, "at": at or now(), "comment": comment_name}
             run = Run(selection, unselected, **shared)
             if any(target.path is not None for target in targets):
-                folders = [*run.layers, *(path for path in run.waivers if path.is_dir())]
+                spools = [chosen.spool] if chosen.spool is not None else []
+                folders = [*run.layers, *spools, *(path for path in run.waivers if path.is_dir())]
                 read = [*map(Path, (*files, *selection.read)), *run.waivers, *ledger_files(run.ledger)]
                 spare(targets, read, folders)
             return command(run, **given)

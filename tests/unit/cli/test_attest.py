@@ -30,6 +30,7 @@ from policy_engine.decide import Decider
 from policy_engine.errors import UsageError
 from policy_engine.loading.policy import load_policy
 from policy_engine.loading.workload_file import load_workloads
+from policy_engine.sources.selection import Selection
 from tests.unit.cli.attest_scene import (
     DECISION,
     IMAGE,
@@ -236,7 +237,7 @@ def test_a_spooled_decision_has_no_receipt_and_needs_a_key(policy: Run, tmp_path
     rules = load_policy()
     (loaded,) = load_workloads(ALLOWED.read_bytes(), "w.yaml", rules.vocabulary)
     decided = Decider(rules).decide(loaded.workload, {}, datetime(2026, 11, 29, tzinfo=UTC))
-    run: Any = SimpleNamespace(ledger=LedgerChoice("spool:s", None, True), files=["w.yaml"], layers=[], targets=[])
+    run: Any = SimpleNamespace(ledger=LedgerChoice("spool:s", None, True), selection=Selection(), layers=[], targets=[])
     with pytest.raises(UsageError) as error:
         prepare(run, Path(OUT), None, [])
     assert error.value.code == "no-attest-key"
