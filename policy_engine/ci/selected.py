@@ -30,7 +30,7 @@ def summary(selection: Selection, judged: int) -> str:
 def details(selection: Selection, verbose: int = 0) -> Iterator[str]:
     """Yield a line for each thing that a reader would miss; with `verbose`, also for what was not judged."""
     if selection.all_because is not None:
-        yield f"all workloads were judged: the rules changed ({selection.all_because})"
+        yield f"all workloads were judged: what they are judged by changed ({selection.all_because})"
     for name in selection.none:
         yield f"no workload matched `{name}`"
     for held in selection.deleted:

@@ -148,7 +148,8 @@ def run_options(*own: Option, comment: bool = False) -> Option:
             chosen = choose_ledger(ctx, ledger, ledger_key, spools=True)
             selection, unselected = Selection(), None
             try:
-                selection = _select(files, since, if_any, shared["layers"])
+                by = [*shared["layers"], *shared["waivers"], *([given["baseline"]] if given.get("baseline") else [])]
+                selection = _select(files, since, if_any, by)
             except PolicyError as error:
                 if ctx.info_name != "gate":
                     raise
@@ -170,12 +171,12 @@ def run_options(*own: Option, comment: bool = False) -> Option:
     return add
 
 
-def _select(files: Sequence[str], since: str | None, if_any: bool, rules: Sequence[Path]) -> Selection:
-    """Return what is judged; where `rules` changed since a revision, that is everything."""
+def _select(files: Sequence[str], since: str | None, if_any: bool, by: Sequence[Path]) -> Selection:
+    """Return what is judged; where something of what it is judged `by` changed since a revision, that is everything."""
     if since is not None:
         from policy_engine.sources.changes import select_changed
 
-        return select_changed(files, since, rules, if_any)
+        return select_changed(files, since, by, if_any)
     from policy_engine.sources.selecting import select
 
     if not files:

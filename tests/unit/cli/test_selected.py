@@ -184,9 +184,20 @@ def test_a_layer_that_changed_makes_everything_due(policy: Policy, repository: P
     write(repository, acme__parameters="parameters:\n  self_hosting_spend_usd_per_month: {value: 9000.0}\n")
     done = policy("gate", "--since", "main", "--policy", "acme", *MEMORY)
     assert done.status == 1
-    assert "\nall workloads were judged: the rules changed (`acme` changed)\n" in done.out
+    assert "\nall workloads were judged: what they are judged by changed (`acme` changed)\n" in done.out
     committed(repository)
     assert policy("gate", "--since", "HEAD", "--policy", "acme", *MEMORY, "-q").out.startswith("0 workloads judged")
+
+
+def test_a_baseline_that_changed_makes_everything_due(policy: Policy, repository: Path) -> None:
+    """An entry that was taken out accepts a finding no more, in a workload that nobody touched."""
+    policy("gate", "w", *MEMORY, "-q", "--write-baseline", "known.yaml", "--reason", "adopting the gate")
+    committed(repository)
+    since = ("gate", "--since", "HEAD", "--baseline", "known.yaml", *MEMORY, "-q")
+    assert policy(*since).out.startswith("0 workloads judged")
+    known = repository / "known.yaml"
+    known.write_text(known.read_text(encoding="utf-8").replace("adopting the gate", "adopting it"), encoding="utf-8")
+    assert policy(*since).out.count("\n") >= 3
 
 
 @pytest.mark.parametrize(
