@@ -78,7 +78,7 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         from policy_engine.cli.printable import printable
         from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
-        lines = closing_lines(judged)
+        lines = closing_lines(judged, run.quiet)
         if run.quiet:
             return "\n".join([*(verdict_line(document) for _, document in decisions), *map(printable, lines)])
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
