@@ -18,7 +18,7 @@ from policy_engine.waivers.checking import active_waivers
 from policy_engine.waivers.from_files import GivenFile, WaiversInFiles
 from policy_engine.waivers.register import waiver_register
 from tests.integration.waiver_world import NOW, Forge, World, deciders_in
-from tests.stores import Store
+from tests.stores import sqlite_store
 from tests.unit.waivers.making import ANN, AT, EVE, WORKLOAD, asked_for, file_of, waiver_file
 
 
@@ -28,9 +28,9 @@ def deciders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Decider]:
 
 
 @pytest.fixture
-def world(store: Store, deciders: dict[int, Decider]) -> Iterator[World]:
+def world(tmp_path: Path, deciders: dict[int, Decider]) -> Iterator[World]:
     with ExitStack() as until:
-        yield World(store, deciders, until)
+        yield World(sqlite_store(tmp_path), deciders, until)
 
 
 def test_a_decision_by_a_file_that_was_never_granted_comes_out_again(world: World) -> None:
