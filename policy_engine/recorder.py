@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Draft, Ledger
 
 PURPOSES = ("draft", "pull_request", "deploy")
+#: Whom an entry of a decision may hold commitments to.
+PERSONS = frozenset({"owner", "champion", "actor"})
+#: The documents that decisions under one policy have in common.
+SHARED_ROLES = ("rules", "catalog", "layers")
 #: How an actor is known of whom nothing is said, in the entry of an act.
 NOBODY = "nobody"
 _LONGEST_VALUE = 500
@@ -51,68 +55,31 @@ def context_from_environment(purpose: str, environment: Mapping[str, str] | None
     else:
         names = {"repository": "POLICY_REPOSITORY", "commit": "POLICY_COMMIT", "run": "POLICY_RUN"}
         actor, known = env.get("POLICY_ACTOR") or env.get("USER") or env.get("LOGNAME"), "asserted"
-    details = {key: value for key, name in names.items() if (value := _recordable(env.get(name)))}
-    return Context(purpose, _recordable(actor) or None, known, details)
+    details = {key: value for key, name in names.items() if (value := recordable(env.get(name)))}
+    return Context(purpose, recordable(actor) or None, known, details)
 
 
-def _recordable(value: str | None) -> str:
+def recordable(value: str | None) -> str:
     """Return what the ledger takes of an environment's value: NFC, no control characters, no halves of characters."""
     kept = "".join(each for each in value or "" if unicodedata.category(each) not in ("Cc", "Cs"))
     return unicodedata.normalize("NFC", kept)[:_LONGEST_VALUE].strip()
 
 
-class Recorder:
-    """Records decisions made under one policy in one ledger."""
+class Drafter:
+    """Makes the drafts of entries of decisions made under one policy."""
 
-    def __init__(self, ledger: Ledger, policy: Policy) -> None:
-        self.ledger, self.policy = ledger, policy
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
 
     @cached_property
     def _policy_blobs(self) -> dict[str, Any]:
         from policy_audit.entry import Blob
 
         policy = self.policy
-        documents = {"rules": policy.document, "catalog": policy.catalog.document, "layers": policy.layers_document}
-        return {role: Blob(content) for role, content in documents.items()}
+        documents = (policy.document, policy.catalog.document, policy.layers_document)
+        return {role: Blob(content) for role, content in zip(SHARED_ROLES, documents, strict=True)}
 
-    def record(self, decisions: Sequence[Decision], context: Context) -> list[dict[str, Any]]:
-        """Record `decisions` in this order in one commit, and return each one's `ledger` part.
-
-        Raises:
-            RecordingError: the ledger refused; no decision may be handed out.
-        """
-        return self.record_each([(decision, context) for decision in decisions])
-
-    def record_each(
-        self, pairs: Sequence[tuple[Decision, Context]], grants: Sequence[Draft] = ()
-    ) -> list[dict[str, Any]]:
-        """Record decisions as `record` does, each with a context of its own, with `grants` of waivers that they use.
-
-        Raises:
-            RecordingError: the ledger refused; no decision may be handed out.
-        """
-        from policy_audit.errors import AuditError
-
-        drafts = [self.draft(decision, context) for decision, context in pairs]
-        used = [draft for decision, context in pairs for draft in self._used(decision, context)]
-        with span("record", decisions=len(pairs)) as current:
-            try:
-                recorded = self.ledger.append_many([*drafts, *grants, *used])[: len(drafts)]
-            except AuditError as error:
-                raise recording_error(error) from error
-            current.set("indexes", lambda: [each.index for each in recorded])
-        return [
-            {
-                "index": each.index,
-                "leaf_hash": each.leaf_hash,
-                "tree_size": each.tree_size,
-                "recorded_at": each.recorded_at,
-                "status": "scratch" if self.ledger.is_scratch else "recorded",
-            }
-            for each in recorded
-        ]
-
-    def _used(self, decision: Decision, context: Context) -> list[Any]:
+    def used(self, decision: Decision, context: Context) -> list[Any]:
         """Return the entries of the waivers that the decision used: on record with it, or neither is."""
         if decision.waivers_content is None:
             return []
@@ -151,6 +118,51 @@ class Recorder:
             view=view_of(decision, context.purpose, context.details.get("run")),
             tags=tags_of(decision),
         )
+
+
+class Recorder(Drafter):
+    """Records decisions made under one policy in one ledger."""
+
+    def __init__(self, ledger: Ledger, policy: Policy) -> None:
+        super().__init__(policy)
+        self.ledger = ledger
+
+    def record(self, decisions: Sequence[Decision], context: Context) -> list[dict[str, Any]]:
+        """Record `decisions` in this order in one commit, and return each one's `ledger` part.
+
+        Raises:
+            RecordingError: the ledger refused; no decision may be handed out.
+        """
+        return self.record_each([(decision, context) for decision in decisions])
+
+    def record_each(
+        self, pairs: Sequence[tuple[Decision, Context]], grants: Sequence[Draft] = ()
+    ) -> list[dict[str, Any]]:
+        """Record decisions as `record` does, each with a context of its own, with `grants` of waivers that they use.
+
+        Raises:
+            RecordingError: the ledger refused; no decision may be handed out.
+        """
+        from policy_audit.errors import AuditError
+
+        drafts = [self.draft(decision, context) for decision, context in pairs]
+        used = [draft for decision, context in pairs for draft in self.used(decision, context)]
+        with span("record", decisions=len(pairs)) as current:
+            try:
+                recorded = self.ledger.append_many([*drafts, *grants, *used])[: len(drafts)]
+            except AuditError as error:
+                raise recording_error(error) from error
+            current.set("indexes", lambda: [each.index for each in recorded])
+        return [
+            {
+                "index": each.index,
+                "leaf_hash": each.leaf_hash,
+                "tree_size": each.tree_size,
+                "recorded_at": each.recorded_at,
+                "status": "scratch" if self.ledger.is_scratch else "recorded",
+            }
+            for each in recorded
+        ]
 
 
 def body_of(decision: Decision) -> dict[str, Any]:

@@ -59,6 +59,7 @@ class EntryType(StrEnum):
     RESTORE = "restore"
     ANCHOR = "anchor"
     HEARTBEAT = "heartbeat"
+    COLLECTION = "collection"
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,7 @@ def prepare(draft: Draft) -> Prepared:
     context, body = dict(draft.context), dict(draft.body)
     for given in (context, body):  # what is in an entry can never be erased, so no name may get there by oversight
         check_profile(given, PERSONAL_FIELDS)
-    _refuse_nul([*draft.personal, *draft.personal.values(), *draft.view.values()])
+    refuse_nul([*draft.personal, *draft.personal.values(), *draft.view.values()])
     disclosures = tuple(disclose(name, value) for name, value in draft.personal.items())
     blobs = {role: _blob(role, content) for role, content in draft.blobs.items()}
     kind = EntryType(draft.type).value
@@ -219,7 +220,12 @@ def _blob(role: str, content: Blob | bytes) -> Blob:
     return blob
 
 
-def _refuse_nul(texts: Iterable[object]) -> None:
+def refuse_nul(texts: Iterable[object]) -> None:
+    """Refuse the character U+0000 in what goes to a column of text.
+
+    Raises:
+        CanonicalError: it is there.
+    """
     # What goes to a column of text must be the same on both databases, and PostgreSQL's text has no U+0000.
     if any(isinstance(text, str) and "\x00" in text for text in texts):
         raise CanonicalError(

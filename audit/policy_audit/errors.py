@@ -5,6 +5,7 @@
     ├── VerificationError       a proof, note, checkpoint or key text does not verify
     ├── AnchorError             a place did not take a checkpoint, or does not give back what it holds
     │   └── AnchorAlarmError    what a place holds is not what the ledger holds: rolled back, or two histories
+    ├── SpoolError              a spool cannot be written, or a file of one is not what it should be
     └── LedgerError             the ledger refused: nothing was recorded, nothing is half-written
         ├── SigningKeyError     the signing key is missing, unreadable, exposed or another ledger's
         ├── PersonalKeyError    the personal key is missing, unreadable, exposed or another ledger's
@@ -67,6 +68,12 @@ class AnchorAlarmError(AnchorError):
     ) -> None:
         super().__init__(message, code=code, help=help)
         self.evidence = evidence
+
+
+class SpoolError(AuditError):
+    """A spool does not take a decision, or what a file of it holds is not what a runner writes."""
+
+    default_code = "spool"
 
 
 class LedgerError(AuditError):

@@ -72,6 +72,7 @@ class _Check:
     """Those of these that no disposal names since an entry did, by the index of that entry."""
     without: int = 0
     last_time: str = ""
+    spooled: int = 0
     rotations: list[int] = field(default_factory=list)
     """The indexes of the key rotations that were met."""
     restores: list[Restore] = field(default_factory=list)
@@ -127,6 +128,8 @@ class _Check:
             step.fail(f"the document `{document_path(digest)}` of the entry {index} is missing", index)
         if disposed := len(self.absent) - len(self.missing):
             self.report.remarks.append(f"documents that are not here, and were disposed of on record: {disposed:,}")
+        if self.spooled:
+            self.report.remarks.append(f"entries collected from spools, with their runners' times: {self.spooled:,}")
         if self.without:
             text = f"{self.without:,} times an entry names a document, and this folder holds none"
             if self.wanted.documents:
@@ -135,9 +138,12 @@ class _Check:
                 self.report.remarks.append(text)
 
     def _on_entry(self, index: int, entry: PlainEntry) -> None:
-        if entry.recorded_at < self.last_time and not any("went back" in text for text in self.report.remarks):
-            self.report.remarks.append(f"the time of recording went back at the entry {index}: a clock was set")
-        self.last_time = entry.recorded_at
+        if entry.spooled:
+            self.spooled += 1  # whose time is its runner's
+        else:
+            if entry.recorded_at < self.last_time and not any("went back" in text for text in self.report.remarks):
+                self.report.remarks.append(f"the time of recording went back at the entry {index}: a clock was set")
+            self.last_time = entry.recorded_at
         if entry.type == ROTATION:
             self.rotations.append(index)
         if entry.type == RESTORE and len(self.restores) <= MAX_RESTORES:

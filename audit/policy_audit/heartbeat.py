@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
+from policy_audit.collected import read_spans
 from policy_audit.entry import Draft, EntryType
 from policy_audit.errors import VerificationError
 from policy_audit.names import ENTRY
@@ -103,11 +104,13 @@ def _of_mark(entry: StoredEntry, state: str | None, previous: tuple[int, str] | 
 
 
 def _rows(connection: Connection) -> Iterator[tuple[int, str, str]]:
+    collected = read_spans(connection)
     columns = select(ENTRY.c.leaf_index, ENTRY.c.type, ENTRY.c.recorded_at).order_by(ENTRY.c.leaf_index)
     for index, kind, recorded_at in connection.execute(columns.execution_options(yield_per=5000)):
         if not isinstance(kind, str) or not isinstance(recorded_at, str):
             raise VerificationError(f"the columns of the entry {index} were changed", code="columns-changed")
-        yield index, kind, recorded_at
+        if index not in collected:  # which has its runner's time; its collection has the ledger's
+            yield index, kind, recorded_at
 
 
 def _mark(connection: Connection, index: int) -> StoredEntry:

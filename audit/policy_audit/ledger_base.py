@@ -60,6 +60,25 @@ class LedgerBase:
         """The public text of the signing key; None where the ledger was opened without a key."""
         return self._signer.verifier_key if self._signer else None
 
+    @property
+    def signer(self) -> Signer | None:
+        """What signs checkpoints; None where the ledger was opened without a key."""
+        return self._signer
+
+    def sign_statement(self, payload: bytes) -> str:
+        """Return the DSSE envelope of an in-toto statement, signed by the ledger's key; nothing is recorded.
+
+        Raises:
+            SigningKeyError: the ledger was opened without its key, or the program that has it gives no signature.
+            VerificationError: the payload could be a note's text.
+        """
+        from policy_audit.dsse import sign_envelope
+        from policy_audit.errors import SigningKeyError
+
+        if self._signer is None:
+            raise SigningKeyError("the ledger was opened without its signing key", code="signing-key-missing")
+        return sign_envelope(payload, self._signer)
+
     def now(self) -> datetime:
         """Return the time by the clock that gives entries theirs."""
         return self._clock()

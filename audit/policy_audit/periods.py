@@ -7,22 +7,26 @@ from datetime import datetime
 from sqlalchemy import Connection, func, select
 
 from policy_audit.checkpoint import parse_checkpoint
+from policy_audit.collected import read_spans
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.tables import CHECKPOINT, ENTRY
 from policy_audit.view import instant
 
 Span = tuple[int, int]
+_PART = 500
 
 
 def size_at(connection: Connection, moment: datetime | str) -> int:
     """Return the size of the tree at a time: up to the entry that was recorded last, at that time or before.
 
     Times are the recording clock's. Where it ran backwards, the entry with the latest time of those counts, and all
-    before it in the tree.
+    before it in the tree. What was collected from spools has its runners' times, and came with its collection.
     """
-    column = ENTRY.c.leaf_index
+    column, collected = ENTRY.c.leaf_index, read_spans(connection)
     query = select(column).where(ENTRY.c.recorded_at <= instant(moment))
-    last = connection.execute(query.order_by(ENTRY.c.recorded_at.desc(), column.desc()).limit(1)).scalar()
+    ordered = query.order_by(ENTRY.c.recorded_at.desc(), column.desc()).execution_options(yield_per=_PART)
+    with connection.execute(ordered) as rows:
+        last = next((index for index in rows.scalars() if index not in collected), None)
     return 0 if last is None else int(last) + 1
 
 

@@ -23,12 +23,16 @@ _MARK = b'"entry":"policy-audit/v1"'
 
 
 class PlainEntry(NamedTuple):
-    """What verifying a folder asks of an entry of ours: its type, its time, the documents that it names, its body."""
+    """What verifying a folder asks of an entry of ours: its type, its time, the documents that it names, its body.
+
+    `spooled`: its time is that of a runner without a ledger, which was collected later.
+    """
 
     type: str
     recorded_at: str
     documents: tuple[str, ...]
     body: Mapping[str, Any]
+    spooled: bool = False
 
 
 def read_plain(data: bytes) -> PlainEntry | None:
@@ -94,8 +98,9 @@ def _checked(value: dict[str, Any]) -> PlainEntry:
     for digest in blobs.values():
         if not isinstance(digest, str) or not _DIGEST.fullmatch(digest):
             raise VerificationError("the entry names a document by what is not a digest")
-    body = value.get("body")
-    return PlainEntry(kind, recorded_at, tuple(blobs.values()), body if isinstance(body, dict) else {})
+    body, context = value.get("body"), value.get("context")
+    spooled = isinstance(context, dict) and "spooled" in context
+    return PlainEntry(kind, recorded_at, tuple(blobs.values()), body if isinstance(body, dict) else {}, spooled)
 
 
 def _integer(digits: str) -> int:

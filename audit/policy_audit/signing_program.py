@@ -74,9 +74,21 @@ def read_signer(path: Path) -> Signer:
     """
     text = read_key_text(path)
     try:
-        return _program(text) if text.startswith(FORMAT) else parse_signer_key(text.removesuffix("\n"))
-    except (ValueError, RecursionError, SigningKeyError, VerificationError):
+        return parse_signer(text)
+    except SigningKeyError:
         raise no_key(path) from None
+
+
+def parse_signer(text: str) -> Signer:
+    """Return the signer that the text of a key's file gives.
+
+    Raises:
+        SigningKeyError: it is malformed; the message never holds any of it.
+    """
+    try:
+        return _program(text) if text.startswith(FORMAT) else parse_signer_key(text.removesuffix("\n"))
+    except (ValueError, RecursionError, VerificationError):
+        raise SigningKeyError("not a signing key") from None
 
 
 def _program(text: str) -> SigningProgram:

@@ -17,6 +17,7 @@ from sqlalchemy import Connection, func, select
 from policy_audit import reading
 from policy_audit.checking import checked, checked_entries
 from policy_audit.checkpoint import Checkpoint, parse_checkpoint
+from policy_audit.collected import CollectedSpans, read_spans
 from policy_audit.commitment import Disclosure
 from policy_audit.entry import EntryType
 from policy_audit.errors import LedgerError, VerificationError
@@ -136,6 +137,10 @@ class Snapshot:
         for row in self._connection.execute(columns.execution_options(yield_per=5000)):
             where = f"the columns of the entry {row.leaf_index}"
             yield row.leaf_index, reading.stored_text(row.type, where), reading.stored_text(row.recorded_at, where)
+
+    def collected(self) -> CollectedSpans:
+        """Return which entries were collected from spools, and have their runners' times."""
+        return read_spans(self._connection)
 
     def blob(self, digest: str) -> bytes:
         """Return a document by its digest, checked."""

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from sqlalchemy import Connection, select
 
+from policy_audit.collected import span_of_body
 from policy_audit.entry import Entry, EntryType
 from policy_audit.holding import covering, held_entries
 from policy_audit.holds import Hold, Matter, matter_of
@@ -56,6 +57,7 @@ class Survey:
         self.next_due: datetime | None = None
         self.entries = 0
         self._candidates: dict[int, Candidate] = {}
+        self._collected: dict[int, datetime] = {}
         # Young decisions, whose period has not ended whatever they are about: those in effect, by index, and how many
         # of the others there are by workload document, with the first start of their periods.
         self._open: dict[int, tuple[datetime, str | None]] = {}
@@ -68,6 +70,8 @@ class Survey:
         self.entries += 1
         matter = matter_of(index, entry)
         self._supersede(index, entry, matter)
+        if entry.type == EntryType.COLLECTION:
+            self._collect(index, entry)
         end = add_months(_moment(entry.recorded_at), self.retention.general.months)
         workload = entry.blobs.get(WORKLOAD) if entry.type == EntryType.DECISION else None
         if end > self.now:
@@ -85,6 +89,13 @@ class Survey:
             workload,
             entry.view.get("valid_until"),
         )
+
+    def _collect(self, index: int, entry: Entry) -> None:
+        """Note when old entries were collected: their own times are a runner's, and shorten no period."""
+        span = span_of_body(index, entry.body)
+        if span is not None:
+            moment = _moment(entry.recorded_at)
+            self._collected |= {each: moment for each in self._candidates if span.first <= each <= span.last}
 
     def resolve(self, connection: Connection) -> None:
         """Tell the candidates that are due from those that a longer period covers, or that are in effect."""
@@ -163,6 +174,7 @@ class Survey:
     ) -> Cover:
         matter = candidate.matter
         start = _moment(matter.recorded_at)
+        start = max(start, self._collected.get(index, start))
         if matter.type != EntryType.DECISION:
             return self._cover_of_other(matter, start)
         regulations = self._applying(connection, candidate.workload, known, 1)

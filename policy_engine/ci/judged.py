@@ -12,6 +12,7 @@ from policy_engine.findings import Effect, Finding, effect_of, worst_effect
 from policy_engine.loading.policy import Policy
 from policy_engine.model.decision import Decision
 from policy_engine.model.task_case import Verdict
+from policy_engine.sources.selection import Selection
 
 
 @dataclass
@@ -45,14 +46,16 @@ class JudgedWorkload:
 class Judged:
     """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
 
-    `stopped` is why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before
-    the rules were read. `baseline` is what the baseline of a gate came to.
+    `selection` says what was judged and what was not, and `baseline` what the baseline of a gate came to. `stopped` is
+    why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before the rules were
+    read.
     """
 
     workloads: list[JudgedWorkload] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     documents: int = 0
     policy: Policy | None = None
+    selection: Selection = field(default_factory=Selection)
     stopped: tuple[Problem, ...] = ()
     baseline: Use | None = None
 
@@ -68,6 +71,11 @@ class Judged:
     @property
     def findings(self) -> list[Finding]:
         return [finding for each in self.workloads for finding in each.findings]
+
+    @property
+    def nothing_due(self) -> bool:
+        """Whether nothing was judged, and rightly so."""
+        return self.selection.nothing_due and not self.stopped
 
     def stop(self, problems: tuple[Problem, ...]) -> None:
         """Withhold everything: `problems` say why."""

@@ -80,11 +80,11 @@ def command(
         rounds = Rounds(open_ledger, [make_anchor(place) for place in chosen.places])
         if once:
             outcomes = rounds.once()
-            shown = _shown(outcomes, chosen)
+            shown = anchoring(outcomes, chosen)
             write_reports(targets, report_writers(lambda: shown, lambda: _sections(shown)))
         else:
             outcomes = _watch(rounds, chosen)
-    return OK if _enough(outcomes, chosen) else LEDGER
+    return OK if enough(outcomes, chosen) else LEDGER
 
 
 def _chosen(found: Configuration, every: str | None, beat: str | None, need: int | None) -> Configuration:
@@ -137,7 +137,7 @@ def _stopped() -> Iterator[threading.Event]:
             signal.signal(each, handler)
 
 
-def _enough(outcomes: Sequence[Outcome], chosen: Configuration) -> bool:
+def enough(outcomes: Sequence[Outcome], chosen: Configuration) -> bool:
     need = len(outcomes) if chosen.need is None else chosen.need
     return sum(each.result == "held" for each in outcomes) >= need and not any(e.result == "alarm" for e in outcomes)
 
@@ -148,10 +148,10 @@ def _line(outcome: Outcome) -> str:
     return f"{outcome.result}: {outcome.place.where}: {outcome.message} [{outcome.code}]"
 
 
-def _shown(outcomes: Sequence[Outcome], chosen: Configuration) -> dict[str, Any]:
+def anchoring(outcomes: Sequence[Outcome], chosen: Configuration) -> dict[str, Any]:
     return {
         "kind": "Anchoring",
-        "ok": _enough(outcomes, chosen),
+        "ok": enough(outcomes, chosen),
         "size": outcomes[0].size,
         "root": outcomes[0].root,
         "need": len(outcomes) if chosen.need is None else chosen.need,

@@ -35,7 +35,7 @@ __all__ = ["STAGES", "TYPES", "VERDICTS", "command"]
 TYPES = (
     "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used evidence-approved "
     "evidence-recorded evidence-revoked probe-attestation evaluation-report erasure disposal hold key-rotation "
-    "personal-key-rotation export officer-query verification-run restore anchor heartbeat"
+    "personal-key-rotation export officer-query verification-run restore anchor heartbeat collection"
 ).split()
 
 

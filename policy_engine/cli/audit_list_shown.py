@@ -69,8 +69,12 @@ def _bound(found: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _entry_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
-    context = ", ".join(f"{name} {value}" for name, value in row["context"].items())
+    context = ", ".join(f"{name} {_told(value)}" for name, value in row["context"].items())
     return str(row["index"]), minute(row["recorded_at"]), row["type"], context
+
+
+def _told(value: object) -> str:
+    return " ".join(f"{name}={each}" for name, each in value.items()) if isinstance(value, dict) else str(value)
 
 
 def _decision_cells(row: Mapping[str, Any]) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.cli.door import Door
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
     from policy_engine.loading.workload_file import LoadedWorkload
     from policy_engine.waivers.from_files import GivenFile
 
+#: Is told of the decisions that were recorded, with the `ledger` part of each.
+OnRecord = Callable[[Door, Sequence[Decision], Sequence[Mapping[str, Any]]], None]
+
 
 def decide_files(
     run: Run,
@@ -38,14 +41,17 @@ def decide_files(
     judged: Judged | None = None,
     collect: bool = False,
     accept: Callable[[Policy, Sequence[JudgedWorkload]], list[dict[str, str]]] | None = None,
+    on_record: OnRecord | None = None,
 ) -> Judged:
     """Decide every valid workload of the run's files, record all, and return what may be shown.
 
     An invalid file keeps no other from being decided: `on_invalid` hears of it at once. The outcome gathers in
     `judged`, with its findings where these are to be collected; `accept` marks those that are accepted, and says what
-    each decision's entry tells of that. Raises PolicyError where nothing may be handed out.
+    each decision's entry tells of that. `on_record` is told of what was recorded while the ledger is still open.
+    Raises PolicyError where nothing may be handed out.
     """
     judged = Judged() if judged is None else judged
+    judged.selection = run.selection
     with span("run", files=len(run.files), purpose=run.purpose):
         policy = judged.policy = load(run.layers, run.policy_digest, use_cache)
 
@@ -55,6 +61,8 @@ def decide_files(
 
         with ExitStack() as stack:
             door = Door(run.ledger, policy, stack, files=_waivers(run, refuse))
+            for problem in run.selection.problems:
+                refuse(InputError(problem))
             made = _decide(run, policy, judged, refuse, door, collect)
             if not made:
                 return judged
@@ -65,6 +73,8 @@ def decide_files(
             details = accept(policy, made) if accept is not None else [{} for _ in made]
             contexts = [replace(context, details={**context.details, **each}) for each in details]
             recorded = door.record([(each.decision, one) for each, one in zip(made, contexts, strict=True)])
+            if on_record is not None:
+                on_record(door, [each.decision for each in made], recorded)
         seconds = time.perf_counter() - started
         for each, part in zip(made, recorded, strict=True):
             each.shown = shown(each.decision, part)
@@ -113,7 +123,7 @@ def _decide(
             judged.documents += 1
             refuse(error)
             continue
-        for loaded in load_workload_documents(text, name, policy.vocabulary):
+        for loaded in run.selection.due(file, load_workload_documents(text, name, policy.vocabulary)):
             judged.documents += 1
             if isinstance(loaded, InputError):
                 refuse(loaded)
@@ -132,7 +142,7 @@ class _Desk:
     def __init__(self, policy: Policy, door: Door, at: datetime, collect: bool) -> None:
         self._door, self._at = door, at
         self._decider = Decider(policy)
-        self._voucher = Voucher(policy, lambda: door.ledger)
+        self._voucher = Voucher(policy, door.asked)
         self._collector = _collector(self._decider) if collect else None
 
     def decide(self, loaded: LoadedWorkload, file: str, folder: Path) -> JudgedWorkload:

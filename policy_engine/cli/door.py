@@ -1,10 +1,13 @@
-"""The ledger of a run, and the waivers in it and in files."""
+"""Where a run's decisions go: a ledger, with the waivers in it, or a spool, from which nothing can be read.
+
+Waivers may be in files, too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +30,13 @@ if TYPE_CHECKING:
     from policy_engine.waivers.checking import Candidate
     from policy_engine.waivers.from_files import GivenFile, WaiversInFiles
     from policy_engine.waivers.on_record import WaiversOnRecord
+
+
+#: Said once where the policy names somebody whose approvals a ledger could hold.
+UNREAD = (
+    "a spool holds nothing to read: waivers, evidence and revocations on record in a ledger do not count here; "
+    "receipts, signatures, `--waivers` and `revoked_entries` of approvers.yaml do"
+)
 
 
 class Door:
@@ -54,15 +64,24 @@ class Door:
     def ledger(self) -> Ledger:
         return self._stack.enter_context(opened(self._choice, self._read_only))
 
+    @property
+    def asked(self) -> Callable[[], Ledger] | None:
+        """What gives the ledger that evidence and waivers may name an entry of; None where there is none to ask."""
+        return None if self._choice.spool is not None else lambda: self.ledger
+
     @cached_property
     def _now(self) -> datetime:
-        """When the run's decisions are made, by the ledger's clock."""
-        return self.ledger.now()
+        """When the run's decisions are made, by the clock that gives entries theirs."""
+        return self._clock()
 
     @cached_property
     def on_record(self) -> WaiversOnRecord | None:
-        """The waivers of the ledger; None where none can be in force."""
+        """The waivers of the ledger; None where none can be in force, or none can be read."""
         approvers = self._policy.approvers
+        if self._choice.spool is not None:
+            if approvers.people or approvers.origins:
+                click.echo(f"note: {UNREAD}", err=True)
+            return None
         if not approvers.acting(WAIVERS):
             return None
         from policy_engine.waivers.on_record import WaiversOnRecord
@@ -76,7 +95,7 @@ class Door:
             return None
         from policy_engine.waivers.from_files import WaiversInFiles
 
-        return WaiversInFiles(self._given, lambda: self.ledger, lambda: self._now)
+        return WaiversInFiles(self._given, self.asked, lambda: self._now)
 
     def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload, as checked."""
@@ -106,11 +125,15 @@ class Door:
         """Record decisions, each with its context, and return each one's `ledger` part.
 
         Raises:
-            RecordingError: the ledger refused; no decision may be handed out.
+            RecordingError: ledger or spool refused; no decision may be handed out.
         """
+        self.check_fresh()
+        if self._choice.spool is not None:
+            from policy_engine.spooling import SpoolRecorder
+
+            return SpoolRecorder(self._choice.spool, self._policy).record_each(pairs)
         from policy_engine.recorder import Recorder
 
-        self.check_fresh()
         return Recorder(self.ledger, self._policy).record_each(pairs, self._grants(pairs))
 
     def _grants(self, pairs: Sequence[tuple[Decision, Context]]) -> list[Draft]:
@@ -143,6 +166,10 @@ class Door:
         """
         from policy_engine.waivers.checking import LONGEST
 
-        if self._checked_at is not None and abs(self.ledger.now() - self._checked_at) > LONGEST:
+        if self._checked_at is not None and abs(self._clock() - self._checked_at) > LONGEST:
             message = "the waivers were checked more than an hour ago, and nothing was recorded"
             raise RecordingError(Problem("waivers-outdated", message, help="decide again, fewer files at a time"))
+
+    def _clock(self) -> datetime:
+        """Return the time by the clock that gives entries theirs: the ledger's, or that of a runner without one."""
+        return self.ledger.now() if self._choice.spool is None else datetime.now(UTC)

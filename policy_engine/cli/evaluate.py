@@ -21,7 +21,8 @@ FAIL_ON = ("deny", "review", "allow_with_conditions")
 def command(run: Run, fail_on: str | None) -> int:
     """Decide each workload, record each decision, and explain it.
 
-    FILE is a workload file; - reads standard input. The exit status is 0 whatever the verdicts are, unless --fail-on
+    PATH is a workload file, a folder with all YAML below it, or a quoted pattern such as 'teams/**/*.yaml'; - reads
+    standard input. The exit status is 0 whatever the verdicts are, unless --fail-on
     asks otherwise; 2 where a file is invalid, 3 where the rules are, 6 where the ledger refuses.
     """
     from policy_engine.cli.deciding import decide_files

@@ -5,55 +5,72 @@ INVARIANT: whatever its subject could steer (policy.toml beside it, the clock, t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.cli.gate_baseline import OPTIONS, keeper
+from policy_engine.cli.gate_attest import attest_options
+from policy_engine.cli.gate_baseline import BASELINE_OPTIONS, keeper
 from policy_engine.cli.options import LedgerChoice, in_ci, now
 from policy_engine.cli.run_options import Run, run_options
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_engine.attesting.statements import Subject
     from policy_engine.ci.judged import Judged
 
 CLOCK_TOLERANCE_S = 300
 
 
 @click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
-@run_options(*OPTIONS)
+@run_options(*BASELINE_OPTIONS, *attest_options)
 def command(
     run: Run,
     baseline: Path | None,
     write_baseline: Path | None,
     baseline_reason: str | None,
     baseline_expires: date | None,
+    attest: Path | None,
+    attest_key: Path | None,
+    subjects: Sequence[Subject],
 ) -> int:
     """Decide each workload as evaluate does, and exit by the verdicts.
 
+    PATH is a workload file, a folder with all YAML below it, or a quoted pattern such as 'teams/**/*.yaml'; - reads
+    standard input.
+
     0: every workload is allow or allow_with_conditions. 1: at least one deny. 5: no deny, at least one review. 2: a
-    file is invalid. 3: the rules are. 6: the ledger refused. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
+    file is invalid, or none is there. 3: the rules are. 6: the ledger refused. What --attest asks for and cannot have
+    is 2 or 6. Where several apply, 6, 3, 2, 1, 5, 0: the first wins.
     """
     from policy_engine.ci.judged import Judged
     from policy_engine.cli.deciding import decide_files
+    from policy_engine.cli.gate_attest import prepare, write
     from policy_engine.cli.main import first_of, show_error
+    from policy_engine.cli.output import spare
     from policy_engine.cli.reports import report, report_failure, take_away
 
-    _check_ledger(run.ledger)
-    _check_clock(run.at, run.ledger)
-    known = keeper(run, baseline, write_baseline, baseline_reason, baseline_expires)
-    take_away(run.targets)
+    own = [path for path in (baseline, write_baseline, attest_key) if path is not None]
+    spare(run.targets, own)
+    take_away(run)
     judged = Judged()
     try:
+        _check(run)
+        known = keeper(run, baseline, write_baseline, baseline_reason, baseline_expires)
         known.read()
-        decide_files(run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept)
+        attesting = prepare(run, attest, attest_key, subjects)
+        gather = attesting.gather if attesting is not None else None
+        decide_files(
+            run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
+        )
         known.finish(judged)
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
         report_failure(judged, run, error)
         raise
-    status = first_of([*_statuses(judged), known.write(judged)])
+    status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
     return first_of([status, report(judged, run, status)])
 
 
@@ -62,15 +79,23 @@ def _statuses(judged: Judged) -> list[int]:
 
     by_effect = {"deny": CONDITION, "review": REVIEW, "condition": OK, "advice": OK}
     statuses = [by_effect[each.effect] for each in judged.workloads]
-    if judged.problems or not judged.workloads:
+    if judged.problems or not (judged.workloads or judged.nothing_due):
         statuses.append(USAGE)
     return statuses
+
+
+def _check(run: Run) -> None:
+    """Refuse what a gate may not be given, and what could not be told apart from nothing to judge."""
+    _check_ledger(run.ledger)
+    _check_clock(run.at, run.ledger)
+    if run.unselected is not None:
+        raise run.unselected
 
 
 def _check_ledger(choice: LedgerChoice) -> None:
     if in_ci() and not choice.explicit:
         message = "in CI the gate wants to be told its ledger"
-        choices = "sqlite:///PATH, postgresql+psycopg://..., or sqlite:///:memory: to try"
+        choices = "sqlite:///PATH, postgresql+psycopg://..., spool:DIR, or sqlite:///:memory: to try"
         hint = f"give --ledger (or POLICY_LEDGER): {choices}"
         raise UsageError(Problem("no-ledger", message, help=hint))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
 
 DEFAULT_DAYS = 90
-OPTIONS: tuple[Option, ...] = (
+BASELINE_OPTIONS: tuple[Option, ...] = (
     click.option(
         "--baseline",
         metavar="FILE",
@@ -39,7 +39,13 @@ OPTIONS: tuple[Option, ...] = (
         type=click.Path(path_type=Path),
         help="Write the findings of this run as a baseline, or bring FILE up to date; changes no exit status.",
     ),
-    click.option("--baseline-reason", metavar="TEXT", help="Why its new entries are accepted; it needs one."),
+    click.option(
+        "--reason",
+        "--baseline-reason",
+        "baseline_reason",
+        metavar="TEXT",
+        help="Why the new entries of the baseline are accepted; it needs one.",
+    ),
     click.option(
         "--baseline-expires",
         metavar="DATE",
@@ -142,7 +148,7 @@ def keeper(run: Run, given: Path | None, target: Path | None, reason: str | None
     """
     if target is None:
         if reason is not None or expires is not None:
-            message = "`--baseline-reason` and `--baseline-expires` are for a baseline that is written"
+            message = "`--reason` and `--baseline-expires` are for a baseline that is written"
             raise UsageError(Problem("bad-baseline", message, help="give --write-baseline FILE"))
         _spare_inputs(run, given, None)
         return Keeper(run, given, None, None)
@@ -161,14 +167,12 @@ def _terms(day: date, reason: str | None, expires: date | None) -> Terms:
 
     if reason is None:
         message = "a baseline needs a reason"
-        raise UsageError(
-            Problem("no-reason", message, help="--baseline-reason TEXT says why its findings are accepted")
-        )
+        raise UsageError(Problem("no-reason", message, help="--reason TEXT says why its findings are accepted"))
     last = expires if expires is not None else day + timedelta(days=DEFAULT_DAYS)
     if not day <= last <= day + timedelta(days=MOST_DAYS):
         message = f"`--baseline-expires {last}` is not within {MOST_DAYS} days from {day}"
         raise UsageError(Problem("bad-period", message, help="name a day within a year; it can be written anew then"))
-    return Terms(plain(reason, "--baseline-reason", 1000), day, last)
+    return Terms(plain(reason, "--reason", 1000), day, last)
 
 
 def _spare_inputs(run: Run, given: Path | None, target: Path | None) -> None:
@@ -181,7 +185,7 @@ def _spare_inputs(run: Run, given: Path | None, target: Path | None) -> None:
     if target is not None:
         check_place(target)
         folders = [*run.layers, *(path for path in run.waivers if path.is_dir())]
-        files = [*map(Path, run.files), *run.waivers, *ledger_files(run.ledger)]
+        files = [*map(Path, run.selection.read), *run.waivers, *ledger_files(run.ledger)]
         spare([Target("baseline", target)], files, folders)
 
 

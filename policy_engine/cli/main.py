@@ -39,8 +39,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "decide": {
         "evaluate": ("evaluate", "Decide workloads, record the decisions, explain them."),
         "gate": ("gate", "The same for CI: the exit status is the verdict."),
+        "verify-deployment": ("verify_deployment", "Say by the gate's attestations whether something may be deployed."),
         "sweep": ("sweep", "Decide a fleet of workloads by columns, into a table."),
         "new": ("new", "Ask the questions that matter and write a workload file."),
+        "recheck": ("recheck", "Decide again what expired, or was decided on something else."),
         "explain": ("explain", "Show one recorded decision again, in full."),
     },
     "rules": {
@@ -124,7 +126,9 @@ def show_error(error: PolicyError) -> None:
 
 
 def _say(line: str) -> None:
-    """Write a line on standard error; that nobody reads it there changes no status."""
+    """Write one line on standard error; that nobody reads it there changes no status."""
+    # a line break in a file's name would begin a line of its own, which a CI system may take for a command
+    line = line.replace("\n", "\\n").replace("\r", "\\r")
     with suppress(OSError):
         click.echo(printable(line), err=True)
 

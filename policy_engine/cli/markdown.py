@@ -58,13 +58,18 @@ def _decision(document: Document, file: str | None) -> str:
     plan = document["plan"]
     if len(plan["routes"]) > 1:
         lines += [f"{escape(plan_text(plan))}.", ""]
-    ledger = document.get("ledger") or {}
     lines += [
         f"Decision `{document['id']}` at {document['decided_at']}, policy `{document['policy']['digest']}`, "
-        f"ledger entry {ledger.get('index', 'none')}.",
+        f"{_place(document.get('ledger') or {})}.",
         "",
     ]
     return "\n".join(lines)
+
+
+def _place(ledger: Document) -> str:
+    if ledger.get("status") == "spooled":
+        return f"spooled as leaf `{ledger['leaf_hash']}`, to be collected into a ledger"
+    return f"ledger entry {ledger.get('index', 'none')}"
 
 
 def _task(task: Document, file: str | None, decision_id: str) -> list[str]:

@@ -24,6 +24,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 _PIN, _TOLD = "policy_engine.ledger_vkey", "policy_engine.ledger_vkey_told"
 SCRATCH = "sqlite:///:memory:"
 PURPOSES = ("draft", "pull_request", "deploy")
+_SPOOL = "spool:"
 #: Said where nobody sits who would wonder: a mistyped place makes a ledger, too.
 NEW = (
     "nothing was on record there before. If there should be, the place is mistyped; "
@@ -95,6 +96,15 @@ def _pinned(ctx: click.Context, param: click.Parameter, value: Any) -> None:
 
 def ledger_options(command: F) -> F:
     """`--ledger`, `--ledger-key` and `--ledger-vkey`, which `choose_ledger` is told of through the context."""
+    return _ledger_options(command, "sqlite:///PATH or postgresql+psycopg://...")
+
+
+def recording_options(command: F) -> F:
+    """The same for commands that a runner without a ledger calls, too."""
+    return _ledger_options(command, "sqlite:///PATH, postgresql+psycopg://..., or spool:DIR without a ledger.")
+
+
+def _ledger_options(command: F, urls: str) -> F:
     command = click.option(
         "--ledger-vkey",
         metavar="KEY",
@@ -109,7 +119,7 @@ def ledger_options(command: F) -> F:
         metavar="URL",
         envvar="POLICY_LEDGER",
         callback=_settings,
-        help="sqlite:///PATH or postgresql+psycopg://...  [default: a SQLite file in the user's data directory]",
+        help=f"{urls}  [default: a SQLite file in the user's data directory]",
     )(command)
     return click.option(
         "--ledger-key",
@@ -197,9 +207,19 @@ class LedgerChoice:
     def scratch(self) -> bool:
         return self.url == SCRATCH
 
+    @property
+    def spool(self) -> Path | None:
+        """The folder that decisions are spooled into, where there is no ledger."""
+        return Path(self.url.removeprefix(_SPOOL)) if self.url.startswith(_SPOOL) else None
 
-def choose_ledger(ctx: click.Context, url: str | None, key: Path | None) -> LedgerChoice:
-    """Return the ledger of the settings, else the user's own."""
+
+def choose_ledger(ctx: click.Context, url: str | None, key: Path | None, *, spools: bool = False) -> LedgerChoice:
+    """Return the ledger of the settings, else the user's own; a spool only to commands that decide (`spools`).
+
+    Raises:
+        UsageError: it is a spool, which cannot be read, or whose folder is not named.
+        RecordingError: a key is pinned, and a spool has none.
+    """
     source = ctx.get_parameter_source("ledger")
     explicit = source is not None and source.name in ("COMMANDLINE", "ENVIRONMENT")
     if url is None:
@@ -207,10 +227,25 @@ def choose_ledger(ctx: click.Context, url: str | None, key: Path | None) -> Ledg
 
         folder = Path(platformdirs.user_data_dir("policy-engine", appauthor=False))
         url = f"sqlite:///{folder / 'ledger.db'}"
-    if url.startswith("spool:"):
-        message = "spooled ledgers are not part of this version"
-        raise UsageError(Problem("unsupported-ledger", message, help="use sqlite:///PATH or postgresql+psycopg://..."))
-    return LedgerChoice(url, key, explicit, ctx.meta.get(_PIN))
+    choice = LedgerChoice(url, key, explicit, ctx.meta.get(_PIN))
+    if choice.spool is not None:
+        _check_spool(choice, spools)
+    return choice
+
+
+def _check_spool(choice: LedgerChoice, spools: bool) -> None:
+    if not spools:
+        message = "a spool is no ledger: it takes decisions, and nothing is read from it"
+        hint = "put it into a ledger with `policy audit collect DIR`, and name that ledger"
+        raise UsageError(Problem("unsupported-ledger", message, help=hint))
+    if choice.url == _SPOOL:
+        raise UsageError(Problem("unsupported-ledger", "`spool:` names no folder", help="write spool:DIR"))
+    if choice.pinned is not None:
+        from policy_engine.errors import RecordingError
+
+        message = "`--ledger-vkey` pins a ledger's key, and a spool has none"
+        hint = "pin it where the spool is collected, with `policy audit collect`, and leave it out here"
+        raise RecordingError(Problem("ledger-pinned", message, help=hint))
 
 
 def ledger_files(choice: LedgerChoice) -> list[Path]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
 from policy_engine.ci.judged import Judged
-from policy_engine.cli.output import Target, Writer, to_json, to_yaml, write_reports
+from policy_engine.cli.output import Writer, to_json, to_yaml, write_reports
 from policy_engine.cli.run_options import CI_FORMATS
 from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.explain import used_rules
@@ -24,8 +24,13 @@ def report(judged: Judged, run: Run, status: int) -> int:
     and CI systems are told all the same.
     """
     from policy_engine.cli.main import OK, show_error, status_of
+    from policy_engine.cli.selected import tell
 
-    targets = run.targets if judged.workloads else [each for each in run.targets if each.format in CI_FORMATS]
+    targets = run.targets
+    if not judged.workloads and (judged.stopped or not run.selection.listed):
+        targets = [each for each in targets if each.format in CI_FORMATS]
+    if not judged.stopped:
+        tell(run, judged)
     try:
         write_reports(targets, _writers(judged, run, status))
     except UsageError as error:
@@ -48,12 +53,18 @@ def report_failure(judged: Judged, run: Run, error: BaseException) -> None:
         report(judged, run, status)
 
 
-def take_away(targets: Sequence[Target]) -> None:
-    """Remove the reports of an earlier run: one that is left behind would be taken for this run's."""
-    for target in targets:
-        if target.path is not None and target.path.is_file() and not target.path.is_symlink():
+def take_away(run: Run) -> None:
+    """Remove the reports of an earlier run: one that is left behind would be taken for this run's.
+
+    Where it is not known what would have been judged, a YAML file may be a workload, and stays.
+    """
+    for target in run.targets:
+        path = target.path
+        if path is None or not path.is_file() or path.is_symlink():
+            continue
+        if run.unselected is None or path.suffix not in (".yaml", ".yml"):
             with suppress(OSError):  # writing it says why it cannot be
-                target.path.unlink()
+                path.unlink()
 
 
 def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
@@ -66,29 +77,35 @@ def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
 
 def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
     """Return a writer for each format."""
+    from policy_engine.cli.selected import lines
+
     decisions = [(file, trimmed(document, run.all_rules)) for file, document in judged.decisions]
+    told = lines(run, judged)
 
     def value() -> Any:
-        """Return one document, or an array where several workloads were given."""
+        """Return one document, or an array where several workloads were given, or any number could be."""
         documents = [document for _, document in decisions]
-        return documents[0] if judged.documents == 1 and documents else documents
+        return documents[0] if judged.documents == 1 and documents and not run.selection.listed else documents
 
     def text(stream: IO[str]) -> str:
         from policy_engine.cli.closing import closing_lines
         from policy_engine.cli.printable import printable
         from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
-        lines = closing_lines(judged, run.quiet)
+        closing = closing_lines(judged, run.quiet)
         if run.quiet:
-            return "\n".join([*(verdict_line(document) for _, document in decisions), *map(printable, lines)])
+            quiet = [*(verdict_line(document) for _, document in decisions), *map(printable, closing), *told]
+            return "\n".join(quiet)
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
-        closing = [render(closing_view(lines), stream).rstrip("\n")] if lines else []
-        return "\n\n".join([*views, *closing]) + "\n"
+        ends = [render(closing_view(closing), stream).rstrip("\n")] if closing else []
+        return "\n\n".join([*views, *ends, *(["\n".join(told)] if told else [])]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
         from policy_engine.cli.markdown import decisions as rendered
+        from policy_engine.cli.markdown import escape
 
-        return rendered(decisions)
+        listed = [f"- {escape(line)}" for line in told]
+        return "\n".join([rendered(decisions), *listed, ""]) if listed else rendered(decisions)
 
     return {
         "text": text,

@@ -16,11 +16,13 @@ from policy_engine.cli.options import (
     choose_ledger,
     decision_options,
     ledger_files,
-    ledger_options,
     now,
     output_options,
     policy_options,
+    recording_options,
 )
+from policy_engine.errors import PolicyError
+from policy_engine.sources.selection import Selection
 
 if TYPE_CHECKING:
     from policy_engine.cli.output import Target
@@ -32,9 +34,13 @@ FORMATS = ("text", "json", "yaml", "markdown", *CI_FORMATS)
 Command = Callable[..., int]
 Option = Callable[[Command], Command]
 
-_PASSED_ON = ("files", "layers", "policy_digest", "purpose", "cross_check", "waivers", "all_rules", "verbose", "quiet")
+_PASSED_ON = ("layers", "policy_digest", "purpose", "cross_check", "waivers", "all_rules", "verbose", "quiet")
 _DECIDING: tuple[Option, ...] = (
-    click.argument("files", nargs=-1, required=True, metavar="FILE..."),
+    click.argument("files", nargs=-1, metavar="[PATH]..."),
+    click.option(
+        "--since", metavar="REV", help="Judge what changed since REV and HEAD parted; without PATH, anywhere."
+    ),
+    click.option("--if-any", is_flag=True, help="Exit with 0 where PATH holds no workload, instead of 2."),
     click.option("--all-rules", is_flag=True, help="List the rules that did not fire, too."),
     click.option(
         "--cross-check", is_flag=True, help="Ask the CEL runtime the same conditions; differ, and nothing is decided."
@@ -47,14 +53,18 @@ _DECIDING: tuple[Option, ...] = (
         help="Signed waivers: a file that `policy waiver approve` wrote, or a folder of them; repeatable.",
     ),
 )
-_SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, ledger_options)
+_SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, recording_options)
 
 
 @dataclass(frozen=True)
 class Run:
-    """What the options of a run come down to: what is decided, when, by which rules, and where it goes."""
+    """What the options of a run come down to: what is decided, when, by which rules, and where it goes.
 
-    files: Sequence[str]
+    `unselected` is why it could not be told what is to be decided: the gate tells CI systems, too.
+    """
+
+    selection: Selection
+    unselected: PolicyError | None
     layers: Sequence[Path]
     policy_digest: str | None
     ledger: LedgerChoice
@@ -72,6 +82,11 @@ class Run:
         """Whether a report is asked for that lists findings."""
         return any(target.format in CI_FORMATS for target in self.targets)
 
+    @property
+    def files(self) -> Sequence[str]:
+        """The files that are judged."""
+        return self.selection.names
+
 
 def run_options(*own: Option) -> Option:
     """Give a command the files and options of a run, and call it with the `Run`; `own` are options of its own.
@@ -86,6 +101,9 @@ def run_options(*own: Option) -> Option:
             ctx: click.Context,
             /,
             *,
+            files: Sequence[str],
+            since: str | None,
+            if_any: bool,
             outputs: Sequence[str],
             at: datetime | None,
             ledger: str | None,
@@ -96,10 +114,20 @@ def run_options(*own: Option) -> Option:
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
-            run = Run(targets=targets, ledger=choose_ledger(ctx, ledger, ledger_key), at=at or now(), **shared)
+            chosen = choose_ledger(ctx, ledger, ledger_key, spools=True)
+            selection, unselected = Selection(), None
+            try:
+                selection = _select(files, since, if_any, shared["layers"])
+            except PolicyError as error:
+                if ctx.info_name != "gate":
+                    raise
+                unselected = error
+            run = Run(selection, unselected, targets=targets, ledger=chosen, at=at or now(), **shared)
             if any(target.path is not None for target in targets):
-                folders = [*run.layers, *(path for path in run.waivers if path.is_dir())]
-                spare(targets, [*map(Path, run.files), *run.waivers, *ledger_files(run.ledger)], folders)
+                spools = [chosen.spool] if chosen.spool is not None else []
+                folders = [*run.layers, *spools, *(path for path in run.waivers if path.is_dir())]
+                read = [*map(Path, (*files, *selection.read)), *run.waivers, *ledger_files(run.ledger)]
+                spare(targets, read, folders)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this
@@ -108,3 +136,16 @@ def run_options(*own: Option) -> Option:
         return call
 
     return add
+
+
+def _select(files: Sequence[str], since: str | None, if_any: bool, rules: Sequence[Path]) -> Selection:
+    """Return what is judged; where `rules` changed since a revision, that is everything."""
+    if since is not None:
+        from policy_engine.sources.changes import select_changed
+
+        return select_changed(files, since, rules, if_any)
+    from policy_engine.sources.selecting import select
+
+    if not files:
+        raise click.UsageError("missing argument 'PATH'", click.get_current_context())
+    return select(files, if_any)

@@ -46,11 +46,20 @@ def setting(ctx: click.Context, parameter: str) -> Any:
 
 
 def _judges_below(ctx: click.Context, folder: Path) -> bool:
-    """Whether a judged file lies in `folder` or below; standard input and other pipes count as lying anywhere."""
-    files = ctx.params.get("files") or ()
-    if not files:
-        return True
-    return any(str(name) == "-" or _is_piped(Path(name)) or _lies_below(Path(name), folder) for name in files)
+    """Whether a judged file may lie in `folder` or below; standard input and other pipes count as lying anywhere.
+
+    Of a folder that is judged, or searched for a pattern, all that is below counts: also where `folder` is.
+    """
+    from policy_engine.sources.words import read_word
+
+    files: tuple[str, ...] = ctx.params.get("files") or ("-",)
+    for name in files:
+        if not name or name == "-" or _is_piped(Path(name)):
+            return True
+        word = read_word(name)
+        if _lies_below(word.place, folder) or (not word.is_file and _lies_below(folder, word.place)):
+            return True
+    return False
 
 
 def _is_piped(file: Path) -> bool:

@@ -271,6 +271,8 @@ def _footer(document: Document) -> RenderableType:
         lines.append(f"Rests on figures that are older than they should be: {', '.join(stale)}")
     if ledger and ledger.get("status") == "scratch":
         lines.append("Recorded in a scratch ledger, which is kept nowhere")
+    elif ledger and ledger.get("status") == "spooled":
+        lines.append(f"Spooled as leaf {ledger['leaf_hash'][:16]}, to be collected into a ledger")
     elif ledger:
         lines.append(f"Ledger entry {ledger['index']}; `policy explain {short}` shows it again")
     return said("\n" + "\n".join(lines), "dim")

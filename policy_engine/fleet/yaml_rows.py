@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ from policy_engine.loading.workload_file import LoadedWorkload, load_workload_do
 from policy_engine.loading.yaml_source import read_bytes
 from policy_engine.model.task_case import ATTESTED, EvidenceStatus
 from policy_engine.model.workload import Workload
+from policy_engine.sources.walking import files_below
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
@@ -30,20 +31,10 @@ if TYPE_CHECKING:
 FILE = "file"
 #: Evidence as checked, where a grade does not say all of it: an attestation of claimed hardware.
 STATUSES = "__statuses"
-_ENDINGS = (".yaml", ".yml")
 _ROWS_AT_ONCE = 2_000
 _MARK = re.compile(r"^---(?=\s|$)", re.MULTILINE)
 #: A line that is neither empty, nor a comment, nor a directive.
 _SAYS = re.compile(r"^\s*[^\s#%]", re.MULTILINE)
-
-
-def files_of(folder: Path, on_error: Callable[[OSError], None]) -> Iterator[Path]:
-    """Yield the workload files below `folder`, in order; links to folders are not followed."""
-    for place, folders, names in os.walk(folder, onerror=on_error):
-        folders.sort()
-        for name in sorted(names):
-            if name.lower().endswith(_ENDINGS):
-                yield Path(place, name)
 
 
 def document_text(content: bytes, number: int) -> str:
@@ -67,7 +58,7 @@ class YamlRows:
 
     def take_all(self, folder: Path, seen: Callable[[int], None] | None = None) -> None:
         """Read every file below `folder`."""
-        for path in files_of(folder, lambda error: self._unreadable(folder, error)):
+        for path in files_below(folder, lambda error: self._unreadable(folder, error)):
             self._take(path, os.path.relpath(path, folder))
             if len(self._rows) >= _ROWS_AT_ONCE:
                 self._spool()

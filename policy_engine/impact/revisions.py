@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
-from policy_audit.bounded import Done, run
-from policy_audit.errors import AnchorError
+from policy_audit.bounded import Done
 
 from policy_engine.errors import InputError, Problem
 from policy_engine.loading.layers import CASES_SUFFIX
 from policy_engine.loading.yaml_source import LARGEST_FILE
+from policy_engine.sources.git import Git
 
 PREFIX = "git:"
-_SECONDS = 60.0
 _MOST_FILES = 10_000
 _REGULAR = ("100644", "100755")
-#: Nobody is asked, nothing is fetched, and a commit is what it says: not what a replacement makes of it.
-_FIXED = {
-    "LC_ALL": "C",
-    "GIT_TERMINAL_PROMPT": "0",
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_NO_LAZY_FETCH": "1",
-    "GIT_NO_REPLACE_OBJECTS": "1",
-}
 
 
 class Revision(Struct, frozen=True):
@@ -40,7 +30,7 @@ class Repository:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._environment: Mapping[str, str] = {**os.environ, **_FIXED}
+        self._git = Git(folder)
 
     def revision(self, word: str, beside: Path | None) -> Revision:
         """Return what `REV[:PATH]` names; without PATH, the folder that `beside` is today, else the top.
@@ -110,12 +100,7 @@ class Repository:
             raise _refused(f"`{beside}` lies in no checkout", "write git:REV:PATH") from None
 
     def _run(self, *arguments: str, most: int = 50_000_000) -> Done:
-        try:
-            return run(
-                ("git", *arguments), folder=self.folder, environment=self._environment, seconds=_SECONDS, most=most
-            )
-        except AnchorError as error:
-            raise _refused(error.message, "git has to be installed, and its objects readable") from error
+        return self._git.run(*arguments, most=most, bare=True)
 
 
 def _refused(message: str, help_: str | None = None) -> InputError:

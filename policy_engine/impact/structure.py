@@ -60,7 +60,11 @@ class Differing(Struct, frozen=True):
 
 def differing(old: Policy, new: Policy) -> list[Differing]:
     """Return every entry that is not the same, by section, in the order of the old policy, then of the new."""
-    one, other = document_of(old), document_of(new)
+    return differing_documents(document_of(old), document_of(new))
+
+
+def differing_documents(one: Mapping[str, Any], other: Mapping[str, Any]) -> list[Differing]:
+    """Return the same of two policies' documents, with the catalog's entries in each (`sides.document_of`)."""
     found: list[Differing] = []
     for section, path in _SECTIONS:
         found += _entries(section, _at(one, path), _at(other, path))

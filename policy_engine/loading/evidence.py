@@ -45,6 +45,8 @@ class EvidenceFileError(Exception):
 
 #: Says which better grade a piece of evidence has, if any, and why it has not one that it claims.
 Vouch = Callable[[str, Evidence], tuple[Vouched | None, str | None]]
+#: Makes a grade of a proof on record again; a text says why it makes none, and None that this is not told.
+Proven = Callable[[str, Evidence, EvidenceStatus], Vouched | str | None]
 
 
 def check_evidence(
@@ -68,11 +70,12 @@ def evidence_as_recorded(
     day: date,
     recorded: Mapping[str, EvidenceStatus],
     recorded_on: date,
-    proven: Callable[[str, Evidence, EvidenceStatus], Vouched | None] | None = None,
+    proven: Proven | None = None,
 ) -> dict[str, EvidenceStatus]:
     """Return what `check_evidence` would, without any file: what was found in one is taken from `recorded`.
 
-    A better grade is what `proven` makes of the proof on record; without it, what it was found to be then.
+    A better grade is what `proven` makes of the proof on record; without it, what it was found to be then. Where that
+    says why it makes none, the evidence says so as well.
 
     All else follows from the workload again, so that a recorded status which does not is seen. A file that was not
     looked at on the day of the record proves nothing on another.
@@ -99,13 +102,16 @@ def evidence_as_recorded(
             if status.grade in _VOUCHED or "recorded" not in claimed:
                 return None, status.short
             found = _against(name, evidence, status, day, proven)
+            if isinstance(found, str):
+                return None, found
             said = found.against if found is not None else None
             return found, (status.short or "").removeprefix(said or "").removeprefix("; ") or None
         if status.ends is not None and status.ends < day:
             return None, f"what makes it {status.grade} ended on {status.ends}"
         if proven is None:
             return Vouched(status.grade, status.proof, status.ends), status.short
-        return proven(name, evidence, status), status.short
+        again = proven(name, evidence, status)
+        return (None, again) if isinstance(again, str) else (again, status.short)
 
     return _check_all(workload, day, seen, vouched)
 
@@ -115,8 +121,8 @@ def _against(
     evidence: Evidence,
     status: EvidenceStatus,
     day: date,
-    proven: Callable[[str, Evidence, EvidenceStatus], Vouched | None] | None,
-) -> Vouched | None:
+    proven: Proven | None,
+) -> Vouched | str | None:
     """Return what is on record of a proof that gives no grade, as it was then or as `proven` makes it again."""
     if proven is None or (status.ends is not None and status.ends < day):
         return Vouched(status.grade, status.proof or {}, status.ends, None, status.short or "it speaks against it")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
@@ -20,8 +21,10 @@ SOMEBODY = "somebody"
 FILE = "<recorded workload>"
 
 
-def recorded_workload(content: bytes, vocabulary: Vocabulary) -> Workload:
+def recorded_workload(content: bytes, vocabulary: Vocabulary, persons: Mapping[str, str] | None = None) -> Workload:
     """Return the workload of recorded bytes, with `SOMEBODY` for each personal value that they hold as present.
+
+    `persons` are the names (owner, champion) where they are known.
 
     Raises:
         InputError: they are no workload, hold a personal value, or name what the vocabulary does not know.
@@ -34,11 +37,12 @@ def recorded_workload(content: bytes, vocabulary: Vocabulary) -> Workload:
         raise _refused("the recorded workload is not JSON") from None
     if not isinstance(value, dict):
         raise _refused("the recorded workload is not a mapping")
-    _put_somebody(value.get("metadata"), "owner")
+    named = persons or {}
+    _put_person(value.get("metadata"), "owner", named)
     spec = value.get("spec")
     migration = spec.get("migration") if isinstance(spec, dict) else None
     if isinstance(migration, dict) and migration.get("champion") is not None:
-        _put_somebody(migration, "champion")
+        _put_person(migration, "champion", named)
     found = load_document(Document(FILE, value, Node((1, 1), value)), 0, vocabulary)
     if isinstance(found, InputError):
         # it stands in no file, so that its places say nothing
@@ -46,10 +50,10 @@ def recorded_workload(content: bytes, vocabulary: Vocabulary) -> Workload:
     return found.workload
 
 
-def _put_somebody(value: Any, name: str) -> None:
+def _put_person(value: Any, name: str, persons: Mapping[str, str]) -> None:
     if not isinstance(value, dict) or value.get(name) != PRESENT:
         raise _refused(f"the recorded workload does not hold `{name}` as present and no more")
-    value[name] = SOMEBODY
+    value[name] = persons.get(name, SOMEBODY)
 
 
 def _refused(message: str) -> InputError:

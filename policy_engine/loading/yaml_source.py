@@ -64,7 +64,7 @@ def load_documents(
     After a syntax error, or nesting too deep, the rest of the text is not read, so that it is always the last
     of the list. The list is never empty: a text without a document is one error.
     """
-    decoded = _decoded(text, file, largest)
+    decoded = decode(text, file, largest)
     if isinstance(decoded, Problem):
         return [error(decoded)]
     found = list(_documents(decoded, file, error))
@@ -107,7 +107,7 @@ def read_bytes(path: Path, error: type[PolicyError] = InputError, largest: int =
         ) from caught
 
 
-def _decoded(text: str | bytes, file: str, largest: int) -> str | Problem:
+def decode(text: str | bytes, file: str, largest: int = LARGEST_FILE) -> str | Problem:
     """Return the text without its byte-order mark, or why it cannot be read as YAML."""
     size = len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
     if size > largest:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LONGEST_HOURS = 24
 #: The words of `heartbeat.Gap`, as they are read here.
 _KINDS = {"unclean": "watching broke off", "rotation": "key-rotation"}
-_BACK = "clock ran back"
+_BACK, _COLLECTED = "clock ran back", "collected"
 _MOST_PATHS = 20
 
 
@@ -50,15 +50,26 @@ def gaps(asked: Asked) -> Report:
         remarks=(
             "A silence counts where any of it lies in the period.",
             "A ledger without heartbeats is silent whenever nothing is decided.",
+            "Collected decisions have the times of their runners' clocks, since the earliest of which their row tells.",
             CLOCK,
         ),
     )
 
 
 def _noting(asked: Asked, back: list[Gap]) -> Iterator[tuple[int, str, str]]:
-    """Yield index, type and time of every entry, and note where the clock ran back."""
+    """Yield index, type and time of every entry that has the ledger's, and note where that clock ran back.
+
+    What was collected from spools has its runners' times: noted is each collection, with the earliest of these.
+    """
     previous: tuple[int, str] | None = None
+    collected, earliest = asked.snapshot.collected(), ""
     for index, kind, recorded_at in asked.snapshot.times():
+        if index in collected:
+            earliest = min(earliest or recorded_at, recorded_at)
+            continue
+        if earliest:
+            back.append(Gap(_COLLECTED, earliest, recorded_at, previous[0] if previous else None, index))
+            earliest = ""
         if previous is not None and recorded_at < previous[1]:  # all in UTC, with microseconds
             back.append(Gap(_BACK, previous[1], recorded_at, previous[0], index))
         previous = index, recorded_at
@@ -78,7 +89,7 @@ def _row(asked: Asked, gap: Gap) -> tuple[Cell, ...]:
         what = what if gap.before is not None else f"{what}; " * (what is not None) + "up to now"
     elif gap.before is not None:
         body = asked.snapshot.entry(gap.before).document["body"]
-        what = brief({key: body[key] for key in ("epoch", "from", "reason") if key in body}) or None
+        what = brief({key: body[key] for key in ("epoch", "from", "reason", "decisions") if key in body}) or None
     until = gap.until if gap.before is not None else None
     hours = _hours(gap) if gap.kind == "silence" else 0
     return _KINDS.get(gap.kind, gap.kind), gap.since, until, hours, gap.after, gap.before, what

@@ -42,7 +42,25 @@ def proven(
     entry_of: EntryOf | None = None,
     revoked: Revoked | None = None,
 ) -> Callable[[str, Evidence, EvidenceStatus], Vouched | None]:
-    """Return what makes a grade of a proof on record, on the decision's `day`.
+    """Return what makes a grade of a proof on record, as `proven_or_why` does, and None where it makes none."""
+    again = proven_or_why(workload, policy, day, materials, entry_of, revoked)
+
+    def only_proven(name: str, evidence: Evidence, status: EvidenceStatus) -> Vouched | None:
+        found = again(name, evidence, status)
+        return None if isinstance(found, str) else found
+
+    return only_proven
+
+
+def proven_or_why(
+    workload: Workload,
+    policy: Policy,
+    day: date,
+    materials: Materials,
+    entry_of: EntryOf | None = None,
+    revoked: Revoked | None = None,
+) -> Callable[[str, Evidence, EvidenceStatus], Vouched | str]:
+    """Return what makes a grade of a proof on record, on the decision's `day`, or says why it makes none.
 
     `entry_of` gives the entries of the decision's own ledger that came before it, and None for any other; `revoked`
     says which entries it had revoked by then.
@@ -56,7 +74,7 @@ def proven(
             return policy
         return replace(policy, approvers=approvers_on_record(policy.approvers.document()))
 
-    def again(name: str, evidence: Evidence, status: EvidenceStatus) -> Vouched | None:
+    def again(name: str, evidence: Evidence, status: EvidenceStatus) -> Vouched | str:
         material = materials.get(name, {})
         found: Vouched | str = "no proof is on record"
         if status.grade == "approved" and material.keys() == {"approval"}:
@@ -71,7 +89,7 @@ def proven(
                     found = "the ledger has another entry there"
             if revoked is not None and revoked(names_of(entry)):
                 found = "its entry had been revoked"
-        return None if isinstance(found, str) else found
+        return found
 
     return again
 

@@ -218,7 +218,7 @@ def test_other_bytes_of_the_same_waivers_are_a_difference(world: World) -> None:
     honest = recorder.draft(decision, context)
     blobs = {**honest.blobs, "waivers": content.replace(b'{"apiVersion"', b'{ "apiVersion"')}
     draft = Draft(honest.type, honest.body, honest.context, honest.personal, blobs, honest.view, honest.tags)
-    entry = world.ledger.entry(world.ledger.append_many([draft, *recorder._used(decision, context)])[0].index)
+    entry = world.ledger.entry(world.ledger.append_many([draft, *recorder.used(decision, context)])[0].index)
     found = replay(world.ledger, entry)
     assert [each.path for each in found.differences] == ["entry.blobs.waivers"]
 
@@ -274,7 +274,7 @@ def test_no_grounds_that_somebody_made_up_come_out_again_or_break_the_replay(wor
         document["waivers"][0]["grounds"].update(change)
         blobs = {**honest.blobs, "waivers": document_bytes(document)}
         draft = Draft(honest.type, honest.body, honest.context, honest.personal, blobs, honest.view, honest.tags)
-        entry = world.ledger.entry(world.ledger.append_many([draft, *recorder._used(decision, context)])[0].index)
+        entry = world.ledger.entry(world.ledger.append_many([draft, *recorder.used(decision, context)])[0].index)
         assert replay(world.ledger, entry).status in ("differs", "not_replayable"), change
     step = world.ledger.verify(recompute=recomputing()).step("recompute")
     assert (step.checked, step.problems) == (len(GROUNDS), len(GROUNDS))

@@ -33,7 +33,7 @@ class Bench:
         return self.gate("--baseline", str(self.file), *arguments, **more)
 
     def write(self, *arguments: str, reason: str = "adopting the gate", **more: Any) -> Outcome:
-        return self.gate("--write-baseline", str(self.file), "--baseline-reason", reason, "-q", *arguments, **more)
+        return self.gate("--write-baseline", str(self.file), "--reason", reason, "-q", *arguments, **more)
 
     def lay(self, name: str, text: str) -> None:
         self.layer.mkdir(exist_ok=True)

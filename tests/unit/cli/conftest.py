@@ -11,12 +11,15 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from policy_engine.cli.main import call
 from tests.unit.cli.given import ALLOWED, AT, INVOICES
+
+if TYPE_CHECKING:
+    from tests.unit.cli.attest_scene import Attested
 
 DENIED = """\
 apiVersion: policy-engine/v1
@@ -103,6 +106,16 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
             given = ["evaluate", str(folder / f"{file}.yaml"), "--ledger", url, "--at", at, "--purpose", purpose, "-q"]
             assert call(given) == 0
     return folder
+
+
+@pytest.fixture(scope="session")
+def attested(tmp_path_factory: pytest.TempPathFactory) -> Attested:
+    """What a gate left that attested an allow, a deny and a review; not to be written to."""
+    from tests.unit.cli.attest_scene import gate_three
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POLICY_ACTOR", "anna.actor@acme.example")
+        return gate_three(tmp_path_factory.mktemp("attested"))
 
 
 @pytest.fixture

@@ -128,6 +128,15 @@ def _befall(scene: Scene, made: Everything) -> None:
     assert scene.run("audit", "verify", "--vkey", made.keys[1], "--record").status == 0
     given = ("--from", "backup of Sunday", "--reason", "the disk failed", "--kept", made.worm)
     assert scene.run("audit", "restored", *given).status == 0
+    _collect(scene)
+
+
+def _collect(scene: Scene) -> None:
+    """Collect a spool that is empty, and of which a decision is missing."""
+    (scene.folder / "spool" / "blobs").mkdir(parents=True)
+    runs = scene.folder / "runs.txt"
+    runs.write_text("4711\n", encoding="utf-8")
+    assert scene.run("audit", "collect", str(scene.folder / "spool"), "--runs", str(runs)).status == 6
 
 
 def _vkey(scene: Scene) -> str:

@@ -50,7 +50,7 @@ def test_what_expired_is_made_anew_and_that_is_said(bench: Bench) -> None:
 
 def test_what_was_not_judged_is_kept_and_what_is_gone_is_not(bench: Bench) -> None:
     bench.write()
-    alone = ("--write-baseline", str(bench.file), "--baseline-reason", "x", "-q")
+    alone = ("--write-baseline", str(bench.file), "--reason", "x", "-q")
     done = bench.run("gate", str(bench.workload), *MEMORY, *alone)
     assert (done.status, done.err) == (1, f"baseline {bench.file}: 0 new, 4 kept\n")
     mended = ALLOWED.read_text(encoding="utf-8").replace("name: writing-assistant", "namespace: claims\n  name: triage")
@@ -70,20 +70,20 @@ def test_the_status_is_that_of_the_baseline_that_was_given(bench: Bench) -> None
 
 WRONG = {
     "no reason": (("--write-baseline", "b.yaml"), "needs a reason"),
-    "an empty reason": (("--write-baseline", "b.yaml", "--baseline-reason", " "), "characters"),
-    "two lines": (("--write-baseline", "b.yaml", "--baseline-reason", "a\nb"), "control characters"),
-    "a reason alone": (("--baseline-reason", "x"), "give --write-baseline"),
+    "an empty reason": (("--write-baseline", "b.yaml", "--reason", " "), "characters"),
+    "two lines": (("--write-baseline", "b.yaml", "--reason", "a\nb"), "control characters"),
+    "a reason alone": (("--reason", "x"), "give --write-baseline"),
     "a day alone": (EXPIRES, "give --write-baseline"),
-    "yesterday": (("--write-baseline", "b.yaml", "--baseline-reason", "x", "--baseline-expires",
+    "yesterday": (("--write-baseline", "b.yaml", "--reason", "x", "--baseline-expires",
                    str(TODAY - timedelta(days=1))), "is not within 365 days"),
-    "more than a year": (("--write-baseline", "b.yaml", "--baseline-reason", "x", "--baseline-expires",
+    "more than a year": (("--write-baseline", "b.yaml", "--reason", "x", "--baseline-expires",
                           str(TODAY + timedelta(days=366))), "is not within 365 days"),
-    "no day": (("--write-baseline", "b.yaml", "--baseline-reason", "x", "--baseline-expires", "soon"), "is not a date"),
-    "in no folder": (("--write-baseline", "none/b.yaml", "--baseline-reason", "x"), "no such directory"),
-    "over the workload": (("--write-baseline", "w.yaml", "--baseline-reason", "x"), "read or recorded to by this run"),
-    "over the ledger": (("--write-baseline", "l.db", "--baseline-reason", "x"), "read or recorded to by this run"),
-    "under a report": (("--write-baseline", "b.yaml", "--baseline-reason", "x", "-o", "json=b.yaml"), "no place for"),
-    "over a layer": (("--write-baseline", "acme/b.yaml", "--baseline-reason", "x", "--policy", "acme"), "read or"),
+    "no day": (("--write-baseline", "b.yaml", "--reason", "x", "--baseline-expires", "soon"), "is not a date"),
+    "in no folder": (("--write-baseline", "none/b.yaml", "--reason", "x"), "no such directory"),
+    "over the workload": (("--write-baseline", "w.yaml", "--reason", "x"), "read or recorded to by this run"),
+    "over the ledger": (("--write-baseline", "l.db", "--reason", "x"), "read or recorded to by this run"),
+    "under a report": (("--write-baseline", "b.yaml", "--reason", "x", "-o", "json=b.yaml"), "no place for"),
+    "over a layer": (("--write-baseline", "acme/b.yaml", "--reason", "x", "--policy", "acme"), "read or"),
 }  # fmt: skip
 
 
@@ -120,7 +120,7 @@ def test_a_file_that_is_no_baseline_is_not_written_over(bench: Bench) -> None:
     bench.file.unlink()
     bench.write()
     other.write_text("precious\n", encoding="utf-8")
-    given = ("--baseline", str(bench.file), "--write-baseline", str(other), "--baseline-reason", "x")
+    given = ("--baseline", str(bench.file), "--write-baseline", str(other), "--reason", "x")
     done = bench.gate(*given)
     assert (done.status, done.out, other.read_text(encoding="utf-8")) == (2, "", "precious\n")
 
@@ -131,7 +131,7 @@ def test_a_link_is_written_through_to_what_it_names(bench: Bench) -> None:
     assert bench.write().status == 1
     assert bench.file.is_symlink()
     assert len(bench.entries()) == 4
-    done = bench.gate("--baseline", str(real), "--write-baseline", str(bench.file), "--baseline-reason", "x", "-q")
+    done = bench.gate("--baseline", str(real), "--write-baseline", str(bench.file), "--reason", "x", "-q")
     assert done.status == 0
     assert "0 new, 4 kept" in done.err
 
@@ -141,12 +141,12 @@ def test_the_same_run_writes_the_same_bytes(bench: Bench) -> None:
     first = bench.file.read_bytes()
     bench.file.unlink()
     files = [str(bench.leaking), str(bench.workload)]
-    bench.run("gate", *files, *MEMORY, "--write-baseline", str(bench.file), "--baseline-reason", "adopting the gate")
+    bench.run("gate", *files, *MEMORY, "--write-baseline", str(bench.file), "--reason", "adopting the gate")
     assert bench.file.read_bytes() == first
 
 
 def test_a_workload_that_passes_leaves_an_empty_baseline(bench: Bench) -> None:
-    given = ("--write-baseline", str(bench.file), "--baseline-reason", "x", "-o", "json")
+    given = ("--write-baseline", str(bench.file), "--reason", "x", "-o", "json")
     done = bench.run("gate", str(ALLOWED), *MEMORY, *given)
     assert done.status == 0
     assert "baseline" not in json.loads(done.out)

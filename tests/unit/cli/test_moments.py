@@ -28,11 +28,13 @@ RULE: dict[str, type] = {"since": Since, "until": Until, "as_of": AsOf, "at": As
 DECIDES = {
     "policy evaluate",
     "policy gate",
+    "policy verify-deployment",
     "policy sweep",
     "policy prove",
     "policy diff",
     "policy new",
     "policy audit replay",
+    "policy recheck",
 }
 
 

@@ -201,7 +201,14 @@ def reconciled(found: Any, made: Everything) -> None:
 
 
 ALL = (2, 3, 4, 7, 12, 13)
+
+
 #: What has to be in each answer. `policy explain` and `audit show` have no rows.
+def collections(found: Any, made: Everything) -> None:
+    (row,) = found["entries"]
+    assert (row["type"], row["context"]["actor_known_by"]) == ("collection", "asserted")
+
+
 ANSWERS: dict[str, Callable[[Any, Everything], None]] = {
     "Why was this decided?": explained,
     "Decisions on a workload": indexes(*ALL),
@@ -237,6 +244,7 @@ ANSWERS: dict[str, Callable[[Any, Everything], None]] = {
     "Denied, then allowed, and what changed between": flipped,
     "Deployed without decision, other model, expired, never deployed": reconciled,
     "Dropped before commit: the callers' counts": lambda found, made: None,
+    "What was collected from runners without a ledger": collections,
 }
 #: No command writes these yet, or none without years that pass.
 NEVER = {"evaluation-report", "disposal"}

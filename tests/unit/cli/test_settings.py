@@ -106,7 +106,7 @@ def test_outputs_of_the_file(policy: Policy, toml: Callable[..., Path]) -> None:
         ('at = "yesterday"', "`yesterday` is not a time"),
         ('purpose = "fun"', "fun"),
         ('output = ["jsn"]', "did you mean `json`?"),
-        ('ledger = "spool:x"', "spooled ledgers are not part of this version"),
+        ('ledger = "spool:"', "`spool:` names no folder"),
         ('policy_digest = "sha256:0"', "the effective policy is"),
     ],
 )

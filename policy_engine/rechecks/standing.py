@@ -1,0 +1,150 @@
+"""The latest decision on each workload: what stands, and is decided again.
+
+INVARIANT: decisions are found by their entries' bytes, in their order without a gap, and never by the query columns:
+whoever hides a row there hides no decision here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator
+from typing import Any, Protocol
+
+from msgspec import Struct
+from policy_audit.errors import VerificationError
+from policy_audit.records import StoredEntry
+
+#: What the context of an entry says that re-checks another: the decision's id, and the index of its entry.
+RECHECKS, RECHECKED_ENTRY = "rechecks", "rechecks_entry"
+DEPLOY = "deploy"
+
+Place = tuple[str, str]
+
+
+class Part(Protocol):
+    """A snapshot of a ledger (`policy_audit.snapshot.Snapshot`), or what reads like one."""
+
+    @property
+    def size(self) -> int: ...
+
+    def entries(self, *, newest: bool, start: int) -> Iterable[StoredEntry]: ...
+
+
+class Wanted(Struct, frozen=True):
+    """Which decisions: of these purposes (none: all), this namespace, this workload."""
+
+    purposes: Collection[str] = ()
+    namespace: str | None = None
+    workload: str | None = None
+
+    def has(self, view: dict[str, Any]) -> bool:
+        """Whether a decision with these query columns is one of them."""
+        if self.purposes and view.get("purpose") not in self.purposes:
+            return False
+        return self.namespace in (None, view["namespace"]) and self.workload in (None, view["workload"])
+
+
+class Standing(Struct, frozen=True):
+    """The latest decision on a workload: its entry, parsed.
+
+    Of one that re-checks another, `first` is the decision that was made with the workload's files at hand.
+    """
+
+    index: int
+    document: dict[str, Any]
+    first: Standing | None = None
+
+    @property
+    def view(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.document["view"]
+        return found
+
+    @property
+    def place(self) -> Place:
+        """Namespace and name of the workload."""
+        return self.view["namespace"], self.view["workload"]
+
+    @property
+    def identity(self) -> str:
+        return "/".join(self.place)
+
+    @property
+    def decision_id(self) -> str:
+        return str(self.view["decision_id"])
+
+    @property
+    def blobs(self) -> dict[str, str]:
+        found: dict[str, str] = self.document["blobs"]
+        return found
+
+    @property
+    def purpose(self) -> str:
+        """What it was made for; `draft` where it does not say."""
+        said = self.view.get("purpose") or self.document["context"].get("purpose")
+        return said if isinstance(said, str) else "draft"
+
+
+class Latest:
+    """The latest decision on each workload of those wanted, read as far as `size`."""
+
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = wanted
+        self._found: dict[Place, Standing] = {}
+        self._deployed: dict[Place, int] = {}
+        self.size = 0
+
+    def read(self, part: Part) -> set[Place]:
+        """Read what came on record since; return the workloads on which another decision is the latest now.
+
+        Raises:
+            VerificationError: an entry was changed, or is missing.
+        """
+        changed: set[Place] = set()
+        for entry in _without_gap(part, self.size):
+            self.size += 1
+            document = entry.document
+            if document["type"] == "decision" and self._wanted.has(document["view"]):
+                changed |= self._take(Standing(entry.index, document))
+        return changed
+
+    def _take(self, standing: Standing) -> set[Place]:
+        """Put a decision in the place of the one before it; return the workload where that was done.
+
+        What re-checks a decision does so for that alone: where another came on record meanwhile, of a newer version of
+        the workload, that stays the latest.
+        """
+        place, before = standing.place, self._found.get(standing.place)
+        if standing.purpose == DEPLOY:
+            self._deployed[place] = standing.index
+        rechecked = standing.document["context"].get(RECHECKED_ENTRY)
+        if before is not None and rechecked is not None:
+            if rechecked != str(before.index):
+                return set()
+            if before.blobs.get("workload") == standing.blobs.get("workload"):
+                standing = Standing(standing.index, standing.document, before.first or before)
+        self._found[place] = standing
+        return {place}
+
+    @property
+    def hidden(self) -> int:
+        """How many workloads have a decision for a deployment, and a later one for another purpose before it."""
+        return sum(self._found[place].index != index for place, index in self._deployed.items())
+
+    def of(self, place: Place) -> Standing:
+        """Return the latest decision on a workload of which there is one."""
+        return self._found[place]
+
+    def all(self) -> list[Standing]:
+        """Return them in the order of the ledger."""
+        return sorted(self._found.values(), key=lambda each: each.index)
+
+
+def _without_gap(part: Part, start: int) -> Iterator[StoredEntry]:
+    number = start
+    for entry in part.entries(newest=False, start=start):
+        if entry.index != number:
+            break
+        yield entry
+        number += 1
+    if number != part.size:
+        message = f"the entry {number} is missing, though the last checkpoint covers {part.size:,} entries"
+        raise VerificationError(message, code="entry-missing", help="the ledger is damaged: run `policy audit verify`")

@@ -1,0 +1,63 @@
+"""Workloads that stood in a file at a revision and do not any more: they are in another one, or nowhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Set
+
+from msgspec import Struct
+
+from policy_engine.sources.contents import Contents, contents_of
+from policy_engine.sources.kinds import may_hold_workload
+from policy_engine.sources.selection import Held, Moved
+from policy_engine.sources.trees import Trees
+
+
+class Gone(Struct, frozen=True):
+    """What is gone: nowhere any more, or in another file.
+
+    `lost` are the paths that held what is nowhere, `origins` those that the rest stood in, by where it stands now.
+    """
+
+    deleted: tuple[Held, ...]
+    lost: tuple[str, ...]
+    moved: tuple[Moved, ...]
+    origins: Mapping[str, str]
+
+
+def gone_since(
+    trees: Trees,
+    paths: Set[str],
+    held: Mapping[str, Contents],
+    unchanged: Set[str],
+    shown: Callable[[str], str],
+) -> Gone:
+    """Return what became of the workloads that stood in the files at `paths`, which changed or are not there.
+
+    `held` has what is there now, by path. A workload is known by namespace and name. One that stands in a file that
+    did not change is where it was.
+    """
+    blobs = {path: trees.base[path] for path in sorted(paths) if trees.base[path].mode.startswith("100")}
+    bytes_of = trees.contents(blobs.values())
+    place = {workload: path for path, contents in held.items() for workload in contents.workloads}
+    deleted: dict[str, Held] = {}
+    moved: dict[tuple[str, str], list[str]] = {}
+    for path, blob in blobs.items():
+        content = bytes_of[blob.name]
+        now = held.get(path)
+        if not may_hold_workload(content) or (now is not None and not now.is_whole):
+            continue
+        lost: list[str] = []
+        for workload in contents_of(content).workloads:
+            at = place.get(workload)
+            if at is None:
+                lost.append(workload)
+            elif (now is None or workload not in now.workloads) and at not in unchanged:
+                moved.setdefault((path, at), []).append(workload)
+        if lost:
+            deleted[path] = Held(shown(path), tuple(lost))
+    return Gone(
+        tuple(deleted.values()),
+        tuple(deleted),
+        tuple(Moved(shown(old), shown(new), tuple(names)) for (old, new), names in moved.items()),
+        {new: old for old, new in reversed(moved)},
+    )

@@ -1,0 +1,125 @@
+"""What a word of the command line names in a repository: now, and as of a revision."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path, PurePosixPath
+
+from msgspec import Struct
+
+from policy_engine.errors import InputError, Problem
+from policy_engine.sources.globs import Glob
+from policy_engine.sources.trees import Trees
+from policy_engine.sources.walking import files_below, is_yaml
+from policy_engine.sources.words import Word, read_word
+
+
+class Named(Struct, frozen=True):
+    """A word, and where it begins in the repository: at a file, or at a folder with or without a pattern below it."""
+
+    text: str
+    said: str
+    name: str
+    place: Path
+    is_file: bool
+    glob: Glob | None = None
+
+    def covers(self, path: str) -> bool:
+        """Whether a path of the repository is one that a workload file of this name may have."""
+        if self.is_file:
+            return path == self.name
+        names = self._below(path)
+        if not names:
+            return False
+        if self.glob is None:
+            return is_yaml(path)
+        return self.glob.matches(names) and (is_yaml(path) or path.lower().endswith(self.glob.ending or "\0"))
+
+    def reaches(self, folder: str) -> bool:
+        """Whether there may be such paths in a folder."""
+        if self.is_file:
+            return PurePosixPath(self.name).is_relative_to(folder)
+        names = self._below(folder)
+        if names is None:
+            return self.lies_in(folder)
+        if self.glob is None:
+            return True
+        matched = self.glob.start()
+        for each in names:
+            matched = self.glob.step(matched, each)
+        return bool(matched)
+
+    def lies_in(self, folder: str) -> bool:
+        """Whether all of it lies in a folder."""
+        return PurePosixPath(self.name).is_relative_to(folder)
+
+    def _below(self, path: str) -> tuple[str, ...] | None:
+        """Return the names of a path from this folder on; None where it does not lie in it."""
+        parts, own = PurePosixPath(path).parts, PurePosixPath(self.name).parts
+        return parts[len(own) :] if parts[: len(own)] == own else None
+
+    def shown(self, trees: Trees, path: str) -> str:
+        """Return what a path of the repository is called: from the working directory, or as the word from the root."""
+        place = str(trees.path(path))
+        return place if os.path.isabs(self.text) else os.path.relpath(place, os.path.realpath(os.curdir))
+
+    def paths(
+        self, trees: Trees, known: Sequence[str], folders: Sequence[str], problems: list[Problem]
+    ) -> Iterator[str]:
+        """Yield the paths that it names, of those that are `known`, in `folders` of other repositories, or ignored.
+
+        What another repository holds counts where it is a submodule, or where it was named itself; a folder of which
+        git knows nothing counts where it was named.
+        """
+        found = False
+        for path in known:
+            if self.covers(path):
+                found = True
+                yield path
+        for folder in folders:
+            if self.reaches(folder.rstrip("/")) and (not folder.endswith("/") or self.lies_in(folder.rstrip("/"))):
+                found = True
+                yield from self._walked(trees, folder.rstrip("/"), problems)
+        if not found and trees.is_there(self.name):
+            if self.is_file:
+                yield self.name
+            elif not any(PurePosixPath(path).is_relative_to(self.name) for path in known):
+                yield from self._walked(trees, self.name, problems)
+
+    def _walked(self, trees: Trees, folder: str, problems: list[Problem]) -> Iterator[str]:
+        def unreadable(error: OSError) -> None:
+            message = f"the folder `{error.filename}` cannot be read: {(error.strerror or str(error)).lower()}"
+            problems.append(Problem("file-unreadable", message, help="its workloads would not be judged"))
+
+        def linked(link: Path) -> None:
+            message = f"`{link}` is a link to a folder, which is not followed"
+            problems.append(Problem("linked-folder", message, help="put the folder itself there, or name it"))
+
+        for path in files_below(trees.path(folder), unreadable, linked):
+            name = path.relative_to(trees.top).as_posix()
+            if self.covers(name):
+                yield name
+
+
+def named_in(trees: Trees, text: str) -> Named:
+    """Return what a word names in a repository, which may be gone from the work tree.
+
+    Raises:
+        InputError: it lies outside of it, or is neither there nor was.
+        UsageError: it is empty.
+    """
+    word = read_word(text)
+    name = trees.name(word.place)
+    said = "the repository" if name == "" and word.glob is None else f"`{text}`"
+    if name is None:
+        message = f"`{text}` lies outside the repository `{trees.top}`"
+        raise InputError(Problem("no-repository", message, help="--since compares the files of one repository"))
+    if word.is_file and not trees.is_there(name):
+        was_folder = any(PurePosixPath(path).is_relative_to(name) for path in trees.base if path != name)
+        if not was_folder and name not in trees.base and name not in trees.head:
+            message = f"cannot read `{text}`: no such file or directory"
+            raise InputError(Problem("file-unreadable", message, help="check the path"))
+        word = Word(text, trees.path(name)) if was_folder else word
+    place = trees.path(name) if name else trees.top
+    return Named(text, said, name, place, word.is_file, word.glob)
