@@ -3,6 +3,7 @@
 #   VENV=.venv           where it stands
 #   CC=clang             the C compiler for durable_rules
 #   JOBS=4               how many processes run the tests (0: this one, as a debugger wants it)
+#   EXTRAS=postgres      the extras that a wheelhouse holds
 
 MAKEFLAGS += --no-print-directory --no-builtin-rules
 SHELL := bash
@@ -12,11 +13,13 @@ SHELL := bash
 
 VENV ?= .venv
 JOBS ?= 2
+EXTRAS ?= postgres
 PY := $(VENV)/bin/python
 POLICY := $(VENV)/bin/policy
 PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(PY) -m pip
 INSTALL := $(PIP) install --quiet --constraint constraints.txt
 READY := $(VENV)/.ready
+TOOLS_READY := $(VENV)/.ready-tools
 BENCH_READY := $(VENV)/.ready-bench
 
 # A pyenv shim exists and yet may not run, and Debian's python3 may lack venv: each one is tried.
@@ -44,11 +47,15 @@ help: ## list the targets
 .PHONY: setup
 setup: $(READY) ## virtual environment with everything, after the locked constraints.txt
 
-$(READY): pyproject.toml constraints.txt
+# What builds wheels, and nothing else: a wheelhouse needs no more.
+$(TOOLS_READY): pyproject.toml constraints.txt
 	@[ -n "$(PYTHON)" ] || { echo "no Python 3.11, 3.12 or 3.13 with venv was found; name one: make $(MAKECMDGOALS) PYTHON=..." >&2; exit 1; }
 	@[ -x $(PY) ] || { echo "making $(VENV) with $(PYTHON)"; $(PYTHON) -m venv $(VENV); }
 	@echo "installing into $(VENV)"
 	@$(INSTALL) pip setuptools hatchling editables
+	@touch $@
+
+$(READY): $(TOOLS_READY) pyproject.toml constraints.txt
 	@$(PY) -c 'import durable_rules_engine' 2>/dev/null || \
 		CC="$(ENGINE_CC)" $(PIP) install $(ENGINE_FLAGS) --force-reinstall '$(ENGINE)'
 	@$(PY) -c 'import durable_rules_engine'
@@ -71,6 +78,7 @@ check: $(READY) ## all that must hold before a commit: format, lint, types, impo
 	$(PY) -m ruff format --check .
 	$(PY) -m ruff check .
 	$(PY) -m mypy
+	$(PY) -m mypy integrations
 	$(VENV)/bin/lint-imports --no-cache
 	$(POLICY) rules lint
 	$(POLICY) rules test --coverage
@@ -119,14 +127,15 @@ wheel: dist ## dist, its contents checked, and the wheel tried in a fresh enviro
 	build/wheel/bin/policy evaluate --ledger sqlite:///:memory: $(SMOKE)
 
 .PHONY: wheelhouse
-wheelhouse: dist ## a folder that installs offline and without a compiler, on this kind of machine and this Python; tried
-	@rm -rf wheelhouse && mkdir wheelhouse
+wheelhouse: $(TOOLS_READY) ## a folder that installs offline and without a compiler, on this kind of machine and this Python; tried
+	@rm -rf wheelhouse build/wheelhouse && mkdir wheelhouse
 	CC="$(ENGINE_CC)" $(PIP) wheel $(ENGINE_FLAGS) -w wheelhouse '$(ENGINE)'
-	$(PIP) wheel --quiet --constraint constraints.txt --prefer-binary --find-links wheelhouse -w wheelhouse $(WHEEL)
-	@rm -rf build/wheelhouse && $(PY) -m venv build/wheelhouse
-	CC=/bin/false build/wheelhouse/bin/python -m pip install -q --no-index --find-links wheelhouse policy-engine
+	$(PIP) wheel --quiet --no-deps --no-build-isolation -w wheelhouse .
+	$(PIP) wheel --quiet --constraint constraints.txt --prefer-binary --find-links wheelhouse -w wheelhouse "$$(ls wheelhouse/policy_engine-*.whl)[$(EXTRAS)]"
+	CC=/bin/false POLICY_PYTHON=$(PY) integrations/install.sh wheelhouse build/wheelhouse
 	build/wheelhouse/bin/policy evaluate --ledger sqlite:///:memory: $(SMOKE)
-	@echo "copy wheelhouse/ and install with: pip install --no-index --find-links wheelhouse policy-engine"
+	@echo "copy wheelhouse/ and install with: pip install --no-index --find-links wheelhouse policy-engine[$(EXTRAS)]"
+	@echo "its digest, to be pinned: $$($(PY) integrations/install.py --digest wheelhouse)"
 
 .PHONY: lock
 lock: $(READY) ## write constraints.txt anew; ARGS=--upgrade takes newer releases

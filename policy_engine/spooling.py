@@ -41,6 +41,10 @@ class SpoolRecorder:
     def __init__(self, folder: Path, policy: Policy) -> None:
         self.folder, self._drafter = folder, Drafter(policy)
 
+    def record(self, decisions: Sequence[Decision], context: Context) -> list[dict[str, Any]]:
+        """Write decisions of one context; as `record_each`."""
+        return self.record_each([(decision, context) for decision in decisions])
+
     def record_each(self, pairs: Sequence[tuple[Decision, Context]]) -> list[dict[str, Any]]:
         """Write each decision, with its context, as a file; return each one's `ledger` part, which has no index yet.
 

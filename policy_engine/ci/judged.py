@@ -42,13 +42,26 @@ class JudgedWorkload:
         return effect_of(self.decision.verdict)
 
 
+@dataclass(frozen=True)
+class Compared:
+    """How the workloads of the judged files stood at the revision that a run names.
+
+    `before` holds by name (`default/triage`) what was decided of them as they were, under the rules of this run;
+    nothing of it is recorded. `open` are the names of judged files whose content then cannot be decided.
+    """
+
+    before: Mapping[str, JudgedWorkload] = field(default_factory=dict)
+    open: tuple[str, ...] = ()
+
+
 @dataclass
 class Judged:
     """The outcome of a run: workloads in the order given, what was wrong with the others, and how many documents.
 
-    `selection` says what was judged and what was not, and `baseline` what the baseline of a gate came to. `stopped` is
-    why nothing may be handed out: then there are no workloads. `policy` is None where it stopped before the rules were
-    read.
+    `selection` says what was judged and what was not, `baseline` what the baseline of a gate came to, and `compared`
+    how workloads were (None where no revision was named, or no report compares). `stopped` is why nothing may be
+    handed out: then there are no workloads. `policy` is None where it stopped before the rules were read. `notes` are
+    lines that every report has beside its numbers.
     """
 
     workloads: list[JudgedWorkload] = field(default_factory=list)
@@ -58,6 +71,8 @@ class Judged:
     selection: Selection = field(default_factory=Selection)
     stopped: tuple[Problem, ...] = ()
     baseline: Use | None = None
+    compared: Compared | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def decisions(self) -> list[tuple[str, Mapping[str, Any]]]:

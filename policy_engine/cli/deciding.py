@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
+from policy_engine.cli.before import compare
 from policy_engine.cli.door import Door
 from policy_engine.cli.options import load
 from policy_engine.decide import Decider
@@ -64,6 +65,8 @@ def decide_files(
             for problem in run.selection.problems:
                 refuse(InputError(problem))
             made = _decide(run, policy, judged, refuse, door, collect)
+            if run.selection.since is not None:
+                judged.compared = compare(run, policy, _Desk(policy, door, run.at, collect=True).decide)
             if not made:
                 return judged
             if run.cross_check:

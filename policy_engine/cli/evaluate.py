@@ -25,11 +25,18 @@ def command(run: Run, fail_on: str | None) -> int:
     standard input. The exit status is 0 whatever the verdicts are, unless --fail-on
     asks otherwise; 2 where a file is invalid, 3 where the rules are, 6 where the ledger refuses.
     """
+    from policy_engine.ci.judged import Judged
     from policy_engine.cli.deciding import decide_files
     from policy_engine.cli.main import CONDITION, OK, USAGE, first_of, show_error
-    from policy_engine.cli.reports import report
+    from policy_engine.cli.reports import report, report_failure, take_away
 
-    judged = decide_files(run, show_error, collect=run.wants_findings)
+    take_away(run, run.for_ci)
+    judged = Judged()
+    try:
+        decide_files(run, show_error, judged=judged, collect=run.wants_findings)
+    except BaseException as error:  # CI systems hear of it, as they do of the gate
+        report_failure(judged, run, error)
+        raise
     statuses = [OK]
     if judged.problems:
         statuses.append(USAGE)

@@ -26,7 +26,7 @@ CLOCK_TOLERANCE_S = 300
 
 
 @click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
-@run_options(*BASELINE_OPTIONS, *attest_options)
+@run_options(*BASELINE_OPTIONS, *attest_options, comment=True)
 def command(
     run: Run,
     baseline: Path | None,
@@ -55,7 +55,7 @@ def command(
 
     own = [path for path in (baseline, write_baseline, attest_key) if path is not None]
     spare(run.targets, own)
-    take_away(run)
+    take_away(run, run.targets)
     judged = Judged()
     try:
         _check(run)

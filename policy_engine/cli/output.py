@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import IO, Any
@@ -85,8 +86,10 @@ def check_place(path: Path) -> None:
         raise UsageError(Problem("cannot-write", f"cannot write `{path}`: {reason}"))
 
 
-def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> None:
-    """Write every report that can be written.
+def write_reports(
+    targets: Sequence[Target], writers: Mapping[str, Writer], more: Sequence[Callable[[], None]] = ()
+) -> None:
+    """Write every report that can be written; `more` write what is no report of its own, before standard output.
 
     Raises:
         UsageError: with each file that cannot be written.
@@ -95,9 +98,13 @@ def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> N
     """
     problems: list[Problem] = []
     broken: Exception | None = None
-    for target in sorted(targets, key=lambda each: each.path is None):  # files first: a reader may leave early
+    # files first: a reader may leave early
+    files, shown = ([each for each in targets if (each.path is None) is last] for last in (False, True))
+    steps: list[Callable[[], None]] = [partial(_write, each, writers) for each in files]
+    steps += [*more, *(partial(_write, each, writers) for each in shown)]
+    for step in steps:
         try:
-            _write(target, writers[target.format])
+            step()
         except UsageError as error:
             problems += error.problems
         except Exception as error:  # noqa: BLE001 - raised below: one broken report keeps no other from being written
@@ -108,8 +115,9 @@ def write_reports(targets: Sequence[Target], writers: Mapping[str, Writer]) -> N
         raise UsageError(problems)
 
 
-def _write(target: Target, writer: Writer) -> None:
+def _write(target: Target, writers: Mapping[str, Writer]) -> None:
     """Write one report."""
+    writer = writers[target.format]
     if target.path is not None:
         text = writer(_Plain())
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
 
 from policy_engine.ci.judged import Judged
-from policy_engine.cli.output import Writer, to_json, to_yaml, write_reports
+from policy_engine.cli.job_summary import append_summary
+from policy_engine.cli.output import Target, Writer, to_json, to_yaml, write_reports
 from policy_engine.cli.run_options import CI_FORMATS
 from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.explain import used_rules
@@ -28,11 +29,12 @@ def report(judged: Judged, run: Run, status: int) -> int:
 
     targets = run.targets
     if not judged.workloads and (judged.stopped or not run.selection.listed):
-        targets = [each for each in targets if each.format in CI_FORMATS]
+        targets = run.for_ci
+    more = [lambda: append_summary(judged, status)] if any(each.format == "github" for each in targets) else []
     if not judged.stopped:
         tell(run, judged)
     try:
-        write_reports(targets, _writers(judged, run, status))
+        write_reports(targets, _writers(judged, run, status), more)
     except UsageError as error:
         show_error(error)
         return status_of(error)
@@ -53,12 +55,12 @@ def report_failure(judged: Judged, run: Run, error: BaseException) -> None:
         report(judged, run, status)
 
 
-def take_away(run: Run) -> None:
-    """Remove the reports of an earlier run: one that is left behind would be taken for this run's.
+def take_away(run: Run, targets: Sequence[Target]) -> None:
+    """Remove reports of an earlier run: one that is left behind would be taken for this run's.
 
     Where it is not known what would have been judged, a YAML file may be a workload, and stays.
     """
-    for target in run.targets:
+    for target in targets:
         path = target.path
         if path is None or not path.is_file() or path.is_symlink():
             continue
@@ -88,21 +90,26 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         return documents[0] if judged.documents == 1 and documents and not run.selection.listed else documents
 
     def text(stream: IO[str]) -> str:
-        from policy_engine.cli.closing import closing_lines
+        from policy_engine.ci.closing import closing_lines
         from policy_engine.cli.printable import printable
         from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
         closing = closing_lines(judged, run.quiet)
+        totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
         if run.quiet:
             quiet = [*(verdict_line(document) for _, document in decisions), *map(printable, closing), *told]
             return "\n".join(quiet)
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
         ends = [render(closing_view(closing), stream).rstrip("\n")] if closing else []
-        return "\n\n".join([*views, *ends, *(["\n".join(told)] if told else [])]) + "\n"
+        return "\n\n".join([*views, *totals, *ends, *(["\n".join(told)] if told else [])]) + "\n"
 
     def markdown(stream: IO[str]) -> str:
+        if run.comment is not None:
+            from policy_engine.ci.comment import render as comment
+
+            return comment(judged, status, run.comment)
         from policy_engine.cli.markdown import decisions as rendered
-        from policy_engine.cli.markdown import escape
+        from policy_engine.markdown_text import escape
 
         listed = [f"- {escape(line)}" for line in told]
         return "\n".join([rendered(decisions), *listed, ""]) if listed else rendered(decisions)
@@ -114,6 +121,16 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         "markdown": markdown,
         **{name: _ci_writer(name, judged, status) for name in CI_FORMATS},
     }
+
+
+def _totals(judged: Judged) -> list[str]:
+    """Return the line that closes a gate's text: verdicts, and how many waivers have to do with them."""
+    from policy_engine.ci.tally import tally, totals_text, waivers_text
+
+    found = tally(judged)
+    parts = [totals_text(found)]
+    parts += [waivers_text(found)] if found.waivers else []
+    return ["; ".join(parts)]
 
 
 def _ci_writer(name: str, judged: Judged, status: int) -> Writer:

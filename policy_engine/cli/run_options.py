@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,14 +22,14 @@ from policy_engine.cli.options import (
     policy_options,
     recording_options,
 )
-from policy_engine.errors import PolicyError
+from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.sources.selection import Selection
 
 if TYPE_CHECKING:
     from policy_engine.cli.output import Target
 
 #: Formats that CI systems read; each is `policy_engine.ci.<name>.render`.
-CI_FORMATS: tuple[str, ...] = ()
+CI_FORMATS: tuple[str, ...] = ("sarif", "junit", "github", "gitlab")
 FORMATS = ("text", "json", "yaml", "markdown", *CI_FORMATS)
 
 Command = Callable[..., int]
@@ -53,6 +54,26 @@ _DECIDING: tuple[Option, ...] = (
         help="Signed waivers: a file that `policy waiver approve` wrote, or a folder of them; repeatable.",
     ),
 )
+#: What no end of a comment in HTML can be made of.
+_COMMENT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/]|-(?!-))*\Z")
+
+
+def _comment_name(_ctx: click.Context, _option: click.Parameter, name: str) -> str:
+    if not _COMMENT_NAME.match(name) or name.endswith("-"):
+        message = "a comment's name is of letters, digits, `.`, `_`, `/` and single hyphens"
+        raise UsageError(Problem("usage", message, help="for example --comment-name production"))
+    return name
+
+
+_COMMENT = click.option(
+    "--comment-name",
+    metavar="NAME",
+    default="gate",
+    show_default=True,
+    envvar="POLICY_COMMENT_NAME",
+    callback=_comment_name,
+    help="What `-o markdown` is found by again, among other gates' comments.",
+)
 _SHARED: tuple[Option, ...] = (output_options(FORMATS), decision_options, policy_options, recording_options)
 
 
@@ -76,11 +97,19 @@ class Run:
     all_rules: bool
     verbose: int
     quiet: bool
+    comment: str | None = None
+    """The name of the comment that markdown is for a gate; None: markdown is the decisions."""
+
+    @property
+    def for_ci(self) -> list[Target]:
+        """The reports of findings: those that CI systems read, and a gate's comment."""
+        formats = (*CI_FORMATS, *(("markdown",) if self.comment is not None else ()))
+        return [target for target in self.targets if target.format in formats]
 
     @property
     def wants_findings(self) -> bool:
         """Whether a report is asked for that lists findings."""
-        return any(target.format in CI_FORMATS for target in self.targets)
+        return bool(self.for_ci)
 
     @property
     def files(self) -> Sequence[str]:
@@ -88,10 +117,11 @@ class Run:
         return self.selection.names
 
 
-def run_options(*own: Option) -> Option:
+def run_options(*own: Option, comment: bool = False) -> Option:
     """Give a command the files and options of a run, and call it with the `Run`; `own` are options of its own.
 
-    They are given here, because the help tells them after those of deciding and before those of the report.
+    They are given here, because the help tells them after those of deciding and before those of the report. With
+    `comment`, markdown is one comment on a pull request.
     """
 
     def add(command: Command) -> Command:
@@ -108,6 +138,7 @@ def run_options(*own: Option) -> Option:
             at: datetime | None,
             ledger: str | None,
             ledger_key: Path | None,
+            comment_name: str | None = None,
             **given: Any,
         ) -> int:
             from policy_engine.cli.output import parse_outputs, spare
@@ -122,7 +153,8 @@ def run_options(*own: Option) -> Option:
                 if ctx.info_name != "gate":
                     raise
                 unselected = error
-            run = Run(selection, unselected, targets=targets, ledger=chosen, at=at or now(), **shared)
+            shared |= {"targets": targets, "ledger": chosen, "at": at or now(), "comment": comment_name}
+            run = Run(selection, unselected, **shared)
             if any(target.path is not None for target in targets):
                 spools = [chosen.spool] if chosen.spool is not None else []
                 folders = [*run.layers, *spools, *(path for path in run.waivers if path.is_dir())]
@@ -131,7 +163,7 @@ def run_options(*own: Option) -> Option:
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this
-        for option in reversed((*_DECIDING, *own, *_SHARED)):
+        for option in reversed((*_DECIDING, *own, *((_COMMENT,) if comment else ()), *_SHARED)):
             call = option(call)
         return call
 

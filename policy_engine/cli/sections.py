@@ -50,7 +50,7 @@ def as_text(sections: Sequence[Section], stream: IO[str]) -> str:
 
 def as_markdown(sections: Sequence[Section]) -> str:
     """Render as Markdown; everything that a record says is escaped."""
-    from policy_engine.cli.markdown import escape
+    from policy_engine.markdown_text import escape
 
     lines: list[str] = []
     for section in sections:

@@ -76,7 +76,7 @@ class _Changes:
         links = [name for name in known if self._leads_to_folder(name)]
         for named in self._named:
             for name in named.paths(trees, known, inner, self._problems):
-                if trees.is_there(name) and not trees.path(name).is_dir():
+                if trees.is_there(name) and not os.path.isdir(trees.path(name)):
                     yield name, named
             self._problems += [_unseen(name) for name in trees.unreadable if named.reaches(name)]
             for name in () if named.is_file else links:
@@ -92,7 +92,7 @@ class _Changes:
         """Whether a path is a link to a folder; what is committed as a file was not, and its links are found there."""
         blob = self._trees.head.get(name)
         path = self._trees.path(name)
-        return (blob is None or blob.mode == LINK) and path.is_symlink() and path.is_dir()
+        return (blob is None or blob.mode == LINK) and os.path.islink(path) and os.path.isdir(path)
 
     def _is_looked_into(self, link: str) -> bool:
         """Whether what a link leads to was named by its own name."""

@@ -6,6 +6,7 @@ attributes in the repository, all of which whoever made the change can set.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -84,8 +85,14 @@ class Trees(Struct, frozen=True):
         return None
 
     def is_there(self, name: str) -> bool:
-        """Whether anything stands at a path in the work tree, a link that leads nowhere too."""
-        return os.path.lexists(self.path(name))
+        """Whether anything stands at a path in the work tree, or may: a broken link too, and what cannot be seen."""
+        try:
+            os.lstat(self.path(name))
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return False
+        except OSError as error:
+            return error.errno != errno.ENAMETOOLONG
+        return True
 
     def is_same(self, name: str, is_text: bool = False) -> bool:
         """Whether the file at a path is committed and stands in the work tree as it was at the base.
@@ -114,7 +121,7 @@ class Trees(Struct, frozen=True):
     def _first_link(self, name: str) -> str | None:
         parts = PurePosixPath(name).parts
         prefixes = ("/".join(parts[:length]) for length in range(1, len(parts) + 1))
-        return next((prefix for prefix in prefixes if self.path(prefix).is_symlink()), None)
+        return next((prefix for prefix in prefixes if os.path.islink(self.path(prefix))), None)
 
     def _is_same_link(self, name: str) -> bool:
         blob = self.base.get(name)

@@ -41,7 +41,7 @@ def files_below(
             folders[:] = [name for name in folders if steps[name]]
             matched.update((os.path.join(place, name), steps[name]) for name in folders)
         if on_link is not None:
-            for link in (path for name in folders if (path := Path(place, name)).is_symlink()):
+            for link in (path for name in folders if os.path.islink(path := Path(place, name))):
                 on_link(link)
         for name in sorted(names):
             if takes(name) and (glob is None or glob.is_done(glob.step(here, name))):

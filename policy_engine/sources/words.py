@@ -91,7 +91,7 @@ def check_found(path: Path, folder: Path, shown: str) -> Problem | None:
 
     A link out of the folder leads to what was not shown; a pipe would keep the others waiting for ever.
     """
-    if path.is_symlink() and not lies_in(path, folder):
+    if os.path.islink(path) and not lies_in(path, folder):
         message = f"`{shown}` is a link that leads out of `{folder}`"
         return Problem("linked-file", message, help="put the file itself there, or name it, if it is meant")
     if os.path.exists(path) and not is_regular(path):

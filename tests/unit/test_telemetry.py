@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import shutil
 import subprocess
 import sys
 import threading
@@ -104,8 +105,8 @@ def test_spans_say_what_was_decided_and_by_which_rules(receiver: Receiver) -> No
     assert spans["policy.run"] == {"policy.files": 1, "policy.purpose": "draft"}
 
 
-def test_decisions_are_counted_by_verdict_and_firings_by_rule(receiver: Receiver) -> None:
-    evaluate(EXAMPLE, EXAMPLE, DENIED)
+def test_decisions_are_counted_by_verdict_and_firings_by_rule(receiver: Receiver, tmp_path: Path) -> None:
+    evaluate(EXAMPLE, str(shutil.copy(EXAMPLE, tmp_path)), DENIED)
     assert receiver.points("policy.decisions", "policy.verdict") == {"allow": 2, "deny": 1}
     assert receiver.points("policy.rules.fired", "policy.rule")["real-time-work-excludes-batch"] >= 2
 

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,6 +76,19 @@ def own_folders(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setenv("POLICY_ACTOR", "anna.actor@acme.example")
     monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def rules_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs share the shipped rules, which a gate parses anew each time: that is tested elsewhere."""
+    from policy_engine.cli import deciding
+    from policy_engine.cli.options import load
+    from tests.unit.ci.scene import engine
+
+    def loaded(layers: Sequence[Path], digest: str | None, _use_cache: bool) -> Any:
+        return load(layers, digest, True) if layers else engine().policy
+
+    monkeypatch.setattr(deciding, "load", loaded)
 
 
 @pytest.fixture

@@ -187,6 +187,14 @@ def test_evidence_that_changed_makes_its_workload_due(repository: Path, field: s
     assert select_changed([], "main").before("w/a.yaml") == (repository / "w/a.yaml").read_bytes()
 
 
+def test_evidence_of_any_name(repository: Path) -> None:
+    pieces = ", ".join(f"e{at}: {{file: {name}}}" for at, name in enumerate(("x" * 300, "/etc", "../..", ".")))
+    write(repository, w__a=workload("a", f"  evidence: {{{pieces}}}\n"))
+    committed(repository)
+    git(repository, "branch", "--force", "main")
+    assert why(select_changed([], "main")) == {"w/a.yaml": "its evidence changed"}  # a folder is never as it was
+
+
 def test_rules_that_changed_make_every_workload_due(repository: Path, tmp_path: Path) -> None:
     write(repository, acme__cost__x="id: x\n")
     committed(repository)

@@ -1,4 +1,4 @@
-"""What closes a text report: waivers that no task shows, and what a baseline came to."""
+"""What closes a report: waivers that no task shows, and what a baseline came to."""
 
 from __future__ import annotations
 
@@ -25,6 +25,25 @@ def closing_lines(judged: Judged, quiet: bool = False) -> list[str]:
     unasked = [f"{each.name}: {text}" for each in judged.workloads for text in _unasked(each)]
     found = [*_listed("Waivers that lift nothing", idle), *_listed("Waivers whose ledger was not asked", unasked)]
     return found + (_baseline_lines(judged, judged.baseline) if judged.baseline is not None else [])
+
+
+def asides(judged: Judged) -> list[str]:
+    """Return what no finding says of waivers and of a baseline, a line each: for reports that list findings."""
+    unasked = [f"{each.name}: {text}" for each in judged.workloads for text in _unasked(each)]
+    found = _few(unasked)
+    use = judged.baseline
+    if use is None:
+        return found
+    titles = (
+        ("an expired entry of the baseline", use.expired),
+        ("an entry of the baseline that the policy does not let accept anything", use.refused),
+        ("a stale entry of the baseline", use.stale),
+    )
+    return found + [line for title, rows in titles for line in _few([f"{title}: {_idle(row)}" for row in rows])]
+
+
+def _few(lines: list[str]) -> list[str]:
+    return [*lines[:MOST_LISTED], *([f"and {len(lines) - MOST_LISTED:,} more"] if len(lines) > MOST_LISTED else [])]
 
 
 def _unasked(each: JudgedWorkload) -> Iterator[str]:
@@ -59,8 +78,7 @@ def _baseline_lines(judged: Judged, use: Use) -> list[str]:
 
 
 def _listed(title: str, lines: list[str]) -> list[str]:
-    more = [f"and {len(lines) - MOST_LISTED:,} more"] if len(lines) > MOST_LISTED else []
-    return [title, *(f"  - {line}" for line in [*lines[:MOST_LISTED], *more])] if lines else []
+    return [title, *(f"  - {line}" for line in _few(lines))] if lines else []
 
 
 def _accepted(finding: Finding) -> str:

@@ -1,0 +1,110 @@
+"""The step of action.yml that keeps one comment on a pull request: it is found again by the marker in its first line.
+
+What goes wrong is a warning: the verdict is the gate's, and a comment that cannot be written changes nothing about it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+_MARKER = re.compile(r"<!-- policy-gate:[^<>\r\n]* -->")
+_PAGE, _MOST_PAGES, _SECONDS = 100, 50, 30.0
+
+
+class CommentError(Exception):
+    """The comment was not written, and why."""
+
+
+class _NoRedirects(HTTPRedirectHandler):
+    """A redirect would carry the token to somewhere else."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+class Comments:
+    """The comments of a pull request, in GitHub's API."""
+
+    def __init__(self, api: str, repository: str, number: int, token: str) -> None:
+        self._base, self._number, self._token = f"{api.rstrip('/')}/repos/{repository}/issues", number, token
+        self._opener = build_opener(_NoRedirects)
+
+    def find(self, marker: str, author: str) -> int | None:
+        """Return the id of the author's comment that begins with the marker; anybody could write the marker."""
+        for page in range(1, _MOST_PAGES + 1):
+            found = self._ask("GET", f"/{self._number}/comments?per_page={_PAGE}&page={page}")
+            for comment in found:
+                if (comment["user"] or {}).get("login") == author and (comment["body"] or "").startswith(marker):
+                    return int(comment["id"])
+            if len(found) < _PAGE:
+                return None
+        raise CommentError(f"the pull request has more than {_PAGE * _MOST_PAGES:,} comments")
+
+    def write(self, known: int | None, body: str) -> None:
+        """Replace the comment `known`, or add one."""
+        method, place = ("POST", f"/{self._number}/comments") if known is None else ("PATCH", f"/comments/{known}")
+        self._ask(method, place, {"body": body})
+
+    def _ask(self, method: str, place: str, data: Any = None) -> Any:
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {self._token}",
+            "Content-Type": "application/json",
+            "X-GitHub-Api-Version": "2022-11-28",
+        }
+        body = None if data is None else json.dumps(data).encode()
+        request = Request(self._base + place, body, headers, method=method)  # noqa: S310 - the runner says where
+        try:
+            with self._opener.open(request, timeout=_SECONDS) as answer:
+                return json.load(answer)
+        except HTTPError as error:
+            hint = ": the job needs the permission pull-requests: write" if error.code in (401, 403, 404) else ""
+            raise CommentError(f"GitHub answered {error.code}{hint}") from None
+        except (OSError, ValueError, HTTPException) as error:
+            raise CommentError(f"GitHub cannot be asked: {error}") from None
+
+
+def pull_request(event: Path) -> int | None:
+    """Return the number of the pull request that the job runs for."""
+    number = (json.loads(event.read_text(encoding="utf-8")).get("pull_request") or {}).get("number")
+    return number if isinstance(number, int) else None
+
+
+def comment() -> None:
+    """Write the comment.
+
+    Raises:
+        CommentError: it could not be.
+    """
+    env = os.environ
+    number = pull_request(Path(env["GITHUB_EVENT_PATH"]))
+    if number is None:
+        raise CommentError("the job runs for no pull request")
+    body = Path(env["INPUT_COMMENT_FILE"]).read_text(encoding="utf-8")
+    marker = body.partition("\n")[0].rstrip()
+    if not _MARKER.fullmatch(marker):
+        raise CommentError("the text has no marker by which to find it again")
+    comments = Comments(env["GITHUB_API_URL"], env["GITHUB_REPOSITORY"], number, env["INPUT_TOKEN"])
+    comments.write(comments.find(marker, env["INPUT_COMMENT_AUTHOR"]), body)
+
+
+def main() -> int:
+    """Write the comment, or say why not."""
+    try:
+        comment()
+    except (CommentError, OSError, ValueError, KeyError, TypeError) as error:
+        text = f"{error}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+        print(f"::warning title=policy gate::no comment was written: {text}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,164 @@
+"""The step of action.yml that runs `policy gate`: inputs from the environment, outputs to GITHUB_OUTPUT.
+
+The exit status is that of `policy gate`, but for what the input `fail-on` lets pass.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+USAGE, RULES, UNEXPECTED = 2, 3, 7
+#: Statuses with which each report that was asked for is there.
+_REPORTED = (0, 1, 5)
+#: What each value of `fail-on` lets pass.
+LET_PASS: Mapping[str, tuple[int, ...]] = {"review": (), "deny": (5,), "none": (1, 5)}
+FILES = {
+    "json": "decisions.json",
+    "sarif": "policy-gate.sarif",
+    "junit": "policy-gate.junit.xml",
+    "github": "annotations.txt",
+    "gitlab": "gl-code-quality-report.json",
+    "markdown": "policy-gate.md",
+    "yaml": "decisions.yaml",
+}
+ATTESTATION = "policy-gate.intoto.jsonl"
+_VERDICTS = ("none", "allow", "allow_with_conditions", "review", "deny")
+#: Options whose input is one value, and those whose input is a line for each.
+_ONE = {
+    "since": "SINCE",
+    "purpose": "PURPOSE",
+    "policy-digest": "POLICY_DIGEST",
+    "baseline": "BASELINE",
+    "comment-name": "COMMENT_NAME",
+}
+_MANY = {"policy": "POLICY", "waivers": "WAIVERS", "subject": "SUBJECTS"}
+#: Into the environment, not the command line, which everybody on the machine may read.
+_PRIVATE = ("POLICY_LEDGER", "POLICY_LEDGER_KEY", "POLICY_LEDGER_VKEY")
+_NOT_PASSED_ON = ("INPUT_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
+
+
+class InputError(Exception):
+    """An input of the action that says nothing."""
+
+
+def given(name: str) -> str:
+    return os.environ.get(f"INPUT_{name}", "")
+
+
+def lines(name: str) -> list[str]:
+    """Return the lines of an input, without those that are empty, and without the blanks around them."""
+    return [line.strip() for line in given(name).splitlines() if line.strip()]
+
+
+def switched_on(name: str) -> bool:
+    value = given(name) or "false"
+    if value not in ("true", "false"):
+        raise InputError(f"the input {name.lower().replace('_', '-')} is true or false")
+    return value == "true"
+
+
+def formats() -> list[str]:
+    """Return the formats that are asked for; the decisions are always written, because the verdict is read there."""
+    asked = lines("FORMATS")
+    if switched_on("COMMENT"):
+        asked.append("markdown")
+    unknown = [name for name in asked if name not in FILES]
+    if unknown:
+        raise InputError(f"the input formats takes {', '.join(FILES)}, a line each")
+    return list(dict.fromkeys(["json", *asked]))
+
+
+def arguments(reports: Path) -> list[str]:
+    """Return the words of the command. No value can be an option: each stands behind `=`, the paths behind `--`."""
+    words = ["policy", "gate", "--output=text"]
+    words += [f"--output={name}={reports / FILES[name]}" for name in formats()]
+    words += [f"--{option}={given(name)}" for option, name in _ONE.items() if given(name)]
+    words += [f"--{option}={value}" for option, name in _MANY.items() for value in lines(name)]
+    if switched_on("IF_ANY"):
+        words.append("--if-any")
+    if switched_on("ATTEST"):
+        words.append(f"--attest={reports / ATTESTATION}")
+        words += [f"--attest-key={given('ATTEST_KEY')}"] if given("ATTEST_KEY") else []
+    return [*words, "--", *lines("PATHS")]
+
+
+def environment() -> dict[str, str]:
+    """Return what `policy` is given: the inputs that are nobody's to read, and nothing that leads to other code."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
+    named = {name: given(name.removeprefix("POLICY_")) for name in _PRIVATE}
+    return {**kept, **{name: value for name, value in named.items() if value}}
+
+
+def run(words: Sequence[str]) -> int:
+    """Run the gate and return its status. What it prints is text of workloads, and no command to the runner."""
+    token = secrets.token_hex(16)
+    say(f"::stop-commands::{token}")
+    try:
+        status = subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode
+    except FileNotFoundError:
+        status = RULES
+    finally:
+        say(f"\n::{token}::")
+    return status if 0 <= status <= UNEXPECTED else UNEXPECTED
+
+
+def worst_verdict(decisions: Path) -> str:
+    if not decisions.is_file():
+        return "none"
+    found = json.loads(decisions.read_text(encoding="utf-8"))
+    verdicts = [each["verdict"] for each in (found if isinstance(found, list) else [found])]
+    return str(max(["none", *verdicts], key=_VERDICTS.index))
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def complain(text: str) -> None:
+    say(f"::error title=policy gate::{text}")
+
+
+def write_outputs(values: Mapping[str, str]) -> None:
+    """Write the outputs; a value ends at a line that nobody could know before."""
+    with open(os.environ["GITHUB_OUTPUT"], "a", encoding="utf-8") as stream:
+        for name, value in values.items():
+            end = secrets.token_hex(16)
+            stream.write(f"{name}<<{end}\n{value}\n{end}\n")
+
+
+def main() -> int:
+    """Gate, hand the results on, and return the exit status of the step."""
+    reports = Path(tempfile.mkdtemp(prefix="policy-gate-reports.", dir=os.environ.get("RUNNER_TEMP")))
+    try:
+        words, asked = arguments(reports), formats()
+        let_pass = LET_PASS.get(given("FAIL_ON") or "review")
+        if let_pass is None:
+            raise InputError(f"the input fail-on is one of {', '.join(LET_PASS)}")
+    except InputError as error:
+        complain(str(error))
+        write_outputs({"status": str(USAGE), "verdict": "none"})
+        return USAGE
+    status = run(words)
+    there = {name: reports / FILES[name] for name in asked if (reports / FILES[name]).is_file()}
+    if status in _REPORTED and len(there) < len(asked):
+        complain("a report is missing, and without it nothing passes")
+        status = UNEXPECTED
+    outputs = {"status": str(status), "verdict": worst_verdict(reports / FILES["json"]), "reports": str(reports)}
+    outputs |= {"decisions" if name == "json" else name: str(path) for name, path in there.items() if name != "github"}
+    if (reports / ATTESTATION).is_file():
+        outputs["attestation"] = str(reports / ATTESTATION)
+    write_outputs(outputs)
+    if "github" in there:
+        say(there["github"].read_text(encoding="utf-8"))
+    return 0 if status in let_pass else status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,53 @@
+"""What judged workloads were at a revision: decided again for a comparison, and never recorded or handed out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from policy_engine.ci.judged import Compared, JudgedWorkload
+from policy_engine.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from policy_engine.cli.run_options import Run
+    from policy_engine.loading.policy import Policy
+    from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.sources.selection import Chosen
+
+#: The reports that compare.
+_COMPARING = ("markdown", "github")
+
+
+def compare(run: Run, policy: Policy, decide: Callable[[LoadedWorkload, str, Path], JudgedWorkload]) -> Compared | None:
+    """Return how the run's workloads stood at its revision; None where none is named, or no report says it.
+
+    `decide` takes a workload, the name of its file and the folder that its evidence lies beside, which is that of now.
+    """
+    if run.selection.since is None or not any(target.format in _COMPARING for target in run.for_ci):
+        return None
+    before: dict[str, JudgedWorkload] = {}
+    unreadable: list[str] = []
+    for chosen in run.selection.files:
+        for loaded in _workloads(chosen, policy) if chosen.before is not None else ():
+            try:
+                if isinstance(loaded, InputError):
+                    raise loaded
+                judged = decide(loaded, chosen.file, Path(chosen.file).parent)
+                before.setdefault(judged.name, judged)
+            except InputError:
+                unreadable.append(chosen.file)
+    return Compared(before, tuple(dict.fromkeys(unreadable)))
+
+
+def _workloads(chosen: Chosen, policy: Policy) -> list[LoadedWorkload | InputError]:
+    """Return the workloads that a file held; its other documents are none of this."""
+    from policy_engine.loading.workload_file import load_workload_documents
+    from policy_engine.sources.kinds import kinds_of, passed_over
+
+    content = chosen.before or b""
+    loaded = load_workload_documents(content, chosen.file, policy.vocabulary)
+    kinds = kinds_of(content)
+    others = passed_over(kinds) if len(kinds) == len(loaded) else ()
+    return [each for at, each in enumerate(loaded) if at not in others]

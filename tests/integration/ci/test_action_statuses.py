@@ -1,0 +1,65 @@
+"""What the action makes of each status of `policy gate`, which here is a script that leaves with it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.integration.ci.action_runner import Ran, outputs_of
+from tests.wheelhouse import ROOT
+
+#: Writes every report that it is asked for.
+WRITES = """for word in "$@"; do case $word in --output=*=*) echo '[]' >"${word#--output=*=}" ;; esac; done\n"""
+
+
+def gate(folder: Path, script: str, fail_on: str) -> tuple[int, dict[str, str]]:
+    """Run the step with such a `policy`; return its status and its outputs. What it says is in `log`."""
+    (folder / "policy").write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+    (folder / "policy").chmod(0o755)
+    (folder / "output").write_text("", encoding="utf-8")
+    env = {"PATH": f"{folder}:/usr/bin:/bin", "RUNNER_TEMP": str(folder), "GITHUB_OUTPUT": str(folder / "output")}
+    given = {"INPUT_FAIL_ON": fail_on, "INPUT_FORMATS": "sarif\njunit", "INPUT_PATHS": "."}
+    command = [sys.executable, "-I", str(ROOT / "integrations" / "github" / "gate.py")]
+    with (folder / "log").open("wb") as log:
+        done = subprocess.run(command, env=env | given, stdout=log, stderr=subprocess.STDOUT, check=False)
+    return done.returncode, outputs_of((folder / "output").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(
+    ("status", "failing"),
+    [(0, ""), (1, "review deny"), (5, "review"), *((each, "review deny none") for each in (2, 3, 6, 7))],
+)
+def test_a_status_fails_the_step_unless_it_is_a_verdict_that_is_let_pass(
+    tmp_path: Path, status: int, failing: str
+) -> None:
+    for fail_on in ("review", "deny", "none"):
+        left, outputs = gate(tmp_path, f"{WRITES}exit {status}", fail_on)
+        assert left == (status if fail_on in failing.split() else 0)
+        assert outputs["status"] == str(status)
+        assert outputs["verdict"] == "none"
+
+
+@pytest.mark.parametrize("script", [f"{WRITES}kill -9 $$", f"{WRITES}exit 42", "exit 0", "exit 5", "exit 1"])
+def test_what_is_no_status_and_a_verdict_without_its_reports_fail(tmp_path: Path, script: str) -> None:
+    left, outputs = gate(tmp_path, script, "none")
+    assert left == 7
+    assert outputs["status"] == "7"
+    assert "sarif" not in outputs or script.startswith(WRITES)
+
+
+def test_what_policy_says_is_obeyed_by_nobody(tmp_path: Path) -> None:
+    said = "echo ::error::owned; echo '##[error]owned' >&2; printf ::add-mask::owned"
+    gate(tmp_path, f"{WRITES}{said}; exit 1", "review")
+    assert Ran(log=(tmp_path / "log").read_text(encoding="utf-8")).commands == []
+
+
+def test_a_policy_that_is_not_there_fails(tmp_path: Path) -> None:
+    left, outputs = gate(tmp_path, "", "none")
+    assert (left, outputs["status"]) == (7, "7")  # an empty script passes, and leaves no report
+    (tmp_path / "policy").unlink()
+    env = {"PATH": str(tmp_path), "RUNNER_TEMP": str(tmp_path), "GITHUB_OUTPUT": str(tmp_path / "output")}
+    command = [sys.executable, "-I", str(ROOT / "integrations" / "github" / "gate.py")]
+    assert subprocess.run(command, env=env, stdout=subprocess.DEVNULL, check=False).returncode == 3
