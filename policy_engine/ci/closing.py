@@ -12,8 +12,13 @@ from policy_engine.ways_wording import idle_waivers, waiver_text
 MOST_LISTED = 50
 
 
-def closing_lines(judged: Judged) -> list[str]:
-    """Return the lines, each with its bullet where it is one of a list; none where there is nothing to say."""
+def closing_lines(judged: Judged, quiet: bool = False) -> list[str]:
+    """Return the lines, each with its bullet where it is one of a list; none where there is nothing to say.
+
+    With `quiet`, a line alone: what a baseline came to, or nobody could tell why a denial is no failure.
+    """
+    if quiet:
+        return [_summary(judged.baseline)] if judged.baseline is not None else []
     idle = [
         f"{each.name}: {waiver_text(row)}" for each in judged.workloads for row in idle_waivers(each.decision.document)
     ]
@@ -51,16 +56,20 @@ def _unasked(each: JudgedWorkload) -> Iterator[str]:
             yield f"{name} counts by its file: that it was revoked would not be seen"
 
 
-def _baseline_lines(judged: Judged, use: Use) -> list[str]:
+def _summary(use: Use) -> str:
     counts = [
         f"{use.accepted:,} finding{'' if use.accepted == 1 else 's'} accepted",
         *(f"{len(rows):,} {name}" for name, rows in (("expired", use.expired), ("stale", use.stale)) if rows),
         *([f"{len(use.refused):,} that the policy does not let it accept"] if use.refused else []),
         *([f"{use.elsewhere:,} on workloads that were not judged"] if use.elsewhere else []),
     ]
+    return f"Baseline {use.baseline.name}: {', '.join(counts)}"
+
+
+def _baseline_lines(judged: Judged, use: Use) -> list[str]:
     accepted = [_accepted(finding) for finding in judged.findings if finding.accepted is not None]
     return [
-        f"Baseline {use.baseline.name}: {', '.join(counts)}",
+        _summary(use),
         *_listed("Accepted, and still denied or to be reviewed", accepted),
         *_listed("Expired entries, which accept nothing", [_idle(row) for row in use.expired]),
         *_listed("Entries that the policy does not let it accept", [_idle(row) for row in use.refused]),

@@ -94,7 +94,7 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         from policy_engine.cli.printable import printable
         from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
-        closing = closing_lines(judged)
+        closing = closing_lines(judged, run.quiet)
         totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
         if run.quiet:
             quiet = [*(verdict_line(document) for _, document in decisions), *map(printable, closing), *told]

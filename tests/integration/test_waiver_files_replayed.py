@@ -5,18 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from policy_engine.decide import Decider
+from policy_engine.loading.policy import load_policy
 from policy_engine.model.waiver import Waiver
 from policy_engine.replay import replay
 from policy_engine.waivers.checking import active_waivers
 from policy_engine.waivers.from_files import GivenFile, WaiversInFiles
+from policy_engine.waivers.register import waiver_register
 from tests.integration.waiver_world import NOW, Forge, World, deciders_in
-from tests.stores import Store
-from tests.unit.waivers.making import ANN, AT, EVE, WORKLOAD, asked_for, waiver_file
+from tests.stores import sqlite_store
+from tests.unit.waivers.making import ANN, AT, EVE, WORKLOAD, asked_for, file_of, waiver_file
 
 
 @pytest.fixture(scope="module")
@@ -25,9 +28,9 @@ def deciders(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Decider]:
 
 
 @pytest.fixture
-def world(store: Store, deciders: dict[int, Decider]) -> Iterator[World]:
+def world(tmp_path: Path, deciders: dict[int, Decider]) -> Iterator[World]:
     with ExitStack() as until:
-        yield World(store, deciders, until)
+        yield World(sqlite_store(tmp_path), deciders, until)
 
 
 def test_a_decision_by_a_file_that_was_never_granted_comes_out_again(world: World) -> None:
@@ -50,6 +53,25 @@ def test_a_decision_by_a_file_that_was_never_granted_comes_out_again(world: Worl
     assert found.problem == "it was revoked"
     assert replay(world.ledger, world.record(world.decide([found]))).status == "equal"
     assert world.verified()[0]
+
+
+def test_what_the_runner_could_not_ask_makes_no_forgery_of_its_decision(world: World, tmp_path: Path) -> None:
+    """A spool is collected into a ledger in which the waiver had been revoked: the register tells that, no replay."""
+    (tmp_path / "acme").mkdir()
+    head = f"waivers: {{files_of: [{world.ledger.origin}]}}\n"
+    (tmp_path / "acme" / "approvers.yaml").write_text(file_of(ANN.entry(), head=head), encoding="utf-8")
+    world.decider = Decider(load_policy([tmp_path / "acme"], use_cache=False))
+    world.grant(ANN)
+    world.revoke()
+    world.clock = NOW
+    given = WaiversInFiles([GivenFile("wv.yaml", waiver_file(world.made, ANN))], None, world.ledger.now)
+    waivers = active_waivers(given.candidates(WORKLOAD), WORKLOAD, AT, world.decider.policy.approvers, given.now)
+    decision = world.decide(waivers)
+    assert decision.verdict == "allow_with_conditions"
+    assert replay(world.ledger, world.record(decision)).status == "equal"
+    assert world.verified()[0]
+    (row,) = waiver_register(world.ledger, AT)
+    assert (row["status"], len(row["used_out_of_time"])) == ("revoked", 1)
 
 
 FILE = {"source": "file", "entry": 0, "leaf": ""}
