@@ -56,6 +56,7 @@ def test_no_value_is_an_option(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
         "ATTEST_KEY",
         "PURPOSE",
         "COMMENT_NAME",
+        "POLICY_DIGEST",
     ):
         monkeypatch.setenv(f"INPUT_{name}", "--help")
     monkeypatch.setenv("INPUT_ATTEST", "true")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
+from policy_engine.cli.gate import command
 from tests.integration.ci.conftest import Installed, cleared, commit, put
 from tests.integration.ci.test_action import schema
 from tests.wheelhouse import ROOT
@@ -54,6 +56,12 @@ def test_a_merge_request_is_judged_by_what_it_changes(checkout: Path, installed:
     assert (checkout / reports["junit"]).is_file()
     (decision,) = json.loads((checkout / "policy-gate.json").read_text(encoding="utf-8"))
     assert decision["verdict"] == "review"
+
+
+def test_its_options_are_the_gates() -> None:
+    given = set(re.findall(r"(--[a-z-]+)[= ]", "\n".join(job()["script"]).partition("set -- ")[2]))
+    assert given == {"--output", "--policy", "--since"}
+    assert given <= {option for each in command.params for option in each.opts}
 
 
 def test_the_default_branch_is_judged_whole_and_for_deployment() -> None:
