@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -299,6 +300,106 @@ def it_is_another_ledger_than_the_pinned_one(site: Site) -> tuple[str, ...]:
     other = site.policy("evaluate", site.workload, "--ledger", f"sqlite:///{site.folder}/other.db", "-q")
     key = next(line.split(": ")[1] for line in other.err.splitlines() if line.startswith("verifier key"))
     return (site.workload, *site.ledger, "--ledger-vkey", key)
+
+
+# ---- what is judged, by the options that choose it
+
+
+@way(2, "no-workload")
+def the_folder_is_empty(site: Site) -> tuple[str, ...]:
+    (site.folder / "empty").mkdir()
+    return (str(site.folder / "empty"), *MEMORY)
+
+
+@way(2, "no-workload")
+def it_is_called_from_the_wrong_folder(site: Site) -> tuple[str, ...]:
+    (site.folder / "elsewhere").mkdir()
+    site.patch.chdir(site.folder / "elsewhere")
+    return (".", *MEMORY)
+
+
+@way(2, "no-workload")
+def the_pattern_matches_nothing(site: Site) -> tuple[str, ...]:
+    return (f"{site.folder}/teams/**/*.yaml", *MEMORY)
+
+
+@way(2, "yaml-syntax")
+def a_file_of_the_folder_does_not_parse(site: Site) -> tuple[str, ...]:
+    site.write("broken.yaml", "spec: {tasks: [\n")
+    return (str(site.folder), *MEMORY)
+
+
+@way(2, "no-repository")
+def what_changed_is_asked_of_no_repository(site: Site) -> tuple[str, ...]:
+    return (str(site.folder), *MEMORY, "--since", "main")
+
+
+@way(2, "no-revision")
+def the_revision_is_not_there(site: Site) -> tuple[str, ...]:
+    subprocess.run(["git", "init", "-q", str(site.folder)], check=True)
+    site.patch.chdir(site.folder)
+    return (*MEMORY, "--since", "origin/main")
+
+
+# ---- what findings are accepted by
+
+
+@way(2, "file-unreadable")
+def the_baseline_is_not_there(site: Site) -> tuple[str, ...]:
+    return (site.workload, *MEMORY, "--baseline", str(site.folder / "none.yaml"))
+
+
+@way(2, "bad-baseline")
+def the_baseline_is_none(site: Site) -> tuple[str, ...]:
+    return (site.workload, *MEMORY, "--baseline", site.write("b.yaml", "accept: everything\n"))
+
+
+@way(2, "no-reason")
+def a_baseline_is_written_without_a_reason(site: Site) -> tuple[str, ...]:
+    return (site.workload, *MEMORY, "--write-baseline", str(site.folder / "b.yaml"))
+
+
+@way(2, "bad-waiver")
+def the_waiver_is_none(site: Site) -> tuple[str, ...]:
+    return (site.workload, *MEMORY, "--waivers", site.write("waiver.yaml", "lift: everything\n"))
+
+
+@way(2, "file-unreadable")
+def the_waiver_is_not_there(site: Site) -> tuple[str, ...]:
+    return (site.workload, *MEMORY, "--waivers", str(site.folder / "none.yaml"))
+
+
+# ---- what is handed on
+
+
+@way(2, "scratch-ledger")
+def what_is_attested_is_not_on_record(site: Site) -> tuple[str, ...]:
+    return (site.workload, *MEMORY, "--attest", str(site.folder / "a.jsonl"))
+
+
+@way(2, "cannot-write")
+def the_attestation_cannot_be_written(site: Site) -> tuple[str, ...]:
+    return (site.workload, *site.ledger, "--attest", str(site.folder / "none" / "a.jsonl"))
+
+
+@way(6, "spool-unwritable")
+def the_spool_is_not_there(site: Site) -> tuple[str, ...]:
+    return (site.workload, "--ledger", f"spool:{site.folder}/none")
+
+
+@way(2, "cannot-write")
+def the_summary_of_the_job_cannot_be_written(site: Site) -> tuple[str, ...]:
+    site.patch.setenv("GITHUB_STEP_SUMMARY", str(site.folder / "none" / "summary.md"))
+    return (site.workload, *MEMORY, "-o", "github")
+
+
+@way(7, "unexpected")
+def a_report_for_ci_crashes(site: Site) -> tuple[str, ...]:
+    def crash(*_: Any, **__: Any) -> str:
+        raise RecursionError("a finding of a kind that nobody thought of")
+
+    site.patch.setattr("policy_engine.ci.sarif.render", crash)
+    return (site.workload, *MEMORY, "-o", f"sarif={site.folder}/r.sarif", "-o", "junit")
 
 
 # ---- the clock
