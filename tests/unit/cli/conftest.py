@@ -10,12 +10,17 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from policy_engine.cli.main import call
+from policy_engine.loading import cache as cache_module
+from policy_engine.loading import policy as loading
+from policy_engine.loading.layers import LayerFiles
+from policy_engine.loading.policy import Policy
 from tests.unit.cli.given import ALLOWED, AT, INVOICES
 
 if TYPE_CHECKING:
@@ -61,6 +66,37 @@ class Outcome:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The cache of parsed rules that all tests here share."""
     return tmp_path_factory.mktemp("cache")
+
+
+_PARSED: dict[Any, Policy] = {}
+
+
+@pytest.fixture(autouse=True)
+def parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parse the same bytes of the same layers once in this process: policies are frozen, and tests are many.
+
+    Files are read, digests and caches checked as ever; that a layer is parsed anew is for the tests of loading.
+    """
+    build, of_cache = loading._build, cache_module._policy
+
+    def built(layers: Sequence[LayerFiles]) -> Policy:
+        return _known((*_places(layers), loading._cache_key(layers)), lambda: build(layers))
+
+    def cached(data: bytes, layers: Sequence[LayerFiles]) -> Policy:
+        return _known((*_places(layers), sha256(data).digest()), lambda: of_cache(data, layers))
+
+    monkeypatch.setattr(loading, "_build", built)
+    monkeypatch.setattr(cache_module, "_policy", cached)
+
+
+def _known(key: Any, make: Callable[[], Policy]) -> Policy:
+    if key not in _PARSED:
+        _PARSED[key] = make()
+    return _PARSED[key]
+
+
+def _places(layers: Sequence[LayerFiles]) -> list[Any]:
+    return [(each.root, each.layer) for each in layers]
 
 
 @pytest.fixture(autouse=True)
