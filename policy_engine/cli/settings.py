@@ -56,9 +56,9 @@ def _judges_below(ctx: click.Context, folder: Path) -> bool:
     for name in files:
         if not name or name == "-" or _is_piped(Path(name)):
             return True
-        word = read_word(name)
-        if _lies_below(word.place, folder) or (not word.is_file and _lies_below(folder, word.place)):
-            return True
+        for word in read_word(name):
+            if _lies_below(word.place, folder) or (not word.is_file and _lies_below(folder, word.place)):
+                return True
     return False
 
 

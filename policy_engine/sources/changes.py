@@ -39,7 +39,8 @@ def select_changed(
     if STANDARD_INPUT in names:
         raise UsageError(Problem("usage", "standard input has no revision", help="name files, or leave --since out"))
     trees = read_trees(folder or Path.cwd(), revision)
-    named = [named_in(trees, name) for name in names] or [Named(".", "the repository", "", trees.top, False)]
+    whole = [Named(".", "the repository", "", trees.top, False)]
+    named = [each for name in names for each in named_in(trees, name)] or whole
     changes = _Changes(trees, named, changed_rules(trees, rules))
     changes.find()
     return changes.selection(Since(revision, trees.commit), if_any)
@@ -167,7 +168,7 @@ class _Changes:
         gone = gone_since(trees, differing - trees.sparse, self._held, self._same, self._shown)
         self._matched.update(named for name in gone.origins.values() if (named := self._covering(name)))
         self._matched.update(named for each in gone.lost if (named := self._covering(each)))
-        none = [] if self._problems else [named for named in self._named if named not in self._matched]
+        none = [] if self._problems else self._unmatched()
         wrong = [no_workload(f"{named.said} {'matches' if named.glob else 'holds'}", 0) for named in none]
         return Selection(
             files=tuple(self._with_before(gone)),
@@ -181,6 +182,11 @@ class _Changes:
             problems=(*self._problems, *(() if if_any else wrong)),
             listed=True,
         )
+
+    def _unmatched(self) -> list[Named]:
+        """Return the words that no workload was found by, each as the first thing that it names."""
+        found = {named.text for named in self._matched}
+        return list({named.text: named for named in reversed(self._named) if named.text not in found}.values())[::-1]
 
     def _covering(self, name: str) -> Named | None:
         return next((named for named in self._named if named.covers(name)), None)

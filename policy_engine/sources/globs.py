@@ -18,7 +18,7 @@ Matched = frozenset[int]
 
 
 def is_pattern(text: str) -> bool:
-    """Whether `text` is a pattern where no file of that name is there."""
+    """Whether `text` is a pattern: it has a wildcard."""
     return _MAGIC.search(text) is not None
 
 

@@ -12,7 +12,7 @@ from policy_engine.errors import InputError, Problem
 from policy_engine.sources.globs import Glob
 from policy_engine.sources.trees import Trees
 from policy_engine.sources.walking import files_below, is_yaml
-from policy_engine.sources.words import Word, read_word
+from policy_engine.sources.words import Word, literal_word, read_word
 
 
 class Named(Struct, frozen=True):
@@ -102,24 +102,36 @@ class Named(Struct, frozen=True):
                 yield name
 
 
-def named_in(trees: Trees, text: str) -> Named:
+def named_in(trees: Trees, text: str) -> list[Named]:
     """Return what a word names in a repository, which may be gone from the work tree.
 
     Raises:
         InputError: it lies outside of it, or is neither there nor was.
         UsageError: it is empty.
     """
-    word = read_word(text)
-    name = trees.name(word.place)
+    words = read_word(text)
+    if [word.is_file for word in words] == [False] and words[0].glob is not None:
+        name = trees.name(Path(text))
+        if name is not None and (_was_folder(trees, name) or name in trees.base or name in trees.head):
+            words.append(literal_word(text))
+    return [_named(trees, word) for word in words]
+
+
+def _named(trees: Trees, word: Word) -> Named:
+    text, name = word.text, trees.name(word.place)
     said = "the repository" if name == "" and word.glob is None else f"`{text}`"
     if name is None:
         message = f"`{text}` lies outside the repository `{trees.top}`"
         raise InputError(Problem("no-repository", message, help="--since compares the files of one repository"))
     if word.is_file and not trees.is_there(name):
-        was_folder = any(PurePosixPath(path).is_relative_to(name) for path in trees.base if path != name)
+        was_folder = _was_folder(trees, name)
         if not was_folder and name not in trees.base and name not in trees.head:
             message = f"cannot read `{text}`: no such file or directory"
             raise InputError(Problem("file-unreadable", message, help="check the path"))
         word = Word(text, trees.path(name)) if was_folder else word
     place = trees.path(name) if name else trees.top
     return Named(text, said, name, place, word.is_file, word.glob)
+
+
+def _was_folder(trees: Trees, name: str) -> bool:
+    return any(PurePosixPath(path).is_relative_to(name) for path in trees.base if path != name)

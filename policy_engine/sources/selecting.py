@@ -19,10 +19,8 @@ def select(names: Sequence[str], if_any: bool = False) -> Selection:
     Raises:
         UsageError: a word is empty.
     """
-    words = [read_word(text) for text in names]
-    search = _Search(words)
-    for word in words:
-        search.take(word)
+    search = _Search([read_word(text) for text in names])
+    search.take_all()
     return search.selection(if_any)
 
 
@@ -44,9 +42,10 @@ def no_workload(where: str, skipped: int) -> Problem:
 class _Search:
     """Gathers files; a file that was named itself is judged whole, wherever else it was found."""
 
-    def __init__(self, words: Sequence[Word]) -> None:
-        self._named = {_real(word.text) for word in words if word.is_file}
-        self._listed = any(not word.is_file for word in words)
+    def __init__(self, words: Sequence[Sequence[Word]]) -> None:
+        self._words = words
+        self._named = {_real(each.text) for word in words for each in word if each.is_file}
+        self._listed = any(not each.is_file for word in words for each in word)
         self._chosen: dict[str, Chosen] = {}
         self._skipped: dict[str, list[Skipped]] = {}
         self._problems: list[Problem] = []
@@ -55,28 +54,32 @@ class _Search:
         self._none: list[Problem] = []
         self._unmatched: list[str] = []
 
-    def take(self, word: Word) -> None:
+    def take_all(self) -> None:
+        """Take what the words name, one after the other; one that names no workload is told."""
+        for word in self._words:
+            broken = len(self._problems)
+            skipped = [self._take(each) for each in word]
+            if None not in skipped and len(self._problems) == broken:
+                where = f"`{word[0].text}` {'matches' if word[0].glob is not None else 'holds'}"
+                self._none.append(no_workload(where, sum(number or 0 for number in skipped)))
+                self._unmatched.append(word[0].text)
+
+    def _take(self, word: Word) -> int | None:
+        """Take a file, or all of a folder or a pattern; return how many files were skipped where none was taken."""
         if word.folder is None:
             self._chosen.setdefault(_real(word.text), Chosen(word.text))
-            return
-        self._take_all(word, word.folder)
-
-    def _take_all(self, word: Word, folder: Path) -> None:
+            return None
         matched = skipped = 0
-        broken = len(self._problems)
-        if word.glob is None or os.path.lexists(folder):
-            for path in files_below(folder, self._unreadable, self._linked, self._looked_into, word.glob):
-                problem = check_found(path, folder, str(path))
+        if word.glob is None or os.path.lexists(word.folder):
+            for path in files_below(word.folder, self._unreadable, self._linked, self._looked_into, word.glob):
+                problem = check_found(path, word.folder, str(path))
                 if problem is not None:
                     self._problems.append(problem)
                 elif self._found(path):
                     matched += 1
                 else:
                     skipped += 1
-        if not matched and len(self._problems) == broken:
-            where = f"`{word.text}` {'matches' if word.glob is not None else 'holds'}"
-            self._none.append(no_workload(where, skipped))
-            self._unmatched.append(word.text)
+        return None if matched else skipped
 
     def _found(self, path: Path) -> bool:
         """Take a file that was found, and return whether it holds a workload."""

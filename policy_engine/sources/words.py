@@ -19,7 +19,7 @@ _GROUP = b"policy-engine"
 
 @dataclass(frozen=True)
 class Word:
-    """One word: a file where it is neither a folder nor a pattern; `folder` is where a pattern's search begins."""
+    """What a word names: a file, a folder, or a pattern; `folder` is where a pattern's search begins."""
 
     text: str
     folder: Path | None = None
@@ -35,25 +35,26 @@ class Word:
         return self.folder if self.folder is not None else Path(self.text)
 
 
-def read_word(text: str) -> Word:
-    """Return what a word names; what is there by that very name is no pattern.
+def read_word(text: str) -> list[Word]:
+    """Return what a word names: of a pattern, what lies there by that very name, too.
+
+    A pattern is one whatever is there: a file of its name, which anybody can add, would be judged in place of all.
 
     Raises:
         UsageError: it is empty.
     """
     if not text:
         raise UsageError(Problem("usage", "an empty path names no file", help="name a file, a folder or a pattern"))
-    if text != STANDARD_INPUT and os.path.isdir(text):
-        return Word(text, Path(text))
-    if text == STANDARD_INPUT or os.path.lexists(text) or "\0" in text or not is_pattern(text):
-        return Word(text)
+    if text == STANDARD_INPUT or "\0" in text or not is_pattern(text):
+        return [literal_word(text)]
     glob = Glob.parse(text)
-    return Word(text, Path(glob.folder or "."), glob)
+    pattern = Word(text, Path(glob.folder or "."), glob)
+    return [pattern, literal_word(text)] if os.path.lexists(text) else [pattern]
 
 
-def places_of(words: tuple[str, ...]) -> list[Path]:
-    """Return the files and folders that all that is judged lies in, by the words that name it."""
-    return [read_word(text).place for text in words if text and text != STANDARD_INPUT]
+def literal_word(text: str) -> Word:
+    """Return the file or the folder of this very name."""
+    return Word(text, Path(text)) if text != STANDARD_INPUT and os.path.isdir(text) else Word(text)
 
 
 def is_regular(path: Path) -> bool:

@@ -209,6 +209,21 @@ def test_odd_names(repository: Path) -> None:
     assert judged(":(glob)*.yaml") == {":(glob)*.yaml"}
 
 
+def test_no_file_and_no_folder_of_a_patterns_name_is_judged_alone(repository: Path) -> None:
+    write(repository, w__a=OTHER, **{"w__*": workload("safe"), "**__x": workload("x"), "w__[q]": workload("q")})
+    assert judged("w/*.yaml") == {"w/*.yaml", "w/[q].yaml", "w/a.yaml"}
+    assert judged("**") == {"w/*.yaml", "w/[q].yaml", "w/a.yaml", "**/x.yaml"}
+    found = select_changed(["w/[q].yaml"], "main")
+    assert (found.names, found.problems) == (("w/[q].yaml",), ())
+    committed(repository)
+    git(repository, "branch", "--force", "main")
+    git(repository, "rm", "--quiet", "w/[[]q].yaml")
+    found = select_changed(["w/[q].yaml"], "main")
+    assert [held.file for held in found.deleted] == ["w/[q].yaml"]
+    assert not found.problems
+    assert codes(select_changed(["w/[z].yaml"], "main")) == ["no-workload"]
+
+
 def test_links(repository: Path, tmp_path: Path) -> None:
     write(repository, shared__s=workload("s"))
     (repository / "w" / "inside.yaml").symlink_to("a.yaml")

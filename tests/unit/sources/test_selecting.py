@@ -46,11 +46,27 @@ def test_a_pattern(folder: Path) -> None:
     assert select(["w/deep*"]).names == ("w/deep/a.yaml",)
 
 
-def test_a_file_of_that_name_is_no_pattern(folder: Path) -> None:
-    write(folder, **{"w__[b]": workload("odd")})
-    found = select(["w/[b].yaml"])
-    assert found.names == ("w/[b].yaml",)
-    assert not found.listed
+def test_a_file_of_a_patterns_name_is_taken_beside_what_the_pattern_matches(folder: Path) -> None:
+    """Whoever may add a file could name it like the pattern that a gate is given, and be judged alone."""
+    write(folder, **{"w__[b]": workload("odd"), "w__*": workload("star"), "k__[q]": workload("quiet")})
+    assert select(["w/[b].yaml"]).names == ("w/b.yaml", "w/[b].yaml")
+    assert set(select(["w/*.yaml"]).names) == {"w/*.yaml", "w/[b].yaml", "w/b.yaml"}
+    found = select(["k/[q].yaml"])
+    assert (found.names, found.problems, found.listed) == (("k/[q].yaml",), (), True)
+
+
+def test_a_folder_of_a_patterns_name_is_taken_beside_what_the_pattern_matches(folder: Path) -> None:
+    write(folder, **{"**__safe": workload("safe"), "[w]__x": workload("x"), "[k]__pod": POD})
+    assert set(select(["**"]).names) == {
+        "**/safe.yaml",
+        "[w]/x.yaml",
+        "w/.hidden/h.YML",
+        "w/b.yaml",
+        "w/deep/a.yaml",
+    }
+    assert select(["[w]"]).names == ("w/b.yaml", "w/.hidden/h.YML", "w/deep/a.yaml", "[w]/x.yaml")
+    assert codes(select(["[k]"])) == ["no-workload"]
+    assert "none: 2" in select(["[k]"]).problems[0].message
 
 
 def test_each_file_is_judged_once_and_whole_where_it_was_named(folder: Path) -> None:
