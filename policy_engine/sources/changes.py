@@ -66,16 +66,18 @@ class _Changes:
             if name not in seen:
                 seen.add(name)
                 self._take(name, named)
+            elif name in self._held:
+                self._matched.add(named)
         for name in self._trees.head:
             self._check_there(name)
 
     def _paths(self) -> Iterator[tuple[str, Named]]:
-        """Yield each path of the work tree that was named, in the order of names."""
+        """Yield each path of the work tree that was named, once for each word: those of files, judged whole, first."""
         trees = self._trees
         known = sorted({*trees.base, *trees.head, *trees.listed})
         inner = [name for name in known if self._is_inner(name)]
         links = [name for name in known if self._leads_to_folder(name)]
-        for named in self._named:
+        for named in sorted(self._named, key=lambda each: not each.is_file):
             for name in named.paths(trees, known, inner, self._problems):
                 if trees.is_there(name) and not os.path.isdir(trees.path(name)):
                     yield name, named
@@ -166,8 +168,8 @@ class _Changes:
         trees = self._trees
         differing = {name for name in trees.base if self._covering(name) and name not in self._same}
         gone = gone_since(trees, differing - trees.sparse, self._held, self._same, self._shown)
-        self._matched.update(named for name in gone.origins.values() if (named := self._covering(name)))
-        self._matched.update(named for each in gone.lost if (named := self._covering(each)))
+        was_there = [*gone.origins.values(), *gone.lost]
+        self._matched.update(named for named in self._named if any(map(named.covers, was_there)))
         none = [] if self._problems else self._unmatched()
         wrong = [no_workload(f"{named.said} {'matches' if named.glob else 'holds'}", 0) for named in none]
         return Selection(

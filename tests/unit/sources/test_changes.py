@@ -73,6 +73,22 @@ def test_paths_limit_what_is_looked_at(repository: Path, monkeypatch: pytest.Mon
     }
 
 
+def test_each_word_counts_whatever_the_others_name(repository: Path) -> None:
+    """As without a revision: a file that is named is judged whole, and a workload is there for every word."""
+    for names in (["w", "w/b.yaml"], ["w", "w/*.yaml"], ["w", "."], [".", "w", "w/b.yaml", "**/b.yaml"]):
+        found = select_changed(names, "main")
+        assert found.nothing_due, names
+        assert not found.problems, names
+    write(repository, w__a=POD)
+    for names in (["w/a.yaml"], ["w", "w/a.yaml"], ["w/a.yaml", "**"]):
+        found = select_changed(names, "main", if_any=True)
+        assert why(found) == {"w/a.yaml": "changed"}, names
+        assert found.due("w/a.yaml", ["pod"]) == ["pod"]
+    git(repository, "rm", "--quiet", "--force", "w/a.yaml")
+    assert not select_changed(["w/a.yaml", "w/a*", "w"], "main").problems
+    assert [p.code for p in select_changed(["w", "pod.yaml"], "main").problems] == ["no-workload"]
+
+
 def test_the_bytes_of_before(repository: Path) -> None:
     before = (repository / "w/a.yaml").read_bytes()
     moved = (repository / "w/b.yaml").read_bytes()
