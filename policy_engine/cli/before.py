@@ -9,12 +9,12 @@ from policy_engine.ci.judged import Compared, JudgedWorkload
 from policy_engine.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from policy_engine.cli.run_options import Run
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
-    from policy_engine.sources.selection import Chosen
+    from policy_engine.sources.selection import Was
 
 #: The reports that compare.
 _COMPARING = ("markdown", "github")
@@ -29,25 +29,39 @@ def compare(run: Run, policy: Policy, decide: Callable[[LoadedWorkload, str, Pat
         return None
     before: dict[str, JudgedWorkload] = {}
     unreadable: list[str] = []
+    held: dict[bytes, list[LoadedWorkload | InputError]] = {}
     for chosen in run.selection.files:
-        for loaded in _workloads(chosen, policy) if chosen.before is not None else ():
-            try:
-                if isinstance(loaded, InputError):
-                    raise loaded
-                judged = decide(loaded, chosen.file, Path(chosen.file).parent)
-                before.setdefault(judged.name, judged)
-            except InputError:
+        for was in chosen.before:
+            if was.content not in held:
+                held[was.content] = _workloads(was.content, chosen.file, policy)
+            due, is_whole = _due(was, held[was.content])
+            for loaded in due:
+                try:
+                    judged = decide(loaded, chosen.file, Path(chosen.file).parent)
+                    before.setdefault(judged.name, judged)
+                except InputError:
+                    is_whole = False
+            if not is_whole:
                 unreadable.append(chosen.file)
     return Compared(before, tuple(dict.fromkeys(unreadable)))
 
 
-def _workloads(chosen: Chosen, policy: Policy) -> list[LoadedWorkload | InputError]:
+def _due(was: Was, held: Sequence[LoadedWorkload | InputError]) -> tuple[list[LoadedWorkload], bool]:
+    """Return the workloads of a file that are compared, and whether these are all."""
+    valid = [each for each in held if not isinstance(each, InputError)]
+    if was.workloads is None:
+        return valid, len(valid) == len(held)
+    by_name = {f"{each.workload.metadata.namespace}/{each.workload.metadata.name}": each for each in reversed(valid)}
+    due = [by_name[name] for name in was.workloads if name in by_name]
+    return due, len(due) == len(was.workloads)
+
+
+def _workloads(content: bytes, file: str, policy: Policy) -> list[LoadedWorkload | InputError]:
     """Return the workloads that a file held; its other documents are none of this."""
     from policy_engine.loading.workload_file import load_workload_documents
     from policy_engine.sources.kinds import kinds_of, passed_over
 
-    content = chosen.before or b""
-    loaded = load_workload_documents(content, chosen.file, policy.vocabulary)
+    loaded = load_workload_documents(content, file, policy.vocabulary)
     kinds = kinds_of(content)
     others = passed_over(kinds) if len(kinds) == len(loaded) else ()
     return [each for at, each in enumerate(loaded) if at not in others]

@@ -15,8 +15,8 @@ from policy_engine.sources.kinds import Kind, is_judged, kinds_of, may_hold_work
 from policy_engine.sources.named import Named, named_in
 from policy_engine.sources.rules_changed import changed_rules
 from policy_engine.sources.selecting import linked_folder, no_workload, skipped_in
-from policy_engine.sources.selection import Chosen, Held, Selection, Since, Skipped
-from policy_engine.sources.trees import LINK, SUBMODULE, Trees, read_trees
+from policy_engine.sources.selection import Chosen, Held, Selection, Since, Skipped, Was
+from policy_engine.sources.trees import LINK, SUBMODULE, Blob, Trees, read_trees
 from policy_engine.sources.words import STANDARD_INPUT, check_found, is_regular, lies_in, look_at
 
 CHANGED, NEW, EVIDENCE, RULES = "changed", "new", "its evidence changed", "the rules changed"
@@ -130,7 +130,7 @@ class _Changes:
             self._chosen[name] = Chosen(shown, why)
             return
         self._skipped += skipped_in(shown, kinds)
-        self._chosen[name] = Chosen(shown, why, None, passed_over(kinds), len(kinds))
+        self._chosen[name] = Chosen(shown, why, (), passed_over(kinds), len(kinds))
 
     def _why(self, name: str, same: bool, held: Contents) -> str | None:
         """Return why a workload file is due, or None."""
@@ -168,7 +168,7 @@ class _Changes:
         trees = self._trees
         differing = {name for name in trees.base if self._covering(name) and name not in self._same}
         gone = gone_since(trees, differing - trees.sparse, self._held, self._same, self._shown)
-        was_there = [*gone.origins.values(), *gone.lost]
+        was_there = [*(old for origins in gone.origins.values() for old in origins), *gone.lost]
         self._matched.update(named for named in self._named if any(map(named.covers, was_there)))
         none = [] if self._problems else self._unmatched()
         wrong = [no_workload(f"{named.said} {'matches' if named.glob else 'holds'}", 0) for named in none]
@@ -198,14 +198,16 @@ class _Changes:
         return (named or self._named[0]).shown(self._trees, name)
 
     def _with_before(self, gone: Gone) -> Iterator[Chosen]:
-        """Yield what is judged, with what it was; of a file that is new, the one that its workloads stood in."""
+        """Yield what is judged, with what its workloads stood in."""
         base = self._trees.base
-        sources = {name: name if name in base else gone.origins.get(name) for name in self._chosen}
-        blobs = {name: base[source] for name, source in sources.items() if source is not None}
-        found = self._trees.contents(blob for blob in blobs.values() if blob.mode.startswith("100"))
+        stood: dict[str, list[tuple[Blob, tuple[str, ...] | None]]] = {}
+        for name in self._chosen:
+            same = base.get(self._trees.resolved(name) or name)
+            own = [(same, None)] if same is not None and same.mode.startswith("100") else []
+            stood[name] = [*own, *((base[old], names) for old, names in gone.origins.get(name, {}).items())]
+        found = self._trees.contents(blob for blobs in stood.values() for blob, _ in blobs)
         for name, chosen in self._chosen.items():
-            before = found.get(blobs[name].name) if name in blobs else None
-            yield replace(chosen, before=before)
+            yield replace(chosen, before=tuple(Was(found[blob.name], names) for blob, names in stood[name]))
 
 
 def _unseen(name: str) -> Problem:

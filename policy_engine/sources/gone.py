@@ -15,13 +15,14 @@ from policy_engine.sources.trees import Trees
 class Gone(Struct, frozen=True):
     """What is gone: nowhere any more, or in another file.
 
-    `lost` are the paths that held what is nowhere, `origins` those that the rest stood in, by where it stands now.
+    `lost` are the paths that held what is nowhere. By where the rest stands now, `origins` has the paths that it stood
+    in, with the workloads that came from each.
     """
 
     deleted: tuple[Held, ...]
     lost: tuple[str, ...]
     moved: tuple[Moved, ...]
-    origins: Mapping[str, str]
+    origins: Mapping[str, Mapping[str, tuple[str, ...]]]
 
 
 def gone_since(
@@ -55,9 +56,12 @@ def gone_since(
                 moved.setdefault((path, at), []).append(workload)
         if lost:
             deleted[path] = Held(shown(path), tuple(lost))
+    origins: dict[str, dict[str, tuple[str, ...]]] = {}
+    for (old, new), names in moved.items():
+        origins.setdefault(new, {})[old] = tuple(names)
     return Gone(
         tuple(deleted.values()),
         tuple(deleted),
         tuple(Moved(shown(old), shown(new), tuple(names)) for (old, new), names in moved.items()),
-        {new: old for old, new in reversed(moved)},
+        origins,
     )

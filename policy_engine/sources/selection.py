@@ -13,17 +13,25 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
+class Was:
+    """The bytes of a file as of a revision; of its workloads only those that are named count, if any are."""
+
+    content: bytes
+    workloads: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
 class Chosen:
     """A file that is judged.
 
     `passed_over` are its documents, from 0, that are no workloads, of `documents` in all: empty where the file was
-    named itself, and all of it is judged. With `--since`, `before` has its bytes as of the revision, also where it had
-    another name then (None: it was not there), and `why` says what made it due.
+    named itself, and all of it is judged. With `--since`, `before` has what its workloads stood in as of the revision:
+    the file of that name, then others that some have moved from. `why` says what made it due.
     """
 
     file: str
     why: str | None = None
-    before: bytes | None = None
+    before: tuple[Was, ...] = ()
     passed_over: frozenset[int] = frozenset()
     documents: int | None = None
 
@@ -100,11 +108,6 @@ class Selection:
     @cached_property
     def _by_file(self) -> dict[str, Chosen]:
         return {each.file: each for each in self.files}
-
-    def before(self, file: str) -> bytes | None:
-        """Return the bytes of a judged file as of the revision; None where it was not there, or none was named."""
-        chosen = self._by_file.get(file)
-        return chosen.before if chosen is not None else None
 
     def due(self, file: str, documents: Sequence[T]) -> list[T]:
         """Return those of a judged file's documents that are judged; all, where it is not what was looked at."""

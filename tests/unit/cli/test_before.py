@@ -17,7 +17,7 @@ from policy_engine.cli.options import LedgerChoice
 from policy_engine.cli.output import Target
 from policy_engine.cli.reports import report
 from policy_engine.cli.run_options import CI_FORMATS, Run
-from policy_engine.sources.selection import Chosen, Selection, Since
+from policy_engine.sources.selection import Chosen, Selection, Since, Was
 from tests.unit.ci.scene import AT
 from tests.unit.cli.conftest import DENIED, OPEN, Outcome
 from tests.unit.impact.repositories import git
@@ -35,7 +35,7 @@ def run(tmp_path: Path) -> Run:
     }
     return Run(
         selection=Selection(
-            tuple(Chosen(name, before=content) for name, content in before.items()),
+            tuple(Chosen(name, before=(Was(content),) if content else ()) for name, content in before.items()),
             since=Since("origin/main", "ab" * 20),
             listed=True,
         ),
@@ -106,6 +106,27 @@ def test_a_pull_request(policy: Callable[..., Outcome], tmp_path: Path, monkeypa
         report_of = (tmp_path / name).read_text(encoding="utf-8").replace("\\", "")
         assert "3 workloads judged, 1 unchanged since main" in report_of, name
         assert "deleted, and not gated any more: gone.yaml (drafts/assistant)" in report_of, name
+
+
+def test_what_moved_is_compared_wherever_it_went(
+    policy: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Into a file that was there, and two files into one; what was beside it at its old place counts for nothing."""
+    one, two, three = (OPEN.replace("assistant", name) for name in ("one", "two", "three"))
+    folder = tmp_path / "repository"
+    write(folder, one=one, two=f"{two}---\nkind: Workload\n", three=three, triage=DENIED)
+    committed(folder)
+    git(folder, "checkout", "--quiet", "-b", "change")
+    for name in ("one", "two", "triage"):
+        (folder / f"{name}.yaml").unlink()
+    write(folder, both=f"{one}---\n{two}", three=f"{three}---\n{DENIED.replace('gpt-4o', 'gpt-4o-mini')}")
+    committed(folder)
+    monkeypatch.chdir(folder)
+    text = policy("gate", "--since", "main", "--ledger", "sqlite:///:memory:", "-o", "markdown").out
+    section = text[text.index("### Since main") :]
+    for name in ("drafts/one", "drafts/two", "drafts/three"):
+        assert f"| {name} | the same outcome | REVIEW |" in section
+    assert "| support/triage | changed | DENY | proprietary_api gpt-4o → proprietary_api gpt-4o-mini |" in section
 
 
 def test_nothing_changed_is_a_report_that_says_so(

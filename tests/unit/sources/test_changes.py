@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from policy_engine.sources.changes import select_changed
-from policy_engine.sources.selection import Held, Moved, Selection, Skipped
+from policy_engine.sources.selection import Held, Moved, Selection, Skipped, Was
 from tests.unit.impact.repositories import git
 from tests.unit.sources.scene import POD, committed, workload, write
 
@@ -95,11 +95,14 @@ def test_the_bytes_of_before(repository: Path) -> None:
     write(repository, w__a=LONGER, w__new=workload("new"))
     git(repository, "mv", "w/b.yaml", "w/moved.yaml")
     write(repository, w__moved=workload("b") + "# moved and changed\n")
-    found = select_changed([], "main")
-    assert found.before("w/a.yaml") == before
-    assert found.before("w/moved.yaml") == moved
-    assert found.before("w/new.yaml") is None
-    assert found.before("none") is None
+    found = {each.file: each.before for each in select_changed([], "main").files}
+    assert found["w/a.yaml"] == (Was(before),)
+    assert found["w/moved.yaml"] == (Was(moved, ("default/b",)),)
+    assert found["w/new.yaml"] == ()
+    (repository / "w/moved.yaml").unlink()
+    write(repository, top=workload("top") + f"---\n{workload('b')}")
+    found = {each.file: each.before for each in select_changed([], "main").files}
+    assert found["top.yaml"] == (Was(workload("top").encode()), Was(moved, ("default/b",)))
 
 
 def test_moved_and_deleted_workloads(repository: Path) -> None:
@@ -200,7 +203,7 @@ def test_evidence_that_changed_makes_its_workload_due(repository: Path, field: s
         if change == "linked":
             evidence.symlink_to("other")
     assert why(select_changed([], "main")) == {"w/a.yaml": "its evidence changed"}
-    assert select_changed([], "main").before("w/a.yaml") == (repository / "w/a.yaml").read_bytes()
+    assert select_changed([], "main").files[0].before == (Was((repository / "w/a.yaml").read_bytes()),)
 
 
 def test_evidence_of_any_name(repository: Path) -> None:
