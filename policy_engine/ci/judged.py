@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,11 +46,12 @@ class JudgedWorkload:
 class Compared:
     """How the workloads of the judged files stood at the revision that a run names.
 
-    `before` holds by name (`default/triage`) what was decided of them as they were, under the rules of this run;
-    nothing of it is recorded. `open` are the names of judged files whose content then cannot be decided.
+    `before` holds what was decided of them as they were, under the rules of this run; nothing of it is recorded. It is
+    found by the judged file that they stand in now, and by name (`default/triage`), which several documents may have.
+    `open` are the names of judged files whose content then cannot be decided.
     """
 
-    before: Mapping[str, JudgedWorkload] = field(default_factory=dict)
+    before: Mapping[tuple[str, str], Sequence[JudgedWorkload]] = field(default_factory=dict)
     open: tuple[str, ...] = ()
 
 

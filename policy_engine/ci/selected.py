@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from policy_engine.ci.closing import asides
+from policy_engine.ci.closing import MOST_LISTED, asides
 from policy_engine.ci.judged import Judged
-from policy_engine.ci.places import one_line
+from policy_engine.ci.places import one_line, shown_path
 from policy_engine.sources.selection import Held, Selection
+from policy_engine.wording import listed
+
+_MOST_FILES = 5
 
 
 def summary(selection: Selection, judged: int) -> str:
@@ -51,8 +54,25 @@ def _named(held: Held) -> str:
     return f"{held.file} ({', '.join(held.workloads)})" if held.workloads else held.file
 
 
+def shared_names(judged: Judged) -> list[str]:
+    """Return a line for each namespace and name that several judged documents have: readers take them for one."""
+    places: dict[str, list[str]] = {}
+    for each in judged.workloads:
+        places.setdefault(each.name, []).append(shown_path(each.file))
+    found = []
+    for name, files in places.items():
+        if len(files) > 1:
+            where = listed(_few(list(dict.fromkeys(files)), _MOST_FILES))
+            found.append(f"{name} is the name of {len(files):,} workloads: in {where}")
+    return _few(found)
+
+
+def _few(texts: list[str], most: int = MOST_LISTED) -> list[str]:
+    return texts if len(texts) <= most else [*texts[:most], f"{len(texts) - most:,} more"]
+
+
 def notes(judged: Judged) -> list[str]:
     """Return what every report has beside numbers and findings: what was selected, and what else there is to tell."""
     selection = judged.selection
     told = [summary(selection, len(judged.workloads)), *details(selection)] if selection.listed else []
-    return [one_line(text) for text in (*told, *asides(judged), *judged.notes)]
+    return [one_line(text) for text in (*told, *shared_names(judged), *asides(judged), *judged.notes)]

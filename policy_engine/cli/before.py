@@ -27,22 +27,21 @@ def compare(run: Run, policy: Policy, decide: Callable[[LoadedWorkload, str, Pat
     """
     if run.selection.since is None or not any(target.format in _COMPARING for target in run.for_ci):
         return None
-    before: dict[str, JudgedWorkload] = {}
+    before: dict[tuple[str, str], list[JudgedWorkload]] = {}
     unreadable: list[str] = []
     held: dict[bytes, list[LoadedWorkload | InputError]] = {}
-    for chosen in run.selection.files:
-        for was in chosen.before:
-            if was.content not in held:
-                held[was.content] = _workloads(was.content, chosen.file, policy)
-            due, is_whole = _due(was, held[was.content])
-            for loaded in due:
-                try:
-                    judged = decide(loaded, chosen.file, Path(chosen.file).parent)
-                    before.setdefault(judged.name, judged)
-                except InputError:
-                    is_whole = False
-            if not is_whole:
-                unreadable.append(chosen.file)
+    for file, was in ((Path(chosen.file), was) for chosen in run.selection.files for was in chosen.before):
+        if was.content not in held:
+            held[was.content] = _workloads(was.content, str(file), policy)
+        due, is_whole = _due(was, held[was.content])
+        for loaded in due:
+            try:
+                judged = decide(loaded, str(file), file.parent)
+                before.setdefault((judged.file, judged.name), []).append(judged)
+            except InputError:
+                is_whole = False
+        if not is_whole:
+            unreadable.append(str(file))
     return Compared(before, tuple(dict.fromkeys(unreadable)))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.ci.selected import details, summary
+from policy_engine.ci.selected import details, shared_names, summary
 from policy_engine.cli.printable import printable
 
 if TYPE_CHECKING:
@@ -19,12 +19,16 @@ _TELLING = ("text", "markdown")
 
 
 def lines(run: Run, judged: Judged) -> list[str]:
-    """Return what a report says of the selection: nothing where files were named; with -q, only that none is due."""
+    """Return what a report says of the selection, and of names that several have; with -q, only that none is due.
+
+    Where files were named nobody has to be told which were judged.
+    """
     selection = run.selection
-    if not selection.listed or (run.quiet and judged.decisions):
+    if run.quiet and judged.decisions:
         return []
-    first = summary(selection, len(judged.decisions))
-    told = [first] if run.quiet else [first, *details(selection, run.verbose)]
+    told = [summary(selection, len(judged.decisions))] if selection.listed else []
+    if not run.quiet:
+        told += [*(details(selection, run.verbose) if selection.listed else ()), *shared_names(judged)]
     # a name with a line break would begin a line of its own, which a CI system may take for a command
     return [printable(line.replace("\n", "\\n").replace("\r", "\\r")) for line in told]
 

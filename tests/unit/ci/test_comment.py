@@ -12,7 +12,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from policy_engine.ci.comment import marker, render, summary
-from policy_engine.ci.judged import Compared, Judged
+from policy_engine.ci.judged import Compared, Judged, JudgedWorkload
 from policy_engine.ci.limited import COMMENT, SUMMARY, limited, utf8_size
 from policy_engine.errors import Problem, Span
 from policy_engine.sources.selection import Held, Moved, Selection, Since
@@ -205,7 +205,10 @@ def test_columns_of_the_table_stand_whatever_is_in_them() -> None:
 
 def compared(judged: Judged, *before: tuple[str, str], unreadable: tuple[str, ...] = (), **more: Any) -> str:
     judged.selection = Selection(since=Since("main", "ab" * 20), listed=True, **more)
-    judged.compared = Compared({each.name: each for each in judge(*before).workloads}, unreadable)
+    were: dict[tuple[str, str], list[JudgedWorkload]] = {}
+    for each in judge(*before).workloads:
+        were.setdefault((each.file, each.name), []).append(each)
+    judged.compared = Compared(were, unreadable)
     return render(judged, 1)
 
 
@@ -240,6 +243,41 @@ def test_the_same_outcome_new_deleted_renamed_and_unchanged() -> None:
     assert rows["nobody-knows.yaml"][0] == "deleted: it is not gated any more"
     assert "- moved: old.yaml -\\> w.yaml (support/triage)\n" in text
     assert "- 3 workloads judged, 2 unchanged since main (abababababab), 1 deleted, 1 moved\n" in text
+
+
+SAME, OTHER = "the same outcome", DENIED.replace("may_leave_network: false", "may_leave_network: true")
+
+
+@pytest.mark.parametrize(
+    ("before", "changes"),
+    [
+        ([("a.yaml", DENIED), ("b.yaml", OTHER)], {"a.yaml": SAME, "b.yaml": SAME}),
+        ([("a.yaml", OTHER), ("b.yaml", OTHER)], {"a.yaml": "changed", "b.yaml": SAME}),
+        ([("a.yaml", DENIED)], {"a.yaml": SAME, "b.yaml": "new"}),
+        ([("elsewhere.yaml", DENIED)], {"a.yaml": "new", "b.yaml": "new"}),
+        ([("a.yaml", f"{DENIED}---\n{OTHER}")], {"a.yaml": "several have this name", "b.yaml": "new"}),
+    ],
+)
+def test_workloads_of_one_name_are_told_apart_by_file(before: list[tuple[str, str]], changes: dict[str, str]) -> None:
+    text = compared(judge(("a.yaml", DENIED), ("b.yaml", OTHER)), *before)
+    rows = cells(text[text.index("### Since main") :], "Workload")
+    for file, change in changes.items():
+        assert rows[f"support/triage in {file}"][0].startswith(change)
+    assert "- support/triage is the name of 2 workloads: in a.yaml and b.yaml\n" in text
+
+
+def test_workloads_of_one_name_in_one_file_are_told_apart_by_order() -> None:
+    text = compared(judge(("a.yaml", f"{DENIED}---\n{OTHER}")), ("a.yaml", f"{DENIED}---\n{DENIED}"))
+    changes = [line for line in text[text.index("### Since main") :].splitlines() if "support/triage" in line]
+    assert "the same outcome | DENY" in changes[0]
+    assert "changed | DENY → REVIEW" in changes[1]
+    assert "- support/triage is the name of 2 workloads: in a.yaml\n" in text
+
+
+def test_a_name_alone_finds_what_nobody_saw_move() -> None:
+    text = compared(judge(("a.yaml", DENIED)), ("elsewhere.yaml", OTHER))
+    assert cells(text[text.index("### Since main") :], "Workload")["support/triage"][:2] == ["changed", "REVIEW → DENY"]
+    assert "is the name of" not in text
 
 
 def test_without_a_revision_nothing_is_compared() -> None:

@@ -62,7 +62,8 @@ def judged(run: Run) -> Judged:
 def test_what_was_is_compared_and_not_recorded(run: Run, tmp_path: Path) -> None:
     found = judged(run)
     assert found.compared is not None
-    assert {name: each.decision.verdict for name, each in found.compared.before.items()} == {"support/triage": "review"}
+    ((place, (before,)),) = found.compared.before.items()
+    assert (place, before.decision.verdict) == (("w.yaml", "support/triage"), "review")
     assert found.compared.open == ("was-bad.yaml",)
     with open_ledger(f"sqlite:///{tmp_path}/l.db", read_only=True) as ledger:
         recorded = {entry.document["body"]["id"] for entry in ledger.list_entries()}
@@ -127,6 +128,26 @@ def test_what_moved_is_compared_wherever_it_went(
     for name in ("drafts/one", "drafts/two", "drafts/three"):
         assert f"| {name} | the same outcome | REVIEW |" in section
     assert "| support/triage | changed | DENY | proprietary_api gpt-4o → proprietary_api gpt-4o-mini |" in section
+
+
+def test_each_of_two_files_of_one_name_is_compared_with_itself(
+    policy: Callable[..., Outcome], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "repository"
+    other = DENIED.replace("may_leave_network: false", "may_leave_network: true")
+    write(folder, a=DENIED, b=other)
+    committed(folder)
+    write(folder, a=f"{DENIED}# changed\n", b=f"{other}# changed\n")
+    monkeypatch.chdir(folder)
+    since = ("gate", "--since", "main", "--ledger", "sqlite:///:memory:")
+    text = policy(*since, "-o", "markdown").out
+    assert "| support/triage in a.yaml | the same outcome | DENY |" in text
+    assert "| support/triage in b.yaml | the same outcome | REVIEW |" in text
+    told = "support/triage is the name of 2 workloads: in a.yaml and b.yaml\n"
+    for done in (policy(*since), policy("gate", "a.yaml", "b.yaml", "--ledger", "sqlite:///:memory:")):
+        assert (done.status, done.out.count(told)) == (1, 1)
+    assert told in policy("evaluate", "a.yaml", "b.yaml", "--ledger", "sqlite:///:memory:", "-o", "json").err
+    assert told in policy("evaluate", "a.yaml", "b.yaml", "--ledger", "sqlite:///:memory:", "-o", "markdown").out
 
 
 def test_nothing_changed_is_a_report_that_says_so(
