@@ -68,6 +68,7 @@ class _Changes:
                 self._take(name, named)
             elif name in self._held:
                 self._matched.add(named)
+        self._judge_once()
         for name in self._trees.head:
             self._check_there(name)
 
@@ -76,7 +77,8 @@ class _Changes:
         trees = self._trees
         known = sorted({*trees.base, *trees.head, *trees.listed})
         inner = [name for name in known if self._is_inner(name)]
-        links = [name for name in known if self._leads_to_folder(name)]
+        above = {str(folder) for name in known for folder in PurePosixPath(name).parents}
+        links = sorted({name for name in (*known, *above - {"."}) if self._leads_to_folder(name)})
         for named in sorted(self._named, key=lambda each: not each.is_file):
             for name in named.paths(trees, known, inner, self._problems):
                 if trees.is_there(name) and not os.path.isdir(trees.path(name)):
@@ -142,6 +144,22 @@ class _Changes:
             if inside and not self._trees.is_same(place):
                 return EVIDENCE
         return RULES if self._all_because is not None and (held.workloads or not held.is_whole) else None
+
+    def _judge_once(self) -> None:
+        """Leave a file that has several names the best: that by which it is judged, was named, or which is no link."""
+        names = [*self._chosen, *self._unchanged]
+        real = {name: os.path.realpath(path) for name in names if os.path.islink(path := self._trees.path(name))}
+        by_real: dict[str, list[str]] = {}
+        for name in names if real else ():
+            by_real.setdefault(real.get(name, str(self._trees.path(name))), []).append(name)
+        for same in by_real.values():
+            best = min(same, key=lambda name: (name not in self._chosen, not self._is_whole(name), name in real))
+            for name in (each for each in same if each != best):
+                self._chosen.pop(name, None)
+                self._unchanged.pop(name, None)
+
+    def _is_whole(self, name: str) -> bool:
+        return name in self._chosen and self._chosen[name].documents is None
 
     def _check_there(self, name: str) -> None:
         """Find what is committed, changed, and not there to be judged: left out of the checkout, or lost."""

@@ -85,7 +85,12 @@ class Trees(Struct, frozen=True):
         return None
 
     def is_there(self, name: str) -> bool:
-        """Whether anything stands at a path in the work tree, or may: a broken link too, and what cannot be seen."""
+        """Whether anything stands at a path in the work tree, or may: a broken link too, and what cannot be seen.
+
+        What a link to a folder leads to has another name.
+        """
+        if self.folder_link(name) is not None:
+            return False
         try:
             os.lstat(self.path(name))
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -119,9 +124,12 @@ class Trees(Struct, frozen=True):
         return None
 
     def _first_link(self, name: str) -> str | None:
-        parts = PurePosixPath(name).parts
-        prefixes = ("/".join(parts[:length]) for length in range(1, len(parts) + 1))
-        return next((prefix for prefix in prefixes if os.path.islink(self.path(prefix))), None)
+        return next((prefix for prefix in prefixes(name) if os.path.islink(self.path(prefix))), None)
+
+    def folder_link(self, name: str) -> str | None:
+        """Return the link that stands in the place of a folder above a path, if any."""
+        link = self._first_link(name)
+        return link if link != name else None
 
     def _is_same_link(self, name: str) -> bool:
         blob = self.base.get(name)
@@ -178,6 +186,12 @@ class Trees(Struct, frozen=True):
             found[name] = data[end + 1 : end + 1 + size]
             at = end + 1 + size + 1
         return found
+
+
+def prefixes(name: str) -> list[str]:
+    """Return the folders above a path, from the top on, and the path itself."""
+    parts = PurePosixPath(name).parts
+    return ["/".join(parts[:length]) for length in range(1, len(parts) + 1)]
 
 
 def read_trees(folder: Path, revision: str) -> Trees:

@@ -10,7 +10,7 @@ import pytest
 
 from policy_engine.errors import InputError
 from policy_engine.sources.changes import select_changed
-from policy_engine.sources.selection import Selection
+from policy_engine.sources.selection import Selection, Was
 from tests.unit.impact.repositories import git
 from tests.unit.sources.scene import POD, committed, program, workload, write
 
@@ -232,7 +232,7 @@ def test_links(repository: Path, tmp_path: Path) -> None:
     git(repository, "branch", "--force", "main")
     assert judged() == set()
     write(repository, shared__s=workload("s") + "#\n")
-    assert judged() == {"shared/s.yaml", "w/shared.yaml"}
+    assert judged() == {"shared/s.yaml"}
     assert codes(select_changed(["w"], "main")) == ["linked-file"]
     write(tmp_path, outside=workload("out"))
     (repository / "w" / "shared.yaml").unlink()
@@ -250,6 +250,41 @@ def test_a_link_in_the_place_of_a_folder(repository: Path, tmp_path: Path) -> No
     (repository / "w").unlink()
     (repository / "w").symlink_to(".")
     assert not select_changed(["top.yaml"], "main").problems
+
+
+@pytest.mark.parametrize("commits", [True, False])
+def test_a_workload_behind_a_link_in_the_place_of_its_folder_is_judged_once(repository: Path, commits: bool) -> None:
+    git(repository, "mv", "w", "v")
+    write(repository, v__a=OTHER)
+    (repository / "w").symlink_to("v")
+    if commits:
+        committed(repository)
+    for names in ([], ["w"], ["w", "v"], ["w/a.yaml", "w/b.yaml"]):
+        found = select_changed(names, "main")
+        assert found.names == ("v/a.yaml", "v/b.yaml"), names
+        assert not found.problems
+
+
+def test_a_link_that_is_ignored_hides_no_folder(repository: Path, tmp_path: Path) -> None:
+    (repository / "w").rename(tmp_path / "w")
+    (repository / "w").symlink_to(tmp_path / "w")
+    (repository / ".gitignore").write_text("w\n", encoding="utf-8")
+    assert git(repository, "ls-files", "--others", "--exclude-standard") == ".gitignore"
+    found = select_changed([], "main")
+    assert (found.names, codes(found)) == ((), ["linked-folder"])
+
+
+def test_a_workload_behind_a_link_to_its_file_is_judged_once(repository: Path) -> None:
+    (repository / "0.yaml").symlink_to("w/a.yaml")
+    committed(repository)
+    git(repository, "branch", "--force", "main")
+    assert [held.file for held in select_changed([], "main").unchanged] == ["top.yaml", "w/a.yaml", "w/b.yaml"]
+    write(repository, w__a=OTHER)
+    for names in ([], [".", "w"], ["w/a.yaml", "0.yaml"], ["0.yaml", "w"], ["0.yaml"]):
+        found = select_changed(names, "main")
+        assert found.names == ("0.yaml" if names and names[0] == "0.yaml" else "w/a.yaml",), names
+        assert (found.deleted, found.renamed, found.problems) == ((), (), ())
+        assert found.files[0].before == (Was(workload("a").encode()),)
 
 
 def test_a_mode_that_hides_content(repository: Path) -> None:
