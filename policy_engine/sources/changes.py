@@ -16,7 +16,7 @@ from policy_engine.sources.named import Named, named_in
 from policy_engine.sources.rules_changed import changed_rules
 from policy_engine.sources.selecting import linked_folder, no_workload, skipped_in
 from policy_engine.sources.selection import Chosen, Held, Selection, Since, Skipped, Was
-from policy_engine.sources.trees import LINK, SUBMODULE, Blob, Trees, read_trees
+from policy_engine.sources.trees import LINK, SUBMODULE, Blob, Trees, folders_above, read_trees
 from policy_engine.sources.words import STANDARD_INPUT, check_found, is_regular, lies_in, look_at
 
 CHANGED, NEW, EVIDENCE, RULES = "changed", "new", "its evidence changed", "the rules changed"
@@ -77,8 +77,7 @@ class _Changes:
         trees = self._trees
         known = sorted({*trees.base, *trees.head, *trees.listed})
         inner = [name for name in known if self._is_inner(name)]
-        above = {str(folder) for name in known for folder in PurePosixPath(name).parents}
-        links = sorted({name for name in (*known, *above - {"."}) if self._leads_to_folder(name)})
+        links = sorted({name for name in (*known, *folders_above(known)) if name and self._leads_to_folder(name)})
         for named in sorted(self._named, key=lambda each: not each.is_file):
             for name in named.paths(trees, known, inner, self._problems):
                 if trees.is_there(name) and not os.path.isdir(trees.path(name)):

@@ -110,28 +110,58 @@ def named_in(trees: Trees, text: str) -> list[Named]:
         UsageError: it is empty.
     """
     words = read_word(text)
-    if [word.is_file for word in words] == [False] and words[0].glob is not None:
+    if len(words) == 1 and words[0].glob is not None:
         name = trees.name(Path(text))
-        if name is not None and (_was_folder(trees, name) or name in trees.base or name in trees.head):
+        if name is not None and (name in trees.base or name in trees.head or trees.was_folder(name)):
             words.append(literal_word(text))
-    return [_named(trees, word) for word in words]
+    return [named for word in words for named in _named(trees, word)]
 
 
-def _named(trees: Trees, word: Word) -> Named:
-    text, name = word.text, trees.name(word.place)
-    said = "the repository" if name == "" and word.glob is None else f"`{text}`"
+def _named(trees: Trees, word: Word) -> list[Named]:
+    now = _now(trees, word)
+    found = [*([now] if now is not None else []), *(named for named in _was(trees, word) if not _is_same(named, now))]
+    if not found:
+        message = f"cannot read `{word.text}`: no such file or directory"
+        raise InputError(Problem("file-unreadable", message, help="check the path"))
+    return found
+
+
+def _is_same(one: Named, other: Named | None) -> bool:
+    return other is not None and (one.name, one.is_file) == (other.name, other.is_file)
+
+
+def _now(trees: Trees, word: Word) -> Named | None:
+    """Return what a word names now, or what that name was; None where it was not there either."""
+    name = trees.name(word.place)
     if name is None:
-        message = f"`{text}` lies outside the repository `{trees.top}`"
+        message = f"`{word.text}` lies outside the repository `{trees.top}`"
         raise InputError(Problem("no-repository", message, help="--since compares the files of one repository"))
-    if word.is_file and not trees.is_there(name):
-        was_folder = _was_folder(trees, name)
-        if not was_folder and name not in trees.base and name not in trees.head:
-            message = f"cannot read `{text}`: no such file or directory"
-            raise InputError(Problem("file-unreadable", message, help="check the path"))
-        word = Word(text, trees.path(name)) if was_folder else word
-    place = trees.path(name) if name else trees.top
-    return Named(text, said, name, place, word.is_file, word.glob)
+    is_file = word.is_file
+    if is_file and not trees.is_there(name):
+        is_file = not trees.was_folder(name)
+        if is_file and name not in trees.base and name not in trees.head:
+            return None
+    return _at(trees, word, name, is_file)
 
 
-def _was_folder(trees: Trees, name: str) -> bool:
-    return any(PurePosixPath(path).is_relative_to(name) for path in trees.base if path != name)
+def _was(trees: Trees, word: Word) -> Iterator[Named]:
+    """Yield what a word named at the base: it, or a folder above it, may have been a link, or of another kind.
+
+    What stood there, and is gone with it, would be missed by nobody.
+    """
+    own = trees.own_name(word.place)
+    if own is None:
+        return
+    if trees.was_folder(own) or (word.glob is None and trees.is_file_at_base(own)):
+        yield _at(trees, word, own, not trees.was_folder(own))
+    leads = trees.at_base(own)
+    if leads is None or leads == own:
+        return
+    # a link to a file is that link, and no other file
+    if trees.was_folder(leads) or (word.glob is None and own not in trees.base and trees.is_file_at_base(leads)):
+        yield _at(trees, word, leads, not trees.was_folder(leads))
+
+
+def _at(trees: Trees, word: Word, name: str, is_file: bool) -> Named:
+    said = "the repository" if name == "" and word.glob is None else f"`{word.text}`"
+    return Named(word.text, said, name, trees.path(name) if name else trees.top, is_file, word.glob)

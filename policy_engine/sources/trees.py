@@ -12,6 +12,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
@@ -42,7 +43,7 @@ class Blob(Struct, frozen=True):
 Tree = Mapping[str, Blob]
 
 
-class Trees(Struct, frozen=True):
+class Trees(Struct, frozen=True, dict=True):
     """`base` is the tree at the commit that is compared with, `head` that of HEAD; paths are from `top`.
 
     `listed` has the paths of the index, and of files that are neither in it nor ignored: whether they are in it. A path
@@ -75,6 +76,47 @@ class Trees(Struct, frozen=True):
         except ValueError:
             return None
         return "" if found == "." else found
+
+    def own_name(self, place: Path) -> str | None:
+        """Return what a place is called in the repository, links in it left as they are; None outside."""
+        whole = Path(os.path.abspath(place))
+        top = next(
+            (each for each in (*reversed(whole.parents), whole) if os.path.realpath(each) == str(self.top)), None
+        )
+        name = whole.relative_to(top).as_posix() if top is not None else None
+        return "" if name == "." else name
+
+    def at_base(self, name: str) -> str | None:
+        """Return where the links on a path led to at the base; None where they led out."""
+        for _ in range(_MOST_LINKS):
+            link = next((each for each in prefixes(name) if each in self.base and self.base[each].mode == LINK), None)
+            if link is None:
+                return name
+            leads = PurePosixPath(link).parent / self._leads[link]
+            name = os.path.normpath(leads / PurePosixPath(name).relative_to(link))
+            if os.path.isabs(name) or name.split("/")[0] == "..":
+                return None
+            name = "" if name == "." else name
+        return None
+
+    def is_file_at_base(self, name: str) -> bool:
+        """Whether a regular file was at a path at the base."""
+        return name in self.base and self.base[name].mode.startswith("100")
+
+    def was_folder(self, name: str) -> bool:
+        """Whether there were files below a path at the base."""
+        return name in self._folders
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        return folders_above(self.base)
+
+    @cached_property
+    def _leads(self) -> dict[str, str]:
+        """What the links of the base say."""
+        links = {name: blob for name, blob in self.base.items() if blob.mode == LINK}
+        texts = self.contents(links.values())
+        return {name: os.fsdecode(texts[blob.name]) for name, blob in links.items()}
 
     def link_name(self, place: Path) -> str | None:
         """Return what a place is called in the repository by its own name, else by what it leads to; None outside."""
@@ -186,6 +228,16 @@ class Trees(Struct, frozen=True):
             found[name] = data[end + 1 : end + 1 + size]
             at = end + 1 + size + 1
         return found
+
+
+def folders_above(names: Iterable[str]) -> frozenset[str]:
+    """Return the folders that paths lie in, the top, which is empty, among them."""
+    found: set[str] = set()
+    for name in names:
+        folder = name.rstrip("/")
+        while folder and (folder := folder.rpartition("/")[0]) not in found:
+            found.add(folder)
+    return frozenset(found)
 
 
 def prefixes(name: str) -> list[str]:

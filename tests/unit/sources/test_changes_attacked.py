@@ -252,6 +252,43 @@ def test_a_link_in_the_place_of_a_folder(repository: Path, tmp_path: Path) -> No
     assert not select_changed(["top.yaml"], "main").problems
 
 
+def test_what_a_word_named_before_it_became_a_link_is_missed(repository: Path) -> None:
+    write(repository, safe__s=workload("s"), old__deep__o=workload("o"))
+    (repository / "l").symlink_to("old")
+    committed(repository)
+    git(repository, "branch", "--force", "main")
+    git(repository, "rm", "--quiet", "-r", "w", "l", "old")
+    (repository / "w").symlink_to("safe")
+    (repository / "l").symlink_to("safe")
+    committed(repository)
+    for names in (["w/"], ["w"], ["w/*.yaml"], ["w/a.yaml", "w/b.yaml"], [str(repository / "w")], ["w/../w"]):
+        found = select_changed(names, "main")
+        assert [held.workloads for held in found.deleted] == [("default/a",), ("default/b",)], names
+        assert not found.problems
+    for names in (["l"], ["l/deep"], ["l/**/o.yaml"], ["l/deep/o.yaml"]):
+        assert [held.workloads for held in select_changed(names, "main").deleted] == [("default/o",)], names
+    assert select_changed(["safe"], "main").deleted == ()
+
+
+def test_what_a_word_named_before_it_became_a_file_or_a_folder_is_missed(repository: Path) -> None:
+    (repository / "one").write_text(workload("one"), encoding="utf-8")
+    committed(repository)
+    git(repository, "branch", "--force", "main")
+    git(repository, "rm", "--quiet", "-r", "w", "one")
+    (repository / "w").write_text(workload("safe"), encoding="utf-8")
+    write(repository, one__x=workload("x"))
+    committed(repository)
+    for names, gone in ((["w"], ["default/a", "default/b"]), (["one/"], ["default/one"]), (["one"], ["default/one"])):
+        found = select_changed(names, "main")
+        assert [workload for held in found.deleted for workload in held.workloads] == gone
+        assert len(found.names) == 1
+        assert not found.problems
+    (repository / "w").unlink()
+    (repository / "w").symlink_to("nowhere")
+    found = select_changed(["w"], "main")
+    assert (len(found.deleted), found.names) == (2, ("w",))
+
+
 @pytest.mark.parametrize("commits", [True, False])
 def test_a_workload_behind_a_link_in_the_place_of_its_folder_is_judged_once(repository: Path, commits: bool) -> None:
     git(repository, "mv", "w", "v")
