@@ -24,12 +24,14 @@ _FIXED = {
 }
 #: Of what says where git looks only how far up: the others name another repository, other objects, or programs to run.
 _KEPT = ("GIT_CEILING_DIRECTORIES", "GIT_DISCOVERY_ACROSS_FILESYSTEM")
-#: Over whatever the repository's own settings say: no program is run, no cache is believed, no name has two meanings.
+#: Over whatever the repository's own settings say: no program is run, no cache is believed, no name has two meanings,
+#: and no advice is given about the grafts that are left out here.
 _SETTINGS = (
     "core.fsmonitor=false",
     "core.untrackedCache=false",
     "core.commitGraph=false",
     "core.warnAmbiguousRefs=true",
+    "advice.graftFileDeprecated=false",
     "safe.bareRepository=explicit",
 )
 
@@ -60,9 +62,9 @@ class Git:
 
 
 def reason_of(done: Done) -> str:
-    """Return why git failed: what it says first, for advice follows."""
+    """Return why git failed: what it says first, for advice follows, or stands there alone."""
     for line in done.err.splitlines():
         kind, colon, text = line.partition(": ")
         if colon and kind in ("fatal", "error"):
             return "".join(char if char.isprintable() else "?" for char in text)[:300]
-    return done.reason
+    return "no reason given"

@@ -27,6 +27,8 @@ _CHUNK = 1 << 20
 #: Git lists what it can, and succeeds all the same.
 _UNSEEN = re.compile(r"^warning: could not open directory '(.*)': ", re.MULTILINE)
 _MOST_LINKS = 40
+#: The status of `git merge-base` where commits have nothing in common.
+_NONE_COMMON = 1
 _SHALLOW = (
     "this is a shallow clone, which lacks it: fetch the history with `fetch-depth: 0` (actions/checkout), "
     "`GIT_DEPTH: 0` (GitLab), or `git fetch --deepen=1000 origin`"
@@ -257,7 +259,7 @@ def read_trees(folder: Path, revision: str) -> Trees:
     common = git.run("merge-base", asked, head)
     base = common.out.decode("ascii", "replace").strip()
     if common.status or not base:
-        reason = f": {reason_of(common)}" if common.err.strip() else ""
+        reason = f": {reason_of(common)}" if common.status not in (0, _NONE_COMMON) else ""
         message = f"`{revision}` and HEAD have no commit in common{reason}"
         raise InputError(Problem("no-merge-base", message, help=_fetching(git, "name a branch that HEAD came from")))
     kind = git.run("rev-parse", "--show-object-format")

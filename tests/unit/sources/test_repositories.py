@@ -7,9 +7,11 @@ import shutil
 from pathlib import Path
 
 import pytest
+from policy_audit.bounded import Done
 
 from policy_engine.errors import InputError, Problem, UsageError
 from policy_engine.sources.changes import select_changed
+from policy_engine.sources.git import reason_of
 from tests.unit.impact.repositories import git
 from tests.unit.sources.scene import committed, program, workload, write
 
@@ -49,6 +51,7 @@ def test_a_shallow_clone_says_what_to_do(repository: Path, tmp_path: Path, monke
     git(shallow, "fetch", "--quiet", "--depth=1", "origin", "main:refs/remotes/origin/main")
     problem = refused(revision="origin/main")
     assert problem.code == "no-merge-base"
+    assert problem.message == "`origin/main` and HEAD have no commit in common"
     assert "fetch-depth: 0" in (problem.help or "")
     git(shallow, "fetch", "--quiet", "--unshallow")
     assert select_changed([], "origin/main").names == ("w/a.yaml",)
@@ -60,7 +63,15 @@ def test_histories_that_have_nothing_in_common(repository: Path) -> None:
     committed(repository)
     problem = refused()
     assert problem.code == "no-merge-base"
+    assert problem.message == "`main` and HEAD have no commit in common"
     assert "shallow" not in (problem.help or "")
+
+
+def test_only_an_error_is_a_reason() -> None:
+    assert (
+        reason_of(Done(128, b"", "hint: turn this off\nwarning: x: y\nfatal: no \x1b[1mway\nhint: a\n")) == "no ?[1mway"
+    )
+    assert reason_of(Done(1, b"", 'hint: "git config advice.graftFileDeprecated false"\n')) == "no reason given"
 
 
 def test_no_commit_yet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
