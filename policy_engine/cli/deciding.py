@@ -17,7 +17,7 @@ from policy_engine.cli.before import compare
 from policy_engine.cli.door import Door
 from policy_engine.cli.options import load
 from policy_engine.decide import Decider
-from policy_engine.errors import FieldError, InputError, Problem
+from policy_engine.errors import FieldError, InputError, Problem, Span
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
 from policy_engine.recorder import context_from_environment, shown
@@ -189,6 +189,6 @@ def read_source(file: str) -> tuple[bytes, str, Path]:
         return sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>", Path.cwd()
     path = Path(file)
     if os.path.isdir(path):
-        message = f"`{file}` is a directory"
-        raise InputError(Problem("file-unreadable", message, help="name the workload files, for example with a glob"))
+        message, hint = f"`{file}` is a directory", "name the workload files, for example with a glob"
+        raise InputError(Problem("file-unreadable", message, Span(str(path), 1, 1), hint))
     return read_bytes(path), str(path), path.parent

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, Problem, Span, UsageError
 from policy_engine.loading.yaml_source import LARGEST_FILE, read_bytes
 from policy_engine.sources.contents import Contents, contents_of
 from policy_engine.sources.gone import Gone, gone_since
@@ -82,7 +82,7 @@ class _Changes:
             for name in named.paths(trees, known, inner, self._problems):
                 if trees.is_there(name) and not os.path.isdir(trees.path(name)):
                     yield name, named
-            self._problems += [_unseen(name) for name in trees.unreadable if named.reaches(name)]
+            self._problems += [_unseen(named.shown(trees, name)) for name in trees.unreadable if named.reaches(name)]
             for name in () if named.is_file else links:
                 if named.reaches(name) and not self._is_looked_into(name):
                     self._problems.append(linked_folder(Path(named.shown(trees, name))))
@@ -168,17 +168,19 @@ class _Changes:
         if blob.mode == SUBMODULE:
             named = next((each for each in self._named if each.reaches(name)), None)
             if named is not None and not os.path.lexists(trees.path(name) / ".git"):
-                message = f"the submodule `{named.shown(trees, name)}` changed, and is not checked out"
+                shown = named.shown(trees, name)
+                message = f"the submodule `{shown}` changed, and is not checked out"
                 hint = "check it out (`submodules: recursive`), or name the folders to be judged"
-                self._problems.append(Problem("submodule-absent", message, help=hint))
+                self._problems.append(Problem("submodule-absent", message, Span(shown, 1, 1), hint))
             return
         named = next((each for each in self._named if each.covers(name)), None)
         if named is None or trees.is_there(name) or not trees.listed.get(name) or not blob.mode.startswith("100"):
             return
         if is_judged(kinds_of(trees.contents([blob])[blob.name])):
-            message = f"`{named.shown(trees, name)}` changed, and is not in the work tree"
+            shown = named.shown(trees, name)
+            message = f"`{shown}` changed, and is not in the work tree"
             hint = "check it out, for what is committed has to be there to be judged; or commit that it is gone"
-            self._problems.append(Problem("file-unreadable", message, help=hint))
+            self._problems.append(Problem("file-unreadable", message, Span(shown, 1, 1), hint))
 
     def selection(self, since: Since, if_any: bool) -> Selection:
         """Return what was found, with what became of the workloads that are gone."""
@@ -227,9 +229,10 @@ class _Changes:
             yield replace(chosen, before=tuple(Was(found[blob.name], names) for blob, names in stood[name]))
 
 
-def _unseen(name: str) -> Problem:
-    message = f"the folder `{name}` cannot be read"
-    return Problem("file-unreadable", message, help="make it readable, or name the folders to be judged")
+def _unseen(folder: str) -> Problem:
+    message = f"the folder `{folder}` cannot be read"
+    hint = "make it readable, or name the folders to be judged"
+    return Problem("file-unreadable", message, Span(folder, 1, 1), hint)
 
 
 def _content(path: Path) -> bytes | None:

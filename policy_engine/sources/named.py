@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 from msgspec import Struct
 
-from policy_engine.errors import InputError, Problem
+from policy_engine.errors import InputError, Problem, Span
 from policy_engine.sources.globs import Glob
+from policy_engine.sources.selecting import linked_folder, unreadable_folder
 from policy_engine.sources.trees import Trees
 from policy_engine.sources.walking import files_below, is_yaml
 from policy_engine.sources.words import Word, literal_word, read_word
@@ -89,12 +90,10 @@ class Named(Struct, frozen=True):
 
     def _walked(self, trees: Trees, folder: str, problems: list[Problem]) -> Iterator[str]:
         def unreadable(error: OSError) -> None:
-            message = f"the folder `{error.filename}` cannot be read: {(error.strerror or str(error)).lower()}"
-            problems.append(Problem("file-unreadable", message, help="its workloads would not be judged"))
+            problems.append(unreadable_folder(error))
 
         def linked(link: Path) -> None:
-            message = f"`{link}` is a link to a folder, which is not followed"
-            problems.append(Problem("linked-folder", message, help="put the folder itself there, or name it"))
+            problems.append(linked_folder(link))
 
         for path in files_below(trees.path(folder), unreadable, linked):
             name = path.relative_to(trees.top).as_posix()
@@ -122,7 +121,7 @@ def _named(trees: Trees, word: Word) -> list[Named]:
     found = [*([now] if now is not None else []), *(named for named in _was(trees, word) if not _is_same(named, now))]
     if not found:
         message = f"cannot read `{word.text}`: no such file or directory"
-        raise InputError(Problem("file-unreadable", message, help="check the path"))
+        raise InputError(Problem("file-unreadable", message, Span(word.text, 1, 1), "check the path"))
     return found
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from policy_engine.errors import Problem
+from policy_engine.errors import Problem, Span
 from policy_engine.sources.kinds import Kind, is_judged, passed_over
 from policy_engine.sources.selection import Chosen, Selection, Skipped
 from policy_engine.sources.walking import files_below
@@ -94,8 +94,7 @@ class _Search:
         return True
 
     def _unreadable(self, error: OSError) -> None:
-        message = f"the folder `{error.filename}` cannot be read: {(error.strerror or str(error)).lower()}"
-        self._problems.append(Problem("file-unreadable", message, help="its workloads would not be judged"))
+        self._problems.append(unreadable_folder(error))
 
     def _linked(self, link: Path) -> None:
         self._links.setdefault(os.path.realpath(link), link)
@@ -116,10 +115,17 @@ class _Search:
         )
 
 
+def unreadable_folder(error: OSError) -> Problem:
+    """Return the problem that nobody knows what a folder holds."""
+    message = f"the folder `{error.filename}` cannot be read: {(error.strerror or str(error)).lower()}"
+    return Problem("file-unreadable", message, Span(str(error.filename), 1, 1), "its workloads would not be judged")
+
+
 def linked_folder(link: Path) -> Problem:
     """Return the problem that a folder's link is not followed, and what it leads to was not looked into."""
     message = f"`{link}` is a link to a folder, which is not followed"
-    return Problem("linked-folder", message, help="put the folder itself there, or name what it leads to, too")
+    hint = "put the folder itself there, or name what it leads to, too"
+    return Problem("linked-folder", message, Span(str(link), 1, 1), hint)
 
 
 def _real(file: str) -> str:

@@ -7,7 +7,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, Problem, Span, UsageError
 from policy_engine.loading.yaml_source import LARGEST_FILE, read_bytes
 from policy_engine.sources.globs import Glob, is_pattern
 from policy_engine.sources.kinds import Kind, kinds_of
@@ -94,9 +94,11 @@ def check_found(path: Path, folder: Path, shown: str) -> Problem | None:
     """
     if os.path.islink(path) and not lies_in(path, folder):
         message = f"`{shown}` is a link that leads out of `{folder}`"
-        return Problem("linked-file", message, help="put the file itself there, or name it, if it is meant")
+        return Problem(
+            "linked-file", message, Span(shown, 1, 1), "put the file itself there, or name it, if it is meant"
+        )
     if os.path.exists(path) and not is_regular(path):
-        return Problem("file-unreadable", f"`{shown}` is no regular file")
+        return Problem("file-unreadable", f"`{shown}` is no regular file", Span(shown, 1, 1))
     return None
 
 

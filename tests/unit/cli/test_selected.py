@@ -81,7 +81,9 @@ def test_what_is_wrong_with_a_folder_keeps_no_workload_from_being_judged(
     done = policy("gate", "w", *MEMORY, "-q")
     assert done.status == 2
     assert done.out.count("\n") == 3
-    assert "error: `w/out` is a link to a folder, which is not followed [linked-folder]" in done.err
+    assert done.err.startswith("w/out:1:1: error: `w/out` is a link to a folder, which is not followed [linked-folder]")
+    for name, place in {"github": "file=w/out,line=1", "gitlab": '"w/out"', "sarif": '"uri": "w/out"'}.items():
+        assert place in policy("gate", "w", *MEMORY, "-o", name).out, name
 
 
 # ---- none

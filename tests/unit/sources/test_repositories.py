@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from policy_audit.bounded import Done
 
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, Problem, Span, UsageError
 from policy_engine.sources.changes import select_changed
 from policy_engine.sources.git import reason_of
 from tests.unit.impact.repositories import git
@@ -127,7 +127,7 @@ def test_a_submodule_is_judged_where_it_is_checked_out(repository: Path, tmp_pat
     shutil.rmtree(repository / "sub")
     (repository / "sub").mkdir()
     found = select_changed([], "main")
-    assert [problem.code for problem in found.problems] == ["submodule-absent"]
+    assert [(problem.code, problem.span) for problem in found.problems] == [("submodule-absent", Span("sub", 1, 1))]
     assert not select_changed(["w"], "main").problems
     git(repository, "branch", "--force", "main")
     assert not select_changed([], "main").problems

@@ -26,6 +26,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def codes(found: Selection) -> list[str]:
+    """The codes of the problems, each of which says which file it is about."""
+    for problem in found.problems:
+        assert problem.code == "no-workload" or f"`{problem.span.file if problem.span else None}`" in problem.message
     return [problem.code for problem in found.problems]
 
 
