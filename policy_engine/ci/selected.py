@@ -16,7 +16,7 @@ _MOST_FILES = 5
 def summary(selection: Selection, judged: int) -> str:
     """Return one line: how many workloads were judged, and of how many it was not asked."""
     unchanged = sum(max(1, len(held.workloads)) for held in selection.unchanged)
-    deleted = sum(len(held.workloads) for held in selection.deleted)
+    deleted = sum(max(1, len(held.workloads)) for held in selection.deleted)
     moved = sum(len(each.workloads) for each in selection.renamed)
     parts = [f"{judged:,} workload{'' if judged == 1 else 's'} judged"]
     if selection.since is not None:

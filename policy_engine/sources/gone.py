@@ -48,13 +48,14 @@ def gone_since(
         if not may_hold_workload(content) or (now is not None and not now.is_whole):
             continue
         lost: list[str] = []
-        for workload in contents_of(content).workloads:
+        was = contents_of(content)
+        for workload in was.workloads:
             at = place.get(workload)
             if at is None:
                 lost.append(workload)
             elif (now is None or workload not in now.workloads) and at not in unchanged:
                 moved.setdefault((path, at), []).append(workload)
-        if lost:
+        if lost or (now is None and not was.workloads and not was.is_whole and not trees.is_there(path)):
             deleted[path] = Held(shown(path), tuple(lost))
     origins: dict[str, dict[str, tuple[str, ...]]] = {}
     for (old, new), names in moved.items():

@@ -242,7 +242,7 @@ def test_the_same_outcome_new_deleted_renamed_and_unchanged() -> None:
     assert rows["support/old"][0] == "deleted: it is not gated any more"
     assert rows["nobody-knows.yaml"][0] == "deleted: it is not gated any more"
     assert "- moved: old.yaml -\\> w.yaml (support/triage)\n" in text
-    assert "- 3 workloads judged, 2 unchanged since main (abababababab), 1 deleted, 1 moved\n" in text
+    assert "- 3 workloads judged, 2 unchanged since main (abababababab), 2 deleted, 1 moved\n" in text
 
 
 SAME, OTHER = "the same outcome", DENIED.replace("may_leave_network: false", "may_leave_network: true")

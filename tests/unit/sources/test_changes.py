@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.ci.selected import summary
 from policy_engine.sources.changes import select_changed
 from policy_engine.sources.selection import Held, Moved, Selection, Skipped, Was
 from tests.unit.impact.repositories import git
@@ -148,6 +149,19 @@ def test_a_file_that_became_unreadable_deleted_nothing(repository: Path) -> None
     found = select_changed([], "main")
     assert why(found) == {"w/a.yaml": "changed"}
     assert not found.deleted
+
+
+def test_a_file_that_nobody_could_read_and_that_is_gone_is_told(repository: Path) -> None:
+    broken = workload("a").replace("[{", "[{{")
+    write(repository, w__a=broken, w__b=f"{workload('b')}---\n{broken}")
+    committed(repository)
+    git(repository, "branch", "--force", "main")
+    git(repository, "rm", "--quiet", "-r", "w")
+    found = select_changed([], "main")
+    assert found.deleted == (Held("w/a.yaml"), Held("w/b.yaml", ("default/b",)))
+    assert summary(found, 0).endswith(", 2 deleted")
+    write(repository, w__a=POD)
+    assert [held.file for held in select_changed([], "main").deleted] == ["w/b.yaml"]
 
 
 def test_none_at_all_is_an_error_and_the_last_that_was_deleted_is_not(repository: Path) -> None:
