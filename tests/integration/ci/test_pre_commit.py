@@ -96,6 +96,37 @@ def test_the_wheelhouse_is_installed_into_the_users_cache_and_an_invalid_file_fa
     assert "workloads/allow.yaml:" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["--baseline=b/workloads/base.yaml", "--ledger=spool:x/workloads/base.yaml"])
+def test_a_file_whose_name_is_an_option_is_refused(pre_commit: Callable[..., Done], checkout: Path, name: str) -> None:
+    (checkout / name).parent.mkdir(parents=True)
+    put(checkout, "deny", f"../{name}")
+    done = pre_commit("{id: policy-gate}")
+    assert done.returncode == 1
+    assert "- exit code: 2\n" in done.stdout
+    assert f"`{name}` is a file, and would be taken for an option" in done.stdout
+
+
+def script(folder: Path, *words: str) -> Done:
+    """Run what the hooks run, in `folder`, with a `policy` that says what it is given, a word a line."""
+    there = folder / "bin"
+    there.mkdir(exist_ok=True)
+    (there / "policy").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    (there / "policy").chmod(0o755)
+    command = [str(ROOT / "integrations" / "pre-commit" / "policy.sh"), *words]
+    env = cleared(folder) | {"PATH": f"{there}:/usr/bin:/bin"}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def test_an_option_with_a_file_of_its_name_is_refused_and_never_dropped(tmp_path: Path) -> None:
+    words = ["gate", "--purpose=draft", "--policy=acme", "a.yaml"]
+    assert script(tmp_path, *words).stdout.split() == words
+    (tmp_path / "--policy=acme").symlink_to("nowhere")
+    done = script(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    behind = ["gate", "--", "--policy=acme"]  # nothing there is an option
+    assert script(tmp_path, *behind).stdout.split() == behind
+
+
 @pytest.mark.parametrize(
     ("given", "status", "said"),
     [({}, 3, "name a wheelhouse"), ({"POLICY_WHEELHOUSE_DIGEST": "sha256:" + "0" * 64}, 6, "has the digest")],
