@@ -20,6 +20,16 @@ for word in "$@"; do
   fi
 done
 
+# Without a folder only the shipped rules would be checked, and no change of a layer could fail.
+if [ "${1:-}" = rules ]; then
+  layer=
+  for word in "${@:3}"; do
+    [ ! -d "${word#--policy=}" ] || layer=$word
+  done
+  [ -n "$layer" ] || fail 2 "the hook policy-rules-${2:-} is given no folder with a layer of rules" \
+    "name the folder in the hook's args, as args: [acme]"
+fi
+
 if [ -n "${POLICY_WHEELHOUSE:-}" ]; then
   folder=${XDG_CACHE_HOME:-$HOME/.cache}/policy-engine/hooks
   "$(dirname "${BASH_SOURCE[0]}")/../install.sh" "$POLICY_WHEELHOUSE" "$folder" "${POLICY_WHEELHOUSE_DIGEST:-}"
