@@ -188,7 +188,15 @@ def _check_place(run: Run, target: Path, key: Path | None) -> None:
         raise UsageError(Problem("two-in-one-file", "the attestations and a report cannot go to one file"))
     if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
         raise UsageError(Problem("cannot-write", f"cannot write `{target}`: it is no file"))
-    check_target(target, _BEGINS)
+    check_target(target, "" if _is_empty(target) else _BEGINS)
+
+
+def _is_empty(target: Path) -> bool:
+    """Tell whether it is a file without content, as `mktemp` makes one: nothing is lost with that."""
+    try:
+        return target.is_file() and target.stat().st_size == 0
+    except OSError:  # what is wrong is told where it is read
+        return False
 
 
 def _remove(target: Path) -> None:
