@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 USAGE, RULES, UNEXPECTED = 2, 3, 7
@@ -44,8 +45,19 @@ _PRIVATE = ("POLICY_LEDGER", "POLICY_LEDGER_KEY", "POLICY_LEDGER_VKEY")
 _NOT_PASSED_ON = ("INPUT_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
 
 
-class InputError(Exception):
+class BrokenGateError(Exception):
+    """There is no verdict: the status to leave with, and why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class InputError(BrokenGateError):
     """An input of the action that says nothing."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(USAGE, text)
 
 
 def given(name: str) -> str:
@@ -97,13 +109,20 @@ def environment() -> dict[str, str]:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run the gate and return its status. What it prints is text of workloads, and no command to the runner."""
+    """Run the gate and return its status. What it prints is text of workloads, and no command to the runner.
+
+    Raises:
+        BrokenGateError: there is no `policy` that can be run.
+    """
     token = secrets.token_hex(16)
     say(f"::stop-commands::{token}")
     try:
         status = subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode
     except FileNotFoundError:
-        status = RULES
+        text = "policy is not installed on this runner, or the Python that it was installed into is gone"
+        raise BrokenGateError(RULES, text) from None
+    except OSError as error:
+        raise BrokenGateError(RULES, f"policy cannot be run: {error.strerror or error}") from None
     finally:
         say(f"\n::{token}::")
     return status if 0 <= status <= UNEXPECTED else UNEXPECTED
@@ -122,7 +141,8 @@ def say(text: str) -> None:
 
 
 def complain(text: str) -> None:
-    say(f"::error title=policy gate::{text}")
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    say(f"::error title=policy gate::{escaped}")
 
 
 def write_outputs(values: Mapping[str, str]) -> None:
@@ -133,18 +153,17 @@ def write_outputs(values: Mapping[str, str]) -> None:
             stream.write(f"{name}<<{end}\n{value}\n{end}\n")
 
 
-def main() -> int:
-    """Gate, hand the results on, and return the exit status of the step."""
+def gate() -> int:
+    """Gate, hand the results on, and return the exit status of the step.
+
+    Raises:
+        BrokenGateError: nothing was decided, and why.
+    """
     reports = Path(tempfile.mkdtemp(prefix="policy-gate-reports.", dir=os.environ.get("RUNNER_TEMP")))
-    try:
-        words, asked = arguments(reports), formats()
-        let_pass = LET_PASS.get(given("FAIL_ON") or "review")
-        if let_pass is None:
-            raise InputError(f"the input fail-on is one of {', '.join(LET_PASS)}")
-    except InputError as error:
-        complain(str(error))
-        write_outputs({"status": str(USAGE), "verdict": "none"})
-        return USAGE
+    words, asked = arguments(reports), formats()
+    let_pass = LET_PASS.get(given("FAIL_ON") or "review")
+    if let_pass is None:
+        raise InputError(f"the input fail-on is one of {', '.join(LET_PASS)}")
     status = run(words)
     there = {name: reports / FILES[name] for name in asked if (reports / FILES[name]).is_file()}
     if status in _REPORTED and len(there) < len(asked):
@@ -158,6 +177,20 @@ def main() -> int:
     if "github" in there:
         say(there["github"].read_text(encoding="utf-8"))
     return 0 if status in let_pass else status
+
+
+def main() -> int:
+    """Gate, and return the exit status of the step; whatever breaks is told, and is no denial."""
+    try:
+        return gate()
+    except BrokenGateError as error:
+        status, text = error.status, str(error)
+    except Exception as error:  # noqa: BLE001 - Python itself would leave with 1
+        status, text = UNEXPECTED, f"the gate broke: {type(error).__name__}: {error}"
+    complain(text)
+    with suppress(OSError, KeyError):  # where they cannot be written, the step fails all the same
+        write_outputs({"status": str(status), "verdict": "none"})
+    return status
 
 
 if __name__ == "__main__":
