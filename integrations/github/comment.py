@@ -16,6 +16,8 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 _MARKER = re.compile(r"<!-- policy-gate:[^<>\r\n]* -->")
+#: As `--comment-name` takes it: nothing that an end of a comment in HTML could be made of.
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/]|-(?!-|\Z))*")
 _PAGE, _MOST_PAGES, _SECONDS = 100, 50, 30.0
 
 
@@ -78,6 +80,22 @@ def pull_request(event: Path) -> int | None:
     return number if isinstance(number, int) else None
 
 
+def failure() -> str:
+    """Return the text for a gate that left none: a comment with an older verdict would stand on.
+
+    Raises:
+        CommentError: no comment can have this name.
+    """
+    env = os.environ
+    name, status = env["INPUT_COMMENT_NAME"] or "gate", env["INPUT_STATUS"]
+    if not _NAME.fullmatch(name):
+        raise CommentError("the input comment-name is none that a comment can have")
+    said = f"the gate left with exit status {status}" if re.fullmatch(r"\d", status) else "the gate did not end"
+    parts = [env.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+    log = f"[log]({parts[0]}/{parts[1]}/actions/runs/{parts[2]})" if all(parts) else "log"
+    return f"<!-- policy-gate:{name} -->\n\n## Policy gate: no verdict\n\nFor {said}. The {log} of the job says why.\n"
+
+
 def comment() -> None:
     """Write the comment.
 
@@ -88,7 +106,8 @@ def comment() -> None:
     number = pull_request(Path(env["GITHUB_EVENT_PATH"]))
     if number is None:
         raise CommentError("the job runs for no pull request")
-    body = Path(env["INPUT_COMMENT_FILE"]).read_text(encoding="utf-8")
+    file = env["INPUT_COMMENT_FILE"]
+    body = Path(file).read_text(encoding="utf-8") if file else failure()
     marker = body.partition("\n")[0].rstrip()
     if not _MARKER.fullmatch(marker):
         raise CommentError("the text has no marker by which to find it again")

@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 USAGE, RULES, UNEXPECTED = 2, 3, 7
@@ -20,6 +21,15 @@ USAGE, RULES, UNEXPECTED = 2, 3, 7
 _REPORTED = (0, 1, 5)
 #: What each value of `fail-on` lets pass.
 LET_PASS: Mapping[str, tuple[int, ...]] = {"review": (), "deny": (5,), "none": (1, 5)}
+#: What each other status means, for the annotation where no report has any.
+MEANINGS: Mapping[int, str] = {
+    1: "a denial",
+    2: "an input or a file is wrong",
+    3: "the rules are not valid, or policy is not installed as it should be",
+    5: "a review is due",
+    6: "the ledger, or something that was to be verified, refused",
+    7: "an internal error",
+}
 FILES = {
     "json": "decisions.json",
     "sarif": "policy-gate.sarif",
@@ -109,7 +119,9 @@ def environment() -> dict[str, str]:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run the gate and return its status. What it prints is text of workloads, and no command to the runner.
+    """Run the gate and return its status, negative where a signal ended it.
+
+    What it prints is text of workloads, and no command to the runner.
 
     Raises:
         BrokenGateError: there is no `policy` that can be run.
@@ -117,7 +129,7 @@ def run(words: Sequence[str]) -> int:
     token = secrets.token_hex(16)
     say(f"::stop-commands::{token}")
     try:
-        status = subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode
+        return subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode
     except FileNotFoundError:
         text = "policy is not installed on this runner, or the Python that it was installed into is gone"
         raise BrokenGateError(RULES, text) from None
@@ -125,7 +137,15 @@ def run(words: Sequence[str]) -> int:
         raise BrokenGateError(RULES, f"policy cannot be run: {error.strerror or error}") from None
     finally:
         say(f"\n::{token}::")
-    return status if 0 <= status <= UNEXPECTED else UNEXPECTED
+
+
+def broken(status: int, missing: bool) -> str:
+    """Say what makes `status` none that a gate leaves with, `missing` reports among it; nothing where it is one."""
+    if status < 0:
+        return f"policy gate was ended by signal {-status}"
+    if status and status not in MEANINGS:
+        return f"policy gate left with {status}, which means nothing"
+    return "a report is missing, and without it nothing passes" if status in _REPORTED and missing else ""
 
 
 def worst_verdict(decisions: Path) -> str:
@@ -140,9 +160,9 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def complain(text: str) -> None:
+def complain(text: str, kind: str = "error") -> None:
     escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    say(f"::error title=policy gate::{escaped}")
+    say(f"::{kind} title=policy gate::{escaped}")
 
 
 def write_outputs(values: Mapping[str, str]) -> None:
@@ -157,7 +177,7 @@ def gate() -> int:
     """Gate, hand the results on, and return the exit status of the step.
 
     Raises:
-        BrokenGateError: nothing was decided, and why.
+        BrokenGateError: there is no verdict, and why.
     """
     reports = Path(tempfile.mkdtemp(prefix="policy-gate-reports.", dir=os.environ.get("RUNNER_TEMP")))
     words, asked = arguments(reports), formats()
@@ -166,9 +186,10 @@ def gate() -> int:
         raise InputError(f"the input fail-on is one of {', '.join(LET_PASS)}")
     status = run(words)
     there = {name: reports / FILES[name] for name in asked if (reports / FILES[name]).is_file()}
-    if status in _REPORTED and len(there) < len(asked):
-        complain("a report is missing, and without it nothing passes")
+    if why := broken(status, missing=len(there) < len(asked)):
+        complain(why)
         status = UNEXPECTED
+        there.pop("markdown", None)  # it may say that all is well; the comment says that there is no verdict
     outputs = {"status": str(status), "verdict": worst_verdict(reports / FILES["json"]), "reports": str(reports)}
     outputs |= {"decisions" if name == "json" else name: str(path) for name, path in there.items() if name != "github"}
     if (reports / ATTESTATION).is_file():
@@ -176,11 +197,16 @@ def gate() -> int:
     write_outputs(outputs)
     if "github" in there:
         say(there["github"].read_text(encoding="utf-8"))
+    elif status and not why:
+        text = f"policy gate left with status {status}: {MEANINGS[status]}; the log says what"
+        complain(text, "warning" if status in let_pass else "error")
     return 0 if status in let_pass else status
 
 
 def main() -> int:
     """Gate, and return the exit status of the step; whatever breaks is told, and is no denial."""
+    if isinstance(sys.stdout, TextIOWrapper):  # no letter of a report may end the step behind its outputs
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
     try:
         return gate()
     except BrokenGateError as error:

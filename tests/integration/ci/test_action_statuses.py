@@ -60,7 +60,36 @@ def test_what_is_no_status_and_a_verdict_without_its_reports_fail(tmp_path: Path
 def test_what_policy_says_is_obeyed_by_nobody(tmp_path: Path) -> None:
     said = "echo ::error::owned; echo '##[error]owned' >&2; printf ::add-mask::owned"
     gate(tmp_path, f"{WRITES}{said}; exit 1", "review")
+    ((kind, _, message),) = Ran(log=(tmp_path / "log").read_text(encoding="utf-8")).commands
+    assert (kind, message) == ("error", "policy gate left with status 1: a denial; the log says what")
+
+
+@pytest.mark.parametrize("status", [1, 2, 3, 5, 6, 7])
+@pytest.mark.parametrize("script", [WRITES, ""])
+def test_a_failure_without_annotations_of_a_report_has_one(tmp_path: Path, status: int, script: str) -> None:
+    gate(tmp_path, f"{script}exit {status}", "review")
+    (message,) = Ran(log=(tmp_path / "log").read_text(encoding="utf-8")).errors
+    if script or status not in (1, 5):
+        assert message.startswith(f"policy gate left with status {status}: ")
+    else:
+        assert message == "a report is missing, and without it nothing passes"
+
+
+def test_what_is_let_pass_is_a_warning_and_a_report_has_its_own_annotations(tmp_path: Path) -> None:
+    gate(tmp_path, f"{WRITES}exit 5", "deny")
+    ((kind, _, message),) = Ran(log=(tmp_path / "log").read_text(encoding="utf-8")).commands
+    assert (kind, message) == ("warning", "policy gate left with status 5: a review is due; the log says what")
+    left, _ = step(tmp_path, "deny", INPUT_FORMATS="github")
+    assert left == 0
     assert Ran(log=(tmp_path / "log").read_text(encoding="utf-8")).commands == []
+
+
+@pytest.mark.parametrize("end", ["kill -9 $$", "exit 42", "exit 1"])
+def test_the_text_of_a_comment_is_handed_on_with_a_verdict_alone(tmp_path: Path, end: str) -> None:
+    gate(tmp_path, f"{WRITES}{end}", "none")
+    left, outputs = step(tmp_path, "none", INPUT_COMMENT="true")
+    assert (left == 0) is ("markdown" in outputs) is (end == "exit 1")
+    assert "sarif" in outputs
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from click import Context
 
+from policy_engine.cli.gate import command as gate
+from policy_engine.errors import UsageError
 from tests.integration.ci.action_runner import Ran
 from tests.integration.ci.conftest import put
 from tests.wheelhouse import ROOT
@@ -95,13 +98,16 @@ def environment(github: GitHub, folder: Path, event: Any) -> dict[str, str]:
     }
 
 
-def comment(github: GitHub, folder: Path, text: str = TEXT, event: Any = None) -> str:
-    """Write the comment; return what is said."""
-    (folder / "comment.md").write_text(text, encoding="utf-8")
+def comment(github: GitHub, folder: Path, text: str | None = TEXT, event: Any = None, **more: str) -> str:
+    """Write the comment, without a text where there is none; return what is said."""
+    (folder / "comment.md").write_text(text or "", encoding="utf-8")
     given = {
         "INPUT_TOKEN": "ghs_token",
         "INPUT_COMMENT_AUTHOR": BOT,
-        "INPUT_COMMENT_FILE": str(folder / "comment.md"),
+        "INPUT_COMMENT_FILE": "" if text is None else str(folder / "comment.md"),
+        "INPUT_COMMENT_NAME": "policy",
+        "INPUT_STATUS": "",
+        **more,
     }
     env = environment(github, folder, {"pull_request": {"number": 7}} if event is None else event) | given
     command = [sys.executable, "-I", str(ROOT / "integrations" / "github" / "comment.py")]
@@ -163,6 +169,63 @@ def test_without_a_pull_request_or_a_marker_nobody_is_asked(
 ) -> None:
     assert comment(github, tmp_path, text, event).startswith("::warning ")
     assert github.heard == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("6", "For the gate left with exit status 6. The log of the job says why."),
+        ("", "For the gate did not end. The log of the job says why."),
+        ("6\n@all", "For the gate did not end. The log of the job says why."),
+    ],
+)
+def test_a_gate_without_a_text_takes_the_older_verdict_away(
+    github: GitHub, tmp_path: Path, status: str, said: str
+) -> None:
+    github.add(BOT, TEXT)
+    assert comment(github, tmp_path, None, INPUT_STATUS=status) == ""
+    (written,) = github.comments
+    assert written["body"] == f"{MARKER}\n\n## Policy gate: no verdict\n\n{said}\n"
+    where = {"GITHUB_SERVER_URL": "https://github.example", "GITHUB_RUN_ID": "12"}
+    comment(github, tmp_path, None, **where)
+    assert "[log](https://github.example/acme/shop/actions/runs/12)" in github.comments[0]["body"]
+
+
+@pytest.mark.parametrize(
+    "name", ["gate", "a.b_c/d-e", "9", "", "-", "a-", "a--b", "-a", "a b", "a\n", "a-->", "é", "a\n-->\n@all"]
+)
+def test_a_comment_without_a_text_has_a_name_that_the_gate_takes(github: GitHub, tmp_path: Path, name: str) -> None:
+    taken = not name or not isinstance(refusal(name), UsageError)
+    assert (comment(github, tmp_path, None, INPUT_COMMENT_NAME=name) == "") is taken
+    assert [each["body"].partition("\n")[0] for each in github.comments] == (
+        [f"<!-- policy-gate:{name or 'gate'} -->"] if taken else []
+    )
+
+
+def refusal(name: str) -> Exception | None:
+    """Return what `policy gate` says against `--comment-name`, if anything."""
+    (option,) = [each for each in gate.params if each.name == "comment_name"]
+    try:
+        option.process_value(Context(gate), name)
+    except UsageError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    "given", [{"paths": ""}, {"subjects": "app", "attest": "true"}, {"fail_on": "never"}, {"wheelhouse": "/proc"}]
+)
+def test_what_fails_before_there_are_reports_is_told_and_replaces_the_comment(
+    action: Callable[..., Ran], github: GitHub, tmp_path: Path, given: dict[str, str]
+) -> None:
+    github.add(BOT, "<!-- policy-gate:gate -->\n## all is well")
+    event = environment(github, tmp_path, {"pull_request": {"number": 7}})
+    ran = action(event, comment="true", **given)
+    assert ran.failed
+    assert len(ran.errors) == 1
+    assert ran.outputs["markdown"] == ""
+    (written,) = github.comments
+    assert written["body"].startswith("<!-- policy-gate:gate -->\n\n## Policy gate: no verdict\n")
 
 
 def test_a_server_that_is_gone_is_a_warning(tmp_path: Path) -> None:
