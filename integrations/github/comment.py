@@ -43,9 +43,13 @@ class Comments:
         """Return the id of the author's comment that begins with the marker; anybody could write the marker."""
         for page in range(1, _MOST_PAGES + 1):
             found = self._ask("GET", f"/{self._number}/comments?per_page={_PAGE}&page={page}")
-            for comment in found:
-                if (comment["user"] or {}).get("login") == author and (comment["body"] or "").startswith(marker):
-                    return int(comment["id"])
+            if not isinstance(found, list):
+                raise CommentError("GitHub answered with something else than comments")
+            for each in found:
+                match each:
+                    case {"id": int(known), "user": {"login": str(login)}, "body": str(body)}:
+                        if login == author and body.startswith(marker):
+                            return known
             if len(found) < _PAGE:
                 return None
         raise CommentError(f"the pull request has more than {_PAGE * _MOST_PAGES:,} comments")
@@ -76,8 +80,10 @@ class Comments:
 
 def pull_request(event: Path) -> int | None:
     """Return the number of the pull request that the job runs for."""
-    number = (json.loads(event.read_text(encoding="utf-8")).get("pull_request") or {}).get("number")
-    return number if isinstance(number, int) else None
+    match json.loads(event.read_text(encoding="utf-8")):
+        case {"pull_request": {"number": int(number)}}:
+            return number
+    return None
 
 
 def failure() -> str:
@@ -119,8 +125,10 @@ def main() -> int:
     """Write the comment, or say why not."""
     try:
         comment()
-    except (CommentError, OSError, ValueError, KeyError, TypeError) as error:
-        text = f"{error}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    except Exception as error:  # noqa: BLE001 - whatever GitHub answers, the verdict is the gate's
+        said = str(error) if isinstance(error, CommentError) else f"{type(error).__name__}: {error}"
+        said = said.encode("ascii", "backslashreplace").decode()
+        text = said.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         print(f"::warning title=policy gate::no comment was written: {text}")
     return 0
 

@@ -68,7 +68,7 @@ def github() -> Iterator[GitHub]:
             data = json.loads(self.rfile.read(size)) if size else None
             hub.tokens.add(self.headers.get("Authorization"))
             status, found = hub.answer(self.command, self.path, data)
-            body = json.dumps(found).encode()
+            body = found if isinstance(found, bytes) else json.dumps(found).encode()
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", f"{hub.url}/elsewhere")
@@ -226,6 +226,40 @@ def test_what_fails_before_there_are_reports_is_told_and_replaces_the_comment(
     assert ran.outputs["markdown"] == ""
     (written,) = github.comments
     assert written["body"].startswith("<!-- policy-gate:gate -->\n\n## Policy gate: no verdict\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"id": 1, "user": "mallory", "body": TEXT}],
+        [{"id": 1, "user": {"login": BOT}, "body": [TEXT]}],
+        [{"id": None, "user": {"login": BOT}, "body": TEXT}],
+        [{"id": "9/../8", "user": {"login": BOT}, "body": TEXT}],
+        [{"user": {"login": BOT}}],
+        ["text"],
+        {"message": "no list"},
+        None,
+        7,
+        b"[" * 200_000,
+        b"\xff",
+        b"",
+    ],
+    ids=lambda answer: str(answer)[:30],
+)
+def test_an_answer_that_github_does_not_give_is_a_warning_or_no_comment_of_ours(
+    github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr(github, "answer", lambda method, _, data: (200, answer if method == "GET" else data))
+    said = comment(github, tmp_path)
+    assert said.count("\n") <= 1
+    assert not said or said.startswith("::warning title=policy gate::no comment was written: ")
+    assert not any(place.startswith("PATCH") for place in github.heard)
+
+
+@pytest.mark.parametrize("event", [[], ["pull_request"], {"pull_request": [7]}, {"pull_request": "7"}, "x", 7, None])
+def test_an_event_that_github_does_not_send_is_a_warning(github: GitHub, tmp_path: Path, event: Any) -> None:
+    assert comment(github, tmp_path, event={"pull_request": 7} if event is None else event).startswith("::warning ")
+    assert github.heard == []
 
 
 def test_a_server_that_is_gone_is_a_warning(tmp_path: Path) -> None:
