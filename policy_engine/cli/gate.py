@@ -48,7 +48,7 @@ def command(
     """
     from policy_engine.ci.judged import Judged
     from policy_engine.cli.deciding import decide_files
-    from policy_engine.cli.gate_attest import prepare, write
+    from policy_engine.cli.gate_attest import clear, prepare, write
     from policy_engine.cli.main import first_of, show_error
     from policy_engine.cli.output import spare
     from policy_engine.cli.reports import report, report_failure, take_away
@@ -58,6 +58,7 @@ def command(
     take_away(run, run.targets)
     judged = Judged()
     try:
+        clear(run, attest, attest_key)
         _check(run)
         known = keeper(run, baseline, write_baseline, baseline_reason, baseline_expires)
         known.read()

@@ -339,6 +339,7 @@ def test_two_documents_of_one_workload_are_not_attested(gate: Run, tmp_path: Pat
         (("--attest", OUT, "-o", f"json={OUT}"), "two-in-one-file"),
         (("--attest", OUT, "--subject", IMAGE, "--subject", OTHER_IMAGE), "usage"),
         (("--attest", OUT, "--subject", "app"), "usage"),
+        (("--attest", OUT, "--subject", "urn:policy-engine:workload:a/b@" + IMAGE.partition("@")[2]), "usage"),
         (("--attest", OUT, "--subject", "app@sha256:abc"), "usage"),
         (("--attest", OUT, "--subject", IMAGE.partition("@")[2]), "usage"),
         (("--attest", OUT, "--subject", "a\nb@" + IMAGE.partition("@")[2]), "usage"),
