@@ -55,7 +55,7 @@ def test_a_row_has_what_the_decision_has() -> None:
     row = cells(render(judged, 1), "Workload")["support/triage"]
     assert row[0] == "DENY"
     assert row[2:5] == ["proprietary_api gpt-4o", "unknown", "fallback"]
-    assert row[5] == "1 deny, 2 review, 1 condition"
+    assert row[5] == "1 deny, 3 review, 1 condition"
     assert "support/triage, sort" not in cells(render(judged, 1), "Workload")
 
 

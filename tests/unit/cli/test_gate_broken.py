@@ -114,6 +114,12 @@ def the_file_holds_comments_alone(site: Site) -> tuple[str, ...]:
     return (site.write("empty.yaml", "# nothing\n"), *MEMORY)
 
 
+@way(2, "usage")
+def a_file_is_called_help(site: Site) -> tuple[str, ...]:
+    """As a shell gives it for `*`."""
+    return (site.workload, "--help", *MEMORY)
+
+
 # ---- what is judged cannot be read
 
 
@@ -473,6 +479,13 @@ def test_a_shell_that_completes_is_answered_and_no_command_is_skipped_for_it(
     monkeypatch.setenv("_POLICY_COMPLETE", "bash_source")
     done = policy()
     assert (done.status, "complete" in done.out) == (0, True)
+
+
+def test_help_alone_is_help(policy: Policy, tmp_path: Path) -> None:
+    for word in ("--help", "-h"):
+        done = policy("gate", word)
+        assert (done.status, done.out[:6]) == (0, "Usage:")
+    assert policy("gate", *MEMORY, "--", "--help").status == 2, "no such file"
 
 
 FAILING: dict[str, Way] = {
