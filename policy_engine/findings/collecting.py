@@ -159,7 +159,8 @@ class _Task:
         problem = (status.problem or status.short) if status is not None else None
         verb = "is needed" if duty.status == "outstanding" else "may be needed"
         why = duty.why or self.rows[duty.rules[0]]["title"]
-        wrong = f" ({problem})" if problem not in (None, _NO_EVIDENCE, why) else ""
+        said = problem is None or problem == _NO_EVIDENCE or problem in why
+        wrong = "" if said else f" ({problem})"
         message = f"evidence `{duty.evidence}` {verb}{wrong}: {why}"
         effect: Effect = "condition" if duty.enforcement == "advisory" else "review"
         finding = self._by_rule(duty.rules[0], "obligation", effect, self.result.judged, rules=duty.rules)
