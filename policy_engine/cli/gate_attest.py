@@ -120,8 +120,19 @@ class Attesting:
                 raise UsageError(Problem("ambiguous-workload", message, help="attest them in runs of their own"))
 
 
+def clear(run: Run, target: Path | None, key: Path | None) -> None:
+    """Remove what an earlier run left there, before anything else can fail: it would be taken for this run's.
+
+    Raises:
+        UsageError: the file cannot be written, or is none that the gate wrote.
+    """
+    if target is not None:
+        _check_place(run, target, key)
+        _remove(target)
+
+
 def prepare(run: Run, target: Path | None, key: Path | None, subjects: Sequence[Subject]) -> Attesting | None:
-    """Check everything that would keep the run from being attested, and remove what an earlier run left there.
+    """Check everything else that would keep the run from being attested.
 
     Raises:
         UsageError: the file cannot be written, or nothing can sign it.
@@ -138,9 +149,7 @@ def prepare(run: Run, target: Path | None, key: Path | None, subjects: Sequence[
     if key is None and run.ledger.url.startswith("spool:"):
         message = "a spool has no key that could sign an attestation"
         raise UsageError(Problem("no-attest-key", message, help="name one with --attest-key (or POLICY_ATTEST_KEY)"))
-    _check_place(run, target, key)
     signer = _signer(key) if key is not None else None
-    _remove(target)
     return Attesting(target, signer, subjects)
 
 
@@ -200,7 +209,6 @@ def _is_empty(target: Path) -> bool:
 
 
 def _remove(target: Path) -> None:
-    """Remove what an earlier run left: it would be taken for this run's, should this one fail."""
     try:
         Path(os.path.realpath(target)).unlink(missing_ok=True)
     except OSError as error:

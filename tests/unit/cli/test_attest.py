@@ -351,6 +351,7 @@ def test_an_empty_file_is_written_over_and_one_byte_is_not(gate: Run, tmp_path: 
         (("--attest", OUT, "-o", f"json={OUT}"), "two-in-one-file"),
         (("--attest", OUT, "--subject", IMAGE, "--subject", OTHER_IMAGE), "usage"),
         (("--attest", OUT, "--subject", "app"), "usage"),
+        (("--attest", OUT, "--subject", "urn:policy-engine:workload:a/b@" + IMAGE.partition("@")[2]), "usage"),
         (("--attest", OUT, "--subject", "app@sha256:abc"), "usage"),
         (("--attest", OUT, "--subject", IMAGE.partition("@")[2]), "usage"),
         (("--attest", OUT, "--subject", "a\nb@" + IMAGE.partition("@")[2]), "usage"),
