@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 import threading
@@ -24,6 +25,7 @@ from tests.wheelhouse import ROOT
 
 BOT = "github-actions[bot]"
 MARKER = "<!-- policy-gate:policy -->"
+SCRIPT = runpy.run_path(str(ROOT / "integrations" / "github" / "comment.py"))
 TEXT = f"{MARKER}\n## DENY\n"
 
 
@@ -194,12 +196,14 @@ def test_a_gate_without_a_text_takes_the_older_verdict_away(
 @pytest.mark.parametrize(
     "name", ["gate", "a.b_c/d-e", "9", "", "-", "a-", "a--b", "-a", "a b", "a\n", "a-->", "é", "a\n-->\n@all"]
 )
-def test_a_comment_without_a_text_has_a_name_that_the_gate_takes(github: GitHub, tmp_path: Path, name: str) -> None:
-    taken = not name or not isinstance(refusal(name), UsageError)
-    assert (comment(github, tmp_path, None, INPUT_COMMENT_NAME=name) == "") is taken
-    assert [each["body"].partition("\n")[0] for each in github.comments] == (
-        [f"<!-- policy-gate:{name or 'gate'} -->"] if taken else []
-    )
+def test_a_comment_without_a_text_has_a_name_that_the_gate_takes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("INPUT_COMMENT_NAME", name)
+    monkeypatch.setenv("INPUT_STATUS", "2")
+    if name and isinstance(refusal(name), UsageError):
+        with pytest.raises(SCRIPT["CommentError"]):
+            SCRIPT["failure"]()
+    else:
+        assert SCRIPT["failure"]().startswith(f"<!-- policy-gate:{name or 'gate'} -->\n")
 
 
 def refusal(name: str) -> Exception | None:
@@ -213,7 +217,7 @@ def refusal(name: str) -> Exception | None:
 
 
 @pytest.mark.parametrize(
-    "given", [{"paths": ""}, {"subjects": "app", "attest": "true"}, {"fail_on": "never"}, {"wheelhouse": "/proc"}]
+    "given", [{"subjects": "app", "attest": "true"}, {"fail_on": "never"}, {"wheelhouse": "/proc"}]
 )
 def test_what_fails_before_there_are_reports_is_told_and_replaces_the_comment(
     action: Callable[..., Ran], github: GitHub, tmp_path: Path, given: dict[str, str]
@@ -257,9 +261,19 @@ def test_an_answer_that_github_does_not_give_is_a_warning_or_no_comment_of_ours(
 
 
 @pytest.mark.parametrize("event", [[], ["pull_request"], {"pull_request": [7]}, {"pull_request": "7"}, "x", 7, None])
-def test_an_event_that_github_does_not_send_is_a_warning(github: GitHub, tmp_path: Path, event: Any) -> None:
-    assert comment(github, tmp_path, event={"pull_request": 7} if event is None else event).startswith("::warning ")
-    assert github.heard == []
+def test_an_event_that_github_does_not_send_is_of_no_pull_request(tmp_path: Path, event: Any) -> None:
+    (tmp_path / "event.json").write_text(json.dumps(event), encoding="utf-8")
+    assert SCRIPT["pull_request"](tmp_path / "event.json") is None
+
+
+@pytest.mark.parametrize("event", ["[" * 200_000, "", '{"pull_request":'], ids=len)
+def test_an_event_that_cannot_be_read_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], event: str
+) -> None:
+    (tmp_path / "event.json").write_text(event, encoding="utf-8")
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
+    assert SCRIPT["main"]() == 0
+    assert capsys.readouterr().out.startswith("::warning title=policy gate::no comment was written: ")
 
 
 def test_a_server_that_is_gone_is_a_warning(tmp_path: Path) -> None:
