@@ -11,7 +11,7 @@ import pytest
 from policy_audit.errors import LedgerError
 from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 
-from policy_engine.rechecks import again, running
+from policy_engine.rechecks import again, running, waived
 from tests.unit.cli import recheck_scene
 from tests.unit.cli.conftest import OPEN
 from tests.unit.cli.ledgers import tamper
@@ -129,7 +129,7 @@ def test_waivers_that_were_looked_at_long_ago_decide_nothing(
 ) -> None:
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme" / "approvers.yaml").write_text(file_of(ANN.entry()), encoding="utf-8")
-    monkeypatch.setattr(running, "LONGEST", timedelta(0))
+    monkeypatch.setattr(waived, "LONGEST", timedelta(0))
     found = policy("recheck", *AT, "--policy", str(tmp_path / "acme"))
     assert (found.status, found.out) == (6, "")
     assert "[waivers-outdated]" in found.err
