@@ -286,3 +286,16 @@ def test_nothing_is_told_where_nothing_was_recorded(policy: Run, ledger: Path, s
     tamper(ledger, "UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = (SELECT max(size) FROM log_checkpoint)")
     found = policy("recheck", *AT, "--policy", strict, *JSON)
     assert (found.status, found.out) == (6, "")
+
+
+def test_what_is_collected_late_does_not_take_the_place_of_a_newer_decision(
+    policy: Run, ledger: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").mkdir()
+    for stage, more in (("production", ("--ledger", f"spool:{tmp_path}/spool")), ("prototype", ())):
+        (tmp_path / "w.yaml").write_text(OPEN.replace("pilot", stage), encoding="utf-8")
+        assert policy("evaluate", str(tmp_path / "w.yaml"), *AT, "-q", *more).status == 0
+    assert policy("audit", "collect", str(tmp_path / "spool")).status == 0
+    (row,) = policy("recheck", *AT, "--namespace", "drafts", "--all", *JSON).json["decisions"]
+    assert entry(ledger, row["index"]).document["view"]["stage"] == "prototype"
+    assert entry(ledger, row["new"]["index"]).document["view"]["stage"] == "prototype"
