@@ -166,12 +166,15 @@ class _Call:
         return self._report(said)
 
     def _check_named(self, run: Recheck) -> None:
-        """Refuse a name that selects nothing: a nightly job with a mistyped one would be green for good."""
+        """Refuse what selects nothing: a nightly job with a mistyped name or purpose would be green for good."""
         wanted = self.asked.wanted
-        if not len(run) and (wanted.namespace is not None or wanted.workload is not None):
-            message = "no decision on record is selected"
-            hint = "`policy audit list` shows what is on record"
-            raise InputError(Problem("decision-missing", message, help=hint))
+        if len(run) or not wanted.is_narrow:
+            return
+        message, hint = "no decision on record is selected", "`policy audit list` shows what is on record"
+        if others := sorted(run.others):
+            message = f"no decision on record that is selected was made for {' or '.join(sorted(wanted.purposes))}"
+            hint = f"those on record were made for {' and '.join(others)}: `--purpose {others[-1]}`, or leave it out"
+        raise InputError(Problem("decision-missing", message, help=hint))
 
     def _tell_the_rest(self, said: Said) -> None:
         """Report a run that ended early; that this cannot be written is told, and hides nothing of why it ended."""

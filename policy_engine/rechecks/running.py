@@ -80,6 +80,11 @@ class Recheck:
         return len(self._latest.all())
 
     @property
+    def others(self) -> Collection[str]:
+        """For which other purposes decisions were made on the workloads that are wanted."""
+        return self._latest.others
+
+    @property
     def hidden(self) -> int:
         """How many workloads have a decision for a deployment that is not looked at, for a later one is for another."""
         return self._latest.hidden

@@ -37,11 +37,18 @@ class Wanted(Struct, frozen=True):
     namespace: str | None = None
     workload: str | None = None
 
-    def has(self, view: dict[str, Any]) -> bool:
-        """Whether a decision with these query columns is one of them."""
-        if self.purposes and view.get("purpose") not in self.purposes:
-            return False
+    @property
+    def is_narrow(self) -> bool:
+        """Whether something is asked for, rather than all that is on record."""
+        return bool(self.purposes) or self.namespace is not None or self.workload is not None
+
+    def names(self, view: dict[str, Any]) -> bool:
+        """Whether a decision with these query columns is one on such a workload."""
         return self.namespace in (None, view["namespace"]) and self.workload in (None, view["workload"])
+
+    def has(self, view: dict[str, Any]) -> bool:
+        """Whether it is for one of the purposes, too."""
+        return self.names(view) and (not self.purposes or view.get("purpose") in self.purposes)
 
 
 class Standing(Struct, frozen=True):
@@ -106,6 +113,8 @@ class Latest:
         self._wanted = wanted
         self._found: dict[Place, Standing] = {}
         self._deployed: set[Place] = set()
+        #: The other purposes of decisions on the workloads that are wanted.
+        self.others: set[str] = set()
         self.size = 0
 
     def read(self, part: Part) -> set[Place]:
@@ -118,8 +127,13 @@ class Latest:
         for entry in _without_gap(part, self.size):
             self.size += 1
             document = entry.document
-            if document["type"] == "decision" and self._wanted.has(document["view"]):
-                changed |= self._take(Standing(entry.index, document))
+            if document["type"] != "decision":
+                continue
+            standing = Standing(entry.index, document)
+            if self._wanted.has(standing.view):
+                changed |= self._take(standing)
+            elif self._wanted.names(standing.view):
+                self.others.add(standing.purpose)
         return changed
 
     def _take(self, standing: Standing) -> set[Place]:

@@ -208,6 +208,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "another policy": (("--policy-digest", f"sha256:{'0' * 64}"), 3, "policy-digest"),
     "nobody of that name": (("--workload", "support/triagee"), 2, "decision-missing"),
     "no such namespace": (("--namespace", "suport", "--list"), 2, "decision-missing"),
+    "no such purpose": (("--namespace", "support", "--purpose", "pull_request"), 2, "decision-missing"),
+    "no such purpose, listed": (("--workload", "assistant", "--purpose", "deploy", "--list"), 2, "decision-missing"),
     "two namespaces": (("--workload", "support/triage", "--namespace", "drafts"), 2, "usage"),
     "nothing decided": (("--list", "--fail-on", "deny"), 2, "usage"),
     "all of nothing": (("--list", "--all"), 2, "usage"),
@@ -234,6 +236,19 @@ def test_an_empty_ledger_has_nothing_to_recheck(policy: Run, tmp_path: Path) -> 
         found = policy("recheck", "--ledger", f"sqlite:///{tmp_path}/new.db", *more)
         assert found.status == 0
         assert "there is nothing to recheck" in found.out
+    for asked in (("--purpose", "deploy"), ("--purpose", "draft", "--list"), ("--namespace", "support")):
+        found = policy("recheck", "--ledger", f"sqlite:///{tmp_path}/new.db", *asked)
+        assert (found.status, found.out) == (2, "")
+        assert "no decision on record is selected [decision-missing]" in found.err
+
+
+def test_a_purpose_that_nothing_on_record_has_is_told_with_those_that_it_has(policy: Run, expired: Path) -> None:
+    for purpose in ("draft", "pull_request"):
+        found = policy("recheck", "--purpose", purpose)
+        assert found.status == 2
+        assert f"selected was made for {purpose} [decision-missing]" in found.err
+        assert "made for deploy: `--purpose deploy`" in found.err
+    assert policy("recheck", "--purpose", "draft", "--purpose", "deploy", "--list").status == 0
 
 
 def test_a_report_that_cannot_be_written_is_no_success(policy: Run, ledger: Path, strict: str, tmp_path: Path) -> None:
