@@ -123,7 +123,8 @@ def _remarks(shown: Mapping[str, Any]) -> Iterator[str]:
         yield "the run did not come to its end: this is what is on record, and the next run does the rest"
     if shown["hidden_deploy"]:
         hidden = _count(shown["hidden_deploy"], "workload")
-        yield f"of {hidden} the decision for a deployment is not looked at, for there is a later one: --purpose deploy"
+        later = "there is a later one for another purpose; `--purpose deploy` alone looks at it"
+        yield f"of {hidden} the decision for a deployment is not looked at: {later}"
     if len(shown["decisions"]) > MOST_LISTED:
         yield f"{len(shown['decisions']) - MOST_LISTED:,} more are not listed; -o json has them"
     if shown["evidence_as_recorded"]:

@@ -170,7 +170,9 @@ def test_a_draft_stands_in_front_of_a_deployment_and_that_is_said(policy: Run, e
     asked = ("recheck", "--at", "2027-02-01T00:00:00Z")
     everything = policy(*asked, *JSON).json
     assert (everything["rechecked"], everything["hidden_deploy"]) == (0, 1)
-    assert "--purpose deploy" in policy(*asked).out
+    two = ("--purpose", "deploy", "--purpose", "draft")
+    for more in ((), two):
+        assert "`--purpose deploy` alone looks at it" in " ".join(policy(*asked, *more).out.split())
     deployed = policy(*asked, "--purpose", "deploy", *JSON).json
     assert (deployed["rechecked"], deployed["hidden_deploy"], deployed["purposes"]) == (1, 0, ["deploy"])
     # what re-checks the deployment is no later decision than the draft
