@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.decision_filters import identity
+from policy_engine.cli.ending import terminated_as_interrupted
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import writing
 from policy_engine.cli.options import (
@@ -142,6 +143,11 @@ class _Call:
 
     def recheck(self) -> int:
         """Decide again what is due, record it, and say what came of it."""
+        with terminated_as_interrupted():
+            return self._report(self._rechecked())
+
+    def _rechecked(self) -> Said:
+        """Decide again what is due, and record it; where that ends early, what is on record is told all the same."""
         from policy_engine.cli.recheck_shown import Said
         from policy_engine.rechecks.running import Recheck
         from policy_engine.recorder import context_from_environment
@@ -159,11 +165,11 @@ class _Call:
                     _tell(tell, said, run)
                 said.complete = True
         except BaseException:
-            # what is on record is told, for the next run will not find it due
+            # the next run will not find it due
             if said is not None and said.counts["rechecked"]:
                 self._tell_the_rest(said)
             raise
-        return self._report(said)
+        return said
 
     def _check_named(self, run: Recheck) -> None:
         """Refuse what selects nothing: a nightly job with a mistyped name or purpose would be green for good."""

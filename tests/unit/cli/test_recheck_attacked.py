@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -252,7 +253,7 @@ def test_a_late_recheck_does_not_take_the_place_of_a_newer_decision(
         assert json.loads(opened.blob(recorded["blobs"]["workload"]))["spec"]["stage"] == "prototype"
 
 
-@pytest.mark.parametrize("failure", ["refused", "interrupted", "broken"])
+@pytest.mark.parametrize("failure", ["refused", "interrupted", "terminated", "broken"])
 def test_what_was_recorded_before_a_failure_is_told_and_stays(
     policy: Run, ledger: Path, strict: str, monkeypatch: pytest.MonkeyPatch, failure: str
 ) -> None:
@@ -265,15 +266,26 @@ def test_what_was_recorded_before_a_failure_is_told_and_stays(
         if len(calls) == 2:
             if failure == "interrupted":
                 raise KeyboardInterrupt
+            if failure == "terminated":
+                signal.raise_signal(signal.SIGTERM)
             if failure == "broken":
                 raise ZeroDivisionError
             tamper(ledger, "UPDATE log_checkpoint SET note = 'x' WHERE size = (SELECT max(size) FROM log_checkpoint)")
         return decide(self, *given)
 
     monkeypatch.setattr(again.Rechecker, "decide", failing)
-    found = policy("recheck", *AT, "--policy", strict, *JSON)
+
+    def mine(*_: object) -> None:
+        """Stand where the program's own handler should, which is to be gone again afterwards."""
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        found = policy("recheck", *AT, "--policy", strict, *JSON)
+    finally:
+        kept = signal.signal(signal.SIGTERM, before)
+    assert kept is mine
     assert found.status == (6 if failure == "refused" else 7)
-    assert "error:" in found.err
+    assert ("error: interrupted" if failure in ("interrupted", "terminated") else "error:") in found.err
     shown = found.json
     assert (shown["complete"], shown["rechecked"], len(shown["decisions"])) == (False, 1, 1)
     if failure == "refused":
