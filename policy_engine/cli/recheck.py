@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,6 +25,7 @@ from policy_engine.cli.options import (
     now,
     policy_options,
 )
+from policy_engine.cli.printable import printable
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import BrokenOutputError, InputError, Problem, UsageError
@@ -194,11 +196,18 @@ class _Call:
             pass
 
     def _report(self, said: Said) -> int:
+        """Write the reports; where one cannot be, standard error says what is on record: no later run finds it due."""
         from policy_engine.cli.output import write_reports
-        from policy_engine.cli.recheck_sections import sections
+        from policy_engine.cli.recheck_sections import in_short, sections
 
         shown = said.value()
-        write_reports(self.targets, report_writers(lambda: shown, lambda: sections(shown)))
+        try:
+            write_reports(self.targets, report_writers(lambda: shown, lambda: sections(shown)))
+        except BaseException:
+            for line in in_short(shown):
+                with suppress(OSError):
+                    click.echo(printable(line), err=True)
+            raise
         return said.status
 
 

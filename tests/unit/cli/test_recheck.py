@@ -259,6 +259,24 @@ def test_a_report_that_cannot_be_written_is_no_success(policy: Run, ledger: Path
     assert policy("recheck", *AT, "--policy", strict, *JSON).json["rechecked"] == 2  # it was refused beforehand
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_what_got_worse_is_said_where_no_report_can_be_written(policy: Run, stock: Path, strict: str) -> None:
+    found = policy("recheck", *AT, "--policy", strict, "-o", "json=/dev/full")
+    assert (found.status, found.out) == (2, "")
+    first, worst, *others, error = found.err.splitlines()
+    assert first == "on record, though not reported: 3 decided again, 1 worse, 1 changed, 2 same"
+    new = entry(stock, size(stock) - 1)
+    assert (
+        worst == f"  worse: default/faq-bot: allow -> deny, {new.document['view']['decision_id']} (entry {new.index})"
+    )
+    assert len(others) == 2
+    assert "cannot write `/dev/full`: no space left" in error
+    # where nothing was recorded, there is nothing to say but that
+    again = policy("recheck", *AT, "--policy", strict, "-o", "json=/dev/full")
+    assert (again.status, len(again.err.splitlines())) == (2, 1)
+    assert policy("recheck", *AT, "--list", "-o", "json=/dev/full").err.count("\n") == 1
+
+
 def test_two_workloads_of_one_name_in_two_namespaces_are_two(policy: Run, ledger: Path, tmp_path: Path) -> None:
     (tmp_path / "same.yaml").write_text(DENIED.replace("support", "drafts"), encoding="utf-8")
     assert policy("evaluate", str(tmp_path / "same.yaml"), *AT, "-q").status == 0
