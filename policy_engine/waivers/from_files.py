@@ -156,8 +156,10 @@ class WaiversInFiles:
         for request in self._requests.get(statement.requester.commitment, ()):
             if (name := signed_requester(self._ledger(), statement, request)) is not None:
                 return name
-        granted = self._granted.get(Blob(note.encode()).digest)
-        return opened_value(self._ledger(), granted, "requester") if granted is not None else None
+        for grant in self._granted.get(Blob(note.encode()).digest, ()):
+            if (name := opened_value(self._ledger(), grant, "requester")) is not None:
+                return name
+        return None
 
     def _is_asked_for(self, statement: Statement) -> bool:
         known = self._requests.get(statement.requester.commitment, ())
@@ -173,8 +175,11 @@ class WaiversInFiles:
         return revoked_ids(self._ledger()) if self._ledger is not None else set()
 
     @cached_property
-    def _granted(self) -> dict[str, Record]:
-        return {each.blobs.get("waiver", ""): each for each in self._records(EntryType.WAIVER_GRANTED)}
+    def _granted(self) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for record in self._records(EntryType.WAIVER_GRANTED):
+            found.setdefault(record.blobs.get("waiver", ""), []).append(record)
+        return found
 
     @cached_property
     def _requests(self) -> dict[str | None, list[Record]]:
