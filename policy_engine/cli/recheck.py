@@ -180,7 +180,8 @@ class _Call:
             return
         message, hint = "no decision on record is selected", "`policy audit list` shows what is on record"
         if others := sorted(run.others):
-            message = f"no decision on record that is selected was made for {' or '.join(sorted(wanted.purposes))}"
+            of_these = "" if wanted.namespace is None and wanted.workload is None else " on these workloads"
+            message = f"no decision on record{of_these} was made for {' or '.join(sorted(wanted.purposes))}"
             hint = f"those on record were made for {' and '.join(others)}: `--purpose {others[-1]}`, or leave it out"
         raise InputError(Problem("decision-missing", message, help=hint))
 

@@ -248,8 +248,10 @@ def test_a_purpose_that_nothing_on_record_has_is_told_with_those_that_it_has(pol
     for purpose in ("draft", "pull_request"):
         found = policy("recheck", "--purpose", purpose)
         assert found.status == 2
-        assert f"selected was made for {purpose} [decision-missing]" in found.err
+        assert f"no decision on record was made for {purpose} [decision-missing]" in found.err
         assert "made for deploy: `--purpose deploy`" in found.err
+    narrowed = policy("recheck", "--purpose", "draft", "--workload", "model-router")
+    assert (narrowed.status, "no decision on record on these workloads was made for draft" in narrowed.err) == (2, True)
     assert policy("recheck", "--purpose", "draft", "--purpose", "deploy", "--list").status == 0
 
 
