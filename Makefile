@@ -131,10 +131,10 @@ wheelhouse: $(TOOLS_READY) ## a folder that installs offline and without a compi
 	@rm -rf wheelhouse build/wheelhouse && mkdir wheelhouse
 	CC="$(ENGINE_CC)" $(PIP) wheel $(ENGINE_FLAGS) -w wheelhouse '$(ENGINE)'
 	$(PIP) wheel --quiet --no-deps --no-build-isolation -w wheelhouse .
-	$(PIP) wheel --quiet --constraint constraints.txt --prefer-binary --find-links wheelhouse -w wheelhouse "$$(ls wheelhouse/policy_engine-*.whl)[$(EXTRAS)]"
+	$(PIP) wheel --quiet --constraint constraints.txt --prefer-binary --find-links wheelhouse -w wheelhouse "$$(ls wheelhouse/policy_engine-*.whl)$(if $(EXTRAS),[$(EXTRAS)])"
 	CC=/bin/false POLICY_PYTHON=$(PY) integrations/install.sh wheelhouse build/wheelhouse
 	build/wheelhouse/bin/policy evaluate --ledger sqlite:///:memory: $(SMOKE)
-	@echo "copy wheelhouse/ and install with: pip install --no-index --find-links wheelhouse policy-engine[$(EXTRAS)]"
+	@echo "copy wheelhouse/ and install with: pip install --no-index --find-links wheelhouse policy-engine$(if $(EXTRAS),[$(EXTRAS)])"
 	@echo "its digest, to be pinned: $$($(PY) integrations/install.py --digest wheelhouse)"
 
 .PHONY: lock

@@ -107,7 +107,9 @@ def main(arguments: Sequence[str]) -> int:
             wheelhouse, folder = (Path(os.path.abspath(name)) for name in arguments[:2])
             install(wheelhouse, folder, arguments[2] if len(arguments) > 2 else "")
     except InstallError as error:
-        print(f"error: {error}\n  help: {error.help}", file=sys.stderr)
+        # a wheel's name may hold a line break, and a line of its own would be a command to a CI runner
+        said = str(error).encode("unicode_escape").decode()
+        print(f"error: {said}\n  help: {error.help}", file=sys.stderr)
         return error.status
     return 0
 

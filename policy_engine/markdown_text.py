@@ -14,7 +14,7 @@ _START = re.compile(r"^([-+](?=[-+\s]|$)|\d+(?=[.)](?:\s|$)))")
 # A word joiner, which is not seen: forges look for mentions, references and addresses after the escapes are gone.
 _JOINER = "\u2060"
 # no mention follows a word, and no address is without a dot behind it
-_FOUND = re.compile(r"((?<!\w)\\@(?=\w)|\\@(?=[\w-]+\.\w)|\\#(?=\w))")
+_FOUND = re.compile(r"((?<!\w)\\@(?=\w)|\\@(?=[\w-]+\.\w)|\\#(?=\w)|(?<!\w)GH-(?=\d))", re.IGNORECASE)
 
 
 def escape(text: str) -> str:

@@ -16,6 +16,8 @@ from urllib.error import HTTPError
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 _MARKER = re.compile(r"<!-- policy-gate:[^<>\r\n]* -->")
+#: As `--comment-name` takes it: nothing that an end of a comment in HTML could be made of.
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._/]|-(?!-|\Z))*")
 _PAGE, _MOST_PAGES, _SECONDS = 100, 50, 30.0
 
 
@@ -41,9 +43,13 @@ class Comments:
         """Return the id of the author's comment that begins with the marker; anybody could write the marker."""
         for page in range(1, _MOST_PAGES + 1):
             found = self._ask("GET", f"/{self._number}/comments?per_page={_PAGE}&page={page}")
-            for comment in found:
-                if (comment["user"] or {}).get("login") == author and (comment["body"] or "").startswith(marker):
-                    return int(comment["id"])
+            if not isinstance(found, list):
+                raise CommentError("GitHub answered with something else than comments")
+            for each in found:
+                match each:
+                    case {"id": int(known), "user": {"login": str(login)}, "body": str(body)}:
+                        if login == author and body.startswith(marker):
+                            return known
             if len(found) < _PAGE:
                 return None
         raise CommentError(f"the pull request has more than {_PAGE * _MOST_PAGES:,} comments")
@@ -74,8 +80,26 @@ class Comments:
 
 def pull_request(event: Path) -> int | None:
     """Return the number of the pull request that the job runs for."""
-    number = (json.loads(event.read_text(encoding="utf-8")).get("pull_request") or {}).get("number")
-    return number if isinstance(number, int) else None
+    match json.loads(event.read_text(encoding="utf-8")):
+        case {"pull_request": {"number": int(number)}}:
+            return number
+    return None
+
+
+def failure() -> str:
+    """Return the text for a gate that left none: a comment with an older verdict would stand on.
+
+    Raises:
+        CommentError: no comment can have this name.
+    """
+    env = os.environ
+    name, status = env["INPUT_COMMENT_NAME"] or "gate", env["INPUT_STATUS"]
+    if not _NAME.fullmatch(name):
+        raise CommentError("the input comment-name is none that a comment can have")
+    said = f"the gate left with exit status {status}" if re.fullmatch(r"\d", status) else "the gate did not end"
+    parts = [env.get(f"GITHUB_{part}", "") for part in ("SERVER_URL", "REPOSITORY", "RUN_ID")]
+    log = f"[log]({parts[0]}/{parts[1]}/actions/runs/{parts[2]})" if all(parts) else "log"
+    return f"<!-- policy-gate:{name} -->\n\n## Policy gate: no verdict\n\nFor {said}. The {log} of the job says why.\n"
 
 
 def comment() -> None:
@@ -88,7 +112,8 @@ def comment() -> None:
     number = pull_request(Path(env["GITHUB_EVENT_PATH"]))
     if number is None:
         raise CommentError("the job runs for no pull request")
-    body = Path(env["INPUT_COMMENT_FILE"]).read_text(encoding="utf-8")
+    file = env["INPUT_COMMENT_FILE"]
+    body = Path(file).read_text(encoding="utf-8") if file else failure()
     marker = body.partition("\n")[0].rstrip()
     if not _MARKER.fullmatch(marker):
         raise CommentError("the text has no marker by which to find it again")
@@ -100,8 +125,10 @@ def main() -> int:
     """Write the comment, or say why not."""
     try:
         comment()
-    except (CommentError, OSError, ValueError, KeyError, TypeError) as error:
-        text = f"{error}".replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    except Exception as error:  # noqa: BLE001 - whatever GitHub answers, the verdict is the gate's
+        said = str(error) if isinstance(error, CommentError) else f"{type(error).__name__}: {error}"
+        said = said.encode("ascii", "backslashreplace").decode()
+        text = said.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
         print(f"::warning title=policy gate::no comment was written: {text}")
     return 0
 

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from io import TextIOWrapper
 from pathlib import Path
 
 USAGE, RULES, UNEXPECTED = 2, 3, 7
@@ -19,6 +21,15 @@ USAGE, RULES, UNEXPECTED = 2, 3, 7
 _REPORTED = (0, 1, 5)
 #: What each value of `fail-on` lets pass.
 LET_PASS: Mapping[str, tuple[int, ...]] = {"review": (), "deny": (5,), "none": (1, 5)}
+#: What each other status means, for the annotation where no report has any.
+MEANINGS: Mapping[int, str] = {
+    1: "a denial",
+    2: "an input or a file is wrong",
+    3: "the rules are not valid, or policy is not installed as it should be",
+    5: "a review is due",
+    6: "the ledger, or something that was to be verified, refused",
+    7: "an internal error",
+}
 FILES = {
     "json": "decisions.json",
     "sarif": "policy-gate.sarif",
@@ -44,8 +55,19 @@ _PRIVATE = ("POLICY_LEDGER", "POLICY_LEDGER_KEY", "POLICY_LEDGER_VKEY")
 _NOT_PASSED_ON = ("INPUT_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
 
 
-class InputError(Exception):
+class BrokenGateError(Exception):
+    """There is no verdict: the status to leave with, and why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class InputError(BrokenGateError):
     """An input of the action that says nothing."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(USAGE, text)
 
 
 def given(name: str) -> str:
@@ -97,16 +119,33 @@ def environment() -> dict[str, str]:
 
 
 def run(words: Sequence[str]) -> int:
-    """Run the gate and return its status. What it prints is text of workloads, and no command to the runner."""
+    """Run the gate and return its status, negative where a signal ended it.
+
+    What it prints is text of workloads, and no command to the runner.
+
+    Raises:
+        BrokenGateError: there is no `policy` that can be run.
+    """
     token = secrets.token_hex(16)
     say(f"::stop-commands::{token}")
     try:
-        status = subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode
+        return subprocess.run(words, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode
     except FileNotFoundError:
-        status = RULES
+        text = "policy is not installed on this runner, or the Python that it was installed into is gone"
+        raise BrokenGateError(RULES, text) from None
+    except OSError as error:
+        raise BrokenGateError(RULES, f"policy cannot be run: {error.strerror or error}") from None
     finally:
         say(f"\n::{token}::")
-    return status if 0 <= status <= UNEXPECTED else UNEXPECTED
+
+
+def broken(status: int, missing: bool) -> str:
+    """Say what makes `status` none that a gate leaves with, `missing` reports among it; nothing where it is one."""
+    if status < 0:
+        return f"policy gate was ended by signal {-status}"
+    if status and status not in MEANINGS:
+        return f"policy gate left with {status}, which means nothing"
+    return "a report is missing, and without it nothing passes" if status in _REPORTED and missing else ""
 
 
 def worst_verdict(decisions: Path) -> str:
@@ -121,8 +160,9 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def complain(text: str) -> None:
-    say(f"::error title=policy gate::{text}")
+def complain(text: str, kind: str = "error") -> None:
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    say(f"::{kind} title=policy gate::{escaped}")
 
 
 def write_outputs(values: Mapping[str, str]) -> None:
@@ -133,23 +173,23 @@ def write_outputs(values: Mapping[str, str]) -> None:
             stream.write(f"{name}<<{end}\n{value}\n{end}\n")
 
 
-def main() -> int:
-    """Gate, hand the results on, and return the exit status of the step."""
+def gate() -> int:
+    """Gate, hand the results on, and return the exit status of the step.
+
+    Raises:
+        BrokenGateError: there is no verdict, and why.
+    """
     reports = Path(tempfile.mkdtemp(prefix="policy-gate-reports.", dir=os.environ.get("RUNNER_TEMP")))
-    try:
-        words, asked = arguments(reports), formats()
-        let_pass = LET_PASS.get(given("FAIL_ON") or "review")
-        if let_pass is None:
-            raise InputError(f"the input fail-on is one of {', '.join(LET_PASS)}")
-    except InputError as error:
-        complain(str(error))
-        write_outputs({"status": str(USAGE), "verdict": "none"})
-        return USAGE
+    words, asked = arguments(reports), formats()
+    let_pass = LET_PASS.get(given("FAIL_ON") or "review")
+    if let_pass is None:
+        raise InputError(f"the input fail-on is one of {', '.join(LET_PASS)}")
     status = run(words)
     there = {name: reports / FILES[name] for name in asked if (reports / FILES[name]).is_file()}
-    if status in _REPORTED and len(there) < len(asked):
-        complain("a report is missing, and without it nothing passes")
+    if why := broken(status, missing=len(there) < len(asked)):
+        complain(why)
         status = UNEXPECTED
+        there.pop("markdown", None)  # it may say that all is well; the comment says that there is no verdict
     outputs = {"status": str(status), "verdict": worst_verdict(reports / FILES["json"]), "reports": str(reports)}
     outputs |= {"decisions" if name == "json" else name: str(path) for name, path in there.items() if name != "github"}
     if (reports / ATTESTATION).is_file():
@@ -157,7 +197,26 @@ def main() -> int:
     write_outputs(outputs)
     if "github" in there:
         say(there["github"].read_text(encoding="utf-8"))
+    elif status and not why:
+        text = f"policy gate left with status {status}: {MEANINGS[status]}; the log says what"
+        complain(text, "warning" if status in let_pass else "error")
     return 0 if status in let_pass else status
+
+
+def main() -> int:
+    """Gate, and return the exit status of the step; whatever breaks is told, and is no denial."""
+    if isinstance(sys.stdout, TextIOWrapper):  # no letter of a report may end the step behind its outputs
+        sys.stdout.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        return gate()
+    except BrokenGateError as error:
+        status, text = error.status, str(error)
+    except Exception as error:  # noqa: BLE001 - Python itself would leave with 1
+        status, text = UNEXPECTED, f"the gate broke: {type(error).__name__}: {error}"
+    complain(text)
+    with suppress(OSError, KeyError):  # where they cannot be written, the step fails all the same
+        write_outputs({"status": str(status), "verdict": "none"})
+    return status
 
 
 if __name__ == "__main__":

@@ -31,7 +31,8 @@ fi
 
 place=$(mktemp -d "$RUNNER_TEMP/policy-gate.XXXXXX")
 POLICY_PYTHON=$INPUT_PYTHON "$GITHUB_ACTION_PATH/integrations/install.sh" \
-  "$wheelhouse" "$place/environment" "$INPUT_WHEELHOUSE_DIGEST"
+  "$wheelhouse" "$place/environment" "$INPUT_WHEELHOUSE_DIGEST" ||
+  fail $? "policy could not be installed from the wheelhouse; the log says why"
 # `policy` alone: the environment's own python is none of the job's.
 mkdir "$place/bin"
 ln -s "$place/environment/bin/policy" "$place/bin/policy"

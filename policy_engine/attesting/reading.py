@@ -15,6 +15,7 @@ from policy_audit.errors import CanonicalError, VerificationError
 
 from policy_engine.attesting.statements import (
     DECISION_TYPE,
+    OWN_NAMES,
     STATEMENT,
     SUMMARY_TYPE,
     Subject,
@@ -153,6 +154,9 @@ def _check_decision(found: Read) -> None:
     moment(verified_at(predicate))
     if workload_subject(document) not in found.subjects:
         raise VerificationError("the decision's workload is none of its subjects")
+    named = [each for each in found.subjects if each.name.lower().startswith(OWN_NAMES)]
+    if named != [workload_subject(document)]:
+        raise VerificationError("it has another workload among its subjects than the decision's")
 
 
 def _check_document(document: Mapping[str, Any]) -> None:

@@ -28,6 +28,7 @@ from policy_engine.model.decision import Decision
 STATEMENT = "https://in-toto.io/Statement/v1"
 SUMMARY_TYPE = "https://slsa.dev/verification_summary/v1"
 #: Names of our own begin with `urn:policy-engine:`, which names no host: whoever owned it could say what they mean.
+OWN_NAMES = "urn:policy-engine:"
 DECISION_TYPE = "urn:policy-engine:decision:v1"
 VERIFIER = "urn:policy-engine:gate"
 SLSA_VERSION = "1.1"

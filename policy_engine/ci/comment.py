@@ -61,7 +61,6 @@ def lines(judged: Judged, status: int) -> Iterator[str]:
     yield f"## Policy gate: {_result(judged, status)}"
     yield from ("", f"{escape(headline(judged))}.", "")
     yield from (f"- {escape(_sentence(text))}" for text in (waivers_text(found), baseline_text(found)))
-    yield from (f"- {escape(text)}" for text in notes(judged))
     yield ""
     yield from _section("Why nothing was handed out", map(_problem, judged.stopped))
     yield from _section("Files that cannot be judged", map(_problem, judged.problems))
@@ -72,6 +71,7 @@ def lines(judged: Judged, status: int) -> Iterator[str]:
         yield ""
     yield from comparison(judged)
     yield from _findings(ordered)
+    yield from _section("Beside that", map(escape, notes(judged)))
     for workload in ordered:
         yield from _next(workload)
     yield from _section("Advice", [_finding(each) for each in _of(ordered) if each.effect == "advice"])

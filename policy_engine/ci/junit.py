@@ -30,7 +30,7 @@ def render(judged: Judged, status: int) -> str:
     """Return the document; `status` is what the command comes to."""
     suites = [_totals(judged)]
     suites += [_workload(each) for each in judged.workloads]
-    suites += [_invalid(file, problems) for file, problems in _by_file(judged.problems).items()]
+    suites += [_invalid(file, problems) for file, problems in _by_file(judged.problems)]
     if judged.stopped:
         suites.append(_errors("policy gate", "run", judged.stopped))
     elif status != 0 and not judged.workloads and not judged.problems:
@@ -131,11 +131,16 @@ def _steps(steps: Sequence[str]) -> list[str]:
     return ["", "What to do next:", *(f"{number}. {step}" for number, step in enumerate(steps, 1))]
 
 
-def _by_file(problems: Iterable[Problem]) -> dict[str, list[Problem]]:
+def _by_file(problems: Iterable[Problem]) -> list[tuple[str, list[Problem]]]:
+    """Return the problems of each file together, and those that are of no file each by itself."""
     found: dict[str, list[Problem]] = {}
+    alone: list[tuple[str, list[Problem]]] = []
     for problem in problems:
-        found.setdefault(problem.span.file if problem.span is not None else "", []).append(problem)
-    return found
+        if problem.span is not None:
+            found.setdefault(problem.span.file, []).append(problem)
+        else:
+            alone.append(("", [problem]))
+    return [*found.items(), *alone]
 
 
 def _invalid(file: str, problems: Sequence[Problem]) -> Element:

@@ -12,6 +12,9 @@ from policy_engine.wording import listed
 
 _MOST_FILES = 5
 
+#: How many notes a report for a CI system has, and how long one may be.
+MOST_NOTES, LONGEST = 50, 300
+
 
 def summary(selection: Selection, judged: int) -> str:
     """Return one line: how many workloads were judged, and of how many it was not asked."""
@@ -75,4 +78,8 @@ def notes(judged: Judged) -> list[str]:
     """Return what every report has beside numbers and findings: what was selected, and what else there is to tell."""
     selection = judged.selection
     told = [summary(selection, len(judged.workloads)), *details(selection)] if selection.listed else []
-    return [one_line(text) for text in (*told, *shared_names(judged), *asides(judged), *judged.notes)]
+    said = [one_line(text) for text in (*told, *shared_names(judged), *asides(judged), *judged.notes)]
+    cut = [text if len(text) <= LONGEST else f"{text[:LONGEST]}..." for text in said]
+    # who is judged can delete and move as much as they like, and none of it may push out what is found
+    left = len(cut) - MOST_NOTES
+    return cut if left <= 0 else [*cut[:MOST_NOTES], f"and {left:,} more, which the text report has"]

@@ -25,7 +25,20 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE_S = 300
 
 
-@click.command("gate", epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy")
+class _Gate(click.Command):
+    """A command whose help is given alone: among files `--help` may be the name of one, in a shell's `*`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        words = args[: args.index("--")] if "--" in args else args
+        if len(args) > 1 and any(word in ctx.help_option_names for word in words):
+            message = "`--help` stands among other words, and nothing would be judged"
+            raise UsageError(Problem("usage", message, help="put `--` before files, or name their folder"))
+        return super().parse_args(ctx, args)
+
+
+@click.command(
+    "gate", cls=_Gate, epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy"
+)
 @run_options(*BASELINE_OPTIONS, *attest_options, comment=True)
 def command(
     run: Run,
@@ -48,7 +61,7 @@ def command(
     """
     from policy_engine.ci.judged import Judged
     from policy_engine.cli.deciding import decide_files
-    from policy_engine.cli.gate_attest import prepare, write
+    from policy_engine.cli.gate_attest import clear, prepare, write
     from policy_engine.cli.main import first_of, show_error
     from policy_engine.cli.output import spare
     from policy_engine.cli.reports import report, report_failure, take_away
@@ -58,6 +71,7 @@ def command(
     take_away(run, run.targets)
     judged = Judged()
     try:
+        clear(run, attest, attest_key)
         _check(run)
         known = keeper(run, baseline, write_baseline, baseline_reason, baseline_expires)
         known.read()
@@ -67,10 +81,10 @@ def command(
             run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
         )
         known.finish(judged)
+        status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
         report_failure(judged, run, error)
         raise
-    status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
     return first_of([status, report(judged, run, status)])
 
 

@@ -120,8 +120,19 @@ class Attesting:
                 raise UsageError(Problem("ambiguous-workload", message, help="attest them in runs of their own"))
 
 
+def clear(run: Run, target: Path | None, key: Path | None) -> None:
+    """Remove what an earlier run left there, before anything else can fail: it would be taken for this run's.
+
+    Raises:
+        UsageError: the file cannot be written, or is none that the gate wrote.
+    """
+    if target is not None:
+        _check_place(run, target, key)
+        _remove(target)
+
+
 def prepare(run: Run, target: Path | None, key: Path | None, subjects: Sequence[Subject]) -> Attesting | None:
-    """Check everything that would keep the run from being attested, and remove what an earlier run left there.
+    """Check everything else that would keep the run from being attested.
 
     Raises:
         UsageError: the file cannot be written, or nothing can sign it.
@@ -138,9 +149,7 @@ def prepare(run: Run, target: Path | None, key: Path | None, subjects: Sequence[
     if key is None and run.ledger.url.startswith("spool:"):
         message = "a spool has no key that could sign an attestation"
         raise UsageError(Problem("no-attest-key", message, help="name one with --attest-key (or POLICY_ATTEST_KEY)"))
-    _check_place(run, target, key)
     signer = _signer(key) if key is not None else None
-    _remove(target)
     return Attesting(target, signer, subjects)
 
 
@@ -188,11 +197,18 @@ def _check_place(run: Run, target: Path, key: Path | None) -> None:
         raise UsageError(Problem("two-in-one-file", "the attestations and a report cannot go to one file"))
     if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
         raise UsageError(Problem("cannot-write", f"cannot write `{target}`: it is no file"))
-    check_target(target, _BEGINS)
+    check_target(target, "" if _is_empty(target) else _BEGINS)
+
+
+def _is_empty(target: Path) -> bool:
+    """Tell whether it is a file without content, as `mktemp` makes one: nothing is lost with that."""
+    try:
+        return target.is_file() and target.stat().st_size == 0
+    except OSError:  # what is wrong is told where it is read
+        return False
 
 
 def _remove(target: Path) -> None:
-    """Remove what an earlier run left: it would be taken for this run's, should this one fail."""
     try:
         Path(os.path.realpath(target)).unlink(missing_ok=True)
     except OSError as error:

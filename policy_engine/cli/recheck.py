@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.decision_filters import identity
+from policy_engine.cli.ending import terminated_as_interrupted
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import writing
 from policy_engine.cli.options import (
@@ -23,6 +25,7 @@ from policy_engine.cli.options import (
     now,
     policy_options,
 )
+from policy_engine.cli.printable import printable
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import BrokenOutputError, InputError, Problem, UsageError
@@ -142,6 +145,11 @@ class _Call:
 
     def recheck(self) -> int:
         """Decide again what is due, record it, and say what came of it."""
+        with terminated_as_interrupted():
+            return self._report(self._rechecked())
+
+    def _rechecked(self) -> Said:
+        """Decide again what is due, and record it; where that ends early, what is on record is told all the same."""
         from policy_engine.cli.recheck_shown import Said
         from policy_engine.rechecks.running import Recheck
         from policy_engine.recorder import context_from_environment
@@ -159,19 +167,23 @@ class _Call:
                     _tell(tell, said, run)
                 said.complete = True
         except BaseException:
-            # what is on record is told, for the next run will not find it due
+            # the next run will not find it due
             if said is not None and said.counts["rechecked"]:
                 self._tell_the_rest(said)
             raise
-        return self._report(said)
+        return said
 
     def _check_named(self, run: Recheck) -> None:
-        """Refuse a name that selects nothing: a nightly job with a mistyped one would be green for good."""
+        """Refuse what selects nothing: a nightly job with a mistyped name or purpose would be green for good."""
         wanted = self.asked.wanted
-        if not len(run) and (wanted.namespace is not None or wanted.workload is not None):
-            message = "no decision on record is selected"
-            hint = "`policy audit list` shows what is on record"
-            raise InputError(Problem("decision-missing", message, help=hint))
+        if len(run) or not wanted.is_narrow:
+            return
+        message, hint = "no decision on record is selected", "`policy audit list` shows what is on record"
+        if others := sorted(run.others):
+            of_these = "" if wanted.namespace is None and wanted.workload is None else " on these workloads"
+            message = f"no decision on record{of_these} was made for {' or '.join(sorted(wanted.purposes))}"
+            hint = f"those on record were made for {' and '.join(others)}: `--purpose {others[-1]}`, or leave it out"
+        raise InputError(Problem("decision-missing", message, help=hint))
 
     def _tell_the_rest(self, said: Said) -> None:
         """Report a run that ended early; that this cannot be written is told, and hides nothing of why it ended."""
@@ -185,11 +197,18 @@ class _Call:
             pass
 
     def _report(self, said: Said) -> int:
+        """Write the reports; where one cannot be, standard error says what is on record: no later run finds it due."""
         from policy_engine.cli.output import write_reports
-        from policy_engine.cli.recheck_sections import sections
+        from policy_engine.cli.recheck_sections import in_short, sections
 
         shown = said.value()
-        write_reports(self.targets, report_writers(lambda: shown, lambda: sections(shown)))
+        try:
+            write_reports(self.targets, report_writers(lambda: shown, lambda: sections(shown)))
+        except BaseException:
+            for line in in_short(shown):
+                with suppress(OSError):
+                    click.echo(printable(line), err=True)
+            raise
         return said.status
 
 

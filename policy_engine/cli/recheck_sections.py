@@ -37,6 +37,24 @@ def sections(shown: Mapping[str, Any]) -> list[Section]:
     return found
 
 
+def in_short(shown: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what a run recorded in a line each, for when its report cannot be written: counts, then what got worse."""
+    made = [row for row in shown["decisions"] if row["new"] is not None]
+    if not made:
+        return
+    yield f"on record, though not reported: {shown['rechecked']:,} decided again, {_came(shown)}"
+    for row in made[:MOST_LISTED]:
+        verdict, new, worse = row["verdict"], row["new"], "worse: " if row["worse"] else ""
+        came = f"{verdict['before']} -> {verdict['after']}"
+        yield f"  {worse}{row['workload']}: {came}, {new['decision_id']} (entry {new['index']})"
+    if len(made) > MOST_LISTED:
+        yield f"  {len(made) - MOST_LISTED:,} more: `policy audit list` has them"
+
+
+def _came(shown: Mapping[str, Any]) -> str:
+    return ", ".join(f"{shown[name]:,} {name}" for name in ("worse", "changed", "same"))
+
+
 def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
     verdict, new = row["verdict"], row["new"]
     after = verdict["after"] or row["status"].replace("_", " ")
@@ -81,8 +99,7 @@ def _end(shown: Mapping[str, Any], *, listing: bool) -> Section:
     layers = [layer["name"] for layer in shown["policy"]["layers"][1:]]
     pairs = [("ON RECORD", _count(shown["workloads"], "workload") + _narrowed(shown))]
     if not listing:
-        came = ", ".join(f"{shown[name]:,} {name}" for name in ("worse", "changed", "same"))
-        pairs.append(("DECIDED AGAIN", f"{shown['rechecked']:,}{f': {came}' if shown['rechecked'] else ''}"))
+        pairs.append(("DECIDED AGAIN", f"{shown['rechecked']:,}{f': {_came(shown)}' if shown['rechecked'] else ''}"))
     pairs += [
         (_WORDS[name].partition(":")[0].upper() if name in ("due", "not_due") else "BUT", _count_of(shown, name))
         for name in _WORDS
@@ -123,7 +140,8 @@ def _remarks(shown: Mapping[str, Any]) -> Iterator[str]:
         yield "the run did not come to its end: this is what is on record, and the next run does the rest"
     if shown["hidden_deploy"]:
         hidden = _count(shown["hidden_deploy"], "workload")
-        yield f"of {hidden} the decision for a deployment is not looked at, for there is a later one: --purpose deploy"
+        later = "there is a later one for another purpose; `--purpose deploy` alone looks at it"
+        yield f"of {hidden} the decision for a deployment is not looked at: {later}"
     if len(shown["decisions"]) > MOST_LISTED:
         yield f"{len(shown['decisions']) - MOST_LISTED:,} more are not listed; -o json has them"
     if shown["evidence_as_recorded"]:

@@ -22,11 +22,13 @@ class SubjectName(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     name = "subject"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Subject:
-        from policy_engine.attesting.statements import Subject
+        from policy_engine.attesting.statements import OWN_NAMES, Subject
 
         name, digest = _parts(value, param, ctx)
         if name is None:
             self.fail(f"`{value}` has no name before it: give it as {EXAMPLE}", param, ctx)
+        if name.lower().startswith(OWN_NAMES):
+            self.fail(f"`{name}` is how a workload is named, which the decision names itself", param, ctx)
         return Subject(name, digest)
 
 

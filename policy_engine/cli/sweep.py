@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -14,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.ending import terminated_as_interrupted
 from policy_engine.cli.options import (
     LedgerChoice,
     choose_ledger,
@@ -228,9 +227,9 @@ def _told(recording: Recording | None) -> Iterator[None]:
     if recording is None:
         yield
         return
-    before = _interrupting()
     try:
-        yield
+        with terminated_as_interrupted():
+            yield
     except BaseException:
         if recording.recorded:
             what = "1 workload was" if recording.recorded == 1 else f"{recording.recorded:,} workloads were"
@@ -238,20 +237,6 @@ def _told(recording: Recording | None) -> Iterator[None]:
                 f"warning: {what} put on record before, and stay there; another run records them again", err=True
             )
         raise
-    finally:
-        if before is not None:
-            signal.signal(signal.SIGTERM, before)
-
-
-def _interrupting() -> Any:
-    """Have SIGTERM raise KeyboardInterrupt; return what was done before. None in a thread, which takes no signals."""
-    if threading.current_thread() is not threading.main_thread():
-        return None
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    return signal.signal(signal.SIGTERM, interrupt)
 
 
 def _on_ray(asked: _Asked) -> Any:

@@ -11,6 +11,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from policy_engine.facts import PROPOSED
 from policy_engine.findings.finding import EFFECTS, Effect, Finding, Kind, effect_of, worst_effect
 from policy_engine.findings.places import Places, derivations, in_order
 from policy_engine.judging import Judge, rule_model
@@ -18,6 +19,7 @@ from policy_engine.loading.yaml_source import Document
 from policy_engine.model.decision import Decision
 from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import Obligation, ProposalRuling, TaskResult
+from policy_engine.model.waiver import Pairs
 from policy_engine.summary import stated
 from policy_engine.ways_wording import idle_waivers, waiver_text
 from policy_engine.wording import Template, listed
@@ -35,6 +37,7 @@ GENERAL: dict[str, str] = {
 }
 #: The facts and outcomes that something was judged on.
 Inference = tuple[Mapping[str, Any], Sequence[bool | None]]
+_PROPOSED = frozenset(f"proposal.{name}" for name in PROPOSED)
 _NO_EVIDENCE = "no such evidence is named"
 
 
@@ -96,15 +99,22 @@ class _Task:
         return self.general("nothing-permitted", "recommendation", "review", (), rules=named)
 
     def _of_option(self, option: str) -> Iterator[Finding]:
-        standing = self.result.standings[option]
-        effect: Effect = "review" if standing.status == "uncertain" else "deny"
-        for rule in standing.rules:
-            yield self._by_rule(rule, "forbid", effect, option)
-        reasons = next(row for row in self.document["options"] if row["deployment"] == option)["reasons"]
-        if standing.status == "unavailable":
-            yield self.general("option-unavailable", "catalog", "deny", reasons)
-        elif standing.status == "uncertain" and (reasons or not standing.rules):
-            yield self.general("option-uncertain", "catalog", "review", reasons, standing.missing)
+        """Find what stands against the judged option: all of it, and not what its status names alone."""
+        result = self.result
+        yield from self._forbids(option, "forbid", (result.facts, result.outcomes), result.lifting.pairs)
+        available, why = result.inputs[option].available, result.models[option].why
+        if available is False:
+            yield self.general("option-unavailable", "catalog", "deny", why)
+        elif available is None:
+            yield self.general("option-uncertain", "catalog", "review", why, result.inputs[option].missing)
+
+    def _forbids(self, option: str, kind: Kind, inference: Inference, lifted: Pairs) -> Iterator[Finding]:
+        """Find the forbids on `option` that fired, or may have; a status names the gravest of them alone."""
+        for index in self.judge.effects.forbidding:
+            outcome, rule = inference[1][index], self.judge.rules[index]
+            acts = outcome is not False and self.result.enforcement[index] != "advisory"
+            if acts and option in rule.forbid and (index, option) not in lifted:
+                yield self._by_rule(rule.id, kind, "deny" if outcome else "review", option, *inference)
 
     def _warnings(self, option: str, kind: Kind, inference: Inference) -> Iterator[Finding]:
         """Find the advisory forbids that fired on `option`: the conditions of an allowance."""
@@ -132,8 +142,11 @@ class _Task:
         result = self.result
         if result.fallback is None or result.fallback_inference is None or result.fallback_verdict is None:
             return
-        own = [*self._of_ruling(result.fallback, "fallback", *result.fallback_inference)]
-        own += self._warnings(result.facts["proposal.fallback.deployment"], "fallback", result.fallback_inference)
+        option, inference = result.facts["proposal.fallback.deployment"], result.fallback_inference
+        own = [*self._forbids(option, "fallback", inference, result.fallback_lifting.pairs)]
+        told = {each.code for each in own}
+        own += [each for each in self._of_ruling(result.fallback, "fallback", *inference) if each.code not in told]
+        own += self._warnings(option, "fallback", inference)
         effect = effect_of(result.fallback_verdict)
         if effect in ("deny", "review") and EFFECTS.index(worst_effect(own)) < EFFECTS.index(effect):
             own.append(self.general("fallback-not-qualified", "fallback", effect, ()))
@@ -146,7 +159,8 @@ class _Task:
         problem = (status.problem or status.short) if status is not None else None
         verb = "is needed" if duty.status == "outstanding" else "may be needed"
         why = duty.why or self.rows[duty.rules[0]]["title"]
-        wrong = f" ({problem})" if problem not in (None, _NO_EVIDENCE, why) else ""
+        said = problem is None or problem == _NO_EVIDENCE or problem in why
+        wrong = "" if said else f" ({problem})"
         message = f"evidence `{duty.evidence}` {verb}{wrong}: {why}"
         effect: Effect = "condition" if duty.enforcement == "advisory" else "review"
         finding = self._by_rule(duty.rules[0], "obligation", effect, self.result.judged, rules=duty.rules)
@@ -254,6 +268,8 @@ class _Task:
             message = f"{lead}{row['title']}: depends on {listed(stated(self.document, missing))}"
         read = [*names, *(n for each in rules[1:] for n in self._rule(each).reads)]
         behind = {origin for name in read for origin in self.places.origins(name)}
+        if kind in ("forbid", "proposal", "fallback"):
+            behind |= _PROPOSED  # what is allowed for one model or provider is not allowed for the next
         return Finding(
             code=rule_id,
             kind=kind,

@@ -34,15 +34,16 @@ if TYPE_CHECKING:
 
 #: Workload documents that are kept between looking at a decision and deciding it again.
 _MOST_KEPT = 500
-#: The waivers on a workload as they are found now.
-WaiversOf = Callable[[Place], Sequence[Waiver]]
+#: The waivers on a workload as they are found now; those of its decision tell which files it was made with.
+WaiversOf = Callable[[Place, Sequence[Waiver]], Sequence[Waiver]]
 
 
 class Seen(Struct, frozen=True):
-    """What was found of a workload's evidence when its files were at hand."""
+    """What was found of a workload's evidence and waivers when its files were at hand."""
 
     inputs: Inputs
     proofs: Materials
+    waivers: tuple[Waiver, ...]
 
 
 class Found(Struct, frozen=True):
@@ -104,7 +105,7 @@ class Rechecker:
         inputs, document = _inputs(content), read_json(content)
         _check_follows(standing, document)
         seen = self._seen(standing, inputs)
-        then, now = self._replayer.waivers(blobs), waivers_of(standing.place)
+        then, now = self._replayer.waivers(blobs), waivers_of(standing.place, seen.waivers)
         reasons = [*by_time(view.get("valid_until"), self._at, self._within), *by_engine(inputs.semantics)]
         older = self.policies.older(blobs)
         try:
@@ -129,7 +130,9 @@ class Rechecker:
         try:
             workload = self._workload(standing, self.persons.of(standing))
             evidence = self._evidence(workload, found.seen, revoked)
-            decision = self._decider.decide(workload, evidence, self._at, waivers_of(standing.place))
+            decision = self._decider.decide(
+                workload, evidence, self._at, waivers_of(standing.place, found.seen.waivers)
+            )
             self._check_same(standing, decision)
             comparison = compared(found.content, decision.content)
         except NotReplayableError as error:
@@ -156,11 +159,11 @@ class Rechecker:
             blobs = standing.first.blobs
             try:
                 content = self._replayer.document("decision", blobs["decision"])
-                return Seen(_inputs(content), self._replayer.proofs(blobs))
+                return Seen(_inputs(content), self._replayer.proofs(blobs), self._replayer.waivers(blobs))
             except NotReplayableError as error:
                 if error.reason != "document-disposed":
                     raise
-        return Seen(inputs, self._replayer.proofs(standing.blobs))
+        return Seen(inputs, self._replayer.proofs(standing.blobs), self._replayer.waivers(standing.blobs))
 
     def _evidence(self, workload: Workload, seen: Seen, revoked: Collection[str]) -> dict[str, EvidenceStatus]:
         day = self._at.date()

@@ -16,17 +16,14 @@ from msgspec import Struct
 from policy_engine.comparing import Comparison
 from policy_engine.decide import Decider
 from policy_engine.errors import Problem, RecordingError
-from policy_engine.model.approvers import WAIVERS
-from policy_engine.model.waiver import Waiver
 from policy_engine.rechecks.again import Found, Rechecker, Redecided
 from policy_engine.rechecks.due import Reason
 from policy_engine.rechecks.persons import Persons
 from policy_engine.rechecks.problem import NotRecheckedError
 from policy_engine.rechecks.standing import RECHECKED_ENTRY, RECHECKS, Latest, Place, Standing, Wanted
+from policy_engine.rechecks.waived import WaiversNow
 from policy_engine.recorder import Context, Recorder
 from policy_engine.vouching.revoked import revoked_names
-from policy_engine.waivers.checking import LONGEST
-from policy_engine.waivers.on_record import WaiversOnRecord
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -81,6 +78,11 @@ class Recheck:
 
     def __len__(self) -> int:
         return len(self._latest.all())
+
+    @property
+    def others(self) -> Collection[str]:
+        """For which other purposes decisions were made on the workloads that are wanted."""
+        return self._latest.others
 
     @property
     def hidden(self) -> int:
@@ -167,19 +169,12 @@ class Recheck:
 
 
 class _Facts:
-    """What the ledger says now of waivers and revocations: read once for a part.
-
-    Where the policy names nobody who may approve, no waiver can be in force, and none is looked for.
-    """
+    """What the ledger says now of waivers and revocations: read once for a part."""
 
     def __init__(self, ledger: Ledger, decider: Decider, at: datetime) -> None:
-        self._ledger, self._at, approvers = ledger, at, decider.policy.approvers
-        self._waivers = WaiversOnRecord(ledger, approvers, ledger.now()) if approvers.acting(WAIVERS) else None
+        self._waivers = WaiversNow(ledger, decider.policy.approvers, at)
+        self.waivers = self._waivers.of
         self.revoked: Collection[str] = revoked_names(ledger).keys()
-
-    def waivers(self, place: Place) -> tuple[Waiver, ...]:
-        """Return the waivers on a workload, as checked."""
-        return self._waivers.of(place, self._at) if self._waivers is not None else ()
 
     def check_fresh(self) -> None:
         """Refuse to record what was decided by waivers that were checked long ago: they may have been revoked since.
@@ -187,7 +182,7 @@ class _Facts:
         Raises:
             RecordingError: it took longer than a replay allows.
         """
-        if self._waivers is not None and abs(self._ledger.now() - self._waivers.now) > LONGEST:
+        if self._waivers.are_old():
             message = "the waivers were checked more than an hour ago, and nothing more was recorded"
             raise RecordingError(Problem("waivers-outdated", message, help="run it again, for what is left"))
 

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 from policy_audit.errors import VerificationError
 from policy_audit.records import StoredEntry
+from policy_audit.spool_format import CONTEXT
 
 #: What the context of an entry says that re-checks another: the decision's id, and the index of its entry.
 RECHECKS, RECHECKED_ENTRY = "rechecks", "rechecks_entry"
@@ -36,11 +37,18 @@ class Wanted(Struct, frozen=True):
     namespace: str | None = None
     workload: str | None = None
 
-    def has(self, view: dict[str, Any]) -> bool:
-        """Whether a decision with these query columns is one of them."""
-        if self.purposes and view.get("purpose") not in self.purposes:
-            return False
+    @property
+    def is_narrow(self) -> bool:
+        """Whether something is asked for, rather than all that is on record."""
+        return bool(self.purposes) or self.namespace is not None or self.workload is not None
+
+    def names(self, view: dict[str, Any]) -> bool:
+        """Whether a decision with these query columns is one on such a workload."""
         return self.namespace in (None, view["namespace"]) and self.workload in (None, view["workload"])
+
+    def has(self, view: dict[str, Any]) -> bool:
+        """Whether it is for one of the purposes, too."""
+        return self.names(view) and (not self.purposes or view.get("purpose") in self.purposes)
 
 
 class Standing(Struct, frozen=True):
@@ -77,6 +85,21 @@ class Standing(Struct, frozen=True):
         return found
 
     @property
+    def recorded_at(self) -> str:
+        """When it was recorded, or spooled by its runner's clock; as text, times are in order."""
+        return str(self.document["recorded_at"])
+
+    @property
+    def is_spooled(self) -> bool:
+        """Whether it comes from a runner, and was collected later."""
+        return CONTEXT in self.document["context"]
+
+    @property
+    def rechecks(self) -> str | None:
+        """The index of the entry that it re-checks. A runner re-checks nothing, whatever its entry says."""
+        return None if self.is_spooled else self.document["context"].get(RECHECKED_ENTRY)
+
+    @property
     def purpose(self) -> str:
         """What it was made for; `draft` where it does not say."""
         said = self.view.get("purpose") or self.document["context"].get("purpose")
@@ -89,7 +112,9 @@ class Latest:
     def __init__(self, wanted: Wanted) -> None:
         self._wanted = wanted
         self._found: dict[Place, Standing] = {}
-        self._deployed: dict[Place, int] = {}
+        self._deployed: set[Place] = set()
+        #: The other purposes of decisions on the workloads that are wanted.
+        self.others: set[str] = set()
         self.size = 0
 
     def read(self, part: Part) -> set[Place]:
@@ -102,22 +127,29 @@ class Latest:
         for entry in _without_gap(part, self.size):
             self.size += 1
             document = entry.document
-            if document["type"] == "decision" and self._wanted.has(document["view"]):
-                changed |= self._take(Standing(entry.index, document))
+            if document["type"] != "decision":
+                continue
+            standing = Standing(entry.index, document)
+            if self._wanted.has(standing.view):
+                changed |= self._take(standing)
+            elif self._wanted.names(standing.view):
+                self.others.add(standing.purpose)
         return changed
 
     def _take(self, standing: Standing) -> set[Place]:
         """Put a decision in the place of the one before it; return the workload where that was done.
 
         What re-checks a decision does so for that alone: where another came on record meanwhile, of a newer version of
-        the workload, that stays the latest.
+        the workload, that stays the latest. What was collected is as old as its runner says, and collecting it late
+        does not make it newer: than a decision that was made with files at hand, for a recheck only repeats that.
         """
         place, before = standing.place, self._found.get(standing.place)
         if standing.purpose == DEPLOY:
-            self._deployed[place] = standing.index
-        rechecked = standing.document["context"].get(RECHECKED_ENTRY)
-        if before is not None and rechecked is not None:
-            if rechecked != str(before.index):
+            self._deployed.add(place)
+        if before is not None and standing.is_spooled and standing.recorded_at < (before.first or before).recorded_at:
+            return set()
+        if before is not None and standing.rechecks is not None:
+            if standing.rechecks != str(before.index):
                 return set()
             if before.blobs.get("workload") == standing.blobs.get("workload"):
                 standing = Standing(standing.index, standing.document, before.first or before)
@@ -127,7 +159,7 @@ class Latest:
     @property
     def hidden(self) -> int:
         """How many workloads have a decision for a deployment, and a later one for another purpose before it."""
-        return sum(self._found[place].index != index for place, index in self._deployed.items())
+        return sum(self._found[place].purpose != DEPLOY for place in self._deployed)
 
     def of(self, place: Place) -> Standing:
         """Return the latest decision on a workload of which there is one."""

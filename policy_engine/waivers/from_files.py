@@ -18,11 +18,20 @@ from policy_audit.entry import Blob, EntryType
 
 from policy_engine.errors import InputError, Problem, Span
 from policy_engine.loading.yaml_source import read_bytes
-from policy_engine.model.waiver import Statement
+from policy_engine.model.waiver import Asked, Statement
 from policy_engine.waivers.checking import NOT_ASKED, Candidate
 from policy_engine.waivers.files import WaiverFile, read_file
 from policy_engine.waivers.notes import note_of
-from policy_engine.waivers.on_record import Record, Source, is_asked_by, origin_of, records, revoked_ids
+from policy_engine.waivers.on_record import (
+    Record,
+    Source,
+    is_asked_by,
+    opened_value,
+    origin_of,
+    records,
+    revoked_ids,
+    signed_requester,
+)
 
 Place = tuple[str, str]
 _SUFFIXES = (".yaml", ".yml")
@@ -122,17 +131,35 @@ class WaiversInFiles:
         return Blob(note.encode()).digest in self._granted
 
     def _candidate(self, given: GivenFile) -> Candidate:
-        now, statement = self.now, given.file.statement
+        return self.candidate(given.note, given.file.statement, given.file.requester)
+
+    def candidate(
+        self, note: str, statement: Statement, requester: str | None, asked: Asked | None = None
+    ) -> Candidate:
+        """Return what a file with this note is held to; `asked` stands for the requester where nobody is named."""
         own = self._origin is not None and statement.origin == self._origin
         return Candidate(
-            given.note,
-            now,
+            note,
+            self.now,
             statement.id in self._revoked,
             self._origin,
-            given.file.requester,
+            requester,
+            asked=asked,
             source="file" if own else "file-unasked",
             problem=NOT_ASKED if own and not self._is_asked_for(statement) else None,
         )
+
+    def requester_on_record(self, note: str, statement: Statement) -> str | None:
+        """Return who asked, by the request or a grant with these very signatures; None where neither tells it."""
+        if self._ledger is None:
+            return None
+        for request in self._requests.get(statement.requester.commitment, ()):
+            if (name := signed_requester(self._ledger(), statement, request)) is not None:
+                return name
+        for grant in self._granted.get(Blob(note.encode()).digest, ()):
+            if (name := opened_value(self._ledger(), grant, "requester")) is not None:
+                return name
+        return None
 
     def _is_asked_for(self, statement: Statement) -> bool:
         known = self._requests.get(statement.requester.commitment, ())
@@ -148,8 +175,11 @@ class WaiversInFiles:
         return revoked_ids(self._ledger()) if self._ledger is not None else set()
 
     @cached_property
-    def _granted(self) -> set[str]:
-        return {each.blobs.get("waiver", "") for each in self._records(EntryType.WAIVER_GRANTED)}
+    def _granted(self) -> dict[str, list[Record]]:
+        found: dict[str, list[Record]] = {}
+        for record in self._records(EntryType.WAIVER_GRANTED):
+            found.setdefault(record.blobs.get("waiver", ""), []).append(record)
+        return found
 
     @cached_property
     def _requests(self) -> dict[str | None, list[Record]]:

@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any
 
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from policy_engine.decide import Decider
 from policy_engine.findings import EFFECTS, Collector, Finding, effect_of, worst_effect
 from policy_engine.loading.evidence import check_evidence
+from policy_engine.loading.policy import with_rules
 from policy_engine.loading.yaml_source import Document, load_yaml
 from policy_engine.model.decision import Decision
 from policy_engine.model.workload import Workload
 from tests.property.test_waiver_laws import judged, waivers_of
-from tests.property.worlds import AT, NOWHERE, cases, decider, workloads
+from tests.property.worlds import AT, NOWHERE, cases, decider, put, shipped, workloads
+
+#: Facts with a value by which a forbid fires.
+FIRING = {
+    ("data", "may_leave_network"): False,
+    ("needs", "see_weights"): True,
+    ("needs", "change_architecture"): True,
+    ("needs", "edge"): True,
+    ("team", "mlops"): "none",
+}
+RULES = {rule.id for rule in shipped().rules.rules}
 
 
 def read(raw: dict[str, Any]) -> Document:
@@ -67,8 +81,6 @@ def test_every_finding_points_at_a_key_or_a_task(raw: dict[str, Any]) -> None:
 @given(raw=workloads(), data=st.data())
 def test_another_value_of_a_fact_that_decided_is_another_finding(raw: dict[str, Any], data: st.DataObject) -> None:
     """And the identity, which is what an alert is known by, stays."""
-    from msgspec.structs import replace
-
     _, _, findings = collected(raw, False, False)
     for each in findings:
         assert replace(each, span=replace(each.span, line=each.span.line + 7)).fingerprint == each.fingerprint
@@ -77,3 +89,28 @@ def test_another_value_of_a_fact_that_decided_is_another_finding(raw: dict[str, 
             other = replace(each, facts={**each.facts, name: "another value"})
             assert (other.identity, other.fingerprint) != (each.identity, each.fingerprint)
             assert other.identity == each.identity
+
+
+@cache
+def without_forbid(rule_id: str) -> Decider:
+    """An engine whose rule `rule_id` forbids nothing."""
+    rules = [replace(rule, forbid=()) if rule.id == rule_id else rule for rule in shipped().rules.rules]
+    return Decider(with_rules(shipped(), rules))
+
+
+@cases(80)
+@given(raw=workloads(proposed=True, wild=False), data=st.data())
+def test_what_is_left_without_a_finding_is_as_grave_as_without_its_rule(
+    raw: dict[str, Any], data: st.DataObject
+) -> None:
+    """A baseline that accepts the findings of a rule lets nothing pass that would not pass without the rule.
+
+    One forbid fires and others may: what nobody knows is what a denial hides.
+    """
+    for place in data.draw(st.lists(st.sampled_from(sorted(FIRING)), min_size=2, max_size=3, unique=True)):
+        put(raw, place, data.draw(st.sampled_from([FIRING[place], None])))
+    _, _, findings = collected(raw, False, False)
+    for rule in {each.code for each in findings if each.effect == "deny" and each.code in RULES}:
+        left = worst_effect(each for each in findings if each.code != rule)
+        verdict = judged(without_forbid(rule), raw)[0]
+        assert EFFECTS.index(left) >= EFFECTS.index(effect_of(verdict)), rule

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import runpy
 import subprocess
 import sys
 import threading
@@ -14,13 +15,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from click import Context
 
+from policy_engine.cli.gate import command as gate
+from policy_engine.errors import UsageError
 from tests.integration.ci.action_runner import Ran
 from tests.integration.ci.conftest import put
 from tests.wheelhouse import ROOT
 
 BOT = "github-actions[bot]"
 MARKER = "<!-- policy-gate:policy -->"
+SCRIPT = runpy.run_path(str(ROOT / "integrations" / "github" / "comment.py"))
 TEXT = f"{MARKER}\n## DENY\n"
 
 
@@ -65,7 +70,7 @@ def github() -> Iterator[GitHub]:
             data = json.loads(self.rfile.read(size)) if size else None
             hub.tokens.add(self.headers.get("Authorization"))
             status, found = hub.answer(self.command, self.path, data)
-            body = json.dumps(found).encode()
+            body = found if isinstance(found, bytes) else json.dumps(found).encode()
             self.send_response(status)
             if 300 <= status < 400:
                 self.send_header("Location", f"{hub.url}/elsewhere")
@@ -95,13 +100,16 @@ def environment(github: GitHub, folder: Path, event: Any) -> dict[str, str]:
     }
 
 
-def comment(github: GitHub, folder: Path, text: str = TEXT, event: Any = None) -> str:
-    """Write the comment; return what is said."""
-    (folder / "comment.md").write_text(text, encoding="utf-8")
+def comment(github: GitHub, folder: Path, text: str | None = TEXT, event: Any = None, **more: str) -> str:
+    """Write the comment, without a text where there is none; return what is said."""
+    (folder / "comment.md").write_text(text or "", encoding="utf-8")
     given = {
         "INPUT_TOKEN": "ghs_token",
         "INPUT_COMMENT_AUTHOR": BOT,
-        "INPUT_COMMENT_FILE": str(folder / "comment.md"),
+        "INPUT_COMMENT_FILE": "" if text is None else str(folder / "comment.md"),
+        "INPUT_COMMENT_NAME": "policy",
+        "INPUT_STATUS": "",
+        **more,
     }
     env = environment(github, folder, {"pull_request": {"number": 7}} if event is None else event) | given
     command = [sys.executable, "-I", str(ROOT / "integrations" / "github" / "comment.py")]
@@ -163,6 +171,109 @@ def test_without_a_pull_request_or_a_marker_nobody_is_asked(
 ) -> None:
     assert comment(github, tmp_path, text, event).startswith("::warning ")
     assert github.heard == []
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("6", "For the gate left with exit status 6. The log of the job says why."),
+        ("", "For the gate did not end. The log of the job says why."),
+        ("6\n@all", "For the gate did not end. The log of the job says why."),
+    ],
+)
+def test_a_gate_without_a_text_takes_the_older_verdict_away(
+    github: GitHub, tmp_path: Path, status: str, said: str
+) -> None:
+    github.add(BOT, TEXT)
+    assert comment(github, tmp_path, None, INPUT_STATUS=status) == ""
+    (written,) = github.comments
+    assert written["body"] == f"{MARKER}\n\n## Policy gate: no verdict\n\n{said}\n"
+    where = {"GITHUB_SERVER_URL": "https://github.example", "GITHUB_RUN_ID": "12"}
+    comment(github, tmp_path, None, **where)
+    assert "[log](https://github.example/acme/shop/actions/runs/12)" in github.comments[0]["body"]
+
+
+@pytest.mark.parametrize(
+    "name", ["gate", "a.b_c/d-e", "9", "", "-", "a-", "a--b", "-a", "a b", "a\n", "a-->", "é", "a\n-->\n@all"]
+)
+def test_a_comment_without_a_text_has_a_name_that_the_gate_takes(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("INPUT_COMMENT_NAME", name)
+    monkeypatch.setenv("INPUT_STATUS", "2")
+    if name and isinstance(refusal(name), UsageError):
+        with pytest.raises(SCRIPT["CommentError"]):
+            SCRIPT["failure"]()
+    else:
+        assert SCRIPT["failure"]().startswith(f"<!-- policy-gate:{name or 'gate'} -->\n")
+
+
+def refusal(name: str) -> Exception | None:
+    """Return what `policy gate` says against `--comment-name`, if anything."""
+    (option,) = [each for each in gate.params if each.name == "comment_name"]
+    try:
+        option.process_value(Context(gate), name)
+    except UsageError as error:
+        return error
+    return None
+
+
+@pytest.mark.parametrize(
+    "given", [{"subjects": "app", "attest": "true"}, {"fail_on": "never"}, {"wheelhouse": "/proc"}]
+)
+def test_what_fails_before_there_are_reports_is_told_and_replaces_the_comment(
+    action: Callable[..., Ran], github: GitHub, tmp_path: Path, given: dict[str, str]
+) -> None:
+    github.add(BOT, "<!-- policy-gate:gate -->\n## all is well")
+    event = environment(github, tmp_path, {"pull_request": {"number": 7}})
+    ran = action(event, comment="true", **given)
+    assert ran.failed
+    assert len(ran.errors) == 1
+    assert ran.outputs["markdown"] == ""
+    (written,) = github.comments
+    assert written["body"].startswith("<!-- policy-gate:gate -->\n\n## Policy gate: no verdict\n")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        [{"id": 1, "user": "mallory", "body": TEXT}],
+        [{"id": 1, "user": {"login": BOT}, "body": [TEXT]}],
+        [{"id": None, "user": {"login": BOT}, "body": TEXT}],
+        [{"id": "9/../8", "user": {"login": BOT}, "body": TEXT}],
+        [{"user": {"login": BOT}}],
+        ["text"],
+        {"message": "no list"},
+        None,
+        7,
+        b"[" * 200_000,
+        b"\xff",
+        b"",
+    ],
+    ids=lambda answer: str(answer)[:30],
+)
+def test_an_answer_that_github_does_not_give_is_a_warning_or_no_comment_of_ours(
+    github: GitHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: Any
+) -> None:
+    monkeypatch.setattr(github, "answer", lambda method, _, data: (200, answer if method == "GET" else data))
+    said = comment(github, tmp_path)
+    assert said.count("\n") <= 1
+    assert not said or said.startswith("::warning title=policy gate::no comment was written: ")
+    assert not any(place.startswith("PATCH") for place in github.heard)
+
+
+@pytest.mark.parametrize("event", [[], ["pull_request"], {"pull_request": [7]}, {"pull_request": "7"}, "x", 7, None])
+def test_an_event_that_github_does_not_send_is_of_no_pull_request(tmp_path: Path, event: Any) -> None:
+    (tmp_path / "event.json").write_text(json.dumps(event), encoding="utf-8")
+    assert SCRIPT["pull_request"](tmp_path / "event.json") is None
+
+
+@pytest.mark.parametrize("event", ["[" * 200_000, "", '{"pull_request":'], ids=len)
+def test_an_event_that_cannot_be_read_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], event: str
+) -> None:
+    (tmp_path / "event.json").write_text(event, encoding="utf-8")
+    monkeypatch.setenv("GITHUB_EVENT_PATH", str(tmp_path / "event.json"))
+    assert SCRIPT["main"]() == 0
+    assert capsys.readouterr().out.startswith("::warning title=policy gate::no comment was written: ")
 
 
 def test_a_server_that_is_gone_is_a_warning(tmp_path: Path) -> None:

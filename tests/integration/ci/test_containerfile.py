@@ -7,6 +7,7 @@ owner and mode of its folders, and that its file system may be read-only.
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -138,6 +139,16 @@ def test_what_the_last_stage_runs_is_a_script_that_a_shell_reads() -> None:
     for stage in STAGES:
         for each in stage.of("RUN"):
             subprocess.run(["sh", "-n", "-c", each.text], check=True)
+
+
+@pytest.mark.parametrize("name", ["README.md", "Containerfile"])
+def test_what_is_said_to_build_it_keeps_the_health_check(name: str) -> None:
+    """Podman's own format, that of the OCI, has none, and `podman build` drops it with a warning."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    builds = re.findall(r"(?:podman|buildah) (?:build|bud)\b.*", text)
+    assert builds
+    for each in builds:
+        assert each.split()[2:4] == ["--format", "docker"]
 
 
 @pytest.mark.slow

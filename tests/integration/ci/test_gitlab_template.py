@@ -58,6 +58,32 @@ def test_a_merge_request_is_judged_by_what_it_changes(checkout: Path, installed:
     assert decision["verdict"] == "review"
 
 
+@pytest.mark.parametrize("status", [0, 2])
+def test_nothing_is_written_through_what_a_merge_request_brings(
+    checkout: Path, installed: Installed, tmp_path: Path, status: int
+) -> None:
+    """With a `policy` that writes reports where it is told, or fails before it does."""
+    writes = """for word in "$@"; do case $word in --output=*=*) echo new >"${word#--output=*=}" ;; esac; done\n"""
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "policy").write_text(f"#!/bin/sh -e\n{'exit 2' if status else writes}", encoding="utf-8")
+    (tmp_path / "bin" / "policy").chmod(0o755)
+    artifacts = job()["artifacts"]
+    linked, folder, other = [*artifacts["paths"], *artifacts["reports"].values()]
+    (checkout / linked).symlink_to(".git/config")
+    (checkout / folder / "deep").mkdir(parents=True)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "file").write_text("", encoding="utf-8")
+    (checkout / other).symlink_to(tmp_path / "kept")
+    before = (checkout / ".git" / "config").read_bytes()
+    own = Installed(installed.wheelhouse, tmp_path / "bin", installed.python)
+    assert run(checkout, own, {}, rule=1) == status
+    assert (checkout / ".git" / "config").read_bytes() == before
+    assert (tmp_path / "kept" / "file").is_file()
+    for name in (linked, folder, other):
+        assert not (checkout / name).is_symlink()
+        assert (checkout / name).exists() is (status == 0)
+
+
 def test_its_options_are_the_gates() -> None:
     given = set(re.findall(r"(--[a-z-]+)[= ]", "\n".join(job()["script"]).partition("set -- ")[2]))
     assert given == {"--output", "--policy", "--since"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
@@ -97,6 +98,15 @@ def test_a_python_that_the_wheelhouse_is_not_for_is_refused_with_what_to_do(few:
     assert done.returncode == 3
     assert "the wheelhouse is for Python 3.99" in done.stderr
     assert "POLICY_PYTHON" in done.stderr
+
+
+@pytest.mark.parametrize(("extras", "asked"), [("", ""), ("postgres,otlp", "[postgres,otlp]")])
+def test_a_wheelhouse_is_made_with_the_extras_that_are_named(tmp_path: Path, extras: str, asked: str) -> None:
+    command = ["make", "-n", "wheelhouse", f"EXTRAS={extras}"]
+    said = subprocess.run(command, cwd=ROOT, env=cleared(tmp_path), capture_output=True, text=True, check=True).stdout
+    (wheel,) = re.findall(r'"\$\(ls (wheelhouse/policy_engine-.*)"$', said, re.MULTILINE)
+    assert wheel == f"wheelhouse/policy_engine-*.whl){asked}"
+    assert re.findall(r"--find-links wheelhouse (policy-engine.*)\"$", said, re.MULTILINE) == [f"policy-engine{asked}"]
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="shellcheck is not installed")

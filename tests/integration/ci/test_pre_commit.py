@@ -33,12 +33,12 @@ def pre_commit(hooks: tuple[Path, str], checkout: Path, tmp_path: Path, installe
     """Run pre-commit in the checkout, with `policy` in the user's PATH unless the environment says otherwise."""
     folder, commit_id = hooks
 
-    def run(hooks: str, **more: str) -> Done:
+    def run(hooks: str, which: str = "--all-files", **more: str) -> Done:
         config = f"repos:\n- {{repo: {folder}, rev: {commit_id}, hooks: [{hooks}]}}\n"
         (checkout / ".pre-commit-config.yaml").write_text(config, encoding="utf-8")
         env = cleared(tmp_path, PRE_COMMIT_HOME=str(tmp_path / "cache"))
         env["PATH"] = f"{installed.bin}:{env['PATH']}"
-        command = [str(PRE_COMMIT), "run", "--all-files", "--color=never", "--verbose"]
+        command = [str(PRE_COMMIT), "run", which, "--color=never", "--verbose"]
         git(checkout, "add", "-A")
         return subprocess.run(command, cwd=checkout, env=env | more, capture_output=True, text=True, check=False)
 
@@ -94,6 +94,59 @@ def test_the_wheelhouse_is_installed_into_the_users_cache_and_an_invalid_file_fa
     assert done.returncode == 1
     assert "- exit code: 2\n" in done.stdout
     assert "workloads/allow.yaml:" in done.stdout
+
+
+@pytest.mark.parametrize("name", ["--baseline=b/workloads/base.yaml", "--ledger=spool:x/workloads/base.yaml"])
+def test_a_file_whose_name_is_an_option_is_refused(pre_commit: Callable[..., Done], checkout: Path, name: str) -> None:
+    (checkout / name).parent.mkdir(parents=True)
+    put(checkout, "deny", f"../{name}")
+    done = pre_commit("{id: policy-gate}")
+    assert done.returncode == 1
+    assert "- exit code: 2\n" in done.stdout
+    assert f"`{name}` is a file, and would be taken for an option" in done.stdout
+
+
+def script(folder: Path, *words: str) -> Done:
+    """Run what the hooks run, in `folder`, with a `policy` that says what it is given, a word a line."""
+    there = folder / "bin"
+    there.mkdir(exist_ok=True)
+    (there / "policy").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n", encoding="utf-8")
+    (there / "policy").chmod(0o755)
+    command = [str(ROOT / "integrations" / "pre-commit" / "policy.sh"), *words]
+    env = cleared(folder) | {"PATH": f"{there}:/usr/bin:/bin"}
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def test_an_option_with_a_file_of_its_name_is_refused_and_never_dropped(tmp_path: Path) -> None:
+    words = ["gate", "--purpose=draft", "--policy=acme", "a.yaml"]
+    assert script(tmp_path, *words).stdout.split() == words
+    (tmp_path / "--policy=acme").symlink_to("nowhere")
+    done = script(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "")
+    behind = ["gate", "--", "--policy=acme"]  # nothing there is an option
+    assert script(tmp_path, *behind).stdout.split() == behind
+
+
+@pytest.mark.parametrize("verb", ["lint", "test"])
+def test_a_hook_of_rules_without_a_layer_is_refused(tmp_path: Path, verb: str) -> None:
+    (tmp_path / "acme").mkdir()
+    for given in ([], ["--strict"], ["elsewhere"], ["--policy=elsewhere"]):
+        done = script(tmp_path, "rules", verb, *given)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert f"the hook policy-rules-{verb} is given no folder" in done.stderr
+    for given in (["acme"], ["--strict", "acme"], ["--policy=acme"], ["--policy", "acme"]):
+        assert script(tmp_path, "rules", verb, *given).stdout.split() == ["rules", verb, *given]
+
+
+def test_a_layer_that_a_commit_deletes_is_missed(pre_commit: Callable[..., Done], checkout: Path) -> None:
+    (checkout / "acme").mkdir()
+    (checkout / "acme" / "parameters.yaml").write_text("parameters: {}\n", encoding="utf-8")
+    commit(checkout)
+    shutil.rmtree(checkout / "acme")
+    layer = "args: [acme], files: ^acme/"
+    done = pre_commit(f"{{id: policy-rules-lint, {layer}}}, {{id: policy-rules-test, {layer}}}", "-v")
+    assert done.returncode == 1
+    assert done.stdout.count("is given no folder") == 2
 
 
 @pytest.mark.parametrize(

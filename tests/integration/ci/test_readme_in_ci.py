@@ -16,7 +16,8 @@ from tests.integration.ci.test_action import schema
 from tests.integration.ci.test_gitlab_template import TEMPLATE, job
 from tests.wheelhouse import ROOT
 
-SECTION = (ROOT / "README.md").read_text(encoding="utf-8").partition("\n## In CI\n")[2].partition("\n## ")[0]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SECTION = README.partition("\n## In CI\n")[2].partition("\n## ")[0]
 
 
 def example(name: str) -> dict[str, Any]:
@@ -38,6 +39,16 @@ def test_the_workflow_is_valid_and_gives_the_action_what_it_takes() -> None:
     assert set(re.findall(r"`(\w+)`", SECTION[SECTION.index("its outputs (") :].partition(")")[0])) == set(
         action["outputs"]
     )
+
+
+def test_how_a_workflow_gates_and_comments_is_said_once() -> None:
+    workflows = [
+        text for text in re.findall(r"```yaml\n(.*?)```", README, re.DOTALL) if re.search(r"- (run|uses): ", text)
+    ]
+    assert len(workflows) == 1
+    assert workflows[0] in SECTION
+    reports = README.partition("\n## Reports for CI\n")[2].partition("\n## ")[0]
+    assert 'see "In CI"' in reports
 
 
 def test_the_hooks_are_those_of_the_manifest(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def test_a_row_has_what_the_decision_has() -> None:
     row = cells(render(judged, 1), "Workload")["support/triage"]
     assert row[0] == "DENY"
     assert row[2:5] == ["proprietary_api gpt-4o", "unknown", "fallback"]
-    assert row[5] == "1 deny, 2 review, 1 condition"
+    assert row[5] == "1 deny, 3 review, 1 condition"
     assert "support/triage, sort" not in cells(render(judged, 1), "Workload")
 
 
@@ -138,6 +138,19 @@ def test_a_long_comment_is_cut_with_a_note() -> None:
     assert text.startswith(marker("gate"))
 
 
+def test_what_was_deleted_pushes_out_nothing_that_was_found() -> None:
+    """Whoever is judged can delete and move files at will, and give them names of any length."""
+    judged = judge(("denied.yaml", DENIED))
+    gone = tuple(Held(f"{'d' * 4000}-{number}.yaml", ("team/gone",)) for number in range(500))
+    judged.selection = Selection(since=Since("main", "0" * 40), deleted=gone, listed=True)
+    found = render(judged, 1)
+    assert sections(found)[0] == "Policy gate: denied"
+    assert cells(found, "Workload")
+    assert "- **deny** denied.yaml" in found
+    assert "and 451 more, which the text report has" in found
+    assert "left out, for there is no room" not in found
+
+
 @pytest.mark.parametrize("limit", [0, 10, 150, 160, 200, 500, 1000, 5000])
 @pytest.mark.parametrize("size", [len, utf8_size])
 def test_no_limit_is_exceeded(limit: int, size: type[len]) -> None:  # type: ignore[valid-type]
@@ -187,6 +200,7 @@ def test_a_strangers_text_means_itself(text: str, tmp_path: Path) -> None:
     policy = judged.policy
     assert policy is not None
     assert {each.content for each in seen if each.type == "code_inline"} == {policy.digest}
+    assert not re.search(r"\bGH-\d", found)
     assert not re.search(r"(?<![\w\\])@\w", found.replace("\\@", "@\u2060"))
     shown = "".join(each.content for each in seen if each.type in ("text", "text_special"))
     assert printable(text.split(maxsplit=1)[0]).replace("\u2060", "") in shown.replace("\u2060", "")

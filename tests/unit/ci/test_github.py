@@ -44,7 +44,7 @@ def test_levels_and_places() -> None:
     }
     assert "Data of triage may not leave the network" in error.data
     assert "DATA-01" in error.data
-    assert len(named(judged, "warning")) == 2
+    assert len(named(judged, "warning")) == 3
     assert {each.name for each in commands(judge(("w.yaml", ALLOWED)))} == {"notice"}
 
 

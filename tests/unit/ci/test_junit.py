@@ -157,6 +157,15 @@ def test_all_problems_of_a_file_are_one_error() -> None:
     assert sum(len((error.text or "").splitlines()) for error in found) == len(judged.problems)
 
 
+def test_problems_of_no_file_are_an_error_each() -> None:
+    judged = judge(("w.yaml", ALLOWED))
+    judged.problems += [Problem("one", "the first"), Problem("two", "the second")]
+    assert [error.get("message") for suite in suites(judged, 2) for error in suite.iter("error")] == [
+        "the first",
+        "the second",
+    ]
+
+
 ILLEGAL = "\x00\x01\x08\x0b\x1f\x7f\x85\ufffe\uffff\ud800\u202e"
 
 

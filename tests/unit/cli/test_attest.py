@@ -7,6 +7,7 @@ import json
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -321,6 +322,17 @@ def test_two_documents_of_one_workload_are_not_attested(gate: Run, tmp_path: Pat
     assert len(Path(OUT).read_bytes().splitlines()) == 4
 
 
+def test_an_empty_file_is_written_over_and_one_byte_is_not(gate: Run, tmp_path: Path) -> None:
+    descriptor, name = tempfile.mkstemp(dir=tmp_path)
+    os.close(descriptor)
+    assert gate("--attest", name).status == 0
+    assert len(Path(name).read_bytes().splitlines()) == 2
+    Path(name).write_bytes(b"\n")
+    done = gate("--attest", name)
+    assert (done.status, Path(name).read_bytes()) == (2, b"\n")
+    assert "[file-exists]" in done.err
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
@@ -339,6 +351,7 @@ def test_two_documents_of_one_workload_are_not_attested(gate: Run, tmp_path: Pat
         (("--attest", OUT, "-o", f"json={OUT}"), "two-in-one-file"),
         (("--attest", OUT, "--subject", IMAGE, "--subject", OTHER_IMAGE), "usage"),
         (("--attest", OUT, "--subject", "app"), "usage"),
+        (("--attest", OUT, "--subject", "urn:policy-engine:workload:a/b@" + IMAGE.partition("@")[2]), "usage"),
         (("--attest", OUT, "--subject", "app@sha256:abc"), "usage"),
         (("--attest", OUT, "--subject", IMAGE.partition("@")[2]), "usage"),
         (("--attest", OUT, "--subject", "a\nb@" + IMAGE.partition("@")[2]), "usage"),

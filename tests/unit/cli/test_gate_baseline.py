@@ -67,7 +67,8 @@ def test_what_is_known_is_left_out_of_the_status_and_of_nothing_else(bench: Benc
 def test_the_file_says_in_clear_what_decided(bench: Bench) -> None:
     fallback = next(each for each in bench.entries() if each["code"] == "data-stays-in-network")
     assert (fallback["kind"], fallback["option"]) == ("fallback", "proprietary_api")
-    assert fallback["facts"] == {"data.may_leave_network": False}
+    proposed = {"deployment": "proprietary_api", "model": "gpt-4o", "provider": "openai", "region": "us"}
+    assert fallback["facts"] == {"data.may_leave_network": False} | {f"proposal.{k}": v for k, v in proposed.items()}
     assert fallback["expires"] - fallback["added"] == timedelta(days=90)
     owed = next(each for each in bench.entries() if each["kind"] == "obligation")
     assert (owed["evidence"], owed["effect"]) == ("hardware_attestation", "review")
@@ -93,6 +94,16 @@ CHANGES: dict[str, tuple[Change, int, str | None]] = {
             "deployment: open_api, model: qwen3-14b, region: us",
             b.leaking,
         ),
+        1,
+        None,
+    ),
+    "another model of the fallback": (
+        lambda b: b.change("_api, model: gpt-4o,", "_api, model: gpt-4o-mini,", b.leaking),
+        1,
+        None,
+    ),
+    "another provider of the fallback": (
+        lambda b: b.change("gpt-4o, provider: openai", "gpt-4o, provider: azure", b.leaking),
         1,
         None,
     ),

@@ -114,6 +114,12 @@ def the_file_holds_comments_alone(site: Site) -> tuple[str, ...]:
     return (site.write("empty.yaml", "# nothing\n"), *MEMORY)
 
 
+@way(2, "usage")
+def a_file_is_called_help(site: Site) -> tuple[str, ...]:
+    """As a shell gives it for `*`."""
+    return (site.workload, "--help", *MEMORY)
+
+
 # ---- what is judged cannot be read
 
 
@@ -473,3 +479,30 @@ def test_a_shell_that_completes_is_answered_and_no_command_is_skipped_for_it(
     monkeypatch.setenv("_POLICY_COMPLETE", "bash_source")
     done = policy()
     assert (done.status, "complete" in done.out) == (0, True)
+
+
+def test_help_alone_is_help(policy: Policy, tmp_path: Path) -> None:
+    for word in ("--help", "-h"):
+        done = policy("gate", word)
+        assert (done.status, done.out[:6]) == (0, "Usage:")
+    assert policy("gate", *MEMORY, "--", "--help").status == 2, "no such file"
+
+
+FAILING: dict[str, Way] = {
+    "no revision": lambda site: ("--since", "nope"),
+    "no baseline": lambda site: ("--baseline", str(site.folder / "none.yaml")),
+    "no key": lambda site: ("--attest-key", str(site.folder / "none.key")),
+    "another time": lambda site: ("--at", "2020-01-01T00:00:00Z"),
+    "bad rules": lambda site: ("--policy", str(site.folder / "none")),
+}
+
+
+@pytest.mark.parametrize("name", FAILING)
+def test_no_attestation_of_an_earlier_run_is_left(site: Site, policy: Policy, name: str) -> None:
+    """A deployer would take it for this run's, which failed."""
+    attested = site.folder / "a.jsonl"
+    run = ("gate", site.workload, *site.ledger, "--attest", str(attested), "-q")
+    assert policy(*run).status == 0
+    assert attested.exists()
+    assert policy(*run, *FAILING[name](site)).status in (2, 3)
+    assert not attested.exists()

@@ -170,7 +170,9 @@ def test_a_draft_stands_in_front_of_a_deployment_and_that_is_said(policy: Run, e
     asked = ("recheck", "--at", "2027-02-01T00:00:00Z")
     everything = policy(*asked, *JSON).json
     assert (everything["rechecked"], everything["hidden_deploy"]) == (0, 1)
-    assert "--purpose deploy" in policy(*asked).out
+    two = ("--purpose", "deploy", "--purpose", "draft")
+    for more in ((), two):
+        assert "`--purpose deploy` alone looks at it" in " ".join(policy(*asked, *more).out.split())
     deployed = policy(*asked, "--purpose", "deploy", *JSON).json
     assert (deployed["rechecked"], deployed["hidden_deploy"], deployed["purposes"]) == (1, 0, ["deploy"])
     # what re-checks the deployment is no later decision than the draft
@@ -208,6 +210,8 @@ REFUSED: dict[str, tuple[tuple[str, ...], int, str]] = {
     "another policy": (("--policy-digest", f"sha256:{'0' * 64}"), 3, "policy-digest"),
     "nobody of that name": (("--workload", "support/triagee"), 2, "decision-missing"),
     "no such namespace": (("--namespace", "suport", "--list"), 2, "decision-missing"),
+    "no such purpose": (("--namespace", "support", "--purpose", "pull_request"), 2, "decision-missing"),
+    "no such purpose, listed": (("--workload", "assistant", "--purpose", "deploy", "--list"), 2, "decision-missing"),
     "two namespaces": (("--workload", "support/triage", "--namespace", "drafts"), 2, "usage"),
     "nothing decided": (("--list", "--fail-on", "deny"), 2, "usage"),
     "all of nothing": (("--list", "--all"), 2, "usage"),
@@ -234,12 +238,45 @@ def test_an_empty_ledger_has_nothing_to_recheck(policy: Run, tmp_path: Path) -> 
         found = policy("recheck", "--ledger", f"sqlite:///{tmp_path}/new.db", *more)
         assert found.status == 0
         assert "there is nothing to recheck" in found.out
+    for asked in (("--purpose", "deploy"), ("--purpose", "draft", "--list"), ("--namespace", "support")):
+        found = policy("recheck", "--ledger", f"sqlite:///{tmp_path}/new.db", *asked)
+        assert (found.status, found.out) == (2, "")
+        assert "no decision on record is selected [decision-missing]" in found.err
+
+
+def test_a_purpose_that_nothing_on_record_has_is_told_with_those_that_it_has(policy: Run, expired: Path) -> None:
+    for purpose in ("draft", "pull_request"):
+        found = policy("recheck", "--purpose", purpose)
+        assert found.status == 2
+        assert f"no decision on record was made for {purpose} [decision-missing]" in found.err
+        assert "made for deploy: `--purpose deploy`" in found.err
+    narrowed = policy("recheck", "--purpose", "draft", "--workload", "model-router")
+    assert (narrowed.status, "no decision on record on these workloads was made for draft" in narrowed.err) == (2, True)
+    assert policy("recheck", "--purpose", "draft", "--purpose", "deploy", "--list").status == 0
 
 
 def test_a_report_that_cannot_be_written_is_no_success(policy: Run, ledger: Path, strict: str, tmp_path: Path) -> None:
     found = policy("recheck", *AT, "--policy", strict, "-o", f"json={tmp_path}/no/where.json")
     assert (found.status, found.out) == (2, "")
     assert policy("recheck", *AT, "--policy", strict, *JSON).json["rechecked"] == 2  # it was refused beforehand
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device here")
+def test_what_got_worse_is_said_where_no_report_can_be_written(policy: Run, stock: Path, strict: str) -> None:
+    found = policy("recheck", *AT, "--policy", strict, "-o", "json=/dev/full")
+    assert (found.status, found.out) == (2, "")
+    first, worst, *others, error = found.err.splitlines()
+    assert first == "on record, though not reported: 3 decided again, 1 worse, 1 changed, 2 same"
+    new = entry(stock, size(stock) - 1)
+    assert (
+        worst == f"  worse: default/faq-bot: allow -> deny, {new.document['view']['decision_id']} (entry {new.index})"
+    )
+    assert len(others) == 2
+    assert "cannot write `/dev/full`: no space left" in error
+    # where nothing was recorded, there is nothing to say but that
+    again = policy("recheck", *AT, "--policy", strict, "-o", "json=/dev/full")
+    assert (again.status, len(again.err.splitlines())) == (2, 1)
+    assert policy("recheck", *AT, "--list", "-o", "json=/dev/full").err.count("\n") == 1
 
 
 def test_two_workloads_of_one_name_in_two_namespaces_are_two(policy: Run, ledger: Path, tmp_path: Path) -> None:

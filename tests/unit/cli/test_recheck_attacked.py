@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from policy_audit.errors import LedgerError
 from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 
-from policy_engine.rechecks import again, running
+from policy_engine.rechecks import again, running, waived
 from tests.unit.cli import recheck_scene
 from tests.unit.cli.conftest import OPEN
 from tests.unit.cli.ledgers import tamper
@@ -129,7 +130,7 @@ def test_waivers_that_were_looked_at_long_ago_decide_nothing(
 ) -> None:
     (tmp_path / "acme").mkdir()
     (tmp_path / "acme" / "approvers.yaml").write_text(file_of(ANN.entry()), encoding="utf-8")
-    monkeypatch.setattr(running, "LONGEST", timedelta(0))
+    monkeypatch.setattr(waived, "LONGEST", timedelta(0))
     found = policy("recheck", *AT, "--policy", str(tmp_path / "acme"))
     assert (found.status, found.out) == (6, "")
     assert "[waivers-outdated]" in found.err
@@ -252,7 +253,7 @@ def test_a_late_recheck_does_not_take_the_place_of_a_newer_decision(
         assert json.loads(opened.blob(recorded["blobs"]["workload"]))["spec"]["stage"] == "prototype"
 
 
-@pytest.mark.parametrize("failure", ["refused", "interrupted", "broken"])
+@pytest.mark.parametrize("failure", ["refused", "interrupted", "terminated", "broken"])
 def test_what_was_recorded_before_a_failure_is_told_and_stays(
     policy: Run, ledger: Path, strict: str, monkeypatch: pytest.MonkeyPatch, failure: str
 ) -> None:
@@ -265,15 +266,26 @@ def test_what_was_recorded_before_a_failure_is_told_and_stays(
         if len(calls) == 2:
             if failure == "interrupted":
                 raise KeyboardInterrupt
+            if failure == "terminated":
+                signal.raise_signal(signal.SIGTERM)
             if failure == "broken":
                 raise ZeroDivisionError
             tamper(ledger, "UPDATE log_checkpoint SET note = 'x' WHERE size = (SELECT max(size) FROM log_checkpoint)")
         return decide(self, *given)
 
     monkeypatch.setattr(again.Rechecker, "decide", failing)
-    found = policy("recheck", *AT, "--policy", strict, *JSON)
+
+    def mine(*_: object) -> None:
+        """Stand where the program's own handler should, which is to be gone again afterwards."""
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        found = policy("recheck", *AT, "--policy", strict, *JSON)
+    finally:
+        kept = signal.signal(signal.SIGTERM, before)
+    assert kept is mine
     assert found.status == (6 if failure == "refused" else 7)
-    assert "error:" in found.err
+    assert ("error: interrupted" if failure in ("interrupted", "terminated") else "error:") in found.err
     shown = found.json
     assert (shown["complete"], shown["rechecked"], len(shown["decisions"])) == (False, 1, 1)
     if failure == "refused":
@@ -286,3 +298,16 @@ def test_nothing_is_told_where_nothing_was_recorded(policy: Run, ledger: Path, s
     tamper(ledger, "UPDATE log_checkpoint SET root = zeroblob(32) WHERE size = (SELECT max(size) FROM log_checkpoint)")
     found = policy("recheck", *AT, "--policy", strict, *JSON)
     assert (found.status, found.out) == (6, "")
+
+
+def test_what_is_collected_late_does_not_take_the_place_of_a_newer_decision(
+    policy: Run, ledger: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "spool").mkdir()
+    for stage, more in (("production", ("--ledger", f"spool:{tmp_path}/spool")), ("prototype", ())):
+        (tmp_path / "w.yaml").write_text(OPEN.replace("pilot", stage), encoding="utf-8")
+        assert policy("evaluate", str(tmp_path / "w.yaml"), *AT, "-q", *more).status == 0
+    assert policy("audit", "collect", str(tmp_path / "spool")).status == 0
+    (row,) = policy("recheck", *AT, "--namespace", "drafts", "--all", *JSON).json["decisions"]
+    assert entry(ledger, row["index"]).document["view"]["stage"] == "prototype"
+    assert entry(ledger, row["new"]["index"]).document["view"]["stage"] == "prototype"

@@ -223,6 +223,12 @@ EDITS: dict[str, tuple[Callable[[dict[str, Any]], object], list[str]]] = {
     "another subject": (resubject, ["summaries"]),
     "no subject": (lambda statement: statement.update(subject=[]), ["statements", "summaries"]),
     "without its workload": (lambda statement: statement["subject"].pop(), ["statements", "summaries"]),
+    "another workload beside it": (
+        lambda s: s["subject"].append(
+            {"name": "urn:policy-engine:workload:default/other", "digest": {"sha256": "0" * 64}}
+        ),
+        ["statements", "summaries"],
+    ),
     "another predicate type": (lambda s: s.update(predicateType="urn:x"), ["statements", "summaries"]),
     "another statement type": (
         lambda s: s.update(_type="https://in-toto.io/Statement/v0.1"),

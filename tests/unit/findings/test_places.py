@@ -201,3 +201,25 @@ def test_the_region_behind_a_computed_fact_is_part_of_what_decided() -> None:
         prints.append(next(each for each in findings(text) if each.code == "proposed-region-outside-residency"))
     assert prints[0].fingerprint != prints[1].fingerprint
     assert prints[0].identity == prints[1].identity
+
+
+def test_a_denial_hides_no_rule_that_nobody_can_decide() -> None:
+    """A baseline that accepts the denial leaves the rest: else less knowledge would let it pass."""
+    text = changed(
+        *ALONE, ("  needs: {}", "  needs: {see_weights: true}"), ("may_leave_network: true", "may_leave_network: null")
+    )
+    found = {(each.code, each.effect) for each in findings(text)}
+    assert {("seeing-weights-needs-open-weights", "deny"), ("data-stays-in-network", "review")} <= found
+
+
+def test_a_denial_hides_no_doubt_about_models() -> None:
+    changes = (
+        ("may_leave_network: true", "may_leave_network: false"),
+        ("context_tokens: 8000", "context_tokens: 99000000"),
+    )
+    found = {(each.code, each.effect) for each in findings(changed(*ALONE, *changes))}
+    assert found >= {
+        ("data-stays-in-network", "deny"),
+        ("proposal-not-qualified", "deny"),
+        ("option-uncertain", "review"),
+    }
