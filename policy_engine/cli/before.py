@@ -37,7 +37,9 @@ def compare(run: Run, policy: Policy, decide: Callable[[LoadedWorkload, str, Pat
         for loaded in due:
             try:
                 judged = decide(loaded, str(file), file.parent)
-                before.setdefault((judged.file, judged.name), []).append(judged)
+                known = before.setdefault((judged.file, judged.name), [])
+                if not known or was.workloads is None:  # what stood in the file itself, first, is what it was
+                    known.append(judged)
             except InputError:
                 is_whole = False
         if not is_whole:

@@ -115,10 +115,10 @@ def test_what_moved_is_compared_wherever_it_went(
     """Into a file that was there, and two files into one; what was beside it at its old place counts for nothing."""
     one, two, three = (OPEN.replace("assistant", name) for name in ("one", "two", "three"))
     folder = tmp_path / "repository"
-    write(folder, one=one, two=f"{two}---\nkind: Workload\n", three=three, triage=DENIED)
+    write(folder, one=one, two=f"{two}---\nkind: Workload\n", three=three, copy=three, triage=DENIED)
     committed(folder)
     git(folder, "checkout", "--quiet", "-b", "change")
-    for name in ("one", "two", "triage"):
+    for name in ("one", "two", "triage", "copy"):
         (folder / f"{name}.yaml").unlink()
     write(folder, both=f"{one}---\n{two}", three=f"{three}---\n{DENIED.replace('gpt-4o', 'gpt-4o-mini')}")
     committed(folder)
