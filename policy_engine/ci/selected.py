@@ -77,8 +77,9 @@ def _few(texts: list[str], most: int = MOST_LISTED) -> list[str]:
 def notes(judged: Judged) -> list[str]:
     """Return what every report has beside numbers and findings: what was selected, and what else there is to tell."""
     selection = judged.selection
-    told = [summary(selection, len(judged.workloads)), *details(selection)] if selection.listed else []
-    said = [one_line(text) for text in (*told, *shared_names(judged), *asides(judged), *judged.notes)]
+    counted = [summary(selection, len(judged.workloads))] if selection.listed else []
+    last = details(selection) if selection.listed else ()
+    said = [one_line(text) for text in (*counted, *asides(judged), *judged.notes, *shared_names(judged), *last)]
     cut = [text if len(text) <= LONGEST else f"{text[:LONGEST]}..." for text in said]
     # who is judged can delete and move as much as they like, and none of it may push out what is found
     left = len(cut) - MOST_NOTES
