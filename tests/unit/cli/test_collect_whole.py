@@ -6,15 +6,22 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
+from policy_audit.collecting import look
 from policy_audit.spool_format import holding
 
+from policy_engine.recorder import context_from_environment
+from policy_engine.spooled import check_spooled
+from policy_engine.spooling import SpoolRecorder
 from tests.spools import entry_bytes, files, read
 from tests.unit.cli.baseline_bench import Bench
 from tests.unit.cli.spool_scene import spooled
 from tests.unit.cli.test_collect import collect
+from tests.unit.replay_case import decided, engine
 
 __all__ = ["collect"]
 Policy = Callable[..., Any]
@@ -117,3 +124,32 @@ def test_what_a_gate_with_a_baseline_spools_is_collected(
     contexts = [json.loads(entry_bytes(read(path)))["context"] for path in files(spool)]
     assert [each["baseline_accepted"] for each in contexts] == ["1", "3"]
     assert collect(spool)["added"] == 2
+
+
+GITHUB = {
+    "GITHUB_ACTIONS": "true",
+    "GITHUB_REPOSITORY": "acme/claims",
+    "GITHUB_SHA": "4f1c2a7e" * 5,
+    "GITHUB_RUN_ID": "4711",
+    "GITHUB_REF": "refs/pull/7/merge",
+    "GITHUB_ACTOR": "rita",
+}
+GITLAB = {
+    "GITLAB_CI": "true",
+    "CI_PROJECT_PATH": "acme/claims",
+    "CI_COMMIT_SHA": "4f1c2a7e" * 5,
+    "CI_PIPELINE_ID": "4711",
+    "CI_MERGE_REQUEST_IID": "7",
+    "GITLAB_USER_LOGIN": "rita",
+}
+OWN = {"POLICY_REPOSITORY": "Ünïts/ a\u0301 \u2028" + "x" * 600, "POLICY_COMMIT": "a\tb\n", "POLICY_RUN": "  7 \n"}
+
+
+@pytest.mark.parametrize("given", [GITHUB, GITLAB, OWN, {}], ids=["github", "gitlab", "own", "none"])
+def test_whatever_a_runners_environment_says_is_collected(given: dict[str, str], tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    SpoolRecorder(spool, engine().policy).record([decided("hospital")], context_from_environment("pull_request", given))
+    found = look([spool], check_spooled, datetime.now(UTC))
+    assert found.refused == []
+    assert len(found.lots) == 1
