@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from policy_audit.ledger import open_ledger
 
+from tests.spools import files, forge_entry
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import Scene
 from tests.unit.waivers.making import ANN, BOB
@@ -79,6 +81,27 @@ def test_a_waiver_that_was_revoked_before_is_told_and_on_record(scene: Spooling)
     shown = scene.run("waiver", "show", identifier[:16]).out
     assert "by its runner's clock: OUT OF ITS TIME" in flat(shown)
     assert scene.verified()
+
+
+def test_every_batch_says_what_of_it_was_revoked(scene: Spooling, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And a decision whose clock was ahead is not told of what was revoked after it stood there."""
+    monkeypatch.setattr("policy_audit.collecting.BATCH_FILES", 1)
+    identifier = scene.prepare()
+    scene.spool()
+    (ahead,) = files(scene.folder / "spool")
+    later = (datetime.now(UTC) + timedelta(minutes=4)).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    for number in (0, 1):
+        forge_entry(ahead, lambda it: it.update(recorded_at=later), number)
+    assert scene.collect().status == 0
+    scene.revoke(identifier)
+    for _ in range(2):
+        scene.spool()
+    for _ in range(2):
+        found = scene.collect().json
+        told = [each["index"] for each in found["revoked"]]
+        assert told == [row["index"] for row in found["decisions"] if row["file"] != str(ahead)]
+        assert len(found["entries"]) == 3, "the last batch, of what was ahead, says what is wrong"
+    assert len(scene.shown(identifier)["used_out_of_time"]) == 2
 
 
 def test_a_waiver_that_was_revoked_after_the_decision_was_used_in_its_time(scene: Spooling) -> None:

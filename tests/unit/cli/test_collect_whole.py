@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from policy_audit.collecting import look
-from policy_audit.spool_format import holding
+from policy_audit.collecting import Standing, look
+from policy_audit.spool_format import Call, holding
 
 from policy_engine.recorder import context_from_environment
 from policy_engine.spooled import check_spooled
+from policy_engine.spooled_calls import lacking_calls
 from policy_engine.spooling import SpoolRecorder
 from tests.spools import entry_bytes, files, read
 from tests.unit.cli.baseline_bench import Bench
@@ -153,3 +154,26 @@ def test_whatever_a_runners_environment_says_is_collected(given: dict[str, str],
     found = look([spool], check_spooled, datetime.now(UTC))
     assert found.refused == []
     assert len(found.lots) == 1
+
+
+def test_a_copy_stands_in_for_what_is_torn_meanwhile(
+    collect: Policy, tmp_path: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool, copy = spooled(tmp_path / "spool", "1"), tmp_path / "copy"
+    shutil.copytree(spool, copy)
+
+    def torn(*given: Any, **named: Any) -> Any:
+        found = look(*given, **named)
+        files(spool)[0].write_bytes(b"")
+        return found
+
+    monkeypatch.setattr("policy_audit.collecting.look", torn)
+    found = collect(spool, copy, status=6)
+    assert (found["added"], found["copies"], len(found["refused"])) == (1, 0, 1)
+
+
+def test_a_call_on_record_lacks_what_its_greatest_number_says() -> None:
+    call = Call("1", "a" * 32)
+    known = {"1": [Standing(call, 2, 3), Standing(call, 1, 2), None]}
+    assert [(each.missing, each.of) for each in lacking_calls([], [], known, [], ["1"])] == [((3,), 3)]
+    assert list(lacking_calls([], [], known, [], ["2"])) == []

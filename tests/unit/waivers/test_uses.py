@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
+from policy_audit.collected import CollectedSpan, CollectedSpans
 from policy_audit.errors import VerificationError
 
 from policy_engine.model.waiver import Waiver, waivers_content
 from policy_engine.waivers.checking import Candidate, active_waivers
-from policy_engine.waivers.uses import in_decision
+from policy_engine.waivers.on_record import Record
+from policy_engine.waivers.uses import Granted, in_decision, uses_of
 from tests.unit.waivers.making import ANN, AT, WORKLOAD, approvers, signed, statement
 
 
@@ -58,3 +61,38 @@ def test_a_note_that_is_none_is_said_to_be() -> None:
     assert grounds is not None
     with pytest.raises(VerificationError):
         read(waivers_content([told(grounds=replace(grounds, note="x"))]))
+
+
+DAY = timedelta(days=1)
+FIRST, LAST = datetime(2026, 11, 20, tzinfo=UTC), datetime(2026, 12, 31, 23, 59, 59, tzinfo=UTC)
+
+
+def record(index: int, recorded_at: datetime, decided_at: datetime | None = None) -> Record:
+    body = {"decision": "d", "decided_at": (decided_at or recorded_at).isoformat()}
+    return Record(index, "", recorded_at, {}, {}, {}, body)
+
+
+#: Index and time of the use, when it was decided, then of the grant and of the revocation; late where it was collected?
+USES: dict[str, tuple[Record, Record | None, Record | None, bool, bool]] = {
+    "in its time": (record(5, AT), record(3, AT - DAY), None, False, False),
+    "before its grant stood there": (record(5, AT), record(7, AT + DAY), None, False, True),
+    "revoked, and collected later": (record(5, AT), record(1, AT - DAY), record(4, AT + DAY), False, True),
+    "revoked before": (record(5, AT), record(1, AT - DAY), record(4, AT - DAY), True, True),
+    "revoked after it stood there": (record(5, AT + DAY), record(1, AT - DAY), record(6, AT), False, False),
+    "before its first day": (record(5, FIRST - DAY, FIRST), record(1, AT), None, True, False),
+    "decided for a day before its first": (record(5, FIRST, FIRST - DAY), record(1, AT), None, True, False),
+    "after its last day": (record(5, LAST + DAY, LAST), record(1, AT), None, True, True),
+    "on its last day": (record(5, LAST), record(1, AT), None, False, False),
+    "never granted": (record(5, AT), None, None, True, True),
+}
+
+
+@pytest.mark.parametrize("name", USES)
+@pytest.mark.parametrize("collected", [True, False])
+def test_a_collected_use_is_held_to_times_and_any_other_to_indexes(name: str, collected: bool) -> None:
+    use, grant, revocation, *late = USES[name]
+    granted = Granted(statement(), [grant] if grant is not None else [], revocation, by_file=False)
+    spans = CollectedSpans([CollectedSpan(5, 5)] if collected else [])
+    found = uses_of([use], granted, spans)
+    assert [each["collected"] for each in found["uses"]] == [collected]
+    assert bool(found["used_out_of_time"]) is late[0 if collected else 1]
