@@ -2,56 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
-from itertools import islice
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from policy_engine.model.proofs import read_proofs
 from policy_engine.spooled import check_spooled
+from policy_engine.spooled_calls import Lacking, beginnings, lacking_calls, names, on_record_by_name
+from policy_engine.unheard import Revoked, Unheard
 
 if TYPE_CHECKING:
     from policy_audit.changing import By
-    from policy_audit.collecting import Looked, Lot, Placed, Refused, Span, Standing
+    from policy_audit.collecting import Looked, Lot, Placed, Refused, Span
     from policy_audit.entry import Draft
     from policy_audit.ledger import Ledger
-    from policy_audit.spool_format import Call
     from policy_audit.spool_reading import Parcel
 
-#: How many of the files that a call lacks are told by their number.
-MOST_TOLD = 20
 Progress = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Lacking:
-    """A call of which some decisions are neither here nor on record: their numbers, the first of them, of how many.
-
-    `run` is None where only torn files are left of it, which say no run.
-    """
-
-    run: str | None
-    call: str
-    of: int
-    missing: tuple[int, ...]
-    count: int
-
-    def document(self) -> dict[str, Any]:
-        return {**asdict(self), "missing": list(self.missing)}
-
-
-@dataclass(frozen=True, slots=True)
-class Revoked:
-    """A decision that counted evidence which this ledger had revoked: a runner without a ledger does not hear of it.
-
-    It does not come out again in a replay, for the same reason.
-    """
-
-    decision_id: str
-    index: int
-    evidence: str
 
 
 @dataclass
@@ -85,7 +53,6 @@ class Collector:
         """Append what is not on record yet, and return where everything stands and what is not there.
 
         Raises:
-            SpoolError: a folder is no spool; nothing was recorded.
             LedgerError: the ledger refused; what earlier batches recorded stays.
         """
         from policy_audit.collecting import append_batch, batches, look
@@ -96,12 +63,11 @@ class Collector:
         todo = list(batches(looked.lots, self._ledger.signer))
         for number, batch in enumerate(todo, start=1):
             parcels = list(self._again(batch, looked))
-            last = number == len(todo)
-            span = append_batch(self._ledger, parcels, lambda span: _closing(span, found), self._by, last)
+            closing = _Closing(found, parcels, Unheard(self._ledger))
+            span = append_batch(self._ledger, parcels, closing, self._by, number == len(todo))
             found.placed += span.placed
-            if _is_recorded(span, found):
+            if closing.is_recorded:
                 found.entries.append(span.first + len(span.leaves))
-            found.revoked += self._revoked(span, parcels)
             if tell is not None:
                 tell(len(found.placed), len(looked.lots))
         return found
@@ -125,111 +91,79 @@ class Collector:
         """Note the calls that lack files, and the runs that are neither spooled nor on record."""
         from policy_audit.collecting import standing
 
-        lots = found.looked.lots
-        asked = {lot.call.run for lot in lots} | {part for run in runs for part in _beginnings(run)}
+        lots, refused = found.looked.lots, found.refused
+        asked = {lot.call.run for lot in lots} | {part for run in runs for part in beginnings(run)}
         on_record = standing(self._ledger, asked)
-        found.lacking = list(_lacking(lots, found.refused, on_record))
-        told = {name for lot in lots for name in _names(lot.call)}
+        by_name = on_record_by_name(self._ledger, refused)
+        found.lacking = list(lacking_calls(lots, refused, on_record, by_name, runs))
+        told = {name for lot in lots for name in names(lot.call)}
         for run, each in on_record.items():
-            told |= {run} | {name for known in each if known is not None for name in _names(known.call)}
+            told |= {run} | {name for known in each if known is not None for name in names(known.call)}
         found.missing = [run for run in dict.fromkeys(runs) if run not in told]
 
-    def _revoked(self, span: Span, parcels: Sequence[tuple[Lot, Parcel]]) -> Iterator[Revoked]:
-        from policy_engine.vouching.entries import names_of
-        from policy_engine.vouching.revoked import revocations
 
-        proven = {lot.leaf: parcel for lot, parcel in parcels if "proofs" in parcel.entry.blobs}
-        if not proven:
-            return
-        known = revocations(self._ledger)
-        for place in span.placed:
-            parcel = proven.get(place.lot.leaf)
-            if parcel is None or place.already:
-                continue
-            for name, material in _proofs(parcel).items():
-                entry = names_of(material.get("entry", "").encode())
-                if known.known(entry, place.index, datetime.fromisoformat(place.lot.recorded_at)):
-                    yield Revoked(place.lot.decision_id, place.index, name)
+class _Closing:
+    """Makes the entry of a batch: what it added, what was there, and what of it was revoked.
 
+    That of the last batch says what is not there.
+    """
 
-def _proofs(parcel: Parcel) -> Mapping[str, Mapping[str, str]]:
-    try:
-        return read_proofs(parcel.blobs[parcel.entry.blobs["proofs"]].content)
-    except (ValueError, RecursionError):
-        return {}
+    def __init__(self, found: Collected, parcels: Sequence[tuple[Lot, Parcel]], unheard: Unheard) -> None:
+        self._found, self._unheard = found, unheard
+        self._parcels = {lot.path: parcel for lot, parcel in parcels}
+        self.is_recorded = False
 
+    def __call__(self, span: Span) -> Draft | None:
+        from policy_audit.canonical import document_bytes
+        from policy_audit.entry import Draft, EntryType
 
-def _names(call: Call) -> set[str]:
-    """Return how a CI system's list may call the run: RUN, RUN/ATTEMPT, RUN/ATTEMPT/JOB."""
-    return {call.run, call.label, *([f"{call.run}/{call.attempt}"] if call.attempt else [])}
-
-
-def _beginnings(run: str) -> set[str]:
-    parts = run.split("/")
-    return {"/".join(parts[:count]) for count in range(1, len(parts) + 1)}
-
-
-def _lacking(
-    lots: Sequence[Lot], refused: Sequence[Refused], on_record: Mapping[str, Sequence[Standing | None]]
-) -> Iterator[Lacking]:
-    """Yield the calls of which not all decisions are here or on record; a torn file's name tells its call, too."""
-    from policy_audit.spool_format import read_name
-
-    calls: dict[str, tuple[str | None, int, set[int]]] = {}
-    for lot in lots:
-        calls.setdefault(lot.call.id, (lot.call.label, lot.of, set()))[2].add(lot.n)
-    for each in on_record.values():
-        for known in each:
-            if known is not None and known.call.id in calls:
-                calls[known.call.id][2].add(known.n)
-    for file in refused:
-        named = read_name(file.path.name)
-        if named is not None:
-            calls.setdefault(named[0], (None, named[2], set()))
-    for identifier, (run, of, seen) in calls.items():
-        count = of - len(seen)
-        if count > 0:
-            missing = tuple(islice((n for n in range(1, of + 1) if n not in seen), MOST_TOLD))
-            yield Lacking(run, identifier, of, missing, count)
-
-
-def _is_recorded(span: Span, found: Collected) -> bool:
-    """Whether a batch leaves an entry: where it added something, or, the last one, where something is wrong."""
-    return bool(span.leaves) or (span.last_batch and not found.whole)
-
-
-def _closing(span: Span, found: Collected) -> Draft | None:
-    """Return the entry of a batch: what it added and what was there; that of the last one says what is not there."""
-    from policy_audit.canonical import document_bytes
-    from policy_audit.entry import Draft, EntryType
-
-    if not _is_recorded(span, found):
-        return None
-    already = sum(place.already for place in span.placed)
-    added = len(span.placed) - already
-    calls = {place.lot.call.id: place.lot.call for place in span.placed}
-    entries = {"first": span.first, "last": span.first + len(span.leaves) - 1} if span.leaves else None
-    leaves = {"first": span.leaves[0].hex(), "last": span.leaves[-1].hex()} if span.leaves else None
-    body: dict[str, Any] = {
-        "decisions": added,
-        "already": already,
-        "entries": entries,
-        "leaf_hashes": leaves,
-        "runs": len({call.run for call in calls.values()}),
-        "calls": len(calls),
-    }
-    document: dict[str, Any] = {"calls": [call.document() for call in calls.values()]}
-    if span.last_batch:
-        refused = [each.code for each in found.refused]
-        wrong = {"refused": len(refused), "lacking": len(found.lacking), "missing": len(found.missing)}
-        body |= {**wrong, "unfinished": len(found.looked.unfinished)}
-        document |= {
-            # codes alone: a file's name is whoever's word it is, and stands here for good
-            "refused": dict(sorted(_counted(refused))),
-            "lacking": [each.document() for each in found.lacking],
-            "missing": found.missing,
+        revoked = [each for place in span.placed if not place.is_copy for each in self._revoked(place)]
+        self._found.revoked += revoked
+        # where it added something or met what was revoked, or, the last one, where something is wrong
+        self.is_recorded = bool(span.leaves or revoked) or (span.last_batch and not self._found.whole)
+        if not self.is_recorded:
+            return None
+        calls = {place.lot.call.id: place.lot.call for place in span.placed}
+        body = {**_added(span), "runs": len({call.run for call in calls.values()}), "calls": len(calls)}
+        body["revoked"] = len(revoked)
+        document: dict[str, Any] = {
+            "calls": [call.document() for call in calls.values()],
+            "revoked": [each.document() for each in revoked],
         }
-    return Draft(EntryType.COLLECTION, body=body, blobs={"collection": document_bytes(document)})
+        if span.last_batch:
+            wrong, told = _wrong(self._found)
+            body, document = body | wrong, document | told
+        return Draft(EntryType.COLLECTION, body=body, blobs={"collection": document_bytes(document)})
+
+    def _revoked(self, place: Placed) -> Iterator[Revoked]:
+        return self._unheard.of(self._parcels[place.lot.path], place.index)
+
+
+def _added(span: Span) -> dict[str, Any]:
+    """Return what a batch came to, in numbers, and between which entries and leaf hashes stands what it added."""
+    added = [place for place in span.placed if not place.already]
+    copies = sum(place.is_copy for place in span.placed)
+    whole = bool(span.leaves)
+    return {
+        "decisions": len(added),
+        "already": len(span.placed) - len(added) - copies,
+        "copies": copies,
+        "entries": {"first": span.first, "last": span.first + len(span.leaves) - 1} if whole else None,
+        "leaf_hashes": {"first": span.leaves[0].hex(), "last": span.leaves[-1].hex()} if whole else None,
+    }
+
+
+def _wrong(found: Collected) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return how much is not there, and what."""
+    refused = [each.code for each in found.refused]
+    counts = {"refused": len(refused), "lacking": len(found.lacking), "missing": len(found.missing)}
+    told = {
+        # codes alone: a file's name is whoever's word it is, and stands here for good
+        "refused": dict(sorted(_counted(refused))),
+        "lacking": [each.document() for each in found.lacking],
+        "missing": found.missing,
+    }
+    return {**counts, "unfinished": len(found.looked.unfinished)}, told
 
 
 def _counted(codes: Iterable[str]) -> Iterator[tuple[str, int]]:

@@ -6,19 +6,29 @@ the decision's own document says; whether that follows from rules and workload, 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.differences import Difference, differences
 from policy_engine.loading.retention import regulations_of
 from policy_engine.model.decision import Decision
-from policy_engine.recorder import PERSONS, PURPOSES, body_of, view_of
+from policy_engine.recorder import PERSONS, PURPOSES, body_of, recordable, view_of
 from policy_engine.tags import decision_tags
 from policy_engine.waivers.on_record import used_drafts
 
 if TYPE_CHECKING:
+    from policy_audit.entry import Entry
     from policy_audit.spool_reading import Parcel
 
+_TEXT = re.compile(r".{1,500}")
+#: What the context of a decision says beside its purpose, run and workload, and how; nothing signed it on a runner.
+_CONTEXT = {
+    "actor_known_by": re.compile("asserted|ci"),
+    **dict.fromkeys(("repository", "commit", "ref", "pull_request"), _TEXT),
+    "baseline": re.compile(r"sha256:[0-9a-f]{64}"),
+    "baseline_accepted": re.compile(r"[0-9]{1,12}"),
+}
 _NEEDED = ("decision", "workload", "rules", "layers", "catalog")
 
 
@@ -71,16 +81,29 @@ def _differences(parcel: Parcel, decision: Decision) -> Iterator[Difference]:
     named = {name: expected[name] for name in ("namespace", "workload")}
     known = {"purpose": purpose if purpose in PURPOSES else None, "run": parcel.call.run, **named}
     yield from differences({name: context.get(name) for name in known}, known, "context")
+    yield from _beside({name: value for name, value in context.items() if name not in {*known, CONTEXT}}, entry)
+    for name, value in parcel.call.document().items():
+        if recordable(value) != value:
+            yield Difference(f"context.{CONTEXT}.{name}", value, recordable(value))
     yield from differences(_digests(parcel), _named(document), "blobs")
     if strangers := entry.commitments.keys() - PERSONS:
         yield Difference("commitments", min(strangers), None)
     used = used_drafts(document, decision.id, {})
     yield from differences([each.entry.body for each in parcel.found[1:]], [draft.body for draft in used], "uses")
     for each in parcel.found[1:]:
-        own = {name: value for name, value in context.items() if name in each.entry.context}
-        yield from differences(each.entry.context, own, "uses.context")
-        if each.entry.commitments or each.entry.blobs or CONTEXT not in each.entry.context:
+        yield from differences(each.entry.context, context, "uses.context")
+        if each.entry.commitments or each.entry.blobs:
             yield Difference("uses", "persons or documents", None)
+
+
+def _beside(context: Mapping[str, Any], entry: Entry) -> Iterator[Difference]:
+    """Yield what a context holds that no runner writes: it cannot be taken out of the entry again."""
+    for name, value in context.items():
+        form = _CONTEXT.get(name)
+        if form is None or not isinstance(value, str) or not form.fullmatch(value) or recordable(value) != value:
+            yield Difference(f"context.{name:.40}", str(value), None)
+    if "actor_known_by" not in context:
+        yield Difference("context.actor_known_by", None, "ci")
 
 
 def _digests(parcel: Parcel) -> dict[str, str | None]:

@@ -11,8 +11,9 @@ their own times, so that each of these gets a checkpoint of its own within the t
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -22,11 +23,11 @@ from sqlalchemy import Connection, select
 
 from policy_audit.appending import extend, lock_head, read_head, store_blobs
 from policy_audit.changing import By, sealable, writer
-from policy_audit.entry import Blob, Draft, Prepared, prepare
+from policy_audit.entry import Blob, Draft, Prepared, parse_entry, prepare
 from policy_audit.errors import CanonicalError, LedgerError, SpoolError
 from policy_audit.keys import Ed25519Signer, Signer
 from policy_audit.names import DECISION, ENTRY
-from policy_audit.spool_format import Call
+from policy_audit.spool_format import CONTEXT, Call, read_call, read_place
 from policy_audit.spool_reading import Parcel, SpoolFolder
 from policy_audit.view import instant
 
@@ -66,6 +67,8 @@ class Lot:
     leaf: bytes
     size: int
     digest: bytes
+    copy: bool = False
+    """Whether another file that was handed in with it holds the same decision."""
 
     @property
     def path(self) -> Path:
@@ -87,11 +90,16 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """Where a file's decision stands in the ledger; `already`: it was on record, and nothing was added."""
+    """Where a file's decision stands in the ledger; `already`: nothing was added for it."""
 
     lot: Lot
     index: int
     already: bool
+
+    @property
+    def is_copy(self) -> bool:
+        """Whether it stands there by another file that was handed in with it."""
+        return self.already and self.lot.copy
 
 
 class Span(NamedTuple):
@@ -104,23 +112,32 @@ class Span(NamedTuple):
 
 
 def look(folders: Iterable[Path], check: Check, now: datetime, oldest: timedelta = OLDEST) -> Looked:
-    """Read every file of the spools; `check` raises `SpoolError` for what it refuses of a decision.
+    """Read every file of the spools, each folder once; `check` raises `SpoolError` for what it refuses of a decision.
 
-    Raises:
-        SpoolError: a folder cannot be read, or is no spool.
+    A folder that is no spool, or cannot be read, is refused as a file is.
     """
     looked = Looked()
     limits = instant(now - oldest), instant(now + AHEAD)
     of_call: dict[str, tuple[Call, int]] = {}
     places: dict[tuple[str, int], bytes] = {}
     known: dict[str, Blob] = {}
-    for folder in [SpoolFolder(path, known) for path in folders]:
+    paths: dict[str, Path] = {}
+    for path in folders:
+        paths.setdefault(os.path.realpath(path), path)
+    for path in paths.values():
+        try:
+            folder = SpoolFolder(path, known)
+        except SpoolError as error:
+            hint = f"; {error.help}" if error.help else ""
+            looked.refused.append(Refused(path, error.code, f"{error.message}{hint}"))
+            continue
         looked.unfinished += [folder.path / name for name in folder.unfinished]
         for name in folder.files:
             try:
                 parcel = read_checked(folder, name, check, limits)
                 lot = _lot(folder, parcel)
-                _agree(lot, of_call, places)
+                if _agree(lot, of_call, places):
+                    lot = replace(lot, copy=True)
             except SpoolError as error:
                 looked.refused.append(Refused(folder.path / name, error.code, error.message))
             else:
@@ -149,12 +166,15 @@ def _lot(folder: SpoolFolder, parcel: Parcel) -> Lot:
     return Lot(folder, parcel.path.name, *identity, parcel.found[0].leaf, parcel.size, parcel.digest)
 
 
-def _agree(lot: Lot, of_call: dict[str, tuple[Call, int]], places: dict[tuple[str, int], bytes]) -> None:
-    """Refuse a file that contradicts another of its call; the same decision twice is no contradiction."""
+def _agree(lot: Lot, of_call: dict[str, tuple[Call, int]], places: dict[tuple[str, int], bytes]) -> bool:
+    """Refuse a file that contradicts another of its call; return whether it is the same decision once more."""
     if of_call.setdefault(lot.call.id, (lot.call, lot.of)) != (lot.call, lot.of):
         raise SpoolError("another file of its call says another run or number", code="spool-conflict")
-    if places.setdefault((lot.call.id, lot.n), lot.leaf) != lot.leaf:
+    place = lot.call.id, lot.n
+    copy = place in places
+    if places.setdefault(place, lot.leaf) != lot.leaf:
         raise SpoolError(f"another file is the decision {lot.n} of {lot.of} of its call", code="spool-conflict")
+    return copy
 
 
 def batches(lots: Sequence[Lot], signer: Signer | None = None) -> Iterator[list[Lot]]:
@@ -271,22 +291,35 @@ def standing(ledger: Ledger, runs: Iterable[str]) -> Mapping[str, list[Standing 
     Raises:
         VerificationError: an entry is not what was recorded.
     """
-    from policy_audit.entry import parse_entry
-    from policy_audit.spool_format import CONTEXT, read_call, read_place
-
     found: dict[str, list[Standing | None]] = {}
-    wanted = sorted(set(runs))
+    for run, known in _standing(ledger, DECISION.c.run, runs):
+        found.setdefault(run, []).append(known)
+    return found
+
+
+def standing_at(ledger: Ledger, times: Iterable[str]) -> list[Standing]:
+    """Return the spooled decisions on record that bear one of these times of recording.
+
+    Raises:
+        VerificationError: an entry is not what was recorded.
+    """
+    return [known for _, known in _standing(ledger, DECISION.c.recorded_at, times) if known is not None]
+
+
+def _standing(ledger: Ledger, column: Any, values: Iterable[str]) -> Iterator[tuple[str, Standing | None]]:
+    wanted = sorted(set(values))
     with ledger.snapshot() as connection:
         for start in range(0, len(wanted), _MAX_PARAMETERS):
             part = wanted[start : start + _MAX_PARAMETERS]
             query = (
-                select(DECISION.c.run, ENTRY.c.entry)
+                select(column, ENTRY.c.entry)
                 .join(ENTRY, DECISION.c.leaf_index == ENTRY.c.leaf_index)
-                .where(DECISION.c.run.in_(part))
+                .where(column.in_(part))
             )
-            for run, raw in connection.execute(query):
-                said: Any = parse_entry(raw).context.get(CONTEXT)
-                call, place = (read_call(said), read_place(said)) if isinstance(said, dict) else (None, None)
-                known = Standing(call, *place) if call is not None and place is not None else None
-                found.setdefault(run, []).append(known)
-    return found
+            for value, raw in connection.execute(query):
+                yield value, _said(parse_entry(raw).context.get(CONTEXT))
+
+
+def _said(said: Any) -> Standing | None:
+    call, place = (read_call(said), read_place(said)) if isinstance(said, dict) else (None, None)
+    return Standing(call, *place) if call is not None and place is not None else None

@@ -8,8 +8,11 @@ from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+from policy_audit.view import instant
 
 FORMAT = "policy-audit-spool/v1"
 BLOBS = "blobs"
@@ -17,7 +20,7 @@ SUFFIX = ".spool.json"
 #: The member of an entry's context that says that it was spooled, by which call, as which of how many.
 CONTEXT = "spooled"
 MOST_OF_A_CALL = 1_000_000
-_NAME = re.compile(r"[0-9]{8}T[0-9]{12}Z-([0-9a-f]{32})-([0-9]{1,7})-of-([0-9]{1,7})\.spool\.json")
+_NAME = re.compile(r"([0-9]{8}T[0-9]{12})Z-([0-9a-f]{32})-([0-9]{1,7})-of-([0-9]{1,7})\.spool\.json")
 _ID = re.compile(r"[0-9a-f]{32}")
 _LONGEST = 500
 
@@ -75,7 +78,19 @@ def file_name(moment: str, call: str, n: int, of: int) -> str:
 def read_name(name: str) -> tuple[str, int, int] | None:
     """Return call, n and m of a decision's file by its name alone, which a torn one still has."""
     found = _NAME.fullmatch(name)
-    return (found[1], int(found[2]), int(found[3])) if found else None
+    return (found[2], int(found[3]), int(found[4])) if found else None
+
+
+def time_in_name(name: str) -> str | None:
+    """Return the time of recording in the name of a decision's file, as its entry says it; None where there is none."""
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        moment = datetime.strptime(found[1], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+    except ValueError:
+        return None
+    return instant(moment)
 
 
 @contextmanager

@@ -87,12 +87,11 @@ class SpoolFolder:
             self._names = sorted(os.listdir(self.path))
         except OSError as error:
             raise _refused("spool-missing", f"`{self.path}` cannot be read: {_reason(error)}") from error
-        if not any(name == BLOBS or name.endswith(SUFFIX) for name in self._names):
-            raise SpoolError(
-                f"`{self.path}` is no spool: it holds no decisions",
-                code="spool-missing",
-                help="name each folder that `--ledger spool:DIR` wrote to",
-            )
+        # a runner that decided nothing leaves an empty one; what is hidden does not make it another folder
+        seen = [name for name in self._names if not name.startswith(".")]
+        if seen and not any(name == BLOBS or name.endswith(SUFFIX) for name in self._names):
+            message = f"`{self.path}` is no spool: it holds other things, and no decisions"
+            raise SpoolError(message, code="spool-missing", help="name each folder that `--ledger spool:DIR` wrote to")
 
     @property
     def files(self) -> list[str]:

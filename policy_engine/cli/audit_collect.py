@@ -15,7 +15,7 @@ from policy_engine.cli.ledger_writing import officer, writing
 from policy_engine.cli.options import Folder, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers
-from policy_engine.errors import InputError, PolicyError, Problem
+from policy_engine.errors import PolicyError
 
 if TYPE_CHECKING:
     from policy_audit.anchors.configuration import Configuration
@@ -69,9 +69,9 @@ def command(
     """Put the decisions in folders that `--ledger spool:DIR` wrote to on record.
 
     Each file is verified as strictly as if its runner lied, and appended once, whoever hands it in how often. Where
-    anchors are configured the checkpoint is anchored. The exit status is 6 where a file is refused, a call lacks
-    files, a run of --runs is neither here nor on record, a decision counted evidence that was revoked, or an anchor
-    fails; everything else is collected all the same.
+    anchors are configured the checkpoint is anchored. The exit status is 6 where a file or a folder is refused, a call
+    lacks files, a run of --runs is neither here nor on record, a decision counted evidence or a waiver that was
+    revoked, or an anchor fails; everything else is collected all the same.
     """
     from policy_engine.cli.collected_shown import sections, shown
     from policy_engine.cli.main import LEDGER, OK, first_of
@@ -110,15 +110,10 @@ def _done(step: Callable[[], int]) -> int:
 
 
 def _collected(ledger: Ledger, folders: Sequence[Path], runs: Sequence[str], oldest: int) -> Collected:
-    from policy_audit.errors import SpoolError
-
     from policy_engine.collecting import Collector
 
-    try:
-        with progress("collecting") as tell:
-            return Collector(ledger, officer(), timedelta(days=oldest)).collect(folders, runs, tell)
-    except SpoolError as error:
-        raise InputError(Problem(error.code, error.message, help=error.help)) from error
+    with progress("collecting") as tell:
+        return Collector(ledger, officer(), timedelta(days=oldest)).collect(folders, runs, tell)
 
 
 def _anchored(ledger: Ledger, places: Configuration, value: dict[str, Any]) -> int:

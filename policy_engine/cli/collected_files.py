@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import unicodedata
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     from policy_engine.collecting import Collected
 
 _LONGEST_RUN = 500
+RECEIPT = ".tlog-proof"
+#: What a writer of receipts that was killed leaves: see `whole_files.write_whole`.
+_BROKEN_OFF = re.compile(r"\.[0-9a-f]{64}(\.[0-9]+)?\.tlog-proof\.[0-9a-z_]{8}")
 
 
 def read_runs(path: Path) -> list[str]:
@@ -67,19 +71,34 @@ def write_receipts(ledger: Ledger, found: Collected, folder: Path, value: dict[s
     Raises:
         UsageError: a file cannot be written.
     """
+    from policy_audit.spool_format import holding
+
+    with suppress(OSError), holding(folder.resolve(), alone=True) as alone:
+        if alone:
+            _remove_broken_off(folder)
     entries: dict[str, set[int]] = {}
     for place in found.placed:
         entries.setdefault(place.lot.decision_id, set()).add(place.index)
     written: dict[int, str] = {}
-    for decision, indexes in entries.items():
-        for index in sorted(indexes):
-            name = decision if index == min(indexes) else f"{decision}.{index}"
-            path = folder / f"{name}.tlog-proof"
-            write_bytes(str(path), ledger.receipt(index).encode())
-            written[index] = str(path)
+    with ExitStack() as held:
+        with suppress(OSError):  # a folder that can be written and not listed: nobody clears it, either
+            held.enter_context(holding(folder.resolve()))
+        for decision, indexes in entries.items():
+            for index in sorted(indexes):
+                name = decision if index == min(indexes) else f"{decision}.{index}"
+                path = folder / f"{name}{RECEIPT}"
+                write_bytes(str(path), ledger.receipt(index).encode())
+                written[index] = str(path)
     for row in value["decisions"]:
         row["receipt"] = written[row["index"]]
     return 0
+
+
+def _remove_broken_off(folder: Path) -> None:
+    """Delete what a writer of receipts left that was killed."""
+    for name in os.listdir(folder):
+        if _BROKEN_OFF.fullmatch(name):
+            (folder / name).unlink(missing_ok=True)
 
 
 def remove_collected(found: Collected, value: dict[str, Any]) -> int:

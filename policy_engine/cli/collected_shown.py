@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.cli.sections import Section
@@ -18,13 +17,15 @@ def shown(found: Collected) -> dict[str, Any]:
         "kind": "Collection",
         "ok": found.whole,
         "added": sum(not place.already for place in found.placed),
-        "already": sum(place.already for place in found.placed),
+        "already": sum(place.already and not place.is_copy for place in found.placed),
+        "copies": sum(place.is_copy for place in found.placed),
         "entries": found.entries,
         "decisions": [
             {
                 "id": place.lot.decision_id,
                 "index": place.index,
                 "already": place.already,
+                "copy": place.is_copy,
                 "leaf_hash": place.lot.leaf.hex(),
                 "recorded_at": place.lot.recorded_at,
                 **place.lot.call.document(),
@@ -39,7 +40,7 @@ def shown(found: Collected) -> dict[str, Any]:
         "lacking": [each.document() for each in found.lacking],
         "missing": found.missing,
         "unfinished": [str(path) for path in found.looked.unfinished],
-        "revoked": [asdict(each) for each in found.revoked],
+        "revoked": [each.document() for each in found.revoked],
         "removed": 0,
         "anchoring": None,
     }
@@ -52,10 +53,11 @@ def sections(value: Mapping[str, Any]) -> list[Section]:
         Section("Lacking", lines=[_lacking(each) for each in value["lacking"]]),
         Section("Neither spooled nor on record", lines=value["missing"]),
         Section("Broken off, and never shown", lines=value["unfinished"]),
-        Section("Counted evidence that was revoked", lines=[_revoked(each) for each in value["revoked"]]),
+        Section("Counted what was revoked", lines=[_revoked(each) for each in value["revoked"]]),
     ]
+    copies = f", {value['copies']:,} handed in more than once" if value["copies"] else ""
     pairs = [
-        ("Decisions", f"{value['added']:,} added, {value['already']:,} already on record"),
+        ("Decisions", f"{value['added']:,} added, {value['already']:,} already on record{copies}"),
         ("Entries", _entries(value)),
     ]
     if value["removed"]:
@@ -76,12 +78,13 @@ def _why(refused: Mapping[str, Any]) -> str:
 def _lacking(each: Mapping[str, Any]) -> str:
     told = ", ".join(map(str, each["missing"]))
     more = each["count"] - len(each["missing"])
-    run = f"run {each['run']}, " if each["run"] is not None else ""
+    run = f"run {each['run']}, " if each["run"] is not None else "run unknown, "
     return f"{run}call {each['call']}: {told}{f' and {more:,} more' if more else ''} of {each['of']:,}"
 
 
 def _revoked(each: Mapping[str, Any]) -> str:
-    return f"{each['decision_id'][:16]}, entry {each['index']}: {each['evidence']}"
+    what = each["evidence"] if each["waiver"] is None else f"waiver {each['waiver'][:16]}"
+    return f"{each['decision_id'][:16]}, entry {each['index']}: {what}, revoked by entry {each['revoked_index']}"
 
 
 def _entries(value: Mapping[str, Any]) -> str:

@@ -154,6 +154,11 @@ def of_another(row: Mapping[str, Any]) -> str:
     return f"it is of the ledger {row['origin']}: here it lifts something by its file alone, where the policy lets it"
 
 
+def by_file(row: Mapping[str, Any]) -> str:
+    """Say of a waiver that nobody granted here what is known of it."""
+    return f"nobody granted it here: it is read from the decision in entry {row['by_file_index']}, which used its file"
+
+
 def scope_text(row: Mapping[str, Any]) -> str:
     """Say where a waiver holds."""
     task = f", task {row['task']}" if row["task"] is not None else ""

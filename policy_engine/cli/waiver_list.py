@@ -12,7 +12,7 @@ import click
 from policy_engine.cli.moments import AsOf, exact
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.cli.waiver_common import audited, left_out, of_another, scope_text
+from policy_engine.cli.waiver_common import audited, by_file, left_out, of_another, scope_text
 
 _HEADER = ("=Waiver", "=Status", "=Until", ">Used", "Rule", "~Scope, ticket")
 
@@ -57,14 +57,33 @@ def command(
         moment = at or now()
         rows = waiver_register(open_ledger, moment, approvers, left_out)
     kept = [row for row in rows if _fits(row, wanted or "active", expiring)]
-    found = {"kind": "WaiverList", "at": exact(moment), "waivers": kept, "verified": approvers is not None}
+    found = {
+        "kind": "WaiverList",
+        "at": exact(moment),
+        "waivers": kept,
+        # of all: one that was taken back is not listed, and its late uses are what there is to look into
+        "used_out_of_time": [_late(row) for row in rows if row["used_out_of_time"]],
+        "verified": approvers is not None,
+    }
     write_reports(targets, report_writers(lambda: found, lambda: [*_sections(found), *_asked(found, at)]))
 
 
 def _fits(row: Mapping[str, Any], wanted: str, expiring: int | None) -> bool:
-    if wanted not in ("all", row["status"]):
+    status = "active" if row["status"] == "file" else row["status"]
+    if wanted not in ("all", status):
         return False
-    return expiring is None or (row["status"] == "active" and row["days_left"] <= expiring)
+    return expiring is None or (status == "active" and row["days_left"] <= expiring)
+
+
+def _late(row: Mapping[str, Any]) -> dict[str, Any]:
+    from policy_engine.waivers.uses import told_late
+
+    return {
+        "waiver": row["id"],
+        "status": row["status"],
+        "entries": [use["index"] for use in row["used_out_of_time"]],
+        "told": told_late(row),
+    }
 
 
 def _asked(found: Mapping[str, Any], at: datetime | None) -> list[Section]:
@@ -73,8 +92,9 @@ def _asked(found: Mapping[str, Any], at: datetime | None) -> list[Section]:
 
 def _sections(found: Mapping[str, Any]) -> list[Section]:
     rows = found["waivers"]
+    late = [f"{each['waiver'][:12]} ({each['status']}): {each['told']}" for each in found["used_out_of_time"]]
     if not rows:
-        return [Section(lines=["no waiver on record fits"])]
+        return [Section(lines=["no waiver on record fits", *late])]
     table = Section(header=_HEADER, rows=[_cells(row) for row in rows])
     lines = [
         f"{row['id'][:12]}: the signatures do not count: {row['signatures']}"
@@ -87,6 +107,8 @@ def _sections(found: Mapping[str, Any]) -> list[Section]:
         if row["granted_index"] is not None and not row["requester_as_signed"] and not row["elsewhere"]
     ]
     lines += [f"{row['id'][:12]}: {of_another(row)}" for row in rows if row["elsewhere"]]
+    lines += [f"{row['id'][:12]}: {by_file(row)}" for row in rows if row["status"] == "file"]
+    lines += late
     if not found["verified"]:
         lines.append("the signatures were not verified: --policy names the layers whose approvers.yaml says who may")
     return [table, Section(lines=lines)] if lines else [table]

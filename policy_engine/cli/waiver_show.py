@@ -10,7 +10,7 @@ import click
 
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.cli.waiver_common import audited, find_row, left_out, of_another, scope_text
+from policy_engine.cli.waiver_common import audited, by_file, find_row, left_out, of_another, scope_text
 from policy_engine.wording import listed, value_text
 
 
@@ -64,6 +64,8 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
     ]
     if row["self_approved"] or row["same_actor"]:
         pairs.append(("finding", "requester and approver are one by name, or one ran both commands"))
+    if row["by_file_index"] is not None and row["granted_index"] is None:
+        pairs.append(("finding", by_file(row)))
     if row["elsewhere"]:
         pairs.append(("finding", of_another(row)))
     elif row["granted_index"] is not None and not row["requester_as_signed"]:
@@ -75,6 +77,7 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
     late = {use["index"] for use in row["used_out_of_time"]}
     uses = [
         f"entry {use['index']}, decision {str(use['decision'])[:12]} of {use['decided_at']}"
+        + (f", recorded at {use['recorded_at']} by its runner's clock" if use["collected"] else "")
         + (": OUT OF ITS TIME" if use["index"] in late else "")
         for use in row["uses"]
     ]

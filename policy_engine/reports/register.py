@@ -66,6 +66,7 @@ def waivers(asked: Asked) -> Report:
         [*cells, *(_unreadable(record, error) for record, error in spoilt)],
         summary=(
             ("active", len(found["active"])),
+            ("used by their files, and granted by nobody here", len(found["by_file"])),
             ("expiring", len(found["expiring"])),
             ("used out of time", len(found["used_out_of_time"])),
             ("self-approved", len(found["self_approved"])),
@@ -75,7 +76,7 @@ def waivers(asked: Asked) -> Report:
         ),
         remarks=(
             f"`expiring`: active, and ends within {within} days. `used_out_of_time`: before it was granted, after its "
-            "last day, or after it was taken back.",
+            "last day, or after it was taken back; where a use was collected from a spool, by its runner's clock.",
             *(() if approvers is not None else (_UNVERIFIED,)),
             "Persons are compared as recorded: one person under two names is not seen.",
             AS_RECORDED,
@@ -93,7 +94,8 @@ def _approvers(asked: Asked) -> Approvers | None:
 
 
 def _row(asked: Asked, row: Mapping[str, Any], expiring: bool) -> tuple[Cell, ...]:
-    index = row["granted_index"] if row["granted_index"] is not None else row["requested_index"]
+    places = (row["granted_index"], row["requested_index"], row["by_file_index"])
+    index = next(each for each in places if each is not None)
     people = asked.persons.of(asked.snapshot.entry(index))
     asker = people
     if row["requested_index"] is not None:  # what was signed opens there, whatever a grant says

@@ -50,12 +50,17 @@ class Revocations(Struct):
     names: Mapping[str, Record]
 
     def known(self, names: frozenset[str], decision: int, recorded_at: datetime) -> bool:
-        """Whether the decision at this index had to know that the entry was revoked.
+        """Whether the decision at this index had to know that the entry was revoked; see `before`."""
+        return self.before(names, decision, recorded_at) is not None
+
+    def before(self, names: frozenset[str], decision: int, recorded_at: datetime) -> Record | None:
+        """Return what revoked the entry before the decision at this index.
 
         What came on record while the decision was being made could not be known to it.
         """
-        found = (self.names[name] for name in names if name in self.names)
-        return any(each.index < decision and each.recorded_at < recorded_at - LONGEST for each in found)
+        found = [self.names[name] for name in names if name in self.names]
+        known = [each for each in found if each.index < decision and each.recorded_at < recorded_at - LONGEST]
+        return min(known, key=lambda each: each.index, default=None)
 
 
 def revocations(ledger: Entries) -> Revocations:

@@ -8,5 +8,6 @@ checking     which of the waivers on record count at a decision's time
 again        the same for a recorded decision, on the notes that were recorded with it
 trail        what the ledger says of the waivers of a recorded decision
 on_record    entries in the ledger, and what is read back from them
+uses         the decisions that used one, in its time or not
 register     every waiver with what became of it
 """

@@ -262,6 +262,13 @@ def statement_on_record(ledger: Source, row: Mapping[str, Any]) -> Statement:
     """Return the statement of a row of the register."""
     from policy_engine.waivers.notes import read_note
 
+    if row["granted_index"] is None and row["requested_index"] is None:
+        from policy_engine.waivers.uses import in_decision
+
+        told = in_decision(ledger, row["by_file_index"], row["id"])
+        if told is not None:
+            return told.statement
+        raise VerificationError(f"the entry {row['by_file_index']} holds no waiver", code="entry-changed")
     if row["granted_index"] is not None:
         granted = _record(ledger.entry(row["granted_index"]), EntryType.WAIVER_GRANTED)
         return read_note(note_on_record(ledger, granted))[0]

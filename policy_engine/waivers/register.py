@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from typing import Any
 
+from policy_audit.collected import CollectedSpans
 from policy_audit.entry import EntryType
 from policy_audit.errors import AuditError, VerificationError
-from policy_audit.view import instant
 
 from policy_engine.model.approvers import Approvers
 from policy_engine.model.identity import folded, same_person
@@ -32,9 +32,11 @@ from policy_engine.waivers.on_record import (
     requested,
     signed_requester,
 )
+from policy_engine.waivers.uses import ByFile, Granted, UsesByFile, collected_spans, uses_of
 
 EXPIRING_DAYS = 14
-STATUSES = ("requested", "active", "pending", "expired", "revoked")
+#: `file`: nobody granted it here, and a collected decision used it by its signed file.
+STATUSES = ("requested", "active", "file", "pending", "expired", "revoked")
 
 
 @dataclass
@@ -47,6 +49,7 @@ class _Found:
     note: str | None = None
     revocation: Record | None = None
     uses: list[Record] = field(default_factory=list)
+    by_file: ByFile | None = None
 
 
 def waiver_register(
@@ -70,17 +73,16 @@ def waiver_register(
     for record in records(ledger, EntryType.WAIVER_GRANTED):
         if _read(lambda each: _grant(ledger, each, found), record, unreadable) == DISPOSED:
             gone.add(str(record.body.get("waiver")))
+    spans, files = collected_spans(ledger), UsesByFile(ledger)
+    for record in records(ledger, EntryType.WAIVER_USED):
+        _read(lambda each: _use(each, found, spans, files, gone), record, unreadable or _passed_over)
     for record in records(ledger, EntryType.WAIVER_REVOKED):
         if (named := found.get(str(record.body.get("waiver")))) is not None:
             named.revocation = named.revocation or record
-    for record in records(ledger, EntryType.WAIVER_USED):
-        if (named := found.get(str(record.body.get("waiver")))) is not None:
-            named.uses.append(record)
-        elif unreadable is not None:
-            unreadable(record, _use_of_none(str(record.body.get("waiver")) in gone))
     origin = origin_of(ledger) if found else ""
-    rows = [_row(ledger, each, at, approvers, origin) for each in found.values()]
-    return sorted(rows, key=lambda row: -max(row["requested_index"] or 0, row["granted_index"] or 0))
+    rows = [_row(ledger, each, at, approvers, origin, spans) for each in found.values()]
+    places = ("requested_index", "granted_index", "by_file_index")
+    return sorted(rows, key=lambda row: -max(row[name] or 0 for name in places))
 
 
 def _read(
@@ -95,6 +97,23 @@ def _read(
         unreadable(record, error)
         return error.code
     return None
+
+
+def _passed_over(record: Record, error: AuditError) -> None:
+    """Leave out a use of what is no waiver on record, where nobody is to be told."""
+
+
+def _use(record: Record, found: dict[str, _Found], spans: CollectedSpans, files: UsesByFile, gone: set[str]) -> None:
+    name = str(record.body.get("waiver"))
+    known = found.get(name)
+    if record.index in spans and (known is None or not (known.grants or known.by_file)) and name not in gone:
+        told = files.of(record)
+        if told is not None:
+            known = found.setdefault(name, _Found(told.statement))
+            known.by_file = told
+    if known is None:
+        raise _use_of_none(name in gone)
+    known.uses.append(record)
 
 
 def _use_of_none(disposed: bool) -> VerificationError:
@@ -116,7 +135,9 @@ def _grant(ledger: Source, record: Record, found: dict[str, _Found]) -> None:
     row.note = row.note or note
 
 
-def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None, origin: str) -> dict[str, Any]:
+def _row(
+    ledger: Source, found: _Found, at: datetime, approvers: Approvers | None, origin: str, spans: CollectedSpans
+) -> dict[str, Any]:
     statement, grant, revocation = found.statement, found.grants[0] if found.grants else None, found.revocation
     day = at.astimezone(UTC).date()
     scope = statement.scope
@@ -143,13 +164,14 @@ def _row(ledger: Source, found: _Found, at: datetime, approvers: Approvers | Non
         "requested_index": found.request.index if found.request is not None else None,
         "granted_index": grant.index if grant is not None else None,
         "granted_at": _time(grant),
+        "by_file_index": found.by_file.entry if found.by_file is not None else None,
         "granted_again": [each.index for each in found.grants[1:]],
         "approvals": _approvals(grant.body) if grant is not None else [],
         "revoked_index": revocation.index if revocation is not None else None,
         "revoked_at": _time(revocation),
         "revoked_why": revocation.body.get("reason") if revocation is not None else None,
         **_people(ledger, found),
-        **_uses(found),
+        **uses_of(found.uses, Granted(statement, found.grants, revocation, found.by_file is not None), spans),
         "signatures": _signatures(ledger, found, at, approvers),
     }
 
@@ -170,9 +192,11 @@ def _status(found: _Found, day: date) -> str:
         return "revoked"
     if day > found.statement.valid_until:
         return "expired"
-    if not found.grants:
+    if not found.grants and found.by_file is None:
         return "requested"
-    return "pending" if day < found.statement.valid_from else "active"
+    if day < found.statement.valid_from:
+        return "pending"
+    return "active" if found.grants else "file"
 
 
 def _people(ledger: Source, found: _Found) -> dict[str, Any]:
@@ -201,41 +225,12 @@ def _people(ledger: Source, found: _Found) -> dict[str, Any]:
     }
 
 
-def _uses(found: _Found) -> dict[str, Any]:
-    """Return the decisions that the waiver was used in, and those of them that it may not have been used in."""
-    ended = f"{found.statement.valid_until.isoformat()}T23:59:59.999999Z"
-    uses, late = [], []
-    for record in found.uses:
-        decided = str(record.body.get("decided_at"))
-        use = {"index": record.index, "decision": record.body.get("decision"), "decided_at": decided}
-        uses.append(use)
-        early = not found.grants or record.index < found.grants[0].index
-        revoked = found.revocation is not None and record.index > found.revocation.index
-        # the time of the decision is what the caller said; when it was recorded is what the ledger says
-        if max(_instant(decided), instant(record.recorded_at)) > ended or early or revoked:
-            late.append(use)
-    return {"uses": uses, "used_out_of_time": late}
-
-
-def _instant(moment: str) -> str:
-    """Return a time so that it can be compared as text; what is no time as it is."""
-    try:
-        return instant(moment)
-    except (AuditError, OverflowError):
-        return moment
-
-
 def _signatures(ledger: Source, found: _Found, at: datetime, approvers: Approvers | None) -> str | None:
     """Say whether the signatures count under a policy now; None where none was given, or nothing is signed."""
-    if found.note is None or approvers is None or found.revocation is not None:
+    candidate = _candidate(ledger, found, at)
+    if candidate is None or approvers is None or found.revocation is not None:
         return None
     scope = found.statement.scope
-    grant = found.grants[0]
-    requester = signed_requester(ledger, found.statement, found.request)
-    claimed = opened_value(ledger, grant, "requester")
-    candidate = Candidate(
-        found.note, min(at, grant.recorded_at), origin=origin_of(ledger), requester=requester, claimed=claimed
-    )
     try:
         (waiver,) = active_waivers([candidate], (scope.namespace, scope.name), at, approvers, at)
     except (AuditError, ValueError):
@@ -243,11 +238,26 @@ def _signatures(ledger: Source, found: _Found, at: datetime, approvers: Approver
     return "verified" if waiver.problem is None else waiver.problem
 
 
+def _candidate(ledger: Source, found: _Found, at: datetime) -> Candidate | None:
+    """Return what is signed of a waiver; None where nothing is."""
+    if found.note is None:
+        if found.by_file is None:
+            return None
+        grounds = found.by_file.grounds
+        return Candidate(grounds.note, at, asked=grounds.asked, source="file-unasked")
+    grant = found.grants[0]
+    requester = signed_requester(ledger, found.statement, found.request)
+    claimed = opened_value(ledger, grant, "requester")
+    given = min(at, grant.recorded_at)
+    return Candidate(found.note, given, origin=origin_of(ledger), requester=requester, claimed=claimed)
+
+
 def reports(rows: list[dict[str, Any]], expiring_days: int = EXPIRING_DAYS) -> Mapping[str, list[dict[str, Any]]]:
     """Return the rows by what an officer asks: active, expiring, used out of time, self-approved, asked by whom."""
     active = [row for row in rows if row["status"] == "active"]
     return {
         "active": active,
+        "by_file": [row for row in rows if row["status"] == "file"],
         "expiring": [row for row in active if row["days_left"] <= expiring_days],
         "used_out_of_time": [row for row in rows if row["used_out_of_time"]],
         "self_approved": [row for row in rows if row["self_approved"] or row["same_actor"]],

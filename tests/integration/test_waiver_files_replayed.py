@@ -53,6 +53,9 @@ def test_a_decision_by_a_file_that_was_never_granted_comes_out_again(world: Worl
     assert found.problem == "it was revoked"
     assert replay(world.ledger, world.record(world.decide([found]))).status == "equal"
     assert world.verified()[0]
+    (row,) = waiver_register(world.ledger, AT)
+    assert row["by_file_index"] is None, "whoever records here records the grant, too"
+    assert len(row["used_out_of_time"]) == len(row["uses"]) == 1
 
 
 def test_what_the_runner_could_not_ask_makes_no_forgery_of_its_decision(world: World, tmp_path: Path) -> None:

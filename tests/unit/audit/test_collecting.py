@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator
@@ -11,10 +12,10 @@ from pathlib import Path
 import pytest
 from policy_audit.changing import By
 from policy_audit.checkpoint import parse_checkpoint
-from policy_audit.collecting import Lot, Parcel, Span, append_batch, batches, look
+from policy_audit.collecting import Lot, Parcel, Span, append_batch, batches, look, standing_at
 from policy_audit.disposing import survey
 from policy_audit.entry import Draft, EntryType
-from policy_audit.errors import LedgerError, SpoolError
+from policy_audit.errors import LedgerError
 from policy_audit.folder_check import Wanted, verify_folder
 from policy_audit.heartbeat import gaps
 from policy_audit.keys import generate_signer
@@ -24,6 +25,7 @@ from policy_audit.retention import Period, Retention
 from policy_audit.signing_program import SigningProgram
 from policy_audit.snapshot import open_snapshot
 from policy_audit.spool import Spool, new_call
+from policy_audit.spool_format import read_name, time_in_name
 
 from tests.spools import entry_bytes, files, forge_entry, leaf_of, read
 from tests.stores import Store
@@ -114,6 +116,19 @@ def test_again_nothing_is_added(ledger: Ledger, store: Store, tmp_path: Path) ->
         assert all(already for _, already in collect(another, *spools))
     assert len(leaves(ledger)) == 7
     assert ledger.verify().ok
+
+
+def test_what_is_on_record_is_found_by_the_name_of_a_torn_file(ledger: Ledger, tmp_path: Path) -> None:
+    spools = [spooled(tmp_path, number, timedelta(minutes=number)) for number in (1, 2)]
+    collect(ledger, *spools)
+    names = [path.name for path in files(spools[1])]
+    assert {time_in_name(name) for name in names} == {json.loads(entry_bytes(read(files(spools[1])[0])))["recorded_at"]}
+    found = standing_at(ledger, [str(time_in_name(names[0]))])
+    assert [(each.call.run, each.call.id, each.n, each.of) for each in found] == [
+        ("2", *(read_name(name) or ())) for name in names
+    ]
+    for name in ("x.spool.json", names[0].replace(names[0][:8], "20261332")):
+        assert time_in_name(name) is None
 
 
 def test_two_copies_at_once_are_one(ledger: Ledger, tmp_path: Path) -> None:
@@ -241,7 +256,10 @@ def test_a_program_that_signs_is_not_asked_for_long(tmp_path: Path, monkeypatch:
 
 
 def test_what_is_no_spool(tmp_path: Path) -> None:
-    for folder in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(SpoolError) as error:
-            look([folder], accept, NOW)
-        assert error.value.code == "spool-missing"
+    spool = spooled(tmp_path, 1, timedelta(minutes=1))
+    looked = look([tmp_path, spool, tmp_path / "nowhere"], accept, NOW)
+    assert [(each.path, each.code) for each in looked.refused] == [
+        (tmp_path, "spool-missing"),
+        (tmp_path / "nowhere", "spool-missing"),
+    ]
+    assert len(looked.lots) == 2

@@ -46,6 +46,10 @@ def view(**values: str) -> Attack:
     return entry(lambda it: it["view"].update(values))
 
 
+def context(**values: Any) -> Attack:
+    return entry(lambda it: it["context"].update(values))
+
+
 def raw(change: Callable[[bytes], bytes]) -> Attack:
     return lambda path: path.write_bytes(change(path.read_bytes()))
 
@@ -156,6 +160,11 @@ def both_say_a_call(path: Path) -> None:
     forge_entry(path, lambda it: it["context"]["spooled"].update(call="0" * 32))
 
 
+def unprintable(path: Path) -> None:
+    forge(path, lambda it: it["call"].update(job="a\nb"))
+    forge_entry(path, lambda it: it["context"]["spooled"].update(job="a\nb"))
+
+
 ATTACKS: dict[str, tuple[str, Attack]] = {
     # torn and changed
     "empty": ("spool-torn", raw(lambda _: b"")),
@@ -216,6 +225,15 @@ ATTACKS: dict[str, tuple[str, Attack]] = {
     "another verdict in the body": ("spool-view", entry(lambda it: it["body"].update(verdict="allow_all"))),
     "more in the body": ("spool-view", entry(lambda it: it["body"].update(note="as agreed"))),
     "another workload in the context": ("spool-view", entry(lambda it: it["context"].update(workload="other"))),
+    "a member that no runner writes": ("spool-view", context(note="Olga Ortiz asked for it")),
+    "a list in the context": ("spool-view", context(repository=["acme/claims"])),
+    "a long text in the context": ("spool-view", context(ref="x" * 501)),
+    "a control character in the context": ("spool-view", context(commit="a\tb")),
+    "an actor that somebody vouched for": ("spool-view", context(actor_known_by="signed")),
+    "a run that cannot be shown": ("spool-view", unprintable),
+    "an actor known by nothing": ("spool-view", entry(lambda it: it["context"].pop("actor_known_by"))),
+    "a baseline that is a name": ("spool-view", context(baseline="olga")),
+    "accepted findings that are no number": ("spool-view", context(baseline_accepted="all of them")),
     "another call": (
         "spool-changed",
         entry(lambda it: it["context"]["spooled"].update(n=2 if it["context"]["spooled"]["n"] == 1 else 1)),
@@ -338,11 +356,11 @@ def put(document: Any, path: tuple[Any, ...], value: Any) -> bool:
 
 @pytest.mark.parametrize("value", [None, "x", [{}]], ids=repr)
 def test_whatever_stands_anywhere_is_refused_and_no_accident(spool: Path, value: Any) -> None:
-    """Each member of the file and of its entry, once, is something else; what the context says beside is free."""
+    """Each member of the file and of its entry, once, is something else; which repository it was is free."""
     path = files(spool)[0]
     whole = path.read_bytes()
     own = json.loads(entry_bytes(read(path)))
-    free = {("context", name) for name in ("actor_known_by", "repository")}
+    free = {("context", "repository")} if isinstance(value, str) else set()
     forgeries = [(forge, place) for place in places(read(path))]
     forgeries += [(forge_entry, place) for place in places(own) if place not in free]
     folder = SpoolFolder(spool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,7 +70,21 @@ def test_one_that_was_revoked_before_is_told(scene: EvidenceScene) -> None:
     assert found.status == 6
     (told,) = found.json["revoked"]
     (row,) = found.json["decisions"]
-    assert told == {"decision_id": row["id"], "index": row["index"], "evidence": HARDWARE}
+    assert told == {
+        "decision_id": row["id"],
+        "index": row["index"],
+        "revoked_index": 0,
+        "evidence": HARDWARE,
+        "waiver": None,
+    }
     assert found.json["added"] == 1, "it was handed out, and is on record"
     assert scene.replayed() == (0, ["differs"])
-    assert "Counted evidence that was revoked" not in scene.run("audit", "collect", f"{scene.folder}/spool").out
+    again = collected(scene)
+    assert (again.status, again.json["added"], again.json["revoked"]) == (6, 0, [told])
+    for number in (*found.json["entries"], *again.json["entries"]):
+        on_record = scene.run("audit", "show", str(number), "-o", "json").json
+        assert on_record["body"]["revoked"] == 1
+        with open_ledger(scene.urls["one"], read_only=True) as opened:
+            document = json.loads(opened.blob(opened.entry(number).document["blobs"]["collection"]))
+        assert document["revoked"] == [told]
+    assert scene.run("audit", "verify").status == 0
