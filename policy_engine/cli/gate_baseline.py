@@ -146,14 +146,15 @@ def keeper(run: Run, given: Path | None, target: Path | None, reason: str | None
     Raises:
         UsageError: they do not belong together, or the file cannot be written.
     """
+    from policy_engine.cli.output import check_place
+
     if target is None:
         if reason is not None or expires is not None:
             message = "`--reason` and `--baseline-expires` are for a baseline that is written"
             raise UsageError(Problem("bad-baseline", message, help="give --write-baseline FILE"))
-        _spare_inputs(run, given, None)
         return Keeper(run, given, None, None)
     terms = _terms(run.at.date(), reason, expires)
-    _spare_inputs(run, given, target)
+    check_place(target)
     if given is not None and target.exists() and not _is_same(given, target):
         message = f"`{target}` is there already, and is another baseline than `{given}`"
         raise UsageError(Problem("cannot-write", message, help="write to the one that was given, or to a new file"))
@@ -173,20 +174,6 @@ def _terms(day: date, reason: str | None, expires: date | None) -> Terms:
         message = f"`--baseline-expires {last}` is not within {MOST_DAYS} days from {day}"
         raise UsageError(Problem("bad-period", message, help="name a day within a year; it can be written anew then"))
     return Terms(plain(reason, "--reason", 1000), day, last)
-
-
-def _spare_inputs(run: Run, given: Path | None, target: Path | None) -> None:
-    """Refuse a baseline in the place of what the run reads, and reports in the place of a baseline."""
-    from policy_engine.cli.options import ledger_files
-    from policy_engine.cli.output import Target, check_place, spare
-
-    baselines = [path for path in (given, target) if path is not None]
-    spare(run.targets, baselines)
-    if target is not None:
-        check_place(target)
-        folders = [*run.layers, *(path for path in run.waivers if path.is_dir())]
-        files = [*map(Path, run.selection.read), *run.waivers, *ledger_files(run.ledger)]
-        spare([Target("baseline", target)], files, folders)
 
 
 def _is_same(one: Path, other: Path) -> bool:

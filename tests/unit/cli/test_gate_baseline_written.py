@@ -82,7 +82,7 @@ WRONG = {
     "in no folder": (("--write-baseline", "none/b.yaml", "--reason", "x"), "no such directory"),
     "over the workload": (("--write-baseline", "w.yaml", "--reason", "x"), "read or recorded to by this run"),
     "over the ledger": (("--write-baseline", "l.db", "--reason", "x"), "read or recorded to by this run"),
-    "under a report": (("--write-baseline", "b.yaml", "--reason", "x", "-o", "json=b.yaml"), "no place for"),
+    "under a report": (("--write-baseline", "b.yaml", "--reason", "x", "-o", "json=b.yaml"), "to one file"),
     "over a layer": (("--write-baseline", "acme/b.yaml", "--reason", "x", "--policy", "acme"), "read or"),
 }  # fmt: skip
 
