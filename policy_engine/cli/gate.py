@@ -52,7 +52,7 @@ def command(
     from policy_engine.cli.main import first_of, show_error
     from policy_engine.cli.reports import report, report_failure, take_away
 
-    take_away(run, run.targets)
+    take_away(run.targets)
     judged = Judged()
     try:
         clear(attest)
