@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.options import Place
 from policy_engine.cli.subjects import SubjectName
 from policy_engine.errors import PolicyError, Problem, UsageError
 
@@ -30,13 +31,13 @@ attest_options: tuple[Option, ...] = (
     click.option(
         "--attest",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Write signed attestations of the decisions (in-toto statements in DSSE envelopes), two lines each.",
     ),
     click.option(
         "--attest-key",
         metavar="KEYFILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         envvar="POLICY_ATTEST_KEY",
         help="Sign them by this key, also PEM.  [default: the ledger's]",
     ),

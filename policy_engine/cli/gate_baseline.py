@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.options import Place
 from policy_engine.cli.waiver_common import Day
 from policy_engine.errors import Problem, UsageError
 
@@ -30,13 +31,13 @@ BASELINE_OPTIONS: tuple[Option, ...] = (
     click.option(
         "--baseline",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Known findings, which the exit status leaves out while they last; the decisions stay what they are.",
     ),
     click.option(
         "--write-baseline",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Write the findings of this run as a baseline, or bring FILE up to date; changes no exit status.",
     ),
     click.option(

@@ -14,6 +14,7 @@ import click
 
 from policy_engine.cli.options import (
     LedgerChoice,
+    Place,
     choose_ledger,
     decision_options,
     now,
@@ -49,7 +50,7 @@ _DECIDING: tuple[Option, ...] = (
         "--waivers",
         metavar="PATH",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Signed waivers: a file that `policy waiver approve` wrote, or a folder of them; repeatable.",
     ),
 )
