@@ -90,22 +90,31 @@ class Keeper:
         """Mark the findings that are accepted, and return what the entry of each decision says of the baseline."""
         if self.given is None and self.target is None:
             return [{} for _ in made]
-        from policy_engine.baselines.applying import Applied
         from policy_engine.baselines.entry import Entries
 
-        self._entries = Entries(policy)
         if self.before is None:
+            self._entries = Entries(policy)
             return [{} for _ in made]
-        self._applied = Applied(self.before, self._entries, self.run.at.date())
+        applied = self._apply(policy, self.before)
         details = []
         for each in made:
-            each.findings = self._applied.accept(_place(each), each.findings)
+            each.findings = applied.accept(_place(each), each.findings)
             count = sum(finding.accepted is not None for finding in each.findings)
             details.append({"baseline": self.before.digest, "baseline_accepted": str(count)})
         return details
 
+    def _apply(self, policy: Policy, before: Baseline) -> Applied:
+        from policy_engine.baselines.applying import Applied
+        from policy_engine.baselines.entry import Entries
+
+        self._entries = Entries(policy)
+        self._applied = Applied(before, self._entries, self.run.at.date())
+        return self._applied
+
     def finish(self, judged: Judged) -> None:
         """Say what the baseline came to, in the outcome and beside each decision."""
+        if self._applied is None and self.before is not None and judged.policy is not None:
+            self._apply(judged.policy, self.before)  # nothing was judged, and its entries are there all the same
         if self._applied is None:
             return
         judged.baseline = self._applied.use
@@ -117,6 +126,10 @@ class Keeper:
         from policy_engine.cli.main import OK, USAGE, show_error
 
         if self.target is None or self.terms is None:
+            return OK
+        if judged.nothing_due and not judged.problems:
+            there = "left as it is" if self.old is not None else "not written"
+            click.echo(f"baseline {self.target}: {there}, for nothing was judged", err=True)
             return OK
         if judged.problems or self._entries is None:
             message = "the baseline is not written: not everything that was named could be judged"
