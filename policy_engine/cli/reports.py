@@ -112,9 +112,9 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
         closing = closing_lines(judged, run.quiet)
-        totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
+        totals = _totals(judged, run.quiet) if run.comment is not None and decisions else []
         if run.quiet:
-            quiet = [*(verdict_line(document) for _, document in decisions), *map(printable, closing), *told]
+            quiet = [*(verdict_line(document) for _, document in decisions), *totals, *map(printable, closing), *told]
             return "\n".join(quiet)
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
         ends = [render(closing_view(closing), stream).rstrip("\n")] if closing else []
@@ -140,14 +140,17 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
     }
 
 
-def _totals(judged: Judged) -> list[str]:
-    """Return the line that closes a gate's text: verdicts, and how many waivers have to do with them."""
-    from policy_engine.ci.tally import tally, totals_text, waivers_text
+def _totals(judged: Judged, quiet: bool) -> list[str]:
+    """Return the line that closes a gate's text: verdicts, waivers, and what a baseline accepts.
+
+    Where neither a waiver nor a baseline is, nobody wants it of one workload, or with `quiet`.
+    """
+    from policy_engine.ci.tally import baseline_text, tally, totals_text, waivers_text
 
     found = tally(judged)
-    parts = [totals_text(found)]
-    parts += [waivers_text(found)] if found.waivers else []
-    return ["; ".join(parts)]
+    more = [waivers_text(found)] if found.waivers else []
+    more += [baseline_text(found)] if judged.baseline is not None else []
+    return ["; ".join([totals_text(found), *more])] if more or (len(judged.workloads) > 1 and not quiet) else []
 
 
 def _ci_writer(name: str, judged: Judged, status: int) -> Writer:

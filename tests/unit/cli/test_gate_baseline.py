@@ -152,7 +152,9 @@ def test_an_entry_lasts_through_its_last_day(bench: Bench, days: int, status: in
         assert (len(told["accepted"]), len(told["expired"])) == ((1, 0) if status == 0 else (0, 1))
     lines = bench.with_baseline("-q", "--at", at.isoformat()).out.splitlines()
     counted = "4 findings accepted" if status == 0 else "0 findings accepted, 4 expired"
-    assert lines[2:] == [f"Baseline {bench.file}: {counted}"]
+    tally = "4 findings, by which 2 workloads pass" if status == 0 else "none; of its entries 4 expired"
+    whole = f"2 workloads: 2 deny; accepted by a baseline: {tally}"
+    assert lines[2:] == [whole, f"Baseline {bench.file}: {counted}"]
     text = " ".join(bench.with_baseline("--at", at.isoformat()).out.split())
     assert ("Expired entries, which accept nothing - " in text) is (status == 1)
 

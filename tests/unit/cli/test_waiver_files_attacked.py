@@ -75,6 +75,15 @@ def test_each_that_has_ended_is_counted_and_listed(scene: Scene) -> None:
     assert scene.run("audit", "replay", "--all", *ledger).status == 0
 
 
+@pytest.mark.parametrize("more", [(), ("-q",)])
+def test_the_text_of_one_workload_counts_its_waivers(more: tuple[str, ...], scene: Scene) -> None:
+    write(scene, "ended", 1)
+    whole = "1 workload: 1 deny"
+    lines = gate(scene, "--waivers", str(scene.folder / "waivers"), *more).out.splitlines()
+    assert f"{whole}; waivers: 1 expired" in lines
+    assert not [line for line in gate(scene, *more).out.splitlines() if line.startswith(whole)]
+
+
 @pytest.mark.parametrize("kind", ["pipe", "link to a pipe", "link to nothing"])
 def test_what_is_no_file_in_a_folder_is_refused_and_nobody_waits(kind: str, scene: Scene, not_for_ever: None) -> None:
     place = scene.folder / "waivers" / "x.yaml"
