@@ -48,7 +48,7 @@ class Applied:
 
     def __init__(self, baseline: Baseline, entries: Entries, day: date) -> None:
         self._baseline, self._entries, self._day = baseline, entries, day
-        self._known = {entry.fingerprint: entry for entry in baseline.entries}
+        self._known = {entry.accepts(): entry for entry in baseline.entries}
         self._fits: dict[str, Finding] = {}
         self._found: dict[tuple[str | None, ...], Entry] = {}
         self._judged: set[tuple[str, str]] = set()
@@ -64,7 +64,7 @@ class Applied:
             return finding
         mine = self._entries.of(finding, "-", self._day, self._day)
         self._found[mine.about] = mine
-        entry = self._known.get(mine.fingerprint)
+        entry = self._known.get(mine.accepts())
         if entry is None:
             return finding
         self._fits[entry.fingerprint] = finding
