@@ -27,7 +27,7 @@ class Use(Struct, frozen=True):
 
     `accepted` counts findings. `expired` entries fit a finding that they accept no more, `refused` ones a finding that
     the policy lets no baseline accept; `stale` ones fit none on a workload that was judged. `elsewhere` counts those on
-    workloads that were not.
+    workloads that were not, and `over` those of them that have expired.
     """
 
     baseline: Baseline
@@ -36,6 +36,7 @@ class Use(Struct, frozen=True):
     refused: tuple[Idle, ...] = ()
     stale: tuple[Idle, ...] = ()
     elsewhere: int = 0
+    over: int = 0
 
     @property
     def idle(self) -> tuple[Idle, ...]:
@@ -47,7 +48,7 @@ class Applied:
 
     def __init__(self, baseline: Baseline, entries: Entries, day: date) -> None:
         self._baseline, self._entries, self._day = baseline, entries, day
-        self._known = {entry.fingerprint: entry for entry in baseline.entries}
+        self._known = {entry.accepts(): entry for entry in baseline.entries}
         self._fits: dict[str, Finding] = {}
         self._found: dict[tuple[str | None, ...], Entry] = {}
         self._judged: set[tuple[str, str]] = set()
@@ -63,7 +64,7 @@ class Applied:
             return finding
         mine = self._entries.of(finding, "-", self._day, self._day)
         self._found[mine.about] = mine
-        entry = self._known.get(mine.fingerprint)
+        entry = self._known.get(mine.accepts())
         if entry is None:
             return finding
         self._fits[entry.fingerprint] = finding
@@ -78,18 +79,19 @@ class Applied:
         expired: list[Idle] = []
         refused: list[Idle] = []
         stale: list[Idle] = []
-        elsewhere = 0
+        elsewhere = over = 0
         for entry in self._baseline.entries:
             finding = self._fits.get(entry.fingerprint)
             if finding is None and entry.place not in self._judged:
                 elsewhere += 1
+                over += entry.expires < self._day
             elif finding is None:
                 stale.append(Idle(entry, self._why_stale(entry)))
             elif entry.expires < self._day:
                 expired.append(Idle(entry, f"it expired on {entry.expires}"))
             elif not self._entries.may_accept(finding):
                 refused.append(Idle(entry, "the policy lets no baseline accept it"))
-        return Use(self._baseline, self._accepted, tuple(expired), tuple(refused), tuple(stale), elsewhere)
+        return Use(self._baseline, self._accepted, tuple(expired), tuple(refused), tuple(stale), elsewhere, over)
 
     def _why_stale(self, entry: Entry) -> str:
         """Say what is another by now, where there is such a finding still."""

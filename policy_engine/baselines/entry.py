@@ -25,7 +25,7 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     """One accepted finding.
 
     `rules` are the rules behind it, each with the digest of what it was (`waivable_digest`). It is accepted from the
-    day `added` through the day `expires`, UTC.
+    day `added` through the day `expires`, UTC, which hands may move ahead of the day `latest` that it was written with.
     """
 
     code: Text
@@ -44,6 +44,7 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
     fingerprint: str
     reason: Annotated[str, Meta(min_length=1, max_length=1000)]
     added: date
+    latest: date
     expires: date
 
     @property
@@ -56,15 +57,22 @@ class Entry(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, omit_
         """What it is about, whatever decided."""
         return (self.namespace, self.workload, self.task, self.code, self.kind, self.option, self.evidence)
 
-    def digest(self) -> str:
-        """Return the fingerprint that its content comes to: SHA-256, in hexadecimal.
+    def accepts(self) -> str:
+        """Return the digest of what it accepts, whenever: SHA-256, in hexadecimal.
 
         Raises:
             CanonicalError: a fact is nothing that JSON holds.
         """
+        return hashlib.sha256(document_bytes(self._decided())).hexdigest()
+
+    def digest(self) -> str:
+        """Return the fingerprint that its content comes to, with its days, as `accepts` does."""
+        days = {"added": self.added.isoformat(), "latest": self.latest.isoformat()}
+        return hashlib.sha256(document_bytes(self._decided() | days)).hexdigest()
+
+    def _decided(self) -> dict[str, Any]:
         decided = {name: getattr(self, name) for name in _DECIDED}
-        lists = {"missing": list(self.missing), "grounds": list(self.grounds)}
-        return hashlib.sha256(document_bytes(decided | lists)).hexdigest()
+        return decided | {"missing": list(self.missing), "grounds": list(self.grounds)}
 
 
 _DECIDED = ("code", "kind", "effect", "namespace", "workload", "task", "option", "evidence", "enforcement", "rules",
@@ -98,6 +106,7 @@ class Entries:
             fingerprint="",
             reason=reason,
             added=added,
+            latest=expires,
             expires=expires,
         )
         return replace_fingerprint(found)

@@ -1,9 +1,9 @@
 """Read a baseline, which its subject may have written: strictly, and held to what it says itself.
 
 1. It is one YAML document of this kind, with no key that is not known.
-2. Each entry's fingerprint is that of its content: who edits a fact by hand makes another entry of it.
+2. Each entry's fingerprint is that of its content and of its days: who edits a fact by hand makes another entry of it.
 3. No two entries accept the same.
-4. None begins in the future, or runs for longer than a year.
+4. None begins in the future, runs for longer than a year, or ends later than it was written to.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def _entries(content: bytes, name: str, day: date) -> tuple[Entry, ...]:
     problems = []
     for place, entry in enumerate(found):
         problem = _problem(entry, day)
-        if problem is None and (other := first.setdefault(entry.fingerprint, place)) != place:
+        if problem is None and (other := first.setdefault(entry.accepts(), place)) != place:
             line = document.span("findings", other).line
             problem = "fingerprint", f"the entry of line {line} accepts the same"
         if problem is not None:
@@ -91,8 +91,10 @@ def _problem(entry: Entry, day: date) -> tuple[str, str] | None:
         return "added", f"it was added on {entry.added}, which lies ahead of {day}"
     if entry.expires < entry.added:
         return "expires", f"it ends on {entry.expires}, before it was added on {entry.added}"
-    if (entry.expires - entry.added).days > MOST_DAYS:
-        return "expires", f"it runs for more than {MOST_DAYS} days"
+    if entry.expires > entry.latest:
+        return "expires", f"it ends on {entry.expires}, and was written to end on {entry.latest}"
+    if (entry.latest - entry.added).days > MOST_DAYS:
+        return "latest", f"it runs for more than {MOST_DAYS} days"
     return None
 
 
@@ -106,5 +108,5 @@ def _placed(document: Document, message: str) -> InputError:
 
 
 def _wrong(span: Span, message: str) -> InputError:
-    hint = "`policy gate --write-baseline` writes such a file; only reason and an earlier day are for hands to change"
+    hint = "`policy gate --write-baseline` writes such a file; hands change a reason, or `expires` to an earlier day"
     return InputError(Problem("bad-baseline", message, span, hint))

@@ -62,9 +62,9 @@ def brought_up_to_date(
     An entry that still fits and counts is kept as it is, so that nothing is prolonged by the way; one that had expired
     is made anew, on the new terms. What was not judged is kept, and what fits nothing is taken out.
     """
-    old = {entry.fingerprint: entry for entry in before}
+    old = {entry.accepts(): entry for entry in before}
     places = set(judged)
-    found = {print_: entry for print_, entry in old.items() if entry.place not in places}
+    found = {accepted: entry for accepted, entry in old.items() if entry.place not in places}
     untouched, kept, renewed, left_out = len(found), 0, 0, 0
     for finding in findings:
         if finding.effect not in ("deny", "review"):
@@ -73,19 +73,20 @@ def brought_up_to_date(
             left_out += 1
             continue
         entry = entries.of(finding, terms.reason, terms.added, terms.expires)
-        if entry.fingerprint in found:
+        accepted = entry.accepts()
+        if accepted in found:
             continue
-        known = old.get(entry.fingerprint)
+        known = old.get(accepted)
         if known is not None and known.expires >= terms.added:
             kept += 1
             entry = known
         elif known is not None:
             renewed += 1
-        found[entry.fingerprint] = entry
+        found[accepted] = entry
     new = len(found) - untouched - kept - renewed
     removed = len(old) - untouched - kept - renewed
-    ordered = tuple(sorted(found.values(), key=lambda each: (*(part or "" for part in each.about), each.fingerprint)))
-    return Written(ordered, new, kept + untouched, renewed, removed, left_out)
+    ordered = sorted(found.items(), key=lambda each: (*(part or "" for part in each[1].about), each[0]))
+    return Written(tuple(entry for _, entry in ordered), new, kept + untouched, renewed, removed, left_out)
 
 
 def baseline_text(entries: Iterable[Entry]) -> str:

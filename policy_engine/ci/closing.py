@@ -39,6 +39,7 @@ def asides(judged: Judged) -> list[str]:
         ("an entry of the baseline that the policy does not let accept anything", use.refused),
         ("a stale entry of the baseline", use.stale),
     )
+    found += [f"{use.elsewhere:,} of the baseline's entries are on {_elsewhere(use)}"] if use.elsewhere else []
     return found + [line for title, rows in titles for line in _few([f"{title}: {_idle(row)}" for row in rows])]
 
 
@@ -56,12 +57,16 @@ def _unasked(each: JudgedWorkload) -> Iterator[str]:
             yield f"{name} counts by its file: that it was revoked would not be seen"
 
 
+def _elsewhere(use: Use) -> str:
+    return f"workloads that were not judged{f' ({use.over:,} of them expired)' if use.over else ''}"
+
+
 def _summary(use: Use) -> str:
     counts = [
         f"{use.accepted:,} finding{'' if use.accepted == 1 else 's'} accepted",
         *(f"{len(rows):,} {name}" for name, rows in (("expired", use.expired), ("stale", use.stale)) if rows),
         *([f"{len(use.refused):,} that the policy does not let it accept"] if use.refused else []),
-        *([f"{use.elsewhere:,} on workloads that were not judged"] if use.elsewhere else []),
+        *([f"{use.elsewhere:,} on {_elsewhere(use)}"] if use.elsewhere else []),
     ]
     return f"Baseline {use.baseline.name}: {', '.join(counts)}"
 

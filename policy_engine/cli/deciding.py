@@ -12,6 +12,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
+
 from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.cli.before import compare
 from policy_engine.cli.door import Door
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from policy_engine.loading.workload_file import LoadedWorkload
     from policy_engine.waivers.from_files import GivenFile
 
+_STDIN = "policy_engine.standard_input"
 #: Is told of the decisions that were recorded, with the `ledger` part of each.
 OnRecord = Callable[[Door, Sequence[Decision], Sequence[Mapping[str, Any]]], None]
 
@@ -184,11 +187,21 @@ def read_source(file: str) -> tuple[bytes, str, Path]:
     from policy_engine.loading.yaml_source import LARGEST_FILE, read_bytes
 
     if file == "-":
-        if sys.stdin is None:
-            raise InputError(Problem("file-unreadable", "standard input is closed"))
-        return sys.stdin.buffer.read(LARGEST_FILE + 1), "<stdin>", Path.cwd()
+        return _standard_input(LARGEST_FILE + 1), "<stdin>", Path.cwd()
     path = Path(file)
     if os.path.isdir(path):
         message, hint = f"`{file}` is a directory", "name the workload files, for example with a glob"
         raise InputError(Problem("file-unreadable", message, Span(str(path), 1, 1), hint))
     return read_bytes(path), str(path), path.parent
+
+
+def _standard_input(most: int) -> bytes:
+    """Return what it holds. It can be read once, and is kept for whoever else in this command looks at it."""
+    context = click.get_current_context(silent=True)
+    kept = context.meta if context is not None else {}
+    if _STDIN not in kept:
+        if sys.stdin is None:
+            raise InputError(Problem("file-unreadable", "standard input is closed"))
+        kept[_STDIN] = sys.stdin.buffer.read(most)
+    content: bytes = kept[_STDIN]
+    return content

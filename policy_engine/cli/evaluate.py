@@ -30,7 +30,7 @@ def command(run: Run, fail_on: str | None) -> int:
     from policy_engine.cli.main import CONDITION, OK, USAGE, first_of, show_error
     from policy_engine.cli.reports import report, report_failure, take_away
 
-    take_away(run, run.for_ci)
+    take_away(run.for_ci)
     judged = Judged()
     try:
         decide_files(run, show_error, judged=judged, collect=run.wants_findings)

@@ -63,15 +63,12 @@ def command(
     from policy_engine.cli.deciding import decide_files
     from policy_engine.cli.gate_attest import clear, prepare, write
     from policy_engine.cli.main import first_of, show_error
-    from policy_engine.cli.output import spare
     from policy_engine.cli.reports import report, report_failure, take_away
 
-    own = [path for path in (baseline, write_baseline, attest_key) if path is not None]
-    spare(run.targets, own)
-    take_away(run, run.targets)
+    take_away(run.targets)
     judged = Judged()
     try:
-        clear(run, attest, attest_key)
+        clear(attest)
         _check(run)
         known = keeper(run, baseline, write_baseline, baseline_reason, baseline_expires)
         known.read()

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.options import Place
 from policy_engine.cli.subjects import SubjectName
 from policy_engine.errors import PolicyError, Problem, UsageError
 
@@ -30,13 +31,13 @@ attest_options: tuple[Option, ...] = (
     click.option(
         "--attest",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Write signed attestations of the decisions (in-toto statements in DSSE envelopes), two lines each.",
     ),
     click.option(
         "--attest-key",
         metavar="KEYFILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         envvar="POLICY_ATTEST_KEY",
         help="Sign them by this key, also PEM.  [default: the ledger's]",
     ),
@@ -120,14 +121,14 @@ class Attesting:
                 raise UsageError(Problem("ambiguous-workload", message, help="attest them in runs of their own"))
 
 
-def clear(run: Run, target: Path | None, key: Path | None) -> None:
+def clear(target: Path | None) -> None:
     """Remove what an earlier run left there, before anything else can fail: it would be taken for this run's.
 
     Raises:
         UsageError: the file cannot be written, or is none that the gate wrote.
     """
     if target is not None:
-        _check_place(run, target, key)
+        _check_place(target)
         _remove(target)
 
 
@@ -186,15 +187,9 @@ def _check_subjects(subjects: Sequence[Subject]) -> None:
         raise UsageError(Problem("usage", f"two subjects are called `{name}`", help="give each a name of its own"))
 
 
-def _check_place(run: Run, target: Path, key: Path | None) -> None:
+def _check_place(target: Path) -> None:
     from policy_engine.cli.evidence_common import check_target
-    from policy_engine.cli.options import ledger_files
-    from policy_engine.cli.output import Target, spare
 
-    kept = [*map(Path, run.selection.read), *ledger_files(run.ledger), *([key] if key is not None else [])]
-    spare([Target("attest", target)], kept, run.layers)
-    if any(each.path is not None and os.path.realpath(each.path) == os.path.realpath(target) for each in run.targets):
-        raise UsageError(Problem("two-in-one-file", "the attestations and a report cannot go to one file"))
     if os.path.exists(target) and not os.path.isfile(target) and not os.path.isdir(target):
         raise UsageError(Problem("cannot-write", f"cannot write `{target}`: it is no file"))
     check_target(target, "" if _is_empty(target) else _BEGINS)

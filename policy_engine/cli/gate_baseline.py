@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.cli.options import Place
 from policy_engine.cli.waiver_common import Day
 from policy_engine.errors import Problem, UsageError
 
@@ -30,13 +31,13 @@ BASELINE_OPTIONS: tuple[Option, ...] = (
     click.option(
         "--baseline",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Known findings, which the exit status leaves out while they last; the decisions stay what they are.",
     ),
     click.option(
         "--write-baseline",
         metavar="FILE",
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Write the findings of this run as a baseline, or bring FILE up to date; changes no exit status.",
     ),
     click.option(
@@ -89,22 +90,31 @@ class Keeper:
         """Mark the findings that are accepted, and return what the entry of each decision says of the baseline."""
         if self.given is None and self.target is None:
             return [{} for _ in made]
-        from policy_engine.baselines.applying import Applied
         from policy_engine.baselines.entry import Entries
 
-        self._entries = Entries(policy)
         if self.before is None:
+            self._entries = Entries(policy)
             return [{} for _ in made]
-        self._applied = Applied(self.before, self._entries, self.run.at.date())
+        applied = self._apply(policy, self.before)
         details = []
         for each in made:
-            each.findings = self._applied.accept(_place(each), each.findings)
+            each.findings = applied.accept(_place(each), each.findings)
             count = sum(finding.accepted is not None for finding in each.findings)
             details.append({"baseline": self.before.digest, "baseline_accepted": str(count)})
         return details
 
+    def _apply(self, policy: Policy, before: Baseline) -> Applied:
+        from policy_engine.baselines.applying import Applied
+        from policy_engine.baselines.entry import Entries
+
+        self._entries = Entries(policy)
+        self._applied = Applied(before, self._entries, self.run.at.date())
+        return self._applied
+
     def finish(self, judged: Judged) -> None:
         """Say what the baseline came to, in the outcome and beside each decision."""
+        if self._applied is None and self.before is not None and judged.policy is not None:
+            self._apply(judged.policy, self.before)  # nothing was judged, and its entries are there all the same
         if self._applied is None:
             return
         judged.baseline = self._applied.use
@@ -116,6 +126,10 @@ class Keeper:
         from policy_engine.cli.main import OK, USAGE, show_error
 
         if self.target is None or self.terms is None:
+            return OK
+        if judged.nothing_due and not judged.problems:
+            there = "left as it is" if self.old is not None else "not written"
+            click.echo(f"baseline {self.target}: {there}, for nothing was judged", err=True)
             return OK
         if judged.problems or self._entries is None:
             message = "the baseline is not written: not everything that was named could be judged"
@@ -146,14 +160,15 @@ def keeper(run: Run, given: Path | None, target: Path | None, reason: str | None
     Raises:
         UsageError: they do not belong together, or the file cannot be written.
     """
+    from policy_engine.cli.output import check_place
+
     if target is None:
         if reason is not None or expires is not None:
             message = "`--reason` and `--baseline-expires` are for a baseline that is written"
             raise UsageError(Problem("bad-baseline", message, help="give --write-baseline FILE"))
-        _spare_inputs(run, given, None)
         return Keeper(run, given, None, None)
     terms = _terms(run.at.date(), reason, expires)
-    _spare_inputs(run, given, target)
+    check_place(target)
     if given is not None and target.exists() and not _is_same(given, target):
         message = f"`{target}` is there already, and is another baseline than `{given}`"
         raise UsageError(Problem("cannot-write", message, help="write to the one that was given, or to a new file"))
@@ -173,20 +188,6 @@ def _terms(day: date, reason: str | None, expires: date | None) -> Terms:
         message = f"`--baseline-expires {last}` is not within {MOST_DAYS} days from {day}"
         raise UsageError(Problem("bad-period", message, help="name a day within a year; it can be written anew then"))
     return Terms(plain(reason, "--reason", 1000), day, last)
-
-
-def _spare_inputs(run: Run, given: Path | None, target: Path | None) -> None:
-    """Refuse a baseline in the place of what the run reads, and reports in the place of a baseline."""
-    from policy_engine.cli.options import ledger_files
-    from policy_engine.cli.output import Target, check_place, spare
-
-    baselines = [path for path in (given, target) if path is not None]
-    spare(run.targets, baselines)
-    if target is not None:
-        check_place(target)
-        folders = [*run.layers, *(path for path in run.waivers if path.is_dir())]
-        files = [*map(Path, run.selection.read), *run.waivers, *ledger_files(run.ledger)]
-        spare([Target("baseline", target)], files, folders)
 
 
 def _is_same(one: Path, other: Path) -> bool:

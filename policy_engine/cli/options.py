@@ -42,6 +42,18 @@ class Folder(click.Path):
         return super().convert(value, param, ctx)
 
 
+class Place(click.Path):
+    """The path of a file, or of a folder of files; an empty one would be the working directory."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("an empty path names nothing", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 class Time(click.ParamType):  # type: ignore[type-arg,unused-ignore]
     """An RFC 3339 time with an offset."""
 

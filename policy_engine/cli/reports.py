@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib import import_module
 from typing import IO, TYPE_CHECKING, Any
+
+import click
 
 from policy_engine.ci.judged import Judged
 from policy_engine.cli.job_summary import append_summary
@@ -52,19 +55,33 @@ def report_failure(judged: Judged, run: Run, error: BaseException) -> None:
         judged.stop((Problem("unexpected", f"the run broke off: {type(error).__name__}"),))
         status = UNEXPECTED
     with suppress(Exception):
-        report(judged, run, status)
+        report(judged, run if run.unselected is None else _careful(run), status)
 
 
-def take_away(run: Run, targets: Sequence[Target]) -> None:
+def _careful(run: Run) -> Run:
+    """Return the run without reports that would be written over what may be a workload: nobody knows what is one."""
+    from policy_engine.cli.printable import printable
+
+    kept = []
+    for target in run.targets:
+        path = target.path
+        if path is None or not path.is_file() or not path.stat().st_size:  # what was a report is taken away by now
+            kept.append(target)
+        elif target in run.for_ci:
+            click.echo(f"note: {printable(str(path))} is left as it is: it may be what was to be judged", err=True)
+    return replace(run, targets=kept)
+
+
+def take_away(targets: Sequence[Target]) -> None:
     """Remove reports of an earlier run: one that is left behind would be taken for this run's.
 
-    Where it is not known what would have been judged, a YAML file may be a workload, and stays.
+    What else stands there is written over at the end, where this run has a report to put in its place.
     """
+    from policy_engine.cli.earlier import is_report
+
     for target in targets:
         path = target.path
-        if path is None or not path.is_file() or path.is_symlink():
-            continue
-        if run.unselected is None or path.suffix not in (".yaml", ".yml"):
+        if path is not None and not path.is_symlink() and is_report(path):
             with suppress(OSError):  # writing it says why it cannot be
                 path.unlink()
 
@@ -95,9 +112,9 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
         from policy_engine.cli.text import closing_view, decision, render, verdict_line
 
         closing = closing_lines(judged, run.quiet)
-        totals = _totals(judged) if run.comment is not None and len(decisions) > 1 else []
+        totals = _totals(judged, run.quiet) if run.comment is not None and decisions else []
         if run.quiet:
-            quiet = [*(verdict_line(document) for _, document in decisions), *map(printable, closing), *told]
+            quiet = [*(verdict_line(document) for _, document in decisions), *totals, *map(printable, closing), *told]
             return "\n".join(quiet)
         views = [render(decision(document, file, run.verbose), stream).rstrip("\n") for file, document in decisions]
         ends = [render(closing_view(closing), stream).rstrip("\n")] if closing else []
@@ -123,14 +140,17 @@ def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:
     }
 
 
-def _totals(judged: Judged) -> list[str]:
-    """Return the line that closes a gate's text: verdicts, and how many waivers have to do with them."""
-    from policy_engine.ci.tally import tally, totals_text, waivers_text
+def _totals(judged: Judged, quiet: bool) -> list[str]:
+    """Return the line that closes a gate's text: verdicts, waivers, and what a baseline accepts.
+
+    Where neither a waiver nor a baseline is, nobody wants it of one workload, or with `quiet`.
+    """
+    from policy_engine.ci.tally import baseline_text, tally, totals_text, waivers_text
 
     found = tally(judged)
-    parts = [totals_text(found)]
-    parts += [waivers_text(found)] if found.waivers else []
-    return ["; ".join(parts)]
+    more = [waivers_text(found)] if found.waivers else []
+    more += [baseline_text(found)] if judged.baseline is not None else []
+    return ["; ".join([totals_text(found), *more])] if more or (len(judged.workloads) > 1 and not quiet) else []
 
 
 def _ci_writer(name: str, judged: Judged, status: int) -> Writer:

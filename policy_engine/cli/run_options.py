@@ -14,9 +14,9 @@ import click
 
 from policy_engine.cli.options import (
     LedgerChoice,
+    Place,
     choose_ledger,
     decision_options,
-    ledger_files,
     now,
     output_options,
     policy_options,
@@ -50,7 +50,7 @@ _DECIDING: tuple[Option, ...] = (
         "--waivers",
         metavar="PATH",
         multiple=True,
-        type=click.Path(path_type=Path),
+        type=Place(),
         help="Signed waivers: a file that `policy waiver approve` wrote, or a folder of them; repeatable.",
     ),
 )
@@ -141,7 +141,8 @@ def run_options(*own: Option, comment: bool = False) -> Option:
             comment_name: str | None = None,
             **given: Any,
         ) -> int:
-            from policy_engine.cli.output import parse_outputs, spare
+            from policy_engine.cli.output import parse_outputs
+            from policy_engine.cli.run_places import check_places
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
@@ -156,11 +157,7 @@ def run_options(*own: Option, comment: bool = False) -> Option:
                 unselected = error
             shared |= {"targets": targets, "ledger": chosen, "at": at or now(), "comment": comment_name}
             run = Run(selection, unselected, **shared)
-            if any(target.path is not None for target in targets):
-                spools = [chosen.spool] if chosen.spool is not None else []
-                folders = [*run.layers, *spools, *(path for path in run.waivers if path.is_dir())]
-                read = [*map(Path, (*files, *selection.read)), *run.waivers, *ledger_files(run.ledger)]
-                spare(targets, read, folders)
+            check_places(run, given, files)
             return command(run, **given)
 
         # click reads decorators from the last to the first: so does this

@@ -45,6 +45,12 @@ def setting(ctx: click.Context, parameter: str) -> Any:
     return values[parameter]
 
 
+def settings_file(ctx: click.Context) -> Path | None:
+    """Return the policy.toml that was found, whether or not it counts for the command."""
+    found = _read(ctx)
+    return found[0] if found is not None else None
+
+
 def _judges_below(ctx: click.Context, folder: Path) -> bool:
     """Whether a judged file may lie in `folder` or below; standard input and other pipes count as lying anywhere.
 

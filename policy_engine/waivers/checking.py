@@ -77,8 +77,8 @@ def active_waivers(
 ) -> tuple[Waiver, ...]:
     """Return the waivers on `workload` (namespace and name), each with why it lifts nothing.
 
-    `at` is the decision's time, and `now` when it is made, by the ledger's clock. Of those that lift nothing, the one
-    granted last for a rule, option and task stands for all of them.
+    `at` is the decision's time, and `now` when it is made, by the ledger's clock. Of grants on record that lift
+    nothing, the one granted last for a rule, option and task stands for all; a file that lifts nothing, for itself.
     """
     known: dict[str, list[tuple[Candidate, Waiver]]] = {}
     grants = sorted(candidates, key=lambda each: each.granted_at)
@@ -104,7 +104,7 @@ def _told(found: Iterable[tuple[Candidate, Waiver]]) -> list[Waiver]:
     kept: list[Waiver] = []
     last: dict[tuple[str, str, str | None], tuple[datetime, str, Waiver]] = {}
     for candidate, waiver in found:
-        if waiver.problem is None:
+        if waiver.problem is None or candidate.source != "ledger":
             kept.append(waiver)
             continue
         scope = waiver.statement.scope
@@ -125,13 +125,16 @@ def _checked(
     days = _days(*times)
     asked = candidate.asked or asked_by(approvers, candidate.requester, candidate.claimed)
     found = approvals(statement, signed, signatures, approvers, days, asked.by)
-    counted = {} if isinstance(found, str) else {each.person.id: each for each in found if each.problem is None}
-    problem = found if isinstance(found, str) else None
+    problem, signers = (found, []) if isinstance(found, str) else (None, found)
+    counted = {each.person.id: each for each in signers if each.problem is None}
     revoked = candidate.revoked or statement.id in approvers.revoked_entries
-    problem = problem or ("it was revoked" if revoked else _out_of_time(candidate, statement, times, days))
+    problem = problem or ("it was revoked" if revoked else None)
+    if problem is None and candidate.source != "ledger" and _never_counted(signers, statement, approvers, asked.by):
+        problem = short_of_approvals(signers, len(counted), approvers)
+    problem = problem or _out_of_time(candidate, statement, times, days)
     problem = problem or too_long(statement, approvers)
-    if problem is None and not isinstance(found, str) and len(counted) < approvers.waiver_approvals:
-        problem = short_of_approvals(found, len(counted), approvers)
+    if problem is None and len(counted) < approvers.waiver_approvals:
+        problem = short_of_approvals(signers, len(counted), approvers)
     # what hangs on the ledger comes last: a replay asks it last, too
     problem = problem or asked.problem or _not_here(candidate, statement, approvers)
     ends = [end for each in counted.values() if (end := each.person.ends(each.key)) is not None]
@@ -182,6 +185,18 @@ def why_not(
     return next((problem for problem in problems if problem is not None), None) or (
         person.out_of_scope(statement.rule.id, scope.namespace, scope.option)
     )
+
+
+def _never_counted(
+    found: Sequence[Approval], statement: Statement, approvers: Approvers, asked: Collection[str]
+) -> bool:
+    """Whether the signatures are too few on any day: that it ended is told of what would have counted before."""
+    may = {
+        each.person.id
+        for each in found
+        if WAIVERS in each.person.roles and why_not(each.person, each.key, statement, (), asked) is None
+    }
+    return len(may) < approvers.waiver_approvals
 
 
 def elsewhere(statement: Statement, origin: str | None) -> str | None:

@@ -63,7 +63,7 @@ def read_given(paths: Iterable[Path]) -> tuple[list[GivenFile], list[Problem]]:
         try:
             for each in _files(path):
                 try:
-                    found.append(GivenFile(str(each), read_file(read_bytes(each), str(each))))
+                    found.append(GivenFile(str(each), read_file(_content(each, each == path), str(each))))
                 except InputError as error:
                     problems += error.problems
         except OSError as error:
@@ -74,6 +74,19 @@ def read_given(paths: Iterable[Path]) -> tuple[list[GivenFile], list[Problem]]:
         message = f"{len(found):,} waivers were given, and {MOST_FILES:,} are read at most"
         return [], [Problem("too-many-waivers", message, help="take those out that have ended")]
     return found, problems
+
+
+def _content(path: Path, is_named: bool) -> bytes:
+    """Return a file's bytes. A pipe is read where it was named itself: nobody may ever write to one in a folder.
+
+    Raises:
+        InputError: it cannot be read, or is no regular file.
+    """
+    if not is_named and path.exists() and not path.is_file():
+        raise InputError(
+            Problem("file-unreadable", "cannot read the file: it is no regular file", Span(str(path), 1, 1))
+        )
+    return read_bytes(path)
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -21,7 +21,8 @@ MANY = 400
 def started(place: Place, report: Path) -> subprocess.Popen[bytes]:
     """Start a gate on many workloads, and wait until it is past its options: it has taken the old report away."""
     many = place.write(*(f"w{number}" for number in range(MANY)))
-    report.write_text('{"verdict": "allow"}', encoding="utf-8")
+    green = {"apiVersion": "policy-engine/v1", "kind": "Decision", "verdict": "allow"}
+    report.write_text(json.dumps(green, indent=2), encoding="utf-8")
     process = place.start("gate", str(many), "-o", f"json={report}", "-q")
     deadline = time.monotonic() + 60
     while report.exists() and time.monotonic() < deadline:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from policy_engine.baselines.entry import Entry, replace_fingerprint
 from policy_engine.baselines.reading import read_baseline
 from policy_engine.baselines.writing import baseline_text
+from policy_engine.errors import InputError
 from policy_engine.loading.yaml_source import load_yaml
 
 DAY = date(2026, 11, 29)
@@ -24,7 +25,7 @@ RULES = {"some-rule": f"sha256:{'1' * 64}"}
 def entry(**more: Any) -> Entry:
     given_ = {"code": "some-rule", "kind": "forbid", "effect": "deny", "namespace": "n", "workload": "w", "task": "t"}
     given_ |= {"option": "edge", "rules": RULES, "enforcement": "waivable", "facts": {"team.ml_engineers": 1}}
-    rest = {"fingerprint": "", "reason": "why", "added": DAY, "expires": DAY}
+    rest = {"fingerprint": "", "reason": "why", "added": DAY, "latest": DAY, "expires": DAY}
     return replace_fingerprint(Entry(**(given_ | rest | more)))
 
 
@@ -48,13 +49,47 @@ OTHERS: dict[str, Any] = {
 
 @pytest.mark.parametrize("name", OTHERS)
 def test_each_member_that_decides_makes_another_fingerprint(name: str) -> None:
-    assert entry(**{name: OTHERS[name]}).fingerprint != entry().fingerprint
+    other = entry(**{name: OTHERS[name]})
+    assert other.fingerprint != entry().fingerprint
+    assert other.accepts() != entry().accepts()
 
 
 def test_the_members_that_do_not_are_the_terms() -> None:
-    terms = {"fingerprint", "reason", "added", "expires"}
+    terms = {"fingerprint", "reason", "added", "latest", "expires"}
     assert {*OTHERS, *terms} == {*entry().__struct_fields__}
-    assert entry(reason="x", added=date(2026, 1, 1), expires=date(2027, 1, 1)).fingerprint == entry().fingerprint
+    assert entry(reason="x", expires=date(2026, 1, 1)).fingerprint == entry().fingerprint
+
+
+@pytest.mark.parametrize("name", ["added", "latest"])
+def test_the_days_that_it_was_written_with_make_another_fingerprint_and_accept_the_same(name: str) -> None:
+    other = entry(**{name: DAY + timedelta(days=1)})
+    assert other.fingerprint != entry().fingerprint
+    assert other.accepts() == entry().accepts()
+
+
+@pytest.mark.parametrize(
+    ("days", "message"),
+    [
+        ({"latest": DAY + timedelta(days=365)}, None),
+        ({"latest": DAY + timedelta(days=366)}, "it runs for more than 365 days"),
+        (
+            {"added": DAY + timedelta(days=2), "latest": DAY + timedelta(days=9), "expires": DAY + timedelta(days=9)},
+            "lies ahead",
+        ),
+        ({"expires": DAY - timedelta(days=1)}, "before it was added"),
+        ({"expires": DAY + timedelta(days=1)}, f"and was written to end on {DAY}"),
+    ],
+)
+def test_days_that_cannot_be_are_refused_whoever_made_the_fingerprint(
+    days: dict[str, date], message: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "b.yaml"
+    path.write_text(baseline_text([entry(**days)]), encoding="utf-8")
+    if message is None:
+        assert read_baseline(path, DAY).entries
+        return
+    with pytest.raises(InputError, match=message):
+        read_baseline(path, DAY)
 
 
 @pytest.mark.parametrize(

@@ -163,7 +163,9 @@ def test_an_entry_lasts_through_its_last_day(bench: Bench, days: int, status: in
         assert (len(told["accepted"]), len(told["expired"])) == ((1, 0) if status == 0 else (0, 1))
     lines = bench.with_baseline("-q", "--at", at.isoformat()).out.splitlines()
     counted = "4 findings accepted" if status == 0 else "0 findings accepted, 4 expired"
-    assert lines[2:] == [f"Baseline {bench.file}: {counted}"]
+    tally = "4 findings, by which 2 workloads pass" if status == 0 else "none; of its entries 4 expired"
+    whole = f"2 workloads: 2 deny; accepted by a baseline: {tally}"
+    assert lines[2:] == [whole, f"Baseline {bench.file}: {counted}"]
     text = " ".join(bench.with_baseline("--at", at.isoformat()).out.split())
     assert ("Expired entries, which accept nothing - " in text) is (status == 1)
 
@@ -204,8 +206,12 @@ BROKEN: dict[str, tuple[Callable[[Bench], None], str, str]] = {
     "no day": (edited(lambda e: e[1].update(expires="never")), "date", "expires: never"),
     "a missing key": (edited(lambda e: e[1].pop("expires")), "missing required field `expires`", "- code: prop"),
     "an effect that fails no gate": (edited(lambda e: e[1].update(effect="condition")), "enum", "effect: condition"),
-    "too long": (edited(lambda e: e[1].update(expires=TODAY + timedelta(days=366))), "more than 365", "expires: "),
-    "added ahead": (edited(lambda e: e[1].update(added=TODAY + timedelta(days=2))), "lies ahead", "added: "),
+    "too long": (edited(lambda e: e[1].update(expires=TODAY + timedelta(days=366))), "was written to", "expires: "),
+    "a later day": (edited(lambda e: e[1].update(expires=TODAY + timedelta(days=91))), "was written to", "expires: "),
+    "later days": (edited(lambda e: e[1].update(expires=TODAY + timedelta(days=91), latest=TODAY + timedelta(days=91))),
+                   "edited by hand", "fingerprint: "),
+    "added before": (edited(lambda e: e[1].update(added=TODAY - timedelta(days=1))), "edited by hand", "fingerprint: "),
+    "added ahead": (edited(lambda e: e[1].update(added=TODAY + timedelta(days=2))), "edited by hand", "fingerprint: "),
     "an entry twice": (edited(lambda e: e.append(dict(e[0], reason="another"))), "accepts the same", "fingerprint: "),
     "a number for a text": (edited(lambda e: e[1].update(task=5)), "expected `str", "task: 5"),
     "no list": (said(KIND + "findings: {}\n"), "array", "findings: {}"),

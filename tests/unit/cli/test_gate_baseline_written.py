@@ -82,7 +82,7 @@ WRONG = {
     "in no folder": (("--write-baseline", "none/b.yaml", "--reason", "x"), "no such directory"),
     "over the workload": (("--write-baseline", "w.yaml", "--reason", "x"), "read or recorded to by this run"),
     "over the ledger": (("--write-baseline", "l.db", "--reason", "x"), "read or recorded to by this run"),
-    "under a report": (("--write-baseline", "b.yaml", "--reason", "x", "-o", "json=b.yaml"), "no place for"),
+    "under a report": (("--write-baseline", "b.yaml", "--reason", "x", "-o", "json=b.yaml"), "to one file"),
     "over a layer": (("--write-baseline", "acme/b.yaml", "--reason", "x", "--policy", "acme"), "read or"),
 }  # fmt: skip
 
@@ -152,3 +152,28 @@ def test_a_workload_that_passes_leaves_an_empty_baseline(bench: Bench) -> None:
     assert "baseline" not in json.loads(done.out)
     assert bench.entries() == []
     assert bench.run("gate", str(ALLOWED), *MEMORY, "--baseline", str(bench.file), "-q").status == 0
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_where_nothing_was_due_the_baseline_is_left_as_it_is(bench: Bench, there: bool) -> None:
+    if there:
+        bench.write(*EXPIRES)
+    before = bench.file.read_bytes() if there else None
+    (bench.folder / "empty").mkdir()
+    run = ("gate", str(bench.folder / "empty"), "--if-any", *MEMORY)
+    done = bench.run(*run, "--write-baseline", str(bench.file), "--reason", "x")
+    said = "left as it is" if there else "not written"
+    assert (done.status, done.err) == (0, f"baseline {bench.file}: {said}, for nothing was judged\n")
+    assert (bench.file.read_bytes() if bench.file.exists() else None) == before
+
+
+def test_where_nothing_was_due_its_entries_are_told(bench: Bench) -> None:
+    bench.write(*EXPIRES)
+    (bench.folder / "empty").mkdir()
+    run = ("gate", str(bench.folder / "empty"), "--if-any", *MEMORY, "--baseline", str(bench.file))
+    done = bench.run(*run)
+    assert (done.status, "4 on workloads that were not judged\n" in done.out) == (0, True)
+    done = bench.run(*run, "--at", later(11), "-q")
+    assert "4 on workloads that were not judged (4 of them expired)\n" in done.out
+    notes = bench.run(*run, "--at", later(11), "-o", "github").out
+    assert "4 of the baseline's entries are on workloads that were not judged (4 of them expired)" in notes

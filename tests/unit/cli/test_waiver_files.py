@@ -86,6 +86,11 @@ FILES: dict[str, tuple[Callable[[str, str], WaiverFile], str | None]] = {
     "no-more": (by(CAL, valid_from=TODAY - timedelta(days=200)), "it runs 231 days, and the policy allows 90"),
     "other-role": (by(DORA), "`dora` has not the role waiver-approver"),
     "expired": (by(ANN, valid_until=TODAY - timedelta(days=1)), f"it ended on {TODAY - timedelta(days=1)}"),
+    "expired-stranger": (
+        by(EVE, valid_until=TODAY - timedelta(days=1)),
+        "no signature is by a key that the policy names",
+    ),
+    "expired-self": (by(ANN, asker=ANN.identity, valid_until=TODAY - timedelta(days=1)), SELF),
     "not-begun": (by(ANN, valid_from=TODAY + timedelta(days=1)), f"it holds from {TODAY + timedelta(days=1)} on"),
     "other-facts": (by(ANN, decided={"facts": {"team.mlops": "building"}}), "team.mlops changed from"),
     "other-rule-text": (by(ANN, digest="sha256:" + "2" * 64), "the rule is another one than was waived"),
