@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 from pathlib import Path
 
 import pytest
@@ -372,33 +371,3 @@ def test_the_working_directory_may_be_reached_through_a_link(
         monkeypatch.chdir(repository / "w")
     write(repository, w__a=OTHER)
     assert judged() == judged(".") == {"a.yaml"}
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every folder")
-def test_a_folder_that_cannot_be_read_is_an_error(repository: Path) -> None:
-    write(repository, secret__x=workload("x"))
-    (repository / "secret").chmod(0)
-    try:
-        assert codes(select_changed([], "main")) == ["file-unreadable"]
-        assert not select_changed(["w"], "main").problems
-        (repository / "w").chmod(0)
-        found = select_changed(["w"], "main")
-        assert found.names == ("w/a.yaml", "w/b.yaml")  # nobody can tell whether they are as they were
-        assert not found.deleted
-    finally:
-        (repository / "secret").chmod(0o700)
-        (repository / "w").chmod(0o700)
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads every file")
-def test_a_file_that_cannot_be_read_is_judged_which_says_so(repository: Path) -> None:
-    (repository / "w/a.yaml").chmod(0)
-    assert judged() == {"w/a.yaml"}
-
-
-def test_the_mode_of_a_file_counts_where_it_is_committed(repository: Path) -> None:
-    path = repository / "w" / "a.yaml"
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    assert judged() == set()
-    committed(repository)
-    assert judged() == {"w/a.yaml"}
