@@ -31,13 +31,18 @@ def idle_waivers(document: Document) -> list[dict[str, Any]]:
     A row is as a task's, with `task`, the one that the waiver is for.
     """
     known = document.get("waivers", {}).get("known", ())
-    shown = {row["id"] for task in document["tasks"] for row in task.get("waivers", ())}
+    rows = [row for task in document["tasks"] for row in task.get("waivers", ())]
+    shown = {row["id"] for row in rows}
+    lifting = {(row["rule"], row["option"]): row["id"] for row in rows if row["applies"]}
     day = document["decided_at"][:10]
     found = []
     for row in known:
         if row["id"] in shown or ("source" not in row and row["valid_until"] >= day):
             continue
         why = row["problem"] or f"there is nothing that it could lift: the rule holds nothing against {row['option']}"
+        other = lifting.get((row["rule"], row["option"]))
+        if row["problem"] is None and other is not None:
+            why = f"the waiver {other[:12]} lifts the rule already"
         kept = {name: row[name] for name in ("id", "rule", "option", "task", "valid_until")}
         found.append({**kept, "applies": False, "on": "option", "lifts": [], "why": why})
     return found

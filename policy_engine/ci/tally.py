@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from msgspec import Struct
 
@@ -62,11 +62,9 @@ def tally(judged: Judged) -> Tally:
     return Tally(
         verdicts=Counter(judged.verdicts),
         problems=len(judged.problems),
-        waivers_used=_distinct(each for each in findings if each.kind == "waiver"),
-        waivers_expired=_distinct(each for each in findings if is_expired(each)),
-        waivers_not_honoured=_distinct(
-            each for each in findings if each.kind == "waiver-not-honoured" and not is_expired(each)
-        ),
+        waivers_used=_waivers(judged, lambda each: each.kind == "waiver"),
+        waivers_expired=_waivers(judged, is_expired),
+        waivers_not_honoured=_waivers(judged, lambda each: each.kind == "waiver-not-honoured" and not is_expired(each)),
         accepted=sum(each.accepted is not None for each in findings),
         by_baseline=sum(_passes_by_baseline(each) for each in judged.workloads),
         idle=_idle(judged.baseline) if judged.baseline is not None else {},
@@ -82,8 +80,9 @@ def is_expired(finding: Finding) -> bool:
     return finding.kind == "waiver-not-honoured" and any(ground.startswith(_ENDED) for ground in finding.grounds)
 
 
-def _distinct(findings: Iterable[Finding]) -> int:
-    return len({(each.namespace, each.workload, each.waiver) for each in findings})
+def _waivers(judged: Judged, counts: Callable[[Finding], bool]) -> int:
+    """Return how many waivers are on the workloads of a run of which a finding counts."""
+    return sum(len({found.waiver for found in each.findings if counts(found)}) for each in judged.workloads)
 
 
 def _passes_by_baseline(workload: JudgedWorkload) -> bool:

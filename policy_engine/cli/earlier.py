@@ -19,6 +19,9 @@ _BEGINNINGS = (
     rb"(?:ALLOW|ALLOW WITH CONDITIONS|REVIEW|DENY)  [^\s/]+/\S+  \(",
     rb"%s [^\s/]+/\S+\n" % _VERDICT,
     rb"\[\]\n\Z",  # nothing was judged
+    rb"[\d,]+ workloads? judged(?:, |\n)",
+    rb"## (?:ALLOW|ALLOW WITH CONDITIONS|REVIEW|DENY): [^\n]+\n\n### Task ",
+    rb"\n?- [\d,]+ workloads? judged(?:, |\n)",
     rb'\[\n  \{\n    "description": (?=[\s\S]*"check_name": "policy-gate-totals")',
     rb"(?=::(?:error|warning|notice) )(?:[^\n]*\n)*?::notice title=policy gate::",
 )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from policy_engine.cli.help_alone import HelpAlone
 from policy_engine.cli.run_options import Run, run_options
 
 FAIL_ON = ("deny", "review", "allow_with_conditions")
@@ -13,6 +14,7 @@ FAIL_ON = ("deny", "review", "allow_with_conditions")
 
 @click.command(
     "evaluate",
+    cls=HelpAlone,
     epilog="Example: policy evaluate workload.yaml -o text -o json=decision.json",
 )
 @run_options(

@@ -14,6 +14,7 @@ import click
 
 from policy_engine.cli.gate_attest import attest_options
 from policy_engine.cli.gate_baseline import BASELINE_OPTIONS, keeper
+from policy_engine.cli.help_alone import HelpAlone
 from policy_engine.cli.options import LedgerChoice, in_ci, now
 from policy_engine.cli.run_options import Run, run_options
 from policy_engine.errors import Problem, UsageError
@@ -25,19 +26,8 @@ if TYPE_CHECKING:
 CLOCK_TOLERANCE_S = 300
 
 
-class _Gate(click.Command):
-    """A command whose help is given alone: among files `--help` may be the name of one, in a shell's `*`."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        words = args[: args.index("--")] if "--" in args else args
-        if len(args) > 1 and any(word in ctx.help_option_names for word in words):
-            message = "`--help` stands among other words, and nothing would be judged"
-            raise UsageError(Problem("usage", message, help="put `--` before files, or name their folder"))
-        return super().parse_args(ctx, args)
-
-
 @click.command(
-    "gate", cls=_Gate, epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy"
+    "gate", cls=HelpAlone, epilog="Example: policy gate workload.yaml --ledger postgresql+psycopg://ledger/policy"
 )
 @run_options(*BASELINE_OPTIONS, *attest_options, comment=True)
 def command(

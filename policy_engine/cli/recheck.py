@@ -13,6 +13,7 @@ import click
 
 from policy_engine.cli.decision_filters import identity
 from policy_engine.cli.ending import terminated_as_interrupted
+from policy_engine.cli.help_alone import HelpAlone
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import writing
 from policy_engine.cli.options import (
@@ -41,7 +42,9 @@ _LONGEST = 3660
 
 
 @click.command(
-    "recheck", epilog="Example: policy recheck --purpose deploy --fail-on worse -o text -o json=recheck.json"
+    "recheck",
+    cls=HelpAlone,
+    epilog="Example: policy recheck --purpose deploy --fail-on worse -o text -o json=recheck.json",
 )
 @click.option("--purpose", "purposes", type=click.Choice(PURPOSES), multiple=True, help="Only decisions made for this.")
 @click.option("--namespace", metavar="NAME", help="Only workloads in this namespace.")

@@ -6,6 +6,7 @@ INVARIANT: nothing that a run writes takes the place of what it reads, records t
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -46,12 +47,15 @@ def check_places(run: Run, given: Mapping[str, Any], named: Iterable[str]) -> No
     if any(os.path.exists(each.place) for each in outputs):  # what is not there is no evidence
         files |= {_real(path) for path in _evidence(run)}
     files |= {_real(each) for name in _READ if (each := given.get(name)) is not None}
+    files |= {same for path in files if (same := _same(path)) is not None}
     inside = [Path(_real(path)) for path in _folders(run)]
     given_baseline = _real(given["baseline"]) if given.get("baseline") is not None else None
     problems = []
     for each in outputs:
-        kept = files - ({given_baseline} if each.what == "baseline" else set())
-        if each.place in kept or any(Path(each.place).is_relative_to(folder) for folder in inside):
+        own = {given_baseline, _same(given_baseline)} if each.what == "baseline" and given_baseline else set()
+        taken = bool({each.place, _same(each.place)} & (files - own))
+        # a repository is read, too, wherever it is
+        if taken or ".git" in Path(each.place).parts or any(Path(each.place).is_relative_to(f) for f in inside):
             its = "report" if each.what.startswith("report ") else each.what
             message = f"`{each.path}` is read or recorded to by this run, and no place for its {its}"
             problems.append(Problem("cannot-write", message, help="name another file"))
@@ -119,6 +123,15 @@ def _real(path: Path) -> str:
         return os.path.realpath(path)
     except (OSError, ValueError):  # a NUL, or links that go around
         return str(path)
+
+
+def _same(place: str) -> str | None:
+    """Return what a file is known by that has several names, as hard links give them; None where it has one."""
+    try:
+        found = os.stat(place)
+    except (OSError, ValueError):
+        return None
+    return f"{found.st_dev}:{found.st_ino}" if stat.S_ISREG(found.st_mode) and found.st_nlink > 1 else None
 
 
 def _is_stream(path: Path) -> bool:

@@ -12,6 +12,7 @@ import click
 
 from policy_engine.cli.attestation_common import PublicKey, check_file, key_options, pinned
 from policy_engine.cli.audit_verify_attestation import UNPROVEN, shown_check, shown_decision, step_section
+from policy_engine.cli.help_alone import HelpAlone
 from policy_engine.cli.options import PURPOSES, Time, now
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.cli.subjects import WantedSubject
@@ -37,6 +38,7 @@ class PolicyDigest(click.ParamType):  # type: ignore[type-arg,unused-ignore]
 
 @click.command(
     "verify-deployment",
+    cls=HelpAlone,
     epilog="Example: policy verify-deployment out.intoto.jsonl --key policy-ledger.local/60ca5227+c0da0951+ATqN... "
     "--subject registry.example/app@sha256:2c26b46b...",
 )

@@ -18,7 +18,7 @@ from policy_engine.judging import Judge, rule_model
 from policy_engine.loading.yaml_source import Document
 from policy_engine.model.decision import Decision
 from policy_engine.model.rule import PROPOSAL
-from policy_engine.model.task_case import Obligation, ProposalRuling, TaskResult
+from policy_engine.model.task_case import ATTESTED, Obligation, ProposalRuling, TaskResult
 from policy_engine.model.waiver import Pairs
 from policy_engine.summary import stated
 from policy_engine.ways_wording import idle_waivers, waiver_text
@@ -169,9 +169,21 @@ class _Task:
             message=message,
             evidence=duty.evidence,
             enforcement=duty.enforcement,
-            grounds=(duty.status, problem or _NO_EVIDENCE),
+            facts={**finding.facts, **self._rested_on(duty)},
+            grounds=(duty.status, problem or _NO_EVIDENCE, *self._chosen()),
             span=self.places.evidence(duty.evidence) or finding.span,
         )
+
+    def _rested_on(self, duty: Obligation) -> dict[str, Any]:
+        """Return what evidence is about beside what asks for it: the hardware that an attestation measures."""
+        if duty.evidence not in ATTESTED:
+            return {}
+        return {name: value for name, value in self.result.case.facts.items() if name.startswith("hardware.")}
+
+    def _chosen(self) -> tuple[str, ...]:
+        """Return which model stands for the judged option where none is proposed: another one is another case."""
+        chosen = self.document["recommendation"] if self.result.proposal is None else None
+        return (f"{chosen['model']} at {chosen['provider']}",) if chosen is not None else ()
 
     def _waivers(self) -> Iterator[Finding]:
         for row in self.document.get("waivers", ()):
@@ -268,8 +280,8 @@ class _Task:
             message = f"{lead}{row['title']}: depends on {listed(stated(self.document, missing))}"
         read = [*names, *(n for each in rules[1:] for n in self._rule(each).reads)]
         behind = {origin for name in read for origin in self.places.origins(name)}
-        if kind in ("forbid", "proposal", "fallback"):
-            behind |= _PROPOSED  # what is allowed for one model or provider is not allowed for the next
+        if kind in ("forbid", "proposal", "fallback", "obligation"):
+            behind |= _PROPOSED  # what is accepted of one model or provider is not accepted of the next
         return Finding(
             code=rule_id,
             kind=kind,

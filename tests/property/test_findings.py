@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from functools import cache
 from typing import Any
@@ -114,3 +115,19 @@ def test_what_is_left_without_a_finding_is_as_grave_as_without_its_rule(
         left = worst_effect(each for each in findings if each.code != rule)
         verdict = judged(without_forbid(rule), raw)[0]
         assert EFFECTS.index(left) >= EFFECTS.index(effect_of(verdict)), rule
+
+
+@cases(40)
+@given(raw=workloads(proposed=True, wild=False), field=st.sampled_from(["model", "provider", "region"]))
+def test_what_is_found_of_one_proposal_is_not_found_of_another(raw: dict[str, Any], field: str) -> None:
+    """A baseline that accepts what one provider lacks, evidence included, does not accept that of the next."""
+    other = copy.deepcopy(raw)
+    for task in other["spec"]["tasks"]:
+        task["proposal"][field] = "another" if task["proposal"].get(field) != "another" else "one"
+    before, after = (own_and_grave(each) for each in (raw, other))
+    assert not before & after
+
+
+def own_and_grave(raw: dict[str, Any]) -> set[str]:
+    found = collected(raw, False, False)[2]
+    return {each.fingerprint for each in found if each.effect in ("review", "deny") and each.kind != "fallback"}

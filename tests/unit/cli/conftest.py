@@ -115,19 +115,6 @@ def own_folders(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def rules_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let runs share the shipped rules, which a gate parses anew each time: that is tested elsewhere."""
-    from policy_engine.cli import deciding
-    from policy_engine.cli.options import load
-    from tests.unit.ci.scene import engine
-
-    def loaded(layers: Sequence[Path], digest: str | None, _use_cache: bool) -> Any:
-        return load(layers, digest, True) if layers else engine().policy
-
-    monkeypatch.setattr(deciding, "load", loaded)
-
-
-@pytest.fixture
 def policy(capfdbinary: pytest.CaptureFixture[bytes]) -> Callable[..., Outcome]:
     """Run `policy` with these arguments."""
 

@@ -11,7 +11,6 @@ import pytest
 from policy_engine.cli.run_options import CI_FORMATS
 from tests.unit.cli.baseline_bench import Bench, Policy
 
-pytestmark = pytest.mark.usefixtures("rules_parsed_once")
 FORMATS = (*CI_FORMATS, "markdown")
 
 

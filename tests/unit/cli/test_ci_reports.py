@@ -20,7 +20,6 @@ Policy = Callable[..., Any]
 FILES = {"sarif": "r.sarif", "junit": "r.xml", "gitlab": "r.json", "markdown": "r.md", "github": "r.txt"}
 ALL = [argument for name, file in FILES.items() for argument in ("-o", f"{name}={file}")]
 INVALID = "kind: Pod\n"
-pytestmark = pytest.mark.usefixtures("rules_parsed_once")
 
 
 @pytest.fixture

@@ -108,6 +108,15 @@ def test_help_alone_is_help(policy: Policy, tmp_path: Path) -> None:
     assert policy("gate", *MEMORY, "--", "--help").status == 2, "no such file"
 
 
+@pytest.mark.parametrize("words", [("-qh",), ("-hq",), ("-o", "--", "--help"), ("-h", "-q")])
+@pytest.mark.parametrize("command", ["gate", "evaluate"])
+def test_no_spelling_of_help_passes_for_a_verdict(
+    site: Site, policy: Policy, words: tuple[str, ...], command: str
+) -> None:
+    done = policy(command, site.workload, *MEMORY, *words)
+    assert (done.status, done.out) == (2, "")
+
+
 FAILING: dict[str, Way] = {
     "no revision": lambda site: ("--since", "nope"),
     "no baseline": lambda site: ("--baseline", str(site.folder / "none.yaml")),

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 from policy_audit.keys import generate_signer, write_key_file
 
-from tests.unit.cli.given import ALLOWED
+from tests.unit.cli.conftest import DENIED
+from tests.unit.cli.given import ALLOWED, MEMORY
 
 Policy = Callable[..., Any]
-pytestmark = pytest.mark.usefixtures("rules_parsed_once")
 EVIDENCE = """\
   evidence:
     dpa: {reference: DPA-1, file: docs/dpa.json, sha256: "%s", signature: docs/dpa.sig}
@@ -143,3 +143,24 @@ def test_one_stream_takes_what_it_is_given(site: Path, policy: Policy, monkeypat
     found = policy("gate", "w.yaml", *ledger(site), "-o", "github", "-o", f"json={os.devnull}")
     assert "cannot go to one file" not in found.err
     assert "::notice title=policy gate::1 workload" in found.out
+
+
+def test_another_name_of_a_workload_is_no_place_for_the_summary(
+    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hard link: the names differ, and what is appended to one stands in the other."""
+    (tmp_path / "w.yaml").write_text(DENIED, encoding="utf-8")
+    os.link(tmp_path / "w.yaml", tmp_path / "summary.md")
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(tmp_path / "summary.md"))
+    done = policy("gate", "w.yaml", *MEMORY, "-o", "github")
+    assert (done.status, "[cannot-write]" in done.err) == (2, True)
+    assert (tmp_path / "w.yaml").read_text(encoding="utf-8") == DENIED
+
+
+def test_a_repository_is_no_place_for_a_report(policy: Policy, tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text(DENIED, encoding="utf-8")
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "config").write_text("[core]\n", encoding="utf-8")
+    done = policy("gate", "w.yaml", *MEMORY, "-o", "json=.git/config")
+    assert (done.status, "[cannot-write]" in done.err) == (2, True)
+    assert (tmp_path / ".git" / "config").read_text(encoding="utf-8") == "[core]\n"
