@@ -20,10 +20,11 @@ from policy_engine.rechecks.again import Found, Rechecker, Redecided
 from policy_engine.rechecks.due import Reason
 from policy_engine.rechecks.persons import Persons
 from policy_engine.rechecks.problem import NotRecheckedError
-from policy_engine.rechecks.standing import RECHECKED_ENTRY, RECHECKS, Latest, Place, Standing, Wanted
+from policy_engine.rechecks.standing import RECHECKS, Latest, Place, Standing, Wanted
 from policy_engine.rechecks.waived import WaiversNow
 from policy_engine.recorder import Context, Recorder
 from policy_engine.vouching.revoked import revoked_names
+from policy_engine.waivers.on_record import RECHECKED_ENTRY
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
