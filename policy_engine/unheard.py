@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 class Revoked:
     """A decision that counted what this ledger had revoked: `evidence` by its name or a `waiver` by its id.
 
-    `revoked_index` is the entry that revoked it. Of evidence the decision does not come out again in a replay.
+    `revoked_index` is the entry that revoked it. Of evidence the decision does not come out again in a replay, unless
+    it was revoked in the hour before, which a replay leaves for a decision to be made in.
     """
 
     decision_id: str

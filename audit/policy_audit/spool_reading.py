@@ -92,6 +92,17 @@ class SpoolFolder:
         if seen and not any(name == BLOBS or name.endswith(SUFFIX) for name in self._names):
             message = f"`{self.path}` is no spool: it holds other things, and no decisions"
             raise SpoolError(message, code="spool-missing", help="name each folder that `--ledger spool:DIR` wrote to")
+        if BLOBS in seen and not self.files and not self.unfinished and not self._is_cleared():
+            message = f"`{self.path}` has no decisions any more: what they share is still there, in `{BLOBS}`"
+            raise SpoolError(message, code="spool-missing", help="find out where they went, and delete the folder")
+
+    def _is_cleared(self) -> bool:
+        """Whether nothing is left of what decisions share, as it is once they were collected and deleted."""
+        folder = self.path / BLOBS
+        try:
+            return not folder.is_symlink() and all(name.startswith(".") for name in os.listdir(folder))
+        except OSError:
+            return False
 
     @property
     def files(self) -> list[str]:

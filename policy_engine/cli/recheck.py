@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.decision_filters import identity
-from policy_engine.cli.ending import terminated_as_interrupted
+from policy_engine.cli.ending import Ending, terminated_as_interrupted
 from policy_engine.cli.help_alone import HelpAlone
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import writing
@@ -148,10 +148,10 @@ class _Call:
 
     def recheck(self) -> int:
         """Decide again what is due, record it, and say what came of it."""
-        with terminated_as_interrupted():
-            return self._report(self._rechecked())
+        with terminated_as_interrupted() as ending:
+            return self._report(self._rechecked(ending))
 
-    def _rechecked(self) -> Said:
+    def _rechecked(self, ending: Ending) -> Said:
         """Decide again what is due, and record it; where that ends early, what is on record is told all the same."""
         from policy_engine.cli.recheck_shown import Said
         from policy_engine.rechecks.running import Recheck
@@ -165,7 +165,7 @@ class _Call:
                 run = Recheck(ledger, self.decider, self.asked)
                 self._check_named(run)
                 said = Said(self.asked, self.decider.policy, run, self.fail_on)
-                for outcomes in run.rechecked(context_from_environment("draft")):
+                for outcomes in run.rechecked(context_from_environment("draft"), ending.held):
                     said.add(outcomes)
                     _tell(tell, said, run)
                 said.complete = True

@@ -57,8 +57,8 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
         ("requester", f"{_name(row['requester'])} ({row['requester_known_by']})"),
         ("request", _entry(row["requested_index"], "not on record here")),
         ("granted", _entry(row["granted_index"], "no") + (f", {row['granted_at']}" if row["granted_at"] else "")),
-        ("approved by", listed([_name(name) for name in row["approvers"]]) or "nobody"),
-        ("keys", ", ".join(f"{each['by']} {each['key']}" for each in row["approvals"]) or "none"),
+        ("approved by", _approved_by(row)),
+        ("keys", ", ".join(" ".join(filter(None, (each["by"], each["key"]))) for each in row["approvals"]) or "none"),
         ("signatures", row["signatures"] or "not verified here"),
         ("decision", row["decision"]),
     ]
@@ -83,6 +83,13 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
     ]
     sections = [Section(f"Waiver {row['id']}", pairs=pairs), Section("Facts that decided", lines=facts)]
     return [*sections, Section("Used by", lines=uses)] if uses else sections
+
+
+def _approved_by(row: Mapping[str, Any]) -> str:
+    """Say who approved: the names that its grant holds; of a file, the ids of those in the policy who signed it."""
+    if row["granted_index"] is not None or row["by_file_index"] is None:
+        return listed([_name(name) for name in row["approvers"]]) or "nobody"
+    return listed(list(dict.fromkeys(each["by"] for each in row["approvals"] if each["by"]))) or "not told here"
 
 
 def _name(value: str | None) -> str:

@@ -7,7 +7,8 @@ alone.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -20,16 +21,18 @@ from policy_engine.rechecks.again import Found, Rechecker, Redecided
 from policy_engine.rechecks.due import Reason
 from policy_engine.rechecks.persons import Persons
 from policy_engine.rechecks.problem import NotRecheckedError
-from policy_engine.rechecks.standing import RECHECKED_ENTRY, RECHECKS, Latest, Place, Standing, Wanted
+from policy_engine.rechecks.standing import RECHECKS, Latest, Place, Standing, Wanted
 from policy_engine.rechecks.waived import WaiversNow
 from policy_engine.recorder import Context, Recorder
 from policy_engine.vouching.revoked import revoked_names
+from policy_engine.waivers.on_record import RECHECKED_ENTRY
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
 #: Workloads of one part: what is lost of a run that is killed is one part at most.
 IN_PART = 200
+Held = Callable[[], AbstractContextManager[None]]
 Status = Literal["due", "not_due", "decided_today", "rechecked", "superseded", "not_rechecked"]
 
 
@@ -107,8 +110,10 @@ class Recheck:
                 status: Status = "decided_today" if fresh else "due" if found.reasons else "not_due"
                 yield Outcome(standing, status, found.reasons)
 
-    def rechecked(self, context: Context) -> Iterator[list[Outcome]]:
+    def rechecked(self, context: Context, held: Held = nullcontext) -> Iterator[list[Outcome]]:
         """Decide again what is due, record it, and yield what came of it, a part at a time.
+
+        `held` keeps the program from being ended while a part is recorded, until whoever takes it comes for the next.
 
         Raises:
             RecordingError: the ledger refused; what was yielded is on record.
@@ -117,9 +122,12 @@ class Recheck:
         recorder = Recorder(self._ledger, self._decider.policy)
         places = [standing.place for standing in self._latest.all()]
         for start in range(0, len(places), IN_PART):
-            yield self._part(places[start : start + IN_PART], recorder, context)
+            outcomes, made = self._part(places[start : start + IN_PART])
+            with held():
+                yield [*outcomes, *_recorded(made, recorder, context)]
 
-    def _part(self, places: Sequence[Place], recorder: Recorder, context: Context) -> list[Outcome]:
+    def _part(self, places: Sequence[Place]) -> tuple[list[Outcome], list[Redecided]]:
+        """Return what came of workloads that are not decided again, and the new decisions on the others."""
         self._read()
         facts = _Facts(self._ledger, self._decider, self._asked.at)
         found = [self._found(self._latest.of(place), facts) for place in places]
@@ -130,10 +138,7 @@ class Recheck:
         kept = [each for each in made if each.found.standing.place not in newer]
         outcomes += [_of(each.found, "superseded") for each in made if each.found.standing.place in newer]
         facts.check_fresh()
-        if kept:
-            recorded = recorder.record_each([(each.decision, _named(context, each.found.standing)) for each in kept])
-            outcomes += [_recorded(each, part) for each, part in zip(kept, recorded, strict=True)]
-        return outcomes
+        return outcomes, kept
 
     def _found(self, standing: Standing, facts: _Facts) -> Found | Outcome:
         try:
@@ -197,7 +202,15 @@ def _named(context: Context, standing: Standing) -> Context:
     return Context(standing.purpose, context.actor, context.actor_known_by, details)
 
 
-def _recorded(again: Redecided, ledger: dict[str, Any]) -> Outcome:
+def _recorded(made: Sequence[Redecided], recorder: Recorder, context: Context) -> list[Outcome]:
+    """Record decisions in one commit."""
+    if not made:
+        return []
+    recorded = recorder.record_each([(each.decision, _named(context, each.found.standing)) for each in made])
+    return [_on_record(each, part) for each, part in zip(made, recorded, strict=True)]
+
+
+def _on_record(again: Redecided, ledger: dict[str, Any]) -> Outcome:
     decision = again.decision
     valid_until = decision.document["valid_until"]
     made = Rechecked(decision.id, ledger, valid_until, again.comparison, again.files)

@@ -14,8 +14,10 @@ from policy_audit.errors import VerificationError
 from policy_audit.records import StoredEntry
 from policy_audit.spool_format import CONTEXT
 
+from policy_engine.waivers.on_record import RECHECKED_ENTRY
+
 #: What the context of an entry says that re-checks another: the decision's id, and the index of its entry.
-RECHECKS, RECHECKED_ENTRY = "rechecks", "rechecks_entry"
+RECHECKS = "rechecks"
 DEPLOY = "deploy"
 
 Place = tuple[str, str]

@@ -50,16 +50,16 @@ class Revocations(Struct):
     names: Mapping[str, Record]
 
     def known(self, names: frozenset[str], decision: int, recorded_at: datetime) -> bool:
-        """Whether the decision at this index had to know that the entry was revoked; see `before`."""
-        return self.before(names, decision, recorded_at) is not None
-
-    def before(self, names: frozenset[str], decision: int, recorded_at: datetime) -> Record | None:
-        """Return what revoked the entry before the decision at this index.
+        """Whether the decision at this index had to know that the entry was revoked.
 
         What came on record while the decision was being made could not be known to it.
         """
+        return self.before(names, decision, recorded_at - LONGEST) is not None
+
+    def before(self, names: frozenset[str], decision: int, moment: datetime) -> Record | None:
+        """Return what revoked the entry by a moment, and before the decision at this index."""
         found = [self.names[name] for name in names if name in self.names]
-        known = [each for each in found if each.index < decision and each.recorded_at < recorded_at - LONGEST]
+        known = [each for each in found if each.index < decision and each.recorded_at < moment]
         return min(known, key=lambda each: each.index, default=None)
 
 

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 Context = Mapping[str, str]
 #: What was signed or asked for is gone, on record, because its period had ended.
 DISPOSED = "blob-disposed"
+#: In the context of a decision that decides another again, and of its uses: the entry of that other one.
+RECHECKED_ENTRY = "rechecks_entry"
 #: What the database was changed in, rather than what somebody recorded that is no waiver.
 TAMPERED = frozenset({"blob-changed", "blob-missing", "columns-changed"})
 

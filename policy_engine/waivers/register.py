@@ -18,7 +18,7 @@ from policy_audit.errors import AuditError, VerificationError
 from policy_engine.model.approvers import Approvers
 from policy_engine.model.identity import folded, same_person
 from policy_engine.model.waiver import Statement
-from policy_engine.waivers.checking import Candidate, active_waivers
+from policy_engine.waivers.checking import Candidate, active_waivers, approvals
 from policy_engine.waivers.notes import read_note
 from policy_engine.waivers.on_record import (
     DISPOSED,
@@ -166,7 +166,7 @@ def _row(
         "granted_at": _time(grant),
         "by_file_index": found.by_file.entry if found.by_file is not None else None,
         "granted_again": [each.index for each in found.grants[1:]],
-        "approvals": _approvals(grant.body) if grant is not None else [],
+        "approvals": _approvals(grant.body) if grant is not None else _signed(found.by_file, approvers),
         "revoked_index": revocation.index if revocation is not None else None,
         "revoked_at": _time(revocation),
         "revoked_why": revocation.body.get("reason") if revocation is not None else None,
@@ -181,6 +181,17 @@ def _approvals(body: Mapping[str, Any]) -> list[dict[str, str]]:
     listed = body.get("approvals")
     found = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
     return [{name: str(each.get(name)) for name in ("by", "key")} for each in found]
+
+
+def _signed(by_file: ByFile | None, approvers: Approvers | None) -> list[dict[str, str | None]]:
+    """Return with which keys a file is signed, each with whose it is where the policy names it and it verifies."""
+    if by_file is None:
+        return []
+    statement, text, signatures = read_note(by_file.grounds.note)
+    known = approvals(statement, text, signatures, approvers, (), ()) if approvers is not None else []
+    people = {each.key_id: each.person.id for each in known} if not isinstance(known, str) else {}
+    keys = dict.fromkeys(each.key_id.hex() for each in signatures)
+    return [{"by": people.get(key), "key": key} for key in keys]
 
 
 def _time(record: Record | None) -> str | None:

@@ -17,7 +17,7 @@ from policy_audit.view import instant
 
 from policy_engine.model.waiver import Grounds, Statement, Waiver, read_waivers
 from policy_engine.waivers.notes import read_note
-from policy_engine.waivers.on_record import Entries, Record, records
+from policy_engine.waivers.on_record import RECHECKED_ENTRY, Entries, Record, records
 
 if TYPE_CHECKING:
     from policy_audit.ledger import StoredEntry
@@ -114,8 +114,12 @@ def _named(index: int, told: Mapping[str, Waiver], name: str) -> ByFile | None:
 def uses_of(uses: Iterable[Record], granted: Granted, spans: CollectedSpans) -> dict[str, Any]:
     """Return the decisions that a waiver was used in, and those of them that it may not have been used in."""
     rows, late = [], []
+    by_file = False
     for record in uses:
         decided, collected = str(record.body.get("decided_at")), record.index in spans
+        # a runner has the file alone; who decides that decision again here has it from there
+        by_file |= collected
+        by_file_here = by_file and (collected or RECHECKED_ENTRY in record.context)
         row = {
             "index": record.index,
             "decision": record.body.get("decision"),
@@ -124,7 +128,7 @@ def uses_of(uses: Iterable[Record], granted: Granted, spans: CollectedSpans) -> 
             "collected": collected,
         }
         rows.append(row)
-        if _is_late(record, _instant(decided), granted, collected):
+        if _is_revoked(record, granted, collected) or _is_late(record, _instant(decided), granted, by_file_here):
             late.append(row)
     return {"uses": rows, "used_out_of_time": late}
 
@@ -138,20 +142,23 @@ def told_late(row: Mapping[str, Any]) -> str:
     return f"it was used out of its time: entries {some}{more}{clocks}"
 
 
-def _is_late(record: Record, decided: str, granted: Granted, collected: bool) -> bool:
+def _is_revoked(record: Record, granted: Granted, collected: bool) -> bool:
+    """Whether the waiver was revoked before: by the ledger's order, and for a runner by its clock, too."""
+    revocation = granted.revocation
+    if revocation is None or revocation.index >= record.index:
+        return False
+    return not collected or revocation.recorded_at < record.recorded_at
+
+
+def _is_late(record: Record, decided: str, granted: Granted, by_file: bool) -> bool:
     # the time of the decision is what the caller said; when it was recorded is what the ledger, or a runner, says
     times = decided, instant(record.recorded_at)
     if max(times) > _end(granted.statement.valid_until):
         return True
-    revocation = granted.revocation
-    if collected:  # by its file, which is in force from its first day on
+    if by_file:  # which is in force from its first day on
         started = bool(granted.grants) or granted.by_file
-        revoked = revocation is not None and revocation.recorded_at < record.recorded_at
-        early = not started or min(times) < granted.statement.valid_from.isoformat()
-    else:
-        early = not granted.grants or record.index < granted.grants[0].index
-        revoked = revocation is not None
-    return early or (revoked and revocation is not None and revocation.index < record.index)
+        return not started or min(times) < granted.statement.valid_from.isoformat()
+    return not granted.grants or record.index < granted.grants[0].index
 
 
 def _end(day: date) -> str:

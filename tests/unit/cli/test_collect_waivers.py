@@ -157,3 +157,43 @@ def test_a_waiver_of_another_ledger_is_listed_and_can_be_revoked(scene: Spooling
     assert len(scene.shown(identifier, *ledger)["used_out_of_time"]) == 1
     assert scene.run("audit", "verify", *ledger).status == 0
     assert scene.run("audit", "replay", "--all", *ledger).status == 0
+
+
+def test_who_signed_the_file_of_a_waiver_is_told_by_the_policy(scene: Spooling) -> None:
+    """No names stand in a file: its keys do, and the layers say whose these are."""
+    identifier = scene.prepare()
+    ledger = ("--ledger", scene.other)
+    scene.decide(*ledger)
+    scene.spool()
+    assert scene.collect(*ledger).status == 0
+    key = ANN.signer.key_id.hex()
+    for layers, by, approved, keys in (
+        ((), None, "not told here", key),
+        (("--policy", str(scene.layer)), "ann", "ann", f"ann {key}"),
+    ):
+        assert scene.shown(identifier, *ledger, *layers)["approvals"] == [{"by": by, "key": key}]
+        text = flat(scene.run("waiver", "show", identifier[:16], *ledger, *layers).out)
+        assert f"approved by {approved} keys {keys} signatures" in text
+    scene.approvers(BOB.entry())
+    row = scene.shown(identifier, *ledger, "--policy", str(scene.layer))
+    assert (row["approvals"], "no signature is by a key" in row["signatures"]) == ([{"by": None, "key": key}], True)
+    assert scene.shown(identifier)["approvals"] == [{"by": "ann", "key": key}], "where it was granted the grant says it"
+
+
+def test_a_decision_by_file_that_is_decided_again_used_its_waiver_in_its_time(scene: Spooling) -> None:
+    """Each night, until it is revoked; also where somebody grants it here afterwards."""
+    identifier = scene.prepare()
+    ledger = ("--ledger", scene.other)
+    scene.decide(*ledger)
+    scene.spool()
+    assert scene.collect(*ledger).status == 0
+    policy = ("--policy", str(scene.layer))
+    for _ in range(2):
+        found = scene.run("recheck", "--all", "-o", "json", *policy, *ledger).json
+        assert "allow_with_conditions" in {row["verdict"]["after"] for row in found["decisions"]}
+    row = scene.shown(identifier, *ledger)
+    assert ([use["collected"] for use in row["uses"]], row["used_out_of_time"]) == ([True, False, False], [])
+    scene.decide("--waivers", str(scene.file), *ledger, command="gate")
+    row = scene.shown(identifier, *ledger)
+    assert (row["granted_index"] is not None, len(row["uses"]), row["used_out_of_time"]) == (True, 4, [])
+    assert "out of its time" not in scene.run("waiver", "list", *ledger).out

@@ -48,6 +48,32 @@ def test_a_folder_that_is_empty_or_no_spool_keeps_no_other_from_being_collected(
     assert entry["body"]["refused"] == 1
 
 
+@pytest.mark.parametrize("left", ["its documents", "a link", "a file"])
+def test_a_spool_that_lost_its_decisions_is_refused(
+    collect: Policy, policy: Policy, tmp_path: Path, ledger: Path, left: str
+) -> None:
+    """What they share tells that there were some; nothing is left of it where they were collected."""
+    whole, spool = spooled(tmp_path / "whole", "1"), spooled(tmp_path / "spool", "2")
+    for file in files(spool):
+        file.unlink()
+    if left != "its documents":
+        shutil.rmtree(spool / "blobs")
+    if left == "a link":
+        (spool / "blobs").symlink_to(tmp_path / "nowhere")
+    if left == "a file":
+        (spool / "blobs").touch()
+    for more in ((), ("--remove",)):
+        found = collect(spool, whole, *more, status=6)
+        (refused,) = found["refused"]
+        assert (refused["file"], refused["code"]) == (str(spool), "spool-missing")
+        assert "has no decisions any more" in refused["reason"]
+    assert found["removed"] == 1
+    assert [path.name for path in whole.iterdir()] == ["blobs"]
+    assert collect(whole)["refused"] == [], "it was collected"
+    (whole / "blobs" / ".gitkeep").touch()
+    assert collect(whole, "--remove")["refused"] == []
+
+
 def test_the_sum_counts_decisions_and_each_folder_once(
     collect: Policy, policy: Policy, tmp_path: Path, ledger: Path
 ) -> None:

@@ -16,7 +16,7 @@ from policy_engine.rechecks import again, running, waived
 from tests.unit.cli import recheck_scene
 from tests.unit.cli.conftest import OPEN
 from tests.unit.cli.ledgers import tamper
-from tests.unit.cli.recheck_scene import AT, FORBIDDING, JSON, Run, entry, layer
+from tests.unit.cli.recheck_scene import AT, FORBIDDING, JSON, Run, entry, layer, size
 from tests.unit.waivers.making import ANN, file_of
 
 
@@ -290,6 +290,30 @@ def test_what_was_recorded_before_a_failure_is_told_and_stays(
     assert (shown["complete"], shown["rechecked"], len(shown["decisions"])) == (False, 1, 1)
     if failure == "refused":
         return
+    rest = policy("recheck", *AT, "--policy", strict, *JSON).json
+    assert (rest["complete"], rest["rechecked"], rest["not_due"]) == (True, 1, 1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_after_a_commit_waits_until_that_is_taken(
+    policy: Run, ledger: Path, strict: str, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.setattr(running, "IN_PART", 1)
+    record = running.Recorder.record_each
+
+    def ended(self: Any, pairs: Any) -> Any:
+        made = record(self, pairs)
+        signal.raise_signal(number)
+        return made
+
+    before = size(ledger)
+    with monkeypatch.context() as patched:
+        patched.setattr(running.Recorder, "record_each", ended)
+        found = policy("recheck", *AT, "--policy", strict, *JSON)
+    assert (found.status, size(ledger)) == (7, before + 1)
+    assert "error: interrupted" in found.err
+    shown = found.json
+    assert (shown["complete"], shown["rechecked"], shown["decisions"][0]["new"]["index"]) == (False, 1, before)
     rest = policy("recheck", *AT, "--policy", strict, *JSON).json
     assert (rest["complete"], rest["rechecked"], rest["not_due"]) == (True, 1, 1)
 

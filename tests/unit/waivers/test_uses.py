@@ -96,3 +96,29 @@ def test_a_collected_use_is_held_to_times_and_any_other_to_indexes(name: str, co
     found = uses_of([use], granted, spans)
     assert [each["collected"] for each in found["uses"]] == [collected]
     assert bool(found["used_out_of_time"]) is late[0 if collected else 1]
+
+
+def again(index: int, recorded_at: datetime) -> Record:
+    return replace(record(index, recorded_at), context={"rechecks_entry": "5"})
+
+
+#: What followed on the collected use at 5: the use, the grant if there is one, and the revocation; late?
+AFTER_FILE: dict[str, tuple[Record, Record | None, Record | None, bool]] = {
+    "decided again": (again(6, AT), None, None, False),
+    "decided again, and granted later": (again(6, AT), record(7, AT + DAY), None, False),
+    "decided again before its first day": (again(6, FIRST - DAY), None, None, True),
+    "decided again after its last day": (again(6, LAST + DAY), None, None, True),
+    "decided again after it was revoked": (again(8, AT), None, record(7, AT + DAY), True),
+    "decided again before it was revoked": (again(6, AT + DAY), None, record(7, AT), False),
+    "decided again before that was collected": (again(4, AT), None, None, True),
+    "not decided again": (record(6, AT), record(7, AT + DAY), None, True),
+}
+
+
+@pytest.mark.parametrize("name", AFTER_FILE)
+def test_what_decides_a_collected_decision_again_has_its_file(name: str) -> None:
+    use, grant, revocation, late = AFTER_FILE[name]
+    granted = Granted(statement(), [grant] if grant is not None else [], revocation, by_file=True)
+    uses = sorted([record(5, AT), use], key=lambda each: each.index)
+    found = uses_of(uses, granted, CollectedSpans([CollectedSpan(5, 5)]))
+    assert [row["index"] for row in found["used_out_of_time"]] == ([use.index] if late else [])
