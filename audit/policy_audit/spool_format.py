@@ -17,6 +17,8 @@ from policy_audit.view import instant
 FORMAT = "policy-audit-spool/v1"
 BLOBS = "blobs"
 SUFFIX = ".spool.json"
+#: In `BLOBS`, from when decisions on record are deleted until what they shared is: that they are gone is no loss.
+COLLECTED = ".collected"
 #: The member of an entry's context that says that it was spooled, by which call, as which of how many.
 CONTEXT = "spooled"
 MOST_OF_A_CALL = 1_000_000

@@ -23,7 +23,7 @@ from policy_audit.commitment import Disclosure, opens
 from policy_audit.entry import PERSONAL_FIELDS, Blob, Entry, EntryType, Prepared, parse_entry, refuse_nul
 from policy_audit.errors import AuditError, SpoolError
 from policy_audit.merkle import leaf_hash
-from policy_audit.spool_format import BLOBS, CONTEXT, FORMAT, SUFFIX, Call, read_call, read_name, read_place
+from policy_audit.spool_format import BLOBS, COLLECTED, CONTEXT, FORMAT, SUFFIX, Call, read_call, read_name, read_place
 from policy_audit.view import settle_tags
 
 MOST_FILE_BYTES = 4 * MAX_DOCUMENT_BYTES
@@ -97,12 +97,13 @@ class SpoolFolder:
             raise SpoolError(message, code="spool-missing", help="find out where they went, and delete the folder")
 
     def _is_cleared(self) -> bool:
-        """Whether nothing is left of what decisions share, as it is once they were collected and deleted."""
+        """Whether decisions were collected and deleted: nothing is left of what they shared, or it is marked so."""
         folder = self.path / BLOBS
         try:
-            return not folder.is_symlink() and all(name.startswith(".") for name in os.listdir(folder))
+            names = [] if folder.is_symlink() else os.listdir(folder)
         except OSError:
             return False
+        return not folder.is_symlink() and (COLLECTED in names or all(name.startswith(".") for name in names))
 
     @property
     def files(self) -> list[str]:

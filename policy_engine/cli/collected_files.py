@@ -107,12 +107,15 @@ def remove_collected(found: Collected, value: dict[str, Any]) -> int:
     Raises:
         UsageError: a file cannot be deleted.
     """
+    folders = {place.lot.folder.path for place in found.placed}
     try:
+        for folder in folders:
+            _mark(folder)
         for place in found.placed:
             with suppress(FileNotFoundError):
                 place.lot.path.unlink()
                 value["removed"] += 1
-        for folder in {place.lot.folder.path for place in found.placed}:
+        for folder in folders:
             _remove_shared(folder)
     except OSError as error:
         message = f"cannot delete `{error.filename}`: {(error.strerror or str(error)).lower()}"
@@ -121,16 +124,27 @@ def remove_collected(found: Collected, value: dict[str, Any]) -> int:
     return 0
 
 
+def _mark(folder: Path) -> None:
+    """Say for the next collection that what goes now is on record, in case that this one is killed meanwhile."""
+    from policy_audit.spool_format import BLOBS, COLLECTED
+
+    blobs = folder / BLOBS
+    if not blobs.is_symlink() and blobs.is_dir():
+        os.close(os.open(blobs / COLLECTED, os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o600))
+
+
 def _remove_shared(folder: Path) -> None:
-    """Delete shared documents once no decision is left, and nobody is writing one."""
+    """Delete shared documents once no decision is left, and nobody is writing one; the mark stays with what stays."""
     from policy_audit.durable import sync_folder
-    from policy_audit.spool_format import BLOBS, SUFFIX, holding
+    from policy_audit.spool_format import BLOBS, COLLECTED, SUFFIX, holding
 
     blobs = folder / BLOBS
     if blobs.is_symlink() or not blobs.is_dir():
         return
     with holding(blobs, alone=True) as alone:
-        if alone and not any(name.endswith(SUFFIX) for name in os.listdir(folder)):
-            for name in os.listdir(blobs):
-                (blobs / name).unlink()
+        if any(name.endswith(SUFFIX) for name in os.listdir(folder)):
+            (blobs / COLLECTED).unlink(missing_ok=True)
+        elif alone:
+            for name in sorted(os.listdir(blobs), key=lambda name: name == COLLECTED):
+                (blobs / name).unlink(missing_ok=True)
     sync_folder(folder)

@@ -215,9 +215,11 @@ def test_what_is_being_written_keeps_what_it_needs(collect: Policy, tmp_path: Pa
     from policy_audit.spool_format import holding
 
     spool = spooled(tmp_path / "spool", "1")
+    shared = {path.name for path in (spool / "blobs").iterdir()}
+    assert len(shared) == 3
     with holding(spool / "blobs"):
         assert collect(spool, "--remove")["removed"] == 1
-    assert len(list((spool / "blobs").iterdir())) == 3
+    assert {path.name for path in (spool / "blobs").iterdir()} == {*shared, ".collected"}
 
 
 def test_a_broken_off_file_is_told_and_not_taken(collect: Policy, tmp_path: Path, ledger: Path) -> None:

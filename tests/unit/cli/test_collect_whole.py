@@ -6,6 +6,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,28 @@ def test_a_spool_that_lost_its_decisions_is_refused(
     assert collect(whole)["refused"] == [], "it was collected"
     (whole / "blobs" / ".gitkeep").touch()
     assert collect(whole, "--remove")["refused"] == []
+
+
+def test_a_spool_that_is_cleared_in_part_is_no_spool_that_lost_its_decisions(
+    collect: Policy, tmp_path: Path, ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there are no locks, or the collector was killed, what decisions shared stays, and says that it was seen."""
+    spool, marked = spooled(tmp_path / "spool", "1", 2), tmp_path / "spool" / "blobs" / ".collected"
+    torn = files(spool)[1]
+    whole = torn.read_bytes()
+    torn.write_bytes(b"{")
+    assert len(collect(spool, "--remove", status=6)["refused"]) == 1
+    assert not marked.exists(), "a decision is left, of which nobody knows yet"
+    torn.write_bytes(whole)
+    with monkeypatch.context() as patched:
+        patched.setattr("policy_audit.spool_format.holding", lambda *_, **__: nullcontext(False))
+        assert collect(spool, "--remove")["removed"] == 1
+    assert marked.exists()
+    assert len(list((spool / "blobs").iterdir())) > 1
+    assert collect(spool)["refused"] == []
+    spooled(spool, "3")
+    assert collect(spool, "--remove")["removed"] == 1
+    assert list((spool / "blobs").iterdir()) == []
 
 
 def test_the_sum_counts_decisions_and_each_folder_once(
