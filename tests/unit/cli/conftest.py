@@ -75,8 +75,8 @@ _PARSED: dict[Any, Policy] = {}
 def parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Parse the shipped rules once in this process: policies are frozen, and tests are many.
 
-    Files are read, digests and caches checked as ever. With a layer, which each test has in a folder of its own, nothing
-    is kept: a thousand policies would fill the memory.
+    Files are read, digests and caches checked as ever. With a layer, which each test has in a folder of its own,
+    nothing is kept: a thousand policies would fill the memory.
     """
     build, of_cache = loading._build, cache_module._policy
 
