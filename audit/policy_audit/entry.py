@@ -48,6 +48,8 @@ class EntryType(StrEnum):
     EVIDENCE_REVOKED = "evidence-revoked"
     PROBE_ATTESTATION = "probe-attestation"
     EVALUATION_REPORT = "evaluation-report"
+    ROLLOUT_DECIDED = "rollout-decided"
+    CATALOG_REFRESHED = "catalog-refreshed"
     ERASURE = "erasure"
     DISPOSAL = "disposal"
     HOLD = "hold"

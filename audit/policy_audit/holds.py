@@ -45,6 +45,7 @@ _ABOUT_WORKLOADS = frozenset(
         EntryType.EVIDENCE_REVOKED,
         EntryType.PROBE_ATTESTATION,
         EntryType.EVALUATION_REPORT,
+        EntryType.ROLLOUT_DECIDED,
     }
 )
 

@@ -34,8 +34,9 @@ __all__ = ["STAGES", "TYPES", "VERDICTS", "command"]
 
 TYPES = (
     "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used evidence-approved "
-    "evidence-recorded evidence-revoked probe-attestation evaluation-report erasure disposal hold key-rotation "
-    "personal-key-rotation export officer-query verification-run restore anchor heartbeat collection"
+    "evidence-recorded evidence-revoked probe-attestation evaluation-report rollout-decided catalog-refreshed erasure "
+    "disposal hold key-rotation personal-key-rotation export officer-query verification-run restore anchor heartbeat "
+    "collection"
 ).split()
 
 

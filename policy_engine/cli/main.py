@@ -50,7 +50,16 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
         "prove": ("prove", "Prove what holds for every workload, or show one for which it does not."),
         "diff": ("diff", "Say what a change of rules changes."),
     },
-    "models and money": {"catalog": ("catalog", "Say what hardware a model needs, and what it costs.")},
+    "models and money": {
+        "catalog": ("catalog", "List, show, compare and size models; bring prices up to date."),
+        "cost": ("cost", "Say what each option costs, when it pays back, and from which volume on."),
+        "route": ("route", "Say which model serves each task, and what stands in for it."),
+    },
+    "migration": {
+        "parity": ("parity", "Compare the answers of two models on a golden dataset."),
+        "rollout": ("rollout", "Plan a rollout by stages, and decide each next step by what was observed."),
+        "migrate": ("migrate", "Say what of the migration playbook is done, and what is missing."),
+    },
     "audit": {
         "audit": ("audit", "List, show, verify, replay and export what is on record."),
         "waiver": ("waiver", "Ask for, approve, list and revoke waivers."),

@@ -1,0 +1,1 @@
+"""The migration playbook of a workload: what of it is done, and what is missing."""

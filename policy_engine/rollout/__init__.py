@@ -1,0 +1,1 @@
+"""A rollout by stages, and what is observed of each: advance, hold or roll back."""
