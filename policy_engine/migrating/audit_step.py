@@ -47,7 +47,7 @@ def _spend(case: Case, task: TaskView, money: Money, asks: Asks) -> Item:
     if row.today_usd is not None:
         what = f"{usd(row.today_usd)} USD/month, {case.replaced_model} by its price and the volume of the task"
         what += f" ({', '.join(row.disputes)})" if row.disputes else ""
-        figure = Ground("catalog", row.figure or "price", what)
+        figure = Ground("catalog", f"price {row.figure}" if row.figure else "price", what)
         return Item("spend", title, "done", asks, (figure,), task=task.name)
     declared = money.declared_usd
     if declared is not None and len(case.tasks) == 1:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from policy_audit.entry import EntryType
+
 from policy_engine.migrating.case import Case, TaskView
 from policy_engine.migrating.item import Asks, Ground, Item, State, Step
 from policy_engine.migrating.obliged import evidence_item, owed_of
@@ -155,6 +157,10 @@ def _rollout(case: Case, task: TaskView) -> Item:
         stage += f"; next {body.next.name}, {body.next.percent:g} percent"
     shown = [Ground("entry", f"entry {found.index}", f"{stage}, on {found.day}", found.index)]
     shown += [Ground("entry", each.rule, each.says, found.index) for each in body.reasons[:2]]
+    garbled = case.records.garbled_after(EntryType.ROLLOUT_DECIDED, found.index)
+    if garbled is not None:
+        action = f"the later entry {garbled.index} is malformed, and nobody knows what it says: {command}"
+        return Item("rollout", title, "unknown", asks, tuple(shown), action, task.name)
     if body.decision == "complete":
         return Item("rollout", title, "done", asks, tuple(shown), task=task.name)
     words = {"roll_back": "it was rolled back: mend what the reasons name, and then ", "hold": "it is held: then "}

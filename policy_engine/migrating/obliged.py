@@ -99,6 +99,10 @@ def _evidence_ground(case: Case, name: str) -> Iterator[Ground]:
     if status.problem is not None:
         yield Ground("evidence", name, f"does not count: {status.problem}")
         return
+    named = (case.workload.spec.evidence or {}).get(name)
+    if named is None and name == "owner_named":
+        yield Ground("fact", "migration.champion", "somebody is named")
+        return
     until = min((day for day in (status.valid_until, status.ends) if day is not None), default=None)
     said = f"grade {status.grade}" + (f", counts until {until}" if until is not None else ", without an end")
     yield Ground("evidence", name, said + (f"; {status.short}" if status.short else ""))

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
+from policy_audit.entry import EntryType
 
 from policy_engine.migrating.bed_step import PARALLEL, parity_command, reported_item
 from policy_engine.migrating.case import Case, TaskView, named
+from policy_engine.migrating.forms import Compared, ComparedTask
 from policy_engine.migrating.item import Asks, Ground, Item, State, Step
 from policy_engine.migrating.obliged import evidence_item, owed_of
-from policy_engine.migrating.records import Compared, ComparedTask, Evaluation
+from policy_engine.migrating.records import Evaluation
 from policy_engine.migrating.shortlist import Shortlist
 from policy_engine.wording import listed
 
@@ -18,6 +20,9 @@ _METRIC = "MIGRATE-03"
 _PASSED = ("better", "equivalent")
 _BENCHMARK = "own_benchmark"
 _NOTE = "tune the prompt for each model before you compare: nothing on record shows whether that was done"
+
+
+_GARBLED = "the later entry {} is malformed, and nobody knows what it says"
 
 
 class Outcome(Struct, frozen=True):
@@ -94,7 +99,8 @@ def _judge(case: Case, task: TaskView, own: Outcome | None) -> tuple[State, str 
     if own.task.kind != task.facts["task.kind"]:
         return "missing", f"it is of {own.task.kind}, and the task is {task.facts['task.kind']}: {command}"
     if own.candidate.verdict in _PASSED:
-        return "done", None
+        garbled = case.records.garbled_after(EntryType.EVALUATION_REPORT, own.report.index)
+        return ("done", None) if garbled is None else ("unknown", f"{_GARBLED.format(garbled.index)}: {command}")
     if own.candidate.verdict == "worse":
         return "missing", f"it is worse: propose another candidate, or tune its prompt, and then {command}"
     return "missing", f"it settles nothing: run more examples, {command}"

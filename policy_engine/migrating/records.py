@@ -1,111 +1,25 @@
 """What a ledger holds of a migration: reports of evaluations, steps of rollouts, other workloads of the namespace.
 
 Nothing of an entry's body is believed that does not have the form which is written; what is malformed is told, and
-shows nothing. Entries hold no floats: numbers that are not whole stand as decimal text.
+shows nothing.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from msgspec import Struct
 from policy_audit.entry import EntryType
 
+from policy_engine.migrating.forms import EvaluationBody, RolloutBody, read_body
 from policy_engine.migrating.neighbours import OtherWorkload, others
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
     from policy_audit.records import StoredEntry
     from policy_audit.snapshot import Snapshot
-
-Verdict = Literal["better", "equivalent", "worse", "inconclusive", "too_few"]
-StageDecision = Literal["advance", "hold", "roll_back", "complete"]
-
-
-class Value(Struct, frozen=True):
-    """What a model reached: a share of one, as the metrics of tasks are."""
-
-    model: str
-    value: float
-
-
-class Difference(Struct, frozen=True):
-    """The candidate's value less the current one's, with the ends of its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Compared(Value, frozen=True, kw_only=True):
-    """A candidate, and how it came out against the current model."""
-
-    difference: Difference
-    verdict: Verdict
-
-
-class ComparedTask(Struct, frozen=True):
-    """One task of a report."""
-
-    name: str
-    kind: str
-    metric: str
-    examples: int
-    current: Value
-    candidates: list[Compared]
-
-
-class Golden(Struct, frozen=True):
-    """The golden dataset that a report rests on."""
-
-    sha256: str
-    examples: int
-
-
-class Report(Struct, frozen=True):
-    """What is read of a report; margin, resamples and the like are for whoever replays it."""
-
-    golden: Golden
-    tasks: list[ComparedTask]
-
-
-class EvaluationBody(Struct, frozen=True):
-    """The body of an entry `evaluation-report`."""
-
-    workload: str
-    evidence: list[str]
-    sha256: str
-    valid_until: date | None
-    report: Report
-
-
-class StageOf(Struct, frozen=True):
-    """A stage of a rollout: percent of the traffic."""
-
-    name: str
-    percent: float
-
-
-class Reason(Struct, frozen=True):
-    """A rule of the rollout, and what it says."""
-
-    rule: str
-    says: str
-
-
-class RolloutBody(Struct, frozen=True):
-    """The body of an entry `rollout-decided`; `task` None is the whole workload."""
-
-    workload: str
-    task: str | None
-    stage: StageOf
-    decision: StageDecision
-    next: StageOf | None
-    reasons: list[Reason]
 
 
 class Evaluation(Struct, frozen=True):
@@ -151,6 +65,10 @@ class Records(Struct, frozen=True):
     #: Workloads of the namespace with tasks that this migration may be applied to, by what is on record of them.
     others: tuple[OtherWorkload, ...] = ()
 
+    def garbled_after(self, kind: EntryType, index: int) -> Malformed | None:
+        """Return an entry of this type that came later and cannot be read: nobody knows what it says."""
+        return next((each for each in self.malformed if each.type == kind.value and each.index > index), None)
+
 
 def read_records(ledger: Ledger, identity: str, as_of: datetime | None) -> Records:
     """Return what `ledger` holds of the workload `identity`, bound to one checkpoint.
@@ -191,35 +109,6 @@ def _bodies(
             yield entry, read_body(body, form)
         except ValueError as error:
             malformed.append(Malformed(entry.index, kind.value, str(error)))
-
-
-def read_body(body: Mapping[str, Any], form: Any) -> Any:
-    """Return a body in its form, with numbers for decimal text.
-
-    Raises:
-        ValueError: it has another form, or numbers that nothing measures; the text says where.
-    """
-    found = msgspec.convert(body, form, strict=False)  # a ValidationError is a ValueError
-    _check(found)
-    return found
-
-
-def _check(found: Any) -> None:
-    if isinstance(found, RolloutBody):
-        stages = [found.stage, *([found.next] if found.next is not None else [])]
-        if not all(0 <= each.percent <= 100 for each in stages):
-            raise ValueError("the percent of a stage is not from 0 to 100")
-        if found.decision == "complete" and found.next is not None:
-            raise ValueError("a rollout that is complete has a next stage")
-        return
-    for task in found.report.tasks:
-        values = [task.current.value, *(each.value for each in task.candidates)]
-        if task.examples < 0 or not all(0 <= value <= 1 for value in values):
-            raise ValueError(f"a value of the task `{task.name}` is not from 0 to 1")
-        for each in task.candidates:
-            ends = (each.difference.low, each.difference.value, each.difference.high)
-            if not all(map(math.isfinite, ends)) or not ends[0] <= ends[1] <= ends[2]:
-                raise ValueError(f"a difference of the task `{task.name}` does not lie inside its interval")
 
 
 def _revoked(entry: StoredEntry, body: EvaluationBody, revoked: Mapping[str, int]) -> int | None:

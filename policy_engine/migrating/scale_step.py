@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from policy_audit.entry import EntryType
+
 from policy_engine.migrating.case import Case, TaskView
 from policy_engine.migrating.deploy_step import latest_rollout
 from policy_engine.migrating.item import Ground, Item, Step
@@ -42,4 +44,6 @@ def _scale(case: Case) -> Item:
 
 def _is_complete(case: Case, task: TaskView) -> bool:
     found = latest_rollout(case, task)
-    return found is not None and found.body.decision == "complete"
+    if found is None or case.records.garbled_after(EntryType.ROLLOUT_DECIDED, found.index) is not None:
+        return False
+    return found.body.decision == "complete"
