@@ -50,7 +50,8 @@ def playbooks(asked: Asked) -> Iterator[Playbook | InputError]:
     waivers = None
     if ledger is not None and policy.approvers.acting(WAIVERS):
         waivers = WaiversOnRecord(ledger, policy.approvers, ledger.now())
-    for loaded in load_workload_documents(text, name, policy.vocabulary):
+    documents = load_workload_documents(text, name, policy.vocabulary)
+    for loaded in documents:
         if isinstance(loaded, InputError):
             yield loaded
             continue
@@ -60,6 +61,7 @@ def playbooks(asked: Asked) -> Iterator[Playbook | InputError]:
         place = workload.namespace, workload.metadata.name
         lifting = waivers.of(place, moment) if waivers is not None else ()
         try:
-            yield playbook_of(Case(decider, workload, evidence, moment, records, asked.file, lifting))
+            several = len(documents) > 1
+            yield playbook_of(Case(decider, workload, evidence, moment, records, asked.file, lifting, several))
         except InputError as error:
             yield placed(error, loaded)

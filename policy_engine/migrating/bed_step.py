@@ -15,6 +15,7 @@ from policy_engine.wording import listed
 GOLDEN = "golden_dataset"
 PARALLEL = "parallel_test"
 _SHORTLIST = "MIGRATE-02"
+_FILES = {"current": "current.jsonl", "candidate": "candidate.jsonl"}
 
 
 def bed_step(case: Case, shortlists: Mapping[str, Shortlist]) -> Step:
@@ -33,7 +34,7 @@ def reported_item(case: Case, name: str, title: str) -> Item:
     """
     reports = [each for each in case.records.evaluations if name in each.body.evidence]
     standing = [each for each in reports if each.problem(case.day) is None]
-    action = _name_it(name, standing[0]) if standing else parity_command(case, case.tasks[0])
+    action = _name_it(name, standing[0]) if standing else parity_command(case)
     found = evidence_item(case, name, title, action)
     grounds = (*found.shown_by, *(_report(each, case) for each in reports[:2]))
     return Item(found.id, found.title, found.state, found.asks, grounds, found.action)
@@ -50,12 +51,15 @@ def _report(each: Evaluation, case: Case) -> Ground:
     return Ground("entry", f"entry {each.index}", said + (f"; {problem}" if problem is not None else ""), each.index)
 
 
-def parity_command(case: Case, task: TaskView, model: str | None = None) -> str:
-    """Return the command that compares the answers of two models on the golden dataset of a task."""
-    current, candidate = case.replaced_model or "CURRENT", model or task.model or "CANDIDATE"
-    words = f"--current {shlex.quote(f'{current}=current.jsonl')} --candidate {shlex.quote(f'{candidate}=new.jsonl')}"
-    one = f" --task {shlex.quote(task.name)}" if len(case.tasks) > 1 else ""
-    return f"`policy parity --golden golden.jsonl {words} --workload {case.file}{one} --record`"
+def parity_command(case: Case) -> str:
+    """Return the command that compares the answers of the judged open models on the golden dataset of all tasks.
+
+    One report is evidence of the whole workload: one of a task alone would be of none.
+    """
+    models = dict.fromkeys(task.model for task in case.tasks if task.moves_to_open and task.model is not None)
+    sides = [("current", case.replaced_model or "CURRENT"), *(("candidate", each) for each in models or ("CANDIDATE",))]
+    words = " ".join(f"--{side} {shlex.quote(f'{model}={_FILES[side]}')}" for side, model in sides)
+    return f"`policy parity {case.file}{case.chosen} --golden golden.jsonl {words} --record`"
 
 
 def _shortlist(case: Case, task: TaskView, found: Shortlist | None) -> Item:

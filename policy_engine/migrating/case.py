@@ -66,6 +66,7 @@ class Case:
         records: Records,
         file: str,
         waivers: Sequence[Waiver] = (),
+        several: bool = False,
     ) -> None:
         self.decider, self.workload, self.evidence, self.records = decider, workload, evidence, records
         self.at, self.day = at, at.date()
@@ -73,6 +74,8 @@ class Case:
         self.parameters = decider.judge.parameters
         #: The file as a command names it.
         self.file = "FILE" if file in _STDIN else shlex.quote(file)
+        #: What tells a command which workload is meant, where the file has several.
+        self.chosen = f" --workload {workload.identity}" if several else ""
         results = [decider.judge.judge(case) for case in decider.cases(workload, evidence, at, waivers)]
         self.results = tuple(results)
         self.tasks = [

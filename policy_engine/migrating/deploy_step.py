@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from typing import Any
-
-from policy_audit.entry import EntryType
 
 from policy_engine.migrating.case import Case, TaskView
 from policy_engine.migrating.item import Asks, Ground, Item, State, Step
 from policy_engine.migrating.obliged import evidence_item, owed_of
 from policy_engine.migrating.records import Rollout
+from policy_engine.migrating.rollouts import standing_of
 from policy_engine.model.vocabulary import THIRD_PARTY
 from policy_engine.summary import proposal_text, ranked_options, recommendation_text
 from policy_engine.wording import listed, value_text
@@ -27,7 +27,9 @@ def deploy_step(case: Case) -> Step:
     items = [
         *(_hosting(case, task) for task in case.tasks),
         *_duties(case),
-        evidence_item(case, _PLAN, "A rollout plan", f"`policy rollout {case.file}` prints one; name it as evidence"),
+        evidence_item(
+            case, _PLAN, "A rollout plan", f"`policy rollout {case.file}{case.chosen}` prints one; name it as evidence"
+        ),
         _start(case),
         *(_fallback(case, task) for task in case.tasks),
         *(_rollout(case, task) for task in case.tasks),
@@ -136,32 +138,39 @@ def _independent(proposal: Any, fallback: Any) -> bool | None:
     return bool(proposal["provider"] != fallback["provider"])
 
 
-def latest_rollout(case: Case, task: TaskView) -> Rollout | None:
-    """Return the last decision on the rollout of a task, or of the whole workload."""
-    return next((each for each in case.records.rollouts if each.body.task in (task.name, None)), None)
-
-
 def _rollout(case: Case, task: TaskView) -> Item:
     asks, title = case.asks(_DEPLOY, task), "The rollout, by stages"
     if task.moves_to_open is False and task.model == case.replaced_model and task.model is not None:
         said = Ground("decision", task.model, "it stays where it is")
         return Item("rollout", title, "not_needed", asks.unheard, (said,), task=task.name)
-    found = latest_rollout(case, task)
-    command = f"`policy rollout {case.file} --observations observed.jsonl`"
+    standing = standing_of(case.records, task.name)
+    found, garbled = standing.last, standing.garbled
+    command, shown = _command(case, task, found), tuple(_decided(found))
+    if garbled is not None:
+        action = f"the later entry {garbled.index} is malformed, and nobody knows what it says: {command}"
+        return Item("rollout", title, "unknown", asks, shown, action, task.name)
     if found is None:
         state: State = "unknown" if case.records.size is None else "missing"
         return Item("rollout", title, state, asks, (), command, task.name)
+    if standing.is_complete:
+        return Item("rollout", title, "done", asks, shown, task=task.name)
+    words = {"roll_back": "it was rolled back: mend what the reasons name, and then ", "hold": "it is held: then "}
+    return Item("rollout", title, "missing", asks, shown, words.get(found.body.decision, "") + command, task.name)
+
+
+def _command(case: Case, task: TaskView, last: Rollout | None) -> str:
+    """Return the command for the next step: the first stage begins, or what was observed of the one that is on."""
+    if last is None or last.body.decision == "roll_back":
+        return f"`policy rollout {case.file}{case.chosen} --begin --task {shlex.quote(task.name)}`"
+    return f"`policy rollout {case.file}{case.chosen} --observations observed.jsonl`"
+
+
+def _decided(found: Rollout | None) -> Iterator[Ground]:
+    if found is None:
+        return
     body = found.body
     stage = f"{body.decision.replace('_', ' ')} at stage {body.stage.name}, {body.stage.percent:g} percent"
     if body.next is not None:
         stage += f"; next {body.next.name}, {body.next.percent:g} percent"
-    shown = [Ground("entry", f"entry {found.index}", f"{stage}, on {found.day}", found.index)]
-    shown += [Ground("entry", each.rule, each.says, found.index) for each in body.reasons[:2]]
-    garbled = case.records.garbled_after(EntryType.ROLLOUT_DECIDED, found.index)
-    if garbled is not None:
-        action = f"the later entry {garbled.index} is malformed, and nobody knows what it says: {command}"
-        return Item("rollout", title, "unknown", asks, tuple(shown), action, task.name)
-    if body.decision == "complete":
-        return Item("rollout", title, "done", asks, tuple(shown), task=task.name)
-    words = {"roll_back": "it was rolled back: mend what the reasons name, and then ", "hold": "it is held: then "}
-    return Item("rollout", title, "missing", asks, tuple(shown), words.get(body.decision, "") + command, task.name)
+    yield Ground("entry", f"entry {found.index}", f"{stage}, on {found.day}", found.index)
+    yield from (Ground("entry", each.rule, each.says, found.index) for each in body.reasons[:2])

@@ -9,10 +9,12 @@ import math
 import re
 from collections.abc import Mapping
 from datetime import date
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+from policy_audit.canonical import canonical_bytes
 
 #: What msgspec says of a form, and where.
 _MISSING = re.compile(r"missing required field `(\w+)`")
@@ -45,10 +47,10 @@ class Compared(Value, frozen=True, kw_only=True):
 
 
 class ComparedTask(Struct, frozen=True):
-    """One task of a report."""
+    """One task of a report; one without a name is of a workload that has no other."""
 
-    name: str
-    kind: str
+    name: str | None
+    kind: str | None
     metric: str
     examples: int
     current: Value
@@ -67,6 +69,7 @@ class Report(Struct, frozen=True):
 
     golden: Golden
     margin: float
+    confidence: float
     tasks: list[ComparedTask]
 
 
@@ -94,8 +97,18 @@ class Reason(Struct, frozen=True):
     says: str
 
 
+class Follows(Struct, frozen=True):
+    """The entry before, by its index."""
+
+    index: int
+
+
 class RolloutBody(Struct, frozen=True):
-    """The body of an entry `rollout-decided`; `task` None is the whole workload."""
+    """The body of an entry `rollout-decided`; `task` None is the whole workload.
+
+    `follows` is the entry that it was decided after, None where there was none; one that does not say is taken as it
+    stands.
+    """
 
     workload: str
     task: str | None
@@ -103,6 +116,7 @@ class RolloutBody(Struct, frozen=True):
     decision: StageDecision
     next: StageOf | None
     reasons: list[Reason]
+    follows: Follows | UnsetType | None = UNSET
 
 
 def read_body(body: Mapping[str, Any], form: Any) -> Any:
@@ -118,6 +132,8 @@ def read_body(body: Mapping[str, Any], form: Any) -> Any:
     if isinstance(found, RolloutBody):
         _check_rollout(found)
     else:
+        if sha256(canonical_bytes(body["report"])).hexdigest() != found.sha256:
+            raise ValueError("it names another report than it holds")
         _check_report(found.report)
     return found
 
@@ -142,6 +158,8 @@ def _check_rollout(found: RolloutBody) -> None:
 
 
 def _check_report(found: Report) -> None:
+    if not (0 <= found.margin <= 1 and 0 < found.confidence < 1):
+        raise ValueError("its margin or confidence is none")
     for task in found.tasks:
         values = [task.current.value, *(each.value for each in task.candidates)]
         if task.examples < 0 or not all(0 <= value <= 1 for value in values):

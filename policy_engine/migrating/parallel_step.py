@@ -56,9 +56,13 @@ def outcomes(case: Case, task: TaskView) -> list[Outcome]:
     found: dict[str | None, Outcome] = {}
     for report in case.records.evaluations:
         for compared in report.body.report.tasks:
-            for candidate in compared.candidates if compared.name == task.name else ():
+            for candidate in compared.candidates if _is_of(case, compared, task) else ():
                 found.setdefault(named(case.catalog, candidate.model), Outcome(report, compared, candidate))
     return list(found.values())
+
+
+def _is_of(case: Case, compared: ComparedTask, task: TaskView) -> bool:
+    return compared.name == task.name or (compared.name is None and len(case.tasks) == 1)
 
 
 def metric_of(task: TaskView) -> str | None:
@@ -85,7 +89,7 @@ def _outcome(case: Case, task: TaskView, shortlist: Shortlist | None) -> Item:
 
 def _judge(case: Case, task: TaskView, own: Outcome | None) -> tuple[State, str | None]:
     """Say what the newest report on the judged model comes to: only one that counts, against what is replaced."""
-    command = parity_command(case, task)
+    command = parity_command(case)
     if own is None:
         # what nobody looked at, or somebody only names as evidence, may well have been done
         unseen = case.records.size is None or any(duty["status"] == "satisfied" for _, duty in owed_of(case, PARALLEL))
@@ -98,12 +102,26 @@ def _judge(case: Case, task: TaskView, own: Outcome | None) -> tuple[State, str 
         return "missing", f"it compares with {against}, and {case.replaced_model} is what is replaced: {command}"
     if own.task.kind != task.facts["task.kind"]:
         return "missing", f"it is of {own.task.kind}, and the task is {task.facts['task.kind']}: {command}"
+    loose = _looser(case, own.report)
+    if loose is not None:
+        return "missing", f"{loose}: {command}"
     if own.candidate.verdict in _PASSED:
         garbled = case.records.garbled_after(EntryType.EVALUATION_REPORT, own.report.index)
         return ("done", None) if garbled is None else ("unknown", f"{_GARBLED.format(garbled.index)}: {command}")
     if own.candidate.verdict == "worse":
         return "missing", f"it is worse: propose another candidate, or tune its prompt, and then {command}"
     return "missing", f"it settles nothing: run more examples, {command}"
+
+
+def _looser(case: Case, report: Evaluation) -> str | None:
+    """Return what of a report is looser than the policy has it, where that says."""
+    most, least = (case.parameters.get(name) for name in ("parity_margin", "parity_confidence"))
+    found = report.body.report
+    if isinstance(most, float) and found.margin > most:
+        return f"its margin of {found.margin:g} is wider than the {most:g} of param.parity_margin"
+    if isinstance(least, float) and found.confidence < least:
+        return f"its confidence of {found.confidence:g} is lower than the {least:g} of param.parity_confidence"
+    return None
 
 
 def _asks(case: Case, task: TaskView) -> Asks:

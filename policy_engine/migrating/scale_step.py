@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from policy_audit.entry import EntryType
-
-from policy_engine.migrating.case import Case, TaskView
-from policy_engine.migrating.deploy_step import latest_rollout
+from policy_engine.migrating.case import Case
 from policy_engine.migrating.item import Ground, Item, Step
 from policy_engine.migrating.obliged import evidence_item
+from policy_engine.migrating.rollouts import standing_of
 from policy_engine.wording import listed
 
 _SCALE = "MIGRATE-05"
@@ -23,7 +21,7 @@ def scale_step(case: Case) -> Step:
 
 def _scale(case: Case) -> Item:
     asks, title = case.asks(_SCALE), "What the migration is applied to next"
-    proven = [task for task in case.tasks if _is_complete(case, task)]
+    proven = [task for task in case.tasks if standing_of(case.records, task.name).is_proven]
     if not proven:
         said = Ground("decision", "rollout", "no rollout on record is complete, so nothing is proven yet")
         return Item("scale", title, "not_needed", asks.unheard, (said,))
@@ -40,10 +38,3 @@ def _scale(case: Case) -> Item:
     names = [task.name for task in rest] or [each.workload for each in others]
     action = f"migrate next: {listed(names)}"
     return Item("scale", title, "missing", asks, tuple(shown), action)
-
-
-def _is_complete(case: Case, task: TaskView) -> bool:
-    found = latest_rollout(case, task)
-    if found is None or case.records.garbled_after(EntryType.ROLLOUT_DECIDED, found.index) is not None:
-        return False
-    return found.body.decision == "complete"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_engine.migrating.forms import EvaluationBody, RolloutBody, read_body
-from tests.unit.cli.migrate_scene import ENDS, compared, report, rollout
+from tests.unit.cli.migrate_scene import ENDS, compared, digest, report, rollout
 
 
 def changed(value: Any, path: str, new: Any) -> Any:
@@ -27,6 +27,17 @@ def changed(value: Any, path: str, new: Any) -> Any:
     else:
         place[last] = new
     return found
+
+
+def signed(body: dict[str, Any]) -> dict[str, Any]:
+    """Return the body with the digest of the report that it holds: what is wrong is another thing."""
+    return {**body, "sha256": digest(body["report"])} if "report" in body else body
+
+
+def test_an_entry_that_names_another_report_than_it_holds_is_refused() -> None:
+    body = changed(dict(report(compared()).body), "report.seed", 1)
+    with pytest.raises(ValueError, match="names another report"):
+        read_body(body, EvaluationBody)
 
 
 def test_decimal_text_is_read_as_numbers() -> None:
@@ -65,7 +76,7 @@ def test_every_verdict_that_its_interval_allows_is_read(verdict: str) -> None:
     ],
 )
 def test_a_report_of_another_form_is_refused_with_its_place(path: str, new: Any, says: str) -> None:
-    body = changed(dict(report(compared()).body), path, new)
+    body = signed(changed(dict(report(compared()).body), path, new))
     with pytest.raises(ValueError, match=r".") as caught:
         read_body(body, EvaluationBody)
     assert says in str(caught.value)
@@ -107,7 +118,7 @@ _JSON = st.recursive(
 
 @given(new=_JSON, path=st.sampled_from(["report", "report.tasks", "report.tasks.0", "report.tasks.0.candidates.0"]))
 def test_whatever_stands_there_is_read_or_refused_as_a_value(new: Any, path: str) -> None:
-    body = changed(dict(report(compared()).body), path, new)
+    body = signed(changed(dict(report(compared()).body), path, new))
     try:
         found = read_body(body, EvaluationBody)
     except ValueError:
