@@ -51,10 +51,14 @@ def head_pairs(playbook: Playbook) -> Iterator[tuple[str, str]]:
     if records.size is None:
         yield "ledger", "none is there: nothing on record was looked at"
     else:
-        found = f"{len(records.evaluations)} reports and {len(records.rollouts)} rollout decisions of this workload"
-        yield "ledger", f"{records.size:,} entries, {found}"
+        found = [_counted(len(records.evaluations), "report"), _counted(len(records.rollouts), "rollout decision")]
+        yield "ledger", f"{_counted(records.size, 'entry', 'entries')}, of this workload {listed(found)}"
     for each in records.malformed:
         yield "malformed", f"entry {each.index} ({each.type}) shows nothing: {each.problem}"
+
+
+def _counted(number: int, one: str, several: str | None = None) -> str:
+    return f"{number:,} {one if number == 1 else several or f'{one}s'}"
 
 
 def item_title(item: Item) -> str:
@@ -142,9 +146,11 @@ def candidate_cells(each: Candidate) -> tuple[str, ...]:
     price = ""
     if each.price is not None:
         price = f"; {each.price.input_usd_per_million:g} USD in, {each.price.output_usd_per_million:g} out per million"
+    rest = [f"{found.benchmark} {found.score:g}" for found in each.scores if found is not each.score]
+    others = f"; {', '.join(rest)}" if rest else ""
     doubt = f"; not known to qualify: {', '.join(each.missing)}" if not each.sure else ""
     cost = "?" if each.monthly_usd is None else f"{usd(each.monthly_usd)}{'+' if each.at_least else ''}"
-    return each.model, each.option, score, weights, cost, f"{each.why}{at}; {licence}{price}{doubt}"
+    return each.model, each.option, score, weights, cost, f"{each.why}{at}; {licence}{price}{others}{doubt}"
 
 
 def condition_rows(found: Sequence[Condition]) -> list[tuple[str, str, str]]:

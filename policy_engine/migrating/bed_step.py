@@ -36,7 +36,7 @@ def reported_item(case: Case, name: str, title: str) -> Item:
     standing = [each for each in reports if each.problem(case.day) is None]
     action = _name_it(name, standing[0]) if standing else parity_command(case)
     found = evidence_item(case, name, title, action)
-    grounds = (*found.shown_by, *(_report(each, case) for each in reports[:2]))
+    grounds = (*found.shown_by, *(_report(each, case) for each in reports[:1]))
     return Item(found.id, found.title, found.state, found.asks, grounds, found.action)
 
 
@@ -47,7 +47,7 @@ def _name_it(name: str, report: Evaluation) -> str:
 def _report(each: Evaluation, case: Case) -> Ground:
     problem = each.problem(case.day)
     golden = each.body.report.golden
-    said = f"a report of {each.day} on {golden.examples:,} examples, dataset {golden.sha256[:12]}"
+    said = f"the newest report, of {each.day}, on {golden.examples:,} examples of the dataset {golden.sha256[:12]}"
     return Ground("entry", f"entry {each.index}", said + (f"; {problem}" if problem is not None else ""), each.index)
 
 

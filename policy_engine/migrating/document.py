@@ -111,6 +111,10 @@ def _candidate(each: Candidate) -> dict[str, Any]:
         "score": score.score if score is not None else None,
         "score_source": score.source if score is not None else None,
         "score_as_of": score.as_of.isoformat() if score is not None else None,
+        "scores": [
+            {"benchmark": s.benchmark, "score": s.score, "source": s.source, "as_of": s.as_of.isoformat()}
+            for s in each.scores
+        ],
         "input_usd_per_million_tokens": price.input_usd_per_million if price is not None else None,
         "output_usd_per_million_tokens": price.output_usd_per_million if price is not None else None,
         "price_source": price.source if price is not None else None,

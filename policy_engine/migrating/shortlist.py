@@ -23,8 +23,8 @@ _JUDGED = "judged by the decision"
 class Candidate(Struct, frozen=True):
     """An open model that could take over a task; None is unknown. `sure` None where a need or figure is not known.
 
-    `benchmark` is the one that the quality bar of the task reads, in `unit`; `weights_gib` is the memory of the weights
-    alone, at `quantization`. `at_least` says that the cost is a floor.
+    `benchmark` is the one that the quality bar of the task reads, in `unit`; `scores` are all that the catalog has.
+    `weights_gib` is the memory of the weights alone, at `quantization`; `at_least` says that the cost is a floor.
     """
 
     model: str
@@ -37,6 +37,7 @@ class Candidate(Struct, frozen=True):
     benchmark: str
     unit: str | None
     score: Score | None
+    scores: tuple[Score, ...]
     price: Price | None
     monthly_usd: float | None
     at_least: bool
@@ -155,6 +156,7 @@ def _candidate(case: Case, task: TaskView, each: Considered, option: str, why: s
         benchmark,
         named.unit if named is not None else None,
         figures.score_figures.get(benchmark),
+        tuple(figures.score_figures.values()),
         next(_prices(figures.offers, each.provider), None) if option in THIRD_PARTY else None,
         each.monthly_usd,
         task.result.models[option].naming(each.name).at_least,

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from policy_engine.decide import Decider
+from policy_engine.loading.policy import load_policy
+from policy_engine.loading.workload_file import load_workloads
+from policy_engine.migrating.case import Case
+from policy_engine.migrating.obliged import evidence_item
+from policy_engine.migrating.records import Records
 from tests.unit.cli.given import EXAMPLES
 from tests.unit.cli.test_migrate import edited, items, playbook
 
@@ -131,3 +138,34 @@ def test_the_time_is_held_to_what_a_migration_takes(
 def test_a_start_is_a_small_share(policy: Run, tmp_path: Path, percent: float | None, state: str) -> None:
     file = edited(tmp_path, lambda spec: spec["migration"].update(rollout_start_percent=percent))
     assert items(playbook(policy, file))["start", None]["state"] == state
+
+
+def test_what_a_waiver_lifts_is_not_needed_and_what_another_task_still_owes_is() -> None:
+    """The decision says what is waived: here by its document, as `waiver` would have it."""
+    policy = load_policy()
+    (loaded,) = load_workloads(TICKETS, None, policy.vocabulary)
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    case = Case(Decider(policy), loaded.workload, {}, at, Records(), "tickets.yaml")
+    duties = [duty for task in case.tasks[:2] for duty in task.document["obligations"]]
+    golden = [duty for duty in duties if duty["evidence"] == "golden_dataset"]
+    assert [duty["status"] for duty in golden] == ["outstanding", "outstanding"]
+    golden[0].update(waived=True, lifted=["migration-needs-golden-dataset"])
+    assert evidence_item(case, "golden_dataset", "x").state == "missing"
+    golden[1].update(waived=True, lifted=["migration-needs-golden-dataset"])
+    item = evidence_item(case, "golden_dataset", "x")
+    assert (item.state, item.action, [each.kind for each in item.shown_by]) == ("not_needed", None, ["waiver"] * 2)
+
+
+def test_a_rule_that_a_layer_takes_away_asks_for_nothing(policy: Run, tmp_path: Path) -> None:
+    (tmp_path / "acme" / "migration").mkdir(parents=True)
+    for name in ("migration-needs-monitoring", "migration-shortlist"):
+        (tmp_path / "acme" / "migration" / f"{name}.yaml").write_text(f"id: {name}\ndisabled: true\n", encoding="utf-8")
+    found = items(playbook(policy, TICKETS, "--policy", str(tmp_path / "acme")))
+    assert found["monitoring", None]["asked_by"] == {
+        "rules": [],
+        "criteria": [],
+        "enforcement": "none",
+        "why": "no rule asks for it",
+    }
+    assert found["shortlist", "sorting"]["state"] == "done"
+    assert policy("migrate", str(TICKETS), "--policy", str(tmp_path / "acme")).status == 0

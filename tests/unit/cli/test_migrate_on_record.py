@@ -112,9 +112,15 @@ def test_a_malformed_entry_is_told_and_leaves_nothing_later_than_itself_done(pol
         ([rollout("sorting", "advance", 5)], "missing", "missing", "not_needed"),
         ([rollout("sorting", "complete", 100)], "done", "missing", "missing"),
         ([rollout("sorting", "complete", 100), rollout("sorting", "roll_back", 5)], "missing", "missing", "not_needed"),
+        ([rollout("sorting", "complete", 100), rollout("sorting", "hold", 100)], "done", "missing", "missing"),
+        ([rollout("sorting", "complete", 100, follows={"index": 7})], "missing", "missing", "not_needed"),
+        (
+            [rollout("sorting", "complete", 100, follows=None), rollout("sorting", "roll_back", 100, follows=None)],
+            *("missing", "missing", "not_needed"),
+        ),
         ([rollout(None, "complete", 100)], "done", "done", "done"),
     ],
-    ids=["none", "under way", "one of two", "rolled back since", "whole"],
+    ids=["none", "under way", "one of two", "rolled back since", "held since", "overtaken", "taken back", "whole"],
 )
 def test_rollouts_on_record_say_how_far_each_task_is(
     policy: Run, tmp_path: Path, drafts: list[Draft], sorting: str, summaries: str, scale: str
