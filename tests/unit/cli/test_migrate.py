@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from tests.unit.cli.given import AT, EXAMPLES, INVOICES, MEMORY, ROOT
+from tests.unit.cli.ledgers import tamper
 from tests.unit.cli.migrate_scene import compared, ledger_with, report, rollout
 
 TICKETS = EXAMPLES / "migration.yaml"
@@ -197,6 +198,20 @@ def test_the_formats_say_the_same(policy: Run) -> None:
     assert all(item["state"] in ("missing", "overdue", "unknown") for item in document["next"])
 
 
+def keys(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set(value).union(*map(keys, value.values()))
+    return set().union(*map(keys, value)) if isinstance(value, list) else set()
+
+
+def test_every_json_key_is_documented(policy: Run) -> None:
+    said = re.findall(r"`(\w+)`", (ROOT / "policy_engine" / "migrating" / "README.md").read_text(encoding="utf-8"))
+    found = keys(playbook(policy, TICKETS)) - {"apiVersion", "kind"}
+    assert "weights_gib" in found
+    plain = {"namespace", "name", "stage", "digest", "source"}
+    assert found - plain <= set(said)
+
+
 def test_several_documents_and_one_that_is_invalid(policy: Run, tmp_path: Path) -> None:
     text = TICKETS.read_text(encoding="utf-8")
     (tmp_path / "two.yaml").write_text(f"{text}---\n{INVOICES}", encoding="utf-8")
@@ -219,6 +234,14 @@ def test_it_records_nothing_and_writes_over_nothing(policy: Run, tmp_path: Path)
         refused = policy("migrate", str(TICKETS), *AT, "--ledger", url, "-o", f"json={place}")
         assert (refused.status, refused.out) == (2, "")
     assert {path: sha256(path.read_bytes()).hexdigest() for path in files} == files
+
+
+def test_a_ledger_that_was_tampered_with_is_not_read(policy: Run, tmp_path: Path) -> None:
+    url = ledger_with(tmp_path, [report(compared(verdict="worse"))])
+    tamper(tmp_path / "ledger.db", "UPDATE log_entry SET entry = X'7B7D'")
+    found = policy("migrate", str(TICKETS), *AT, "--ledger", url)
+    assert (found.status, found.out) == (6, "")
+    assert "changed]" in found.err
 
 
 def test_a_ledger_that_is_named_is_there_or_the_status_is_6(policy: Run, tmp_path: Path) -> None:
