@@ -17,6 +17,8 @@ from policy_engine.wording import listed, value_text
 
 _DEPLOY = "MIGRATE-04"
 _PLAN = "rollout_plan"
+#: Characters of a reason on record that are repeated.
+_LONGEST = 300
 _NOTE = "`policy rollout FILE` puts tasks of low risk first, and decides each next stage by what was observed"
 #: Evidence that other steps, or items of this one, show.
 ELSEWHERE = ("owner_named", "golden_dataset", "parallel_test", "own_benchmark", _PLAN, "monitoring", "fallback")
@@ -160,7 +162,8 @@ def _rollout(case: Case, task: TaskView) -> Item:
 
 def _command(case: Case, task: TaskView, last: Rollout | None) -> str:
     """Return the command for the next step: the first stage begins, or what was observed of the one that is on."""
-    if last is None or last.body.decision == "roll_back":
+    begun = last is not None and (last.body.next is not None or last.body.stage.percent > 0)
+    if last is None or last.body.decision == "roll_back" or not begun:
         return f"`policy rollout {case.file}{case.chosen} --begin --task {shlex.quote(task.name)}`"
     return f"`policy rollout {case.file}{case.chosen} --observations observed.jsonl`"
 
@@ -169,8 +172,8 @@ def _decided(found: Rollout | None) -> Iterator[Ground]:
     if found is None:
         return
     body = found.body
-    stage = f"{body.decision.replace('_', ' ')} at stage {body.stage.name}, {body.stage.percent:g} percent"
+    said = f"{body.decision.replace('_', ' ')} at {body.stage.percent:g} percent of the traffic"
     if body.next is not None:
-        stage += f"; next {body.next.name}, {body.next.percent:g} percent"
-    yield Ground("entry", f"entry {found.index}", f"{stage}, on {found.day}", found.index)
-    yield from (Ground("entry", each.rule, each.says, found.index) for each in body.reasons[:2])
+        said += f", {body.next.percent:g} percent next"
+    yield Ground("entry", f"entry {found.index}", f"{said}, on {found.day}", found.index)
+    yield from (Ground("entry", each.rule, each.says.rstrip(".")[:_LONGEST], found.index) for each in body.reasons[:2])

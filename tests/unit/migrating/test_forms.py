@@ -71,8 +71,8 @@ def test_every_verdict_that_its_interval_allows_is_read(verdict: str) -> None:
         ("report.tasks.0.candidates.0.verdict", "better", "not what its interval says"),
         ("report.tasks.0.candidates.0.verdict", "worse", "not what its interval says"),
         ("report.margin", "0.01", "not what its interval says"),
-        ("report.tasks.0.candidates.0.difference.low", "0.2", "inside its interval"),
-        ("report.tasks.0.candidates.0.difference.high", "inf", "inside its interval"),
+        ("report.tasks.0.candidates.0.difference.low", "0.2", "its interval, is none"),
+        ("report.tasks.0.candidates.0.difference.high", "inf", "its interval, is none"),
     ],
 )
 def test_a_report_of_another_form_is_refused_with_its_place(path: str, new: Any, says: str) -> None:
