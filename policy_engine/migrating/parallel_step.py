@@ -98,7 +98,9 @@ def _judge(case: Case, task: TaskView, own: Outcome | None) -> tuple[State, str 
     if problem is not None:
         return ("missing" if own.report.revoked is not None else "overdue"), f"{problem}: {command}"
     against = named(case.catalog, own.task.current.model)
-    if case.replaced_model is not None and against != case.replaced_model:
+    if case.replaced_model is None:
+        return "unknown", f"write `migration.from.model`: it compares with {against}, and nobody says what is replaced"
+    if against != case.replaced_model:
         return "missing", f"it compares with {against}, and {case.replaced_model} is what is replaced: {command}"
     if own.task.kind != task.facts["task.kind"]:
         return "missing", f"it is of {own.task.kind}, and the task is {task.facts['task.kind']}: {command}"
