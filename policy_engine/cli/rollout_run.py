@@ -99,6 +99,9 @@ class Call:
         policy, rules, loaded, folder = self._read()
         names = [task.name for task in loaded.workload.spec.tasks]
         rows = read_observations(observations, names)
+        if not begin:  # what has begun is on record: a mistyped place makes no ledger
+            with opened(self.choice, read_only=True):
+                pass
         with audited(), ExitStack() as stack:
             door = Door(self.choice, policy, stack)
             stands = standings(door.ledger, loaded.workload.identity)

@@ -18,7 +18,7 @@ from policy_engine.model.workload import Workload
 from policy_engine.recorder import recordable
 from policy_engine.rollout.deciding import Judged, judge
 from policy_engine.rollout.figures import stage_facts
-from policy_engine.rollout.observations import Observation
+from policy_engine.rollout.observations import Observation, merged
 from policy_engine.rollout.on_record import OBSERVATIONS, RULES, Standing, observed
 from policy_engine.rollout.register import RolloutRules
 from policy_engine.rollout.risk import TaskRisk, lower
@@ -27,6 +27,7 @@ from policy_engine.waivers.on_record import Source
 
 _LONGEST = 1000
 _MOST_REASONS = 25
+_MOST_PROBLEMS = 50
 
 
 class Given(Struct, frozen=True):
@@ -59,13 +60,13 @@ def check_stage(rows: Sequence[Observation], standings: Mapping[str, Standing], 
     Raises:
         InputError: with each of them.
     """
-    problems = []
+    problems: dict[str, Problem] = {}
     for row in rows:
         problem = _misplaced(row, standings.get(row.task, Standing()), at)
-        if problem is not None:
-            problems.append(problem)
+        if problem is not None:  # what is wrong with every line alike is told once, of the first
+            problems.setdefault(problem.message, problem)
     if problems:
-        raise InputError(problems[:50])
+        raise InputError([*problems.values()][:_MOST_PROBLEMS])
 
 
 def _misplaced(row: Observation, standing: Standing, at: datetime) -> Problem | None:
@@ -117,12 +118,15 @@ def go_on(
     seen = {row.key: row for row in observed(ledger, standing.seen)}
     problems = []
     for row in rows:
-        before = seen.setdefault(row.key, row)
-        if before.document() != row.document():
+        both = merged(seen.get(row.key, row), row)
+        if both is None:
             message = f"another observation of {format_time(row.at)} is on record with the decision before"
-            problems.append(Problem("observation-changed", message, row.span, "what was decided on stays as it was"))
+            hint = "what was decided on stays; what was left out then may be added"
+            problems.append(Problem("observation-changed", message, row.span, hint))
+        else:
+            seen[row.key] = both
     if problems:
-        raise InputError(problems)
+        raise InputError(problems[:_MOST_PROBLEMS])
     own = tuple(sorted(seen.values(), key=lambda row: (row.at, row.model)))
     assert standing.since is not None  # noqa: S101 - a stage that is on began
     facts = stage_facts(own, observed(ledger, standing.before), standing.stage, standing.since, given.at)

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_engine.decide import format_time, parse_time
 from policy_engine.errors import InputError, Problem, Span, did_you_mean
@@ -98,6 +99,15 @@ def observation_of(value: Mapping[str, Any]) -> Observation:
     quality, latency = (None if value[key] is None else Fraction(value[key]) for key in KEYS[6:])
     at, stage = parse_time(value["at"]), value.get("stage", "")
     return Observation(stage, value["task"], value["model"], at, value["requests"], value["errors"], quality, latency)
+
+
+def merged(one: Observation, other: Observation) -> Observation | None:
+    """Return what two observations of the same time say together; None where they contradict one another."""
+    names = ("errors", "quality", "latency_p95_ms")
+    pairs = {name: (getattr(one, name), getattr(other, name)) for name in names}
+    if one.requests != other.requests or any(None not in pair and pair[0] != pair[1] for pair in pairs.values()):
+        return None
+    return replace(one, **{name: a if a is not None else b for name, (a, b) in pairs.items()})
 
 
 def _named(row: Observation) -> str:
