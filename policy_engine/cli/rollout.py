@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -73,6 +74,7 @@ def command(
     """
     from policy_engine.cli.options import choose_ledger, ledger_files, now
     from policy_engine.cli.output import parse_outputs, spare, write_reports
+    from policy_engine.cli.rollout_chart import draw
     from policy_engine.cli.rollout_run import Call
     from policy_engine.cli.rollout_shown import as_sections
     from policy_engine.cli.rollout_value import as_value
@@ -85,12 +87,12 @@ def command(
     spare(targets, read, layers)
     if plot is not None:
         _check_plot(plot, [target.path for target in targets], read)
-    call = Call(choice, file, chosen, tuple(tasks), at or now(), purpose, tuple(layers), policy_digest, start)
+    asked = (tuple(tasks), at or now(), purpose, tuple(layers), policy_digest, start)
+    call = Call(choice, file, chosen, *asked, draws=plot is not None)
     found = call.decide(begin=begin, observations=observations) if begin or observations else call.plan()
     value = as_value(found)
-    if plot is not None:
-        _draw(plot, found)
-    write_reports(targets, report_writers(lambda: value, lambda: as_sections(value)))
+    more = [] if plot is None else [partial(draw, plot, found)]
+    write_reports(targets, report_writers(lambda: value, lambda: as_sections(value)), more)
     return int(any(row["decision"] in fail_on for row in value["decisions"]))
 
 
@@ -113,11 +115,3 @@ def _check_plot(plot: Path, reports: Sequence[Path | None], read: Sequence[Path]
         message = f"`{plot}` is read or recorded to by this run, and no place for its picture"
         raise UsageError(Problem("cannot-write", message, help="name another file"))
     check_picture(plot)
-
-
-def _draw(plot: Path, found: object) -> None:
-    from policy_engine.cli.rollout_chart import draw
-    from policy_engine.cli.rollout_run import Rollout
-
-    assert isinstance(found, Rollout)  # noqa: S101 - what both ways of the command give
-    draw(plot, found)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from policy_engine.cli.rollout_run import Rollout
-from policy_engine.errors import Problem, UsageError
 
 _WIDTH = 42
 _LABEL = 36
@@ -44,17 +43,14 @@ def _place(day: float, end: float) -> int:
 
 
 def draw(path: Path, found: Rollout) -> None:
-    """Draw the timeline.
+    """Draw the timeline, which has some time.
 
     Raises:
-        UsageError: it has no time, or the picture cannot be written.
+        UsageError: the picture cannot be written.
     """
     from policy_engine.plots.gantt import Piece, Row, draw_gantt
 
     course = found.timeline
-    if course.days <= 0:
-        message = "there is nothing to draw: the migration is planned in 0 weeks"
-        raise UsageError(Problem("nothing-to-draw", message, help="leave --plot out, or plan more weeks"))
     rows: list[Row] = []
     for phase in course.phases:
         bar = phase.bar

@@ -73,6 +73,7 @@ class Call:
     layers: tuple[Path, ...]
     policy_digest: str | None
     start: date | None
+    draws: bool = False
 
     def plan(self) -> Rollout:
         """Return the plan, and where the tasks stand; nothing is decided or recorded."""
@@ -86,7 +87,8 @@ class Call:
         stands, notes = self._stands(loaded)
         facts = {str(result.facts["task.name"]): result.facts for result in results}
         documents = [decider.as_it_is(result) for result in results]
-        return self._rollout(rules, loaded, facts, documents, stands, notes)
+        plan, order, course = self._laid_out(facts, rules, loaded)
+        return Rollout(loaded, self.at, rules, plan, order, course, documents, stands, notes=notes)
 
     def decide(self, *, begin: bool, observations: Sequence[Path]) -> Rollout:
         """Decide the workload, then the next step of the tasks that are asked about; record all, then return it."""
@@ -111,15 +113,15 @@ class Call:
             moving.check_stage(kept, stands, self.at)
             decision = self._decision(policy, loaded, folder, door)
             facts = {str(result.facts["task.name"]): result.facts for result in decision.results}
-            risks = [risk_of(name, facts[name], rules) for name in names]
-            plan = self._plan(facts, rules, loaded)
-            given = Given(loaded.workload, decision.verdict, facts, risks, plan, rules, self.at)
-            moves = [_move(given, task, stands, kept, door.ledger, begin) for task in asked]
+            plan, order, course = self._laid_out(facts, rules, loaded)
+            given = Given(loaded.workload, decision.verdict, facts, order, plan, rules, self.at)
+            in_turn = [each.task for each in order if each.task in asked]
+            moves = [_move(given, task, stands, kept, door.ledger, begin) for task in in_turn]
             made, decided = self._record(door, decision, given, moves)
             after = standings(door.ledger, loaded.workload.identity)
             _check_counted(decided, after)
-        found = self._rollout(rules, loaded, facts, decision.document["tasks"], after, notes)
-        return Rollout(**{**found.__dict__, "decision": made, "decided": decided})
+        tasks = decision.document["tasks"]
+        return Rollout(loaded, self.at, rules, plan, order, course, tasks, after, made, decided, notes)
 
     def _read(self) -> tuple[Policy, RolloutRules, LoadedWorkload, Path]:
         policy = load(self.layers, self.policy_digest)
@@ -214,29 +216,29 @@ class Call:
                 raise
             return None, [f"where the tasks stand is not known: {error.problems[0].message}"]
 
-    @staticmethod
-    def _plan(facts: Mapping[str, Mapping[str, Any]], rules: RolloutRules, loaded: LoadedWorkload) -> Plan:
+    def _laid_out(
+        self, facts: Mapping[str, Mapping[str, Any]], rules: RolloutRules, loaded: LoadedWorkload
+    ) -> tuple[Plan, Sequence[TaskRisk], Timeline]:
+        """Return the stages, the order of the tasks and the weeks; what is wrong with them is told before a decision.
+
+        Raises:
+            InputError: the workload states a start that is none.
+            UsageError: no calendar has the timeline, or it has no time and is to be drawn.
+        """
+        common = next(iter(facts.values()))
         try:
-            return plan_of(next(iter(facts.values())), rules)
+            plan = plan_of(common, rules)
         except FieldError as error:
             raise placed(error, loaded) from None
-
-    def _rollout(
-        self,
-        rules: RolloutRules,
-        loaded: LoadedWorkload,
-        facts: Mapping[str, Mapping[str, Any]],
-        documents: Sequence[Mapping[str, Any]],
-        stands: Mapping[str, Standing] | None,
-        notes: Sequence[str],
-    ) -> Rollout:
-        plan = self._plan(facts, rules, loaded)
         order = in_order([risk_of(name, facts[name], rules) for name in facts])
-        stated = next(iter(facts.values())).get(WEEKS)
+        stated = common.get(WEEKS)
         weeks = float(stated if stated is not None else rules.values["migration_weeks_max"])
         course = timeline(plan, order, weeks, stated is not None, self.start or self.at.date())
-        course.day(course.days)  # said before anything is written
-        return Rollout(loaded, self.at, rules, plan, order, course, documents, stands, notes=notes)
+        course.day(course.days)
+        if self.draws and course.days <= 0:
+            message = "there is nothing to draw: the migration is planned in 0 weeks"
+            raise UsageError(Problem("nothing-to-draw", message, help="leave --plot out, or plan more weeks"))
+        return plan, order, course
 
 
 def _move(

@@ -7,7 +7,6 @@ against the policy's vocabulary, its parameters, and what a rollout adds to both
 from __future__ import annotations
 
 import hashlib
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
@@ -166,9 +165,6 @@ class _Reading:
         value = read_scalar(entry, "value", type_)
         if value is None:
             return
-        if isinstance(value, float) and not math.isfinite(value):
-            entry.problem("wrong-type", "`value` is not finite", "value")
-            return
         self._parameters[name] = Setting(
             value,
             type_,
@@ -201,10 +197,7 @@ class _Reading:
         value = item.number(key)
         if value is None and key not in item.value:
             item.problem("missing-key", f"`{key}` is missing")
-        if value is None or math.isfinite(value):
-            return None if value is None else float(value)
-        item.problem("wrong-type", f"`{key}` is not finite", key)
-        return None
+        return None if value is None else float(value)
 
     def _lay(self, reader: Reader, section: str, keys: Sequence[str], layer: str) -> None:
         """Lay the layer's risks or rules over those before: the same id replaces, unless it is locked."""

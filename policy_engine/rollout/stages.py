@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from decimal import Decimal
 from itertools import pairwise
 from typing import Any
 
@@ -40,7 +41,7 @@ NOT_BEGUN = Stage(NOTHING)
 
 def percent_text(percent: float) -> str:
     """Write percent in decimal notation with all of its digits, and no point where it is whole."""
-    return f"{percent:.15f}".rstrip("0").rstrip(".") if "e" in repr(percent) else repr(percent).removesuffix(".0")
+    return f"{Decimal(repr(percent)):f}".removesuffix(".0")
 
 
 class Plan(Struct, frozen=True):
