@@ -133,12 +133,14 @@ def _notes(found: Rollout) -> list[str]:
 
 
 def _past(found: Rollout, task: str, standing: Standing) -> list[str]:
-    notes = []
+    """Return what was before the decisions of this call, and has to be known."""
+    notes, new = [], {each.entry.index for each in found.decided}
     for each in standing.roll_backs:
-        when = format_time(each.decided_at)
-        notes.append(f"{task} was rolled back from {each.percent:g} percent at {when}, by the entry {each.entry}")
-    new = {entry.entry.index for entry in found.decided}
-    if standing.rules not in (None, found.rules.digest) and not new & {(standing.last or {}).get("index")}:
+        if each.entry not in new:
+            when = format_time(each.decided_at)
+            notes.append(f"{task} was rolled back from {each.percent:g} percent at {when}, by the entry {each.entry}")
+    last = standing.last["index"] if standing.last is not None else None
+    if last is not None and last not in new and standing.rules != found.rules.digest:
         notes.append(f"the rules of rollouts are others than {task} was decided by last")
     if left := [index for index in standing.overtaken if index not in new]:
         notes.append(f"of {task} the entries {', '.join(map(str, left))} do not count: another decision came before")

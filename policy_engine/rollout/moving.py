@@ -214,7 +214,7 @@ def body_of(move: Move, given: Given, decided: Mapping[str, Any]) -> dict[str, A
         "observations": observations,
         "rules": given.rules.digest,
         "decided_at": format_time(given.at),
-        "decided": dict(decided),
+        "workload_decision": dict(decided),
         "follows": dict(move.standing.last) if move.standing.last is not None else None,
     }
 

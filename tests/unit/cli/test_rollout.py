@@ -135,11 +135,11 @@ def test_the_entry_holds_what_it_was_decided_by(world: World) -> None:
     assert body["observations"] == {**body["observations"], "count": 8, "first": "2026-11-02T15:00:00Z"}
     assert entry["blobs"]["observations"] == f"sha256:{body['observations']['sha256']}"
     assert entry["blobs"]["rollout_rules"] == body["rules"] == shown["rules"]
-    assert body["decided"]["verdict"] == "allow_with_conditions"
+    assert body["workload_decision"]["verdict"] == "allow_with_conditions"
     with open_ledger(f"sqlite:///{world.ledger}", read_only=True) as ledger:
-        decided = ledger.entry(body["decided"]["entry"]).document
+        decided = ledger.entry(body["workload_decision"]["entry"]).document
         assert json.loads(ledger.blob(body["rules"]))["kind"] == "RolloutRules"
-    assert decided["view"]["decision_id"] == body["decided"]["decision"]
+    assert decided["view"]["decision_id"] == body["workload_decision"]["decision"]
     assert (entry["context"]["namespace"], entry["context"]["workload"]) == ("support", "helpdesk")
     assert "anna" not in json.dumps(entry)
 
