@@ -34,6 +34,7 @@ STEPS = ("advance", "hold", "roll_back", "complete")
 @click.option("--fail-on", type=click.Choice(STEPS), multiple=True, help="Exit 1 where a decision is this; repeatable.")
 @click.option("--start", metavar="DATE", type=Day(), help="The first day of the timeline.  [default: the day of --at]")
 @click.option("--plot", metavar="FILE", type=click.Path(path_type=Path), help="Draw the timeline, to .svg or .png.")
+@click.option("--rollout-digest", metavar="DIGEST", help="Refuse any other rules of rollouts than this sha256:...")
 @output_option
 @decision_options
 @policy_options
@@ -51,6 +52,7 @@ def command(
     fail_on: Sequence[str],
     start: date | None,
     plot: Path | None,
+    rollout_digest: str | None,
     outputs: Sequence[str],
     at: datetime | None,
     purpose: str,
@@ -88,7 +90,7 @@ def command(
     if plot is not None:
         _check_plot(plot, [target.path for target in targets], read)
     asked = (tuple(tasks), at or now(), purpose, tuple(layers), policy_digest, start)
-    call = Call(choice, file, chosen, *asked, draws=plot is not None)
+    call = Call(choice, file, chosen, *asked, draws=plot is not None, rollout_digest=rollout_digest)
     found = call.decide(begin=begin, observations=observations) if begin or observations else call.plan()
     value = as_value(found)
     more = [] if plot is None else [partial(draw, plot, found)]

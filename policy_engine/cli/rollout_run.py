@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from policy_engine.cli.deciding import placed, read_source
 from policy_engine.cli.options import LedgerChoice, load, opened
 from policy_engine.decide import Decider
-from policy_engine.errors import FieldError, InputError, Problem, RecordingError, UsageError, did_you_mean
+from policy_engine.errors import FieldError, InputError, Problem, RecordingError, RulesError, UsageError, did_you_mean
 from policy_engine.rollout import moving
 from policy_engine.rollout.moving import Given, Move
 from policy_engine.rollout.observations import Observation, read_observations
@@ -74,6 +74,7 @@ class Call:
     policy_digest: str | None
     start: date | None
     draws: bool = False
+    rollout_digest: str | None = None
 
     def plan(self) -> Rollout:
         """Return the plan, and where the tasks stand; nothing is decided or recorded."""
@@ -126,6 +127,9 @@ class Call:
     def _read(self) -> tuple[Policy, RolloutRules, LoadedWorkload, Path]:
         policy = load(self.layers, self.policy_digest)
         rules = read_rollout(self.layers, policy)
+        if self.rollout_digest not in (None, rules.digest):
+            message = f"the rules of rollouts are {rules.digest}, and {self.rollout_digest} is asked for"
+            raise RulesError(Problem("rollout-digest", message, help="check the --policy layers and their order"))
         loaded, folder = self._loaded(policy)
         moving.check_tasks(self.tasks, [task.name for task in loaded.workload.spec.tasks])
         migration = loaded.workload.spec.migration

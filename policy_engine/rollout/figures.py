@@ -34,11 +34,11 @@ def stage_facts(
 ) -> dict[str, Any]:
     """Return the facts of a stage that is on `since` then, from the observations of both models in it.
 
-    `baseline` are those of the current model in the stage before: a stage with all of the traffic has none of its own.
+    `baseline` is what was seen in the stage before: one with all of the traffic has nothing of the current model.
     """
-    candidate = [row for row in rows if row.model == CANDIDATE]
-    own = [row for row in rows if row.model == CURRENT]
-    current = own if own or stage.percent < ALL else [row for row in baseline if row.model == CURRENT]
+    candidate, own = ([row for row in rows if row.model == model] for model in (CANDIDATE, CURRENT))
+    before = [row for row in baseline if row.model == CURRENT] if stage.percent == ALL else []
+    current = before or own
     facts: dict[str, Any] = _errors("observed", candidate)
     facts["stage.requests"] = facts.pop("observed.requests", None)
     facts |= {name: value for name, value in _errors("baseline", current).items() if name in _BASELINE}
@@ -50,6 +50,7 @@ def stage_facts(
     if candidate:
         facts["stage.hours"] = (max(row.at for row in candidate) - since) / _HOUR
         facts["observed.longest_gap_hours"] = max(_gaps(each, since, at) for each in (candidate, own) if each)
+        facts["observed.unpaired"] = len({row.at for row in candidate} ^ {row.at for row in own})
     requests = [sum(row.requests for row in each) for each in (candidate, own)]
     if sum(requests):
         facts["observed.share_percent"] = 100 * requests[0] / sum(requests)

@@ -28,6 +28,7 @@ _ROWS = (
     Fact("observed.quality_drop", "double", "How far it lies below the current model's.", "ratio"),
     Fact("observed.latency_p95_ms", "int", "The highest 95th percentile of an observation of the candidate.", "ms"),
     Fact("observed.longest_gap_hours", "double", "The longest time without an observation of a model.", "hours"),
+    Fact("observed.unpaired", "int", "Times of which one model was observed, and not the other.", "times"),
     Fact("observed.share_percent", "double", "The candidate's part of the requests to both.", "percent"),
     Fact("baseline.requests", "int", "Requests to the current model.", "requests"),
     Fact("baseline.error_rate", "double", "The current model's share of errors.", "ratio"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -16,15 +17,15 @@ from tests.rollouts import judged_facts, seen, shipped
 
 ON = frozenset({"advance", "complete"})
 PERCENTS = (5.0, 10.0, 25.0, 50.0, 100.0)
-#: Hours between observations: one that is gone leaves a gap of more than a day.
+#: Hours between observations, and from the last one to the decision: one that is gone leaves a gap of more than a day.
 EVERY, AFTER = 16.0, 9.0
 
 
 @st.composite
-def rows(draw: st.DrawFn, model: str, around: int = 0) -> list[Observation]:
+def rows(draw: st.DrawFn, model: str, count: int) -> list[Observation]:
     """Observations of one model in a stage, mostly good ones."""
     found = []
-    for number in range(draw(st.integers(2, 4))):
+    for number in range(count):
         requests = draw(st.sampled_from([0, 60, 150, 400, 2000]))
         errors = draw(st.integers(0, 2) | st.integers(0, requests))
         quality = Fraction(draw(st.integers(88, 92) | st.integers(0, 100)), 100)
@@ -38,7 +39,8 @@ def rows(draw: st.DrawFn, model: str, around: int = 0) -> list[Observation]:
 def stages(draw: st.DrawFn) -> tuple[float, list[Observation], list[Observation]]:
     """A stage, its observations, and those of the stage before it."""
     percent = draw(st.sampled_from(PERCENTS))
-    candidate, current = draw(rows("candidate")), draw(rows("current"))
+    count = draw(st.integers(2, 4))
+    candidate, current = draw(rows("candidate", count)), draw(rows("current", count))
     return (percent, candidate, current) if percent == 100 else (percent, [*candidate, *current], [])
 
 
@@ -81,11 +83,19 @@ def test_worsening_an_observation_never_lets_it_go_on(stage: Any, data: st.DataO
 @given(stages(), st.data())
 def test_an_observation_that_is_gone_never_lets_it_go_on(stage: Any, data: st.DataObject) -> None:
     percent, own, before = stage
-    place = data.draw(st.integers(0, len(own) - 2)) if percent == 100 else data.draw(st.integers(0, len(own) - 1))
+    place = data.draw(st.integers(0, len(own) - 1))
     left = [*own[:place], *own[place + 1 :]]
     last = (max(row.at for row in own) - seen("current", 0.0).at).total_seconds() / 3600
     facts = judged_facts(left, percent, last + AFTER, before)
     assert judge(shipped(), facts, Stage(percent)).step not in ON
+
+
+@pytest.mark.parametrize("place", range(48))
+def test_an_hour_that_is_gone_of_one_model_never_lets_it_go_on(place: int) -> None:
+    own = [seen(model, hour, 20) for hour in range(1, 25) for model in ("candidate", "current")]
+    facts = judged_facts([*own[:place], *own[place + 1 :]], 50.0, 24.5)
+    assert judge(shipped(), judged_facts(own, 50.0, 24.5), Stage(50.0)).step == "advance"
+    assert judge(shipped(), facts, Stage(50.0)).step == "hold"
 
 
 @settings(max_examples=60)

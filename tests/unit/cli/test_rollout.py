@@ -314,17 +314,21 @@ def test_without_a_migration_there_is_nothing_to_roll_out(world: World, migratio
     assert (found.status, "[no-migration]" in found.err, world.ledger.exists()) == (2, True, False)
 
 
-def test_a_layer_that_is_wrong_is_refused_before_anything_is_recorded(world: World) -> None:
+def test_a_layer_that_is_wrong_is_refused_before_anything_is_recorded(world: World, policy: Run) -> None:
     layer = world.folder / "ours"
     layer.mkdir()
     (layer / "rollout.yaml").write_text("rules:\n  - {id: denied, disabled: true}\n", encoding="utf-8")
     found = world.begin("--policy", str(layer))
     assert (found.status, "rollout.yaml:2:10: error" in found.err, world.ledger.exists()) == (3, True, False)
+    linted = policy("rules", "lint", str(layer))
+    assert (linted.status, "rollout.yaml:2:10" in linted.out) == (3, True)
     (layer / "rollout.yaml").write_text("parameters: {requests_min: {value: 801}}\n", encoding="utf-8")
     assert world.begin("--policy", str(layer)).status == 0
     found = world.observe("5-percent", "tagging", "--policy", str(layer), "-o", "json")
     assert [each["rule"] for each in found.json["decisions"][0]["reasons"]] == ["too-few-requests"]
     assert any("others than tagging was decided by" in note for note in world.run("-o", "json").json["notes"])
+    pinned = ("--rollout-digest", found.json["rules"])
+    assert [world.run("--policy", str(layer), *pinned).status, world.run(*pinned).status] == [0, 3]
 
 
 def test_the_timeline_is_drawn(world: World) -> None:
