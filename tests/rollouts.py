@@ -47,7 +47,12 @@ spec:
 """
 #: What the rules read of a task, beside what is observed.
 TASK: dict[str, Any] = {"workload.name": "w", "task.batch": False, "task.latency_p95_ms": 1000}
-CALM: dict[str, Any] = {"decision.verdict": "allow", "rollout.lower_risk_open": 0, "rollout.roll_backs": 0}
+CALM: dict[str, Any] = {
+    "decision.verdict": "allow",
+    "rollout.lower_risk_open": 0,
+    "rollout.roll_backs": 0,
+    "rollout.same_candidate": True,
+}
 
 
 @cache
@@ -93,8 +98,9 @@ def begun_draft(workload: Path) -> Draft:
     (loaded,) = load_workloads(workload, None, policy.vocabulary)
     (task,) = (each.name for each in loaded.workload.spec.tasks)
     risks = [risk_of(task, TASK, rules)]
+    candidate = {"deployment": "self_hosted", "model": "llama-3.1-8b", "provider": None}
     facts = {task: {**TASK, "workload.name": loaded.workload.metadata.name}}
-    given = moving.Given(loaded.workload, "allow", facts, risks, plan_of({}, rules), rules, BEGUN)
+    given = moving.Given(loaded.workload, "allow", facts, {task: candidate}, risks, plan_of({}, rules), rules, BEGUN)
     move = moving.begin(given, task, {})
     body = moving.body_of(move, given, {"decision": "0" * 64, "verdict": "allow", "entry": 0})
     return moving.draft_of(move, given, body, {}, {"actor_known_by": "asserted"})

@@ -115,7 +115,7 @@ class Call:
             decision = self._decision(policy, loaded, folder, door)
             facts = {str(result.facts["task.name"]): result.facts for result in decision.results}
             plan, order, course = self._laid_out(facts, rules, loaded)
-            given = Given(loaded.workload, decision.verdict, facts, order, plan, rules, self.at)
+            given = Given(loaded.workload, decision.verdict, facts, _candidates(decision), order, plan, rules, self.at)
             in_turn = [each.task for each in order if each.task in asked]
             moves = [_move(given, task, stands, kept, door.ledger, begin) for task in in_turn]
             made, decided = self._record(door, decision, given, moves)
@@ -243,6 +243,19 @@ class Call:
             message = "there is nothing to draw: the migration is planned in 0 weeks"
             raise UsageError(Problem("nothing-to-draw", message, help="leave --plot out, or plan more weeks"))
         return plan, order, course
+
+
+def _candidates(decision: Decision) -> dict[str, dict[str, str | None]]:
+    """Return what each task moves to by the decision on the workload."""
+    providers = {str(result.facts["task.name"]): result.facts.get("proposal.provider") for result in decision.results}
+    return {
+        route["task"]: {
+            "deployment": route["deployment"],
+            "model": route["model"],
+            "provider": providers[route["task"]],
+        }
+        for route in decision.document["plan"]["routes"]
+    }
 
 
 def _move(

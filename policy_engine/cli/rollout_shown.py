@@ -59,7 +59,10 @@ def _step(body: Mapping[str, Any]) -> Section:
     seen = body["observations"]
     lines = [f"{each['says']} ({each['rule']})" for each in body["reasons"]]
     counted = f"{seen['count']:,} observations, {seen['first']} to {seen['last']}" if seen["count"] else "none"
-    pairs = [("recorded", f"entry {body['entry']}"), ("observed", counted)]
+    to = body["candidate"]
+    model = f"{to['deployment']} {to['model'] or 'a model that is not named'}"
+    model += f" at {to['provider']}" if to["provider"] else ""
+    pairs = [("candidate", model), ("observed", counted), ("recorded", f"entry {body['entry']}")]
     return Section(title=f"{_WORDS[step]}  {body['task']}, {where}", pairs=pairs, lines=lines)
 
 

@@ -101,12 +101,15 @@ def _standing(task: str, standing: Standing) -> dict[str, Any]:
         "stage": standing.stage.document() if standing.has_begun else None,
         "since": format_time(standing.since) if standing.since is not None else None,
         "complete": standing.is_complete,
-        "last": {"decision": standing.step, "entry": standing.last["index"]} if standing.last is not None else None,
+        "last": {"decision": standing.step or "unread", "entry": standing.last["index"]}
+        if standing.last is not None
+        else None,
         "roll_backs": [
             {"entry": each.entry, "at": format_time(each.decided_at), "percent": each.percent}
             for each in standing.roll_backs
         ],
         "overtaken": list(standing.overtaken),
+        "unread": list(standing.unread),
     }
 
 
@@ -144,6 +147,9 @@ def _past(found: Rollout, task: str, standing: Standing) -> list[str]:
         notes.append(f"the rules of rollouts are others than {task} was decided by last")
     if left := [index for index in standing.overtaken if index not in new]:
         notes.append(f"of {task} the entries {', '.join(map(str, left))} do not count: another decision came before")
+    if standing.unread:
+        entries = ", ".join(map(str, standing.unread))
+        notes.append(f"of {task} the entries {entries} cannot be read: each may be a roll back, and counts as one")
     return notes
 
 

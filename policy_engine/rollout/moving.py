@@ -31,11 +31,15 @@ _MOST_PROBLEMS = 50
 
 
 class Given(Struct, frozen=True):
-    """What every task's decision is made on: the workload's own decision, its tasks' facts and risks, and when."""
+    """What every task's decision is made on: the workload's own decision, its tasks' facts and risks, and when.
+
+    `candidates` say for each task what it would move to, by that decision: deployment, model and provider.
+    """
 
     workload: Workload
     verdict: str
     facts: Mapping[str, Mapping[str, Any]]
+    candidates: Mapping[str, Mapping[str, str | None]]
     risks: Sequence[TaskRisk]
     plan: Plan
     rules: RolloutRules
@@ -150,6 +154,7 @@ def _move(
         "decision.verdict": given.verdict,
         "rollout.lower_risk_open": len(waits_for),
         "rollout.roll_backs": len(standing.roll_backs),
+        "rollout.same_candidate": not standing.has_begun or standing.candidate == given.candidates[task],
         "stage.percent": standing.stage.percent,
         "stage.hours_min": hours_min,
     }
@@ -204,6 +209,7 @@ def body_of(move: Move, given: Given, decided: Mapping[str, Any]) -> dict[str, A
     return {
         "workload": given.workload.identity,
         "task": move.task,
+        "candidate": dict(given.candidates[move.task]),
         "stage": move.standing.stage.document(),
         "decision": move.judged.step,
         "next": move.next.document() if move.next is not None else None,

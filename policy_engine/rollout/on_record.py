@@ -4,7 +4,7 @@ Each entry names the one that it follows. One that follows another than the last
 seen that, and does not count: of two that were made at once, the second is told. A roll back counts all the same:
 whatever else came between, a model that fails is taken back.
 
-INVARIANT: what counts is an entry's bytes. One of this task that cannot be read is refused, for it may be a roll back.
+INVARIANT: what counts is an entry's bytes. One that cannot be read may be a roll back, and counts as one.
 """
 
 from __future__ import annotations
@@ -39,12 +39,14 @@ class RolledBack(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """Where a task's rollout stands.
 
-    `stage` is on `since` then, NOT_BEGUN before the first decision and after a roll back. `last` is the last entry that
-    counts, decided `at` then, under rollout rules of the digest `rules`. `seen` is the digest of what was observed of
-    the stage by then, `before` that of the stage before it. `overtaken` are entries that do not count.
+    `stage` is on for the `candidate` `since` then, NOT_BEGUN before the first decision and after a roll back. `last` is
+    the last entry that counts, decided `at` then, under rollout rules of the digest `rules`. `seen` is the digest of
+    what was observed of the stage by then, `before` that of the stage before it. `overtaken` are entries that do not
+    count, `unread` those that cannot be read.
     """
 
     stage: Stage = NOT_BEGUN
+    candidate: Mapping[str, str | None] | None = None
     since: datetime | None = None
     is_complete: bool = False
     last: Mapping[str, Any] | None = None
@@ -55,6 +57,7 @@ class Standing(Struct, frozen=True):
     before: str | None = None
     roll_backs: tuple[RolledBack, ...] = ()
     overtaken: tuple[int, ...] = ()
+    unread: tuple[int, ...] = ()
 
     @property
     def has_begun(self) -> bool:
@@ -65,19 +68,30 @@ def standings(ledger: Source, workload: str) -> dict[str, Standing]:
     """Return where the tasks of a workload stand of which a decision is on record, by name.
 
     Raises:
-        VerificationError: an entry was changed, or is not what this program writes.
+        VerificationError: an entry was changed.
     """
     found: dict[str, Standing] = {}
     for record in records(ledger, EntryType.ROLLOUT_DECIDED):
         if record.body.get("workload") != workload:
             continue
+        task = record.body.get("task")
         try:
-            task = record.body["task"]
+            if not isinstance(task, str):
+                raise TypeError(task)
             found[task] = _after(found.get(task, Standing()), record)
-        except (LookupError, TypeError, ValueError, AttributeError):
-            message = f"the entry {record.index} is not what this program records of a rollout"
-            raise VerificationError(message, code="entry-malformed", help="run `policy audit verify`") from None
+        except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError):
+            for name in [task] if isinstance(task, str) else list(found):
+                found[name] = _taken_back(found.get(name, Standing()), record)
     return found
+
+
+def _taken_back(standing: Standing, record: Record) -> Standing:
+    """Return where a task stands after an entry that cannot be read."""
+    unread = (*standing.unread, record.index)
+    last = {"index": record.index, "leaf": record.leaf_hash}
+    return Standing(
+        last=last, at=standing.at, roll_backs=standing.roll_backs, overtaken=standing.overtaken, unread=unread
+    )
 
 
 def observed(ledger: Source, digest: str | None) -> list[Observation]:
@@ -115,11 +129,12 @@ def _after(standing: Standing, record: Record) -> Standing:
         return replace(found, seen=seen, is_complete=standing.is_complete)
     if step == "roll_back":
         back = RolledBack(record.index, at, standing.stage.percent)
-        nothing = {"stage": NOT_BEGUN, "since": None, "seen": None, "before": None}
+        nothing = {"stage": NOT_BEGUN, "candidate": None, "since": None, "seen": None, "before": None}
         return replace(found, **nothing, roll_backs=(*standing.roll_backs, back))
     if step == "complete":  # what is watched from now on is counted anew; the last baseline stays
         return replace(found, is_complete=True, since=at, seen=None)
-    return replace(found, stage=_stage(body["next"]), since=at, seen=None, before=seen)
+    candidate = dict(body["candidate"])
+    return replace(found, stage=_stage(body["next"]), candidate=candidate, since=at, seen=None, before=seen)
 
 
 def _stage(value: Mapping[str, Any]) -> Stage:

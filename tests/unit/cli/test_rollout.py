@@ -157,6 +157,16 @@ def test_a_roll_back_begins_again_and_is_told(world: World) -> None:
     assert _steps(world.observe("5-percent", "tagging", "-o", "json")) == [("tagging", "advance", 10)]
 
 
+def test_another_model_does_not_inherit_the_stage(world: World) -> None:
+    world.begin()
+    world.file.write_text(WORKLOAD.replace("qwen3-14b", "llama-3-70b"), encoding="utf-8")
+    found = world.observe("5-percent", "tagging", "-o", "json")
+    assert _steps(found) == [("tagging", "roll_back", None)]
+    assert "another-candidate" in {each["rule"] for each in found.json["decisions"][0]["reasons"]}
+    models = [entry["body"]["candidate"]["model"] for entry in world.entries()]
+    assert models == ["qwen3-14b", "qwen3-14b", "llama-3-70b"]
+
+
 @pytest.mark.parametrize(
     ("candidate", "rules", "missing"),
     [
@@ -276,13 +286,30 @@ def test_a_roll_back_counts_whatever_came_between(world: World, monkeypatch: pyt
     assert {row["task"]: row["stage"] for row in world.run("-o", "json").json["standings"]}["tagging"] is None
 
 
-def test_an_entry_that_cannot_be_read_stops_everything(world: World) -> None:
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"task": "tagging", "decision": "pause"},
+        {"task": ["tagging"]},
+        {
+            "task": "tagging",
+            "decision": "advance",
+            "stage": {"percent": "1e9999999"},
+            "decided_at": "x",
+            "follows": None,
+        },
+    ],
+)
+def test_an_entry_that_cannot_be_read_counts_as_a_roll_back(world: World, body: dict[str, Any]) -> None:
     world.begin()
     with open_ledger(f"sqlite:///{world.ledger}") as ledger:
-        body = {"workload": "support/helpdesk", "task": "tagging", "decision": "pause"}
-        ledger.append(Draft(EntryType.ROLLOUT_DECIDED, body=body))
+        ledger.append(Draft(EntryType.ROLLOUT_DECIDED, body={"workload": "support/helpdesk", **body}))
     found = world.observe("5-percent")
-    assert (found.status, "[entry-malformed]" in found.err) == (6, True)
+    assert (found.status, "[rollout-not-begun]" in found.err) == (2, True)
+    again = world.begin("-o", "json", "--task", "tagging")
+    assert _steps(again) == [("tagging", "advance", 5)]
+    assert any("cannot be read" in note for note in again.json["notes"])
+    assert _steps(world.observe("5-percent", "tagging", "-o", "json")) == [("tagging", "advance", 10)]
 
 
 @pytest.mark.parametrize(
