@@ -5,7 +5,6 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
-import pytest
 from hypothesis import assume, event, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -58,7 +57,7 @@ def test_the_laws_speak_of_stages_that_go_on() -> None:
     assert decided(100.0, [row for row in good if row.model == "candidate"], good) == "complete"
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(stages(), st.data())
 def test_worsening_an_observation_never_lets_it_go_on(stage: Any, data: st.DataObject) -> None:
     percent, own, before = stage
@@ -79,7 +78,7 @@ def test_worsening_an_observation_never_lets_it_go_on(stage: Any, data: st.DataO
     assert was != "roll_back" or now == "roll_back" or sign == -1
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(stages(), st.data())
 def test_an_observation_that_is_gone_never_lets_it_go_on(stage: Any, data: st.DataObject) -> None:
     percent, own, before = stage
@@ -90,15 +89,15 @@ def test_an_observation_that_is_gone_never_lets_it_go_on(stage: Any, data: st.Da
     assert judge(shipped(), facts, Stage(percent)).step not in ON
 
 
-@pytest.mark.parametrize("place", range(48))
-def test_an_hour_that_is_gone_of_one_model_never_lets_it_go_on(place: int) -> None:
+def test_an_hour_that_is_gone_of_one_model_never_lets_it_go_on() -> None:
     own = [seen(model, hour, 20) for hour in range(1, 25) for model in ("candidate", "current")]
-    facts = judged_facts([*own[:place], *own[place + 1 :]], 50.0, 24.5)
     assert judge(shipped(), judged_facts(own, 50.0, 24.5), Stage(50.0)).step == "advance"
-    assert judge(shipped(), facts, Stage(50.0)).step == "hold"
+    for place in range(len(own)):
+        left = [*own[:place], *own[place + 1 :]]
+        assert judge(shipped(), judged_facts(left, 50.0, 24.5), Stage(50.0)).step == "hold"
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(stages(), st.data())
 def test_a_figure_that_is_gone_never_lets_it_go_on(stage: Any, data: st.DataObject) -> None:
     percent, own, before = stage
@@ -112,7 +111,7 @@ def test_a_figure_that_is_gone_never_lets_it_go_on(stage: Any, data: st.DataObje
 FACTS = ("task.batch", "task.latency_p95_ms", "decision.verdict", "stage.hours", "observed.error_rate_high")
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(stages(), st.sampled_from(FACTS))
 def test_a_fact_that_is_not_known_never_lets_it_go_on(stage: Any, gone: str) -> None:
     percent, own, before = stage
@@ -122,7 +121,7 @@ def test_a_fact_that_is_not_known_never_lets_it_go_on(stage: Any, gone: str) -> 
     assert now not in ON or gone == "task.batch"  # without it the latency may be low enough for either kind of task
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(stages(), st.sampled_from(["deny", "review"]))
 def test_what_is_not_allowed_never_goes_on(stage: Any, verdict: str) -> None:
     percent, own, before = stage

@@ -289,7 +289,6 @@ def test_a_roll_back_counts_whatever_came_between(world: World, monkeypatch: pyt
 @pytest.mark.parametrize(
     "body",
     [
-        {"task": "tagging", "decision": "pause"},
         {"task": ["tagging"]},
         {
             "task": "tagging",
@@ -309,7 +308,6 @@ def test_an_entry_that_cannot_be_read_counts_as_a_roll_back(world: World, body: 
     again = world.begin("-o", "json", "--task", "tagging")
     assert _steps(again) == [("tagging", "advance", 5)]
     assert any("cannot be read" in note for note in again.json["notes"])
-    assert _steps(world.observe("5-percent", "tagging", "-o", "json")) == [("tagging", "advance", 10)]
 
 
 @pytest.mark.parametrize(
