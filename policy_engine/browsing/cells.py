@@ -102,8 +102,11 @@ class Cells:
         newest: dict[str, E] = {first.side: first}
         for each in ordered[1:]:
             newest.setdefault(each.side, each)
-        rivals = [each for each in newest.values() if value(each) != value(first)]
-        others = tuple(Other(value(each), stated(self.catalog, self.day, each)) for each in rivals)
+        rivals: dict[float, E] = {}
+        for each in newest.values():
+            if value(each) != value(first):
+                rivals.setdefault(value(each), each)
+        others = tuple(Other(said, stated(self.catalog, self.day, each)) for said, each in rivals.items())
         return Cell("known", value(first), "", stated(self.catalog, self.day, first), others, _at_least(first))
 
     def on(self, sheet: Sheet, option: str) -> Offered | None:
@@ -140,7 +143,7 @@ class Cells:
         if found is None:
             return Cell("none", text="not offered")
         plan = found.plan
-        if plan is None:
+        if plan is None or found.meant is None:
             return UNKNOWN
         where = stated(self.catalog, self.day, plan.figure) if plan.figure else None
         return Cell("known", plan.usd, plan.what, where, at_least=plan.at_least)

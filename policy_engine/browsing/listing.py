@@ -36,8 +36,8 @@ class Row(Struct, frozen=True):
 
     @property
     def monthly_usd(self) -> float | None:
-        """Dollars a month of the cheapest plan on hardware, at least."""
-        return min((each.plan.usd for each in self.offers if each.plan is not None), default=None)
+        """Dollars a month of the cheapest plan on hardware that surely runs it, at least."""
+        return min((each.plan.usd for each in self.offers if each.plan is not None and each.meant), default=None)
 
 
 class Listing(Struct, frozen=True):

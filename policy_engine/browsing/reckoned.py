@@ -6,7 +6,7 @@ reckoned with in the same way.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec import Struct
 
@@ -44,11 +44,17 @@ def times(value: float) -> str:
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
 
 
+def _range(values: Sequence[float]) -> str:
+    low, high = map(money, values)
+    return low if low == high else f"{low} to {high}"
+
+
 def usd_per_token(contest: Contest) -> Iterator[Reckoning]:
     """Yield what a million tokens cost on a device with an hourly price and a reported speed."""
     for cost in contest.of(contest.catalog.hosting_costs):
         for speed in contest.of(contest.catalog.speeds):
-            if cost.gpu is None or cost.gpu != speed.device or not speed.measure.startswith("tokens_per"):
+            device = contest.catalog.gpu(speed.device)
+            if device is None or cost.gpu != device.key or not speed.measure.startswith("tokens_per"):
                 continue
             hourly = speed.value * (SECONDS_PER_HOUR if speed.measure == "tokens_per_second" else 1)
             rests_on = (cost.key, speed.key)
@@ -56,25 +62,32 @@ def usd_per_token(contest: Contest) -> Iterator[Reckoning]:
             yield Reckoning(
                 f"{hourly:,.0f} tokens/hour / 3,600 s = {rate:,.1f} tokens/s", rate, "tokens/s", (speed.key,)
             )
-            hour = cost.usd * cost.hours / HOURS_PER_MONTH / cost.count
-            million = hour / hourly * TOKENS_PER_PRICE_UNIT
-            said = f"{money(hour)} USD/hour / {hourly:,.0f} tokens/hour = {money(million)} USD per million tokens"
+            each = [usd * cost.hours / HOURS_PER_MONTH / cost.count for usd in (cost.usd_low, cost.usd_high)]
+            dollars = [hour / hourly * TOKENS_PER_PRICE_UNIT for hour in each]
+            million = sum(dollars) / 2
+            more = " or more" if cost.at_least else ""
+            said = (
+                f"{_range(each)} USD/hour{' for each' if cost.count > 1 else ''} / {hourly:,.0f} tokens/hour ="
+                f" {_range(dollars)} USD per million tokens{more}"
+            )
             yield Reckoning(said, million, "USD per million tokens", rests_on, True)
-            yield from _against(contest, million, rests_on)
+            yield from _against(contest, dollars, rests_on)
 
 
-def _against(contest: Contest, million: float, rests_on: tuple[str, ...]) -> Iterator[Reckoning]:
-    """Compare a price with those of the dispute, and with each that the reference model has had."""
+def _against(contest: Contest, dollars: Sequence[float], rests_on: tuple[str, ...]) -> Iterator[Reckoning]:
+    """Compare a price, or the middle of a range, with those of the dispute and those of the reference model."""
+    million = sum(dollars) / 2
+    middle = "" if dollars[0] == dollars[1] else "the middle, "
     prices: list[Price] = [each for each in contest.of(contest.catalog.prices) if each.option not in SELF_RUN]
     if contest.reference is not None:
-        prices += contest.catalog.price_history(contest.reference)
+        prices += [each for each in contest.catalog.price_history(contest.reference) if each.starts <= contest.day]
     for price in _newest(prices):
         usd = price.output_usd_per_million
         if usd:
             what = "tokens" if price.blended else "answers"
             part = million / usd
             said = (
-                f"{money(million)} / {money(usd)} = {times(part)} times what {what} of {price.model} cost by"
+                f"{middle}{money(million)} / {money(usd)} = {times(part)} times what {what} of {price.model} cost by"
                 f" {price.source}, {price.as_of}"
             )
             yield Reckoning(said, part, "times", (*rests_on, price.key))
@@ -132,16 +145,12 @@ def months(contest: Contest) -> Iterator[Reckoning]:
 
 def _month(figure: HostingCost) -> Reckoning:
     low, high = figure.usd_low * figure.hours, figure.usd_high * figure.hours
-    month = money(low) if low == high else f"{money(low)} to {money(high)}"
+    month = _range((low, high))
     more = " or more" if figure.at_least else ""
     what = figure.model or "self-hosting at large"
     if figure.per == "hour":
-        hourly = (
-            money(figure.usd_low)
-            if figure.usd_low == figure.usd_high
-            else f"{money(figure.usd_low)} to {money(figure.usd_high)}"
-        )
-        said = f"{hourly} USD/hour x {HOURS_PER_MONTH:g} hours = {month} USD/month{more}"
+        hour = _range((figure.usd_low, figure.usd_high))
+        said = f"{hour} USD/hour x {HOURS_PER_MONTH:g} hours = {month} USD/month{more}"
     else:
         said = f"{month} USD/month{more}"
     return Reckoning(f"{figure.source}, {what}: {said}", low, "USD/month", (figure.key,))

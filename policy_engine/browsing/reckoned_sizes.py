@@ -11,7 +11,7 @@ from policy_engine.browsing.reckoned import Reckoning, times
 from policy_engine.catalog.entries import Gpu, HostingCost, Model, OwnershipCost
 from policy_engine.catalog.needed import Load, fit, held
 from policy_engine.catalog.sizing import QUANTIZATIONS, weight_bytes
-from policy_engine.wording import listed
+from policy_engine.wording import listed, number
 
 GB = 1e9
 #: Without requests: weights, and what each device needs beside them.
@@ -40,7 +40,7 @@ def memory(contest: Contest) -> Iterator[Reckoning]:
         if model is not None and weights is not None:
             more = " or more" if asked.at_least else ""
             said = (
-                f"{asked.source} asks for {asked.memory_gb:,g} GB{more}; the weights of {model.key} alone take"
+                f"{asked.source} asks for {number(asked.memory_gb)} GB{more}; the weights of {model.key} alone take"
                 f" {model.params_b:g} billion x 2 bytes = {weights / GB:,.1f} GB at {QUANTIZATIONS[0]}"
             )
             yield Reckoning(said, weights / GB, "GB", (asked.key, model.key))
@@ -55,7 +55,7 @@ def _fitting(contest: Contest, model: Model, gpu: Gpu, count: int, keys: tuple[s
     whole = (weight_bytes(model, QUANTIZATIONS[0]) or 0.0) / GB
     hold = gpu.memory_gb * count
     said = (
-        f"{count:,} x {gpu.key} hold {count:,} x {gpu.memory_gb:g} = {hold:,g} GB; of the weights of {model.key}"
+        f"{count:,} x {gpu.key} hold {count:,} x {gpu.memory_gb:g} = {number(hold)} GB; of the weights of {model.key}"
         f" {listed(answers)}, with what each GPU needs beside them"
     )
     return Reckoning(said, whole, "GB", (*keys, model.key, gpu.key), True)

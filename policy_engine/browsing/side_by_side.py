@@ -98,7 +98,7 @@ class SideBySide:
             if measure != SECONDS:
                 unit = "tokens/s" if measure == "tokens_per_second" else "tokens/hour"
                 cell = partial(self._cells.reported, measure, device)
-                yield self._line(SPEED, f"reported on {device}", f"{measure}, {device}", unit, cell, "more")
+                yield self._line(SPEED, f"reported on {device}", measure, unit, cell, "more")
         if self.device is not None:
             key, name = "decode_ceiling_tokens_per_s", f"decode ceiling, {self.device.quantization}"
             line = self._line(SPEED, name, key, "tokens/s", self._cells.ceiling, "more")
@@ -115,7 +115,7 @@ class SideBySide:
         kinds = {one.device for each in self.sheets for one in each.of(self.catalog.speeds) if one.measure == SECONDS}
         for device in sorted(kinds):
             cell = partial(self._cells.reported, SECONDS, device)
-            yield self._line(LATENCY, f"answer of reasoning, {device}", f"{SECONDS}, {device}", "seconds", cell, "less")
+            yield self._line(LATENCY, f"answer of reasoning, {device}", SECONDS, "seconds", cell, "less")
 
     def _line(
         self,

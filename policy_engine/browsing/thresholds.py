@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
 
@@ -11,13 +11,14 @@ from policy_engine.browsing.offers import mixed_usd
 from policy_engine.browsing.reckoned import Reckoning, money, times
 from policy_engine.catalog.cost import api_price
 from policy_engine.catalog.entries import HOURS_PER_MONTH, TOKENS_PER_PRICE_UNIT, Price
-from policy_engine.model.rule import Alternative, Parameter
-from policy_engine.wording import listed
+from policy_engine.model.rule import SHIPPED, Alternative, Parameter
+from policy_engine.wording import listed, number
 
 DAYS_PER_MONTH = HOURS_PER_MONTH / 24
 _TOKENS_MONTH, _TOKENS_DAY, _USD_MONTH = "tokens/month", "tokens/day", "USD/month"
 #: What rounds a value to whole tokens, or to two digits of a dollar, and no more.
 _ROUNDED = 1e-5
+_NUMBERS = ("int", "double")
 _ENGINEER = "engineer_usd_per_month"
 
 
@@ -30,28 +31,29 @@ class _Side(Struct, frozen=True):
 
 def thresholds(contest: Contest) -> Iterator[Reckoning]:
     """Yield what each source says in tokens a month, where one of them says tokens; else each value in its own unit."""
-    units = {each.unit for each in contest.parameters}
+    parameters = [each for each in contest.parameters if each.type in _NUMBERS]
+    units = {each.unit for each in parameters}
     if units & {_TOKENS_MONTH, _TOKENS_DAY} and units <= {_TOKENS_MONTH, _TOKENS_DAY, _USD_MONTH}:
-        yield from _in_tokens(contest)
+        yield from _in_tokens(contest, parameters)
         return
-    for parameter in contest.parameters:
+    for parameter in parameters:
         yield from _in_own_unit(contest, parameter)
 
 
-def _in_tokens(contest: Contest) -> Iterator[Reckoning]:
+def _in_tokens(contest: Contest, parameters: Sequence[Parameter]) -> Iterator[Reckoning]:
     sides: list[_Side] = []
-    for parameter in contest.parameters:
+    for parameter in parameters:
         for tokens, said, price in _tokens(contest, parameter):
             rests_on = (f"param.{parameter.name}", *([price.key] if price else []))
             own = price is None or mixed_usd(price) in _own_mixes(contest, parameter)
             sides += [_Side(parameter.source, tokens)] if own else []
-            yield Reckoning(f"{parameter.source}: {said}", tokens, _TOKENS_MONTH, rests_on)
+            yield Reckoning(f"{_who(parameter)}: {said}", tokens, _TOKENS_MONTH, rests_on)
     if sides and all(each.tokens for each in sides):
         low, high = min(each.tokens for each in sides), max(each.tokens for each in sides)
-        names = tuple(f"param.{each.name}" for each in contest.parameters)
+        names = tuple(f"param.{each.name}" for each in parameters)
         said = f"the highest by the lowest: {high:,.0f} / {low:,.0f} tokens/month = {times(high / low)} times"
         yield Reckoning(said, high / low, "times", names, True)
-    yield from _contradictions(contest, sides)
+    yield from _contradictions(contest, parameters, sides)
 
 
 def _tokens(contest: Contest, parameter: Parameter) -> Iterator[tuple[float, str, Price | None]]:
@@ -72,6 +74,10 @@ def _tokens(contest: Contest, parameter: Parameter) -> Iterator[tuple[float, str
             yield tokens, said, price
 
 
+def _who(parameter: Parameter) -> str:
+    return parameter.source if parameter.layer == SHIPPED else f"{parameter.source}, layer {parameter.layer}"
+
+
 def _own_mixes(contest: Contest, parameter: Parameter) -> set[float]:
     """Return the prices at which the source of a spend speaks: its own, else the one that counts."""
     history = contest.catalog.price_history(contest.reference or "")
@@ -84,24 +90,25 @@ def _reference_prices(contest: Contest) -> list[Price]:
     """Return the prices of the reference model, one for each amount: the newest of it."""
     found: dict[float, Price] = {}
     for price in contest.catalog.price_history(contest.reference or ""):
-        if mixed_usd(price):
+        if mixed_usd(price) and price.starts <= contest.day:
             found[mixed_usd(price)] = price
     return sorted(found.values(), key=lambda each: (each.starts, each.key))
 
 
-def _contradictions(contest: Contest, sides: list[_Side]) -> Iterator[Reckoning]:
+def _contradictions(contest: Contest, parameters: Sequence[Parameter], sides: list[_Side]) -> Iterator[Reckoning]:
     """Yield where a parameter gives another value for a side than that side's own parameter comes to."""
     by_source: dict[str, list[float]] = {}
     for each in sides:
         by_source.setdefault(each.source, []).append(each.tokens)
-    for parameter in contest.parameters:
+    for parameter in parameters:
         for other in _alternatives(contest, parameter):
             for said in _in_month(contest, parameter, float(other.value)):
                 known = by_source.get(other.source, [])
                 if known and not any(abs(said - each) <= _ROUNDED * each for each in known):
+                    has = f"{number(float(other.value))} {parameter.unit} for {other.source}"
                     text = (
-                        f"param.{parameter.name} has {float(other.value):,g} {parameter.unit} for {other.source}, that"
-                        f" is {said:,.0f} tokens/month, where its own parameter comes to {_volumes(known)}"
+                        f"param.{parameter.name} has {has}, that is {said:,.0f} tokens/month, where its own parameter"
+                        f" comes to {_volumes(known)}"
                     )
                     yield Reckoning(text, said, _TOKENS_MONTH, (f"param.{parameter.name}",))
 
@@ -127,7 +134,7 @@ def _in_own_unit(contest: Contest, parameter: Parameter) -> Iterator[Reckoning]:
         said = float(other.value)
         low, high = min(value, said), max(value, said)
         if low:
-            text = f"{name}: {said:,g} {unit} by {other.source}, {value:,g} by {parameter.source}"
+            text = f"{name}: {number(said)} {unit} by {other.source}, {number(value)} by {parameter.source}"
             yield Reckoning(f"{text}: {times(high / low)} times", high / low, "times", (name,), True)
         if unit == "FTE":
             yield _engineers(contest, name, abs(said - value))
@@ -139,7 +146,7 @@ def _engineers(contest: Contest, name: str, more: float) -> Reckoning:
     each = float(found.value) if found else 0.0
     rests_on = (name, f"param.{_ENGINEER}")
     if not each:
-        said = f"what {more:g} FTE more costs is not known: param.{_ENGINEER} is not set"
+        said = f"what {number(more)} FTE more costs is not known: param.{_ENGINEER} is not set"
         return Reckoning(said, None, _USD_MONTH, rests_on)
-    said = f"{more:g} FTE x {money(each)} USD/month = {money(more * each)} USD/month"
+    said = f"{number(more)} FTE x {money(each)} USD/month = {money(more * each)} USD/month"
     return Reckoning(said, more * each, _USD_MONTH, rests_on)

@@ -96,7 +96,7 @@ def command(
         commercial=tuple(commercial),
         modalities=tuple(modalities),
         context_tokens=context,
-        min_scores=dict(_floor(catalog, text) for text in floors),
+        min_scores=_floors(catalog, floors),
         fitting=_fitting(catalog, fits, quantization, context, concurrency),
         option=option,
     )
@@ -111,6 +111,14 @@ def _check_sort(catalog: Catalog, sort: str) -> None:
     elif sort not in SORTS:
         message = f"there is no order `{sort}`"
         raise UsageError(Problem("unknown-name", message, help=f"one of {', '.join(SORTS)}, or score:BENCHMARK"))
+
+
+def _floors(catalog: Catalog, texts: Sequence[str]) -> dict[str, float]:
+    """Return the floor of each benchmark: of several the highest, as all of them hold."""
+    found: dict[str, float] = {}
+    for name, floor in (_floor(catalog, text) for text in texts):
+        found[name] = max(floor, found.get(name, floor))
+    return found
 
 
 def _floor(catalog: Catalog, text: str) -> tuple[str, float]:
