@@ -114,7 +114,11 @@ class Cells:
         return next((each for each in _offers(sheet) if each.option == option), None)
 
     def _price_cell(self, sheet: Sheet, price: Price, value: Callable[[Price], float], text: str = "") -> Cell:
-        history = sheet.prices.get((price.option, price.provider), ())
+        history = [*sheet.prices.get((price.option, price.provider), ())]
+        if price.provider is not None:
+            # a dispute is about a provider's own price, too: what is said of no provider stands against it
+            every = sheet.prices.get((price.option, None), ())
+            history += [each for each in every if {*each.figure.disputes} & {*price.disputes}]
         cell = self.counting(history, value)
         return Cell("known", value(price), text, cell.stated, cell.others)
 

@@ -65,6 +65,8 @@ def _head(sheet: Sheet) -> Iterator[tuple[str, str]]:
     retires = None if model.retires_on is None else model.retires_on.isoformat()
     if retires is not None:
         yield "retired on" if sheet.retired else "retires on", _stated(sheet, "retires_on", retires)
+    if model.criteria:
+        yield "criteria", ", ".join(model.criteria)
     if model.note:
         yield "note", model.note
 
@@ -96,7 +98,7 @@ def _commercial(sheet: Sheet) -> str:
     if licence is None:
         return said
     terms = f": {licence.terms}" if licence.terms else ""
-    return f"{said}{terms} ({marks(sheet.catalog, licence, sheet.day)})"
+    return f"{said}{terms} ({marks(sheet.catalog, licence, sheet.day)}){_more(licence)}"
 
 
 def _options(sheet: Sheet) -> Iterator[tuple[str, str]]:

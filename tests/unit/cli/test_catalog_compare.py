@@ -134,6 +134,17 @@ def test_what_a_source_said_before_is_history_and_no_other_side(policy: Run, tmp
     assert (cell["value"], cell["others"]) == (2, [])
 
 
+def test_a_providers_own_price_stands_against_what_is_disputed_of_it(policy: Run, tmp_path: Path) -> None:
+    price = {"model": "gpt-4o", "option": "proprietary_api", "provider": "openai", "unit": "USD/1M tokens", **OWN}
+    own = {**price, "input": 2.5, "output": 10}
+    for disputes, others in ((["DISPUTE-01"], [10]), ([], [])):
+        ours = layer(tmp_path, prices={"own": {**own, "disputes": disputes}})
+        found = line(asked(policy, "compare", "gpt-4o", "o3", *ours), "proprietary_api_input_usd_per_million_tokens")
+        cell = found["cells"]["gpt-4o"]
+        assert (cell["value"], cell["stated"]["figure"]) == (2.5, "own")
+        assert [each["value"] for each in cell["others"]] == others
+
+
 def test_a_lower_bound_is_not_the_best_and_hardware_is_not_mixed_up(policy: Run) -> None:
     document = asked(policy, "compare", "llama-3.1-70b", "llama-3.1-405b", "--gpu", "A100 80GB")
     month = line(document, "self_hosted_usd_per_month")
@@ -230,3 +241,18 @@ def test_every_format_says_the_same_and_three_models_stand_side_by_side(policy: 
     assert "s0, 2025-01-01, stale" in out
     markdown = policy("catalog", "compare", *names, *AT, "-o", "markdown").out
     assert "| Figure | gpt-4o | llama-3-70b | llama-3.1-405b |" in markdown
+
+
+def test_every_json_key_at_the_top_is_documented(policy: Run) -> None:
+    text = (ROOT / "policy_engine" / "catalog" / "README.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| `(Catalog\w+)` \| (.*) \|$", text, re.MULTILINE))
+    given = {"list": (), "show": ("gpt-4o",), "compare": ("gpt-4o", "o3"), "disputes": ()}
+    for command, names in given.items():
+        document = asked(policy, command, *names)
+        keys = {*document} - {"apiVersion", "kind", "catalog", "day"}
+        said = {*re.findall(r"`(\w+)`", rows[document["kind"]])}
+        assert keys <= said
+        first = (
+            document["disputes"][0] if command == "disputes" else document["lines"][0] if command == "compare" else {}
+        )
+        assert {*first} - {"id", "about", "kind", "group", "name"} <= said
