@@ -161,6 +161,15 @@ def test_a_lower_bound_is_not_the_best_and_hardware_is_not_mixed_up(policy: Run)
     assert (cell["state"], cell["text"]) == ("none", "does not fit 8")
 
 
+def test_what_may_not_run_on_an_option_has_no_known_cost_there(policy: Run, tmp_path: Path) -> None:
+    ours = layer(tmp_path, models={"sizeless": {"weights": "open", **OWN}})
+    edge = line(asked(policy, "compare", "llama-3.1-8b", "sizeless", *ours), "edge_usd_per_month")
+    assert {name: cell["state"] for name, cell in edge["cells"].items()} == {
+        "llama-3.1-8b": "known",
+        "sizeless": "unknown",
+    }
+
+
 def test_the_decode_ceiling_is_that_of_sizing(policy: Run) -> None:
     gpu = ("--gpu", "H100", "--quantization", "fp8", "--context", "4000")
     speed = line(asked(policy, "compare", "llama-3.1-8b", "qwen3-8b", *gpu), "decode_ceiling_tokens_per_s")

@@ -94,7 +94,11 @@ def test_which_figure_counts_goes_by_the_day(policy: Run) -> None:
     (prices,) = dispute(policy, "DISPUTE-01", "--at", "2024-12-14")["figures"]
     assert prices["counts"] is None
     assert {each["standing"] for each in prices["standings"]} == {"not_yet"}
+    # no decision reads a price by the token of own hardware, nor a bill of self-hosting at large
+    unused = dispute(policy, "DISPUTE-08")["figures"]
+    assert {each["standing"] for thing in unused for each in thing["standings"]} == {"unused"}
     # what had no price yet is not reckoned with
+    assert steps(dispute(policy, "DISPUTE-07", "--at", "2025-12-31"), "times") == pytest.approx([1.259763, 0.0419921])
     assert len(steps(dispute(policy, "DISPUTE-03", "--at", "2025-12-31"), "tokens/month")) == 4
 
 

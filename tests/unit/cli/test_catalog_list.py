@@ -189,7 +189,9 @@ def test_what_is_forgotten_becomes_unknown_and_never_no(policy: Run, tmp_path: P
     whole = section("models", "models")["qwen3-14b"]
     for field in ("licence", "context_tokens", "modalities", "params_b", "kv_bytes_per_token"):
         ours = layer(tmp_path, models={"qwen3-14b": {name: whole[name] for name in whole if name != field}})
-        assert "qwen3-14b" in listed(policy, *asked, *ours)["not_known"], field
+        document = policy("catalog", "list", *asked, *ours, *AT, "-o", "json").json
+        missing = {each["name"]: each["missing"] for each in document["not_known"]}
+        assert f"catalog.models.qwen3-14b.{field}" in missing["qwen3-14b"]
         assert "qwen3-14b" not in policy("catalog", "list", *asked, *ours, "--known-only").out
 
 
