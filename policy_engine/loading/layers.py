@@ -29,7 +29,9 @@ ROOT_FILES = (
 RETENTION = "retention.yaml"
 #: What has to hold for every workload, for `policy prove`. No part of the policy either.
 PROPERTIES = "properties.yaml"
-_BESIDE = (RETENTION, PROPERTIES)
+#: How a rollout goes on, by what is observed of it. No part of the policy either: it decides nothing of a workload.
+ROLLOUT = "rollout.yaml"
+_BESIDE = (RETENTION, PROPERTIES, ROLLOUT)
 CATALOG = "catalog"
 CASES_SUFFIX = "_test.yaml"
 
