@@ -80,9 +80,9 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     chosen = choose_ledger(ctx, ledger, ledger_key)
     spare(targets, [*([file] if file else []), *ledger_files(chosen)], [layer])
-    _check_providers(providers)
     moment = (at or now()).astimezone(UTC).replace(microsecond=0)
     data = _source(file, data_day, moment.date())
+    _check_providers(providers, data.name)
 
     def work() -> Refresh:
         from policy_engine.pricing.refreshing import look, refresh
@@ -102,14 +102,14 @@ def command(
     )
 
 
-def _check_providers(names: Sequence[str]) -> None:
-    from policy_engine.pricing.placing import providers_known
+def _check_providers(names: Sequence[str], source: str) -> None:
+    from policy_engine.pricing.table import SELLERS
 
-    known = list(providers_known())
+    known = sorted(name for name, seller in SELLERS.items() if source in seller.names)
     for name in names:
         if name not in known:
             hint = did_you_mean(name, known) or f"one of {', '.join(known)}"
-            message = f"no table says which models `{name}` has under which names"
+            message = f"no table says under which names `{name}` has which models in {source}"
             raise UsageError(Problem("unknown-name", message, help=hint))
 
 

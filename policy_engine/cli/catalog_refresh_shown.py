@@ -98,7 +98,8 @@ def as_sections(found: Refresh, index: int | None, dry_run: bool) -> list[Sectio
     header = ("Model", "Provider", "Price", ">USD/1M in", ">USD/1M out", ">Change")
     parts = [_head(found, index, dry_run)]
     if rows:
-        parts.append(Section("Prices, before -> after", header=header, rows=rows, lines=_more(len(changed), MOST_ROWS)))
+        parts.append(Section("Prices, before -> after", header=header, rows=rows))
+        parts.append(Section(lines=_more(len(changed), MOST_ROWS)))
     moved = [f"{each.model}: {each.before or 'no day known'} -> {each.after}" for each in found.retirements]
     parts.append(Section("Retirement", lines=[*moved[:MOST_ROWS], *_more(len(moved), MOST_ROWS)]))
     parts.append(Section("What counts now", lines=_disputed(found, changed)))

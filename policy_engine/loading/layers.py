@@ -31,6 +31,8 @@ RETENTION = "retention.yaml"
 PROPERTIES = "properties.yaml"
 _BESIDE = (RETENTION, PROPERTIES)
 CATALOG = "catalog"
+#: How a catalog file begins that `policy catalog refresh` wrote: it says itself what its source is, and of which day.
+REFRESHED = "# Written by `policy catalog refresh`"
 CASES_SUFFIX = "_test.yaml"
 
 

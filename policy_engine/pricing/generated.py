@@ -20,11 +20,12 @@ from typing import Any
 from msgspec import Struct
 
 from policy_engine.errors import InputError, Problem, Span
+from policy_engine.loading.layers import REFRESHED
 from policy_engine.loading.yaml_source import LARGEST_FILE, load_yaml, read_bytes
 from policy_engine.loading.yaml_writing import to_yaml
 
 HEAD = (
-    "# Written by `policy catalog refresh`, which goes on from here and refuses it where it was changed by hand. Own\n"
+    f"{REFRESHED}, which goes on from here and refuses it where it was changed by hand. Own\n"
     "# figures, negotiated prices among them, belong into a later layer: those count before the ones here.\n"
 )
 _SUM = re.compile(rb"# sha256 of all other bytes: ([0-9a-f]{64})\n")

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ _BEDROCK = ("bedrock", "bedrock_converse")
 #: How Bedrock names a model that it serves within a geography, and the region that this is.
 _GEOGRAPHIES = {"eu": "eu", "us": "us"}
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d")
-_ABOVE = re.compile(r"(input|output)_cost_per_token_above_(\d+)k_tokens")
+_ABOVE = re.compile(r"(input|output)_cost_per_token_above_(\d{1,6})k_tokens")
 _MORE = (
     ("cached input", ("cache_read_input_token_cost",)),
     ("batch", ("input_cost_per_token_batches", "output_cost_per_token_batches")),
@@ -45,7 +45,7 @@ def read_file(path: Path, stood: date) -> SourceData:
         raise _refused(path, f"it is larger than {LARGEST // 1024 // 1024} MiB")
     digest = sha256(content).hexdigest()
     try:
-        found = json.loads(content, parse_float=Decimal, parse_int=_whole, object_pairs_hook=_unique)
+        found = json.loads(content, parse_float=_number, parse_int=_number, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         place = Span(str(path), error.lineno, error.colno)
         raise InputError(Problem("json-syntax", f"it is no JSON: {error.msg.lower()}", place)) from None
@@ -74,8 +74,17 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _whole(text: str) -> Decimal:
-    return Decimal(text)  # as int() it would refuse thousands of digits with an error of its own
+def _number(text: str) -> Decimal | float:
+    """Read a number exactly: as int() thousands of digits, and as Decimal an endless exponent, would be an error."""
+    try:
+        return Decimal(text)
+    except InvalidOperation:
+        return float("nan")
+
+
+def _clean(text: str) -> str:
+    """Return `text` without halves of characters, which no other document can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _refused(path: Path, why: str) -> InputError:
@@ -87,10 +96,12 @@ def _quote(key: str, model: Mapping[str, Any]) -> Quote | None:
     named = model.get("litellm_provider")
     if not isinstance(named, str):
         return None  # nothing says who sells it
-    provider, name, region = _placed(named, key)
+    provider, name, region = _placed(named, _clean(key))
     into, out = (_per_million(model.get(f"{way}_cost_per_token")) for way in ("input", "output"))
     mode = model.get("mode")
-    problem = problem_of(into, out) if mode in _TEXT else f"it is priced for another mode than text: {str(mode)[:40]}"
+    problem = (
+        problem_of(into, out) if mode in _TEXT else f"it is priced for another mode than text: {_clean(str(mode)[:40])}"
+    )
     if "-commitment/" in key:
         problem = "a price of capacity that is paid for in advance"
     if "off_peak_pricing" in model or "tiered_pricing" in model:
@@ -133,7 +144,8 @@ def _per_million(value: Any) -> Decimal | None:
         return None
     if not isinstance(value, Decimal):
         return Decimal("nan")  # text, true, a list, NaN: stated, and no price
-    return value.scaleb(6) if value.is_finite() else value
+    # what is as large as that is no price of a token, nor of a million
+    return value.scaleb(6) if value.is_finite() and abs(value.adjusted()) < 30 else value
 
 
 def _tokens(value: Any) -> int | None:

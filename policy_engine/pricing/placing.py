@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Set
+from collections.abc import Set
 from datetime import date
 from typing import NamedTuple
 
@@ -12,10 +12,11 @@ from msgspec import Struct
 
 from policy_engine.catalog import Catalog
 from policy_engine.pricing.quotes import Quote, SourceData
-from policy_engine.pricing.table import OTHER_WORK, SELLERS, Seller, is_own, seller_of
+from policy_engine.pricing.table import OTHER_WORK, Seller, is_own, seller_of
 
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@+-]{0,99}")
 _REGIONLESS = "global"
+_LONGEST_NOTE = 1000
 
 
 class Slot(NamedTuple):
@@ -100,7 +101,7 @@ def _offer(data: SourceData, quote: Quote, key: str, seller: Seller, catalog: Ca
     if regions is None or _REGIONLESS in regions or any(each not in catalog.regions.by_name for each in regions):
         regions = None
     name = model or quote.name
-    note = "; ".join([*([f"listed as {quote.name}"] if name != quote.name else []), *quote.notes])
+    note = "; ".join([*([f"listed as {quote.name}"] if name != quote.name else []), *quote.notes])[:_LONGEST_NOTE]
     slot = Slot(name, seller.option, key, region)
     return Offer(
         slot, into, out, note or None, quote.name, model is None, quote.context_tokens, quote.retires_on, regions
@@ -143,8 +144,3 @@ def _region(quote: Quote, catalog: Catalog) -> tuple[str, str | None]:
     if region not in catalog.regions.by_name:
         return "", f"the catalog does not know the region {region}"
     return region, None
-
-
-def providers_known() -> Iterator[str]:
-    """Yield the providers that can be named."""
-    yield from sorted(SELLERS)

@@ -9,6 +9,8 @@ from msgspec import Struct
 
 #: Dollars per million tokens above which a figure is no price of a model, but a slip of units.
 MOST_USD_PER_MILLION = 10_000
+#: Below it a figure is nought: the cheapest models are sold for a hundred times as much.
+LEAST_USD_PER_MILLION = Decimal("0.0001")
 ZERO = "a price of zero: free, or not known"
 
 
@@ -53,7 +55,7 @@ def problem_of(*prices: Decimal | None) -> str | None:
     if any(not each.is_finite() or each < 0 or each > MOST_USD_PER_MILLION for each in known):
         return "what it states is no price of tokens"
     # a direction that costs nothing is one that nobody priced: it would come out as the cheapest of all
-    return ZERO if any(each == 0 for each in known) else None
+    return ZERO if any(each < LEAST_USD_PER_MILLION for each in known) else None
 
 
 def usd(amount: Decimal) -> str:

@@ -155,6 +155,7 @@ def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str
         placed.offers,
         Today(day, data.name, data.title, data.day, lambda slot: disputes_of(base, slot, day)),
     )
+    _check_some(scene, placed, data)
     old_models = {} if scene.old is None else scene.old.models
     models, retirements = model_entries(old_models, placed.offers.values(), data, base, _raw_models(scene))
     providers = provider_entries(prices, placed.offers, data, base)
@@ -207,6 +208,15 @@ def _check_order(scene: Scene, data: SourceData, at: datetime) -> None:
         )
         hint = f"install a newer {data.name}, or take a newer file; --data-day says when it stood so"
         raise InputError(Problem("data-older", message, help=hint))
+
+
+def _check_some(scene: Scene, placed: Placed, data: SourceData) -> None:
+    """Refuse a source that has nothing left of what it had: it is another file, and no change of the market."""
+    had = 0 if scene.old is None else sum("valid_to" not in each for each in scene.old.prices.values())
+    if had and not placed.offers:
+        message = f"{data.title} states none of the {had:,} prices that count now"
+        hint = "look whether it is the right file; to end them all, take the generated file out of the layer"
+        raise InputError(Problem("nothing-stated", message, help=hint))
 
 
 def _raw_models(scene: Scene) -> dict[str, Any]:
