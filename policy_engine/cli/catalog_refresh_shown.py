@@ -110,6 +110,8 @@ def as_sections(found: Refresh, index: int | None, dry_run: bool) -> list[Sectio
 def _head(found: Refresh, index: int | None, dry_run: bool) -> Section:
     data, counts = found.data, found.counts()
     said = [f"{counts[what]:,} {word}" for what, word in (*_WORDS.items(), ("same", "unchanged"))]
+    if counts["same"] and found.is_confirmed:
+        said[-1] += " (and stated by newer data)"
     ends = {
         "unchanged": "nothing changed: the file stays as it is, and nothing is recorded",
         "dry_run": "dry run: nothing is written, and nothing recorded",

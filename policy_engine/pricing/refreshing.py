@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from policy_engine.catalog import Catalog, build_catalog
 from policy_engine.errors import CatalogError, InputError, Problem, UsageError
-from policy_engine.loading.layers import CATALOG
+from policy_engine.loading.layers import CATALOG, shipped_rules
 from policy_engine.loading.locked_catalog import locked_catalog_problems
 from policy_engine.loading.policy import Policy, load_policy
 from policy_engine.pricing.entries import Retirement, model_entries, provider_entries
@@ -92,6 +92,12 @@ class Refresh(Struct, frozen=True):
         return self.scene.old is not None and self.content == self.scene.old.content
 
     @property
+    def is_confirmed(self) -> bool:
+        """Whether what is unchanged is stated by newer data than before."""
+        old = self.scene.old
+        return old is not None and (old.head.data_day, old.head.version) != (self.data.day, self.data.version)
+
+    @property
     def sha256_before(self) -> str | None:
         return None if self.scene.old is None else sha256(self.scene.old.content).hexdigest()
 
@@ -123,6 +129,9 @@ def look(folder: Path, layers: Sequence[Path], digest: str | None, source: str) 
         raise InputError(Problem("linked-folder", f"`{folder / CATALOG}` is a link to a folder, which is not followed"))
     old = read_generated(folder / file)
     own = folder.resolve()
+    if own == shipped_rules().resolve():
+        message = f"`{folder}` holds the shipped rules, whose figures stay as they are"
+        raise UsageError(Problem("no-layer", message, help="make a folder of your own, and name it with --policy"))
     places = [number for number, each in enumerate(layers) if each.resolve() == own]
     if places:
         policy = load_policy(layers, digest)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from policy_engine.cli.audit_show_refreshed import refreshed_sections
+from policy_engine.loading.layers import shipped_rules
 from policy_engine.pricing import recording
 from tests.unit.cli.conftest import Outcome
 
@@ -242,6 +243,9 @@ def test_where_it_cannot_go(policy: Run, layer: Path, prices: Callable[..., Path
     file = str(prices(gpt_4o=price(2.5, 10)))
     nowhere = policy("catalog", "refresh", "--to", str(tmp_path / "nowhere"), "--from", file, *DATA, *FIRST)
     assert (nowhere.status, nowhere.out) == (2, "")
+    rules = str(shipped_rules())
+    shipped = policy("catalog", "refresh", "--to", rules, "--from", file, *DATA, *FIRST)
+    assert (shipped.status, "holds the shipped rules" in shipped.err) == (2, True)
     undated = policy("catalog", "refresh", "--to", str(layer), "--from", file, *FIRST)
     assert (undated.status, "nothing says on which day" in undated.err) == (2, True)
     (layer / "catalog").mkdir()

@@ -166,8 +166,10 @@ def test_the_same_data_changes_no_byte_and_newer_data_confirms(tmp_path: Path) -
     same = refreshed(tmp_path, data, SECOND)
     assert same.is_same
     assert same.content == first.content
+    assert not same.is_confirmed
     newer = refreshed(tmp_path, source(*data.quotes, day=date(2026, 11, 19)), SECOND)
     assert (newer.is_same, newer.counts()["same"]) == (False, 2)
+    assert newer.is_confirmed
     found = newer.after.price("claude-3.5-sonnet", API, FIRST)
     assert found is not None
     assert (found.valid_from, found.as_of) == (FIRST, date(2026, 11, 19))
