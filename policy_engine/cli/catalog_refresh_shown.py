@@ -7,6 +7,7 @@ from typing import Any
 
 from policy_engine.catalog.entries import Price
 from policy_engine.cli.sections import Section
+from policy_engine.pricing.generated import FILE
 from policy_engine.pricing.history import Change
 from policy_engine.pricing.recording import change_document
 from policy_engine.pricing.refreshing import Refresh
@@ -27,7 +28,7 @@ def as_value(found: Refresh, index: int | None, dry_run: bool) -> dict[str, Any]
         "at": found.at.isoformat().replace("+00:00", "Z"),
         "source": {"name": data.name, "version": data.version, "data_day": data.day.isoformat(), "sha256": data.sha256},
         "layer": found.scene.name,
-        "file": found.scene.file,
+        "file": FILE,
         "file_sha256": {"before": found.sha256_before, "after": found.sha256_after},
         "catalog": {"before": found.before.digest, "after": found.after.digest},
         "providers": list(found.named),
@@ -122,7 +123,7 @@ def _head(found: Refresh, index: int | None, dry_run: bool) -> Section:
             "source",
             f"{data.title}, of {data.day.isoformat()} or later" if data.version else f"{data.title}, of {data.day}",
         ),
-        ("file", f"{found.scene.name}/{found.scene.file}"),
+        ("file", f"{found.scene.name}/{FILE}"),
         ("prices", ", ".join(said)),
         ("models added", f"{len(found.new_models):,}"),
         ("providers added", ", ".join(found.new_providers) or "none"),

@@ -6,7 +6,7 @@ serves, or unknown; a new model's weights are closed because its vendor keeps th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from datetime import date
 from typing import Any
 
@@ -103,14 +103,14 @@ def _moved(name: str, base: Catalog, before: Entry | None, entry: Entry) -> list
 
 
 def provider_entries(
-    prices: Mapping[str, Entry], offers: Mapping[Slot, Offer], data: SourceData, base: Catalog
+    prices: Mapping[str, Entry], offers: Mapping[Slot, Offer], data: SourceData, elsewhere: Set[str]
 ) -> dict[str, Entry]:
-    """Return the providers that prices name and no other file has.
+    """Return the providers that prices name and no other file has, which are `elsewhere`.
 
     A vendor serves its own models. Another serves those that it has a price of today for, and no others.
     """
     found: dict[str, Entry] = {}
-    for key in sorted({entry["provider"] for entry in prices.values()} - set(base.providers)):
+    for key in sorted({entry["provider"] for entry in prices.values()} - elsewhere):
         of_it = [entry for entry in prices.values() if entry["provider"] == key]
         vendor = SELLERS[key] if key in SELLERS else SELLERS["aws"]
         open_now = [slot_of(entry) for entry in of_it if "valid_to" not in entry]

@@ -31,6 +31,8 @@ HEAD = (
 _SUM = re.compile(rb"# sha256 of all other bytes: ([0-9a-f]{64})\n")
 _DAYS = ("as_of", "valid_from", "valid_to")
 SECTIONS = ("models", "providers", "prices")
+#: The file, relative to its layer: one for each layer, of one source, so that it needs nothing of another such file.
+FILE = "catalog/refreshed.yaml"
 
 
 class Head(Struct, frozen=True):
@@ -51,11 +53,6 @@ class Generated(Struct, frozen=True):
     providers: Mapping[str, dict[str, Any]]
     prices: Mapping[str, dict[str, Any]]
     content: bytes = b""
-
-
-def file_of(source: str) -> str:
-    """Return the file of a source, relative to its layer: each has one of its own, and a history of its own."""
-    return f"catalog/refreshed-{source}.yaml"
 
 
 def written(head: Head, sections: Mapping[str, Mapping[str, dict[str, Any]]]) -> bytes:

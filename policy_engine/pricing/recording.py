@@ -17,6 +17,7 @@ from typing import Any
 from policy_audit.entry import Blob, Draft, EntryType
 
 from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.pricing.generated import FILE
 from policy_engine.pricing.history import Change
 from policy_engine.pricing.quotes import usd
 from policy_engine.pricing.refreshing import Refresh
@@ -72,7 +73,7 @@ def draft(refresh: Refresh, personal: Mapping[str, str], context: Mapping[str, s
         "source": {"name": data.name, "version": data.version, "data_day": data.day.isoformat(), "sha256": data.sha256},
         "at": refresh.at.isoformat().replace("+00:00", "Z"),
         "layer": scene.name,
-        "file": scene.file,
+        "file": FILE,
         "file_sha256": {"before": refresh.sha256_before, "after": refresh.sha256_after},
         "catalog": {"before": refresh.before.digest, "after": refresh.after.digest},
         "providers": list(refresh.named),

@@ -10,7 +10,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -24,7 +24,7 @@ from policy_engine.loading.layers import CATALOG, shipped_rules
 from policy_engine.loading.locked_catalog import locked_catalog_problems
 from policy_engine.loading.policy import Policy, load_policy
 from policy_engine.pricing.entries import Retirement, model_entries, provider_entries
-from policy_engine.pricing.generated import Generated, Head, file_of, read_generated, written
+from policy_engine.pricing.generated import FILE, Generated, Head, read_generated, written
 from policy_engine.pricing.history import Change, Today, merge
 from policy_engine.pricing.placing import Placed, Slot, place
 from policy_engine.pricing.quotes import SourceData
@@ -43,23 +43,34 @@ class Scene(Struct, frozen=True):
     policy: Policy
     documents: Documents
     place: int
-    file: str
     old: Generated | None
 
     @property
     def path(self) -> Path:
-        return self.folder / self.file
+        return self.folder / FILE
 
-    def catalog(self, own: Mapping[str, Any] | None) -> Catalog:
-        """Return the catalog with `own` as the refreshed file; None: without one.
+    def base(self) -> Catalog:
+        """Return the catalog that prices lie over: the layers up to the refreshed one, without refreshed prices.
+
+        Its models and providers stay, for other files of the layer may speak of them; later layers may speak of prices.
+        """
+        kept = {} if self.old is None else {"models": self.old.models, "providers": self.old.providers}
+        layer, files = self.documents[self.place]
+        return self._built((*self.documents[: self.place], (layer, {**files, FILE: kept})))
+
+    def after(self, own: Mapping[str, Any]) -> Catalog:
+        """Return the catalog of all layers with `own` as the refreshed file.
 
         Raises:
-            CatalogError: it would not be valid.
+            CatalogError: it would not be valid, or not without the later layers.
         """
-        documents = list(self.documents)
-        layer, files = documents[self.place]
-        others = {name: each for name, each in files.items() if name != self.file}
-        documents[self.place] = (layer, others if own is None else {**others, self.file: own})
+        layer, files = self.documents[self.place]
+        upto = (*self.documents[: self.place], (layer, {**files, FILE: own}))
+        found = self._built(upto)
+        later = self.documents[self.place + 1 :]
+        return self._built((*upto, *later)) if later else found
+
+    def _built(self, documents: Documents) -> Catalog:
         rules = self.policy.rules
         catalog = build_catalog(documents, rules.values)
         if locked := list(locked_catalog_problems(rules, documents, lambda *_: None)):
@@ -124,10 +135,12 @@ def look(folder: Path, layers: Sequence[Path], digest: str | None, source: str) 
     if not os.path.isdir(folder):
         message = f"the layer `{folder}` is not a directory"
         raise UsageError(Problem("no-layer", message, help="make it first: --to takes the directory of a layer"))
-    file = file_of(source)
     if (folder / CATALOG).is_symlink():
         raise InputError(Problem("linked-folder", f"`{folder / CATALOG}` is a link to a folder, which is not followed"))
-    old = read_generated(folder / file)
+    old = read_generated(folder / FILE)
+    if old is not None and old.head.source != source:
+        message = f"`{folder / FILE}` is of {old.head.source}, and this refresh of {source}"
+        raise UsageError(Problem("other-source", message, help="give each source a layer of its own"))
     own = folder.resolve()
     if own == shipped_rules().resolve():
         message = f"`{folder}` holds the shipped rules, whose figures stay as they are"
@@ -135,15 +148,15 @@ def look(folder: Path, layers: Sequence[Path], digest: str | None, source: str) 
     places = [number for number, each in enumerate(layers) if each.resolve() == own]
     if places:
         policy = load_policy(layers, digest)
-        return Scene(folder, policy.catalog_documents[places[-1] + 1][0], policy, policy.catalog_documents,
-                     places[-1] + 1, file, old)  # fmt: skip
+        documents, number = policy.catalog_documents, places[-1] + 1
+        return Scene(folder, documents[number][0], policy, documents, number, old)
     if any(path.suffix in (".yaml", ".yml") for path in folder.rglob("*")):
         policy = load_policy([*layers, folder], digest)
         documents = policy.catalog_documents
     else:  # an empty folder is no layer yet
         policy = load_policy(layers, digest)
         documents = (*policy.catalog_documents, (own.name or "layer", {}))
-    return Scene(folder, documents[-1][0], policy, documents, len(documents) - 1, file, old)
+    return Scene(folder, documents[-1][0], policy, documents, len(documents) - 1, old)
 
 
 def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str]) -> Refresh:
@@ -154,7 +167,7 @@ def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str
         CatalogError: the catalog would not be valid.
     """
     _check_order(scene, data, at)
-    base = scene.catalog(None)
+    base = scene.base()
     earlier = () if scene.old is None else scene.old.head.providers
     named = tuple(sorted({*earlier, *wanted}))
     placed = place(data, base, frozenset(named))
@@ -167,7 +180,7 @@ def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str
     _check_some(scene, placed, data)
     old_models = {} if scene.old is None else scene.old.models
     models, retirements = model_entries(old_models, placed.offers.values(), data, base, _raw_models(scene))
-    providers = provider_entries(prices, placed.offers, data, base)
+    providers = provider_entries(prices, placed.offers, data, _elsewhere(scene))
     sections = {"models": models, "providers": providers, "prices": prices}
     content = _content(scene, data, at, named, sections)
     return Refresh(
@@ -182,7 +195,7 @@ def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str
         tuple(name for name in providers if scene.old is None or name not in scene.old.providers),
         content,
         scene.policy.catalog,
-        scene.catalog(parsed(content)),
+        scene.after(parsed(content)),
     )
 
 
@@ -229,14 +242,28 @@ def _check_some(scene: Scene, placed: Placed, data: SourceData) -> None:
 
 
 def _raw_models(scene: Scene) -> dict[str, Any]:
-    """Return the models of other files as they were read; None where they stand in the same layer or a later one."""
+    """Return the models of other files as they were read, None where they stand in the same layer.
+
+    Later layers are left out: this one has to do without them.
+    """
     found: dict[str, Any] = {}
+    for number, entries in _sections(scene, "models"):
+        if number <= scene.place:
+            found.update({key: each if number < scene.place else None for key, each in entries.items()})
+    return found
+
+
+def _elsewhere(scene: Scene) -> set[str]:
+    """Return the providers that other files have, up to the layer that is refreshed."""
+    return {key for number, entries in _sections(scene, "providers") if number <= scene.place for key in entries}
+
+
+def _sections(scene: Scene, section: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
     for number, (_, files) in enumerate(scene.documents):
         for file, document in files.items():
-            models = document.get("models") if isinstance(document, Mapping) else None
-            if isinstance(models, Mapping) and not (number == scene.place and file == scene.file):
-                found.update({key: each if number < scene.place else None for key, each in models.items()})
-    return found
+            entries = document.get(section) if isinstance(document, Mapping) else None
+            if isinstance(entries, Mapping) and (number, file) != (scene.place, FILE):
+                yield number, entries
 
 
 def _content(

@@ -22,7 +22,7 @@ Run = Callable[..., Outcome]
 FIRST, SECOND = ("--at", "2026-11-20T10:00:00Z"), ("--at", "2026-11-25T10:00:00Z")
 DATA = ("--data-day", "2026-11-01")
 JSON = ("-o", "json")
-FILE = "catalog/refreshed-litellm.yaml"
+FILE = "catalog/refreshed.yaml"
 WORKLOAD = """\
 apiVersion: policy-engine/v1
 kind: Workload
@@ -286,7 +286,9 @@ def test_a_later_layers_price_counts_and_is_told(
     assert "gpt-4o: another price counts, 1 in, 4 out (contract, 2026-01-01)" in " ".join(found.out.split())
 
 
-def test_the_installed_data_and_its_absence(policy: Run, layer: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_installed_data_and_its_absence(
+    policy: Run, layer: Path, prices: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("genai_prices")
     given = ("catalog", "refresh", "--to", str(layer), *FIRST)
     found = policy(*given, "--provider", "groq", *JSON)
@@ -296,6 +298,8 @@ def test_the_installed_data_and_its_absence(policy: Run, layer: Path, monkeypatc
     assert "unknown-source" not in policy("rules", "lint", str(layer)).out
     unknown = policy(*given, "--provider", "deepinfra")  # LiteLLM has it, and genai-prices has not
     assert (unknown.status, "under which names `deepinfra`" in unknown.err) == (2, True)
+    other = policy(*given, "--from", str(prices(gpt_4o=price(2, 8))), *DATA)
+    assert (other.status, "is of genai-prices, and this refresh of litellm" in other.err) == (2, True)
     for form in ("text", "yaml", "markdown"):
         assert policy(*given, "--provider", "groq", "-o", form).status == 0
     monkeypatch.setitem(sys.modules, "genai_prices", None)

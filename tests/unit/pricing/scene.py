@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
+
+from msgspec.structs import replace
 
 from policy_engine.loading.policy import Policy, load_policy
-from policy_engine.pricing.generated import file_of, read_generated
+from policy_engine.pricing.generated import FILE, read_generated
 from policy_engine.pricing.quotes import Quote, SourceData
-from policy_engine.pricing.refreshing import Refresh, Scene, refresh
+from policy_engine.pricing.refreshing import Refresh, Scene, parsed, refresh
 
 FIRST = date(2026, 11, 20)
 
@@ -30,13 +33,24 @@ def source(*quotes: Quote, day: date = date(2026, 11, 1), name: str = "genai-pri
 
 
 def refreshed(
-    folder: Path, data: SourceData, day: date = FIRST, hour: int = 12, wanted: Collection[str] = ()
+    folder: Path,
+    data: SourceData,
+    day: date = FIRST,
+    hour: int = 12,
+    wanted: Collection[str] = (),
+    beside: Mapping[str, Any] | None = None,
+    later: Sequence[tuple[str, Mapping[str, Any]]] = (),
 ) -> Refresh:
-    """Refresh the layer at `folder` over the shipped catalog, and put the file there."""
-    file = file_of(data.name)
-    old = read_generated(folder / file)
-    documents = (*shipped().catalog_documents, ("layer", {}))
-    scene = Scene(folder, "layer", shipped(), documents, len(documents) - 1, file, old)
+    """Refresh the layer at `folder` over the shipped catalog, and put the file there.
+
+    `beside` are other files of the layer, and `later` layers that come after it.
+    """
+    old = read_generated(folder / FILE)
+    shown = {} if old is None else {FILE: parsed(old.content)}
+    below = shipped().catalog_documents
+    documents = (*below, ("layer", {**shown, **(beside or {})}), *later)
+    policy = replace(shipped(), catalog_documents=documents)
+    scene = Scene(folder, "layer", policy, documents, len(below), old)
     done = refresh(scene, data, datetime(day.year, day.month, day.day, hour, tzinfo=UTC), wanted)
     done.scene.path.parent.mkdir(exist_ok=True)
     done.scene.path.write_bytes(done.content)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from policy_engine.errors import InputError
-from policy_engine.pricing.generated import file_of, read_generated
+from policy_engine.pricing.generated import FILE, read_generated
 from policy_engine.pricing.table import SELLERS
 from tests.unit.pricing.scene import FIRST, quote, refreshed, shipped, source
 
@@ -99,6 +100,30 @@ def test_new_models_come_from_named_providers_alone(tmp_path: Path) -> None:
     assert {"gpt-99", "grok-9"} <= {*again.after.models}
     assert again.after.price("gpt-99", API, SECOND) is None
     assert again.after.price("gpt-99", API, SECOND - timedelta(1)) is not None
+
+
+def test_other_files_and_layers_may_speak_of_what_was_refreshed(tmp_path: Path) -> None:
+    refreshed(
+        tmp_path,
+        source(quote("gpt-99", "1", "2"), quote("llama3-8b-8192", "1", "2", "groq")),
+        wanted=["openai", "groq"],
+    )
+    stated = {"model": "gpt-99", "source": "own", "as_of": "2026-11-21"}
+    score = {"scores": {"own": {**stated, "benchmark": "mmlu", "score": 80}}}
+    priced = {**stated, "option": API, "unit": "USD/1M tokens", "input": 0.5, "output": 1}
+    later: Any = ("later", {"catalog/own.yaml": {"prices": {"ours": priced, "host": {**priced, "provider": "openai"}}}})
+    later[1]["catalog/own.yaml"]["models"] = {"gpt-99": {"weights": "open", "source": "own", "as_of": "2026-11-21"}}
+    more = source(quote("gpt-99", "3", "4"), quote("llama3-8b-8192", "2", "3", "groq"), day=date(2026, 11, 2))
+    done = refreshed(tmp_path, more, SECOND, beside={"catalog/own.yaml": score}, later=[later])
+    assert done.counts()["changed"] == 2
+    assert (done.new_models, done.new_providers) == ((), ())
+    assert {"gpt-99", "llama-3-8b"} <= {slot.model for slot in done.placed.offers}
+    counts = done.after.price("gpt-99", API, SECOND)
+    assert counts is not None
+    assert (counts.source, counts.input_usd_per_million) == ("own", 0.5)
+    assert done.after.score("gpt-99", "mmlu") is not None
+    # and the layer does without them
+    assert refreshed(tmp_path, more, SECOND, beside={"catalog/own.yaml": score}).is_same
 
 
 def test_a_price_that_is_none_ends_the_one_before(tmp_path: Path) -> None:
@@ -221,7 +246,7 @@ def test_what_was_changed_by_hand_is_left_alone(tmp_path: Path, change: object, 
 def test_a_link_is_no_file_of_ours(tmp_path: Path) -> None:
     written = refreshed(tmp_path, source(quote("gpt-4o", "2.5", "10"))).scene.path
     (tmp_path / "other" / "catalog").mkdir(parents=True)
-    link = tmp_path / "other" / file_of("genai-prices")
+    link = tmp_path / "other" / FILE
     link.symlink_to(written)
     with pytest.raises(InputError, match="is no file that"):
         read_generated(link)
