@@ -85,7 +85,8 @@ def command(
     _check_providers(providers, data.name)
 
     def work() -> Refresh:
-        from policy_engine.pricing.refreshing import look, refresh
+        from policy_engine.pricing.layered import look
+        from policy_engine.pricing.refreshing import refresh
 
         return refresh(look(layer, layers, policy_digest, data.name), data, moment, providers)
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from policy_engine.errors import InputError, Problem, Span
+from policy_engine.errors import CatalogError, InputError, Problem, Span
 from policy_engine.loading.layers import REFRESHED
 from policy_engine.loading.yaml_source import LARGEST_FILE, load_yaml, read_bytes
 from policy_engine.loading.yaml_writing import to_yaml
@@ -107,6 +107,12 @@ def read_generated(path: Path) -> Generated | None:
         return _parsed(path, content)
     except (ValueError, KeyError, TypeError, AttributeError):
         raise _refused(path, "is not of the form that this release writes", "use the release that wrote it") from None
+
+
+def parsed(content: bytes) -> Mapping[str, Any]:
+    """Read back what was written, as a layer's files are read."""
+    value = load_yaml(content, "refreshed", CatalogError)[0].value
+    return value if isinstance(value, dict) else {}
 
 
 def _parsed(path: Path, content: bytes) -> Generated:

@@ -12,9 +12,10 @@ from typing import Any
 from msgspec.structs import replace
 
 from policy_engine.loading.policy import Policy, load_policy
-from policy_engine.pricing.generated import FILE, read_generated
+from policy_engine.pricing.generated import FILE, parsed, read_generated
+from policy_engine.pricing.layered import Scene
 from policy_engine.pricing.quotes import Quote, SourceData
-from policy_engine.pricing.refreshing import Refresh, Scene, parsed, refresh
+from policy_engine.pricing.refreshing import Refresh, refresh
 
 FIRST = date(2026, 11, 20)
 
