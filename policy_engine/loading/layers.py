@@ -33,6 +33,8 @@ PROPERTIES = "properties.yaml"
 ROLLOUT = "rollout.yaml"
 _BESIDE = (RETENTION, PROPERTIES, ROLLOUT)
 CATALOG = "catalog"
+#: How a catalog file begins that `policy catalog refresh` wrote: it says itself what its source is, and of which day.
+REFRESHED = "# Written by `policy catalog refresh`"
 CASES_SUFFIX = "_test.yaml"
 
 
