@@ -1,4 +1,4 @@
-"""`policy catalog`: models, their figures, the hardware that they need, and prices. Each command is a module of its own."""
+"""`policy catalog`: models, their figures, their hardware, and prices. Each command is a module of its own."""
 
 from __future__ import annotations
 
