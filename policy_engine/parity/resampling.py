@@ -1,0 +1,105 @@
+"""The paired bootstrap: examples are drawn with replacement, and both models are measured on the same draw.
+
+The whole metric is worked out anew of each draw, macro averages too. Arrays are of numpy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from policy_engine.parity.extra import missing
+from policy_engine.parity.labels import NO_LABEL, Coded
+
+#: Indexes drawn at once: 32 MB of them.
+_AT_ONCE = 4_000_000
+
+
+def library() -> Any:
+    """Return numpy.
+
+    Raises:
+        UsageError: the extra is not installed.
+    """
+    try:
+        import numpy
+    except ImportError:
+        raise missing("numpy") from None
+    return numpy
+
+
+def draws(examples: int, resamples: int, seed: int, task: int) -> Iterator[Any]:
+    """Yield blocks of draws, each row the indexes of as many examples as there are; the same seed gives the same."""
+    numpy = library()
+    random = numpy.random.default_rng([seed, task])
+    rows = max(1, _AT_ONCE // examples)
+    for start in range(0, resamples, rows):
+        yield random.integers(0, examples, size=(min(rows, resamples - start), examples))
+
+
+def of_means(values: Sequence[Sequence[float]], blocks: Iterator[Any]) -> Any:
+    """Return the differences of means, a row for each candidate and a column for each draw.
+
+    `values` are those of the examples, a row for each model, the one in use first.
+    """
+    numpy = library()
+    rows = numpy.asarray(values, dtype=float)
+    gains = rows[1:] - rows[0]
+    found = [numpy.stack([gain[block].mean(axis=1) for gain in gains]) for block in blocks]
+    return numpy.concatenate(found, axis=1)
+
+
+def of_macro(coded: Coded, metric: str, blocks: Iterator[Any]) -> Any:
+    """Return the differences of a macro average, as `of_means` does.
+
+    The average is over the labels that are right for an example of the draw.
+    """
+    numpy = library()
+    labels = len(coded.labels)
+    # what tells examples apart is what is right and what each model said: of these there are few
+    rows = numpy.array([coded.truth, *coded.answers]).T
+    kinds, place = numpy.unique(rows, axis=0, return_inverse=True)
+    place = place.reshape(-1)
+    truth = _one_hot(kinds[:, 0], labels)
+    said = [_one_hot(kinds[:, model], labels) for model in range(1, kinds.shape[1])]
+    found = []
+    for block in blocks:
+        size = len(kinds)
+        flat = place[block] + size * numpy.arange(len(block))[:, None]
+        counts = numpy.bincount(flat.ravel(), minlength=size * len(block)).reshape(len(block), size).astype(float)
+        support = counts @ truth
+        values = [_macro(metric, support, counts @ each, counts @ (each * truth)) for each in said]
+        found.append(numpy.stack([value - values[0] for value in values[1:]]))
+    return numpy.concatenate(found, axis=1)
+
+
+def _one_hot(numbers: Any, labels: int) -> Any:
+    numpy = library()
+    found = numpy.zeros((len(numbers), labels))
+    known = numbers != NO_LABEL
+    found[numpy.flatnonzero(known), numbers[known]] = 1.0
+    return found
+
+
+def _macro(metric: str, support: Any, said: Any, right: Any) -> Any:
+    """Return the average over the labels that have support, for each row; nothing said of a label counts as 0."""
+    numpy = library()
+    below, above = {
+        "macro_f1": (support + said, 2 * right),
+        "macro_precision": (said, right),
+        "macro_recall": (support, right),
+    }[metric]
+    parts = numpy.divide(above, below, out=numpy.zeros_like(above), where=below > 0)
+    there = support > 0
+    return (parts * there).sum(axis=1) / there.sum(axis=1)
+
+
+def interval(differences: Any, alpha: float) -> tuple[float, float]:
+    """Return the ends between which all but `alpha` of the differences lie, half of it on either side.
+
+    Each end is a difference that was found, the one farther out.
+    """
+    numpy = library()
+    low = numpy.quantile(differences, alpha / 2, method="lower")
+    high = numpy.quantile(differences, 1 - alpha / 2, method="higher")
+    return float(low), float(high)
