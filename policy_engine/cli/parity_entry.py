@@ -27,17 +27,7 @@ def report_sections(body: Mapping[str, Any]) -> list[Section]:
         ("margin", f"{report.margin:g} of the metric"),
         ("interval", f"{report.confidence:g} of {report.resamples:,} draws, seed {report.seed}"),
     ]
-    header = (
-        "=Verdict",
-        "=Task",
-        "=Metric",
-        ">Examples",
-        "=Candidate",
-        ">Value",
-        ">In use",
-        ">Difference",
-        ">Interval",
-    )
+    header = ("=Verdict", "=Task", "=Candidate", ">Difference", ">Interval", "~Metric")
     return [Section("Body", pairs=pairs), Section("Compared", header=header, rows=_rows(report))]
 
 
@@ -46,13 +36,11 @@ def _rows(report: Evaluation) -> list[tuple[str, ...]]:
         (
             SAID[each.verdict],
             task.name or "-",
-            NAMES.get(task.metric, task.metric),
-            f"{task.examples:,}",
             each.model,
-            f"{each.value:.4f}",
-            f"{task.current.value:.4f}",
             signed(each.difference.value),
             interval_text(each),
+            f"{NAMES.get(task.metric, task.metric)} of {task.examples:,} examples:"
+            f" {each.value:.4f}, and {task.current.value:.4f} of {task.current.model}",
         )
         for task in report.tasks
         for each in task.candidates

@@ -141,6 +141,8 @@ def read_answers(model: str, path: Path, golden: GoldenFile, problems: Problems)
         found[key] = Answer(number, row["answer"], _figure(row, "latency_ms"), _figure(row, "usd"))
 
     digest = _read(path, problems, _ANSWER, take)
+    if not found and not problems.found(path):
+        problems.add(path, "no-answer", "it has no answer", hint='a line is {"id": ..., "answer": ...}')
     for key in known if known is not None and not problems.found(path) else ():
         if key not in found:
             line = golden.examples[key].line

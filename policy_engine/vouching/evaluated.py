@@ -39,9 +39,9 @@ MARGIN, CONFIDENCE = "parity_margin", "parity_confidence"
 #: What policies on record that lack the parameters are held to.
 _DEFAULTS = {MARGIN: 0.02, CONFIDENCE: 0.95}
 _FOUND = {
-    "worse": "found it worse",
-    "inconclusive": "did not find whether it is worse",
-    "too_few": "has too few examples to tell",
+    "worse": "found {model} worse than {other}",
+    "inconclusive": "did not find whether {model} is worse than {other}",
+    "too_few": "has too few examples to tell {model} from {other}",
 }
 
 
@@ -124,8 +124,8 @@ def _of_task(found: Compared, task: Task, proposal: Proposal, workload: Workload
         yield f"it does not compare {quoted(proposal.model)}, which the task {name} proposes"
     for each in of:
         if each.verdict not in SHOWN:
-            model, other = quoted(each.model), quoted(found.current.model)
-            yield f"of {model} on the task {name} it {_FOUND[each.verdict]}, against {other} by {found.metric}"
+            said = _FOUND[each.verdict].format(model=quoted(each.model), other=quoted(found.current.model))
+            yield f"its report {said} on the task {name}, by {found.metric}"
 
 
 def is_same(catalog: Catalog, one: str, other: str) -> bool:
