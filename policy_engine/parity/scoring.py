@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_engine.parity.answers import Right, compare, right, uses_json
 from policy_engine.parity.labels import Coded, coded, measure
@@ -115,7 +116,8 @@ def _answers(asked: Asked, problems: Problems) -> Scored | None:
     ]
     # of texts that nobody asked to be JSON it says nothing that they are none
     asks_json = uses_json(wanted) or asked.schema is not None or asked.metric == "json_valid"
-    return _of_rows(rows, [name for name in ANSWERS if asks_json or name != "json_valid"], asked.metric)
+    found = _of_rows(rows, ANSWERS, asked.metric)
+    return found if asks_json else replace(found, metrics=tuple({**of, "json_valid": None} for of in found.metrics))
 
 
 def _wanted(asked: Asked, problems: Problems) -> list[Right] | None:
