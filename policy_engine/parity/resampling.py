@@ -56,29 +56,25 @@ def of_macro(coded: Coded, metric: str, blocks: Iterator[Any]) -> Any:
     """
     numpy = library()
     labels = len(coded.labels)
-    # what tells examples apart is what is right and what each model said: of these there are few
-    rows = numpy.array([coded.truth, *coded.answers]).T
-    kinds, place = numpy.unique(rows, axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    truth = _one_hot(kinds[:, 0], labels)
-    said = [_one_hot(kinds[:, model], labels) for model in range(1, kinds.shape[1])]
+    truth = numpy.asarray(coded.truth)
+    # what is none of the labels is counted behind them, and left there
+    said = [numpy.where(of == NO_LABEL, labels, of) for of in map(numpy.asarray, coded.answers)]
+    right = [numpy.where(of == truth, of, labels) for of in said]
     found = []
     for block in blocks:
-        size = len(kinds)
-        flat = place[block] + size * numpy.arange(len(block))[:, None]
-        counts = numpy.bincount(flat.ravel(), minlength=size * len(block)).reshape(len(block), size).astype(float)
-        support = counts @ truth
-        values = [_macro(metric, support, counts @ each, counts @ (each * truth)) for each in said]
+        support = _counts(truth, block, labels)
+        both = zip(said, right, strict=True)
+        values = [_macro(metric, support, _counts(s, block, labels), _counts(r, block, labels)) for s, r in both]
         found.append(numpy.stack([value - values[0] for value in values[1:]]))
     return numpy.concatenate(found, axis=1)
 
 
-def _one_hot(numbers: Any, labels: int) -> Any:
+def _counts(numbers: Any, block: Any, labels: int) -> Any:
+    """Return how often each label is in each draw, a row for each."""
     numpy = library()
-    found = numpy.zeros((len(numbers), labels))
-    known = numbers != NO_LABEL
-    found[numpy.flatnonzero(known), numbers[known]] = 1.0
-    return found
+    flat = numbers[block] + (labels + 1) * numpy.arange(len(block))[:, None]
+    counts = numpy.bincount(flat.ravel(), minlength=(labels + 1) * len(block))
+    return counts.reshape(len(block), labels + 1)[:, :labels].astype(float)
 
 
 def _macro(metric: str, support: Any, said: Any, right: Any) -> Any:
