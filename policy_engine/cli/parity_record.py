@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from policy_engine.cli.evidence_common import beside, check_target
-from policy_engine.cli.options import opened
+from policy_engine.cli.options import now, opened
 from policy_engine.cli.parity_asked import Question
 from policy_engine.cli.waiver_common import acting, audited
 from policy_engine.errors import InputError, Problem, UsageError
@@ -37,9 +37,11 @@ def prepare(choice: LedgerChoice, asked: Question, until: date | None, target: P
     """Check what would keep a report from being recorded.
 
     Raises:
-        UsageError: the receipt cannot be written there, or nobody could use it.
+        UsageError: the receipt cannot be written there, or nobody could use it, or the report would have ended.
         RecordingError: the ledger cannot be opened.
     """
+    if until is not None and until < now().date():
+        raise UsageError(Problem("usage", f"`--valid-until {until}` is past", help="name a day to come"))
     if target is not None:
         if choice.scratch:
             message = "a ledger in memory ends with this command, and its receipts prove nothing"

@@ -11,6 +11,8 @@ from msgspec import Struct
 from policy_engine.plots.canvas import draw, label
 
 _SHORTEST = 0.05
+#: More rows make a picture that nothing opens.
+_MOST = 100
 
 
 class Bar(Struct, frozen=True):
@@ -24,7 +26,11 @@ class Bar(Struct, frozen=True):
 
 
 def draw_parity(path: Path, title: str, bars: Sequence[Bar], margin: float) -> None:
-    """Write the picture, a row for each bar from the top."""
+    """Write the picture, a row for each bar from the top; of more than a hundred it says how many are left out."""
+    more = len(bars) - _MOST
+    bars = bars[:_MOST]
+    axis = "candidate less the model in use, as a share of 1 (line: interval)"
+    axis += f"; {more:,} more are not drawn" if more > 0 else ""
 
     def paint(figure: Any) -> None:
         axes = figure.add_subplot()
@@ -41,7 +47,7 @@ def draw_parity(path: Path, title: str, bars: Sequence[Bar], margin: float) -> N
         axes.set_yticks(list(places), [label(bar.label) for bar in bars])
         axes.set_ylim(len(bars) - 0.5, -0.6)
         axes.set_xlim(-width, width)
-        axes.set(xlabel="candidate less the model in use, as a share of 1 (line: interval)", title=label(title))
+        axes.set(xlabel=axis, title=label(title))
         figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
 
     draw(path, 8.0, 1.7 + 0.42 * max(1, len(bars)), paint)

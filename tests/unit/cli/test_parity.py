@@ -185,6 +185,7 @@ REFUSED: dict[str, tuple[tuple[str, ...], str | None, str]] = {
     "record without workload": (("--kind", "sentiment", "--record"), None, "`--record` needs a workload"),
     "record of one task": (("--task", "triage", "--record"), "w.yaml", "is no evidence of a workload"),
     "receipt over a file": (("--record", "--to", "notes.txt"), "w.yaml", "is something else"),
+    "a day that is past": (("--record", "--valid-until", "2020-01-01"), "w.yaml", "is past"),
     "receipt of memory": (("--record", "--to", "r", "--ledger", "sqlite:///:memory:"), "w.yaml", "in memory"),
 }  # fmt: skip
 

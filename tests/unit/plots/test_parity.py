@@ -19,6 +19,13 @@ def test_every_candidate_is_named_with_its_verdict(tmp_path: Path) -> None:
     assert "as a share of 1" in " ".join(found)
 
 
+def test_of_many_some_are_drawn_and_the_others_counted(tmp_path: Path) -> None:
+    draw_parity(tmp_path / "a.svg", "Parity", [BARS[0]] * 3000, 0.02)
+    found = words(tmp_path / "a.svg")
+    assert found.count("triage: one") == 100
+    assert "2,900 more are not drawn" in " ".join(found)
+
+
 @pytest.mark.parametrize("ending", ["svg", "png"])
 def test_the_same_differences_give_the_same_bytes(tmp_path: Path, ending: str) -> None:
     places = [tmp_path / f"{number}.{ending}" for number in range(2)]
