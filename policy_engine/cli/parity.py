@@ -102,8 +102,9 @@ def command(
     from policy_engine.cli.output import parse_outputs, write_reports
     from policy_engine.cli.parity_asked import Given, ask, check_given, keep_apart
     from policy_engine.cli.parity_record import prepare, record
-    from policy_engine.cli.parity_shown import as_sections, as_value, draw
+    from policy_engine.cli.parity_shown import Shown, as_sections, as_value, draw
     from policy_engine.parity.comparing import compare
+    from policy_engine.vouching.evaluated import problem_of
 
     targets = parse_outputs(outputs, FORMATS)
     given = Given(file, chosen, golden, current, tuple(candidates), task, kind, metric, tuple(schemas))
@@ -116,7 +117,9 @@ def command(
     kept = record(recorder, found.report, policy) if recorder is not None else None
     if plot is not None:
         draw(plot, found)
-    writers = report_writers(lambda: as_value(asked, found, kept), lambda: as_sections(asked, found, kept))
+    problem = problem_of(found.report, asked.workload, policy) if asked.workload is not None else None
+    shown = Shown(asked, found, kept, problem)
+    writers = report_writers(lambda: as_value(shown), lambda: as_sections(shown))
     write_reports(targets, writers)
     verdicts = {each.verdict for one in found.report.tasks for each in one.candidates}
     return CONDITION if fail_on is not None and verdicts.intersection(FAIL_ON[fail_on]) else OK

@@ -62,10 +62,10 @@ def record(recorder: Recorder, report: Evaluation, policy: Policy) -> dict[str, 
         RecordingError: the ledger refused: nothing that was found is handed out.
         InputError: the report is too large for an entry, or a name in it is in no normal form.
     """
-    from policy_audit.entry import Draft, EntryType, parse_entry
+    from policy_audit.entry import Draft, EntryType
     from policy_audit.errors import CanonicalError
 
-    from policy_engine.vouching.evaluated import check_evaluation
+    from policy_engine.vouching.evaluated import problem_of
     from policy_engine.vouching.evaluation import EVIDENCE, evaluation_body
     from policy_engine.waivers.on_record import stored_context
 
@@ -83,9 +83,7 @@ def record(recorder: Recorder, report: Evaluation, policy: Policy) -> dict[str, 
         index = ledger.append(Draft(EntryType.EVALUATION_REPORT, body=body, context=kept, personal=personal)).index
         entry, receipt = ledger.entry(index), ledger.receipt(index)
         log = {"origin": ledger.origin, "vkey": ledger.verifier_key}
-    stored = parse_entry(entry.raw)
-    said = check_evaluation(stored, workload, None, policy, date.fromisoformat(stored.recorded_at[:10]))
-    problem = said if isinstance(said, str) else said.against
+    problem = problem_of(report, workload, policy)
     found = {
         "evidence": list(EVIDENCE),
         "workload": workload.identity,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from policy_engine.cli.parity_asked import Question
 from policy_engine.cli.parity_record import how_to_name
@@ -16,12 +17,21 @@ from policy_engine.parity.comparing import Comparison
 from policy_engine.parity.scoring import Scored
 from policy_engine.vouching.evaluation import Candidate, Evaluation, Task
 
-Kept = dict[str, Any] | None
 _MOST_LABELS = 12
 
 
-def as_value(asked: Question, found: Comparison, kept: Kept) -> dict[str, Any]:
+class Shown(Struct, frozen=True):
+    """What is shown: what was asked and found, what of it is on record, and why it would be no evidence."""
+
+    asked: Question
+    found: Comparison
+    kept: dict[str, Any] | None
+    problem: str | None
+
+
+def as_value(shown: Shown) -> dict[str, Any]:
     """Return the comparison as one JSON value; metrics and differences are shares, and null does not apply."""
+    asked, found = shown.asked, shown.found
     report = msgspec.to_builtins(found.report)
     files = [msgspec.to_builtins(each) for each in report["answers"]]
     for place, each in enumerate(files):
@@ -48,7 +58,8 @@ def as_value(asked: Question, found: Comparison, kept: Kept) -> dict[str, Any]:
         "confidence_of_each_candidate": 1 - (1 - found.report.confidence) / (len(files) - 1),
         "tasks": tasks,
         "tasks_without_examples": list(asked.left_out),
-        "record": kept,
+        "evidence_problem": shown.problem,
+        "record": shown.kept,
     }
 
 
@@ -62,8 +73,9 @@ def _confusion_value(scored: Scored, models: list[str]) -> dict[str, Any]:
     }
 
 
-def as_sections(asked: Question, found: Comparison, kept: Kept) -> list[Section]:
+def as_sections(shown: Shown) -> list[Section]:
     """Return the comparison for people: the verdicts first, then each task, then what was compared and by what."""
+    asked, found, kept = shown.asked, shown.found, shown.kept
     header = ("=Verdict", "=Task", "=Candidate", ">Difference", ">Interval", "~Why")
     rows = [
         (SAID[each.verdict], task.name or "-", each.model, signed(each.difference.value), interval_text(each),
@@ -75,7 +87,7 @@ def as_sections(asked: Question, found: Comparison, kept: Kept) -> list[Section]
     for task, scored in zip(found.report.tasks, found.scored, strict=True):
         sections += _task(task, scored)
     sections.append(Section("Compared", pairs=list(_compared(asked, found))))
-    if notes := list(_notes(asked, found)):
+    if notes := list(_notes(shown)):
         sections.append(Section("To note", lines=notes))
     if kept is not None:
         sections.append(Section("On record", lines=how_to_name(kept)))
@@ -132,7 +144,10 @@ def _speed(speed: Mapping[str, float | None]) -> Iterator[str]:
         yield f"{1000 * speed['usd_per_answer']:,.2f} USD for 1,000 answers"
 
 
-def _notes(asked: Question, found: Comparison) -> Iterator[str]:
+def _notes(shown: Shown) -> Iterator[str]:
+    asked, found = shown.asked, shown.found
+    if shown.problem is not None and shown.kept is None:
+        yield f"on record this would be no evidence of the migration: {shown.problem}"
     if asked.left_out:
         yield f"no example is of the task {', '.join(asked.left_out)}"
     if len(asked.files) == 2:

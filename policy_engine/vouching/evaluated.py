@@ -73,7 +73,12 @@ def check_evaluation(entry: Entry, workload: Workload, named: str | None, policy
         return "its report is of another golden dataset than the file"
     if ends is not None and ends < day:
         return f"the report ended on {ends}"
-    return Speaks(ends, next(_against(report, workload, policy), None))
+    return Speaks(ends, problem_of(report, workload, policy))
+
+
+def problem_of(report: Evaluation, workload: Workload, policy: Policy) -> str | None:
+    """Say what keeps a report from showing that the models proposed may replace what is in use; None where it does."""
+    return next(_against(report, workload, policy), None)
 
 
 def open_proposals(workload: Workload) -> list[tuple[Task, Proposal]]:

@@ -69,7 +69,7 @@ class ParityScene:
 
     def parity(self, *arguments: str, of: Iterable[str] = ("qwen3-14b",), file: str | None = "w.yaml") -> Outcome:
         given = [file] if file is not None else []
-        given += ["--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--resamples", "2000"]
+        given += ["--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--resamples", "1000"]
         for model in of:
             given += ["--candidate", f"{model}={model}.jsonl"]
         return self.run("parity", *given, *arguments)

@@ -37,6 +37,7 @@ def test_models_are_compared_by_the_metric_of_the_task(scene: ParityScene) -> No
     one, other = task["candidates"]
     assert (one["verdict"], one["differing"], other["verdict"]) == ("equivalent", 8, "worse")
     assert other["difference"]["high"] < -0.02
+    assert value["evidence_problem"] is None
     assert task["confusion"]["labels"] == list(LABELS)
     assert task["confusion"]["models"][0]["counts"] == [[196, 4], [4, 196]]
     assert task["confusion"]["models"][0]["no_label"] == [0, 0]

@@ -15,14 +15,14 @@ from tests.unit.cli.parity_scene import EVIDENCE, LABELS, SECRET, ParityScene
 @pytest.fixture
 def scene(tmp_path: Path, policy: Callable[..., Outcome], monkeypatch: pytest.MonkeyPatch) -> ParityScene:
     monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path}/l.db")
-    return ParityScene(tmp_path, policy, 1200)
+    return ParityScene(tmp_path, policy)
 
 
 def equivalent(scene: ParityScene, *arguments: str) -> Outcome:
     """Record a report by which the candidate is equivalent: it answers as the model in use does."""
     found = scene.run(
         "parity", "w.yaml", "--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--candidate",
-        "qwen3-14b=gpt-4o.jsonl", "--record", *arguments,
+        "qwen3-14b=gpt-4o.jsonl", "--record", "--resamples", "1000", *arguments,
     )  # fmt: skip
     assert found.status == 0, found.err
     return found
@@ -83,6 +83,8 @@ def test_a_report_of_another_model_is_none_of_the_one_proposed(scene: ParityScen
     scene.document["spec"]["tasks"][0]["proposal"]["model"] = "llama-3.1-8b"
     scene.name(ledger_index=0)
     assert set(why(scene).values()) == {"it does not compare `llama-3.1-8b`, which the task `triage` proposes"}
+    before = " ".join(scene.run("parity", *_arguments("llama-3.1-70b")).out.split())
+    assert "on record this would be no evidence of the migration: it does not compare `llama-3.1-8b`" in before
     text = " ".join(scene.run("parity", *_arguments("llama-3.1-70b"), "--record").out.split())
     assert "it is no evidence that a model may be replaced: it does not compare `llama-3.1-8b`" in text
 
@@ -125,7 +127,7 @@ def test_no_text_of_anybody_is_on_record_and_the_entry_reads_well(scene: ParityS
     for text in (SECRET, "Meier", *LABELS, "jsonl"):
         assert text.encode() not in entry.raw
     shown = scene.run("audit", "show", "0").out
-    assert "macro F1 of 1,200 examples: 0.9800, and 0.9800 of gpt-4o" in " ".join(shown.split())
+    assert "macro F1 of 400 examples: 0.9800, and 0.9800 of gpt-4o" in " ".join(shown.split())
     assert "golden_dataset, parallel_test" in shown
     assert scene.run("audit", "show", "0", "-o", "json").json["body"] == entry.document["body"]
 

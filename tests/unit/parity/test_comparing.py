@@ -35,7 +35,7 @@ def compared(
 
 
 @given(ROWS, st.sampled_from(METRICS))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_what_is_gained_one_way_is_lost_the_other_way(rows: list[tuple[str, ...]], metric: str) -> None:
     (one,), (other,) = (
         compared(rows, metric, order).report.tasks[0].candidates for order in ((1, 2), (2, 1))
@@ -46,7 +46,7 @@ def test_what_is_gained_one_way_is_lost_the_other_way(rows: list[tuple[str, ...]
 
 
 @given(ROWS, st.sampled_from(METRICS))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_who_answers_the_same_differs_by_nothing_and_a_report_is_one(rows: list[tuple[str, ...]], metric: str) -> None:
     same = [(right, answer, answer) for right, answer, _ in rows]
     found = compared(same, metric).report
