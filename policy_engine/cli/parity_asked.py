@@ -152,13 +152,13 @@ def _check_models(catalog: Catalog, names: Sequence[str]) -> None:
 
 
 def _check_terms(terms: Terms, candidates: int) -> None:
+    if not (0 < terms.margin <= 1 and 0 < terms.confidence < 1):
+        raise _usage("`parity_margin` and `parity_confidence` of the policy are no shares", "give both as options")
     alpha = alpha_of(terms.confidence, candidates)
     if terms.resamples * alpha / 2 < _OUTSIDE:
         least = math.ceil(2 * _OUTSIDE / alpha)
         message = f"{terms.resamples:,} draws are too few for a confidence of {terms.confidence:g}"
         raise _usage(message, f"give --resamples {least} or more")
-    if not (0 < terms.margin <= 1 and 0 < terms.confidence < 1):
-        raise _usage("`parity_margin` and `parity_confidence` of the policy are no shares", "give both as options")
 
 
 def _groups(given: Given, golden: GoldenFile, workload: Workload | None,
