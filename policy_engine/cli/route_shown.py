@@ -34,8 +34,8 @@ def _workload(document: Document) -> Iterator[Section]:
         ("plan", _plan(document["plan"])),
         ("decision", f"{decision['id']}, {entry}"),
     ]
-    if decision["valid_until"] is not None:
-        pairs.append(("valid until", decision["valid_until"]))
+    if document["valid_until"] is not None:
+        pairs.append(("valid until", document["valid_until"]))
     yield Section(title=f"Route of {workload['namespace']}/{workload['name']}", pairs=pairs)
     for task in document["tasks"]:
         yield _task(task)
@@ -83,7 +83,13 @@ def _row(number: int, leg: Document) -> Sequence[str]:
         notes.append(f"needs {listed(leg['outstanding'])}")
     if leg["over_budget"]:
         notes.append("over budget")
-    return str(number + 1), leg["deployment"], leg["model"] or "-", _where(leg), cost, "; ".join(notes)
+    return str(number + 1), leg["deployment"], _model(leg), _where(leg), cost, "; ".join(notes)
+
+
+def _model(leg: Document) -> str:
+    """Write the model, with the bits of its weights where these are not the usual ones."""
+    bits = leg["quantization"] if leg["paid_when_idle"] else None
+    return (leg["model"] or "-") + (f" at {bits}" if bits not in (None, "bf16") else "")
 
 
 def _where(leg: Document) -> str:
@@ -94,7 +100,7 @@ def _where(leg: Document) -> str:
 def _leg_text(leg: Document) -> str:
     where = _where(leg)
     at = "" if where == "-" else f" ({where})"
-    return f"{leg['deployment']} {leg['model'] or 'without a model'}{at}"
+    return f"{leg['deployment']} {_model(leg)}{at}"
 
 
 def _why_none(leg: Document) -> str:
@@ -125,5 +131,8 @@ def _notes(document: Document) -> Iterator[str]:
         yield "+ at least"
     if len(legs) > len(document["tasks"]) or any(len(task["legs"]) > 1 for task in document["tasks"]):
         yield "each leg's cost is that of the whole volume of its task; the plan counts the first legs"
+        own = {leg["model"] for leg in legs if leg["paid_when_idle"]}
+        if len(own) > 1:
+            yield f"machines of one's own need not hold {listed(sorted(own))} at once: each is judged by itself"
         if any(leg["paid_when_idle"] for task in document["tasks"] for leg in task["legs"][1:]):
             yield "machines of one's own that stand by as a fallback cost the same while they are idle"

@@ -20,8 +20,8 @@ class Chain(Struct, frozen=True):
     """The legs of a task in order, empty where nothing may serve it.
 
     `left` are deployments that are no legs, though somebody might look for them: what is proposed and not permitted,
-    and what is not known to be permitted. `proposable` is what the decision would recommend in the place of what is
-    proposed. `holds` says what keeps the first leg from being approved as it stands; without any the route is sure.
+    and what is not known to be permitted. `proposable` is what could be proposed where nothing is routed. `holds` says
+    what keeps the first leg from being approved as it stands; without any the route is sure.
     """
 
     result: TaskResult
@@ -55,15 +55,12 @@ class Chain(Struct, frozen=True):
 
 def chain_of(judge: Judge, result: TaskResult, fallbacks: int) -> Chain:
     """Return the chain of a task that was decided, with at most so many fallbacks."""
-    catalog = judge.policy.catalog
     first = _first(judge, result)
-    wanted = recommended(catalog, result)
-    proposed = result.proposal is not None
     if first is None or first.standing != "permitted" or result.verdict == "deny":
         there = [] if first is None else [first]
         there += [_own_fallback(judge, result)] if result.fallback is not None else []
-        held = judged(judge, result, wanted) if wanted is not None and proposed else None
-        return Chain(result, left=tuple(there), proposable=held)
+        could = first if first is not None and first.standing == "permitted" else _proposable(judge, result)
+        return Chain(result, left=tuple(there), proposable=could)
     legs, left = _followers(judge, result, first, fallbacks)
     return Chain(result, legs, left, holds=tuple(_holds(result)))
 
@@ -76,6 +73,21 @@ def _first(judge: Judge, result: TaskResult) -> Leg | None:
         return None if leg is None else replace(judged(judge, result, leg), conditions=unmet(result))
     leg = priced(catalog, result, proposed_leg(result.facts, "proposal", "proposal"))
     return replace(judged(judge, result, leg), conditions=unmet(result))
+
+
+def _proposable(judge: Judge, result: TaskResult) -> Leg | None:
+    """Return what would be permitted if it were proposed: the recommendation, else what comes next; None for nothing.
+
+    Where nothing surely would be, it is the recommendation all the same, which says what is missing.
+    """
+    catalog = judge.policy.catalog
+    wanted = recommended(catalog, result)
+    held = judged(judge, result, wanted) if wanted is not None else None
+    if held is not None and held.standing == "permitted":
+        return held
+    found = (judged(judge, result, each) for each in offers(catalog, result))
+    permitted = next((each for each in found if each.standing == "permitted"), None)
+    return permitted or (held if result.proposal is not None else None)
 
 
 def _own_fallback(judge: Judge, result: TaskResult) -> Leg:

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from policy_engine.errors import InputError, Problem
 from policy_engine.loading.reader import Reader
-from policy_engine.loading.yaml_source import Document, load_yaml, read_bytes
+from policy_engine.loading.yaml_source import load_yaml, read_bytes
 
 _SHIPPED = Path(__file__).with_name("litellm.yaml")
 _KEYS = ("prefix", "api_key", "api_base", "regions", "models", "public_address")
@@ -38,10 +38,10 @@ def read_gateway(file: Path | None) -> Mapping[str, Endpoint]:
     Raises:
         InputError: the file cannot be read, or is no such table; with every problem and its place.
     """
-    found = _read(_SHIPPED)
+    found = _read(_SHIPPED, {})
     if file is None:
         return found
-    for name, given in _read(file).items():
+    for name, given in _read(file, found).items():
         old = found.get(name, Endpoint())
         told = {key: getattr(given, key) for key in ("prefix", "api_key", "api_base", "public_address")}
         if given.prefix not in (None, old.prefix) and given.public_address is None:
@@ -55,7 +55,7 @@ def read_gateway(file: Path | None) -> Mapping[str, Endpoint]:
     return found
 
 
-def _read(file: Path) -> dict[str, Endpoint]:
+def _read(file: Path, beneath: Mapping[str, Endpoint]) -> dict[str, Endpoint]:
     documents = load_yaml(read_bytes(file), str(file))
     problems: list[Problem] = []
     if len(documents) > 1:
@@ -67,14 +67,15 @@ def _read(file: Path) -> dict[str, Endpoint]:
     if top.text("apiVersion", required=True) not in (None, "policy-engine/v1"):
         top.problem("wrong-kind", "`apiVersion` must be `policy-engine/v1` here", "apiVersion")
     providers = top.mapping("providers")
-    found = {name: _endpoint(documents[0], problems, name) for name in providers}
+    found = {
+        name: _endpoint(Reader(documents[0], problems, ("providers", name)), beneath.get(name)) for name in providers
+    }
     if problems:
         raise InputError(problems)
     return found
 
 
-def _endpoint(document: Document, problems: list[Problem], name: str) -> Endpoint:
-    reader = Reader(document, problems, ("providers", name))
+def _endpoint(reader: Reader, beneath: Endpoint | None) -> Endpoint:
     reader.only(_KEYS)
     prefix, key, base = (reader.text(each) for each in ("prefix", "api_key", "api_base"))
     if prefix is not None and not _PREFIX.match(prefix):
@@ -87,11 +88,15 @@ def _endpoint(document: Document, problems: list[Problem], name: str) -> Endpoin
     regions, models = _texts(reader, "regions"), _texts(reader, "models")
     for path, url in ((("api_base",), base), *((("regions", each), url) for each, url in regions.items())):
         if url is not None and not _is_address(url):
+            message = f"`{path[-1]}` is no address that begins with https or http"
             help_ = "an address is written out here: of a variable that is not set LiteLLM makes its own address"
-            reader.problem(
-                "wrong-address", f"`{path[-1]}` is no address that begins with https or http", *path, help_=help_
-            )
-    return Endpoint(prefix, key, base, regions, models, True if reader.flag("public_address") else None)
+            reader.problem("wrong-address", message, *path, help_=help_)
+    public = reader.flag("public_address") if "public_address" in reader.value else None
+    software = prefix or (beneath.prefix if beneath is not None else None)
+    if public and software in _COMPATIBLE:
+        message = f"`{software}` is software that anybody runs, and has no public address"
+        reader.problem("wrong-address", message, "public_address", help_="say where it is: `api_base`")
+    return Endpoint(prefix, key, base, regions, models, public)
 
 
 def _texts(reader: Reader, key: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import date
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -44,6 +45,8 @@ class Leg(Struct, frozen=True):
     price: Price | None = None
     context_tokens: int | None = None
     protects: tuple[str, ...] = ()
+    ends: date | None = None
+    """The last day on which model and price are known to stand."""
 
     @property
     def own_machines(self) -> bool:
@@ -128,6 +131,7 @@ def priced(catalog: Catalog, result: TaskResult, leg: Leg) -> Leg:
         over_budget=over,
         price=price,
         context_tokens=model.context_tokens,
+        ends=models.valid_until,
     )
 
 

@@ -17,7 +17,7 @@ from policy_engine.routing.addresses import address_of, endpoint_of, is_bound
 from policy_engine.routing.chains import Chain
 from policy_engine.routing.gateway import Endpoint
 from policy_engine.routing.legs import Leg, leg_name
-from policy_engine.routing.route import Route, duplicates
+from policy_engine.routing.route import Route, duplicates, valid_until
 
 _NOT_BEHIND = {
     "edge": "it runs on the device, not behind a gateway",
@@ -69,6 +69,7 @@ class _Writer:
         self._left_out: list[str] = []
         self._to_fill: dict[str, None] = {}
         self._problems: list[Problem] = []
+        self._waits = False
 
     def refuse(self, problem: Problem) -> None:
         """Note why nothing is written; each reason once."""
@@ -108,6 +109,7 @@ class _Writer:
                 continue
             self._left_out.append(f"{alias}: {leg_name(leg)}: {reason}")
             if number == 0:
+                self._waits = self._waits or not self._allow
                 return
 
     def close(self) -> Configuration:
@@ -117,8 +119,8 @@ class _Writer:
             UsageError: with every reason why nothing is written.
         """
         if not self._problems and not self._models:
-            hint = "`policy route` says what each task waits for"
-            hint += "" if self._allow else ", and --allow-conditions writes what waits for approval"
+            hint = "`policy route` says what stands against each task"
+            hint += ", and --allow-conditions writes what waits for approval" if self._waits else ""
             why = "; ".join(self._left_out) or "no workload was given"
             self.refuse(Problem("nothing-to-write", f"no task may be written: {why}", help=hint))
         if self._problems:
@@ -170,17 +172,18 @@ def _deployment(
 
 
 def _info(route: Route, index: int | None, chain: Chain, name: str, leg: Leg) -> dict[str, Any]:
-    document = route.decision.document
     found = {
         "id": name,
         "mode": "chat",
         "policy_decision": route.decision.id,
         "policy_ledger_index": index,
-        "policy_valid_until": document["valid_until"],
+        "policy_valid_until": valid_until(route),
         "policy_workload": "/".join(route.place),
         "policy_task": chain.name,
         "policy_outstanding": [each.evidence for each in leg.conditions],
     }
+    if leg.own_machines:
+        found["policy_quantization"] = leg.quantization
     if leg.context_tokens is not None:
         found["max_input_tokens"] = leg.context_tokens
     return found
@@ -191,7 +194,7 @@ def heading(found: Configuration, routes: Sequence[tuple[Route, int | None]]) ->
     yield "A LiteLLM proxy configuration, written by `policy route`. It follows from these decisions:"
     for route, index in routes:
         document = route.decision.document
-        until = document["valid_until"]
+        until = valid_until(route)
         yield (
             f"  {'/'.join(route.place)}: {document['verdict']}, decision {route.decision.id}, "
             + (f"ledger entry {index}" if index is not None else "spooled, in no ledger yet")

@@ -15,8 +15,8 @@ from policy_engine.model.decision import Decision
 from policy_engine.routing.chains import Chain, chain_of
 from policy_engine.routing.legs import Leg
 
-_KEPT = re.compile(r"[^A-Za-z0-9._-]")
-_DIGITS = 8
+_DIGITS = 16
+_OTHER, _DIGEST = re.compile(r"[^A-Za-z0-9._-]"), re.compile(rf"-[0-9a-f]{{{_DIGITS}}}\Z")
 
 
 class Route(Struct, frozen=True):
@@ -32,20 +32,25 @@ class Route(Struct, frozen=True):
         return workload["namespace"], workload["name"]
 
     def alias(self, chain: Chain) -> str:
-        """Return the name under which a gateway offers a task: no other workload or task has it.
-
-        Neither a namespace nor a workload's name has an underscore. A task may be called anything: where more than
-        plain characters stand in its name they are replaced, and a part of the name's digest is added.
-        """
-        task = _KEPT.sub("_", chain.name)
-        if task != chain.name:
-            task = f"{task}-{hashlib.sha256(chain.name.encode()).hexdigest()[:_DIGITS]}"
-        return "_".join((*self.place, task))
+        """Return the name under which a gateway offers a task."""
+        return alias_of(*self.place, chain.name)
 
     @property
     def digest(self) -> str:
         """The SHA-256 of the route's document as canonical bytes, as the entry of its decision has it."""
         return f"sha256:{hashlib.sha256(document_bytes(document(self))).hexdigest()}"
+
+
+def alias_of(namespace: str, workload: str, task: str) -> str:
+    """Return a name that no other task has, in characters that no gateway reads anything into.
+
+    Neither a namespace nor a workload's name has an underscore. A task may be called anything: where more than plain
+    characters stand in its name they are replaced, and its digest is added.
+    """
+    kept = _OTHER.sub("_", task)
+    if kept != task or _DIGEST.search(task):  # a name may not look like one that was replaced
+        kept = f"{kept}-{hashlib.sha256(task.encode('utf-8', 'surrogatepass')).hexdigest()[:_DIGITS]}"
+    return "_".join((namespace, workload, kept))
 
 
 def route_of(judge: Judge, decision: Decision, file: str, fallbacks: int) -> Route:
@@ -67,11 +72,20 @@ def document(route: Route) -> dict[str, Any]:
             "decided_at": decided["decided_at"],
             "valid_until": decided["valid_until"],
         },
+        "valid_until": valid_until(route),
         "policy": decided["policy"]["digest"],
         "catalog": {key: decided["catalog"][key] for key in ("digest", "as_of")},
         "plan": plan(route),
         "tasks": [_task(route, chain) for chain in route.chains],
     }
+
+
+def valid_until(route: Route) -> str | None:
+    """Return until when the route stands: as long as the decision, and as model and price of each leg."""
+    decided: str | None = route.decision.document["valid_until"]
+    ends = [leg.ends for chain in route.chains for leg in chain.legs if leg.ends is not None]
+    days = [f"{day.isoformat()}T23:59:59Z" for day in ends] + ([decided] if decided is not None else [])
+    return min(days, default=None)
 
 
 def plan(route: Route) -> dict[str, Any]:
@@ -128,6 +142,7 @@ def _leg(leg: Leg) -> dict[str, Any]:
         "outstanding": [each.evidence for each in leg.conditions],
         "protects_against": list(leg.protects),
         "context_tokens": leg.context_tokens,
+        "ends_on": None if leg.ends is None else leg.ends.isoformat(),
         "usd_per_month": leg.usd_per_month,
         "at_least": leg.at_least,
         "over_budget": leg.over_budget,
@@ -159,7 +174,7 @@ def _why_not(chain: Chain) -> str:
     result = chain.result
     if result.proposal is None:
         if not chain.left:
-            return "no option is permitted"
+            return "no option is permitted, and `policy explain` says why"
         return "what the decision recommends is not surely permitted"
     if result.fallback_verdict == "deny" and chain.left and chain.left[0].standing == "permitted":
         return "the proposed fallback is ruled out, and the decision denies the proposal with it"

@@ -1,0 +1,80 @@
+"""No leg of a route is one that the engine would deny, were it proposed by itself, or as a fallback."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from policy_engine.catalog.cost import SELF_RUN
+from policy_engine.routing.chains import Chain, chain_of
+from policy_engine.routing.legs import Leg
+from tests.property.worlds import CALM, CALM_TASK, cases, decided, decider, workloads
+
+MOST = 4
+PROPOSALS = (
+    {"deployment": "proprietary_api", "model": "gpt-4o", "provider": "openai", "region": "us-east-1"},
+    {"deployment": "open_api", "model": "qwen3-14b", "provider": "open-model-hosting", "region": "us"},
+    {"deployment": "self_hosted", "model": "llama-3.1-8b", "region": "us"},
+)
+
+
+@cases(40)
+@given(workloads(), st.booleans())
+def test_a_leg_that_is_proposed_by_itself_is_permitted(raw: dict[str, Any], layered: bool) -> None:
+    _hold(raw, layered)
+
+
+@pytest.mark.parametrize("proposal", [None, *PROPOSALS], ids=lambda each: each["deployment"] if each else "none")
+def test_so_it_is_of_calm_workloads_each_of_which_has_a_fallback(proposal: dict[str, Any] | None) -> None:
+    task = {"name": "t", "kind": "classification", **CALM_TASK, "proposal": proposal}
+    spec = {"stage": "pilot", **copy.deepcopy(CALM), "tasks": [task]}
+    if proposal is None:  # nobody says where the recommended provider processes
+        spec["data"]["residency"] = ["anywhere"]
+    spec["hardware"] = {"gpus": [{"name": "NVIDIA A100-SXM4-80GB", "count": 2}], "region": "us", "usd_per_hour": 2.0}
+    head = {"apiVersion": "policy-engine/v1", "kind": "Workload", "metadata": {"name": "w", "owner": "o@acme.example"}}
+    (chain,) = _hold({**head, "spec": spec}, layered=True)
+    assert len(chain.legs) > 2
+    assert chain.independent
+    if proposal is not None:
+        assert chain.legs[0].deployment == proposal["deployment"]
+
+
+def _hold(raw: dict[str, Any], layered: bool) -> list[Chain]:
+    """Hold each leg of the route of `raw` to a decision on the same workload in which it is proposed."""
+    engine = decider(layered)
+    decision = decided(engine, raw)
+    chains = [chain_of(engine.judge, result, MOST) for result in decision.results]
+    contains = engine.policy.catalog.regions.contains
+    for place, chain in enumerate(chains):
+        assert bool(chain.legs) <= (chain.result.verdict != "deny")
+        assert len({leg.same for leg in chain.legs}) == len(chain.legs)
+        for leg in chain.legs:
+            alone = _decided_with(engine, raw, place, _said(leg, "quantization"))
+            assert alone["verdict"] != "deny", leg
+            assert alone["proposal"]["holds"] is True, leg
+            assert [row["status"] for row in alone["options"] if row["deployment"] == leg.deployment] == ["permitted"]
+            if leg.quantization in (None, "bf16"):  # a fallback in a file cannot say another precision
+                behind = _decided_with(engine, raw, place, {**_said(leg), "fallback": _said(leg)})
+                assert behind["proposal"]["fallback"]["verdict"] in ("allow", "allow_with_conditions"), leg
+            residency = raw["spec"].get("data", {}).get("residency")
+            if residency != ["anywhere"]:
+                assert contains(residency, leg.region) is True, leg
+            provider = engine.policy.catalog.providers.get(leg.provider or "")
+            if leg.origin == "catalog" and leg.deployment not in SELF_RUN and provider is not None:
+                assert leg.region in (*(provider.regions or ()), None)
+    return chains
+
+
+def _said(leg: Leg, *more: str) -> dict[str, Any]:
+    names = ("deployment", "model", "provider", "region", *more)
+    return {name: value for name in names if (value := getattr(leg, name)) is not None}
+
+
+def _decided_with(engine: Any, raw: dict[str, Any], place: int, proposal: dict[str, Any]) -> Any:
+    other = copy.deepcopy(raw)
+    other["spec"]["tasks"][place]["proposal"] = proposal
+    return decided(engine, other).document["tasks"][place]
