@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_engine.catalog.cost import SELF_RUN
+from policy_engine.decide import Decider
+from policy_engine.model.task_case import TaskResult
 from policy_engine.routing.chains import Chain, chain_of
 from policy_engine.routing.legs import Leg
-from tests.property.worlds import CALM, CALM_TASK, cases, decided, decider, workloads
+from tests.property.worlds import CALM, CALM_TASK, cases, decider, judged, workloads
 
 MOST = 4
 PROPOSALS = (
@@ -22,7 +24,7 @@ PROPOSALS = (
 )
 
 
-@cases(40)
+@cases(80)
 @given(workloads(), st.booleans())
 def test_a_leg_that_is_proposed_by_itself_is_permitted(raw: dict[str, Any], layered: bool) -> None:
     _hold(raw, layered)
@@ -46,20 +48,19 @@ def test_so_it_is_of_calm_workloads_each_of_which_has_a_fallback(proposal: dict[
 def _hold(raw: dict[str, Any], layered: bool) -> list[Chain]:
     """Hold each leg of the route of `raw` to a decision on the same workload in which it is proposed."""
     engine = decider(layered)
-    decision = decided(engine, raw)
-    chains = [chain_of(engine.judge, result, MOST) for result in decision.results]
+    chains = [chain_of(engine.judge, result, MOST) for result in judged(engine, raw)[1]]
     contains = engine.policy.catalog.regions.contains
     for place, chain in enumerate(chains):
         assert bool(chain.legs) <= (chain.result.verdict != "deny")
         assert len({leg.same for leg in chain.legs}) == len(chain.legs)
         for leg in chain.legs:
             alone = _decided_with(engine, raw, place, _said(leg, "quantization"))
-            assert alone["verdict"] != "deny", leg
-            assert alone["proposal"]["holds"] is True, leg
-            assert [row["status"] for row in alone["options"] if row["deployment"] == leg.deployment] == ["permitted"]
+            assert alone.verdict != "deny", leg
+            assert alone.proposal is not None
+            assert (alone.proposal.holds, alone.standings[leg.deployment].status) == (True, "permitted"), leg
             if leg.quantization in (None, "bf16"):  # a fallback in a file cannot say another precision
                 behind = _decided_with(engine, raw, place, {**_said(leg), "fallback": _said(leg)})
-                assert behind["proposal"]["fallback"]["verdict"] in ("allow", "allow_with_conditions"), leg
+                assert behind.fallback_verdict in ("allow", "allow_with_conditions"), leg
             residency = raw["spec"].get("data", {}).get("residency")
             if residency != ["anywhere"]:
                 assert contains(residency, leg.region) is True, leg
@@ -74,7 +75,7 @@ def _said(leg: Leg, *more: str) -> dict[str, Any]:
     return {name: value for name in names if (value := getattr(leg, name)) is not None}
 
 
-def _decided_with(engine: Any, raw: dict[str, Any], place: int, proposal: dict[str, Any]) -> Any:
+def _decided_with(engine: Decider, raw: dict[str, Any], place: int, proposal: dict[str, Any]) -> TaskResult:
     other = copy.deepcopy(raw)
     other["spec"]["tasks"][place]["proposal"] = proposal
-    return decided(engine, other).document["tasks"][place]
+    return judged(engine, other)[1][place]

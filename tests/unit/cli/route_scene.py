@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
-from tests.unit.cli.given import ROUTER
+from policy_engine.cli.main import call
+from tests.unit.cli.given import AT, MEMORY, ROUTER
 
 OWN = {"source": "register", "as_of": "2026-11-01"}
 #: In which regions providers process, as a contract may say; no source does.
@@ -40,6 +42,15 @@ def router(folder: Path, name: str = "router.yaml", **changed: Any) -> Path:
     found = yaml.safe_load(ROUTER.read_text(encoding="utf-8"))
     found["spec"] |= {"hardware": HARDWARE, **changed}
     return write(folder / name, found)
+
+
+def routed(folder: Path, *more: str) -> Path:
+    """Route the articles' router once, for many tests: in the folder are `route.json` and `config.yaml` then."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("POLICY_CACHE_DIR", str(folder / "cache"))
+        given = ["route", str(router(folder)), *layer(folder), *AT, *MEMORY, *more]
+        assert call([*given, "-o", f"litellm={folder}/config.yaml", "-o", f"json={folder}/route.json"]) == 0
+    return folder
 
 
 def single(**task: Any) -> dict[str, Any]:

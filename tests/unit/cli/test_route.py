@@ -12,7 +12,7 @@ import yaml
 
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.given import AT, DENIED, MEMORY, REVIEWED
-from tests.unit.cli.route_scene import layer, router, single, write
+from tests.unit.cli.route_scene import layer, routed, router, single, write
 
 Run = Callable[..., Outcome]
 GPT_4O = {"deployment": "proprietary_api", "model": "gpt-4o", "provider": "openai", "region": "us"}
@@ -30,13 +30,19 @@ def route(policy: Run) -> Callable[..., Any]:
     return run
 
 
+@pytest.fixture(scope="module")
+def acme(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The route of the articles' router, with as many fallbacks as there may be."""
+    folder = routed(tmp_path_factory.mktemp("acme"), "--fallbacks", "5")
+    return json.loads((folder / "route.json").read_text(encoding="utf-8"))
+
+
 def legs(task: Any) -> list[tuple[str, str | None, str | None]]:
     return [(leg["deployment"], leg["model"], leg["provider"]) for leg in task["legs"]]
 
 
-def test_the_articles_router(route: Any, tmp_path: Path) -> None:
-    found = route(router(tmp_path), *layer(tmp_path))
-    firsts = {task["name"]: legs(task)[0] for task in found["tasks"]}
+def test_the_articles_router(acme: Any) -> None:
+    found, firsts = acme, {task["name"]: legs(task)[0] for task in acme["tasks"]}
     assert firsts == {
         "tagging": ("self_hosted", "llama-3-8b", None),
         "summaries": ("open_api", "llama-3-70b", "open-model-hosting"),
@@ -59,9 +65,8 @@ def test_the_articles_router(route: Any, tmp_path: Path) -> None:
     assert "a router of the sources names llama-3-8b for such a task" in found["tasks"][0]["reasons"]
 
 
-def test_a_fallback_runs_elsewhere_first_and_says_what_it_stands_in_for(route: Any, tmp_path: Path) -> None:
-    found = route(router(tmp_path), *layer(tmp_path), "--fallbacks", "5")
-    tagging, summaries, *_ = found["tasks"]
+def test_a_fallback_runs_elsewhere_first_and_says_what_it_stands_in_for(acme: Any) -> None:
+    found, (tagging, summaries, *_) = acme, acme["tasks"]
     assert [leg["provider"] for leg in tagging["legs"]][:4] == [None, "open-model-hosting", "openai", "anthropic"]
     assert [leg["protects_against"] for leg in tagging["legs"]][:2] == [[], ["outage"]]
     assert summaries["legs"][1]["protects_against"] == ["outage", "price", "deprecation"]
@@ -78,17 +83,18 @@ def test_a_fallback_runs_elsewhere_first_and_says_what_it_stands_in_for(route: A
 
 def test_no_leg_leaves_the_residency_and_what_is_not_known_is_none(route: Any, tmp_path: Path) -> None:
     path = router(tmp_path)
-    for task in route(path)["tasks"]:  # no source says where providers process
+    silent = route(path)["tasks"]
+    for task in silent:  # no source says where providers process
         assert all(leg["deployment"] == "self_hosted" for leg in task["legs"])
         assert task["legs"] or task["no_legs"][0]["missing"] == ["proposal.region_allowed"]
-    (tagging, summaries, *_) = route(path)["tasks"]
+    tagging, summaries, *_ = silent
     assert {leg["provider"] for leg in tagging["no_legs"]} == {"open-model-hosting", "openai", "anthropic", "google"}
     assert (summaries["state"], summaries["could_be_proposed"]["deployment"]) == ("unrouted", "self_hosted")
     data = yaml.safe_load(path.read_text(encoding="utf-8"))["spec"]["data"]
     inside = route(router(tmp_path, data={**data, "residency": ["eu"]}), *layer(tmp_path))
     assert {leg["region"] for task in inside["tasks"] for leg in task["legs"]} == {"eu"}
     assert "anthropic" not in {leg["provider"] for task in inside["tasks"] for leg in task["legs"]}
-    unknown = route(router(tmp_path, data={**data, "residency": None}), *layer(tmp_path))
+    unknown = route(router(tmp_path, data={**data, "residency": None}))
     assert [task["legs"] for task in unknown["tasks"]] == [[]] * 4
 
 
@@ -112,7 +118,7 @@ def test_what_is_denied_is_routed_nowhere(route: Any, tmp_path: Path) -> None:
 
 def test_the_decision_is_on_record_and_names_the_route(policy: Run, tmp_path: Path) -> None:
     place = ("--ledger", f"sqlite:///{tmp_path}/l.db")
-    path = router(tmp_path)
+    path = write(tmp_path / "w.yaml", single())
     assert policy("evaluate", str(path), *AT, *place).status == 0
     found = policy("route", str(path), *AT, *place, "-o", "json", "--purpose", "deploy").json
     assert found["decision"]["ledger"]["index"] == 1
@@ -140,8 +146,8 @@ def test_a_runner_without_a_ledger_has_a_route_that_says_so(policy: Run, tmp_pat
 
 @pytest.mark.parametrize(("condition", "status"), [("unrouted", 0), ("conditions", 1), ("no_fallback", 0)])
 def test_conditions_on_routes(policy: Run, tmp_path: Path, condition: str, status: int) -> None:
-    found = policy("route", str(router(tmp_path)), *layer(tmp_path), *AT, *MEMORY, "-o", "json", "--fail-on", condition)
-    assert found.status == status
+    waits = write(tmp_path / "w.yaml", {**(found := single()), "spec": {**found["spec"], "stage": "production"}})
+    assert policy("route", str(waits), *AT, *MEMORY, "--fail-on", condition).status == status
     assert policy("route", str(DENIED), *AT, *MEMORY, "--fail-on", condition).status == 1
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from policy_engine.routing.route import alias_of
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.given import AT, DENIED, MEMORY
-from tests.unit.cli.route_scene import GATEWAY, PROVIDERS, layer, router, single, write
+from tests.unit.cli.route_scene import GATEWAY, layer, routed, router, single, write
 
 Run = Callable[..., Outcome]
 GPT_4O = {"deployment": "proprietary_api", "model": "gpt-4o", "provider": "openai", "region": "us"}
@@ -32,12 +32,19 @@ def written(policy: Run) -> Callable[..., Any]:
     return run
 
 
+@pytest.fixture(scope="module")
+def approved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
+    """What is written of the articles' router as it is approved."""
+    text = (routed(tmp_path_factory.mktemp("approved")) / "config.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text), text
+
+
 def names(config: Any) -> list[str]:
     return [each["model_name"] for each in config["model_list"]]
 
 
-def test_what_waits_for_evidence_is_not_written_and_said(written: Any, tmp_path: Path) -> None:
-    config, text = written(router(tmp_path), *layer(tmp_path))
+def test_what_waits_for_evidence_is_not_written_and_said(approved: Any) -> None:
+    config, text = approved
     assert names(config) == [
         "platform_model-router_summaries",
         "platform_model-router_summaries+2",
@@ -49,13 +56,10 @@ def test_what_waits_for_evidence_is_not_written_and_said(written: Any, tmp_path:
     ]
     assert "# Left out: platform_model-router_tagging: self_hosted llama-3-8b in eu: it waits for approval" in text
     assert "# Left out: platform_model-router_analysis: self_hosted qwen2.5-72b in eu: outstanding: hardware_" in text
-    whole, _ = written(router(tmp_path), *layer(tmp_path), "--allow-conditions")
-    assert len(names(whole)) == 12
-    assert whole["model_list"][0]["model_info"]["policy_outstanding"] == ["hardware_attestation"]
 
 
-def test_fallbacks_stay_inside_their_task_and_none_is_for_everything(written: Any, tmp_path: Path) -> None:
-    config, text = written(router(tmp_path), *layer(tmp_path))
+def test_fallbacks_stay_inside_their_task_and_none_is_for_everything(approved: Any) -> None:
+    config, text = approved
     settings = config["router_settings"]
     assert settings["default_fallbacks"] == []
     targets = {name: group for row in settings["fallbacks"] for name, group in row.items()}
@@ -65,8 +69,8 @@ def test_fallbacks_stay_inside_their_task_and_none_is_for_everything(written: An
     assert f"review, decision {decision}, ledger entry 0, valid until 2027-01-01T23:59:59Z" in text
 
 
-def test_prices_are_those_of_the_catalog_by_the_token(written: Any, tmp_path: Path) -> None:
-    config, _ = written(router(tmp_path), *layer(tmp_path))
+def test_prices_are_those_of_the_catalog_by_the_token(approved: Any) -> None:
+    config, _ = approved
     params = config["model_list"][0]["litellm_params"]
     assert params["model"] == "hosted_vllm/llama-3-70b"
     assert (params["input_cost_per_token"], params["output_cost_per_token"]) == pytest.approx((0.6e-6, 0.7e-6))
@@ -77,6 +81,8 @@ def test_prices_are_those_of_the_catalog_by_the_token(written: Any, tmp_path: Pa
 
 def test_an_address_that_nobody_gave_leads_nowhere(written: Any, tmp_path: Path) -> None:
     config, text = written(router(tmp_path), *layer(tmp_path), "--allow-conditions")
+    assert len(names(config)) == 12
+    assert config["model_list"][0]["model_info"]["policy_outstanding"] == ["hardware_attestation"]
     reached = {each["litellm_params"].get("api_base") for each in config["model_list"]}
     # Anthropic is in one region alone, and is reached where LiteLLM knows it to be
     assert reached == {
@@ -100,12 +106,16 @@ def test_an_address_that_nobody_gave_leads_nowhere(written: Any, tmp_path: Path)
     }
 
 
-def test_an_address_of_another_region_is_not_taken(written: Any, tmp_path: Path) -> None:
+def test_an_address_of_another_region_or_prefix_is_not_taken(written: Any, tmp_path: Path) -> None:
     gateway = tmp_path / "gateway.yaml"
     gateway.write_text(GATEWAY.replace("regions: {us: ", "api_base: ").replace("v1}}", "v1}", 1), encoding="utf-8")
+    with gateway.open("a", encoding="utf-8") as more:
+        more.write("  anthropic: {prefix: hosted_vllm}\n")
     config, _ = written(router(tmp_path), *layer(tmp_path), "--gateway", gateway)
     openai = [each["litellm_params"] for each in config["model_list"] if "openai/" in each["litellm_params"]["model"]]
     assert {each["api_base"] for each in openai} == {"https://openai.us.invalid/v1"}
+    claude = [each["litellm_params"] for each in config["model_list"] if "claude" in each["litellm_params"]["model"]]
+    assert {each["api_base"] for each in claude} == {"https://anthropic.invalid/v1"}
 
 
 def test_what_does_not_run_behind_a_gateway_is_left_out(policy: Run, written: Any, tmp_path: Path) -> None:
@@ -195,17 +205,6 @@ def test_a_gateway_file_that_is_none(policy: Run, tmp_path: Path, change: tuple[
     assert problem in found.err
     assert "secret" not in found.err
     assert "sk-12" not in found.err
-
-
-def test_another_prefix_takes_no_address_over(written: Any, tmp_path: Path) -> None:
-    gateway = tmp_path / "gateway.yaml"
-    gateway.write_text(GATEWAY + "  anthropic: {prefix: hosted_vllm}\n", encoding="utf-8")
-    config, _ = written(router(tmp_path), *layer(tmp_path), "--gateway", gateway)
-    (address,) = {
-        each["litellm_params"]["api_base"] for each in config["model_list"] if "claude" in str(each["litellm_params"])
-    }
-    assert address == "https://anthropic.invalid/v1"
-    assert PROVIDERS["anthropic"]["regions"] == ["us"]
 
 
 def test_no_report_takes_the_gateway_files_place(policy: Run, tmp_path: Path) -> None:
