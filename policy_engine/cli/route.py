@@ -121,11 +121,11 @@ class _Routes:
         self.catalog: Catalog | None = None
 
     def __call__(self, policy: Policy, made: Sequence[JudgedWorkload]) -> list[dict[str, str]]:
-        from policy_engine.judging import Judge
+        from policy_engine.decide import Decider
         from policy_engine.routing.route import route_of
 
-        judge, self.catalog = Judge(policy), policy.catalog
-        self.made = [route_of(judge, each.decision, each.file, self._fallbacks) for each in made]
+        decider, self.catalog = Decider(policy), policy.catalog
+        self.made = [route_of(decider, each.decision, each.file, self._fallbacks) for each in made]
         return [{"route": route.digest} for route in self.made]
 
 

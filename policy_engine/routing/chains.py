@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from policy_engine.judging import Judge
+from policy_engine.decide import Decider
 from policy_engine.model.task_case import TaskResult
 from policy_engine.routing.legs import OUTAGE, Leg, judged, priced, proposed_leg, unmet
 from policy_engine.routing.offers import offers, recommended
@@ -53,60 +53,62 @@ class Chain(Struct, frozen=True):
         return any(OUTAGE in each.protects for each in self.legs)
 
 
-def chain_of(judge: Judge, result: TaskResult, fallbacks: int) -> Chain:
+def chain_of(decider: Decider, result: TaskResult, fallbacks: int) -> Chain:
     """Return the chain of a task that was decided, with at most so many fallbacks."""
-    first = _first(judge, result)
+    first = _first(decider, result)
     if first is None or first.standing != "permitted" or result.verdict == "deny":
         there = [] if first is None else [first]
-        there += [_own_fallback(judge, result)] if result.fallback is not None else []
-        could = first if first is not None and first.standing == "permitted" else _proposable(judge, result)
+        there += [_own_fallback(decider, result)] if result.fallback is not None else []
+        could = first if first is not None and first.standing == "permitted" else _proposable(decider, result)
         return Chain(result, left=tuple(there), proposable=could)
-    legs, left = _followers(judge, result, first, fallbacks)
+    legs, left = _followers(decider, result, first, fallbacks)
     return Chain(result, legs, left, holds=tuple(_holds(result)))
 
 
-def _first(judge: Judge, result: TaskResult) -> Leg | None:
+def _first(decider: Decider, result: TaskResult) -> Leg | None:
     """Return what the decision judged, as a leg: the proposal, else the recommendation, held to the same forbids."""
-    catalog = judge.policy.catalog
+    catalog = decider.policy.catalog
     if result.proposal is None:
         leg = recommended(catalog, result)
-        return None if leg is None else replace(judged(judge, result, leg), conditions=unmet(result))
+        return None if leg is None else replace(judged(decider, result, leg), conditions=unmet(result))
     leg = priced(catalog, result, proposed_leg(result.facts, "proposal", "proposal"))
-    return replace(judged(judge, result, leg), conditions=unmet(result))
+    return replace(judged(decider, result, leg), conditions=unmet(result))
 
 
-def _proposable(judge: Judge, result: TaskResult) -> Leg | None:
+def _proposable(decider: Decider, result: TaskResult) -> Leg | None:
     """Return what would be permitted if it were proposed: the recommendation, else what comes next; None for nothing.
 
     Where nothing surely would be, it is the recommendation all the same, which says what is missing.
     """
-    catalog = judge.policy.catalog
+    catalog = decider.policy.catalog
     wanted = recommended(catalog, result)
-    held = judged(judge, result, wanted) if wanted is not None else None
+    held = judged(decider, result, wanted) if wanted is not None else None
     if held is not None and held.standing == "permitted":
         return held
-    found = (judged(judge, result, each) for each in offers(catalog, result))
+    found = (judged(decider, result, each) for each in offers(catalog, result))
     permitted = next((each for each in found if each.standing == "permitted"), None)
     return permitted or (held if result.proposal is not None else None)
 
 
-def _own_fallback(judge: Judge, result: TaskResult) -> Leg:
+def _own_fallback(decider: Decider, result: TaskResult) -> Leg:
     leg = proposed_leg(result.facts, "proposal.fallback", "proposed_fallback")
-    return judged(judge, result, priced(judge.policy.catalog, result, replace(leg, quantization="bf16")))
+    return judged(decider, result, priced(decider.policy.catalog, result, replace(leg, quantization="bf16")))
 
 
-def _followers(judge: Judge, result: TaskResult, first: Leg, fallbacks: int) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
+def _followers(
+    decider: Decider, result: TaskResult, first: Leg, fallbacks: int
+) -> tuple[tuple[Leg, ...], tuple[Leg, ...]]:
     """Return the legs from `first` on, and what is no leg: the team's own fallback first, then another host first."""
     legs, left = [first], list[Leg]()
-    open_ = offers(judge.policy.catalog, result)
+    open_ = offers(decider.policy.catalog, result)
     if result.fallback is not None:
-        open_.insert(0, _own_fallback(judge, result))
+        open_.insert(0, _own_fallback(decider, result))
     while open_ and len(legs) <= fallbacks:
         leg = min(open_, key=lambda each: _order(each, legs))  # of equals the first: they are in the order of rank
         open_.remove(leg)
         if any(_fail_together(leg, each) for each in legs):
             continue
-        found = leg if leg.origin == "proposed_fallback" else judged(judge, result, leg)
+        found = leg if leg.origin == "proposed_fallback" else judged(decider, result, leg)
         if found.standing == "permitted":
             legs.append(found.protecting(first))
         elif found.standing == "uncertain" or found.origin == "proposed_fallback":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -12,8 +11,9 @@ from msgspec.structs import replace
 from policy_engine.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.catalog.entries import Price
+from policy_engine.decide import Decider
 from policy_engine.facts import PROPOSED
-from policy_engine.judging import Judge, proposing
+from policy_engine.judging import proposing
 from policy_engine.model.task_case import Obligation, TaskResult
 
 Standing = Literal["permitted", "uncertain", "forbidden"]
@@ -45,8 +45,8 @@ class Leg(Struct, frozen=True):
     price: Price | None = None
     context_tokens: int | None = None
     protects: tuple[str, ...] = ()
-    ends: date | None = None
-    """The last day on which model and price are known to stand."""
+    until: str | None = None
+    """When what this rests on ends: figures, evidence, waivers, and days from which a rule denies."""
 
     @property
     def own_machines(self) -> bool:
@@ -74,13 +74,13 @@ class Leg(Struct, frozen=True):
         return replace(self, protects=tuple(found))
 
 
-def judged(judge: Judge, result: TaskResult, leg: Leg) -> Leg:
+def judged(decider: Decider, result: TaskResult, leg: Leg) -> Leg:
     """Return `leg` as the rules have it: the task decided again with it as the proposal, which is how a gate would.
 
     A leg that holds by the forbids is permitted; one of which that is not known is uncertain, and never permitted.
     """
     names = ("deployment", "model", "provider", "region", "quantization")
-    found = judge.judge(proposing(result.case, {name: getattr(leg, name) for name in names}))
+    found = decider.judge.judge(proposing(result.case, {name: getattr(leg, name) for name in names}))
     standing, ruling = found.standings[leg.deployment], found.proposal
     holds = ruling.holds if ruling is not None else None
     status: Standing = "uncertain"
@@ -100,6 +100,7 @@ def judged(judge: Judge, result: TaskResult, leg: Leg) -> Leg:
         reasons=reasons,
         missing=tuple(sorted(missing)),
         conditions=unmet(found),
+        until=decider.valid_until((found,)),
     )
 
 
@@ -131,7 +132,6 @@ def priced(catalog: Catalog, result: TaskResult, leg: Leg) -> Leg:
         over_budget=over,
         price=price,
         context_tokens=model.context_tokens,
-        ends=models.valid_until,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from msgspec import Struct
 from policy_audit.canonical import document_bytes
 
-from policy_engine.judging import Judge
+from policy_engine.decide import Decider
 from policy_engine.model.decision import Decision
 from policy_engine.routing.chains import Chain, chain_of
 from policy_engine.routing.legs import Leg
@@ -53,9 +53,9 @@ def alias_of(namespace: str, workload: str, task: str) -> str:
     return "_".join((namespace, workload, kept))
 
 
-def route_of(judge: Judge, decision: Decision, file: str, fallbacks: int) -> Route:
+def route_of(decider: Decider, decision: Decision, file: str, fallbacks: int) -> Route:
     """Return the route of a workload that was decided, with at most so many fallbacks for each task."""
-    return Route(decision, tuple(chain_of(judge, each, fallbacks) for each in decision.results), file)
+    return Route(decision, tuple(chain_of(decider, each, fallbacks) for each in decision.results), file)
 
 
 def document(route: Route) -> dict[str, Any]:
@@ -81,11 +81,9 @@ def document(route: Route) -> dict[str, Any]:
 
 
 def valid_until(route: Route) -> str | None:
-    """Return until when the route stands: as long as the decision, and as model and price of each leg."""
-    decided: str | None = route.decision.document["valid_until"]
-    ends = [leg.ends for chain in route.chains for leg in chain.legs if leg.ends is not None]
-    days = [f"{day.isoformat()}T23:59:59Z" for day in ends] + ([decided] if decided is not None else [])
-    return min(days, default=None)
+    """Return until when the route stands: as long as the decision, and as what each leg rests on."""
+    ends = [leg.until for chain in route.chains for leg in chain.legs]
+    return min((each for each in (route.decision.document["valid_until"], *ends) if each is not None), default=None)
 
 
 def plan(route: Route) -> dict[str, Any]:
@@ -142,7 +140,7 @@ def _leg(leg: Leg) -> dict[str, Any]:
         "outstanding": [each.evidence for each in leg.conditions],
         "protects_against": list(leg.protects),
         "context_tokens": leg.context_tokens,
-        "ends_on": None if leg.ends is None else leg.ends.isoformat(),
+        "valid_until": leg.until,
         "usd_per_month": leg.usd_per_month,
         "at_least": leg.at_least,
         "over_budget": leg.over_budget,

@@ -48,7 +48,7 @@ def test_so_it_is_of_calm_workloads_each_of_which_has_a_fallback(proposal: dict[
 def _hold(raw: dict[str, Any], layered: bool) -> list[Chain]:
     """Hold each leg of the route of `raw` to a decision on the same workload in which it is proposed."""
     engine = decider(layered)
-    chains = [chain_of(engine.judge, result, MOST) for result in judged(engine, raw)[1]]
+    chains = [chain_of(engine, result, MOST) for result in judged(engine, raw)[1]]
     contains = engine.policy.catalog.regions.contains
     for place, chain in enumerate(chains):
         assert bool(chain.legs) <= (chain.result.verdict != "deny")

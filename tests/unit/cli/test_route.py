@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,11 @@ import pytest
 import yaml
 
 from tests.unit.cli.conftest import Outcome
-from tests.unit.cli.given import AT, DENIED, MEMORY, REVIEWED
+from tests.unit.cli.given import AT, DENIED, EXAMPLES, MEMORY, REVIEWED, ROOT
 from tests.unit.cli.route_scene import layer, routed, router, single, write
 
 Run = Callable[..., Outcome]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 GPT_4O = {"deployment": "proprietary_api", "model": "gpt-4o", "provider": "openai", "region": "us"}
 
 
@@ -168,3 +170,23 @@ def test_several_files_are_a_list_and_an_invalid_one_keeps_no_other(policy: Run,
     assert [each["kind"] for each in json.loads(out.read_text(encoding="utf-8"))] == ["Route"]
     assert not config.exists()
     assert "no configuration is written" in found.err
+
+
+def test_a_route_ends_where_a_rule_begins_to_deny_one_of_its_legs(route: Any, tmp_path: Path) -> None:
+    path = write(tmp_path / "w.yaml", single())
+    rule = {"id": "no-hosted", "title": "No hosted open models", "origin": "ACME 7", "when": "workload.task_count > 0"}
+    rule |= {"forbid": ["open_api"], "enforcement": "mandatory", "enforce_from": "2026-12-01", "message": "no"}
+    folder = tmp_path / "ours" / "licence"
+    folder.mkdir(parents=True)
+    (folder / "no-hosted.yaml").write_text(yaml.safe_dump(rule), encoding="utf-8")
+    found = route(path, "--policy", str(tmp_path / "ours"))
+    legs_until = {leg["deployment"]: leg["valid_until"] for leg in found["tasks"][0]["legs"]}
+    assert legs_until["open_api"] == found["valid_until"] == "2026-11-30T23:59:59Z"
+
+
+def test_the_readme_shows_what_is_printed(policy: Run) -> None:
+    section = README.partition("\n## Routes\n")[2].partition("\n## ")[0]
+    shown = section.partition("```text\n")[2].partition("```")[0]
+    found = policy("route", str(EXAMPLES / "writing-assistant.yaml"), *AT, *MEMORY).out
+    shown, found = (re.sub("[0-9a-f]{64}", "ID", text) for text in (shown, found))
+    assert shown == found
