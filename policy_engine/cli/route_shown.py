@@ -105,7 +105,7 @@ def _leg_text(leg: Document) -> str:
 
 def _why_none(leg: Document) -> str:
     if leg["standing"] == "permitted":
-        return "permitted by itself"
+        return "; ".join(leg["reasons"]) or "permitted by itself"
     if leg["standing"] == "forbidden":
         return listed([*leg["rules"], *leg["reasons"]]) or "the catalog has no model for it"
     return "; ".join(_missing(leg)) or "what is not known of it could rule it out"

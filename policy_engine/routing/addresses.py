@@ -48,8 +48,7 @@ def address_of(catalog: Catalog, leg: Leg, endpoint: Endpoint, bound: bool) -> t
     if leg.region is not None and leg.region in endpoint.regions:
         return endpoint.regions[leg.region], None
     name = leg.deployment if leg.own_machines else str(leg.provider)
-    elsewhere = bound and not leg.own_machines and leg.region is not None and not _only_there(catalog, leg)
-    if elsewhere:
+    if leg.region is not None and not leg.own_machines and not _only_there(catalog, leg):
         return _nowhere(f"{name}.{leg.region}"), f"providers.{name}.regions.{leg.region}"
     if endpoint.api_base is not None:
         return endpoint.api_base, None

@@ -107,6 +107,8 @@ def _followers(
         leg = min(open_, key=lambda each: _order(each, legs))  # of equals the first: they are in the order of rank
         open_.remove(leg)
         if any(_fail_together(leg, each) for each in legs):
+            if leg.origin == "proposed_fallback":
+                left.append(replace(leg, reasons=("the same weights on the same host fail together",)))
             continue
         found = leg if leg.origin == "proposed_fallback" else judged(decider, result, leg)
         if found.standing == "permitted":
@@ -143,8 +145,11 @@ def _each_once(left: Iterable[Leg]) -> Iterable[Leg]:
 
 def _holds(result: TaskResult) -> Iterable[str]:
     """Yield what keeps the decision on the task from being an approval; nothing where it is one."""
-    if result.verdict != "review":
-        return
+    if result.verdict == "review":
+        yield from list(_reviewed(result)) or ["the decision is under review"]
+
+
+def _reviewed(result: TaskResult) -> Iterable[str]:
     for each in unmet(result):
         yield f"{each.evidence} is {each.status}"
     if result.proposal is None and not result.ranking.firm:

@@ -190,3 +190,10 @@ def test_the_readme_shows_what_is_printed(policy: Run) -> None:
     found = policy("route", str(EXAMPLES / "writing-assistant.yaml"), *AT, *MEMORY).out
     shown, found = (re.sub("[0-9a-f]{64}", "ID", text) for text in (shown, found))
     assert shown == found
+
+
+def test_a_fallback_that_is_the_proposal_again_is_none_and_says_so(route: Any, tmp_path: Path) -> None:
+    (task,) = route(write(tmp_path / "w.yaml", single(proposal={**GPT_4O, "fallback": GPT_4O})))["tasks"]
+    assert legs(task)[1] != legs(task)[0]
+    assert task["no_legs"][0]["origin"] == "proposed_fallback"
+    assert task["no_legs"][0]["reasons"] == ["the same weights on the same host fail together"]

@@ -93,6 +93,9 @@ def test_an_address_that_nobody_gave_leads_nowhere(written: Any, tmp_path: Path)
     }
     assert "os.environ" not in str(reached)  # of a variable that is not set LiteLLM makes OpenAI's address
     assert text.count("# An address is missing") == 3
+    proposed = single(proposal={**GPT_4O, "region": "eu"})  # the data may go anywhere, and the team wants it there
+    config, _ = written(write(tmp_path / "p.yaml", proposed))
+    assert config["model_list"][0]["litellm_params"]["api_base"] == "https://openai.eu.invalid/v1"
     (tmp_path / "gateway.yaml").write_text(GATEWAY, encoding="utf-8")
     filled, text = written(
         router(tmp_path), *layer(tmp_path), "--allow-conditions", "--gateway", tmp_path / "gateway.yaml"
