@@ -142,8 +142,13 @@ def test_nothing_is_handed_out_that_is_not_recorded(policy: Run, tmp_path: Path)
 def test_a_runner_without_a_ledger_has_a_route_that_says_so(policy: Run, tmp_path: Path) -> None:
     path = write(tmp_path / "w.yaml", single())
     (tmp_path / "spool").mkdir()
-    found = policy("route", str(path), *AT, "--ledger", f"spool:{tmp_path}/spool")
-    assert "spooled, in no ledger yet" in " ".join(found.out.split())
+    found = policy("route", str(path), *AT, "--ledger", f"spool:{tmp_path}/spool", "-o", "json")
+    assert found.json["decision"]["ledger"] | {"leaf_hash": ""} == {"index": None, "leaf_hash": "", "status": "spooled"}
+    place = ("--ledger", f"sqlite:///{tmp_path}/l.db")
+    assert policy("evaluate", str(path), *AT, *place, "-q").status == 0  # makes the ledger
+    assert policy("audit", "collect", str(tmp_path / "spool"), *place).status == 0
+    shown = policy("audit", "show", found.json["decision"]["id"], *place, "-o", "json").json
+    assert shown["context"]["route"] == found.json["decision"]["route_digest"]
 
 
 @pytest.mark.parametrize(("condition", "status"), [("unrouted", 0), ("conditions", 1), ("no_fallback", 0)])
