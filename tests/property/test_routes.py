@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,10 +12,14 @@ from hypothesis import strategies as st
 
 from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.decide import Decider
+from policy_engine.errors import UsageError
 from policy_engine.model.task_case import TaskResult
 from policy_engine.routing.chains import Chain, chain_of
+from policy_engine.routing.gateway import read_gateway
 from policy_engine.routing.legs import Leg
-from tests.property.worlds import CALM, CALM_TASK, cases, decider, judged, workloads
+from policy_engine.routing.litellm import configuration
+from policy_engine.routing.route import route_of
+from tests.property.worlds import CALM, CALM_TASK, cases, decided, decider, judged, workloads
 
 MOST = 4
 PROPOSALS = (
@@ -43,6 +48,32 @@ def test_so_it_is_of_calm_workloads_each_of_which_has_a_fallback(proposal: dict[
     assert chain.independent
     if proposal is not None:
         assert chain.legs[0].deployment == proposal["deployment"]
+
+
+@cases(15)
+@given(workloads(), st.booleans(), st.booleans())
+def test_a_configuration_holds_what_is_permitted_and_reaches_it_where_it_was_judged(
+    raw: dict[str, Any], layered: bool, allow: bool
+) -> None:
+    engine = decider(layered)
+    route = route_of(engine, decided(engine, raw), "w.yaml", MOST)
+    found: Any = {"model_list": [], "router_settings": {"fallbacks": [], "context_window_fallbacks": []}}
+    with suppress(UsageError):  # nothing may be written, or a provider is not known
+        found = configuration(engine.policy.catalog, [(route, 0)], read_gateway(None), allow).document
+    legs = {
+        f"{route.alias(chain)}{f'+{number}' if number else ''}": leg
+        for chain in route.chains
+        for number, leg in enumerate(chain.legs)
+    }
+    for each in found["model_list"]:
+        leg, params = legs[each["model_name"]], each["litellm_params"]
+        assert allow or not leg.conditions
+        own = engine.policy.catalog.providers.get(leg.provider or "")
+        if leg.own_machines or (leg.region is not None and (own is None or own.regions != (leg.region,))):
+            assert params["api_base"].endswith(".invalid/v1")  # nobody gave one
+    for row in (*found["router_settings"]["fallbacks"], *found["router_settings"]["context_window_fallbacks"]):
+        ((first, rest),) = row.items()
+        assert all(each.rpartition("+")[0] == first and each in legs for each in rest)
 
 
 def _hold(raw: dict[str, Any], layered: bool) -> list[Chain]:

@@ -202,3 +202,13 @@ def test_a_fallback_that_is_the_proposal_again_is_none_and_says_so(route: Any, t
     assert legs(task)[1] != legs(task)[0]
     assert task["no_legs"][0]["origin"] == "proposed_fallback"
     assert task["no_legs"][0]["reasons"] == ["the same weights on the same host fail together"]
+
+
+def test_the_readme_names_every_key(acme: Any) -> None:
+    section = README.partition("\n## Routes\n")[2].partition("\n## ")[0]
+    rows = dict(re.findall(r"^\| (.+?) \| (.+) \|$", section, flags=re.M))
+    task = acme["tasks"][0]
+    parts = {"a route": acme, "`decision`": acme["decision"], "`plan`": acme["plan"], "a task": task}
+    for what, part in (parts | {"a leg": task["legs"][0]}).items():
+        told = re.sub(r"\(.*?\)|:.*$", "", rows[what])
+        assert re.findall(r"`(\w+)`", told) == list(part), what
