@@ -38,7 +38,7 @@ def _workload(document: Document) -> Iterator[Section]:
         pairs.append(("valid until", document["valid_until"]))
     yield Section(title=f"Route of {workload['namespace']}/{workload['name']}", pairs=pairs)
     for task in document["tasks"]:
-        yield _task(task)
+        yield from _task(task)
     notes = list(_notes(document))
     if notes:
         yield Section(title="To note", lines=notes)
@@ -57,7 +57,7 @@ def _cost(row: Document) -> str:
     return f"{'at least ' if row['at_least'] else ''}{usd(row['usd_per_month'])} USD/month"
 
 
-def _task(task: Document) -> Section:
+def _task(task: Document) -> Iterator[Section]:
     title = f"{task['name']}: {_STATES[task['state']]}, {task['share_of_volume']:.1%} of the volume"
     lines = [*task["reasons"]]
     if task["waits_for"]:
@@ -71,8 +71,9 @@ def _task(task: Document) -> Section:
             "" if could["standing"] == "permitted" else f", {could['standing']} as a proposal: {_why_none(could)}"
         )
         lines.append(f"could be proposed: {_leg_text(could)}, {_cost(could)}{standing}")
-    rows = [_row(number, leg) for number, leg in enumerate(task["legs"])]
-    return Section(title=title, lines=lines, header=_HEADER, rows=rows)
+    yield Section(title=title, lines=lines)
+    if task["legs"]:  # apart from the list: in Markdown a table right behind one belongs to its last line
+        yield Section(header=_HEADER, rows=[_row(number, leg) for number, leg in enumerate(task["legs"])])
 
 
 def _row(number: int, leg: Document) -> Sequence[str]:
