@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.decide import Decider
 from policy_engine.errors import UsageError
+from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import TaskResult
 from policy_engine.routing.chains import Chain, chain_of
 from policy_engine.routing.gateway import read_gateway
 from policy_engine.routing.legs import Leg
 from policy_engine.routing.litellm import configuration
 from policy_engine.routing.route import route_of
-from tests.property.worlds import CALM, CALM_TASK, cases, decided, decider, judged, workloads
+from tests.property.made_up_rules import extended, rule_of
+from tests.property.test_waiver_laws import judged as waived
+from tests.property.test_waiver_laws import waivers_of
+from tests.property.worlds import CALM, CALM_TASK, cases, decided, decider, judged, placed, workloads
 
 MOST = 4
 PROPOSALS = (
@@ -29,25 +33,44 @@ PROPOSALS = (
 )
 
 
-@cases(80)
+@cases(50)
 @given(workloads(), st.booleans())
 def test_a_leg_that_is_proposed_by_itself_is_permitted(raw: dict[str, Any], layered: bool) -> None:
     _hold(raw, layered)
 
 
-@pytest.mark.parametrize("proposal", [None, *PROPOSALS], ids=lambda each: each["deployment"] if each else "none")
-def test_so_it_is_of_calm_workloads_each_of_which_has_a_fallback(proposal: dict[str, Any] | None) -> None:
+def _calm(proposal: dict[str, Any] | None) -> dict[str, Any]:
     task = {"name": "t", "kind": "classification", **CALM_TASK, "proposal": proposal}
     spec = {"stage": "pilot", **copy.deepcopy(CALM), "tasks": [task]}
-    if proposal is None:  # nobody says where the recommended provider processes
-        spec["data"]["residency"] = ["anywhere"]
     spec["hardware"] = {"gpus": [{"name": "NVIDIA A100-SXM4-80GB", "count": 2}], "region": "us", "usd_per_hour": 2.0}
-    head = {"apiVersion": "policy-engine/v1", "kind": "Workload", "metadata": {"name": "w", "owner": "o@acme.example"}}
-    (chain,) = _hold({**head, "spec": spec}, layered=True)
+    metadata = {"namespace": "n", "name": "w", "owner": "o@acme.example"}
+    return {"apiVersion": "policy-engine/v1", "kind": "Workload", "metadata": metadata, "spec": spec}
+
+
+@pytest.mark.parametrize("proposal", [None, *PROPOSALS], ids=lambda each: each["deployment"] if each else "none")
+def test_so_it_is_of_calm_workloads_each_of_which_has_a_fallback(proposal: dict[str, Any] | None) -> None:
+    raw = _calm(proposal)
+    if proposal is None:  # nobody says where the recommended provider processes
+        raw["spec"]["data"]["residency"] = ["anywhere"]
+    (chain,) = _hold(raw, layered=True)
     assert len(chain.legs) > 2
     assert chain.independent
     if proposal is not None:
         assert chain.legs[0].deployment == proposal["deployment"]
+
+
+def test_a_waiver_for_a_region_covers_no_fallback_elsewhere_and_the_route_ends_with_it() -> None:
+    rule = rule_of(
+        "not-there", "proposal.present && proposal.region != 'eu'", forbid=(PROPOSAL,), enforcement="waivable"
+    )
+    engine, raw = extended(placed(), rule), _calm(PROPOSALS[0])
+    (before,) = judged(engine, raw)[1]
+    assert chain_of(engine, before, MOST).legs == ()
+    waivers = waivers_of(engine, raw, [before])
+    (lifted,) = waived(engine, raw, waivers)[1]
+    legs = chain_of(engine, lifted, MOST).legs
+    assert {leg.region for leg in legs} == {"us-east-1"}  # others stand in `us`, of which nobody signed anything
+    assert min(str(leg.until) for leg in legs) <= f"{waivers[0].ends}T23:59:59Z"
 
 
 @cases(15)
