@@ -57,11 +57,6 @@ class Leg(Struct, frozen=True):
         """Who runs it: a provider, or the option on machines of one's own; None where that is not known."""
         return self.deployment if self.own_machines else self.provider
 
-    @property
-    def same(self) -> tuple[str, str | None, str | None]:
-        """What makes two legs one: option, provider and model."""
-        return self.deployment, self.provider, self.model
-
     def protecting(self, first: Leg) -> Leg:
         """Return the leg with what it stands in for where `first` is the leg that it follows."""
         found = []

@@ -109,7 +109,7 @@ class _Writer:
                 continue
             self._left_out.append(f"{alias}: {leg_name(leg)}: {reason}")
             if number == 0:
-                self._waits = self._waits or not self._allow
+                self._waits = self._waits or bool(chain.holds and not self._allow)
                 return
 
     def close(self) -> Configuration:

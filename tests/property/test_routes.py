@@ -106,7 +106,7 @@ def _hold(raw: dict[str, Any], layered: bool) -> list[Chain]:
     contains = engine.policy.catalog.regions.contains
     for place, chain in enumerate(chains):
         assert bool(chain.legs) <= (chain.result.verdict != "deny")
-        assert len({leg.same for leg in chain.legs}) == len(chain.legs)
+        assert len({(leg.deployment, leg.provider, leg.model) for leg in chain.legs}) == len(chain.legs)
         for leg in chain.legs:
             alone = _decided_with(engine, raw, place, _said(leg, "quantization"))
             assert alone.verdict != "deny", leg
