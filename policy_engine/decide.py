@@ -159,7 +159,7 @@ class Decider:
             "apiVersion": "policy-engine/v1",
             "kind": "Decision",
             "decided_at": format_time(at),
-            "valid_until": self._valid_until(results),
+            "valid_until": self.valid_until(results),
             "verdict": worst([result.verdict for result in results]),
             "workload": {
                 "namespace": workload.namespace,
@@ -191,8 +191,8 @@ class Decider:
         """The figures behind the named options that are older than a figure may be."""
         return sorted({name for models in _named(results) for name in models.stale})
 
-    def _valid_until(self, results: tuple[TaskResult, ...]) -> str | None:
-        """The earliest end of what the decision used: evidence, waivers, catalog entries, enforcement dates.
+    def valid_until(self, results: tuple[TaskResult, ...]) -> str | None:
+        """Return the earliest end of what the decision used: evidence, waivers, catalog entries, enforcement dates.
 
         A figure that is stale already bounds nothing more; one that is not bounds it on the day it becomes stale.
         """

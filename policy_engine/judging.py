@@ -264,15 +264,10 @@ class Judge:
         """
         if not case.facts.get("proposal.fallback.present"):
             return None
-        facts = {name: value for name, value in case.facts.items() if not name.startswith("proposal.")}
-        facts |= {"proposal.present": True, "proposal.fallback.present": False}
-        for name in PROPOSED:
-            value = case.facts.get(f"proposal.fallback.{name}")
-            if value is not None:
-                facts[f"proposal.{name}"] = value
+        proposed = {name: case.facts.get(f"proposal.fallback.{name}") for name in PROPOSED}
         # a fallback states no precision: it runs at the default
-        facts["proposal.quantization"] = "bf16"
-        other = replace(case, facts=facts)
+        other = proposing(case, {**proposed, "quantization": "bf16"})
+        facts = other.facts
         completed = complete(other, catalog, self.parameters)
         outcomes = self.infer(completed)
         missing_of = {i: self.missing(i, completed.sheet.values) for i, o in enumerate(outcomes) if o is None}
@@ -291,6 +286,14 @@ class Judge:
         warned = is_warned(self.effects, outcomes, enforcement, standing.option, True)
         found = fallback_verdict(standing, ruling, warned or waives(lifting, standing.option))
         return _Fallback(ruling, found, (completed.sheet.values, outcomes), lifting)
+
+
+def proposing(case: TaskCase, proposed: Mapping[str, Any]) -> TaskCase:
+    """Return `case` with nothing but `proposed` as its proposal: deployment, and what else is said; None is unknown."""
+    facts = {name: value for name, value in case.facts.items() if not name.startswith("proposal.")}
+    facts |= {"proposal.present": True, "proposal.fallback.present": False}
+    facts |= {f"proposal.{name}": value for name, value in proposed.items() if value is not None}
+    return replace(case, facts=facts)
 
 
 class _Fallback(Struct, frozen=True):

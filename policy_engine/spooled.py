@@ -26,7 +26,7 @@ _TEXT = re.compile(r".{1,500}")
 _CONTEXT = {
     "actor_known_by": re.compile("asserted|ci"),
     **dict.fromkeys(("repository", "commit", "ref", "pull_request"), _TEXT),
-    "baseline": re.compile(r"sha256:[0-9a-f]{64}"),
+    **dict.fromkeys(("baseline", "route"), re.compile(r"sha256:[0-9a-f]{64}")),
     "baseline_accepted": re.compile(r"[0-9]{1,12}"),
 }
 _NEEDED = ("decision", "workload", "rules", "layers", "catalog")

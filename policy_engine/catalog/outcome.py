@@ -79,6 +79,11 @@ class OptionModels:
         return self.asked.needs.tokens_per_month is None and len(undominated(self._slate.sure)) > 1
 
     @property
+    def routed_to(self) -> tuple[str, ...]:
+        """The models that a source's router names for such a task, where the workload has several."""
+        return self._route.models if self._route is not None else ()
+
+    @property
     def contenders(self) -> tuple[Rated, ...]:
         """The candidates that surely meet the needs."""
         return self._slate.sure

@@ -20,8 +20,8 @@ from policy_engine.errors import InputError, Problem, UsageError
 if TYPE_CHECKING:
     from policy_engine.cli.run_options import Run
 
-#: Options of `gate` alone, by their parameters: what they name is read, or written.
-_READ, _WRITTEN = ("baseline", "attest_key"), {"attest": "attestations", "write_baseline": "baseline"}
+#: Options of single commands, by their parameters: what they name is read, or written.
+_READ, _WRITTEN = ("baseline", "attest_key", "gateway"), {"attest": "attestations", "write_baseline": "baseline"}
 
 
 class _Output(Struct, frozen=True):

@@ -37,6 +37,7 @@ DECIDES = {
     "policy audit replay",
     "policy recheck",
     "policy rollout",
+    "policy route",
 }
 
 

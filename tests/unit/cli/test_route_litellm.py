@@ -1,0 +1,218 @@
+"""What `policy route --format litellm` writes: what of it is approved, under which names, and where it leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from policy_engine.routing.route import alias_of
+from tests.unit.cli.conftest import Outcome
+from tests.unit.cli.given import AT, DENIED, MEMORY
+from tests.unit.cli.route_scene import GATEWAY, layer, routed, router, single, write
+
+Run = Callable[..., Outcome]
+GPT_4O = {"deployment": "proprietary_api", "model": "gpt-4o", "provider": "openai", "region": "us"}
+
+
+@pytest.fixture
+def written(policy: Run) -> Callable[..., Any]:
+    """Return the configuration that is written, as YAML is read, and its text."""
+
+    def run(*arguments: str | Path) -> Any:
+        found = policy("route", *map(str, arguments), *AT, *MEMORY, "--format", "litellm")
+        assert (found.status, found.err) == (0, "")
+        return yaml.safe_load(found.out), found.out
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def approved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, str]:
+    """What is written of the articles' router as it is approved."""
+    text = (routed(tmp_path_factory.mktemp("approved")) / "config.yaml").read_text(encoding="utf-8")
+    return yaml.safe_load(text), text
+
+
+def names(config: Any) -> list[str]:
+    return [each["model_name"] for each in config["model_list"]]
+
+
+def test_what_waits_for_evidence_is_not_written_and_said(approved: Any) -> None:
+    config, text = approved
+    assert names(config) == [
+        "platform_model-router_summaries",
+        "platform_model-router_summaries+2",
+        "platform_model-router_analysis",
+        "platform_model-router_analysis+2",
+        "platform_model-router_code",
+        "platform_model-router_code+1",
+        "platform_model-router_code+2",
+    ]
+    assert "# Left out: platform_model-router_tagging: self_hosted llama-3-8b in eu: it waits for approval" in text
+    assert "# Left out: platform_model-router_analysis: self_hosted qwen2.5-72b in eu: outstanding: hardware_" in text
+
+
+def test_fallbacks_stay_inside_their_task_and_none_is_for_everything(approved: Any) -> None:
+    config, text = approved
+    settings = config["router_settings"]
+    assert settings["default_fallbacks"] == []
+    targets = {name: group for row in settings["fallbacks"] for name, group in row.items()}
+    assert all(target.startswith(f"{name}+") for name, group in targets.items() for target in group)
+    assert targets["platform_model-router_code"] == [f"platform_model-router_code+{n}" for n in (1, 2)]
+    (decision,) = {each["model_info"]["policy_decision"] for each in config["model_list"]}
+    assert f"review, decision {decision}, ledger entry 0, valid until 2027-01-01T23:59:59Z" in text
+
+
+def test_prices_are_those_of_the_catalog_by_the_token(approved: Any) -> None:
+    config, _ = approved
+    params = config["model_list"][0]["litellm_params"]
+    assert params["model"] == "hosted_vllm/llama-3-70b"
+    assert (params["input_cost_per_token"], params["output_cost_per_token"]) == pytest.approx((0.6e-6, 0.7e-6))
+    assert "input_cost_per_token" not in next(
+        each["litellm_params"] for each in config["model_list"] if each["model_name"].endswith("code+1")
+    )  # a price that nobody states is not zero
+
+
+def test_an_address_that_nobody_gave_leads_nowhere(written: Any, tmp_path: Path) -> None:
+    config, text = written(router(tmp_path), *layer(tmp_path), "--allow-conditions")
+    assert len(names(config)) == 12
+    assert config["model_list"][0]["model_info"]["policy_outstanding"] == ["hardware_attestation"]
+    reached = {each["litellm_params"].get("api_base") for each in config["model_list"]}
+    # Anthropic is in one region alone, and is reached where LiteLLM knows it to be
+    assert reached == {
+        "https://self-hosted.invalid/v1",
+        "https://open-model-hosting.invalid/v1",
+        "https://openai.us.invalid/v1",
+        None,
+    }
+    assert "os.environ" not in str(reached)  # of a variable that is not set LiteLLM makes OpenAI's address
+    assert text.count("# An address is missing") == 3
+    proposed = single(proposal={**GPT_4O, "region": "eu"})  # the data may go anywhere, and the team wants it there
+    config, _ = written(write(tmp_path / "p.yaml", proposed))
+    assert config["model_list"][0]["litellm_params"]["api_base"] == "https://openai.eu.invalid/v1"
+    (tmp_path / "gateway.yaml").write_text(GATEWAY, encoding="utf-8")
+    filled, text = written(
+        router(tmp_path), *layer(tmp_path), "--allow-conditions", "--gateway", tmp_path / "gateway.yaml"
+    )
+    assert "# An address is missing" not in text
+    assert {each["litellm_params"].get("api_base") for each in filled["model_list"]} == {
+        "http://llm.internal.example:8000/v1",
+        "https://models.example/v1",
+        "https://us.api.openai.example/v1",
+        None,
+    }
+
+
+def test_an_address_of_another_region_or_prefix_is_not_taken(written: Any, tmp_path: Path) -> None:
+    gateway = tmp_path / "gateway.yaml"
+    gateway.write_text(GATEWAY.replace("regions: {us: ", "api_base: ").replace("v1}}", "v1}", 1), encoding="utf-8")
+    with gateway.open("a", encoding="utf-8") as more:
+        more.write("  anthropic: {prefix: hosted_vllm}\n")
+    config, _ = written(router(tmp_path), *layer(tmp_path), "--gateway", gateway)
+    openai = [each["litellm_params"] for each in config["model_list"] if "openai/" in each["litellm_params"]["model"]]
+    assert {each["api_base"] for each in openai} == {"https://openai.us.invalid/v1"}
+    claude = [each["litellm_params"] for each in config["model_list"] if "claude" in each["litellm_params"]["model"]]
+    assert {each["api_base"] for each in claude} == {"https://anthropic.invalid/v1"}
+
+
+def test_what_does_not_run_behind_a_gateway_is_left_out(policy: Run, written: Any, tmp_path: Path) -> None:
+    batch = single(batch=True, latency_p95_ms=None, proposal={"deployment": "open_batch", "model": "qwen3-14b"})
+    found = policy("route", str(write(tmp_path / "w.yaml", batch)), *AT, *MEMORY, "-o", "litellm")
+    assert (found.status, found.out) == (2, "")
+    assert "a batch provider takes files of requests" in found.err
+    assert "[nothing-to-write]" in found.err
+    config, text = written(write(tmp_path / "w.yaml", batch, {**single(), "metadata": {"name": "n", "owner": "o"}}))
+    assert names(config)[0] == "default_n_tagging"
+    assert "# Left out: platform_single_tagging: open_batch qwen3-14b" in text
+
+
+@pytest.mark.parametrize(
+    ("proposal", "code"),
+    [({**GPT_4O, "provider": "azure"}, "provider-unmapped"), ({**GPT_4O, "provider": None}, "provider-unnamed")],
+)
+def test_a_provider_that_is_not_known_is_an_error_that_names_it(
+    policy: Run, written: Any, tmp_path: Path, proposal: dict[str, Any], code: str
+) -> None:
+    path = write(tmp_path / "w.yaml", single(proposal=proposal))
+    found = policy("route", str(path), *AT, *MEMORY, "-o", "litellm")
+    assert (found.status, found.out) == (2, "")
+    assert f"[{code}]" in found.err
+    if proposal["provider"] is not None:
+        gateway = tmp_path / "gateway.yaml"
+        say = "{prefix: azure, api_key: AZURE_KEY, api_base: 'https://acme.openai.azure.example'}"
+        head = "apiVersion: policy-engine/v1\nkind: Gateway\nproviders:\n"
+        gateway.write_text(f"{head}  azure: {say}\n", encoding="utf-8")
+        config, _ = written(path, "--gateway", gateway)
+        params = config["model_list"][0]["litellm_params"]
+        assert (params["model"], params["api_key"]) == ("azure/gpt-4o", "os.environ/AZURE_KEY")
+
+
+#: As NAME_PATTERN has them, short enough to be often alike.
+_NAMES = st.from_regex(r"[ab0]([ab.-]{0,2}[ab0])?", fullmatch=True)
+_TASKS = st.text("ab_.- \u202e*", min_size=1, max_size=4)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(_NAMES, _NAMES, _TASKS), unique=True, max_size=12))
+def test_no_two_tasks_have_one_alias(tasks: list[tuple[str, str, str]]) -> None:
+    found = [alias_of(*task) for task in tasks]
+    assert len(set(found)) == len(found)
+    assert all(set(each) <= set("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") for each in found)
+
+
+def test_aliases_that_look_alike_are_told_apart_and_two_of_one_name_are_refused(
+    policy: Run, written: Any, tmp_path: Path
+) -> None:
+    first, second = single(name="x"), single(name="x")
+    first["metadata"] |= {"namespace": "a", "name": "b-c"}
+    second["metadata"] |= {"namespace": "a-b", "name": "c"}
+    config, _ = written(write(tmp_path / "w.yaml", first, second))
+    assert {name.partition("+")[0] for name in names(config)} == {"a_b-c_x", "a-b_c_x"}
+    found = policy("route", str(write(tmp_path / "w.yaml", first, first)), *AT, *MEMORY, "-o", "litellm")
+    assert (found.status, "[alias-twice]" in found.err) == (2, True)
+
+
+def test_a_denied_workload_is_in_no_configuration(policy: Run, written: Any, tmp_path: Path) -> None:
+    out = tmp_path / "config.yaml"
+    assert policy("route", str(DENIED), *AT, *MEMORY, "-o", f"litellm={out}").status == 2
+    assert not out.exists()
+    config, text = written(DENIED, write(tmp_path / "w.yaml", single()))
+    assert not [name for name in names(config) if "claims" in name]
+    assert "# Left out: claims_claims-notes_notes: nothing is permitted for it now" in text
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (("kind: Gateway", "kind: Gate"), "gateway.yaml:2:7: error: `kind` must be `Gateway` here"),
+        (("https://models.example/v1", "os.environ/BASE"), "gateway.yaml:5:34: error: `api_base` is no address"),
+        (("https://models.example/v1", "https://user:secret@models.example"), "`api_base` is no address"),
+        (("{api_base: https://models.example/v1}", "{api_key: sk-12/34}"), "`api_key` is no name of an environment"),
+        (("self_hosted: {", "self_hosted: {public_address: true, "), "`hosted_vllm` is software that anybody runs"),
+        (("self_hosted", "self_hosted: {prefix: 'a/b'}\n  x"), "`a/b` is no name of a provider"),
+        (("regions: {us", "region: {us"), "`region` is not a key here"),
+    ],
+)
+def test_a_gateway_file_that_is_none(policy: Run, tmp_path: Path, change: tuple[str, str], problem: str) -> None:
+    gateway, ledger = tmp_path / "gateway.yaml", tmp_path / "l.db"
+    gateway.write_text(GATEWAY.replace(*change), encoding="utf-8")
+    path = write(tmp_path / "w.yaml", single())
+    found = policy("route", str(path), *AT, "--ledger", f"sqlite:///{ledger}", "--gateway", str(gateway))
+    assert (found.status, ledger.exists()) == (2, False)
+    assert problem in found.err
+    assert "secret" not in found.err
+    assert "sk-12" not in found.err
+
+
+def test_no_report_takes_the_gateway_files_place(policy: Run, tmp_path: Path) -> None:
+    gateway = tmp_path / "gateway.yaml"
+    gateway.write_text(GATEWAY, encoding="utf-8")
+    path = write(tmp_path / "w.yaml", single())
+    found = policy("route", str(path), *AT, *MEMORY, "--gateway", str(gateway), "-o", f"litellm={gateway}")
+    assert (found.status, gateway.read_text(encoding="utf-8")) == (2, GATEWAY)
