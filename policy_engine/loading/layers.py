@@ -29,7 +29,9 @@ ROOT_FILES = (
 RETENTION = "retention.yaml"
 #: What has to hold for every workload, for `policy prove`. No part of the policy either.
 PROPERTIES = "properties.yaml"
-_BESIDE = (RETENTION, PROPERTIES)
+#: What `policy cost` reckons with. No part of the policy either.
+ASSUMPTIONS = "assumptions.yaml"
+_BESIDE = (RETENTION, PROPERTIES, ASSUMPTIONS)
 CATALOG = "catalog"
 CASES_SUFFIX = "_test.yaml"
 
