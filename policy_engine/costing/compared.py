@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from policy_engine.costing.curve import BreakEven, break_even
 from policy_engine.costing.lines import Line
-from policy_engine.costing.returns import Outlay, Returns, returns
-from policy_engine.model.ranges import total
+from policy_engine.costing.returns import Returns, returns
+from policy_engine.model.ranges import Range, total
 
 
 class Compared(Struct, frozen=True):
@@ -51,10 +51,8 @@ def _returns(own: Line, api: Line) -> Returns | None:
         return None
     # a move that either way makes is no part of what self-running is paid back for
     alike = {name for name, cost in own.once.items() if api.once.get(name) == cost}
-    return returns(_without(own, alike), _without(api, alike))
+    return returns(*(replace(each.outlay, once=_once(each, alike)) for each in (own, api) if each.outlay is not None))
 
 
-def _without(line: Line, names: set[str]) -> Outlay:
-    assert line.outlay is not None
-    once = total(cost for name, cost in line.once.items() if name not in names and name != "purchase")
-    return replace(line.outlay, once=once)
+def _once(line: Line, but: set[str]) -> Range:
+    return total(cost for name, cost in line.once.items() if name not in but and name != "purchase")

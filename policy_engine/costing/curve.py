@@ -1,4 +1,4 @@
-"""What a month costs at any volume: a part that is always paid, a part for each token, and replicas in whole numbers."""
+"""What a month costs at any volume: what is always paid, what each token costs, and whole replicas."""
 
 from __future__ import annotations
 

@@ -25,7 +25,10 @@ _VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
 
 
 class OptionCost(Struct, frozen=True):
-    """An option for a task: its status by the rules and the catalog, why, and the models that it could run."""
+    """An option for a task: its status by the rules and the catalog, why, and the models that it could run.
+
+    `decision_counts` is what a decision's figure for the chosen model is made of, in words.
+    """
 
     option: str
     status: str
@@ -33,6 +36,7 @@ class OptionCost(Struct, frozen=True):
     reasons: tuple[str, ...]
     missing: tuple[str, ...]
     lines: tuple[Line, ...]
+    decision_counts: tuple[str, ...]
 
 
 class TaskCost(Struct, frozen=True):
@@ -119,6 +123,7 @@ def _option(result: TaskResult, option: str, setting: Setting) -> OptionCost:
         reasons=tuple(models.why),
         missing=tuple(sorted(standing.missing)),
         lines=tuple(sorted(lines, key=_order)),
+        decision_counts=tuple(part.what for part in models.cost.parts) if models.cost is not None else (),
     )
 
 

@@ -85,7 +85,7 @@ class Line(Struct, frozen=True, kw_only=True):
 
 
 def lines_of(setting: Setting, option: str, found: Considered, chosen: bool) -> tuple[Line, ...]:
-    """Return the ways to pay for a model: one by the token; of machines the cheapest rented, and the cheapest bought."""
+    """Return the ways to pay for a model: one by the token; of machines the cheapest rented and the cheapest bought."""
     bare = Line(
         option=option,
         model=found.name,
@@ -112,10 +112,10 @@ def _token_line(setting: Setting, bare: Line) -> Line:
     curve = Curve(usd_per_million=_around(blended[0], blended))
     prompt = _around(exactly(price.input_usd_per_million), [exactly(each.input_usd_per_million) for each in sides])
     answer = _around(exactly(price.output_usd_per_million), [exactly(each.output_usd_per_million) for each in sides])
-    shown = f"{price.input_usd_per_million:g} USD per million tokens"
+    shown = f"{price.input_usd_per_million:,.2f} USD per million tokens"
     if not price.blended:
-        both = f"{price.input_usd_per_million:g} / {price.output_usd_per_million:g}"
-        shown = f"{both} USD per million prompt / answer tokens"
+        both = f"{price.input_usd_per_million:,.2f} and {price.output_usd_per_million:,.2f}"
+        shown = f"{both} USD per million tokens in and out"
     line = _with(
         bare, way=shown, curve=curve, prompt_usd_per_million=prompt, answer_usd_per_million=answer, figures=(price,)
     )
