@@ -54,7 +54,8 @@ def _line_bar(line: Line, task: TaskCost) -> cost_options.Bar | None:
 
 
 def _plan_bar(plan: Plan) -> cost_options.Bar | None:
-    return _bar(plan.name, plan.parts, plan.monthly, plan.at_least)
+    status = "" if plan.status == "permitted" else f"\n({plan.status})"
+    return _bar(f"{plan.name}{status}", plan.parts, plan.monthly, plan.at_least)
 
 
 def _bar(name: str, parts: object, monthly: Range | None, at_least: bool) -> cost_options.Bar | None:
@@ -79,7 +80,7 @@ def _panel(task: TaskCost, several: bool) -> cost_volume.Panel | None:
     shown = sorted((each for each in met if each.break_even.central is not None), key=_where)
     own = task.load.tokens
     at = cost_volume.volumes([*(each.break_even.central or 0.0 for each in shown), own or 0.0])
-    never = [f"{_both(each)}: {ends_text(each.break_even, 'tokens')}" for each in met if each not in shown]
+    never = [(_both(each), ends_text(each.break_even, "tokens")) for each in met if each not in shown]
     return cost_volume.Panel(
         title=task.name if several else "",
         lines=tuple(_drawn(line, at, task) for line in lines),
@@ -97,9 +98,9 @@ def _where(each: Compared) -> float:
 def _status(task: TaskCost, line: Line) -> str:
     """Say what the option is, where it is not permitted, and of a model that it is ruled out."""
     (status,) = (each.status for each in task.options if each.option == line.option)
-    if status == "permitted":
-        status = "model ruled out" if line.qualifies is False else status
-    return "" if status == "permitted" else f" ({status})"
+    if status != "permitted":
+        return f" ({status})"
+    return " (model ruled out)" if line.qualifies is False else ""
 
 
 def _lines(task: TaskCost) -> list[Line]:
@@ -134,7 +135,7 @@ def _drawn(line: Line, at: Sequence[float], task: TaskCost) -> cost_volume.Line:
 def _meeting(each: Compared) -> cost_volume.Meeting:
     at = each.break_even.central or 0.0
     cost = each.api.curve.at(at).central if each.api.curve is not None else 0.0
-    return cost_volume.Meeting(at, cost, f"{_both(each)}: {ends_text(each.break_even, 'tokens')}")
+    return cost_volume.Meeting(at, cost, _both(each), ends_text(each.break_even, "tokens"))
 
 
 def _both(each: Compared) -> str:

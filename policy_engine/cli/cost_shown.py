@@ -226,10 +226,12 @@ def _thresholds(found: Sequence[Threshold]) -> Section:
 def _plans(plans: Sequence[Plan]) -> Section:
     rows = []
     for plan in plans:
-        routes = "; ".join(f"{each.task}: {_name(each.line) if each.line else 'nothing'}" for each in plan.routes)
-        year, longest = ("unknown" if plan.outlay is None else usd_range(plan.outlay.total(n)) for n in HORIZONS_MONTHS)
-        said = f"{routes}. Over 12 months {year} USD, over 36 months {longest} USD"
-        rows.append((plan.name, usd_range(plan.monthly) + ("+" if plan.at_least else ""), said))
+        said = "; ".join(f"{each.task}: {_name(each.line) if each.line else 'nothing'}" for each in plan.routes)
+        if plan.outlay is not None:
+            year, longest = (usd_range(plan.outlay.total(months)) for months in HORIZONS_MONTHS)
+            said += f". Over 12 months {year} USD, over 36 months {longest} USD"
+        status = "" if plan.status == "permitted" else f" ({plan.status})"
+        rows.append((f"{plan.name}{status}", usd_range(plan.monthly) + ("+" if plan.at_least else ""), said))
     return Section(title="Plans over all tasks", header=("=Plan", ">USD/month", "~Tasks, total cost"), rows=rows)
 
 

@@ -193,6 +193,7 @@ def _threshold(each: Threshold) -> dict[str, Any]:
 def _plan(plan: Plan) -> dict[str, Any]:
     return {
         "name": plan.name,
+        "status": plan.status,
         "routes": [
             {
                 "task": route.task,

@@ -18,7 +18,7 @@ from policy_engine.costing.thresholds import Threshold, thresholds_of
 from policy_engine.facts import DAYS_PER_MONTH
 from policy_engine.judging import Judge
 from policy_engine.model.ranges import exactly
-from policy_engine.model.task_case import TaskCase, TaskResult
+from policy_engine.model.task_case import Status, TaskCase, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
 
 _VOLUME = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
@@ -31,7 +31,7 @@ class OptionCost(Struct, frozen=True):
     """
 
     option: str
-    status: str
+    status: Status
     rules: tuple[str, ...]
     reasons: tuple[str, ...]
     missing: tuple[str, ...]

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from policy_engine.costing.lines import PARTS, Line, running_people
+from policy_engine.costing.lines import Line, running_people
+from policy_engine.costing.machines import Machine
 from policy_engine.costing.returns import Outlay
 from policy_engine.costing.speeds import Assumptions
-from policy_engine.model.ranges import ZERO, Range, total
+from policy_engine.model.ranges import ZERO, Range, exactly, total
+from policy_engine.model.task_case import Status
 from policy_engine.model.vocabulary import OPTIONS
 
 if TYPE_CHECKING:
     from policy_engine.costing.estimate import TaskCost
+
+_WORST: tuple[Status, ...] = ("forbidden", "unavailable", "uncertain", "permitted")
 
 
 class Route(Struct, frozen=True):
@@ -28,10 +32,12 @@ class Route(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """One line for each task. Engineers and operations of an option are paid once, however many tasks run on it.
 
-    Machines are those of each task by itself. `parts` and `outlay` are None where a part is not known.
+    Tasks with one model on the same machines share these. `status` is the worst that a task has there. `parts` and
+    `outlay` are None where a part is not known.
     """
 
     name: str
+    status: Status
     routes: tuple[Route, ...]
     parts: dict[str, Range] | None
     outlay: Outlay | None
@@ -54,35 +60,51 @@ def plans_of(tasks: Sequence[TaskCost], chosen: Sequence[str | None], assumed: A
 def _plan(name: str, tasks: Sequence[TaskCost], options: Sequence[str | None], assumed: Assumptions) -> Plan:
     routes = tuple(Route(task.name, _line(task, option)) for task, option in zip(tasks, options, strict=True))
     lines = [route.line for route in routes if route.line is not None]
-    whole = len(lines) == len(routes) and all(line.parts is not None for line in lines)
-    if not whole:
-        return Plan(name, routes, None, None, any(line.at_least for line in lines))
-    parts = {part: total(line.parts.get(part, ZERO) for line in lines if line.parts) for part in PARTS}
-    own = list(dict.fromkeys(line.option for line in lines if line.self_run))
-    people = [running_people(assumed, option) for option in own]
-    parts["engineers"] = total(each for each, _ in people)
-    parts["operations"] = total(each for _, each in people)
-    parts = {part: cost for part, cost in parts.items() if cost != ZERO}
-    return Plan(name, routes, parts, _outlay(lines, own, people), any(line.at_least for line in lines))
+    floor = any(line.at_least for line in lines)
+    status = min((_status(task, option) for task, option in zip(tasks, options, strict=True)), key=_WORST.index)
+    if len(lines) < len(routes) or any(line.parts is None for line in lines):
+        return Plan(name, status, routes, None, None, floor)
+    life = assumed["hardware_life_months"].range
+    shared = _shared(lines, [task.load.tokens or 0.0 for task in tasks])
+    people = [running_people(assumed, each) for each in dict.fromkeys(line.option for line in lines if line.self_run)]
+    tokens = total(line.parts["tokens"] for line in lines if line.parts is not None and "tokens" in line.parts)
+    parts = {
+        "tokens": tokens,
+        "machines": total((m.rent + m.maintenance + m.purchase / life) * count for m, count in shared),
+        "power_and_space": total((machine.power + machine.space) * count for machine, count in shared),
+        "engineers": total(each for each, _ in people),
+        "operations": total(each for _, each in people),
+    }
+    running = total((tokens, *(each + other for each, other in people), *(m.running * count for m, count in shared)))
+    purchase = total(machine.purchase * count for machine, count in shared)
+    outlay = Outlay(running, _once(lines), purchase, life)
+    return Plan(name, status, routes, {part: cost for part, cost in parts.items() if cost != ZERO}, outlay, floor)
 
 
-def _outlay(lines: Sequence[Line], own: Sequence[str], people: Sequence[tuple[Range, Range]]) -> Outlay | None:
-    outlays = [line.outlay for line in lines if line.outlay is not None]
-    paid_by_each = [line.parts for line in lines if line.self_run and line.parts is not None]
-    running = total(each.running for each in outlays)
-    if paid_by_each:
-        alone = total(parts["engineers"] + parts["operations"] for parts in paid_by_each)
-        once = total(one + other for one, other in people)
-        running = Range(
-            *(getattr(running, end) - getattr(alone, end) + getattr(once, end) for end in ("low", "central", "high"))
-        )
+def _shared(lines: Sequence[Line], tokens: Sequence[float]) -> list[tuple[Machine, Range]]:
+    """Return the machines of a plan with their replicas: tasks with one model on the same machines share them."""
+    groups: dict[tuple[str, str, str | None], list[tuple[Line, float]]] = {}
+    for line, load in zip(lines, tokens, strict=True):
+        if line.self_run:
+            groups.setdefault((line.option, line.model, line.way), []).append((line, load))
+    found = []
+    for each in groups.values():
+        first = each[0][0]
+        if first.machine is None or first.curve is None:
+            continue
+        busy = total(exactly(load) / line.curve.capacity for line, load in each if line.curve and line.curve.capacity)
+        count = busy.each(lambda replicas: float(max(1, math.ceil(replicas)))) + first.curve.spare
+        found.append((first.machine, count))
+    return found
+
+
+def _once(lines: Sequence[Line]) -> Range:
     set_up = {line.option: line.once["set_up"] for line in lines if "set_up" in line.once}
-    moves = total(line.once["migration"] for line in lines if "migration" in line.once)
-    life = next((each.life_months for each in outlays if each.purchase != ZERO), outlays[0].life_months)
-    purchase = total(each.purchase for each in outlays)
-    return replace(
-        outlays[0], running=running, once=total(set_up.values()) + moves, purchase=purchase, life_months=life
-    )
+    return total((*set_up.values(), *(line.once["migration"] for line in lines if "migration" in line.once)))
+
+
+def _status(task: TaskCost, option: str | None) -> Status:
+    return next((each.status for each in task.options if each.option == option), "unavailable")
 
 
 def _line(task: TaskCost, option: str | None) -> Line | None:

@@ -123,12 +123,12 @@ class _Reading:
                     )
                     break
             return None
-        low, central, high = (numbers * 3)[:3] if len(keys) == 1 else numbers
-        wrong = wrong_range(name, unit, float(low or 0), float(central or 0), float(high or 0))
+        low, central, high = (float(number or 0) for number in (numbers * 3 if len(keys) == 1 else numbers))
+        wrong = wrong_range(name, unit, low, central, high)
         if wrong is not None:
             item.problem("bad-range", wrong, keys[0], help_="see `meaning` in rules/assumptions.yaml")
             return None
-        return Range(float(low or 0), float(central or 0), float(high or 0))
+        return Range(low, central, high)
 
     def _of_parameters(self, item: Reader, names: Sequence[str]) -> Range | None:
         values: list[Any] = [self._values.get(each) for each in names]

@@ -38,10 +38,11 @@ class Line(Struct, frozen=True):
 
 
 class Meeting(Struct, frozen=True):
-    """A break-even point: tokens a month, dollars a month, and what to say of it."""
+    """A break-even point: tokens a month, dollars a month, what meets there, and what to say of it."""
 
     tokens: float
     usd: float
+    what: str
     says: str
 
 
@@ -53,7 +54,7 @@ class Panel(Struct, frozen=True):
     meetings: tuple[Meeting, ...]
     volume: float | None
     volume_says: str
-    notes: tuple[str, ...] = ()
+    notes: tuple[tuple[str, str], ...] = ()
 
 
 def volumes(marks: Sequence[float]) -> tuple[float, ...]:
@@ -98,8 +99,8 @@ def _paint(axes: Any, panel: Panel) -> None:
     plain_ticks(axes.yaxis)
     _name_lines(axes, panel.lines, bottom, top)
     _mark(axes, panel)
-    foot = [f"{number}  {label(each.says)}" for number, each in enumerate(panel.meetings, 1)]
-    foot += [label(note) for note in panel.notes]
+    foot = [f"{number}  {label(each.what)}: {label(each.says)}" for number, each in enumerate(panel.meetings, 1)]
+    foot += [f"{label(what)}: {label(says)}" for what, says in panel.notes]
     axes.set_xlabel("\n".join(["tokens/month", *foot]), fontsize=9, loc="left")
     if panel.title:
         axes.set_title(label(panel.title), fontsize=9, loc="left")
