@@ -80,7 +80,7 @@ def _panel(task: TaskCost, several: bool) -> cost_volume.Panel | None:
     shown = sorted((each for each in met if each.break_even.central is not None), key=_where)
     own = task.load.tokens
     at = cost_volume.volumes([*(each.break_even.central or 0.0 for each in shown), own or 0.0])
-    never = [(_both(each), ends_text(each.break_even, "tokens")) for each in met if each not in shown]
+    never = [(_both(each), _from(each)) for each in met if each not in shown]
     return cost_volume.Panel(
         title=task.name if several else "",
         lines=tuple(_drawn(line, at, task) for line in lines),
@@ -135,8 +135,12 @@ def _drawn(line: Line, at: Sequence[float], task: TaskCost) -> cost_volume.Line:
 def _meeting(each: Compared) -> cost_volume.Meeting:
     at = each.break_even.central or 0.0
     cost = each.api.curve.at(at).central if each.api.curve is not None else 0.0
-    return cost_volume.Meeting(at, cost, _both(each), ends_text(each.break_even, "tokens"))
+    return cost_volume.Meeting(at, cost, _both(each), _from(each))
 
 
 def _both(each: Compared) -> str:
-    return f"{each.own.model} against {each.api.model}"
+    return f"{each.own.option} {each.own.model} against {each.api.model}"
+
+
+def _from(each: Compared) -> str:
+    return ("at least " if each.break_even.at_least else "") + ends_text(each.break_even, "tokens")

@@ -47,7 +47,7 @@ def _task(task: TaskCost, report: Report, several: bool) -> Iterator[Section]:
     else:
         yield Section(lines=[f"{_volume(task)}, in requests of {_requests(task)} tokens"])
     for option in task.options:
-        yield _option(option, report.everything)
+        yield from _option(option, report.everything, task.load.tokens is not None)
     yield from _explained(task)
     yield from _over_months(task)
     yield from _against(task)
@@ -80,13 +80,11 @@ def _spread(found: Range) -> str:
     return central if low == high else f"{central} ({low} to {high})"
 
 
-def _option(option: OptionCost, everything: bool) -> Section:
-    title = f"{option.option}: {option.status}"
-    if option.rules:
-        title += f" by {', '.join(option.rules)}"
+def _option(option: OptionCost, everything: bool, months: bool) -> Iterator[Section]:
     priced = [line for line in option.lines if line.curve is not None]
     shown = priced if everything else _shown(priced)
-    lines = [] if priced else list(option.reasons)
+    lines = [f"by {', '.join(option.rules)}"] if option.rules else []
+    lines += [] if priced else list(option.reasons)
     if len(shown) < len(priced):
         lines.append(f"{len(priced) - len(shown)} more with --all")
     unknown = sorted({line.model for line in option.lines if line.curve is None})
@@ -94,8 +92,14 @@ def _option(option: OptionCost, everything: bool) -> Section:
         names = unknown if everything else unknown[:_SHOWN]
         more = f" and {len(unknown) - len(names)} more" if len(names) < len(unknown) else ""
         lines.append(f"cost unknown, not zero: {', '.join(names)}{more}")
-    header = ("=Model", ">Low", ">USD/month", ">High", ">Decision", "~Paid for")
-    return Section(title=title, lines=lines, header=header, rows=[_cells(line) for line in shown])
+    yield Section(title=f"{option.option}: {option.status}", lines=lines)
+    if shown:
+        cells = [_cells(line) for line in shown]
+        header = ("=Model", ">Low", ">USD/month", ">High", ">Decision", "~Paid for, by whom stated")
+        if months:
+            yield Section(header=header, rows=cells)
+        else:
+            yield Section(header=(header[0], header[-1]), rows=[(each[0], each[-1]) for each in cells])
 
 
 def _shown(lines: Sequence[Line]) -> list[Line]:
@@ -120,9 +124,18 @@ def _cells(line: Line) -> tuple[str, ...]:
         said += f", {_spread(line.replicas)} replicas"
     if cost is None and line.machine is not None and line.curve is not None:
         said += f", {usd_range(line.curve.at(0.0))} USD/month before any load"
+    said += _stated(line)
     if line.qualifies is False and line.reasons:
         said += f"; ruled out: {line.reasons[0]}"
     return (name, *ends, decision, said)
+
+
+def _stated(line: Line) -> str:
+    """Name the sources of the figures, with day and disputes."""
+    found = [f"{each.source} {each.as_of}" for each in line.figures]
+    found += ["stale"] if line.stale else []
+    found += [name for each in line.figures for name in each.disputes]
+    return f" ({', '.join(dict.fromkeys(found))})" if found else ""
 
 
 def _explained(task: TaskCost) -> Iterator[Section]:

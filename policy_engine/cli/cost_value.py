@@ -127,6 +127,7 @@ def _line(line: Line) -> dict[str, Any]:
         **_totals(line.outlay),
         "unknown": line.unknown,
         "figures": [_figure(each) for each in line.figures],
+        "stale": line.stale,
     }
 
 

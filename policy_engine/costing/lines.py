@@ -52,7 +52,8 @@ class Line(Struct, frozen=True, kw_only=True):
     """A model on an option. Dollars; None is unknown.
 
     `way` says what is paid, `curve` what it costs at any volume, `parts` what makes up the month at the stated one.
-    `unknown` says why there is no monthly cost, and `decision_usd` is what a decision reckons for the same model.
+    `unknown` says why there is no monthly cost, `stale` that a figure is older than one may be, and `decision_usd` is
+    what a decision reckons for the same model.
     """
 
     option: str
@@ -74,6 +75,7 @@ class Line(Struct, frozen=True, kw_only=True):
     at_least: bool = False
     unknown: str | None = None
     figures: tuple[Entry, ...] = ()
+    stale: bool = False
 
     @property
     def monthly(self) -> Range | None:
@@ -117,7 +119,13 @@ def _token_line(setting: Setting, bare: Line) -> Line:
         both = f"{price.input_usd_per_million:,.2f} and {price.output_usd_per_million:,.2f}"
         shown = f"{both} USD per million tokens in and out"
     line = _with(
-        bare, way=shown, curve=curve, prompt_usd_per_million=prompt, answer_usd_per_million=answer, figures=(price,)
+        bare,
+        way=shown,
+        curve=curve,
+        prompt_usd_per_million=prompt,
+        answer_usd_per_million=answer,
+        figures=(price,),
+        stale=setting.catalog.is_stale(price, setting.at),
     )
     if load.prompt is None or load.answer is None:
         return _with(line, unknown="the volume is not stated")
@@ -205,6 +213,7 @@ def _machine_line(setting: Setting, bare: Line, machine: Machine) -> Line:
         curve=curve,
         at_least=machine.at_least or capacity is None,
         figures=machine.figures,
+        stale=any(setting.catalog.is_stale(each, setting.at) for each in machine.figures),
     )
     if load.tokens is None:
         return _with(line, unknown="the volume is not stated")

@@ -23,6 +23,7 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
 }
 #: Those that something is divided by, or that nothing could run without.
 _ABOVE_ZERO = frozenset({"peak_share", "hours_per_month", "decode_reached", "prefill_reached", "hardware_life_months"})
+_ONE_NUMBER = "hours_per_month"
 
 
 class Assumption(Struct, frozen=True):
@@ -62,6 +63,8 @@ def wrong_range(name: str, unit: str, low: float, central: float, high: float) -
         return f"`{name}` lies between {least:g} and {most:,g} {unit}"
     if name in _ABOVE_ZERO and low <= 0:
         return f"`{name}` must be above 0 {unit}"
+    if name == _ONE_NUMBER and low != high:
+        return f"`{name}` is one number: neither more nor fewer hours are always cheaper"
     if unit == "replicas" and any(value != int(value) for value in (low, central, high)):
         return f"`{name}` is a number of whole replicas"
     return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -261,6 +262,7 @@ def test_assumptions_come_from_the_command_line_last(policy: Run, tmp_path: Path
         ("peak_share=0.4:0.2:0.6", "in that order"),
         ("peak_share=nan", "in that order"),
         ("engineer_usd_per_month=1e999", "in that order"),
+        ("hours_per_month=200:400:700", "is one number"),
         ("peak_share=0", "must be above 0 ratio"),
     ],
 )
@@ -291,6 +293,16 @@ def test_nothing_is_decided_and_nothing_recorded(policy: Run, tmp_path: Path) ->
     shown = policy("cost", written(tmp_path), *AT).out
     assert "verdict" not in shown
     assert "not a decision, and not recorded" in " ".join(shown.split())
+
+
+def test_the_readmes_sample_is_what_its_workload_costs(policy: Run, tmp_path: Path) -> None:
+    document = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
+    workload = re.search(r"```yaml\n(apiVersion.*?)```", document, re.DOTALL)
+    sample = re.search(r"```text\n(When self_hosted .*?)```", document, re.DOTALL)
+    assert workload
+    assert sample
+    (tmp_path / "triage.yaml").write_text(workload[1], encoding="utf-8")
+    assert sample[1] in policy("cost", str(tmp_path / "triage.yaml"), *AT).out
 
 
 @pytest.mark.parametrize("name", ["support-tickets", "edge-inspection"])
