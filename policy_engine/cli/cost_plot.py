@@ -62,7 +62,9 @@ def _bar(name: str, parts: object, monthly: Range | None, at_least: bool) -> cos
     if not isinstance(parts, dict) or monthly is None:
         return None
     central = {part: cost.central for part, cost in parts.items()}
-    return cost_options.Bar(name, central, monthly.low, monthly.high, usd_range(monthly) + ("+" if at_least else ""))
+    return cost_options.Bar(
+        name, central, monthly.low, monthly.high, ("at least " if at_least else "") + usd_range(monthly)
+    )
 
 
 def _draw_volume(found: WorkloadCost, path: Path) -> None:

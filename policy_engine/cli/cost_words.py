@@ -55,7 +55,10 @@ def ends_text(found: BreakEven | Ends, of: str) -> str:
 
 def short_name(line: Line) -> str:
     """Return the model, and how its machines are had."""
-    return line.model if line.machine is None else f"{line.model}, {'bought' if line.machine.owned else 'rented'}"
+    if line.machine is None:
+        return line.model
+    had = "as claimed" if line.machine.claimed else ("bought" if line.machine.owned else "rented")
+    return f"{line.model}, {had}"
 
 
 def percent(found: Range | None) -> str:

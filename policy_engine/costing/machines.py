@@ -35,12 +35,16 @@ class Wanted(Struct, frozen=True):
 
 
 class Machine(Struct, frozen=True, kw_only=True):
-    """One replica of a model. Dollars a month; `speed` None is unknown. `at_least` where the price is a floor."""
+    """One replica of a model. Dollars a month; `speed` None is unknown. `at_least` where the price is a floor.
+
+    `claimed` is the workload's own hardware at the hourly price that it states, else it is rented, or `owned`: bought.
+    """
 
     what: str
     devices: int | None
     quantization: str | None = None
     owned: bool = False
+    claimed: bool = False
     rent: Range = ZERO
     purchase: Range = ZERO
     power: Range = ZERO
@@ -98,7 +102,9 @@ def _claimed(asked: Wanted, claim: HardwareClaim) -> Iterator[Machine]:
         speed = speed_of(asked.model, quantization, asked.tokens_per_request, place, asked.assumed)
     what = f"the claimed hardware at {claim.usd_per_hour:,.2f} USD/hour"
     rented = hourly * asked.assumed["hours_per_month"].range
-    yield Machine(what=what, devices=box.devices or None, quantization=quantization, rent=rented, speed=speed)
+    yield Machine(
+        what=what, devices=box.devices or None, quantization=quantization, claimed=True, rent=rented, speed=speed
+    )
 
 
 def _consumer(asked: Wanted) -> Iterator[Machine]:

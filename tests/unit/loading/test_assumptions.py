@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from policy_engine.errors import InputError, RulesError
+from policy_engine.lint_registers import register_findings
 from policy_engine.loading.assumptions import assumptions_digest, read_assumptions
 from policy_engine.loading.policy import Policy, load_policy
 from policy_engine.model.ranges import Range
@@ -106,3 +107,12 @@ def test_a_file_of_its_own_may_name_any_source(shipped: Policy, tmp_path: Path) 
     assert (found.range, found.source) == (Range(0.12, 0.12, 0.12), "contract 17")
     with pytest.raises(InputError):
         read_assumptions((), shipped, tmp_path / "none.yaml")
+
+
+def test_lint_names_a_wrong_file_before_anybody_asks_for_costs(shipped: Policy, tmp_path: Path) -> None:
+    root = layer(tmp_path, "assumptions:\n  peak_share: {value: 2}\n")
+    policy = load_policy((root,))
+    assert policy.digest == shipped.digest
+    found = [(grade, problem.code) for grade, problem in register_findings(policy, (root,))]
+    assert ("error", "bad-range") in found
+    assert all(code != "bad-range" for _, problem in register_findings(shipped, ()) for code in [problem.code])
