@@ -184,7 +184,7 @@ def _machine_lines(setting: Setting, bare: Line, found: Considered) -> tuple[Lin
     if best:
         return tuple(best)
     if setting.claim is not None and setting.claim.usd_per_hour is None:
-        why = "`hardware.usd_per_hour` is not stated"
+        why = "`hardware.usd_per_hour` is not stated, and no source says what it costs to buy, or it does not fit"
     elif setting.claim is not None:
         why = "it does not fit the claimed hardware, or is not known to"
     elif model.parameters is None:

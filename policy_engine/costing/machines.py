@@ -91,20 +91,37 @@ def machines_of(asked: Wanted) -> Iterator[Machine]:
 
 
 def _claimed(asked: Wanted, claim: HardwareClaim) -> Iterator[Machine]:
+    """Yield the claimed hardware at its hourly price; without one as bought, where a source states what that costs."""
     quantization = asked.quantization
-    if claim.usd_per_hour is None or quantization is None:
+    if quantization is None:
         return
     box = box_of(asked.catalog, claim)
-    hourly = exactly(claim.usd_per_hour)
     speed = None
     if box.bandwidth_bytes_per_s is not None and box.room_bytes is not None:
         place = Place(box.bandwidth_bytes_per_s, box.tflops, box.room_bytes)
         speed = speed_of(asked.model, quantization, asked.tokens_per_request, place, asked.assumed)
-    what = f"the claimed hardware at {claim.usd_per_hour:,.2f} USD/hour"
-    rented = hourly * asked.assumed["hours_per_month"].range
+    if claim.usd_per_hour is None:
+        yield from _claimed_own(asked, claim, speed, quantization)
+        return
     yield Machine(
-        what=what, devices=box.devices or None, quantization=quantization, claimed=True, rent=rented, speed=speed
+        what=f"the claimed hardware at {claim.usd_per_hour:,.2f} USD/hour",
+        devices=box.devices or None,
+        quantization=quantization,
+        claimed=True,
+        rent=exactly(claim.usd_per_hour) * asked.assumed["hours_per_month"].range,
+        speed=speed,
     )
+
+
+def _claimed_own(asked: Wanted, claim: HardwareClaim, speed: Speed | None, quantization: str) -> Iterator[Machine]:
+    if claim.gpus is None or len(claim.gpus) != 1:
+        return
+    (row,) = claim.gpus
+    gpu = asked.catalog.gpu(row.name)
+    card = _card_usd(asked.catalog, gpu, asked.at) if gpu is not None else None
+    if gpu is not None and gpu.watts is not None and card is not None and row.count is not None:
+        name = f"the claimed {row.count} x {gpu.key}"
+        yield _owned(asked, name, row.count, gpu.watts, card, speed, quantization)
 
 
 def _consumer(asked: Wanted) -> Iterator[Machine]:

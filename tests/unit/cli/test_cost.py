@@ -295,6 +295,33 @@ def test_nothing_is_decided_and_nothing_recorded(policy: Run, tmp_path: Path) ->
     assert "not a decision, and not recorded" in " ".join(shown.split())
 
 
+@pytest.mark.parametrize(
+    ("hardware", "paid_for", "owned"),
+    [
+        ("{gpus: [{name: A100 80GB, count: 1}], usd_per_hour: 1.5}", "the claimed hardware at 1.50 USD/hour", False),
+        (
+            "{gpus: [{name: A100 80GB, count: 1}]}",
+            "the claimed 1 x NVIDIA A100-SXM4-80GB, bought at 15,000 to 25,000 USD",
+            True,
+        ),
+        ("{gpus: [{name: H100, count: 1}]}", None, None),
+    ],
+)
+def test_claimed_hardware_alone_is_priced_as_it_is_had(
+    policy: Run, tmp_path: Path, hardware: str, paid_for: str | None, owned: bool | None
+) -> None:
+    file = written(tmp_path, volume=f"{VOLUME}\n  hardware: {hardware}")
+    task = only(cost(policy, file))
+    (lines,) = (each["lines"] for each in task["options"] if each["deployment"] == "self_hosted")
+    (found,) = (each for each in lines if each["model"] == "llama-3.1-8b")
+    assert (found["paid_for"], found["owned"]) == (paid_for, owned)
+    if paid_for is None:
+        assert "`hardware.usd_per_hour` is not stated" in found["unknown"]
+        assert task["thresholds"] == []
+    elif not owned:
+        assert found["usd_per_month_by_part"]["machines"]["central"] == pytest.approx(2 * 730.5 * 1.5)
+
+
 def test_the_readmes_sample_is_what_its_workload_costs(policy: Run, tmp_path: Path) -> None:
     document = (EXAMPLES.parent / "README.md").read_text(encoding="utf-8")
     workload = re.search(r"```yaml\n(apiVersion.*?)```", document, re.DOTALL)
