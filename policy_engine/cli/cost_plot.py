@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from policy_engine.cli.cost_value import Report
-from policy_engine.cli.cost_words import ends_text, short_name, tokens, usd_range
+from policy_engine.cli.cost_words import ends_text, short_name, standing, tokens, usd_range
 from policy_engine.costing.compared import Compared, best_own
 from policy_engine.costing.estimate import TaskCost, WorkloadCost
 from policy_engine.costing.lines import Line
@@ -50,7 +50,7 @@ def _draw_options(found: WorkloadCost, path: Path) -> None:
 
 
 def _line_bar(line: Line, task: TaskCost) -> cost_options.Bar | None:
-    return _bar(f"{line.option}{_status(task, line)}\n{short_name(line)}", line.parts, line.monthly, line.at_least)
+    return _bar(f"{line.option}{standing(task, line)}\n{short_name(line)}", line.parts, line.monthly, line.at_least)
 
 
 def _plan_bar(plan: Plan) -> cost_options.Bar | None:
@@ -97,14 +97,6 @@ def _where(each: Compared) -> float:
     return each.break_even.central or 0.0
 
 
-def _status(task: TaskCost, line: Line) -> str:
-    """Say what the option is, where it is not permitted, and of a model that it is ruled out."""
-    (status,) = (each.status for each in task.options if each.option == line.option)
-    if status != "permitted":
-        return f" ({status})"
-    return " (model ruled out)" if line.qualifies is False else ""
-
-
 def _lines(task: TaskCost) -> list[Line]:
     """Return what is drawn: the chosen model of each API, the reference, and rented machines where there are some."""
     own = best_own(task.lines)
@@ -124,7 +116,7 @@ def _apis(task: TaskCost) -> Iterator[Line]:
 def _drawn(line: Line, at: Sequence[float], task: TaskCost) -> cost_volume.Line:
     costs = [line.curve.at(volume) for volume in at] if line.curve is not None else []
     return cost_volume.Line(
-        name=f"{line.option} {short_name(line)}{_status(task, line)}",
+        name=f"{line.option} {short_name(line)}{standing(task, line)}",
         option=line.option,
         volumes=tuple(at),
         low=tuple(cost.low for cost in costs),

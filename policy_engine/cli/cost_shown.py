@@ -5,7 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from policy_engine.cli.cost_value import NO_DECISION, Report
-from policy_engine.cli.cost_words import NEVER, ends_text, percent, plain, short_name, three, tokens, usd, usd_range
+from policy_engine.cli.cost_words import (
+    NEVER,
+    ends_text,
+    percent,
+    plain,
+    short_name,
+    standing,
+    three,
+    tokens,
+    usd,
+    usd_range,
+)
 from policy_engine.cli.moments import exact
 from policy_engine.cli.sections import Section
 from policy_engine.costing.compared import Compared, best_own
@@ -121,7 +132,8 @@ def _cells(line: Line) -> tuple[str, ...]:
     decision = _NONE if line.decision_usd is None else usd(line.decision_usd)
     said = line.way or ""
     if line.replicas is not None and line.machine is not None:
-        said += f", {_spread(line.replicas)} replicas"
+        one = line.replicas.low == line.replicas.high == 1
+        said += f", {_spread(line.replicas)} replica{'' if one else 's'}"
     if cost is None and line.machine is not None and line.curve is not None:
         said += f", {usd_range(line.curve.at(0.0))} USD/month before any load"
     said += _stated(line)
@@ -169,7 +181,9 @@ def _over_months(task: TaskCost) -> Iterator[Section]:
         totals = [line.outlay.total(months) for months in HORIZONS_MONTHS]
         once = f"once {usd_range(total(line.once.values()))}"
         said = [f"{months} months {_low_high(each)}" for months, each in zip(HORIZONS_MONTHS, totals, strict=True)]
-        rows.append((_name(line), *(usd(each.central) for each in totals), "; ".join([once, *said])))
+        rows.append(
+            (f"{_name(line)}{standing(task, line)}", *(usd(each.central) for each in totals), "; ".join([once, *said]))
+        )
     if rows:
         header = ("=Option, model", *(f">{months} months" for months in HORIZONS_MONTHS), "~Once, and low to high")
         yield Section(title="Total cost of ownership, USD", header=header, rows=rows)
@@ -192,7 +206,7 @@ def _name(line: Line) -> str:
 def _against(task: TaskCost) -> Iterator[Section]:
     owns: dict[str, list[Compared]] = {}
     for each in task.compared:
-        owns.setdefault(_name(each.own), []).append(each)
+        owns.setdefault(f"{_name(each.own)}{standing(task, each.own)}", []).append(each)
     for name, rows in owns.items():
         yield Section(
             title=f"When {name} pays",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from policy_engine.costing.curve import BreakEven
+from policy_engine.costing.estimate import TaskCost
 from policy_engine.costing.lines import Line
 from policy_engine.costing.returns import Ends
 from policy_engine.model.ranges import Range
@@ -59,6 +60,14 @@ def short_name(line: Line) -> str:
         return line.model
     had = "as claimed" if line.machine.claimed else ("bought" if line.machine.owned else "rented")
     return f"{line.model}, {had}"
+
+
+def standing(task: TaskCost, line: Line) -> str:
+    """Say what the option is, where it is not permitted, and of a model that it is ruled out."""
+    (status,) = (each.status for each in task.options if each.option == line.option)
+    if status != "permitted":
+        return f" ({status})"
+    return " (model ruled out)" if line.qualifies is False else ""
 
 
 def percent(found: Range | None) -> str:
