@@ -36,13 +36,14 @@ def caution(figure: Entry) -> float:
     return -figure.score if isinstance(figure, Score) else 0.0
 
 
+def precedence(figure: Entry, sides: Sides) -> tuple[bool, int, date, float, str]:
+    """Return what the figures of one thing are ranked by, what counts most first; the greatest counts."""
+    return takes_side(figure, sides), figure.rank, figure.starts, caution(figure), figure.key
+
+
 def preferred(figures: Iterable[F], sides: Sides) -> F | None:
     """Return the figure that counts, or None where there is none."""
-    return max(
-        figures,
-        key=lambda each: (takes_side(each, sides), each.rank, each.starts, caution(each), each.key),
-        default=None,
-    )
+    return max(figures, key=lambda each: precedence(each, sides), default=None)
 
 
 def amount(figure: Entry) -> tuple[object, ...]:

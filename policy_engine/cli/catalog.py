@@ -1,19 +1,25 @@
-"""`policy catalog`: models and the hardware that they need. Each command is a module of its own."""
+"""`policy catalog`: models, their figures, and the hardware that they need. Each command is a module of its own."""
 
 from __future__ import annotations
 
 import click
 
-from policy_engine.cli import catalog_size
+from policy_engine.cli.lazy import LazyCommands
+
+_MODULES = {
+    "list": "catalog_list",
+    "show": "catalog_show",
+    "compare": "catalog_compare",
+    "disputes": "catalog_disputes",
+    "size": "catalog_size",
+}
 
 
-@click.group("catalog", epilog="Example: policy catalog size llama-3.1-70b --quantization int4")
+@click.group(
+    "catalog", cls=LazyCommands, modules=_MODULES, epilog="Example: policy catalog compare gpt-4o llama-3.1-70b"
+)
 def command() -> None:
-    """Ask the catalog what hardware a model needs, and what that costs.
+    """Ask the catalog which models there are, what is known of them, and what hardware they need.
 
     A model or device that it does not know is exit status 2; a layer adds one, in its folder `catalog`.
     """
-
-
-for _module in (catalog_size,):
-    command.add_command(_module.command)

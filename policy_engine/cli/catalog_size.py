@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -10,26 +9,22 @@ from typing import TYPE_CHECKING
 
 import click
 
+from policy_engine.cli.catalog_common import MOST, QUANTIZATIONS, named_gpu, named_model
 from policy_engine.cli.moments import AsOf
 from policy_engine.cli.options import at_option, policy_options
 from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, report_writers
-from policy_engine.errors import Problem, RulesError, UsageError, did_you_mean
-from policy_engine.wording import listed
+from policy_engine.errors import Problem, RulesError, UsageError
 
 if TYPE_CHECKING:
     from policy_engine.catalog import Catalog
     from policy_engine.catalog.entries import Gpu, Model
     from policy_engine.loading.policy import Policy
 
-#: As `catalog.sizing.QUANTIZATIONS`, which is not loaded for a help text.
-QUANTIZATIONS = ("bf16", "fp8", "int8", "int4")
-_MOST = 1_000_000_000
-_ALIKE = 5
 _EPILOG = (
     "Example: policy catalog size llama-3.1-70b --quantization bf16 --context 8000 --concurrency 16 --plot memory.svg"
 )
-_COUNT = click.IntRange(1, _MOST)
+_COUNT = click.IntRange(1, MOST)
 
 
 @click.command("size", short_help="Say what hardware a model needs.", epilog=_EPILOG)
@@ -101,11 +96,7 @@ def _check_plot(plot: Path, reports: Sequence[Path | None]) -> None:
 
 
 def _model(catalog: Catalog, name: str, context: int | None) -> Model:
-    found = catalog.model(name)
-    if found is None:
-        names = [*catalog.models, *(alias for model in catalog.models.values() for alias in model.aliases)]
-        hint = did_you_mean(name, names) or "a layer adds one, in catalog/models.yaml"
-        raise UsageError(Problem("unknown-name", f"the catalog has no model `{name}`", help=hint))
+    found = named_model(catalog, name)
     if found.weights == "closed":
         message = f"`{name}` runs on its vendor's hardware alone: its weights are closed"
         raise UsageError(Problem("closed-weights", message, help="name a model with open weights"))
@@ -122,20 +113,7 @@ def _gpus(catalog: Catalog, name: str | None) -> tuple[Gpu, ...]:
     if name is None:
         order = sorted(catalog.gpus.values(), key=lambda gpu: (-gpu.memory_gb, -gpu.bandwidth_gb_s, gpu.key))
         return tuple(order)
-    found = catalog.gpu(name)
-    if found is None:
-        hint = _alike(name, [*catalog.gpus, *(alias for gpu in catalog.gpus.values() for alias in gpu.aliases)])
-        raise UsageError(Problem("unknown-name", f"the catalog has no GPU of exactly the name `{name}`", help=hint))
-    return (found,)
-
-
-def _alike(name: str, names: Sequence[str]) -> str:
-    """Name what may be meant, and is never taken for it: names with these very words in them, else the nearest."""
-    word = re.compile(rf"(?<!\w){re.escape(name.strip())}(?!\w)", re.IGNORECASE)
-    parts = [each for each in names if name.strip() and word.search(each)]
-    if parts:
-        return f"did you mean {listed([f'`{each}`' for each in parts[:_ALIKE]], 'or')}?"
-    return did_you_mean(name, names) or "without --gpu all are listed; a layer adds one, in catalog/gpus.yaml"
+    return (named_gpu(catalog, name, "without --gpu all are listed; a layer adds one, in catalog/gpus.yaml"),)
 
 
 def _reached(policy: Policy) -> tuple[float, float]:

@@ -40,9 +40,10 @@ def command(
 ) -> int:
     """Check the shipped rules with the layers at DIR over them.
 
-    Beside what loading refuses it finds rules without cases, texts that name facts which may be unknown, thresholds
-    outside parameters.yaml, parameters, criteria and facts that nothing uses, reviews that are due, and, of layers,
-    regulations that no retention period is for. Errors are exit status 3, warnings 0.
+    Beside what loading refuses, and what is wrong with rollout.yaml, it finds rules without cases, texts that name
+    facts which may be unknown, thresholds outside parameters.yaml, parameters, criteria and facts that nothing uses,
+    reviews that are due, and, of layers, regulations that no retention period is for. Errors are exit status 3,
+    warnings 0.
     """
     from policy_engine.cli.main import OK, RULES
     from policy_engine.cli.options import load
@@ -54,9 +55,25 @@ def command(
     if policy_digest is not None:
         load(paths, policy_digest)
     findings = lint(paths, at.date() if at is not None else None)
+    if all(finding.severity != "error" for finding in findings):
+        findings = [*_rollout_findings(paths), *findings]
     write_reports(targets, report_writers(lambda: _value(findings), lambda: _sections(findings, verbose, bool(paths))))
     found = {finding.severity for finding in findings}
     return RULES if "error" in found or (strict and "warning" in found) else OK
+
+
+def _rollout_findings(paths: Sequence[Path]) -> list[Finding]:
+    """Return what is wrong with rollout.yaml under a policy that loads."""
+    from policy_engine.cli.options import load
+    from policy_engine.errors import RulesError
+    from policy_engine.lint import Finding
+    from policy_engine.rollout.register import read_rollout
+
+    try:
+        read_rollout(paths, load(paths, None))
+    except RulesError as error:
+        return [Finding("error", problem) for problem in error.problems]
+    return []
 
 
 def _value(findings: Sequence[Finding]) -> dict[str, Any]:

@@ -89,7 +89,8 @@ def _renderable(section: Section) -> Any:
         parts.append(Hanging(label, printable(value)))
     parts += [Hanging(Text(f"{'':{indent}}- "), printable(line)) for line in section.lines]
     if section.rows:
-        parts.append(Table(section.header, [[printable(cell) for cell in row] for row in section.rows]))
+        header, *rows = ([printable(cell) for cell in row] for row in (section.header, *section.rows))
+        parts.append(Table(header, rows))
     if section.block:
         parts += [
             Text(printable(each), no_wrap=True, overflow="ignore") for each in section.block.rstrip("\n").split("\n")

@@ -31,7 +31,9 @@ RETENTION = "retention.yaml"
 PROPERTIES = "properties.yaml"
 #: What `policy cost` reckons with. No part of the policy either.
 ASSUMPTIONS = "assumptions.yaml"
-_BESIDE = (RETENTION, PROPERTIES, ASSUMPTIONS)
+#: How a rollout goes on, by what is observed of it. No part of the policy either: it decides nothing of a workload.
+ROLLOUT = "rollout.yaml"
+_BESIDE = (RETENTION, PROPERTIES, ASSUMPTIONS, ROLLOUT)
 CATALOG = "catalog"
 CASES_SUFFIX = "_test.yaml"
 

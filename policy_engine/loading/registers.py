@@ -13,7 +13,7 @@ from policy_engine.loading.fact_declaration import RESERVED, SCALARS, read_fact,
 from policy_engine.loading.layers import POLICY_SET, LayerFiles
 from policy_engine.loading.reader import Reader
 from policy_engine.loading.wording import quoted
-from policy_engine.model.rule import ENFORCEMENTS, Alternative, Dispute, Enforcement, Parameter
+from policy_engine.model.rule import ENFORCEMENTS, Alternative, Dispute, Enforcement, Parameter, Party
 from policy_engine.model.vocabulary import Fact
 
 _PARAMETER_KEYS = ("value", "type", "unit", "meaning", "criterion", "source", "disputes", "locked")
@@ -164,14 +164,15 @@ def _disputes(reader: Reader, layer: str, into: Registers) -> None:
         if name in own:
             item.problem("duplicate-id", f"two disputes are called `{name}`", "id", help_="keep one of them")
         own.add(name)
-        sides = []
+        parties = []
         for side in item.items("sides"):
             side.only(("sources", "says"))
-            sides.append(f"{', '.join(side.texts('sources'))}: {side.text('says', required=True)}")
-        if not sides:
+            parties.append(Party(tuple(side.texts("sources")), str(side.text("says", required=True))))
+        if not parties:
             item.problem("missing-key", "`sides` is missing", help_="a dispute says what each side states")
         about = item.text("about", required=True) or ""
-        into.disputes[name] = Dispute(name, about, " ".join(sides), item.text("kind") or "other")
+        sides = " ".join(f"{', '.join(each.sources)}: {each.says}" for each in parties)
+        into.disputes[name] = Dispute(name, about, sides, item.text("kind") or "other", tuple(parties))
 
 
 def _criteria(reader: Reader, layer: str, into: Registers) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -39,6 +40,7 @@ def set_value(text: str, file: str, index: int, path: Path, value: Any) -> str:
     Raises:
         InputError: the text is not YAML, or the value cannot be put in without touching something else.
     """
+    value = _composed(value)
     before = [document.value for document in load_yaml(text, file)]
     place = load_yaml(text, file)[index].span(*path)
     bom = "\ufeff" if text.startswith("\ufeff") else ""
@@ -211,6 +213,15 @@ def _block(key: str, value: Any, indent: int) -> Iterator[str]:
             yield from _block(below, each, indent + 2)
     else:
         yield f"{pad}{flow(key)}: {flow(value)}"
+
+
+def _composed(value: Any) -> Any:
+    """Return `value` as a loader reads it back: its texts in NFC."""
+    if isinstance(value, dict):
+        return {_composed(key): _composed(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_composed(each) for each in value]
+    return unicodedata.normalize("NFC", value) if isinstance(value, str) else value
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -106,13 +106,24 @@ class Parameter(Struct, frozen=True):
     layer: str = "shipped"
 
 
+class Party(Struct, frozen=True):
+    """One side of a dispute: who states it, and what."""
+
+    sources: tuple[str, ...]
+    says: str
+
+
 class Dispute(Struct, frozen=True):
-    """A matter on which the sources, or a source and arithmetic, disagree."""
+    """A matter on which the sources, or a source and arithmetic, disagree.
+
+    `sides` are the parties as one text, which is what a record keeps; a policy out of a record has no `parties`.
+    """
 
     id: str
     about: str
     sides: str
     kind: str = "other"
+    parties: tuple[Party, ...] = ()
 
 
 class Layer(Struct, frozen=True):

@@ -91,10 +91,10 @@ def _keep(scene: Scene) -> None:
 
 
 def _vouch(scene: Scene) -> None:
-    """Approve, record and revoke a piece of evidence, and attest the hardware."""
+    """Approve, record and revoke a piece of evidence, attest the hardware, and let a task's rollout begin."""
     from policy_audit.ledger import Draft, EntryType, open_ledger
 
-    from tests import attesting
+    from tests import attesting, rollouts
     from tests.unit.waivers.making import ANN
 
     (scene.folder / "soc2.txt").write_bytes(b"controls")
@@ -111,6 +111,7 @@ def _vouch(scene: Scene) -> None:
     attestation = attesting.body(attesting.report(), "claims/triage")
     with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
         ledger.append(Draft(EntryType.PROBE_ATTESTATION, body=attestation))
+        ledger.append(rollouts.begun_draft(scene.workload))
 
 
 def _befall(scene: Scene, made: Everything) -> None:

@@ -35,6 +35,7 @@ DECIDES = {
     "policy new",
     "policy audit replay",
     "policy recheck",
+    "policy rollout",
 }
 
 

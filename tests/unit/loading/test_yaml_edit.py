@@ -133,6 +133,13 @@ def test_any_value_anywhere_in_the_examples(data: st.DataObject) -> None:
     assert [each for each in comments if each not in edited] == []
 
 
+@pytest.mark.parametrize("value", ["e\u0301", "\ufb2a", ["e\u0301"], {"e\u0301": "\u1100\u1161"}])
+def test_text_that_is_not_composed_is_put_in_composed(value: Any) -> None:
+    edited = set_value("a: 1  # one\n", "f", 0, ("a",), value)
+    assert unicodedata.is_normalized("NFC", edited)
+    assert edited.endswith("  # one\n")
+
+
 def test_flow_is_read_back() -> None:
     value = {"a": [1, 2.5, None, True, "x", "true", "1"], "b": {"c": "d e"}}
     assert load_yaml(flow(value), "f")[0].value == value

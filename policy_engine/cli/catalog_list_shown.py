@@ -1,0 +1,217 @@
+"""The answer of `policy catalog list`, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from policy_engine.browsing.filters import Filters, Judged
+from policy_engine.browsing.listing import Listing, Row
+from policy_engine.browsing.offers import mixed_usd
+from policy_engine.catalog import Catalog
+from policy_engine.catalog.cost import SELF_RUN
+from policy_engine.cli.catalog_common import document, figure_value, marks, price_text
+from policy_engine.cli.sections import Section
+from policy_engine.wording import usd
+
+_NONE = "-"
+_UNKNOWN = "?"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What was asked, and what was found; `known_only` leaves out what is not known."""
+
+    catalog: Catalog
+    filters: Filters
+    found: Listing
+    sort: str
+    known_only: bool
+    day: date
+
+    @property
+    def by_month(self) -> bool:
+        """Whether hardware is paid on the option that was asked for, and no tokens."""
+        return self.filters.option in SELF_RUN
+
+    @property
+    def cacheless(self) -> bool:
+        return self.filters.fitting is not None and not self.filters.fitting.load.context_tokens
+
+
+def as_sections(shown: Shown) -> list[Section]:
+    """Return what people read: the models, those of which it is not known, and how to read it."""
+    found, sections = shown.found, []
+    if found.found:
+        sections.append(_table(shown, "Models", found.found))
+    else:
+        sections.append(Section(title="Models", lines=["none is known to meet this"]))
+    if found.not_known and not shown.known_only:
+        rows = [(row.model.key, "; ".join((*row.judged.reasons, *_end(row)))) for row in found.not_known]
+        sections.append(Section(title="Not known whether they meet it", header=("=Model", "What is open"), rows=rows))
+    return [*sections, Section(lines=list(_notes(shown)))]
+
+
+def _table(shown: Shown, title: str, rows: tuple[Row, ...]) -> Section:
+    titles = [f">{_title(shown.catalog, each)}" for each in shown.found.benchmarks]
+    money = (">USD/month",) if shown.by_month else (">USD/M in", ">out")
+    header = ("=Model", "Commercial use", ">Context", ">Billion", *titles, *money, "~Notes")
+    return Section(title=title, header=header, rows=[_cells(shown, row) for row in rows])
+
+
+def _title(catalog: Catalog, benchmark: str) -> str:
+    return catalog.benchmarks[benchmark].title
+
+
+def _cells(shown: Shown, row: Row) -> tuple[str, ...]:
+    model = row.model
+    context = _UNKNOWN if model.context_tokens is None else f"{model.context_tokens:,}"
+    size = _UNKNOWN if model.params_b is None else f"{model.params_b:,g}"
+    scores = [_UNKNOWN if score is None else f"{score.score:g}" for score in row.scores.values()]
+    return (
+        model.key,
+        "closed" if model.weights == "closed" else shown.catalog.licence(model.key) or _UNKNOWN,
+        context,
+        _UNKNOWN if model.weights == "closed" else size,
+        *scores,
+        *_money(shown, row),
+        "; ".join(_row_notes(shown, row)),
+    )
+
+
+def _money(shown: Shown, row: Row) -> tuple[str, ...]:
+    if shown.by_month:
+        return (_UNKNOWN if row.monthly_usd is None else f"{usd(row.monthly_usd)}+",)
+    if row.price is None:
+        return _UNKNOWN, _UNKNOWN
+    return price_text(row.price.input_usd_per_million), price_text(row.price.output_usd_per_million)
+
+
+def _end(row: Row) -> Iterator[str]:
+    if row.model.retires_on is not None:
+        yield f"retired on {row.model.retires_on}" if row.retired else f"retires on {row.model.retires_on}"
+
+
+def _row_notes(shown: Shown, row: Row) -> Iterator[str]:
+    yield from _end(row)
+    if row.judged.fits_at is not None:
+        yield f"fits at {row.judged.fits_at}"
+    if shown.by_month:
+        for each in row.offers:
+            if each.plan is not None:
+                stated = f" ({marks(shown.catalog, each.plan.figure, shown.day)})" if each.plan.figure else ""
+                yield f"{each.plan.what}{stated}"
+    elif row.price is not None:
+        at = f" at {row.price.provider}" if row.price.provider else ""
+        yield f"{row.price.option}{at} ({marks(shown.catalog, row.price, shown.day)})"
+    for name, score in row.scores.items():
+        if score is not None:
+            yield f"{_title(shown.catalog, name)} by {marks(shown.catalog, score, shown.day)}"
+
+
+def _notes(shown: Shown) -> Iterator[str]:
+    found, whole = shown.found, len(shown.catalog.models)
+    unsure = f", of {len(found.not_known)} it is not known" if found.not_known else ""
+    yield f"{len(found.found)} of {whole} models on {shown.day}{unsure}"
+    if found.not_known and not shown.known_only:
+        yield "a layer states what is open, in its folder catalog; -o json names each field, and why a model is out"
+    if shown.cacheless and shown.filters.fitting:
+        yield (
+            f"whether the weights fit {shown.filters.fitting.text}: without --context the cache of requests is not"
+            " counted, and it takes memory of its own"
+        )
+    if shown.by_month:
+        yield "USD/month: one box for a month of hours, at least; ? is not known to the catalog"
+    else:
+        yield (
+            "USD/M: US dollars per million tokens, of the cheapest option with a price by the token, three input tokens"
+            " to one of output; ? is not known to the catalog"
+        )
+
+
+def as_value(shown: Shown) -> dict[str, Any]:
+    """Return the answer as a value for programs; None is unknown."""
+    found = shown.found
+    return document(
+        "CatalogList",
+        shown.catalog,
+        shown.day,
+        asked=_asked(shown),
+        models=[_row_value(shown, row) for row in found.found],
+        not_known=[] if shown.known_only else [_row_value(shown, row) for row in found.not_known],
+        ruled_out=[_ruled_out(each) for each in found.ruled_out],
+        counts={"models": len(found.found), "not_known": len(found.not_known), "ruled_out": len(found.ruled_out)},
+    )
+
+
+def _asked(shown: Shown) -> dict[str, Any]:
+    filters, fitting = shown.filters, shown.filters.fitting
+    return {
+        "weights": filters.weights,
+        "open_licence": filters.open_licence,
+        "commercial_use": list(filters.commercial),
+        "modalities": list(filters.modalities),
+        "context_tokens": filters.context_tokens,
+        "min_scores": dict(filters.min_scores),
+        "option": filters.option,
+        "fits": None
+        if fitting is None
+        else {
+            "gpu": fitting.gpu.key,
+            "devices": fitting.count,
+            "quantizations": list(fitting.quantizations),
+            "context_tokens": fitting.load.context_tokens or None,
+            "concurrency": fitting.load.concurrency,
+            "cache_counted": not shown.cacheless,
+        },
+        "sort": shown.sort,
+        "known_only": shown.known_only,
+    }
+
+
+def _ruled_out(judged: Judged) -> dict[str, Any]:
+    return {"name": judged.model.key, "reasons": list(judged.reasons)}
+
+
+def _row_value(shown: Shown, row: Row) -> dict[str, Any]:
+    model, catalog, day = row.model, shown.catalog, shown.day
+    return {
+        "name": model.key,
+        "aliases": list(model.aliases),
+        "weights": model.weights,
+        "vendor": model.vendor,
+        "licence": model.licence,
+        "commercial_use": catalog.licence(model.key),
+        "modalities": None if model.modalities is None else sorted(model.modalities),
+        "context_tokens": model.context_tokens,
+        "parameters": model.parameters,
+        "active_parameters": model.active_parameters,
+        "retires_on": None if model.retires_on is None else model.retires_on.isoformat(),
+        "retired": row.retired,
+        "fits_at": row.judged.fits_at,
+        "price": _price_value(shown, row),
+        "usd_per_month_at_least": row.monthly_usd,
+        "scores": {
+            name: None if score is None else {"score": score.score, **figure_value(catalog, score, day)}
+            for name, score in row.scores.items()
+        },
+        "reasons": list(row.judged.reasons),
+        "missing": list(row.judged.missing),
+    }
+
+
+def _price_value(shown: Shown, row: Row) -> dict[str, Any] | None:
+    price = row.price
+    if price is None:
+        return None
+    return {
+        "option": price.option,
+        "provider": price.provider,
+        "input_usd_per_million_tokens": price.input_usd_per_million,
+        "output_usd_per_million_tokens": price.output_usd_per_million,
+        "mixed_usd_per_million_tokens": mixed_usd(price),
+        "blended": price.blended,
+        **figure_value(shown.catalog, price, shown.day),
+    }

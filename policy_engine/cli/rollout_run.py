@@ -1,0 +1,286 @@
+"""One call of `policy rollout`: the plan of a workload's rollout, and decisions on it that go on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from policy_engine.cli.deciding import placed, read_source
+from policy_engine.cli.options import LedgerChoice, load, opened
+from policy_engine.decide import Decider
+from policy_engine.errors import FieldError, InputError, Problem, RecordingError, RulesError, UsageError, did_you_mean
+from policy_engine.rollout import moving
+from policy_engine.rollout.moving import Given, Move
+from policy_engine.rollout.observations import Observation, read_observations
+from policy_engine.rollout.on_record import Standing, standings
+from policy_engine.rollout.register import RolloutRules, read_rollout
+from policy_engine.rollout.risk import TaskRisk, in_order, risk_of
+from policy_engine.rollout.stages import Plan, plan_of
+from policy_engine.rollout.timeline import Timeline, timeline
+
+if TYPE_CHECKING:
+    from policy_audit.appending import Recorded
+    from policy_audit.ledger import Ledger
+
+    from policy_engine.loading.policy import Policy
+    from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.model.decision import Decision
+
+#: The criteria whose rules speak of the rollout and its weeks.
+CRITERIA = frozenset({"MIGRATE-04", "MIGRATE-05", "OPS-06"})
+WEEKS = "migration.weeks_planned"
+
+
+@dataclass(frozen=True)
+class Decided:
+    """A step on record: the body of its entry, and where that stands."""
+
+    body: Mapping[str, Any]
+    entry: Recorded
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What is known of a workload's rollout, and what was decided; `standings` is None where no ledger was there."""
+
+    loaded: LoadedWorkload
+    at: datetime
+    rules: RolloutRules
+    plan: Plan
+    order: Sequence[TaskRisk]
+    timeline: Timeline
+    tasks: Sequence[Mapping[str, Any]]
+    standings: Mapping[str, Standing] | None
+    decision: Mapping[str, Any] | None = None
+    decided: Sequence[Decided] = ()
+    notes: Sequence[str] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True)
+class Call:
+    """What one call is asked."""
+
+    choice: LedgerChoice
+    file: str
+    chosen: str | None
+    tasks: tuple[str, ...]
+    at: datetime
+    purpose: str
+    layers: tuple[Path, ...]
+    policy_digest: str | None
+    start: date | None
+    draws: bool = False
+    rollout_digest: str | None = None
+
+    def plan(self) -> Rollout:
+        """Return the plan, and where the tasks stand; nothing is decided or recorded."""
+        policy, rules, loaded, _ = self._read()
+        decider = Decider(policy)
+        try:
+            cases = decider.cases(loaded.workload, {}, self.at)
+        except InputError as error:
+            raise placed(error, loaded) from None
+        results = [decider.judge.judge(case) for case in cases]
+        stands, notes = self._stands(loaded)
+        facts = {str(result.facts["task.name"]): result.facts for result in results}
+        documents = [decider.as_it_is(result) for result in results]
+        plan, order, course = self._laid_out(facts, rules, loaded)
+        return Rollout(loaded, self.at, rules, plan, order, course, documents, stands, notes=notes)
+
+    def decide(self, *, begin: bool, observations: Sequence[Path]) -> Rollout:
+        """Decide the workload, then the next step of the tasks that are asked about; record all, then return it."""
+        from policy_engine.cli.door import Door
+        from policy_engine.cli.waiver_common import audited
+
+        if self.choice.scratch:
+            message = "a ledger in memory ends with this command, and no next decision would know the stage"
+            raise UsageError(Problem("scratch-ledger", message, help="name another with --ledger"))
+        policy, rules, loaded, folder = self._read()
+        names = [task.name for task in loaded.workload.spec.tasks]
+        rows = read_observations(observations, names)
+        if not begin:  # what has begun is on record: a mistyped place makes no ledger
+            with opened(self.choice, read_only=True):
+                pass
+        with audited(), ExitStack() as stack:
+            door = Door(self.choice, policy, stack)
+            stands = standings(door.ledger, loaded.workload.identity)
+            asked, notes = self._asked(begin, names, rows, stands)
+            moving.check_time(self.at, door.ledger.now(), stands, asked)
+            kept = [row for row in rows if row.task in asked]
+            moving.check_stage(kept, stands, self.at)
+            decision = self._decision(policy, loaded, folder, door)
+            facts = {str(result.facts["task.name"]): result.facts for result in decision.results}
+            plan, order, course = self._laid_out(facts, rules, loaded)
+            given = Given(loaded.workload, decision.verdict, facts, _candidates(decision), order, plan, rules, self.at)
+            in_turn = [each.task for each in order if each.task in asked]
+            moves = [_move(given, task, stands, kept, door.ledger, begin) for task in in_turn]
+            made, decided = self._record(door, decision, given, moves)
+            after = standings(door.ledger, loaded.workload.identity)
+            _check_counted(decided, after)
+        tasks = decision.document["tasks"]
+        return Rollout(loaded, self.at, rules, plan, order, course, tasks, after, made, decided, notes)
+
+    def _read(self) -> tuple[Policy, RolloutRules, LoadedWorkload, Path]:
+        policy = load(self.layers, self.policy_digest)
+        rules = read_rollout(self.layers, policy)
+        if self.rollout_digest not in (None, rules.digest):
+            message = f"the rules of rollouts are {rules.digest}, and {self.rollout_digest} is asked for"
+            raise RulesError(Problem("rollout-digest", message, help="check the --policy layers and their order"))
+        loaded, folder = self._loaded(policy)
+        moving.check_tasks(self.tasks, [task.name for task in loaded.workload.spec.tasks])
+        migration = loaded.workload.spec.migration
+        if migration is None or migration == "none":
+            what = "says nothing of a migration" if migration is None else "replaces nothing: `migration: none`"
+            hint = "state what it replaces under `migration`, as `from: {deployment: ..., model: ...}`"
+            span = loaded.document.key_span("spec", "migration")
+            raise InputError(Problem("no-migration", f"`{loaded.workload.identity}` {what}", span, hint))
+        return policy, rules, loaded, folder
+
+    def _loaded(self, policy: Policy) -> tuple[LoadedWorkload, Path]:
+        from policy_engine.loading.workload_file import load_workloads
+
+        text, name, folder = read_source(self.file)
+        found = load_workloads(text, name, policy.vocabulary)
+        named = (None, *((self.chosen,) if self.chosen else ()))
+        fitting = [
+            each
+            for each in found
+            if self.chosen is None or each.workload.identity in named or each.workload.metadata.name in named
+        ]
+        if len(fitting) != 1:
+            names = [each.workload.identity for each in found]
+            hint = (did_you_mean(self.chosen, names) if self.chosen else None) or f"--workload: {', '.join(names)}"
+            what = "no workload" if not fitting else f"{len(fitting)} workloads"
+            called = f" called `{self.chosen}`" if self.chosen else ""
+            raise InputError(Problem("which-workload", f"`{name}` has {what}{called}", help=hint))
+        return fitting[0], folder
+
+    def _asked(
+        self, begin: bool, names: Sequence[str], rows: Sequence[Observation], stands: Mapping[str, Standing]
+    ) -> tuple[list[str], list[str]]:
+        """Return the tasks that are decided, and what has to be said of the others."""
+        wanted = [name for name in names if not self.tasks or name in self.tasks]
+        if begin:
+            asked = [name for name in wanted if self.tasks or not stands.get(name, Standing()).has_begun]
+            if not asked:
+                message = f"every task of `{self.file}` has begun"
+                raise InputError(Problem("rollout-begun", message, help="give what was observed with --observations"))
+            return asked, []
+        seen = {row.task for row in rows}
+        asked = [name for name in wanted if name in seen]
+        if not asked:
+            message = "nothing was observed of the tasks that are asked about"
+            raise InputError(Problem("no-observations", message, help=f"the files speak of {', '.join(sorted(seen))}"))
+        left = [name for name in names if name not in asked and stands.get(name, Standing()).has_begun]
+        return asked, [f"{name} is on, and is not decided: nothing that was given is of it" for name in left]
+
+    def _decision(self, policy: Policy, loaded: LoadedWorkload, folder: Path, door: Any) -> Decision:
+        """Decide the workload as `policy evaluate` does; nothing is recorded yet."""
+        from policy_engine.loading.evidence import check_evidence
+        from policy_engine.vouching.voucher import Voucher
+
+        workload = loaded.workload
+        vouch = Voucher(policy, door.asked).of(workload, self.at, folder)
+        evidence = check_evidence(workload, self.at.date(), folder, vouch)
+        try:
+            return Decider(policy).decide(workload, evidence, self.at, door.waivers(workload, self.at))
+        except InputError as error:
+            raise placed(error, loaded) from None
+
+    def _record(
+        self, door: Any, decision: Decision, given: Given, moves: Sequence[Move]
+    ) -> tuple[dict[str, Any], list[Decided]]:
+        """Put the decision on the workload on record, then every step in one commit."""
+        from policy_engine.recorder import context_from_environment
+        from policy_engine.waivers.on_record import stored_context
+
+        context = context_from_environment(self.purpose)
+        (part,) = door.record([(decision, context)])
+        ground = {"decision": decision.id, "verdict": decision.verdict, "entry": part["index"]}
+        bodies = [moving.body_of(move, given, ground) for move in moves]
+        known = {**stored_context(context), "purpose": self.purpose}
+        personal = {"actor": context.actor} if context.actor else {}
+        drafts = [moving.draft_of(move, given, body, personal, known) for move, body in zip(moves, bodies, strict=True)]
+        entries = door.ledger.append_many(drafts)
+        return ground, [Decided(body, entry) for body, entry in zip(bodies, entries, strict=True)]
+
+    def _stands(self, loaded: LoadedWorkload) -> tuple[dict[str, Standing] | None, list[str]]:
+        """Return where the tasks stand by the ledger; None where there is none yet."""
+        if self.choice.scratch:
+            return None, []
+        try:
+            with opened(self.choice, read_only=True) as ledger:
+                return standings(ledger, loaded.workload.identity), []
+        except RecordingError as error:
+            if error.code != "ledger-missing":
+                raise
+            return None, [f"where the tasks stand is not known: {error.problems[0].message}"]
+
+    def _laid_out(
+        self, facts: Mapping[str, Mapping[str, Any]], rules: RolloutRules, loaded: LoadedWorkload
+    ) -> tuple[Plan, Sequence[TaskRisk], Timeline]:
+        """Return the stages, the order of the tasks and the weeks; what is wrong with them is told before a decision.
+
+        Raises:
+            InputError: the workload states a start that is none.
+            UsageError: no calendar has the timeline, or it has no time and is to be drawn.
+        """
+        common = next(iter(facts.values()))
+        try:
+            plan = plan_of(common, rules)
+        except FieldError as error:
+            raise placed(error, loaded) from None
+        order = in_order([risk_of(name, facts[name], rules) for name in facts])
+        stated = common.get(WEEKS)
+        weeks = float(stated if stated is not None else rules.values["migration_weeks_max"])
+        course = timeline(plan, order, weeks, stated is not None, self.start or self.at.date())
+        course.day(course.days)
+        if self.draws and course.days <= 0:
+            message = "there is nothing to draw: the migration is planned in 0 weeks"
+            raise UsageError(Problem("nothing-to-draw", message, help="leave --plot out, or plan more weeks"))
+        return plan, order, course
+
+
+def _candidates(decision: Decision) -> dict[str, dict[str, str | None]]:
+    """Return what each task moves to by the decision on the workload."""
+    providers = {str(result.facts["task.name"]): result.facts.get("proposal.provider") for result in decision.results}
+    return {
+        route["task"]: {
+            "deployment": route["deployment"],
+            "model": route["model"],
+            "provider": providers[route["task"]],
+        }
+        for route in decision.document["plan"]["routes"]
+    }
+
+
+def _move(
+    given: Given, task: str, stands: Mapping[str, Standing], rows: Sequence[Observation], ledger: Ledger, begin: bool
+) -> Move:
+    if begin:
+        return moving.begin(given, task, stands)
+    own = [row for row in rows if row.task == task]
+    return moving.go_on(given, task, stands, own, ledger)
+
+
+def _check_counted(decided: Sequence[Decided], after: Mapping[str, Standing]) -> None:
+    """Refuse to hand out a step between whose reading and recording another one of the same task came.
+
+    Raises:
+        InputError: it is on record, and does not count.
+    """
+    problems = [
+        Problem("overtaken", message, help="read `policy rollout FILE`, and decide again what is then on")
+        for each in decided
+        if each.entry.index in after[str(each.body["task"])].overtaken
+        for message in (
+            f"another decision on `{each.body['task']}` was recorded meanwhile: the entry {each.entry.index} is on "
+            "record, and does not count",
+        )
+    ]
+    if problems:
+        raise InputError(problems)

@@ -1,0 +1,249 @@
+"""One decision on the rollout of each task that is asked about: what is observed, where it stands, what comes next."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct
+from policy_audit.canonical import document_bytes
+from policy_audit.entry import Draft, EntryType
+
+from policy_engine.decide import format_time
+from policy_engine.errors import InputError, Problem, did_you_mean
+from policy_engine.loading.wording import quoted
+from policy_engine.model.workload import Workload
+from policy_engine.recorder import recordable
+from policy_engine.rollout.deciding import Judged, judge
+from policy_engine.rollout.figures import stage_facts
+from policy_engine.rollout.observations import Observation, merged
+from policy_engine.rollout.on_record import OBSERVATIONS, RULES, Standing, observed
+from policy_engine.rollout.register import RolloutRules
+from policy_engine.rollout.risk import TaskRisk, lower
+from policy_engine.rollout.stages import Plan, Stage
+from policy_engine.waivers.on_record import Source
+
+_LONGEST = 1000
+_MOST_REASONS = 25
+_MOST_PROBLEMS = 50
+
+
+class Given(Struct, frozen=True):
+    """What every task's decision is made on: the workload's own decision, its tasks' facts and risks, and when.
+
+    `candidates` say for each task what it would move to, by that decision: deployment, model and provider.
+    """
+
+    workload: Workload
+    verdict: str
+    facts: Mapping[str, Mapping[str, Any]]
+    candidates: Mapping[str, Mapping[str, str | None]]
+    risks: Sequence[TaskRisk]
+    plan: Plan
+    rules: RolloutRules
+    at: datetime
+
+
+class Move(Struct, frozen=True):
+    """The next step of one task, not yet on record: where it stood, what was seen, what comes next."""
+
+    task: str
+    standing: Standing
+    judged: Judged
+    next: Stage | None
+    seen: tuple[Observation, ...]
+    facts: Mapping[str, Any]
+    hours_min: float
+
+
+def check_stage(rows: Sequence[Observation], standings: Mapping[str, Standing], at: datetime) -> None:
+    """Refuse observations that are not of the stage that is on, or of a time when it was not.
+
+    Raises:
+        InputError: with each of them.
+    """
+    problems: dict[str, Problem] = {}
+    for row in rows:
+        problem = _misplaced(row, standings.get(row.task, Standing()), at)
+        if problem is not None:  # what is wrong with every line alike is told once, of the first
+            problems.setdefault(problem.message, problem)
+    if problems:
+        raise InputError([*problems.values()][:_MOST_PROBLEMS])
+
+
+def _misplaced(row: Observation, standing: Standing, at: datetime) -> Problem | None:
+    task, stage = quoted(row.task), standing.stage
+    if not standing.has_begun:
+        rolled = standing.roll_backs[-1] if standing.roll_backs else None
+        why = "has not begun" if rolled is None else f"was rolled back by the entry {rolled.entry}"
+        hint = f"`policy rollout FILE --begin --task {row.task}` records whether its first stage may begin"
+        return Problem("rollout-not-begun", f"the rollout of {task} {why}", row.span, hint)
+    fits = row.stage == stage.name if isinstance(row.stage, str) else row.stage == stage.percent
+    if not fits:
+        message = f"{quoted(row.stage)} is not the stage that is on for {task}: that is `{stage.name}`"
+        last = standing.last["index"] if standing.last is not None else None
+        return Problem("another-stage", message, row.span, f"by the entry {last}; give what was observed of that stage")
+    if standing.since is not None and row.at <= standing.since:
+        message = (
+            f"the observation is of {format_time(row.at)}, and the stage is on since {format_time(standing.since)}"
+        )
+        return Problem("observation-too-early", message, row.span, "leave out what was seen before the stage was on")
+    if row.at > at:
+        message = f"the observation is of {format_time(row.at)}, after the decision's time {format_time(at)}"
+        return Problem("observation-to-come", message, row.span, "a clock is wrong, or --at is")
+    return None
+
+
+def begin(given: Given, task: str, standings: Mapping[str, Standing]) -> Move:
+    """Decide whether the first stage of a task may begin.
+
+    Raises:
+        InputError: it has begun.
+    """
+    standing = standings.get(task, Standing())
+    if standing.has_begun:
+        message = f"the rollout of {quoted(task)} has begun: `{standing.stage.name}` is on"
+        hint = "give what was observed of it with --observations"
+        raise InputError(Problem("rollout-begun", message, help=hint))
+    return _move(given, task, standings, (), {})
+
+
+def go_on(
+    given: Given, task: str, standings: Mapping[str, Standing], rows: Sequence[Observation], ledger: Source
+) -> Move:
+    """Decide what becomes of the stage that is on, by what was observed of it: now, and before as far as recorded.
+
+    Raises:
+        InputError: an observation is another one than was recorded of that time.
+    """
+    standing = standings[task]
+    seen = {row.key: row for row in observed(ledger, standing.seen)}
+    problems = []
+    for row in rows:
+        both = merged(seen.get(row.key, row), row)
+        if both is None:
+            message = f"another observation of {format_time(row.at)} is on record with the decision before"
+            hint = "what was decided on stays; what was left out then may be added"
+            problems.append(Problem("observation-changed", message, row.span, hint))
+        else:
+            seen[row.key] = both
+    if problems:
+        raise InputError(problems[:_MOST_PROBLEMS])
+    own = tuple(sorted(seen.values(), key=lambda row: (row.at, row.model)))
+    assert standing.since is not None  # noqa: S101 - a stage that is on began
+    facts = stage_facts(own, observed(ledger, standing.before), standing.stage, standing.since, given.at)
+    return _move(given, task, standings, own, facts)
+
+
+def _move(
+    given: Given,
+    task: str,
+    standings: Mapping[str, Standing],
+    seen: tuple[Observation, ...],
+    observations: Mapping[str, Any],
+) -> Move:
+    standing, plan = standings.get(task, Standing()), given.plan
+    risk = next(each for each in given.risks if each.task == task)
+    waits_for = [each for each in lower(risk, given.risks) if not standings.get(each.task, Standing()).is_complete]
+    hours_min = plan.hours_min(standing.stage)
+    facts = {
+        **given.facts[task],
+        **observations,
+        "decision.verdict": given.verdict,
+        "rollout.lower_risk_open": len(waits_for),
+        "rollout.roll_backs": len(standing.roll_backs),
+        "rollout.same_candidate": not standing.has_begun or standing.candidate == given.candidates[task],
+        "stage.percent": standing.stage.percent,
+        "stage.hours_min": hours_min,
+    }
+    judged = judge(given.rules, facts, standing.stage)
+    following = plan.after(standing.stage) if judged.step == "advance" else None
+    return Move(task, standing, judged, following, seen, facts, hours_min)
+
+
+def check_time(at: datetime, clock: datetime, standings: Mapping[str, Standing], tasks: Sequence[str]) -> None:
+    """Refuse a decision that is made before the last one on its task, or at a time that has not come.
+
+    Raises:
+        InputError: it is.
+    """
+    if (at - clock).total_seconds() > 300:
+        message = f"the decision's time {format_time(at)} has not come yet: it is {format_time(clock)}"
+        raise InputError(Problem("time-to-come", message, help="leave --at out, or mend the clock"))
+    for task in tasks:
+        standing = standings.get(task, Standing())
+        if standing.at is not None and standing.last is not None and at < standing.at:
+            message = f"{format_time(at)} is before the last decision on {quoted(task)}, of {format_time(standing.at)}"
+            hint = f"that is the entry {standing.last['index']}; leave --at out, or mend the clock"
+            raise InputError(Problem("out-of-order", message, help=hint))
+
+
+def check_tasks(chosen: Sequence[str], tasks: Sequence[str]) -> None:
+    """Refuse the name of a task that the workload does not have.
+
+    Raises:
+        InputError: with each of them.
+    """
+    problems = [
+        Problem("unknown-task", f"the workload has no task {quoted(name)}", help=hint)
+        for name in chosen
+        if name not in tasks
+        for hint in (did_you_mean(name, tasks) or f"it has {', '.join(tasks)}",)
+    ]
+    if problems:
+        raise InputError(problems)
+
+
+def body_of(move: Move, given: Given, decided: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the body of the entry; `decided` says which decision on the workload it rests on."""
+    rows, content = move.seen, _content(move)
+    observations = {
+        "sha256": sha256(content).hexdigest() if content is not None else None,
+        "count": len(rows),
+        "first": format_time(min(row.at for row in rows)) if rows else None,
+        "last": format_time(max(row.at for row in rows)) if rows else None,
+    }
+    reasons = move.judged.reasons[:_MOST_REASONS]
+    return {
+        "workload": given.workload.identity,
+        "task": move.task,
+        "candidate": dict(given.candidates[move.task]),
+        "stage": move.standing.stage.document(),
+        "decision": move.judged.step,
+        "next": move.next.document() if move.next is not None else None,
+        "reasons": [
+            {"rule": each.rule, "says": recordable(each.says[:_LONGEST]), "missing": list(each.missing)}
+            for each in reasons
+        ],
+        "observations": observations,
+        "rules": given.rules.digest,
+        "decided_at": format_time(given.at),
+        "workload_decision": dict(decided),
+        "follows": dict(move.standing.last) if move.standing.last is not None else None,
+    }
+
+
+def draft_of(
+    move: Move, given: Given, body: Mapping[str, Any], personal: Mapping[str, str], context: Mapping[str, str]
+) -> Draft:
+    """Return the entry of a step; the rules, and what was observed, go with it."""
+    content = _content(move)
+    workload = given.workload
+    about = {"namespace": workload.namespace, "workload": workload.metadata.name}
+    told = {"task": move.task, "stage": move.standing.stage.name, "decision": move.judged.step}
+    if move.next is not None:
+        told["next"] = move.next.name
+    return Draft(
+        type=EntryType.ROLLOUT_DECIDED,
+        body=body,
+        context={**context, **about, **told},
+        personal=personal,
+        blobs={RULES: given.rules.content} | ({OBSERVATIONS: content} if content is not None else {}),
+    )
+
+
+def _content(move: Move) -> bytes | None:
+    """Return what was observed, as it is recorded."""
+    return document_bytes({"observations": [row.document() for row in move.seen]}) if move.seen else None
