@@ -4,66 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
 
 from policy_engine.model.ranges import ENDS
+from tests.unit.cli.cost_scene import Run, cost, exact, line, only, written
 from tests.unit.cli.given import AT, EXAMPLES, ROUTER
-
-Run = Callable[..., Any]
-TRIAGE = """\
-apiVersion: policy-engine/v1
-kind: Workload
-metadata: {name: NAME, owner: support@acme.example}
-spec:
-  stage: pilot
-  organisation: enterprise
-  tasks:
-    - {name: triage, kind: classification, complexity: simple, quality: sufficient, batch: BATCH, context_tokens: 8000,
-       latency_p95_ms: 60000}
-  data: {sensitivity: internal, residency: [anywhere], may_leave_network: true, third_party_accepted: true}
-  VOLUME
-  team: {mlops: mature, ml_engineers: 2, gpu_devops_engineers: 1}
-  needs: {}
-  migration: none
-"""
-VOLUME = "volume: {input_tokens_per_month: 500000000, output_tokens_per_month: 100000000}"
-
-
-def written(
-    folder: Path, name: str = "triage", volume: str = VOLUME, batch: str = "true", migration: str = "none"
-) -> str:
-    text = TRIAGE.replace("NAME", name).replace("VOLUME", volume).replace("BATCH", batch)
-    path = folder / f"{name}.yaml"
-    path.write_text(text.replace("migration: none", f"migration: {migration}"), encoding="utf-8")
-    return str(path)
-
-
-def cost(policy: Run, file: str, *arguments: str) -> Any:
-    """Return the document of what it costs at the day of the prices."""
-    found = policy("cost", file, *AT, *arguments, "-o", "json")
-    assert (found.status, found.err) == (0, "")
-    return found.json
-
-
-def only(document: Any) -> Any:
-    (workload,) = document["workloads"]
-    (task,) = workload["tasks"]
-    return task
-
-
-def line(task: Any, option: str, model: str, owned: bool | None = None) -> Any:
-    (lines,) = (each["lines"] for each in task["options"] if each["deployment"] == option)
-    (found,) = (each for each in lines if (each["model"], each["owned"]) == (model, owned))
-    return found
-
-
-def exact(value: float) -> dict[str, Any]:
-    return dict.fromkeys(ENDS, pytest.approx(value))
 
 
 @pytest.mark.parametrize(
@@ -192,24 +140,6 @@ def test_prices_are_those_of_the_day(policy: Run, tmp_path: Path) -> None:
     assert line(only(found), "proprietary_api", "gpt-4o")["usd_per_month"]["central"] == pytest.approx(2250)
 
 
-def test_a_move_is_paid_once_and_only_where_something_moves(policy: Run, tmp_path: Path) -> None:
-    replaced = "{from: {deployment: proprietary_api, model: gpt-4o-mini}}"
-    for name, migration, on_mini, on_qwen in (
-        ("moves", replaced, None, 6 / (365.25 / 12 / 7) * 14_000),
-        ("new", "none", None, None),
-        ("silent", "null", 6 / (365.25 / 12 / 7) * 14_000, 6 / (365.25 / 12 / 7) * 14_000),
-    ):
-        task = only(cost(policy, written(tmp_path, name, migration=migration)))
-        for option, model, wanted in (("proprietary_api", "gpt-4o-mini", on_mini), ("open_batch", "qwen3-7b", on_qwen)):
-            once = line(task, option, model)["once_usd"]
-            if wanted is None:
-                assert once == {}
-            else:
-                assert once["migration"]["central"] == pytest.approx(wanted)
-                assert (once["migration"]["low"] == 0) is (name == "silent")
-    assert task["reference"] == {"deployment": "proprietary_api", "model": "gpt-4o"}
-
-
 def test_thresholds_of_the_articles_stand_beside_what_it_is_here(policy: Run, tmp_path: Path) -> None:
     found = only(cost(policy, written(tmp_path)))["thresholds"]
     says = {(each["source"], each["unit"]): each["says"] for each in found}
@@ -293,33 +223,6 @@ def test_nothing_is_decided_and_nothing_recorded(policy: Run, tmp_path: Path) ->
     shown = policy("cost", written(tmp_path), *AT).out
     assert "verdict" not in shown
     assert "not a decision, and not recorded" in " ".join(shown.split())
-
-
-@pytest.mark.parametrize(
-    ("hardware", "paid_for", "owned"),
-    [
-        ("{gpus: [{name: A100 80GB, count: 1}], usd_per_hour: 1.5}", "the claimed hardware at 1.50 USD/hour", False),
-        (
-            "{gpus: [{name: A100 80GB, count: 1}]}",
-            "the claimed 1 x NVIDIA A100-SXM4-80GB, bought at 15,000 to 25,000 USD",
-            True,
-        ),
-        ("{gpus: [{name: H100, count: 1}]}", None, None),
-    ],
-)
-def test_claimed_hardware_alone_is_priced_as_it_is_had(
-    policy: Run, tmp_path: Path, hardware: str, paid_for: str | None, owned: bool | None
-) -> None:
-    file = written(tmp_path, volume=f"{VOLUME}\n  hardware: {hardware}")
-    task = only(cost(policy, file))
-    (lines,) = (each["lines"] for each in task["options"] if each["deployment"] == "self_hosted")
-    (found,) = (each for each in lines if each["model"] == "llama-3.1-8b")
-    assert (found["paid_for"], found["owned"]) == (paid_for, owned)
-    if paid_for is None:
-        assert "`hardware.usd_per_hour` is not stated" in found["unknown"]
-        assert task["thresholds"] == []
-    elif not owned:
-        assert found["usd_per_month_by_part"]["machines"]["central"] == pytest.approx(2 * 730.5 * 1.5)
 
 
 def test_the_readmes_sample_is_what_its_workload_costs(policy: Run, tmp_path: Path) -> None:

@@ -81,3 +81,15 @@ def test_an_unknown_speed_makes_a_floor() -> None:
     assert edge.curve is not None
     assert edge.curve.capacity is None
     assert edge.curve.at(1e15) == edge.curve.at(1.0)
+
+
+def test_no_more_requests_run_at_once_than_their_cache_fits() -> None:
+    """Beyond some hundreds nothing is left to gain on one card of 80 GB: the memory is full."""
+    few, many, more = (lines({"requests_at_once": exactly(count)})[0].curve for count in (8.0, 1e5, 1e6))
+    assert few is not None
+    assert many is not None
+    assert more is not None
+    assert few.capacity is not None
+    assert many.capacity is not None
+    assert few.capacity.central < many.capacity.central
+    assert many.capacity == more.capacity
