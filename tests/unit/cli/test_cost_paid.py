@@ -25,7 +25,9 @@ def test_a_move_is_paid_once_and_only_where_something_moves(policy: Run, tmp_pat
             else:
                 assert once["migration"]["central"] == pytest.approx(wanted)
                 assert (once["migration"]["low"] == 0) is (name == "silent")
-    assert task["reference"] == {"deployment": "proprietary_api", "model": "gpt-4o"}
+        # what is in use is what self-hosting is held against, else the policy's reference
+        wanted_reference = "gpt-4o-mini" if name == "moves" else "gpt-4o"
+        assert task["reference"] == {"deployment": "proprietary_api", "model": wanted_reference}
 
 
 def test_what_both_ways_pay_once_is_no_part_of_the_investment(policy: Run, tmp_path: Path) -> None:
