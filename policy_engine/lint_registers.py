@@ -30,6 +30,8 @@ READ_BY_ENGINE = frozenset(
         "engineer_usd_per_month",
         "self_hosting_engineers",
         "attestation_days",
+        "parity_margin",
+        "parity_confidence",
     }
 )
 NO_PERIOD = "regulation-without-period"

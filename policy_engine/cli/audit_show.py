@@ -159,12 +159,20 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
 
 
 def _body(shown: Mapping[str, Any]) -> list[Section]:
-    if shown["type"] == "catalog-refreshed":
+    """Return the body of an entry; that of a refresh or a report as its tables."""
+    from policy_audit.entry import EntryType
+
+    if shown["type"] == EntryType.CATALOG_REFRESHED:
         from policy_engine.cli.audit_show_refreshed import refreshed_sections
 
         found = refreshed_sections(shown["body"])
         if found is not None:
             return found
+    if shown["type"] == EntryType.EVALUATION_REPORT:
+        from policy_engine.cli.parity_entry import report_sections
+
+        if sections := report_sections(shown["body"]):
+            return sections
     return [Section("Body", pairs=_pairs(shown["body"]))]
 
 
