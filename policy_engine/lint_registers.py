@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from policy_engine.errors import Problem, RulesError, Span, did_you_mean
 from policy_engine.loading.assumptions import read_assumptions
-from policy_engine.loading.layers import LayerFiles, read_layers
+from policy_engine.loading.layers import REFRESHED, LayerFiles, read_layers
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.references import PARAMETER, fields, texts
 from policy_engine.loading.retention import read_retention
@@ -31,6 +31,8 @@ READ_BY_ENGINE = frozenset(
         "engineer_usd_per_month",
         "self_hosting_engineers",
         "attestation_days",
+        "parity_margin",
+        "parity_confidence",
     }
 )
 NO_PERIOD = "regulation-without-period"
@@ -107,7 +109,8 @@ def _sources(policy: Policy, layers: Sequence[LayerFiles]) -> Iterator[Graded]:
     """Yield the figures whose source no register describes: nobody could look them up."""
     known = policy.rules.sources
     for layer, (_, documents) in zip(layers, policy.catalog_documents, strict=True):
-        for file in [name for name in documents if name in layer.files]:
+        written = [name for name in documents if not layer.files.get(name, b"").startswith(REFRESHED.encode())]
+        for file in [name for name in written if name in layer.files]:
             for section, entries in documents[file].items():
                 for name, entry in entries.items() if isinstance(entries, Mapping) else ():
                     source = entry.get("source") if isinstance(entry, Mapping) else None

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from policy_engine.catalog import entries as e
-from policy_engine.catalog.figures import amount, in_force, preferred, takes_side
+from policy_engine.catalog.figures import amount, caution, in_force, preferred, takes_side
 from policy_engine.catalog.regions import Regions
 from policy_engine.catalog.rules import Rules
 
@@ -96,11 +96,30 @@ class Catalog:
         return tuple(sorted(prices, key=lambda each: (each.starts, each.key)))
 
     def price(self, model: str, option: str, at: date, provider: str | None = None) -> e.Price | None:
-        """Return the price in force on the day `at`: the provider's own, else one that names no provider."""
+        """Return the price in force on the day `at`: the provider's own, else one that names no provider.
+
+        A model with closed weights is sold by its vendor: a price that names nobody is the vendor's. Of prices by
+        region the dearest counts, for nobody knows which region serves a request.
+        """
         found = self.model(model)
         prices = [p for p in self._prices_of.get((found.key if found else model, option), ()) if in_force(p, at)]
-        own = [each for each in prices if provider is not None and each.provider == provider]
-        return preferred(own or [each for each in prices if each.provider is None], self.sides)
+        vendor = found.vendor if found is not None and found.weights == "closed" else None
+        general = [each for each in prices if each.provider in (None, vendor)]
+        own = general if provider in (None, vendor) else [each for each in prices if each.provider == provider]
+        return self._of_all_regions(own or general)
+
+    def sells_own(self, model: str, provider: str | None) -> bool:
+        """Tell whether `provider` is the vendor of `model`, whose weights are closed."""
+        found = self.model(model)
+        return found is not None and found.weights == "closed" and found.vendor == provider
+
+    def _of_all_regions(self, prices: list[e.Price]) -> e.Price | None:
+        if all(each.region is None for each in prices):
+            return preferred(prices, self.sides)
+        by_region: dict[str | None, list[e.Price]] = _grouped(prices, lambda price: price.region)
+        known = [found for each in by_region.values() if (found := preferred(each, self.sides)) is not None]
+        known.sort(key=lambda each: (takes_side(each, self.sides), each.rank, caution(each), each.key))
+        return known[-1]
 
     def score(self, model: str, benchmark: str) -> e.Score | None:
         """Return the score that counts of `model` in `benchmark`."""
@@ -148,12 +167,17 @@ class Catalog:
 
     def _contests(self, at: date) -> Iterator[tuple[e.Entry | None, list[e.Entry]]]:
         """Yield the figure that counts beside all that speak of the same thing."""
-        by_provider = _grouped(self.prices.values(), lambda each: (each.model, each.option, each.provider))
+        by_provider = _grouped(self.prices.values(), self._seller_of)
         for figures in [*by_provider.values(), *self._scores_of.values(), *self._routes_of_one_kind()]:
             yield preferred([each for each in figures if in_force(each, at)], self.sides), figures
         for model, own in self._hosting_of.items():
             if model is not None:
                 yield self.hosting(model, at), [*own, *self._hosting_of.get(None, ())]
+
+    def _seller_of(self, price: e.Price) -> tuple[str, str, str | None]:
+        """Return what a price is of: that of a vendor for its own closed weights may name it, or nobody."""
+        provider = None if self.sells_own(price.model, price.provider) else price.provider
+        return price.model, price.option, provider
 
     def _routes_of_one_kind(self) -> list[list[e.Entry]]:
         disputed = (route for route in self.routes.values() if route.disputes)

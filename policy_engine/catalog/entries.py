@@ -44,7 +44,10 @@ class Entry(Struct, frozen=True, kw_only=True):
 
 
 class Price(Entry, frozen=True, kw_only=True):
-    """Dollars per million tokens of a model on one option; `blended` where one price covers both directions."""
+    """Dollars per million tokens of a model on one option; `blended` where one price covers both directions.
+
+    `region` None is the same price in every region, or of a region that nobody states.
+    """
 
     model: str
     option: str
@@ -52,6 +55,7 @@ class Price(Entry, frozen=True, kw_only=True):
     input_usd_per_million: float
     output_usd_per_million: float
     blended: bool
+    region: str | None = None
 
     def usd(self, input_tokens: float, output_tokens: float) -> float:
         """Return dollars for that many tokens."""

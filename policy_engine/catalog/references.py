@@ -51,6 +51,8 @@ class Resolver:
                 values[name] = self._key(entry, name, value, section)
             else:
                 values[name] = value._replace(value=self._key(entry, name, value.value, section))
+        if entry.section == "prices" and values.get("region") is not None:
+            values["region"] = self._key(entry, "region", values["region"], "regions")
         several = {**_SEVERAL, "regions": "regions"} if entry.section == "providers" else _SEVERAL
         for name, section in several.items():
             if values.get(name):

@@ -65,6 +65,7 @@ SECTIONS: dict[str, dict[str, FieldSpec]] = {
         "model": _name,
         "option": _option,
         "provider": _text,
+        "region": _text,
         "unit": FieldSpec(one_of(PRICE_UNIT), required=True),
         "input": _number,
         "output": _number,

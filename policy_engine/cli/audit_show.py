@@ -152,10 +152,28 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         Section("Context", pairs=_pairs(shown["context"])),
         Section("Personal values", pairs=personal),
         Section("Documents", header=("Role", ">Bytes", "~Digest"), rows=blobs),
-        Section("Body", pairs=_pairs(shown["body"])),
+        *_body(shown),
         Section("Covered by the checkpoint", pairs=covering),
     ]
     return [section for section in sections if section.pairs or section.rows]
+
+
+def _body(shown: Mapping[str, Any]) -> list[Section]:
+    """Return the body of an entry; that of a refresh or a report as its tables."""
+    from policy_audit.entry import EntryType
+
+    if shown["type"] == EntryType.CATALOG_REFRESHED:
+        from policy_engine.cli.audit_show_refreshed import refreshed_sections
+
+        found = refreshed_sections(shown["body"])
+        if found is not None:
+            return found
+    if shown["type"] == EntryType.EVALUATION_REPORT:
+        from policy_engine.cli.parity_entry import report_sections
+
+        if sections := report_sections(shown["body"]):
+            return sections
+    return [Section("Body", pairs=_pairs(shown["body"]))]
 
 
 def _pairs(value: Mapping[str, Any]) -> list[tuple[str, str]]:

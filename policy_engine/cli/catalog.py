@@ -1,4 +1,4 @@
-"""`policy catalog`: models, their figures, and the hardware that they need. Each command is a module of its own."""
+"""`policy catalog`: models, their figures, their hardware, and prices. Each command is a module of its own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ _MODULES = {
     "compare": "catalog_compare",
     "disputes": "catalog_disputes",
     "size": "catalog_size",
+    "refresh": "catalog_refresh",
 }
 
 
@@ -19,7 +20,7 @@ _MODULES = {
     "catalog", cls=LazyCommands, modules=_MODULES, epilog="Example: policy catalog compare gpt-4o llama-3.1-70b"
 )
 def command() -> None:
-    """Ask the catalog which models there are, what is known of them, and what hardware they need.
+    """Ask the catalog which models there are, what is known of them and what hardware they need; refresh its prices.
 
     A model or device that it does not know is exit status 2; a layer adds one, in its folder `catalog`.
     """

@@ -27,7 +27,7 @@ class _Revoked(Struct, frozen=True):
 
     @property
     def attestation(self) -> str | None:
-        """The digest of what it attests; None of other evidence."""
+        """The digest of what it attests or reports; None of other evidence."""
         return next(iter(self.names - {self.leaf}), None)
 
 
@@ -40,10 +40,10 @@ def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | Non
     """Say on record that ENTRY is evidence no more.
 
     ENTRY is the index of an entry of this ledger, or the file with the bytes of an entry of another one
-    (attestation.entry.json): of an attestation, or of evidence that was recorded. No decision recorded in this ledger
-    counts it from now on. Where decisions are recorded in another ledger, name the hashes that are printed under
-    `revoked_entries` in a layer's approvers.yaml. Whoever may write to the ledger may revoke: less is allowed by it,
-    never more.
+    (attestation.entry.json): of an attestation, of a report of `policy parity`, or of evidence that was recorded. No
+    decision recorded in this ledger counts it from now on. Where decisions are recorded in another ledger, name the
+    hashes that are printed under `revoked_entries` in a layer's approvers.yaml. Whoever may write to the ledger may
+    revoke: less is allowed by it, never more.
     """
     from policy_engine.cli.options import choose_ledger, opened
     from policy_engine.model.waiver import LONGEST_REASON
@@ -63,7 +63,8 @@ def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | Non
         if before is not None:
             raise InputError(Problem("revoked", f"it was revoked already, in the entry {before.index}"))
         body = found.entry.body
-        evidence, workload = str(body.get("evidence")), body.get("workload")
+        about, workload = body.get("evidence"), body.get("workload")
+        evidence = ", ".join(map(str, about)) if isinstance(about, list) else str(about)
         kept = ("namespace", "workload")
         place = {name: value for name in kept if (value := found.entry.context.get(name)) is not None}
         draft = revoked_draft(
@@ -112,12 +113,12 @@ def _evidence(raw: bytes, index: int | None, what: str) -> _Revoked:
 
     from policy_engine.vouching.entries import names_of
 
-    hint = "name the entry of an attestation, or of evidence that was recorded"
+    hint = "name the entry of an attestation, of a report of models compared, or of evidence that was recorded"
     try:
         entry = parse_entry(raw)
     except (AuditError, ValueError, TypeError, RecursionError):
         raise InputError(Problem("not-an-entry", f"{what} is no entry of a ledger", help=hint)) from None
-    if entry.type not in (EntryType.PROBE_ATTESTATION, EntryType.EVIDENCE_RECORDED):
+    if entry.type not in (EntryType.PROBE_ATTESTATION, EntryType.EVIDENCE_RECORDED, EntryType.EVALUATION_REPORT):
         raise InputError(
             Problem("not-evidence", f"{what} is of the type {entry.type}, which is no evidence", help=hint)
         )

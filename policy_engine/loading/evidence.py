@@ -16,7 +16,7 @@ from typing import IO, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from policy_engine.model.task_case import EvidenceStatus
+from policy_engine.model.task_case import EVALUATED, EvidenceStatus
 from policy_engine.model.workload import Evidence, Workload
 
 T = TypeVar("T")
@@ -139,7 +139,8 @@ def _check_all(workload: Workload, day: date, check_file: _FileCheck, vouch: Vou
         if evidence is not None:
             status = _check(name, evidence, day, check_file)
             if vouch is not None and status.problem is None and claims(evidence):
-                status = _graded(status, *vouch(name, evidence))
+                vouched = vouch(name, evidence)
+                status = _held(_graded(status, vouched), evidence, vouched[0])
             found[name] = status
     migration = workload.spec.migration
     owner = found.get("owner_named")
@@ -150,7 +151,21 @@ def _check_all(workload: Workload, day: date, check_file: _FileCheck, vouch: Vou
     return found
 
 
-def _graded(status: EvidenceStatus, found: Vouched | None, short: str | None) -> EvidenceStatus:
+def _held(status: EvidenceStatus, evidence: Evidence, found: Vouched | None) -> EvidenceStatus:
+    """Let evidence that rests on a report of `policy parity` be worth no more than the report says.
+
+    That a team names a report is all that it asserts: where the report shows something else, or nothing stands beside
+    one that proves nothing, there is nothing left of it.
+    """
+    if status.name not in EVALUATED:
+        return status
+    if found is not None:
+        return replace(status, problem=found.against) if found.against is not None else status
+    return replace(status, problem=status.short) if evidence.reference is None and evidence.file is None else status
+
+
+def _graded(status: EvidenceStatus, vouched: tuple[Vouched | None, str | None]) -> EvidenceStatus:
+    found, short = vouched
     if found is None:
         return replace(status, short=short)
     if found.against is not None:

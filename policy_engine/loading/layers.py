@@ -35,6 +35,8 @@ ASSUMPTIONS = "assumptions.yaml"
 ROLLOUT = "rollout.yaml"
 _BESIDE = (RETENTION, PROPERTIES, ASSUMPTIONS, ROLLOUT)
 CATALOG = "catalog"
+#: How a catalog file begins that `policy catalog refresh` wrote: it says itself what its source is, and of which day.
+REFRESHED = "# Written by `policy catalog refresh`"
 CASES_SUFFIX = "_test.yaml"
 
 

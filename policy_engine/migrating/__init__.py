@@ -1,1 +1,1 @@
-"""The migration playbook of a workload: what of it is done, and what is missing."""
+"""The migration playbook of a workload: what of it is done, what is missing, and what shows it."""

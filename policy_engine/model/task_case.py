@@ -17,6 +17,8 @@ Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
 VERDICTS: tuple[Verdict, ...] = ("allow", "allow_with_conditions", "review", "deny")
 #: Evidence that is measured: somebody's file is no attestation, however it was recorded.
 ATTESTED = frozenset({"hardware_attestation"})
+#: Evidence that a report of `policy parity` is: one that names a report is worth what the report says.
+EVALUATED = frozenset({"golden_dataset", "parallel_test"})
 #: The parameter that says for how many days an attestation counts.
 ATTESTATION_DAYS = "attestation_days"
 

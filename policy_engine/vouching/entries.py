@@ -3,7 +3,8 @@
 A body that binds holds `evidence` (its name), `workload` (namespace/name) and `sha256`. Hardware is attested: its
 entry is a probe's (`probe-attestation`, see `attested`; one without a workload is of a host). Of other evidence it is
 one that `policy evidence record` made (`evidence-recorded`), which holds `issued` and `valid_until` as the workload
-does.
+does. What models were compared by is either that, or a report of `policy parity` (`evaluation-report`, see
+`evaluated`), whose `evidence` is a list.
 """
 
 from __future__ import annotations
@@ -18,8 +19,11 @@ from policy_audit.errors import AuditError
 from policy_audit.merkle import leaf_hash
 
 from policy_engine.loading.policy import Policy
-from policy_engine.model.task_case import ATTESTED
+from policy_engine.model.task_case import ATTESTED, EVALUATED
 from policy_engine.model.workload import Evidence, Workload
+
+#: What a program found, and can put on record again.
+_MEASURED = (EntryType.PROBE_ATTESTATION, EntryType.EVALUATION_REPORT)
 
 
 def recorded_body(workload: Workload, name: str, evidence: Evidence) -> dict[str, Any]:
@@ -80,7 +84,7 @@ class Speaks(Struct, frozen=True):
 
 
 def names_of(raw: bytes) -> frozenset[str]:
-    """Return by what an entry can be revoked: its leaf hash and, of an attestation, the attestation's digest.
+    """Return by what an entry can be revoked: its leaf hash and, of an attestation or a report, the digest of that.
 
     The same attestation can be put on record again, as another entry.
     """
@@ -89,7 +93,7 @@ def names_of(raw: bytes) -> frozenset[str]:
         entry = parse_entry(raw)
     except (AuditError, ValueError, TypeError, RecursionError):
         return frozenset({leaf})
-    digest = entry.body.get("sha256") if entry.type == EntryType.PROBE_ATTESTATION else None
+    digest = entry.body.get("sha256") if entry.type in _MEASURED else None
     return frozenset({leaf, digest} if isinstance(digest, str) else {leaf})
 
 
@@ -102,10 +106,12 @@ def check_entry(
         recorded_on = date.fromisoformat(entry.recorded_at[:10])
     except (AuditError, ValueError, TypeError, RecursionError):
         return "its entry is not one of this program's"
-    wanted = EntryType.PROBE_ATTESTATION if name in ATTESTED else EntryType.EVIDENCE_RECORDED
-    if entry.type != wanted:
-        return f"its entry is not of the type {wanted}, which `{name}` takes"
-    if entry.body.get("evidence") != name:
+    wanted = [EntryType.PROBE_ATTESTATION if name in ATTESTED else EntryType.EVIDENCE_RECORDED]
+    wanted += [EntryType.EVALUATION_REPORT] if name in EVALUATED else []
+    if entry.type not in wanted:
+        return f"its entry is not of the type {' or '.join(wanted)}, which `{name}` takes"
+    evaluated, about = entry.type == EntryType.EVALUATION_REPORT, entry.body.get("evidence")
+    if name not in about if evaluated and isinstance(about, list) else about != name:
         return "its entry is about other evidence"
     at_large = name in ATTESTED and entry.body.get("workload", "") is None
     if entry.body.get("workload") != workload.identity and not at_large:
@@ -118,6 +124,10 @@ def check_entry(
         from policy_engine.vouching.attested import check_attestation
 
         return check_attestation(entry, workload, evidence, policy, day)
+    if evaluated:
+        from policy_engine.vouching.evaluated import check_evaluation
+
+        return check_evaluation(entry, workload, evidence.sha256, policy, day)
     return _file(entry, workload, name, evidence) or Speaks()
 
 

@@ -95,6 +95,16 @@ def test_no_document_promises_praises_or_names_a_machine(name: str) -> None:
     assert [match[0] for match in FORBIDDEN.finditer(text(name))] == []
 
 
+def test_each_of_the_articles_systems_is_answered_by_a_command() -> None:
+    rows = re.findall(r"^\| SYS-(\d\d) \| ([^|]+) \| (.+) \|$", text("policy_engine/README.md"), re.MULTILINE)
+    assert [int(number) for number, _, _ in rows] == list(range(1, 14))
+    found = commands()
+    for number, what, by in rows:
+        named = re.findall(r"`policy ([a-z-]+)", by)
+        assert named, f"SYS-{number}, {what}"
+        assert set(named) <= found.keys()
+
+
 def test_links_lead_somewhere() -> None:
     for name in DOCUMENTS:
         for target in re.findall(r"\]\(([^)#:]+)\)", text(name)):

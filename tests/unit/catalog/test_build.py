@@ -177,9 +177,55 @@ def test_prices_have_a_history(layered: Layered, catalog: Catalog) -> None:
 
 
 def test_a_providers_own_price_comes_before_one_without_a_provider(layered: Layered, at: date) -> None:
-    own = layered({"prices": {"own": {**PRICE, "provider": "openai"}}})
-    assert own.price("gpt-4o", "proprietary_api", at, "openai").key == "own"  # type: ignore[union-attr]
+    host = {
+        "title": "Host",
+        "options": ["proprietary_api"],
+        "serves": ["gpt-4o"],
+        "source": "us",
+        "as_of": "2026-01-01",
+    }
+    own = layered({"providers": {"host": host}, "prices": {"own": {**PRICE, "provider": "host"}}})
+    assert own.price("gpt-4o", "proprietary_api", at, "host").key == "own"  # type: ignore[union-attr]
+    assert own.price("gpt-4o", "proprietary_api", at, "openai").key == "gpt-4o.s1"  # type: ignore[union-attr]
     assert own.price("gpt-4o", "proprietary_api", at).key == "gpt-4o.s1"  # type: ignore[union-attr]
+
+
+def test_a_closed_models_price_without_a_provider_is_its_vendors(layered: Layered, at: date) -> None:
+    """So the newest counts, or the later layer's, whichever of them names the vendor; and one price for all who ask."""
+    host = {
+        "title": "Host",
+        "options": ["proprietary_api"],
+        "serves": ["gpt-4o"],
+        "source": "us",
+        "as_of": "2026-01-01",
+    }
+    named = {**PRICE, "provider": "openai", "blended": 2.0, "as_of": "2026-02-01"}
+    for layers, counts in (
+        (({"prices": {"named": named}},), "named"),
+        (({"prices": {"named": named, "newer": {**PRICE, "as_of": "2026-03-01"}}},), "newer"),
+        (({"prices": {"named": named}}, {"prices": {"later": PRICE}}), "later"),
+    ):
+        catalog = layered({"providers": {"host": host}}, *layers)
+        for provider in ("openai", None, "host"):
+            found = catalog.price("gpt-4o", "proprietary_api", at, provider)
+            assert found is not None
+            assert found.key == counts
+
+
+def test_of_prices_by_region_the_dearest_counts(layered: Layered, at: date) -> None:
+    older = {**PRICE, "region": "eu", "blended": 3.0, "as_of": "2026-02-01"}
+    newer = {**PRICE, "region": "us", "blended": 2.0, "as_of": "2026-03-01"}
+    both = layered(
+        {"prices": {"older": older, "newer": newer, "ended": {**older, "blended": 9.0, "as_of": "2026-01-15"}}}
+    )
+    found = both.price("gpt-4o", "proprietary_api", at)
+    assert found is not None
+    assert (found.key, found.region) == ("older", "eu")
+    assert both.price("gpt-4o", "proprietary_api", date(2026, 2, 1)).key == "older"  # type: ignore[union-attr]
+    with pytest.raises(CatalogError, match="`region` names `atlantis`"):
+        layered({"prices": {"x": {**PRICE, "region": "atlantis"}}})
+    alias = layered({"prices": {"x": {**PRICE, "region": "gb"}}}).prices["x"]
+    assert alias.region == "uk"
 
 
 def test_the_digest_is_of_the_entries_in_force_alone(

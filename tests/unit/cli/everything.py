@@ -112,6 +112,18 @@ def _vouch(scene: Scene) -> None:
     with open_ledger(f"sqlite:///{scene.ledger}") as ledger:
         ledger.append(Draft(EntryType.PROBE_ATTESTATION, body=attestation))
         ledger.append(rollouts.begun_draft(scene.workload))
+    _compare(scene)
+
+
+def _compare(scene: Scene) -> None:
+    """Compare two models on two examples, which is too few, and put that on record."""
+    for name, member in (("golden", "expected"), ("one", "answer"), ("other", "answer")):
+        lines = "".join(f'{{"id": {number}, "{member}": "yes"}}\n' for number in range(2))
+        (scene.folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
+    golden, one, other = (str(scene.folder / f"{name}.jsonl") for name in ("golden", "one", "other"))
+    models = ("--current", f"gpt-4o={one}", "--candidate", f"llama-3.1-8b={other}")
+    given = (str(scene.workload), "--golden", golden, *models, "--metric", "accuracy", "--resamples", "1000")
+    assert scene.run("parity", *given, "--record").status == 0
 
 
 def _befall(scene: Scene, made: Everything) -> None:

@@ -30,6 +30,7 @@ DECIDES = {
     "policy gate",
     "policy verify-deployment",
     "policy sweep",
+    "policy catalog refresh",
     "policy prove",
     "policy diff",
     "policy new",

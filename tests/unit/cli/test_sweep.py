@@ -253,7 +253,7 @@ def test_a_row_that_is_lost_hands_out_nothing(sweep: Run, tmp_path: Path, monkey
     monkeypatch.setattr(reading, "spooled", lambda space, job: whole(space, job).filter(pl.col("row") != 3))
     found = sweep(EXAMPLES)
     assert found.status == 7
-    assert "15 rows came in, and 14 findings and 0 rejects go out [sweep-count]" in found.err
+    assert "18 rows came in, and 17 findings and 0 rejects go out [sweep-count]" in found.err
     assert [path.name for path in tmp_path.iterdir() if "out" in path.name] == []
 
 

@@ -52,6 +52,7 @@ READ_BY_ENGINE = {
     "high_quality_score", "catalog_stale_days", "edge_latency_ms", "edge_max_parameters_billions", "reference_model",
     "memory_utilisation", "memory_overhead_gib", "collective_overhead_gib", "card_gib_per_gb", "engineer_usd_per_month",
     "self_hosting_engineers", "decode_reached_low", "decode_reached_high", "attestation_days",
+    "parity_margin", "parity_confidence",
 }  # fmt: skip
 PYTHON_TYPES = {"int": int, "double": float, "string": str, "bool": bool, "list<string>": list}
 

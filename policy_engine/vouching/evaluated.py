@@ -1,0 +1,144 @@
+"""What a report of `policy parity` says for a workload on a day, or why it says nothing. Pure.
+
+1. The entry holds the report that it names by its SHA-256, and each verdict follows from its figures.
+2. Where the workload names a digest, it is that of the report, or of the golden dataset.
+3. The report has not ended.
+4. Its margin is no wider, and its confidence no lower, than the policy's parameters.
+5. Every task that proposes an open model was compared: by the metric of its kind, that model with the one replaced.
+6. Of each of these models it found that it is better, or equivalent.
+
+A report that fails 4 to 6 speaks against the workload that names it: then it satisfies nothing, not even where a
+reference beside it would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date
+
+from policy_audit.entry import Entry
+from policy_audit.errors import AuditError
+
+from policy_engine.catalog.catalog import Catalog
+from policy_engine.loading.policy import Policy
+from policy_engine.loading.wording import quoted
+from policy_engine.model.workload import Proposal, Task, Workload
+from policy_engine.vouching.entries import Speaks
+from policy_engine.vouching.evaluation import (
+    COUNTED,
+    EVIDENCE,
+    METRICS,
+    SHOWN,
+    Evaluation,
+    evaluation_body,
+    evaluation_of,
+)
+from policy_engine.vouching.evaluation import Task as Compared
+
+MARGIN, CONFIDENCE = "parity_margin", "parity_confidence"
+#: What policies on record that lack the parameters are held to.
+_DEFAULTS = {MARGIN: 0.02, CONFIDENCE: 0.95}
+_FOUND = {
+    "worse": "found {model} worse than {other}",
+    "inconclusive": "did not find whether {model} is worse than {other}",
+    "too_few": "has too few examples to tell {model} from {other}",
+}
+
+
+def parameter(policy: Policy, name: str) -> float:
+    """Return the policy's margin or confidence, a share."""
+    found = policy.rules.parameters.get(name)
+    return float(found.value) if found is not None else _DEFAULTS[name]
+
+
+def check_evaluation(entry: Entry, workload: Workload, named: str | None, policy: Policy, day: date) -> Speaks | str:
+    """Return until when the report speaks, and what against the workload; or why it says nothing on `day`.
+
+    `named` is the digest that the workload gives with the evidence, None where it gives none.
+    """
+    body = entry.body
+    try:
+        report = evaluation_of(body.get("report"))
+        until = body.get("valid_until")
+        ends = date.fromisoformat(until) if until is not None else None
+        # what a report of other members says is none that this program wrote
+        same = evaluation_body(report, workload.identity, until)
+    except (AuditError, ValueError, TypeError, ArithmeticError, RecursionError):
+        return "its entry holds no report of `policy parity` whose verdicts follow from its figures"
+    if body.get("sha256") != same["sha256"]:
+        return "its entry names another report than it holds"
+    if body.get("evidence") != list(EVIDENCE) or body.keys() != same.keys():
+        return "its entry is none that `policy parity` writes"
+    if named is not None and named not in (same["sha256"], report.golden.sha256):
+        return "its report is of another golden dataset than the file"
+    if ends is not None and ends < day:
+        return f"the report ended on {ends}"
+    return Speaks(ends, problem_of(report, workload, policy))
+
+
+def problem_of(report: Evaluation, workload: Workload, policy: Policy) -> str | None:
+    """Say what keeps a report from showing that the models proposed may replace what is in use; None where it does."""
+    return next(_against(report, workload, policy), None)
+
+
+def open_proposals(workload: Workload) -> list[tuple[Task, Proposal]]:
+    """Return the tasks that propose anything but a proprietary model, each with what it proposes."""
+    found = [(task, task.proposal) for task in workload.spec.tasks if task.proposal is not None]
+    return [(task, proposal) for task, proposal in found if proposal.deployment != "proprietary_api"]
+
+
+def _against(report: Evaluation, workload: Workload, policy: Policy) -> Iterator[str]:
+    """Yield what keeps a report that is one from showing anything; steps 4 to 6."""
+    most, least = parameter(policy, MARGIN), parameter(policy, CONFIDENCE)
+    if report.margin > most:
+        yield f"its margin of {report.margin:g} is wider than param.{MARGIN} ({most:g})"
+    if report.confidence < least:
+        yield f"its confidence of {report.confidence:g} is lower than param.{CONFIDENCE} ({least:g})"
+    proposals = open_proposals(workload)
+    if not proposals:
+        yield "no task of the workload proposes an open model that it could be held to"
+    unsaid = [task.name for task in workload.spec.tasks if task.proposal is None]
+    if unsaid:
+        yield f"the task {quoted(unsaid[0])} proposes nothing that it could be held to"
+    compared = {each.name: each for each in report.tasks}
+    for task, proposal in proposals:
+        found = compared.get(task.name)
+        if found is None:
+            yield f"its report has no task {quoted(task.name)}"
+        else:
+            yield from _of_task(found, task, proposal, workload, policy.catalog)
+
+
+def _of_task(found: Compared, task: Task, proposal: Proposal, workload: Workload, catalog: Catalog) -> Iterator[str]:
+    name = quoted(task.name)
+    if found.kind != task.kind:
+        yield f"it compared the task {name} as {found.kind}, and the workload says {task.kind}"
+    if found.metric not in COUNTED.intersection(METRICS.get(task.kind, COUNTED)):
+        yield f"it compared the task {name} by {found.metric}, which does not count for {task.kind}"
+    migration = workload.spec.migration
+    replaced = migration.replaces if migration is not None and migration != "none" else None
+    if replaced is not None and replaced.model is not None:
+        current = found.current.model
+        if not is_same(catalog, replaced.model, current):
+            yield f"it compares with {quoted(current)}, and the workload replaces {quoted(replaced.model)}"
+    if proposal.model is None:
+        yield f"the task {name} names no model that it could be held to"
+        return
+    of = [each for each in found.candidates if is_same(catalog, proposal.model, each.model)]
+    if not of:
+        yield f"it does not compare {quoted(proposal.model)}, which the task {name} proposes"
+    for each in of:
+        if each.verdict not in SHOWN:
+            said = _FOUND[each.verdict].format(model=quoted(each.model), other=quoted(found.current.model))
+            yield f"its report {said} on the task {name}, by {found.metric}"
+
+
+def is_same(catalog: Catalog, one: str, other: str) -> bool:
+    """Whether two names are of one model: by the catalog's aliases, or letter for letter."""
+    return key(catalog, one) == key(catalog, other)
+
+
+def key(catalog: Catalog, name: str) -> str:
+    """Return the catalog's name of a model, else the name itself."""
+    found = catalog.model(name)
+    return found.key if found is not None else name

@@ -1,0 +1,232 @@
+"""A report of `policy parity` as an entry holds it, and what its figures come to. No text of an example is in it.
+
+Values and differences are shares from 0 to 1. A verdict is found from the figures that are recorded, so that whoever
+reads them finds the same. Of `alpha`, which is one less the confidence, each of several candidates gets its part
+(Bonferroni), half of it on either side:
+
+too_few       fewer than 30 examples, or so few that models which differ by more than the margin could agree on all
+worse         the whole interval lies below the margin: the candidate is worse by more than that
+better        the whole interval lies above 0
+equivalent    the whole interval lies above the margin: the candidate is not worse by more than that
+inconclusive  none of these
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from hashlib import sha256
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+from policy_audit.canonical import canonical_bytes
+
+from policy_engine.probe.attestation import decimal
+
+EVIDENCE = ("golden_dataset", "parallel_test")
+Verdict = Literal["better", "equivalent", "worse", "inconclusive", "too_few"]
+#: Verdicts that speak for the candidate.
+SHOWN: tuple[Verdict, ...] = ("better", "equivalent")
+FEWEST = 30
+MOST_CANDIDATES = 3
+
+#: Families of metrics; the first of each decides where none is named.
+LABELS = ("macro_f1", "accuracy", "macro_precision", "macro_recall")
+SUMMARIES = ("rouge_l", "rouge_1", "rouge_2")
+ANSWERS = ("exact_match", "token_f1", "json_valid", "schema_valid")
+FAMILIES = (LABELS, SUMMARIES, ANSWERS)
+#: MIGRATE-03: kinds of tasks whose metric is published.
+METRICS: Mapping[str, tuple[str, ...]] = {
+    "classification": LABELS,
+    "sentiment": LABELS,
+    "summarisation": SUMMARIES,
+    "extraction": ANSWERS,
+    "internal_qa": ANSWERS,
+}
+#: Metrics by which a report counts as evidence: valid JSON may hold anything, and one half of F1 is easy to raise.
+COUNTED = frozenset({"macro_f1", "accuracy", *SUMMARIES, "exact_match", "token_f1"})
+
+
+Digest = Annotated[str, Meta(pattern="^[0-9a-f]{64}$")]
+
+
+class _Form(Struct, frozen=True, forbid_unknown_fields=True):
+    """Part of a report: nothing else stands in it."""
+
+
+class Golden(_Form, frozen=True):
+    """The golden dataset: its file's digest, and how many examples it has."""
+
+    sha256: Digest
+    examples: int
+
+
+class Answers(_Form, frozen=True):
+    """A model, and the digest of the file with its answers."""
+
+    model: str
+    sha256: Digest
+
+
+class Side(_Form, frozen=True):
+    """The model in use, and its value of the metric."""
+
+    model: str
+    value: float
+
+
+class Difference(_Form, frozen=True):
+    """The candidate's value less that of the model in use, with its interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Candidate(_Form, frozen=True):
+    """A candidate on one task; `differing` counts the examples on which one of the two is better."""
+
+    model: str
+    value: float
+    difference: Difference
+    differing: int
+    verdict: Verdict
+
+
+class Task(_Form, frozen=True):
+    """What was found of one task; `resolution` is the difference that may hide in so few examples."""
+
+    name: str | None
+    kind: str | None
+    metric: str
+    examples: int
+    resolution: float
+    current: Side
+    candidates: tuple[Candidate, ...]
+
+
+class Evaluation(_Form, frozen=True):
+    """A whole report; `margin` is a share, and `answers` begin with the model in use."""
+
+    golden: Golden
+    answers: tuple[Answers, ...]
+    margin: float
+    confidence: float
+    resamples: int
+    seed: int
+    tasks: tuple[Task, ...]
+
+
+def alpha_of(confidence: float, candidates: int) -> float:
+    """Return the share of error that each of so many candidates gets."""
+    return (1.0 - confidence) / candidates
+
+
+def unseen(examples: int, alpha: float) -> float:
+    """Return the rate at which two models may differ that agree on so many examples: at more, it would be chance."""
+    return 1.0 - math.pow(alpha / 2, 1.0 / examples)
+
+
+def needed(margin: float, alpha: float) -> int:
+    """Return how many examples leave no more unseen than the margin."""
+    return math.ceil(math.log(alpha / 2) / math.log1p(-min(margin, 0.999)))
+
+
+def judge(difference: Difference, examples: int, differing: int, resolution: float, margin: float,
+          alpha: float) -> Verdict:  # fmt: skip
+    """Return the verdict, as the head of this module has it.
+
+    What rests on so few examples that a sign test could not tell it from chance is neither better nor worse.
+    """
+    told = differing >= math.ceil(math.log2(2 / alpha))
+    if examples < FEWEST:
+        return "too_few"
+    if told and difference.high < -margin:
+        return "worse"
+    if resolution > margin:
+        return "too_few"
+    if told and difference.low > 0:
+        return "better"
+    return "equivalent" if difference.low > -margin else "inconclusive"
+
+
+def rounded(value: float) -> float:
+    """Return the number as an entry can hold it; what is left of a sum that comes to nothing is none."""
+    return float(decimal(round(value, 9)))
+
+
+def document_of(evaluation: Evaluation) -> dict[str, Any]:
+    """Return the report in the profile of entries, which hold no floats: they stand as decimal strings."""
+    found: dict[str, Any] = _without_floats(msgspec.to_builtins(evaluation))
+    return found
+
+
+def _without_floats(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _without_floats(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_floats(each) for each in value]
+    return decimal(value) if isinstance(value, float) else value
+
+
+def evaluation_digest(report: Any) -> str:
+    """Return the SHA-256 of the report's canonical bytes, in hexadecimal.
+
+    Raises:
+        CanonicalError: it is not of the profile of entries, or too large for one.
+    """
+    return sha256(canonical_bytes(report)).hexdigest()
+
+
+def evaluation_body(evaluation: Evaluation, workload: str, valid_until: str | None) -> dict[str, Any]:
+    """Return the body of the entry that records a report.
+
+    Raises:
+        CanonicalError: it is too large for an entry, or a name is not in normal form.
+    """
+    report = document_of(evaluation)
+    return {
+        "workload": workload,
+        "evidence": list(EVIDENCE),
+        "sha256": evaluation_digest(report),
+        "valid_until": valid_until,
+        "report": report,
+    }
+
+
+def evaluation_of(report: Any) -> Evaluation:
+    """Return the report that an entry holds.
+
+    Raises:
+        ValueError: it is none that this program writes, or a verdict does not follow from its figures.
+    """
+    found = msgspec.convert(report, Evaluation, strict=False)
+    if not (0 < found.margin <= 1 and 0 < found.confidence < 1 and found.tasks):
+        raise ValueError("its margin or confidence is none")
+    models = [each.model for each in found.answers]
+    if len(set(models)) < len(models) or len({task.name for task in found.tasks}) < len(found.tasks):
+        raise ValueError("a model or a task is there twice")
+    for task in found.tasks:
+        if [task.current.model, *(each.model for each in task.candidates)] != models or len(models) < 2:
+            raise ValueError("a task is about other models than the report")
+        if not 1 <= task.examples <= found.golden.examples:
+            raise ValueError("a task has more examples than the dataset")
+        alpha = alpha_of(found.confidence, len(task.candidates))
+        for each in task.candidates:
+            _check(task, each)
+            verdict = judge(each.difference, task.examples, each.differing, task.resolution, found.margin, alpha)
+            if verdict != each.verdict:
+                raise ValueError("a verdict does not follow from its figures")
+    return found
+
+
+def _check(task: Task, candidate: Candidate) -> None:
+    """Refuse figures that nothing can have."""
+    shares = (task.current.value, candidate.value, task.resolution)
+    ends = (candidate.difference.value, candidate.difference.low, candidate.difference.high)
+    fine = all(0 <= each <= 1 for each in shares) and all(-1 <= each <= 1 for each in ends) and ends[1] <= ends[2]
+    # each number is rounded by itself
+    apart = abs(candidate.value - task.current.value - candidate.difference.value)
+    if not fine or not apart < 1e-4 or not 0 <= candidate.differing <= task.examples:
+        raise ValueError("a figure is none that can be measured")
