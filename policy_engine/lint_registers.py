@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from policy_engine.errors import Problem, RulesError, Span, did_you_mean
+from policy_engine.loading.assumptions import read_assumptions
 from policy_engine.loading.layers import REFRESHED, LayerFiles, read_layers
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.references import PARAMETER, fields, texts
@@ -48,6 +49,15 @@ def register_findings(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]
     yield from _replacements(layers)
     yield from _sources(policy, layers)
     yield from _retention(policy, paths)
+    yield from _assumptions(policy, paths)
+
+
+def _assumptions(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]:
+    """Yield what is wrong with the assumptions of costs, which no decision reads."""
+    try:
+        read_assumptions(paths, policy)
+    except RulesError as error:
+        yield from (("error", problem) for problem in error.problems)
 
 
 def _retention(policy: Policy, paths: Sequence[Path]) -> Iterator[Graded]:

@@ -177,19 +177,31 @@ def rates(model: Model, fit: Fit, load: Load, reached: tuple[float, float]) -> R
     The lower end of what is reached lets every stream of a mixture of experts read experts of its own, as far as there
     are so many.
     """
-    devices, quantization = fit.devices, fit.held.quantization
-    if devices is None:
+    if fit.devices is None:
         return Rates(None, None, None, None, False)
-    bandwidth = devices * fit.gpu.bandwidth_gb_s * 1e9
-    without_cache = fit.held.cache is None or fit.held.cache_at_most
+    peak = peak_tflops(fit.gpu)
+    bandwidth = fit.devices * fit.gpu.bandwidth_gb_s * 1e9
+    return rates_of(model, fit.held, load, bandwidth, None if peak is None else fit.devices * peak, reached)
+
+
+def rates_of(
+    model: Model,
+    held: Held,
+    load: Load,
+    bandwidth: float,
+    tflops: float | None,
+    reached: tuple[float, float],
+) -> Rates:
+    """Return the same of devices with so many bytes a second and dense 16-bit TFLOP/s, together."""
+    quantization = held.quantization
+    without_cache = held.cache is None or held.cache_at_most
     context = 0.0 if without_cache else float(load.context_tokens or 0)
     each = decode_ceiling_tokens_per_s(model, quantization, bandwidth, load.concurrency, context)
-    peak, operations = peak_tflops(fit.gpu), operations_per_token(model)
-    prefill = None if peak is None else prefill_ceiling_tokens_per_s(model, devices * peak)
-    if each is None or operations is None:
+    prefill = None if tflops is None else prefill_ceiling_tokens_per_s(model, tflops)
+    if each is None or operations_per_token(model) is None:
         return Rates(None, None, None, prefill, without_cache)
     streamed = streamed_weight_bytes(model, quantization, load.concurrency) or 0.0
-    lowest = load.concurrency * bandwidth / (streamed + (fit.held.cache or 0.0))
+    lowest = load.concurrency * bandwidth / (streamed + (held.cache or 0.0))
     # a token that is answered takes the arithmetic of one that is read; at fewer bits than 16 a device may do more
     most = float("inf") if prefill is None else most_tflops(prefill, quantization)
     every = min(each * load.concurrency, most)

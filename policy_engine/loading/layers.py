@@ -29,9 +29,11 @@ ROOT_FILES = (
 RETENTION = "retention.yaml"
 #: What has to hold for every workload, for `policy prove`. No part of the policy either.
 PROPERTIES = "properties.yaml"
+#: What `policy cost` reckons with. No part of the policy either.
+ASSUMPTIONS = "assumptions.yaml"
 #: How a rollout goes on, by what is observed of it. No part of the policy either: it decides nothing of a workload.
 ROLLOUT = "rollout.yaml"
-_BESIDE = (RETENTION, PROPERTIES, ROLLOUT)
+_BESIDE = (RETENTION, PROPERTIES, ASSUMPTIONS, ROLLOUT)
 CATALOG = "catalog"
 #: How a catalog file begins that `policy catalog refresh` wrote: it says itself what its source is, and of which day.
 REFRESHED = "# Written by `policy catalog refresh`"
