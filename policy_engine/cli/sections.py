@@ -58,6 +58,8 @@ def as_markdown(sections: Sequence[Section]) -> str:
             lines += [f"### {escape(section.title)}", ""]
         lines += [f"- {escape(name)}: {escape(value)}" for name, value in section.pairs]
         lines += [f"- {escape(line)}" for line in section.lines]
+        if section.rows and (section.pairs or section.lines):
+            lines.append("")  # a table right behind a list would belong to its last line
         if section.rows:
             lines += [_row(escape(name.lstrip(MARKS)) for name in section.header)]
             lines += [_row("---:" if name.startswith(">") else "---" for name in section.header)]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from io import StringIO
+from typing import Any
 
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
 
 from policy_engine.cli.sections import Section, as_markdown
@@ -85,3 +87,10 @@ def test_marks_are_not_shown() -> None:
     text = as_markdown([Section(header=HEADER, rows=ROWS)])
     assert "| # | Verdict | Rule | Why |" in text.replace("\\", "")
     assert "~" not in text
+
+
+@pytest.mark.parametrize("before", [{"lines": ["one"]}, {"pairs": [("name", "value")]}])
+def test_a_table_behind_a_list_stands_apart_in_markdown(before: dict[str, Any]) -> None:
+    text = as_markdown([Section(header=HEADER, rows=ROWS, **before)])
+    kinds = [token.type for token in MarkdownIt("commonmark").enable("table").parse(text)]
+    assert kinds.index("bullet_list_close") < kinds.index("table_open")
