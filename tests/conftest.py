@@ -1,7 +1,8 @@
-"""The two databases of the ledger's tests, and an interrupt that arrives."""
+"""The two databases of the ledger's tests, an interrupt that arrives, and a collector of garbage that rests."""
 
 from __future__ import annotations
 
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +17,13 @@ def pytest_configure() -> None:
     """Let an interrupt arrive: what a shell starts in the background ignores it, and so would all that is started."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector look seldom, and never at what collecting left: it would look at a million objects that stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
 
 
 @pytest.fixture(scope="session")
