@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import signal
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.loading.layers import LayerFiles, shipped_rules
+from policy_engine.loading.yaml_source import Document
 from tests.postgres import Server, database
 from tests.stores import KINDS, SQLITE, Store, empty_template, server_store, sqlite_store
 
@@ -24,6 +27,23 @@ def pytest_collection_finish() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_documents_parsed_once() -> Iterator[None]:
+    """Parse each shipped file once in this process: under every layer of a test they are the same bytes."""
+    shipped, parse = shipped_rules(), LayerFiles.documents
+
+    @functools.cache
+    def parsed(name: str, content: bytes) -> tuple[Document, ...]:
+        return tuple(parse(LayerFiles(None, shipped, {name: content}), name))  # type: ignore[arg-type]
+
+    def documents(self: LayerFiles, name: str) -> list[Document]:
+        return list(parsed(name, self.files[name])) if self.root == shipped else parse(self, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LayerFiles, "documents", documents)
+        yield
 
 
 @pytest.fixture(scope="session")
