@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from policy_audit import migrate
 
 from policy_engine.loading.layers import LayerFiles, shipped_rules
 from policy_engine.loading.yaml_source import Document
+from tests.migrated import once
 from tests.postgres import Server, database
 from tests.stores import KINDS, SQLITE, Store, empty_template, server_store, sqlite_store
 
@@ -23,7 +25,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    """Let the collector look seldom, and never at what collecting left: it would look at a million objects that stay."""
+    """Let the collector look seldom, and never at what collecting tests left: a million objects that stay."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
@@ -44,6 +46,20 @@ def shipped_documents_parsed_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(LayerFiles, "documents", documents)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schema_made_once() -> Iterator[None]:
+    """Let the schema of new ledgers on SQLite be copied from the first one of this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "migrate", once(migrate.migrate))
+        yield
+
+
+@pytest.fixture
+def migrations(schema_made_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the migrations run each time, as they do outside of tests."""
+    monkeypatch.setattr(migrate, "migrate", migrate.migrate.__wrapped__)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")
