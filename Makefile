@@ -82,14 +82,16 @@ check: $(READY) ## all that must hold before a commit: format, lint, types, impo
 	@$(MAKE) --jobs=2 --output-sync=target check-types check-rules
 	@$(MAKE) test
 
-# What runs in one process each, beside each other. In a new checkout tests are compiled meanwhile, which both processes
-# that run them would do; what is wrong with one is told there.
-.PHONY: check-types check-rules
-check-types:
+# The next two run beside each other: each is one process. In a new checkout tests are compiled meanwhile, which both
+# processes that run them would do at once; what is wrong with one is told there.
+.PHONY: check-types
+check-types: $(READY) ## of check: types and imports
 	$(PY) -m mypy
 	$(PY) -m mypy integrations
 	$(VENV)/bin/lint-imports --no-cache
-check-rules:
+
+.PHONY: check-rules
+check-rules: $(READY) ## of check: the shipped rules, their cases and what those notice
 	$(POLICY) rules lint
 	$(POLICY) rules test --coverage
 	$(POLICY) rules mutate
