@@ -1,13 +1,19 @@
-"""The two databases of the ledger's tests, and an interrupt that arrives."""
+"""The two databases of the ledger's tests, an interrupt that arrives, and a collector of garbage that rests."""
 
 from __future__ import annotations
 
+import functools
+import gc
 import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from policy_audit import migrate
 
+from policy_engine.loading.layers import LayerFiles, shipped_rules
+from policy_engine.loading.yaml_source import Document
+from tests.migrated import once
 from tests.postgres import Server, database
 from tests.stores import KINDS, SQLITE, Store, empty_template, server_store, sqlite_store
 
@@ -16,6 +22,44 @@ def pytest_configure() -> None:
     """Let an interrupt arrive: what a shell starts in the background ignores it, and so would all that is started."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish() -> None:
+    """Let the collector look seldom, and never at what collecting tests left: a million objects that stay."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def shipped_documents_parsed_once() -> Iterator[None]:
+    """Parse each shipped file once in this process: under every layer of a test they are the same bytes."""
+    shipped, parse = shipped_rules(), LayerFiles.documents
+
+    @functools.cache
+    def parsed(name: str, content: bytes) -> tuple[Document, ...]:
+        return tuple(parse(LayerFiles(None, shipped, {name: content}), name))  # type: ignore[arg-type]
+
+    def documents(self: LayerFiles, name: str) -> list[Document]:
+        return list(parsed(name, self.files[name])) if self.root == shipped else parse(self, name)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(LayerFiles, "documents", documents)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def schema_made_once() -> Iterator[None]:
+    """Let the schema of new ledgers on SQLite be copied from the first one of this process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(migrate, "migrate", once(migrate.migrate))
+        yield
+
+
+@pytest.fixture
+def migrations(schema_made_once: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the migrations run each time, as they do outside of tests."""
+    monkeypatch.setattr(migrate, "migrate", migrate.migrate.__wrapped__)  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,7 @@ def kill(writers: list[Writer], after: float) -> dict[int, str]:
     told: dict[int, str] = {}
     for writer in writers:
         part = writer.told()
-        assert writer.process.returncode == -signal.SIGKILL
+        assert writer.process.exitcode == -signal.SIGKILL
         assert not told.keys() & part.keys(), "two were told the same index"
         told |= part
     return told

@@ -201,7 +201,7 @@ def test_a_migration_waits_for_writers_and_they_stop_after_it(server_database: S
         size = connection.exec_driver_sql("SELECT count(*) FROM log_entry").scalar_one()
     database.close()
     told = writer.told()
-    assert writer.process.returncode == 1, "it ended with the refusal"
+    assert writer.process.exitcode == 1, "it ended with the refusal"
     with server_database.connection() as looking:
         stored = dict(looking.execute("SELECT leaf_index, encode(leaf_hash, 'hex') FROM log_entry"))
     assert len(stored) == size, "nothing was written after the migration by what does not know it"

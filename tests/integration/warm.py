@@ -31,6 +31,15 @@ _LOADED = (
     "sqlalchemy.dialects.sqlite",
     "sqlalchemy.dialects.postgresql.psycopg",
     "psycopg",
+    "alembic.context",
+    "policy_audit.tables",
+    "policy_audit.fsck",
+    "policy_engine.cli.evaluate",
+    "policy_engine.cli.text",
+    "policy_engine.cli.audit_verify",
+    "policy_engine.loading.policy",
+    "policy_engine.decide",
+    "policy_engine.recorder",
 )
 
 

@@ -102,10 +102,11 @@ def fits(query: DecisionQuery, document: Mapping[str, Any], owner: str) -> bool:
     )
 
 
-def naive(ledger: Ledger, query: DecisionQuery, size: int) -> list[int]:
+def looked_at(ledger: Ledger, size: int) -> list[tuple[int, Mapping[str, Any], str]]:
+    """Return each decision of a ledger of so many entries, with its document and its owner."""
     entries = [ledger.entry(index) for index in range(size)]
     decisions = [(entry.index, entry.document) for entry in entries if entry.type == "decision"]
-    return [index for index, document in decisions if fits(query, document, ledger.personal(index)["owner"])]
+    return [(index, document, ledger.personal(index)["owner"]) for index, document in decisions]
 
 
 def tags_of(decision: CheckedDecision) -> Mapping[str, Collection[str]]:
@@ -140,10 +141,11 @@ def test_every_question_is_answered_as_a_look_at_every_entry_would(data: st.Data
         mock.patch.object(querying, "_PART", 2),
     ):
         sizes = [0] + [ledger.append_many(each)[-1].tree_size for _, each in commits]
+        decisions = looked_at(ledger, sizes[-1])
         for _ in range(4):
             query = data.draw(QUERIES, "query")
             size = data.draw(st.sampled_from(sizes), "size")
-            expected = naive(ledger, query, size)
+            expected = [index for index, *found in decisions if index < size and fits(query, *found)]
             newest = data.draw(st.booleans(), "newest first")
             with open_snapshot(ledger, size=size) as snapshot:
                 selection = snapshot.select(query, tags_of)

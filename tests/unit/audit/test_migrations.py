@@ -26,9 +26,11 @@ from sqlmodel import SQLModel
 
 from tests.stores import SQLITE, Store
 
+pytestmark = pytest.mark.usefixtures("migrations")
+
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path: Path, migrations: None) -> Path:
     path = tmp_path / "ledger.db"
     assert migrate.upgrade(f"sqlite:///{path}") == migrate.MigrationStatus(None, REVISION)
     return path

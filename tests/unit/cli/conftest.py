@@ -99,6 +99,32 @@ def _known(layers: Sequence[LayerFiles], of: str, make: Callable[[], Policy]) ->
     return _PARSED[key]
 
 
+@pytest.fixture(scope="session")
+def cases_run() -> dict[Any, Any]:
+    return {}
+
+
+@pytest.fixture
+def shipped_cases_run_once(cases_run: dict[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run the shipped cases on all engines once in this process.
+
+    They run under the shipped rules alone, whatever lies above them, and one run takes as long as thirty tests.
+    """
+    from policy_engine import cases
+
+    run = cases.CaseRunner.run_all
+
+    def known(self: cases.CaseRunner, given: Sequence[Any]) -> list[Any]:
+        if len(self.policy.rules.layers) > 1:
+            return run(self, given)
+        key = (self.policy.digest, cases.ENGINES, repr(given))
+        if key not in cases_run:
+            cases_run[key] = run(self, given)
+        return list(cases_run[key])
+
+    monkeypatch.setattr(cases.CaseRunner, "run_all", known)
+
+
 @pytest.fixture(autouse=True)
 def own_folders(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep settings, ledgers and caches of the user out of the tests, and the tests out of them."""

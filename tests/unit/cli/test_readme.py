@@ -16,6 +16,8 @@ from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.waiver_scene import code
 from tests.unit.impact.repositories import commit
 
+pytestmark = pytest.mark.usefixtures("shipped_cases_run_once")
+
 README = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
 Policy = Callable[..., Outcome]
 

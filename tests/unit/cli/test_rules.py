@@ -13,6 +13,8 @@ import yaml
 from policy_engine.cases import ENGINES
 from policy_engine.model.rule import TOPICS
 
+pytestmark = pytest.mark.usefixtures("shipped_cases_run_once")
+
 Run = Callable[..., Any]
 TOPIC = "volume-cost"
 SPEND = "high-api-spend-favours-self-hosting"

@@ -21,12 +21,12 @@ from policy_engine.reports.flipped import KINDS
 from policy_engine.reports.registry import REPORTS
 from policy_engine.reports.report import Report
 from tests.integration.tampering import decision
-from tests.unit.cli.conftest import Outcome, own_folders, policy
+from tests.unit.cli.conftest import Outcome, cache, own_folders, policy
 from tests.unit.cli.given import EXAMPLES
 from tests.unit.cli.waiver_scene import Scene
 from tests.unit.waivers.making import OPTION, RULE
 
-__all__ = ["own_folders", "policy"]
+__all__ = ["cache", "own_folders", "policy"]
 Run = Callable[..., Outcome]
 
 
