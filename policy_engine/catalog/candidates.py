@@ -95,8 +95,13 @@ def meant_for(catalog: Catalog, model: Model, option: str) -> bool | None:
 
 def _offers(catalog: Catalog, model: Model, option: str, at: date) -> tuple[Offer, ...]:
     providers = [each for each in catalog.providers.values() if option in each.options and _serves(each, model)]
-    offers = tuple(Offer(each, catalog.price(model.key, option, at, each.key)) for each in providers)
+    priced = ((each, catalog.price(model.key, option, at, each.key)) for each in providers)
+    offers = tuple(Offer(each, price) for each, price in priced if _serves_then(each, price))
     return offers or (Offer(None, catalog.price(model.key, option, at)),)
+
+
+def _serves_then(provider: Provider, price: Price | None) -> bool:
+    return not provider.while_priced or (price is not None and price.provider == provider.key)
 
 
 def _serves(provider: Provider, model: Model) -> bool:

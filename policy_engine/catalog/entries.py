@@ -170,11 +170,15 @@ class Gpu(Entry, frozen=True, kw_only=True):
 
 
 class Provider(Entry, frozen=True, kw_only=True):
-    """Who serves models to third parties; `serves` None is every model it can, `regions` None is unknown."""
+    """Who serves models to third parties; `serves` None is every model it can, `regions` None is unknown.
+
+    `while_priced`: it serves a model on the days on which a price of its own is in force, and on no other.
+    """
 
     title: str | None
     options: tuple[str, ...]
     serves: tuple[str, ...] | None
+    while_priced: bool
     regions: tuple[str, ...] | None
 
 

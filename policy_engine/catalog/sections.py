@@ -142,6 +142,7 @@ SECTIONS: dict[str, dict[str, FieldSpec]] = {
         "title": _text,
         "options": FieldSpec(some_of(*OPTIONS[:3]), required=True),
         "serves": FieldSpec(texts),
+        "while_priced": FieldSpec(flag, default=False),
         "regions": FieldSpec(texts),
     },
     "regions": {"parent": _text, "title": _text, "aliases": _names},

@@ -107,7 +107,7 @@ def provider_entries(
 ) -> dict[str, Entry]:
     """Return the providers that prices name and no other file has, which are `elsewhere`.
 
-    A vendor serves its own models. Another serves those that it has a price of today for, and no others.
+    A vendor serves its own models. Another serves those that it has a price for, each on the days of its prices.
     """
     found: dict[str, Entry] = {}
     for key in sorted({entry["provider"] for entry in prices.values()} - elsewhere):
@@ -117,7 +117,8 @@ def provider_entries(
         entry: Entry = {"title": vendor.title if key in SELLERS else f"{vendor.title} in {key.removeprefix('aws-')}"}
         entry["options"] = sorted({each["option"] for each in of_it})
         if vendor.own is None:
-            entry["serves"] = sorted({slot.model for slot in open_now})
+            entry["serves"] = sorted({each["model"] for each in of_it})
+            entry["while_priced"] = True
         regions = _regions([offers[slot] for slot in open_now if slot in offers])
         if regions:
             entry["regions"] = regions

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from policy_engine.catalog import Catalog
+from policy_engine.catalog.candidates import candidate
 from policy_engine.errors import InputError
 from policy_engine.pricing.generated import FILE, read_generated
 from policy_engine.pricing.table import SELLERS
@@ -134,6 +136,32 @@ def test_a_price_that_is_none_ends_the_one_before(tmp_path: Path) -> None:
     assert done.counts()["gone"] == 1
     assert done.after.price("gpt-4o", API, SECOND).source == "s1"  # type: ignore[union-attr]
     assert "price of zero" in reasons(done)["gpt-4o"]
+
+
+def test_a_day_keeps_who_served_a_model_on_it(tmp_path: Path) -> None:
+    """As long as its own price is in force, and no day more; before it, and after it, it is as if it were not there."""
+    llama, gpt = quote("llama-3.1-8b-instant", "0.05", "0.08", "groq"), quote("gpt-4o", "2.5", "10")
+    mixtral = quote("mixtral-8x7b-32768", "0.24", "0.24", "groq")
+    first = refreshed(tmp_path, source(llama, mixtral, gpt), wanted=["groq"])
+    second = refreshed(tmp_path, source(mixtral, gpt, day=date(2026, 11, 2)), SECOND)
+    third = refreshed(tmp_path, source(gpt, day=date(2026, 11, 3)), SECOND + timedelta(days=3))
+
+    def sold(catalog: Catalog, name: str, day: date) -> list[tuple[str, float | None]]:
+        offers = candidate(catalog, catalog.models[name], "open_api", day).offers
+        return [
+            (each.provider.key, each.price.input_usd_per_million if each.price else None)
+            for each in offers
+            if each.provider
+        ]
+
+    others = [("open-model-hosting", sold(shipped().catalog, "llama-3.1-8b", FIRST)[0][1])]
+    for done in (first, second, third):
+        assert sold(done.after, "llama-3.1-8b", FIRST - timedelta(1)) == others
+        assert sold(done.after, "llama-3.1-8b", FIRST) == [("groq", 0.05), *others]
+    for done in (second, third):
+        assert sold(done.after, "llama-3.1-8b", SECOND) == others
+        assert ("groq", 0.24) in sold(done.after, "mixtral-8x7b", SECOND)
+    assert "groq" not in dict(sold(third.after, "mixtral-8x7b", SECOND + timedelta(days=3)))
 
 
 def test_regions_are_those_of_all_models_or_unknown(tmp_path: Path) -> None:
