@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from policy_engine.cli.options import LedgerChoice
     from policy_engine.pricing.quotes import SourceData
     from policy_engine.pricing.refreshing import Refresh
+
+#: How much another clock may be ahead.
+_AHEAD = timedelta(minutes=5)
 
 
 @click.command(
@@ -45,7 +48,8 @@ if TYPE_CHECKING:
     "--provider", "providers", metavar="NAME", multiple=True, help="Refresh its prices and add its models; repeatable."
 )
 @click.option("--dry-run", is_flag=True, help="Show what would change; write and record nothing.")
-@at_option("The time of the refresh, RFC 3339.  [default: now]")
+@at_option("The time of the refresh, RFC 3339: of today, unless --backdate is given.  [default: now]")
+@click.option("--backdate", is_flag=True, help="Take an --at before today, which changes the prices of days gone by.")
 @output_option
 @policy_options
 @ledger_options
@@ -60,6 +64,7 @@ def command(
     providers: Sequence[str],
     dry_run: bool,
     at: datetime | None,
+    backdate: bool,
     outputs: Sequence[str],
     layers: Sequence[Path],
     policy_digest: str | None,
@@ -70,7 +75,8 @@ def command(
 
     Nothing is fetched. Refreshed are the models of the catalog at the providers that it has, those of earlier refreshes
     and those named by --provider, from which come new models, too. A price counts from the day of the refresh on, and
-    ends where the source states another or none: what was decided for an earlier day stays as it was.
+    ends where the source states another or none: what was decided for an earlier day stays as it was. A time to come is
+    refused.
     """
     from policy_engine.cli.catalog_refresh_shown import as_sections, as_value
     from policy_engine.cli.options import choose_ledger, ledger_files, now
@@ -80,7 +86,7 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     chosen = choose_ledger(ctx, ledger, ledger_key)
     spare(targets, [*([file] if file else []), *ledger_files(chosen)], [layer])
-    moment = (at or now()).astimezone(UTC).replace(microsecond=0)
+    moment = _moment(at, now(), backdate)
     data = _source(file, data_day, moment.date())
     _check_providers(providers, data.name)
 
@@ -101,6 +107,23 @@ def command(
     write_reports(
         targets, report_writers(lambda: as_value(found, index, dry_run), lambda: as_sections(found, index, dry_run))
     )
+
+
+def _moment(at: datetime | None, clock: datetime, backdate: bool) -> datetime:
+    """Return the time of the refresh, in UTC.
+
+    Raises:
+        UsageError: it is to come, or of an earlier day than today and not said to be.
+    """
+    moment = (at or clock).astimezone(UTC).replace(microsecond=0)
+    if moment > clock + _AHEAD:
+        message = f"--at {moment.isoformat()} is to come: the clock says {clock.isoformat()}"
+        raise UsageError(Problem("time-to-come", message, help="prices count from the day on which they were found"))
+    if moment.date() < clock.date() and not backdate:
+        message = f"--at {moment.isoformat()} is before today, {clock.date().isoformat()}"
+        hint = "prices would change for days that were decided for; --backdate does it all the same"
+        raise UsageError(Problem("before-today", message, help=hint))
+    return moment
 
 
 def _check_providers(names: Sequence[str], source: str) -> None:

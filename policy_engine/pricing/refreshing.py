@@ -19,7 +19,7 @@ from msgspec import Struct
 from policy_engine.catalog import Catalog
 from policy_engine.errors import InputError, Problem
 from policy_engine.pricing.entries import Retirement, model_entries, provider_entries
-from policy_engine.pricing.generated import Head, parsed, written
+from policy_engine.pricing.generated import FILE, Head, parsed, written
 from policy_engine.pricing.history import Change, Today, merge
 from policy_engine.pricing.layered import Scene, elsewhere, raw_models
 from policy_engine.pricing.placing import Placed, Slot, place
@@ -127,7 +127,10 @@ def _check_order(scene: Scene, data: SourceData, at: datetime) -> None:
     head = scene.old.head
     if at < head.at:
         message = f"the last refresh was at {head.at.isoformat()}, after {at.isoformat()}"
-        hint = "set the clock, or --at; history is never written backwards"
+        hint = (
+            "set the clock, or --at; history is never written backwards. Where the last refresh was dated ahead: put"
+            f" back the `{FILE}` of the one before (`policy audit show INDEX --blob refreshed`), or take it out of the layer"
+        )
         raise InputError(Problem("clock-went-back", message, help=hint))
     if data.day < head.data_day:
         message = (

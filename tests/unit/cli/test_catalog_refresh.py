@@ -7,19 +7,22 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from policy_engine.cli import options
 from policy_engine.cli.audit_show_refreshed import refreshed_sections
 from policy_engine.loading.layers import shipped_rules
 from policy_engine.pricing import recording
 from tests.unit.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
-FIRST, SECOND = ("--at", "2026-11-20T10:00:00Z"), ("--at", "2026-11-25T10:00:00Z")
+CLOCK = datetime(2026, 11, 29, 12, tzinfo=UTC)
+FIRST, SECOND = (("--backdate", "--at", f"2026-11-{day}T10:00:00Z") for day in (20, 25))
 DATA = ("--data-day", "2026-11-01")
 JSON = ("-o", "json")
 FILE = "catalog/refreshed.yaml"
@@ -69,7 +72,8 @@ def refresh(policy: Run, layer: Path) -> Run:
 
 
 @pytest.fixture(autouse=True)
-def own_ledger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_ledger_and_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(options, "now", lambda: CLOCK)
     monkeypatch.setenv("POLICY_LEDGER", f"sqlite:///{tmp_path}/refreshed.db")
 
 
@@ -227,6 +231,8 @@ def entries_or_none(policy: Run) -> list[dict[str, Any]]:
         (("--data-day", "2026-11-31"), 2, "is not a date"),
         (("--data-day", "2026-12-31"), 2, "the data is of 2026-12-31"),
         (("--at", "2026-11-20"), 2, "is not a time"),
+        (("--at", "2026-11-29T12:06:00Z"), 2, "is to come: the clock says 2026-11-29T12:00:00+00:00"),
+        (("--at", "2030-01-01T00:00:00Z", "--dry-run"), 2, "is to come"),
         (("-o", "csv"), 2, "there is no format `csv`"),
     ],
 )
@@ -237,6 +243,19 @@ def test_what_is_refused(
     assert (found.status, found.out) == (status, "")
     assert says in found.err
     assert [*layer.iterdir()] == []
+
+
+def test_only_today_counts_as_today(refresh: Run, layer: Path, prices: Callable[..., Path]) -> None:
+    file = prices(gpt_4o=price(2.5, 10))
+    late = refresh(file, "--at", "2026-11-28T23:59:59Z")
+    assert (late.status, "--backdate does it all the same" in late.err, [*layer.iterdir()]) == (2, True, [])
+    for time in ("2026-11-29T00:00:00Z", "2026-11-29T13:04:00+01:00"):
+        assert refresh(file, "--at", time).status == 0
+    # a file that is dated ahead, by a clock that was: how to be rid of it
+    back = refresh(prices(gpt_4o=price(2, 8)), *FIRST)
+    assert (back.status, "take it out of the layer" in " ".join(back.err.split())) == (2, True)
+    (layer / FILE).unlink()
+    assert refresh(file, *FIRST).status == 0
 
 
 def test_where_it_cannot_go(policy: Run, layer: Path, prices: Callable[..., Path], tmp_path: Path) -> None:
