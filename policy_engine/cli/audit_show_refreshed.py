@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policy_engine.cli.sections import Section
@@ -38,7 +38,30 @@ def _sections(body: Mapping[str, Any]) -> list[Section]:
     ]
     left = int(body["changes_left_out"])
     lines = [f"and {left:,} more; the document `refreshed` has all prices"] if left else []
-    return [Section("Refresh", pairs=pairs), Section("Changes", header=header, rows=rows, lines=lines)]
+    parts = [Section("Refresh", pairs=pairs), Section("Changes", header=header, rows=rows, lines=lines)]
+    return [*parts, Section("Models and providers", pairs=list(_entries(body)))]
+
+
+def _entries(body: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say what became of models and providers; entries of earlier releases do not have it."""
+    for each in body.get("entry_changes", ()):
+        # of an entry that is new or gone the regions alone: residency is decided by them
+        shown = [one for one in each["fields"] if each["what"] == "changed" or one["field"] == "regions"]
+        fields = [f"{one['field']} {arrow(one['before'], one['after'])}" for one in shown]
+        yield str(each["name"]), "; ".join([str(each["what"]), *fields])
+    if left := int(body.get("entry_changes_left_out", 0)):
+        yield f"and {left:,} more", "the document `refreshed` has all"
+
+
+def arrow(before: Any, after: Any) -> str:
+    """Write what a field said, and what it says; None is not stated."""
+    return f"{_said(before)} -> {_said(after)}"
+
+
+def _said(value: Any) -> str:
+    if value is None:
+        return "not stated"
+    return ", ".join(map(str, value)) or "none" if isinstance(value, list | tuple) else str(value)
 
 
 def _arrow(change: Mapping[str, Any], way: str) -> str:

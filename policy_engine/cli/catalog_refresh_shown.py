@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 from policy_engine.catalog.entries import Price
+from policy_engine.cli.audit_show_refreshed import arrow
 from policy_engine.cli.sections import Section
 from policy_engine.pricing.generated import FILE
 from policy_engine.pricing.history import Change
-from policy_engine.pricing.recording import change_document
+from policy_engine.pricing.recording import change_document, entry_document
 from policy_engine.pricing.refreshing import Refresh
 
 MOST_ROWS = 40
@@ -34,6 +36,8 @@ def as_value(found: Refresh, index: int | None, dry_run: bool) -> dict[str, Any]
         "providers": list(found.named),
         "counts": found.counts(),
         "changes": [_change_value(found, each) for each in found.changes if each.what != "same"],
+        "entry_counts": found.entry_counts(),
+        "entry_changes": [entry_document(each) for each in found.entry_changes],
         "retirements": [
             {
                 "model": each.model,
@@ -97,12 +101,16 @@ def as_sections(found: Refresh, index: int | None, dry_run: bool) -> list[Sectio
     changed = [each for each in found.changes if each.what != "same"]
     rows = [_row(each) for each in changed[:MOST_ROWS]]
     header = ("Model", "Provider", "Price", ">USD/1M in", ">USD/1M out", ">Change")
-    parts = [_head(found, index, dry_run)]
+    parts = [
+        _head(found, index, dry_run),
+        Section("REGIONS CHANGED: residency is decided by them", lines=_regions(found)),
+    ]
     if rows:
         parts.append(Section("Prices, before -> after", header=header, rows=rows))
         parts.append(Section(lines=_more(len(changed), MOST_ROWS)))
     moved = [f"{each.model}: {each.before or 'no day known'} -> {each.after}" for each in found.retirements]
     parts.append(Section("Retirement", lines=[*moved[:MOST_ROWS], *_more(len(moved), MOST_ROWS)]))
+    parts.append(Section("Models and providers, before -> after", lines=_entries(found)))
     parts.append(Section("What counts now", lines=_disputed(found, changed)))
     parts.append(Section("Skipped", lines=_skipped(found)))
     return [each for each in parts if each.pairs or each.rows or each.lines]
@@ -125,12 +133,35 @@ def _head(found: Refresh, index: int | None, dry_run: bool) -> Section:
         ),
         ("file", f"{found.scene.name}/{FILE}"),
         ("prices", ", ".join(said)),
+        *((section, _counted_words(each)) for section, each in found.entry_counts().items()),
         ("models added", f"{len(found.new_models):,}"),
         ("providers added", ", ".join(found.new_providers) or "none"),
         ("catalog", f"{found.before.digest[:19]} -> {found.after.digest[:19]}"),
         ("result", ends[_status(found, dry_run)]),
     ]
     return Section(f"Prices as of {found.at.date().isoformat()}", pairs=pairs)
+
+
+def _counted_words(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count:,} {what}" for what, count in counts.items())
+
+
+def _regions(found: Refresh) -> list[str]:
+    """Say which providers have other regions than before: what may run there may have changed."""
+    moved = ((each.key, each.regions) for each in found.entry_changes)
+    return [f"{key}: {arrow(each.before, each.after)}" for key, each in moved if each is not None]
+
+
+def _entries(found: Refresh) -> list[str]:
+    """Say what else of an entry that was there before is another; the new ones are named above."""
+    lines = [
+        f"{each.key}: {field.name} {arrow(field.before, field.after)}"
+        for each in found.entry_changes
+        for field in each.fields
+        if each.what == "changed" and field is not each.regions and field.name != "retires_on"
+    ]
+    lines += [f"{each.key}: gone" for each in found.entry_changes if each.what == "gone"]
+    return [*lines[:MOST_ROWS], *_more(len(lines), MOST_ROWS)]
 
 
 def _row(change: Change) -> tuple[str, ...]:

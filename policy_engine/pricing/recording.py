@@ -17,6 +17,7 @@ from typing import Any
 from policy_audit.entry import Blob, Draft, EntryType
 
 from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.pricing.entry_changes import EntryChange
 from policy_engine.pricing.generated import FILE
 from policy_engine.pricing.history import Change
 from policy_engine.pricing.quotes import usd
@@ -69,6 +70,8 @@ def draft(refresh: Refresh, personal: Mapping[str, str], context: Mapping[str, s
     """Return the entry of a refresh; the file goes with it as the document `refreshed`."""
     data, scene = refresh.data, refresh.scene
     changes = [_change_body(each) for each in refresh.changes if each.what != "same"]
+    # those of regions first, for residency is decided by them
+    entries = sorted(refresh.entry_changes, key=lambda each: each.regions is None)
     body = {
         "source": {"name": data.name, "version": data.version, "data_day": data.day.isoformat(), "sha256": data.sha256},
         "at": refresh.at.isoformat().replace("+00:00", "Z"),
@@ -80,6 +83,9 @@ def draft(refresh: Refresh, personal: Mapping[str, str], context: Mapping[str, s
         "counts": refresh.counts(),
         "changes": changes[:MOST_CHANGES],
         "changes_left_out": max(0, len(changes) - MOST_CHANGES),
+        "entry_counts": refresh.entry_counts(),
+        "entry_changes": [_whole(entry_document(each)) for each in entries[:MOST_CHANGES]],
+        "entry_changes_left_out": max(0, len(entries) - MOST_CHANGES),
     }
     return Draft(
         EntryType.CATALOG_REFRESHED,
@@ -106,10 +112,32 @@ def change_document(change: Change) -> dict[str, Any]:
     }
 
 
+def entry_document(change: EntryChange) -> dict[str, Any]:
+    """Return a change of a model or provider as documents have it; a field that is not stated is None."""
+    fields = [{"field": each.name, "before": each.before, "after": each.after} for each in change.fields]
+    return {"what": change.what, "section": change.section, "name": change.key, "fields": fields}
+
+
+def _whole(value: Any) -> Any:
+    """Return `value` without fractions, as decimal text."""
+    if isinstance(value, dict):
+        return {key: _whole(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_whole(each) for each in value]
+    return usd(Decimal(repr(value))) if isinstance(value, float) else value
+
+
 def _told(refresh: Refresh) -> dict[str, str]:
     """Return what a list of entries tells of a refresh."""
     counts = (f"{count} {what}" for what, count in refresh.counts().items() if count)
-    return {"layer": refresh.scene.name, "prices": ", ".join(counts) or "none", "source": refresh.data.title}
+    told = {"layer": refresh.scene.name, "prices": ", ".join(counts) or "none", "source": refresh.data.title}
+    for section, found in refresh.entry_counts().items():
+        if said := ", ".join(f"{count} {what}" for what, count in found.items() if count):
+            told[section] = said
+    moved = [each.key for each in refresh.entry_changes if each.regions is not None]
+    if moved:
+        told["regions changed"] = ", ".join(moved)
+    return told
 
 
 def _change_body(change: Change) -> dict[str, Any]:

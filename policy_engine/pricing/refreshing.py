@@ -19,6 +19,7 @@ from msgspec import Struct
 from policy_engine.catalog import Catalog
 from policy_engine.errors import InputError, Problem
 from policy_engine.pricing.entries import Retirement, model_entries, provider_entries
+from policy_engine.pricing.entry_changes import EntryChange, entry_changes
 from policy_engine.pricing.generated import FILE, Head, parsed, written
 from policy_engine.pricing.history import Change, Today, merge
 from policy_engine.pricing.layered import Scene, elsewhere, raw_models
@@ -38,6 +39,7 @@ class Refresh(Struct, frozen=True):
     named: tuple[str, ...]
     placed: Placed
     changes: tuple[Change, ...]
+    entry_changes: tuple[EntryChange, ...]
     retirements: tuple[Retirement, ...]
     new_models: tuple[str, ...]
     new_providers: tuple[str, ...]
@@ -71,6 +73,13 @@ class Refresh(Struct, frozen=True):
             found[each.what] += 1
         return found
 
+    def entry_counts(self) -> dict[str, dict[str, int]]:
+        """Return how many models, and how many providers, became what."""
+        found = {section: dict.fromkeys(("added", "changed", "gone"), 0) for section in ("models", "providers")}
+        for each in self.entry_changes:
+            found[each.section][each.what] += 1
+        return found
+
 
 def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str]) -> Refresh:
     """Work out what the file of `scene` becomes at the time `at`; `wanted` are providers named now.
@@ -92,7 +101,9 @@ def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str
     )
     _check_some(scene, placed, data)
     old_models = {} if scene.old is None else scene.old.models
-    models, retirements = model_entries(old_models, placed.offers.values(), data, base, raw_models(scene))
+    old_providers = {} if scene.old is None else scene.old.providers
+    raw = raw_models(scene)
+    models, retirements = model_entries(old_models, placed.offers.values(), data, base, raw)
     providers = provider_entries(prices, placed.offers, data, elsewhere(scene))
     sections = {"models": models, "providers": providers, "prices": prices}
     content = _content(scene, data, at, named, sections)
@@ -103,9 +114,13 @@ def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str
         named,
         placed,
         tuple(changes),
+        (
+            *entry_changes("models", old_models, models, raw),
+            *entry_changes("providers", old_providers, providers, {}),
+        ),
         tuple(retirements),
         tuple(name for name in models if name not in old_models and name not in base.models),
-        tuple(name for name in providers if scene.old is None or name not in scene.old.providers),
+        tuple(name for name in providers if name not in old_providers),
         content,
         scene.policy.catalog,
         scene.after(parsed(content)),
@@ -129,7 +144,8 @@ def _check_order(scene: Scene, data: SourceData, at: datetime) -> None:
         message = f"the last refresh was at {head.at.isoformat()}, after {at.isoformat()}"
         hint = (
             "set the clock, or --at; history is never written backwards. Where the last refresh was dated ahead: put"
-            f" back the `{FILE}` of the one before (`policy audit show INDEX --blob refreshed`), or take it out of the layer"
+            f" back the `{FILE}` of the one before (`policy audit show INDEX --blob refreshed`), or take"
+            " it out of the layer"
         )
         raise InputError(Problem("clock-went-back", message, help=hint))
     if data.day < head.data_day:

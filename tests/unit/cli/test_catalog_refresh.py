@@ -150,6 +150,35 @@ def test_the_same_again_changes_and_records_nothing(
     assert len(entries(policy)) == 1
 
 
+def test_regions_context_and_retirement_are_changes_too(policy: Run, refresh: Run, prices: Callable[..., Path]) -> None:
+    def file(region: str, **more: Any) -> Path:
+        hosted = price(0.24, 0.24, litellm_provider="groq", supported_regions=[region])
+        new = price(1, 2, max_input_tokens=more.pop("context", 1000))
+        return prices(mixtral_8x7b_32768=hosted, gpt_4o=price(2.5, 10, **more), gpt_99=new)
+
+    named = ("--provider", "groq", "--provider", "openai")
+    first = refresh(file("eu"), *FIRST, *named, *JSON).json
+    assert first["entry_counts"]["providers"] == {"added": 1, "changed": 0, "gone": 0}
+    found = refresh(file("us", deprecation_date="2026-12-24", context=2000), *SECOND, "--dry-run").out
+    assert "REGIONS CHANGED: residency is decided by them - groq: eu -> us" in " ".join(found.split())
+    assert "gpt-99: context_tokens 1000 -> 2000" in found
+    assert refresh(file("us", deprecation_date="2026-12-24", context=2000), *SECOND).status == 0
+    entry = policy("audit", "show", "1", *JSON).json
+    body = entry["body"]
+    assert (body["changes"], body["counts"]["same"], body["entry_changes_left_out"]) == ([], 3, 0)
+    assert body["entry_counts"] == {
+        "models": {"added": 0, "changed": 2, "gone": 0},
+        "providers": {"added": 0, "changed": 1, "gone": 0},
+    }
+    assert [(each["name"], each["what"], each["fields"]) for each in body["entry_changes"]] == [
+        ("groq", "changed", [{"field": "regions", "before": ["eu"], "after": ["us"]}]),
+        ("gpt-4o", "changed", [{"field": "retires_on", "before": None, "after": "2026-12-24"}]),
+        ("gpt-99", "changed", [{"field": "context_tokens", "before": 1000, "after": 2000}]),
+    ]
+    assert entry["context"]["regions changed"] == "groq"
+    assert "changed; regions eu -> us" in policy("audit", "show", "1").out
+
+
 def test_a_dry_run_leaves_nothing_behind(
     refresh: Run, layer: Path, prices: Callable[..., Path], tmp_path: Path
 ) -> None:
