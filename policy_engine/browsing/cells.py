@@ -8,6 +8,7 @@ from datetime import date
 from typing import TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from policy_engine.browsing.comparison import UNKNOWN, Cell, Other, Stated, stated
 from policy_engine.browsing.offers import Offered, cheapest_price, mixed_usd
@@ -114,13 +115,23 @@ class Cells:
         return next((each for each in _offers(sheet) if each.option == option), None)
 
     def _price_cell(self, sheet: Sheet, price: Price, value: Callable[[Price], float], text: str = "") -> Cell:
-        history = [*sheet.prices.get((price.option, price.provider), ())]
-        if price.provider is not None:
-            # a dispute is about a provider's own price, too: what is said of no provider stands against it
-            every = sheet.prices.get((price.option, None), ())
-            history += [each for each in every if {*each.figure.disputes} & {*price.disputes}]
+        _, option, seller = self.catalog.seller_of(price)
+        history = [each for each in sheet.prices[option, seller] if _is_side(each.figure, price)]
+        compared = [*history]
+        for (other, who), found in sheet.prices.items():
+            if other == option and who != seller:
+                compared += [each for each in found if each.counts]
+                # a dispute is about a provider's own price, too: what is said of no provider stands against it
+                history += [each for each in found if who is None and {*each.figure.disputes} & {*price.disputes}]
+                # and a losing side that is cheaper than all would come first
+                history += [each for each in found if each.state == "superseded" and _undercuts(each.figure, price)]
         cell = self.counting(history, value)
-        return Cell("known", value(price), text, cell.stated, cell.others)
+        where = cell.stated
+        if where is not None:
+            # any figure that was compared may be what the dispute turns
+            disputes = {name for each in compared if each.counts for name in each.figure.disputes}
+            where = replace(where, disputes=tuple(sorted(disputes)))
+        return Cell("known", value(price), text, where, cell.others)
 
     def cheapest(self, sheet: Sheet) -> Cell:
         """Return the cheapest price by the token, three of a prompt to one of an answer."""
@@ -176,6 +187,15 @@ class Cells:
         # a ceiling without the cache that another one counts is another figure
         bare = ", cache not counted" if rate.without_cache and asked.load.context_tokens else ""
         return Cell("known", rate.decode_each, f"on {found.devices:,}{bare}")
+
+
+def _is_side(figure: Price, price: Price) -> bool:
+    """Tell whether `figure` speaks of what `price` is of: of the same provider, or in its dispute."""
+    return figure.provider == price.provider or bool({*figure.disputes} & {*price.disputes})
+
+
+def _undercuts(figure: Price, price: Price) -> bool:
+    return bool(figure.disputes) and mixed_usd(figure) < mixed_usd(price)
 
 
 def word(text: str) -> Cell:

@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
+from policy_engine.browsing.sold import Sellers, prices_by_seller
 from policy_engine.browsing.standings import Standing, standings
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN
@@ -98,6 +99,16 @@ class Contest:
                 found.append(Resting(rule, f"is about {', '.join(sorted(criteria & {*rule.criteria}))}"))
         return tuple(found)
 
+    def sold(self, model: str) -> Sellers:
+        """Return every price of `model` by option and seller."""
+        if model not in self._sold:
+            self._sold[model] = prices_by_seller(self.catalog, self.catalog.models[model], self.day)
+        return self._sold[model]
+
+    @cached_property
+    def _sold(self) -> dict[str, Sellers]:
+        return {}
+
     @property
     def reference(self) -> str | None:
         """The model whose price turns volume into spend, by its name in the catalog."""
@@ -110,12 +121,10 @@ class Contest:
         return found.key if found else None
 
     def _prices(self) -> Iterator[Thing]:
-        tagged = self.of(self.catalog.prices)
-        for model, option, provider in _keys((each.model, each.option, each.provider) for each in tagged):
-            history = self.catalog.price_history(model, option)
-            found = standings([each for each in history if each.provider == provider], self.day, self.catalog.sides)
+        for model, option, provider in _keys(self.catalog.seller_of(each) for each in self.of(self.catalog.prices)):
+            found = self.sold(model)[option, provider]
             if option in SELF_RUN:
-                found = tuple(Standing(each.figure, "unused", _BY_HARDWARE) for each in found)
+                found = tuple(Standing(each.figure, each.state, _BY_HARDWARE) for each in found)
             yield Thing(f"{model} on {option}{f' at {provider}' if provider else ''}", found)
 
     def _scores(self) -> Iterator[Thing]:

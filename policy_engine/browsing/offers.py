@@ -37,17 +37,22 @@ def mixed_usd(price: Price) -> float:
 
 def offered(catalog: Catalog, model: Model, at: date, options: tuple[str, ...] = OPTIONS) -> tuple[Offered, ...]:
     """Return what `model` costs on each of `options`."""
-    return tuple(_offered(candidate(catalog, model, option, at)) for option in options)
+    return tuple(_offered(catalog, candidate(catalog, model, option, at)) for option in options)
 
 
-def _offered(found: Candidate) -> Offered:
+def _offered(catalog: Catalog, found: Candidate) -> Offered:
     if found.meant is False:
         return Offered(found.option, False, None, None)
     if found.option in SELF_RUN:
         plan = min(found.plans, key=lambda each: (each.usd, each.what), default=None)
         return Offered(found.option, found.meant, None, plan)
     prices = [each.price for each in found.offers if each.price is not None]
-    price = min(prices, key=lambda each: (mixed_usd(each), each.key), default=None)
+
+    def place(price: Price) -> tuple[float, bool, str]:
+        # of one amount the vendor's own: what is known of it, a dispute for one, is known of all
+        return mixed_usd(price), catalog.seller_of(price)[2] is not None, price.key
+
+    price = min(prices, key=place, default=None)
     return Offered(found.option, found.meant, price, None)
 
 

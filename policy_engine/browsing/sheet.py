@@ -11,14 +11,12 @@ from typing import Any, TypeVar
 from msgspec import Struct
 
 from policy_engine.browsing.offers import Offered, offered
+from policy_engine.browsing.sold import Sellers, prices_by_seller
 from policy_engine.browsing.standings import Standing, standings
 from policy_engine.catalog.candidates import candidate
 from policy_engine.catalog.catalog import Catalog
-from policy_engine.catalog.cost import SELF_RUN
-from policy_engine.catalog.entries import Entry, HostingCost, Licence, Model, Price, Score
+from policy_engine.catalog.entries import Entry, HostingCost, Licence, Model, Score
 from policy_engine.catalog.sizing import QUANTIZATIONS, kv_bytes, weight_bytes
-
-_BY_HARDWARE = "on this option hardware is paid, and no tokens"
 
 E = TypeVar("E", bound=Entry)
 
@@ -55,15 +53,9 @@ class Sheet:
         return self.catalog.licences[self.model.licence] if self.model.licence is not None else None
 
     @cached_property
-    def prices(self) -> Mapping[tuple[str, str | None], tuple[Standing[Price], ...]]:
-        """Every price by option and provider; a provider's own counts for it, and one of no provider for the others."""
-        groups = self._by(self.catalog.price_history(self.model.key), lambda each: (each.option, each.provider))
-        return {
-            (option, provider): tuple(Standing(each.figure, "unused", _BY_HARDWARE) for each in found)
-            if option in SELF_RUN
-            else found
-            for (option, provider), found in groups.items()
-        }
+    def prices(self) -> Sellers:
+        """Every price by option and seller; None is the vendor of closed weights, or who has no price of their own."""
+        return prices_by_seller(self.catalog, self.model, self.day)
 
     @cached_property
     def scores(self) -> Mapping[str, tuple[Standing[Score], ...]]:

@@ -167,14 +167,14 @@ class Catalog:
 
     def _contests(self, at: date) -> Iterator[tuple[e.Entry | None, list[e.Entry]]]:
         """Yield the figure that counts beside all that speak of the same thing."""
-        by_provider = _grouped(self.prices.values(), self._seller_of)
+        by_provider = _grouped(self.prices.values(), self.seller_of)
         for figures in [*by_provider.values(), *self._scores_of.values(), *self._routes_of_one_kind()]:
             yield preferred([each for each in figures if in_force(each, at)], self.sides), figures
         for model, own in self._hosting_of.items():
             if model is not None:
                 yield self.hosting(model, at), [*own, *self._hosting_of.get(None, ())]
 
-    def _seller_of(self, price: e.Price) -> tuple[str, str, str | None]:
+    def seller_of(self, price: e.Price) -> tuple[str, str, str | None]:
         """Return what a price is of: that of a vendor for its own closed weights may name it, or nobody."""
         provider = None if self.sells_own(price.model, price.provider) else price.provider
         return price.model, price.option, provider

@@ -120,12 +120,12 @@ def _options(sheet: Sheet) -> Iterator[tuple[str, str]]:
 
 def _prices(sheet: Sheet) -> Section:
     rows = []
-    for (option, provider), found in sheet.prices.items():
+    for (option, _), found in sheet.prices.items():
         for each in found:
             price = each.figure
             rows.append(
                 (
-                    f"{option}{f' at {provider}' if provider else ''}",
+                    f"{option}{f' at {price.provider}' if price.provider else ''}",
                     price_text(price.input_usd_per_million),
                     price_text(price.output_usd_per_million),
                     price.starts.isoformat(),

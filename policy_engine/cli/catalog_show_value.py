@@ -100,6 +100,8 @@ def _option(sheet: Sheet, each: Offerings) -> dict[str, Any]:
 
 def _price(sheet: Sheet, each: Standing[Price]) -> dict[str, Any]:
     return {
+        "provider": each.figure.provider,
+        "region": each.figure.region,
         "input_usd_per_million_tokens": each.figure.input_usd_per_million,
         "output_usd_per_million_tokens": each.figure.output_usd_per_million,
         "blended": each.figure.blended,

@@ -14,7 +14,8 @@ from policy_engine.browsing.filters import Filters, Fitting, judge
 from policy_engine.browsing.listing import SORTS, listing
 from policy_engine.browsing.sheet import Sheet
 from policy_engine.browsing.standings import standings
-from policy_engine.catalog import Catalog
+from policy_engine.catalog import Catalog, build_catalog
+from policy_engine.catalog.candidates import day_of
 from policy_engine.catalog.entries import Price
 from policy_engine.catalog.figures import in_force
 from policy_engine.catalog.needed import Load
@@ -23,6 +24,11 @@ from policy_engine.loading.policy import load_policy
 
 DAYS = st.dates(date(2024, 6, 1), date(2027, 6, 1))
 AMOUNTS = st.sampled_from([0.0, 1.0, 2.0, 3.0])
+APIS = ("proprietary_api", "open_api", "open_batch")
+SOLD = [
+    ("gpt-4o", "proprietary_api", [None, "openai", "azure", "idle"]),
+    ("llama-3-8b", "open_api", [None, "groq", "idle"]),
+]
 MANY = settings(max_examples=30, deadline=None)
 
 
@@ -82,15 +88,69 @@ def test_one_figure_counts_where_any_is_in_force_whatever_the_order(
         )
 
 
+def check_what_counts(catalog: Catalog, sheet: Sheet) -> None:
+    """What is shown to count is what a decision takes of each provider that serves the model, and nothing else."""
+    taken: set[tuple[str, str]] = set()
+    for option in APIS:
+        for each in day_of(catalog, sheet.day).candidates[option]:
+            if each.model.key == sheet.model.key:
+                taken |= {(option, offer.price.key) for offer in each.offers if offer.price is not None}
+    standing = [(option, each) for (option, _), found in sheet.prices.items() for each in found]
+    assert {(option, each.figure.key) for option, each in standing if each.counts} == taken
+    assert len(standing) == len(catalog.price_history(sheet.model.key))
+    for found in sheet.prices.values():
+        assert sum(each.counts for each in found) <= 1
+    assert all(each.figure.starts <= sheet.day for _, each in standing if each.counts)
+
+
+@st.composite
+def sold(draw: Any) -> dict[str, Any]:
+    """Prices of a closed and an open model, by vendor, nobody, and hosts of which one serves while it has a price."""
+    found = {}
+    for number in range(draw(st.integers(0, 8))):
+        model, option, sellers = draw(st.sampled_from(SOLD))
+        region = draw(st.sampled_from([None, "eu", "us"]))
+        end = draw(st.sampled_from([None, "2026-01-05", "2026-02-01"]))
+        found[f"f{number}"] = {
+            "model": model,
+            "option": option,
+            "unit": "USD/1M tokens",
+            "input": draw(AMOUNTS),
+            "output": draw(AMOUNTS),
+            "source": "us",
+            "as_of": f"2026-01-0{draw(st.integers(1, 5))}",
+            **({"valid_to": end} if end else {}),
+            **({"provider": seller} if (seller := draw(st.sampled_from(sellers))) else {}),
+            **({"region": region} if region and seller else {}),
+        }
+    return found
+
+
+@given(sold(), st.booleans(), st.sampled_from([date(2025, 12, 31), date(2026, 1, 3), date(2026, 3, 1)]))
+@settings(max_examples=12, deadline=None)
+def test_what_counts_is_what_is_taken_whoever_sells(found: dict[str, Any], alone: bool, at: date) -> None:
+    stated = {"source": "us", "as_of": "2026-01-01"}
+    hosts = {
+        "groq": {"options": ["open_api"], "serves": ["llama-3-8b"], "while_priced": True, **stated},
+        "azure": {"options": ["proprietary_api"], "serves": ["gpt-4o"], **stated},
+        "idle": {"options": ["open_api", "proprietary_api"], "serves": [], **stated},
+    }
+    general = {"open-model-hosting": {"disabled": True}} if alone else {}
+    documents = (
+        *load_policy().catalog_documents,
+        ("own", {"own.yaml": {"prices": found, "providers": {**hosts, **general}}}),
+    )
+    catalog = build_catalog(documents, load_policy().rules.values)
+    for name in ("gpt-4o", "llama-3-8b"):
+        check_what_counts(catalog, Sheet(catalog, catalog.models[name], at))
+
+
 @given(DAYS)
 @MANY
 def test_the_price_that_is_shown_to_count_is_the_one_that_decisions_take(catalog: Catalog, at: date) -> None:
     for model in catalog.models.values():
         sheet = Sheet(catalog, model, at)
-        for (option, provider), found in sheet.prices.items():
-            counting = next((each.figure for each in found if each.counts), None)
-            if option != "self_hosted":
-                assert counting is catalog.price(model.key, option, at, provider)
+        check_what_counts(catalog, sheet)
         for benchmark, scores in sheet.scores.items():
             assert next(each.figure for each in scores if each.counts) is catalog.score(model.key, benchmark)
         hosting = next((each.figure for each in sheet.hosting if each.counts), None)

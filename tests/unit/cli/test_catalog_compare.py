@@ -90,7 +90,7 @@ def test_show_finds_aliases_and_marks_prices_that_ended_or_are_not_used(policy: 
     }
     document = asked(policy, "show", "o3", *layer(tmp_path, prices=prices))
     found = {each["figure"]: each["standing"] for group in document["prices"] for each in group["history"]}
-    assert found == {"old": "ended", "new": "counts", "any": "counts"}
+    assert found == {"old": "ended", "new": "counts", "any": "superseded"}
     own = {group["option"]: group["history"][0]["standing"] for group in asked(policy, "show", "llama-3-70b")["prices"]}
     assert own == {"open_api": "counts", "self_hosted": "unused"}
 
@@ -143,6 +143,42 @@ def test_a_providers_own_price_stands_against_what_is_disputed_of_it(policy: Run
         cell = found["cells"]["gpt-4o"]
         assert (cell["value"], cell["stated"]["figure"]) == (2.5, "own")
         assert [each["value"] for each in cell["others"]] == others
+
+
+def test_the_vendors_dispute_is_marked_whoever_sells_at_its_price(policy: Run, tmp_path: Path) -> None:
+    """Azure comes before openai by name; at its price the vendor's is shown, and below it the dispute all the same."""
+    price = {"model": "gpt-4o", "option": "proprietary_api", "unit": "USD/1M tokens", **OWN}
+    vendor = {**price, "provider": "openai", "input": 2.5, "output": 10, "disputes": ["DISPUTE-01"]}
+    azure = {"options": ["proprietary_api"], "serves": ["gpt-4o"], **OWN}
+    for usd, figure, others in ((2.5, "z", [10]), (2, "azure", [])):
+        host = {**price, "provider": "azure", "input": usd, "output": 10}
+        ours = layer(tmp_path, prices={"z": vendor, "azure": host}, providers={"azure": azure})
+        found = line(asked(policy, "compare", "gpt-4o", "o3", *ours), "proprietary_api_input_usd_per_million_tokens")
+        cell = found["cells"]["gpt-4o"]
+        assert (cell["value"], cell["stated"]["figure"], cell["stated"]["disputes"]) == (usd, figure, ["DISPUTE-01"])
+        assert [each["value"] for each in cell["others"]] == others
+
+
+def test_one_price_counts_for_each_that_serves_the_model(policy: Run, tmp_path: Path) -> None:
+    """Of the vendor's, named or not, one; of open weights a general one only where one has no own."""
+    api = {"model": "gpt-4o", "option": "proprietary_api", "unit": "USD/1M tokens", "input": 2, "output": 8, **OWN}
+    host = {**api, "model": "llama-3-70b", "option": "open_api"}
+    groq = {"options": ["open_api"], "serves": ["llama-3-8b"], **OWN}
+    prices = {
+        "vendor": {**api, "provider": "openai", "disputes": ["DISPUTE-01"]},
+        "hosted": {**host, "provider": "open-model-hosting"},
+        "elsewhere": {**host, "provider": "groq"},
+    }
+    ours = layer(tmp_path, prices=prices, providers={"groq": groq})
+    standing = {}
+    for name in ("gpt-4o", "llama-3-70b"):
+        for group in asked(policy, "show", name, *ours)["prices"]:
+            standing |= {each["figure"]: (each["standing"], each["why"]) for each in group["history"]}
+    assert [name for name, each in standing.items() if each[0] == "counts"] == ["vendor", "hosted"]
+    assert standing["elsewhere"] == ("unused", "groq does not serve it")
+    assert standing["llama-3-70b.s1"] == ("unused", "each provider that serves it has a price of its own")
+    (thing,) = asked(policy, "disputes", "DISPUTE-01", *ours)["disputes"][0]["figures"]
+    assert (thing["of"], thing["counts"]) == ("gpt-4o on proprietary_api", "vendor")
 
 
 def test_a_lower_bound_is_not_the_best_and_hardware_is_not_mixed_up(policy: Run) -> None:
