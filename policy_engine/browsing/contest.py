@@ -16,6 +16,7 @@ from policy_engine.browsing.standings import Standing, standings
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.catalog.entries import Entry, HostingCost, Price, Route, Score
+from policy_engine.catalog.figures import in_force, precedence
 from policy_engine.model.rule import Dispute, Parameter, Rule, RuleSet
 
 E = TypeVar("E", bound=Entry)
@@ -57,6 +58,21 @@ class Contest:
     def of(self, section: Mapping[str, E]) -> tuple[E, ...]:
         """Return the entries of `section` that the dispute is about."""
         return tuple(each for each in section.values() if self.dispute.id in each.disputes)
+
+    def in_force(self, section: Mapping[str, E]) -> tuple[E, ...]:
+        """Return the entries of `section` that the dispute is about, of those in force on the day."""
+        return tuple(each for each in self.of(section) if in_force(each, self.day))
+
+    def newest(self, prices: Iterable[Price]) -> list[Price]:
+        """Return the price in force of each side, in each region, of each seller, in the order of their days.
+
+        What a side said before is history, and what it will say is none of its words yet: neither is a dispute.
+        """
+        found: dict[object, Price] = {}
+        for each in sorted(prices, key=lambda one: precedence(one, {})):
+            if in_force(each, self.day):
+                found[*self.catalog.seller_of(each), each.side, each.region] = each
+        return sorted(found.values(), key=lambda one: (one.starts, one.key))
 
     @cached_property
     def figures(self) -> tuple[Entry, ...]:

@@ -7,6 +7,7 @@ reckoned with in the same way.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from decimal import Decimal
 
 from msgspec import Struct
 
@@ -17,6 +18,8 @@ from policy_engine.catalog.entries import HOURS_PER_MONTH, TOKENS_PER_PRICE_UNIT
 from policy_engine.catalog.sizing import tokens_per_s
 
 SECONDS_PER_HOUR = 3600
+#: What arithmetic may add to a number of cents.
+_NOISE = 1e-9
 
 
 class Reckoning(Struct, frozen=True):
@@ -36,7 +39,9 @@ def money(value: float) -> str:
     """Write dollars: with cents below a thousand, a price with the digits that it has."""
     if abs(value) >= 1000:
         return f"{value:,.0f}"
-    return f"{value:,.2f}" if round(value, 2) == round(value, 6) or value >= 10 else f"{value:,.6g}"
+    if value >= 10 or abs(round(value, 2) - value) <= _NOISE * abs(value):
+        return f"{value:,.2f}"
+    return f"{Decimal(f'{value:.6g}'):f}"
 
 
 def times(value: float) -> str:
@@ -51,7 +56,7 @@ def _range(values: Sequence[float]) -> str:
 
 def usd_per_token(contest: Contest) -> Iterator[Reckoning]:
     """Yield what a million tokens cost on a device with an hourly price and a reported speed."""
-    for cost in contest.of(contest.catalog.hosting_costs):
+    for cost in contest.in_force(contest.catalog.hosting_costs):
         for speed in contest.of(contest.catalog.speeds):
             device = contest.catalog.gpu(speed.device)
             if device is None or cost.gpu != device.key or not speed.measure.startswith("tokens_per"):
@@ -79,9 +84,7 @@ def _against(contest: Contest, dollars: Sequence[float], rests_on: tuple[str, ..
     million = sum(dollars) / 2
     middle = "" if dollars[0] == dollars[1] else "the middle, "
     prices: list[Price] = [each for each in contest.of(contest.catalog.prices) if each.option not in SELF_RUN]
-    if contest.reference is not None:
-        prices += [each for each in contest.catalog.price_history(contest.reference) if each.starts <= contest.day]
-    for price in _newest(prices):
+    for price in _of_each_amount([*contest.newest(prices), *reference_prices(contest)]):
         usd = price.output_usd_per_million
         if usd:
             what = "tokens" if price.blended else "answers"
@@ -93,7 +96,17 @@ def _against(contest: Contest, dollars: Sequence[float], rests_on: tuple[str, ..
             yield Reckoning(said, part, "times", (*rests_on, price.key))
 
 
-def _newest(prices: Iterable[Price]) -> list[Price]:
+def reference_prices(contest: Contest) -> list[Price]:
+    """Return the prices of each side that turn spend into volume: its vendor's, or the general one, of the model."""
+    model = contest.catalog.model(contest.reference)
+    if model is None:
+        return []
+    option = "proprietary_api" if model.weights == "closed" else "open_api"
+    history = contest.catalog.price_history(model.key, option)
+    return contest.newest(each for each in history if contest.catalog.seller_of(each)[2] is None)
+
+
+def _of_each_amount(prices: Iterable[Price]) -> list[Price]:
     """Return one price for each model and amount: the newest that states it."""
     found: dict[tuple[str, float], Price] = {}
     for each in sorted(prices, key=lambda one: (one.starts, one.key)):
@@ -103,10 +116,10 @@ def _newest(prices: Iterable[Price]) -> list[Price]:
 
 def volume(contest: Contest) -> Iterator[Reckoning]:
     """Yield how many tokens a month a price by the token takes, where the hardware has its own cost."""
-    prices = [each for each in contest.of(contest.catalog.prices) if each.option in SELF_RUN]
+    prices = contest.newest(each for each in contest.of(contest.catalog.prices) if each.option in SELF_RUN)
     for price in prices:
         usd = mixed_usd(price)
-        for cost in contest.of(contest.catalog.hosting_costs):
+        for cost in contest.in_force(contest.catalog.hosting_costs):
             if not usd:
                 continue
             month = cost.usd_low * cost.hours
@@ -131,7 +144,7 @@ def volume(contest: Contest) -> Iterator[Reckoning]:
 
 def months(contest: Contest) -> Iterator[Reckoning]:
     """Yield what hosting costs a month by each figure, in one unit, where there are several."""
-    figures = contest.of(contest.catalog.hosting_costs)
+    figures = contest.in_force(contest.catalog.hosting_costs)
     if len(figures) < 2:
         return
     for each in figures:

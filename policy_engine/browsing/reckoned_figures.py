@@ -14,13 +14,13 @@ from policy_engine.catalog.figures import in_force
 def prices(contest: Contest) -> Iterator[Reckoning]:
     """Yield how far the prices of one model on one option lie apart."""
     groups: dict[tuple[str, str, str | None], list[Price]] = {}
-    for each in contest.of(contest.catalog.prices):
-        groups.setdefault((each.model, each.option, each.provider), []).append(each)
-    for (model, option, _), found in groups.items():
+    for each in contest.newest(contest.of(contest.catalog.prices)):
+        groups.setdefault(contest.catalog.seller_of(each), []).append(each)
+    for (model, option, _), found in sorted(groups.items(), key=str):
         by_usd: dict[float, list[Price]] = {}
         for each in sorted(found, key=lambda one: one.key):
             by_usd.setdefault(mixed_usd(each), []).append(each)
-        if len(by_usd) < 2:
+        if len(by_usd) < 2 or len({each.side for each in found}) < 2:
             continue
         for usd, own in sorted(by_usd.items()):
             one = own[0]

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from policy_engine.browsing.contest import Contest
 from policy_engine.browsing.offers import mixed_usd
-from policy_engine.browsing.reckoned import Reckoning, money, times
+from policy_engine.browsing.reckoned import Reckoning, money, reference_prices, times
 from policy_engine.catalog.cost import api_price
 from policy_engine.catalog.entries import HOURS_PER_MONTH, TOKENS_PER_PRICE_UNIT, Price
 from policy_engine.model.rule import SHIPPED, Alternative, Parameter
@@ -57,7 +57,7 @@ def _in_tokens(contest: Contest, parameters: Sequence[Parameter]) -> Iterator[Re
 
 
 def _tokens(contest: Contest, parameter: Parameter) -> Iterator[tuple[float, str, Price | None]]:
-    """Yield a parameter in tokens a month: of spend once for each price that the reference model has had."""
+    """Yield a parameter in tokens a month: of spend once for each price that a side states of the reference model."""
     value = float(parameter.value)
     if parameter.unit == _TOKENS_MONTH:
         yield value, f"{value:,.0f} tokens/month", None
@@ -65,7 +65,7 @@ def _tokens(contest: Contest, parameter: Parameter) -> Iterator[tuple[float, str
         tokens = value * DAYS_PER_MONTH
         yield tokens, f"{value:,.0f} tokens/day x {DAYS_PER_MONTH:g} days = {tokens:,.0f} tokens/month", None
     else:
-        for price in _reference_prices(contest):
+        for price in _of_each_mix(contest, parameter):
             tokens = value / mixed_usd(price) * TOKENS_PER_PRICE_UNIT
             said = (
                 f"{money(value)} USD/month / {money(mixed_usd(price))} USD per million = {tokens:,.0f} tokens/month, at"
@@ -80,17 +80,16 @@ def _who(parameter: Parameter) -> str:
 
 def _own_mixes(contest: Contest, parameter: Parameter) -> set[float]:
     """Return the prices at which the source of a spend speaks: its own, else the one that counts."""
-    history = contest.catalog.price_history(contest.reference or "")
-    own = {mixed_usd(each) for each in history if each.source == parameter.source}
+    own = {mixed_usd(each) for each in reference_prices(contest) if each.source == parameter.source}
     counting = api_price(contest.catalog, contest.reference or "", contest.day)
     return own or ({mixed_usd(counting)} if counting is not None else set())
 
 
-def _reference_prices(contest: Contest) -> list[Price]:
-    """Return the prices of the reference model, one for each amount: the newest of it."""
+def _of_each_mix(contest: Contest, parameter: Parameter) -> list[Price]:
+    """Return the prices of the reference model, one of each amount: by the parameter's source, else the newest."""
     found: dict[float, Price] = {}
-    for price in contest.catalog.price_history(contest.reference or ""):
-        if mixed_usd(price) and price.starts <= contest.day:
+    for price in sorted(reference_prices(contest), key=lambda each: each.source == parameter.source):
+        if mixed_usd(price):
             found[mixed_usd(price)] = price
     return sorted(found.values(), key=lambda each: (each.starts, each.key))
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from policy_engine.browsing.reckoned import money
+
 ROOT = Path(__file__).resolve().parents[3]
 AT = ("--at", "2026-11-22T09:00:00Z")
 Run = Callable[..., Any]
@@ -126,6 +128,39 @@ def test_a_layers_figure_changes_the_result(policy: Run, tmp_path: Path) -> None
     own = {**price, "source": "s0", "as_of": "2025-01-01", "disputes": ["DISPUTE-08"]}
     ours = layer(tmp_path, "catalog/o.yaml", prices={"llama-3-70b.self-hosted.s0": own})
     assert steps(dispute(policy, "DISPUTE-08", *ours, *AT), "tokens/month") == pytest.approx([4000 / 0.3 * 1e6])
+
+
+def test_history_the_future_and_other_sellers_are_no_sides(policy: Run, tmp_path: Path) -> None:
+    """A vendor that changes its price does not disagree with itself, and neither does a host that has its own."""
+    price = {"model": "gpt-4o", "option": "proprietary_api", "unit": "USD/1M tokens", "disputes": ["DISPUTE-01"]}
+    host = {**price, "source": "litellm", "as_of": "2026-02-01"}
+    vendor = {**host, "provider": "openai"}
+    prices = {
+        "old": {**vendor, "input": 5, "output": 15, "valid_to": "2026-10-31"},
+        "now": {**vendor, "input": 2.5, "output": 10, "valid_from": "2026-11-01", "as_of": "2026-11-01"},
+        "next": {**vendor, "input": 1, "output": 1, "valid_from": "2027-01-01"},
+        "azure": {**host, "provider": "azure", "input": 3, "output": 12},
+    }
+    azure = {"options": ["proprietary_api"], "serves": ["gpt-4o"], "source": "litellm", "as_of": "2026-02-01"}
+    ours = layer(tmp_path, "catalog/o.yaml", prices=prices, providers={"azure": azure})
+    for name, unit in (("DISPUTE-01", "USD per million tokens"), ("DISPUTE-03", "tokens/month")):
+        found = dispute(policy, name, *ours, *AT)
+        assert sorted(steps(found, unit)) == pytest.approx(sorted(BY_HAND[name, unit]), rel=1e-5)
+    assert any("at the price of gpt-4o by s0" in each["says"] for each in found["arithmetic"])
+    got = steps(dispute(policy, "DISPUTE-07", *ours, *AT), "times")
+    assert sorted(got) == pytest.approx(sorted(BY_HAND["DISPUTE-07", "times"]), rel=1e-5)
+
+
+def test_a_price_above_zero_is_never_shown_as_zero() -> None:
+    assert [money(each) for each in (0, 1e-7, 0.0042, 4.375, 0.1 + 0.2, 15.000001, 1234.5)] == [
+        "0.00",
+        "0.0000001",
+        "0.0042",
+        "4.375",
+        "0.30",
+        "15.00",
+        "1,234",
+    ]
 
 
 def test_a_layers_parameter_that_contradicts_another_is_told(policy: Run, tmp_path: Path) -> None:
