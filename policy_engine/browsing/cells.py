@@ -161,7 +161,7 @@ class Cells:
         if plan is None or found.meant is None:
             return UNKNOWN
         where = stated(self.catalog, self.day, plan.figure) if plan.figure else None
-        return Cell("known", plan.usd, plan.what, where, at_least=plan.at_least)
+        return Cell("known", plan.usd, plan.what, where, (), plan.at_least, plan.usd_low, plan.usd_high)
 
     def asked(self, sheet: Sheet) -> Cell:
         """Return the memory that a source asks for, in GB."""

@@ -39,7 +39,10 @@ class Other(Struct, frozen=True):
 
 
 class Cell(Struct, frozen=True):
-    """What one model has: a number, or words. `none` is a sure no, `unknown` that nobody has said."""
+    """What one model has: a number, or words. `none` is a sure no, `unknown` that nobody has said.
+
+    `value` is the middle of `low` to `high` where the source gives a range.
+    """
 
     state: State
     value: float | None = None
@@ -47,6 +50,8 @@ class Cell(Struct, frozen=True):
     stated: Stated | None = None
     others: tuple[Other, ...] = ()
     at_least: bool = False
+    low: float | None = None
+    high: float | None = None
 
 
 UNKNOWN = Cell("unknown")

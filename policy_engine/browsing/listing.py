@@ -10,7 +10,7 @@ from msgspec import Struct
 from policy_engine.browsing.filters import Filters, Judged, judge
 from policy_engine.browsing.offers import Offered, cheapest_price, mixed_usd, offered
 from policy_engine.catalog.catalog import Catalog
-from policy_engine.catalog.cost import SELF_RUN
+from policy_engine.catalog.cost import SELF_RUN, Plan
 from policy_engine.catalog.entries import Model, Price, Score
 from policy_engine.model.vocabulary import OPTIONS
 
@@ -35,9 +35,10 @@ class Row(Struct, frozen=True):
         return cheapest_price(self.offers)
 
     @property
-    def monthly_usd(self) -> float | None:
-        """Dollars a month of the cheapest plan on hardware that surely runs it, at least."""
-        return min((each.plan.usd for each in self.offers if each.plan is not None and each.meant), default=None)
+    def plan(self) -> Plan | None:
+        """The cheapest plan on hardware that surely runs it, by the middle of its range."""
+        plans = [each.plan for each in self.offers if each.plan is not None and each.meant]
+        return min(plans, key=lambda each: each.usd, default=None)
 
 
 class Listing(Struct, frozen=True):
@@ -80,7 +81,10 @@ def _place(row: Row, sort: str) -> tuple[bool, float]:
     value: float | None = None
     if sort == "price":
         by_month = all(each.option in SELF_RUN for each in row.offers)
-        value = row.monthly_usd if by_month else (None if row.price is None else mixed_usd(row.price))
+        if by_month:
+            value = None if row.plan is None else row.plan.usd
+        else:
+            value = None if row.price is None else mixed_usd(row.price)
     elif sort == "size":
         value = row.model.params_b
     elif sort == "context":

@@ -77,7 +77,9 @@ def _cell(line: Line, cell: Cell, best: bool, sources: _Sources) -> str:
     mark = f" {sources.mark(cell.stated)}" if cell.stated else ""
     parts = [cell.text] if cell.text else []
     if cell.value is not None:
-        said = f"{amount_text(cell, line.unit, cell.value)}{' or more' if cell.at_least else ''}"
+        ends = (cell.value,) if None in (cell.low, cell.high) else (cell.low, cell.high)
+        texts = dict.fromkeys(amount_text(cell, line.unit, each) for each in ends if each is not None)
+        said = f"{' to '.join(texts)}{' or more' if cell.at_least else ''}"
         parts.insert(0, f"{said}{' best' if best else ''}{mark}")
     elif mark:
         parts += [mark.strip()]
@@ -166,6 +168,8 @@ def _cell_value(cell: Cell) -> dict[str, Any]:
     return {
         "state": cell.state,
         "value": cell.value,
+        "low": cell.low,
+        "high": cell.high,
         "at_least": cell.at_least,
         "text": cell.text or None,
         "stated": _stated_value(cell.stated),

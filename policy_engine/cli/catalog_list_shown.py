@@ -11,7 +11,7 @@ from policy_engine.browsing.filters import Filters, Judged
 from policy_engine.browsing.listing import Listing, Row
 from policy_engine.browsing.offers import mixed_usd
 from policy_engine.catalog import Catalog
-from policy_engine.catalog.cost import SELF_RUN
+from policy_engine.catalog.cost import SELF_RUN, Plan
 from policy_engine.cli.catalog_common import document, figure_value, marks, price_text
 from policy_engine.cli.sections import Section
 from policy_engine.wording import usd
@@ -83,10 +83,15 @@ def _cells(shown: Shown, row: Row) -> tuple[str, ...]:
 
 def _money(shown: Shown, row: Row) -> tuple[str, ...]:
     if shown.by_month:
-        return (_UNKNOWN if row.monthly_usd is None else f"{usd(row.monthly_usd)}+",)
+        return (_UNKNOWN if row.plan is None else _month(row.plan),)
     if row.price is None:
         return _UNKNOWN, _UNKNOWN
     return price_text(row.price.input_usd_per_million), price_text(row.price.output_usd_per_million)
+
+
+def _month(plan: Plan) -> str:
+    low, high = usd(plan.usd_low), usd(plan.usd_high)
+    return f"{low if low == high else f'{low}-{high}'}{'+' if plan.at_least else ''}"
 
 
 def _end(row: Row) -> Iterator[str]:
@@ -192,7 +197,9 @@ def _row_value(shown: Shown, row: Row) -> dict[str, Any]:
         "retired": row.retired,
         "fits_at": row.judged.fits_at,
         "price": _price_value(shown, row),
-        "usd_per_month_at_least": row.monthly_usd,
+        "usd_per_month_at_least": row.plan.usd_low if row.plan else None,
+        "usd_per_month_middle": row.plan.usd if row.plan else None,
+        "usd_per_month_high": row.plan.usd_high if row.plan else None,
         "scores": {
             name: None if score is None else {"score": score.score, **figure_value(catalog, score, day)}
             for name, score in row.scores.items()

@@ -12,6 +12,7 @@ from policy_engine.cli.catalog_words import (
     example_words,
     hosting_words,
     memory_words,
+    month_words,
     ownership_words,
     price_words,
     speed_words,
@@ -112,7 +113,7 @@ def _options(sheet: Sheet) -> Iterator[tuple[str, str]]:
                 else price_words(found.price)
             )
         elif found.plan is not None:
-            said += f"{found.plan.usd:,.2f} USD/month or more: {found.plan.what}"
+            said += f"{month_words(found.plan)}: {found.plan.what}"
         else:
             said += "its cost is not known to the catalog"
         yield found.option, f"{said}; served by {', '.join(each.providers)}" if each.providers else said

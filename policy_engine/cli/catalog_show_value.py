@@ -92,7 +92,9 @@ def _option(sheet: Sheet, each: Offerings) -> dict[str, Any]:
         "providers": list(each.providers),
         "input_usd_per_million_tokens": price.input_usd_per_million if price else None,
         "output_usd_per_million_tokens": price.output_usd_per_million if price else None,
-        "usd_per_month_at_least": plan.usd if plan else None,
+        "usd_per_month_at_least": plan.usd_low if plan else None,
+        "usd_per_month_middle": plan.usd if plan else None,
+        "usd_per_month_high": plan.usd_high if plan else None,
         "on": plan.what if plan else None,
         "figure": price.key if price else (plan.figure.key if plan and plan.figure else None),
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from policy_engine.browsing.standings import Standing
+from policy_engine.catalog.cost import Plan
 from policy_engine.catalog.entries import CostExample, HostingCost, MemoryRequirement, OwnershipCost, Price, Speed
 from policy_engine.cli.catalog_common import price_text
 from policy_engine.wording import number
@@ -42,6 +43,12 @@ def hosting_words(figure: HostingCost) -> str:
     name = figure.gpu or figure.device
     on = f" for {figure.count:,} x {name}" if name else " for self-hosting at large"
     return f"{usd} USD/{figure.per}{' or more' if figure.at_least else ''}{on}"
+
+
+def month_words(plan: Plan) -> str:
+    """Write what a month on hardware costs: the range that the source leaves, and whether it is a floor."""
+    low, high = f"{plan.usd_low:,.2f}", f"{plan.usd_high:,.2f}"
+    return f"{low if low == high else f'{low} to {high}'} USD/month{' or more' if plan.at_least else ''}"
 
 
 def ownership_words(figure: OwnershipCost) -> str:

@@ -185,6 +185,13 @@ def test_a_lower_bound_is_not_the_best_and_hardware_is_not_mixed_up(policy: Run)
     document = asked(policy, "compare", "llama-3.1-70b", "llama-3.1-405b", "--gpu", "A100 80GB")
     month = line(document, "self_hosted_usd_per_month")
     assert (values(month), month["best"]) == ([2191.5, 14610], [])
+    cell = month["cells"]["llama-3.1-70b"]
+    assert (cell["low"], cell["high"], cell["at_least"]) == (1461, 2922, True)
+    said = "1,461.00 to 2,922.00"
+    for asked_for in (("compare", "llama-3.1-70b", "llama-3.1-405b"), ("show", "llama-3.1-70b")):
+        out = " ".join(policy("catalog", *asked_for, "-o", "markdown").out.split())
+        assert said in out
+        assert "2,191.50" not in out
     speed = line(document, "decode_ceiling_tokens_per_s")
     assert (speed["best"], speed["note"]) == ([], "not compared: on other numbers of GPUs, or without a cache")
     # 16 x 2,039 GB/s over 141.108 and 811.706 GB of weights

@@ -196,10 +196,15 @@ def test_what_is_forgotten_becomes_unknown_and_never_no(policy: Run, tmp_path: P
 
 
 def test_hardware_that_is_paid_by_the_month_shows_its_month(policy: Run) -> None:
-    """2 to 4 USD an hour for 730.5 hours: 2,191.50 in the middle."""
+    """2 to 4 USD an hour for 730.5 hours: 1,461 to 2,922, and 2,191.50 in the middle."""
     rows = policy("catalog", "list", "--option", "self_hosted", *AT, "-o", "json").json["models"]
     (row,) = [each for each in rows if each["name"] == "llama-3.1-70b"]
-    assert (row["usd_per_month_at_least"], row["price"]) == (2191.5, None)
+    assert (row["usd_per_month_at_least"], row["usd_per_month_middle"], row["usd_per_month_high"]) == (
+        1461,
+        2191.5,
+        2922,
+    )
+    assert row["price"] is None
     assert "2,192+" in policy("catalog", "list", "--option", "self_hosted", *AT).out
 
 
