@@ -24,7 +24,7 @@ from policy_engine.costing.estimate import OptionCost, TaskCost, WorkloadCost
 from policy_engine.costing.examples import Example, examples_of
 from policy_engine.costing.lines import PARTS, Line
 from policy_engine.costing.plans import Plan
-from policy_engine.costing.returns import HORIZONS_MONTHS
+from policy_engine.costing.returns import HORIZONS_MONTHS, Returns
 from policy_engine.costing.thresholds import Threshold
 from policy_engine.loading.assumptions import assumptions_digest
 from policy_engine.model.ranges import Range, total
@@ -219,16 +219,19 @@ def _compared(each: Compared) -> tuple[str, ...]:
     api = f"{each.api.option} {each.api.model}{_mark(each.api)}"
     least = "+" if each.break_even.at_least else ""
     ends = [end if end == NEVER else end + least for end in three(each.break_even, "tokens")]
-    if each.returns is None:
-        return (api, *ends, "")
-    back = ends_text(each.returns.payback_months, "months")
-    saving = each.returns.saving
-    if saving.high < 0:
-        return (api, *ends, f"costs {usd_range(_turned(saving))} USD/month more")
-    said = f"saves {usd_range(saving)} USD/month, paid back " + (NEVER if back == NEVER else f"after {back} months")
-    if each.returns.roi is not None:
-        said += f", return after 36 months {percent(each.returns.roi)} %"
-    return (api, *ends, said)
+    return (api, *ends, "" if each.returns is None else _returned(each, each.returns))
+
+
+def _returned(each: Compared, found: Returns) -> str:
+    """Say what is saved and paid back; where the self-run cost is a floor, saving is at most and pay-back at least."""
+    at_least, at_most = ("at least ", "at most ") if found.floor else ("", "")
+    without = " without the purchase" if each.own.machine is not None and each.own.machine.owned else ""
+    if found.saving.high < 0:
+        return f"costs {at_least}{usd_range(_turned(found.saving))} USD/month more{without}"
+    back = ends_text(found.payback_months, "months")
+    paid = NEVER if back == NEVER else f"after {at_least}{back} months"
+    said = f"saves {at_most}{usd_range(found.saving)} USD/month{without}, paid back {paid}"
+    return said if found.roi is None else f"{said}, return after 36 months {at_most}{percent(found.roi)} %"
 
 
 def _turned(found: Range) -> Range:
@@ -242,10 +245,10 @@ def _thresholds(found: Sequence[Threshold]) -> Section:
         say = {"usd": usd, "months": plain, "tokens": tokens}[of]
         says = " to ".join(say(value) for value in each.says)
         against = "" if each.against is None else f", against {each.against}"
-        here = ends_text(each.here, of)
+        here = ("at least " if each.here.at_least else "") + ends_text(each.here, of)
         lines.append(
             f"{each.source} ({each.criterion}): self-hosting {each.what} {says} {each.unit}."
-            f" Here{against}: {here if here == NEVER else f'{here}, {each.verdict}'}"
+            f" Here{against}: {NEVER if here.endswith(NEVER) and each.here.low is None else f'{here}, {each.verdict}'}"
         )
     return Section(title="What the articles say, and what it is here", lines=lines)
 
@@ -293,7 +296,8 @@ def _legend() -> Section:
         " the reverse; `never` is no volume, or no month, at all",
         "`*` is the model that the engine names for the option, `?` one of which it is not known whether it may be"
         " used, `x` one that is ruled out; `+` is at least; M is a million, bn a thousand of these, tn a million",
-        "a month carries its part of what is bought; total cost, pay-back and return carry all of it when it is paid",
+        "a month carries its part of what is bought; total cost, pay-back and return carry all of it when it is paid,"
+        " and again when its life ends; a saving is without it",
         "`--assume NAME=VALUE` or `NAME=LOW:CENTRAL:HIGH` replaces an assumption; those of the source `project` are"
         " this project's own, and no article states them",
     ]

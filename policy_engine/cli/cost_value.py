@@ -162,6 +162,7 @@ def _compared(each: Compared) -> dict[str, Any]:
         "api": _named(each.api),
         "break_even_tokens_per_month": each.break_even.document(),
         "saving_usd_per_month": _range(found.saving if found else None),
+        "saving_at_most": found.floor if found else None,
         "invested_usd": _range(found.invested if found else None),
         "payback_months": found.payback_months.document() if found else None,
         "return_after_36_months_ratio": _range(found.roi if found else None),

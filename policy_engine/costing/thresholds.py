@@ -19,6 +19,7 @@ from policy_engine.model.rule import Parameter
 _TIMES = ("sooner here", "later here", "within the range here")
 _SIZES = ("less here", "more here", "within the range here")
 NEVER = "never here"
+OPEN = "at least that here, and how much is not known"
 
 
 class Threshold(Struct, frozen=True):
@@ -101,7 +102,7 @@ def _machines(parameters: Mapping[str, Parameter], own: Line) -> tuple[Threshold
     names = ("self_hosting_infrastructure_usd_per_month_min", "self_hosting_infrastructure_usd_per_month_max")
     each, low, high = _ends(parameters, *names)
     cost = total(own.parts[name] for name in ("machines", "power_and_space"))
-    here = Ends(cost.low, cost.central, cost.high)
+    here = Ends(cost.low, cost.central, cost.high, at_least=own.at_least)
     verdict = _verdict(low, high, here, _SIZES)
     return (
         Threshold(
@@ -116,4 +117,6 @@ def _verdict(low: float, high: float, here: BreakEven | Ends, words: tuple[str, 
         return NEVER
     if high < here.low:
         return words[1]
+    if here.at_least:
+        return OPEN
     return words[0] if here.high is not None and low > here.high else words[2]
