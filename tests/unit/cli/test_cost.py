@@ -194,12 +194,27 @@ def test_assumptions_come_from_the_command_line_last(policy: Run, tmp_path: Path
         ("engineer_usd_per_month=1e999", "in that order"),
         ("hours_per_month=200:400:700", "is one number"),
         ("peak_share=0", "must be above 0 ratio"),
+        ("peak_share=1e-30", "must be above 0 ratio: 0.000001 at least"),
+        ("decode_reached=1e-320", "must be above 0 ratio"),
+        ("prefill_reached=5e-324", "must be above 0 ratio"),
+        ("hours_per_month=1e-320", "must be above 0 hours/month: 1 at least"),
     ],
 )
 def test_a_wrong_assumption_is_refused(policy: Run, tmp_path: Path, given: str, says: str) -> None:
     found = policy("cost", written(tmp_path), "--assume", given)
     assert (found.status, found.out) == (2, "")
     assert says in " ".join(found.err.split())
+
+
+def test_the_least_and_the_most_of_all_assumptions_are_worked_out(policy: Run, tmp_path: Path) -> None:
+    """Each number at its bounds, all at once: what comes out is a number, or `never`."""
+    entries = cost(policy, written(tmp_path))["assumptions"]["entries"]
+    least = {"ratio": 1e-6, "hours/month": 1}
+    most = {"ratio": 1, "hours/month": 744, "months": 1200, "requests": 1e6, "tokens": 1e9, "replicas": 1000}
+    most |= {"W/W": 100, "W/W of all": 10}
+    for bounds, other in ((least, 1), (most, 1e6)):
+        given = [word for e in entries for word in ("--assume", f"{e['name']}={bounds.get(e['unit'], other)}")]
+        assert policy("cost", written(tmp_path), *AT, *given).status == 0
 
 
 def test_several_workloads_are_all_answered_and_a_picture_is_of_one(policy: Run, tmp_path: Path) -> None:
