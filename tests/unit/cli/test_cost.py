@@ -145,7 +145,13 @@ def test_thresholds_of_the_articles_stand_beside_what_it_is_here(policy: Run, tm
     says = {(each["source"], each["unit"]): each["says"] for each in found}
     assert says[("s2", "tokens/month")] == [304_375_000]
     assert says[("s0", "USD/month of API spend")] == [5000]
-    assert {each["comparison"] for each in found if each["unit"] == "tokens/month"} == {"later here"}
+    own = [each for each in found if each["unit"] == "tokens/month" and each["criterion"] != "COST-04"]
+    assert {each["comparison"] for each in own} == {"later here"}
+    # what s1 says is of open models, and qwen3-7b by the batch costs less than gpt-4o from the first token
+    (s1,) = (each for each in found if each["criterion"] == "COST-04")
+    assert (s1["what"], s1["says"]) == ("open models are favoured from", [5_000_000])
+    assert (s1["here"]["high"], s1["comparison"]) == (0.0, "sooner here")
+    assert s1["by"].endswith(("on open_api", "on open_batch"))
     cheap = ["--assume", "engineer_usd_per_month=0", "--assume", "self_run_engineers=0"]
     again = only(cost(policy, written(tmp_path), *cheap, "--assume", "spare_replicas=0"))["thresholds"]
     (s2,) = (each for each in again if each["criterion"] == "COST-06")
