@@ -137,6 +137,8 @@ def _cells(line: Line) -> tuple[str, ...]:
     if cost is None and line.machine is not None and line.curve is not None:
         said += f", {usd_range(line.curve.at(0.0))} USD/month before any load"
     said += _stated(line)
+    if line.at_least:
+        said += f"; at least, as {' and '.join(line.floors)}"
     if line.qualifies is False and line.reasons:
         said += f"; ruled out: {line.reasons[0]}"
     return (name, *ends, decision, said)
@@ -244,11 +246,12 @@ def _thresholds(found: Sequence[Threshold]) -> Section:
         of = "usd" if each.unit.startswith("USD") else ("months" if each.unit == "months" else "tokens")
         say = {"usd": usd, "months": plain, "tokens": tokens}[of]
         says = " to ".join(say(value) for value in each.says)
-        against = "" if each.against is None else f", against {each.against}"
+        against = "" if each.against is None else f" against {each.against}"
         here = ("at least " if each.here.at_least else "") + ends_text(each.here, of)
+        here = "any volume" if each.here.high == 0 else here
         lines.append(
-            f"{each.source} ({each.criterion}): self-hosting {each.what} {says} {each.unit}."
-            f" Here{against}: {NEVER if here.endswith(NEVER) and each.here.low is None else f'{here}, {each.verdict}'}"
+            f"{each.source} ({each.criterion}): {each.what} {says} {each.unit}. Here, {each.by}{against}:"
+            f" {NEVER if each.here.low is None else f'{here}, {each.verdict}'}"
         )
     return Section(title="What the articles say, and what it is here", lines=lines)
 

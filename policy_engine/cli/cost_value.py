@@ -121,6 +121,7 @@ def _line(line: Line) -> dict[str, Any]:
         "answer_usd_per_million_tokens": _range(line.answer_usd_per_million),
         "usd_per_month": _range(line.monthly),
         "at_least": line.at_least,
+        "at_least_because": list(line.floors),
         "usd_per_month_by_part": _parts(line.parts),
         "decision_usd_per_month": line.decision_usd,
         "once_usd": {name: cost.document() for name, cost in line.once.items()},
@@ -189,6 +190,7 @@ def _threshold(each: Threshold) -> dict[str, Any]:
         "here": each.here.document(),
         "comparison": each.verdict,
         "against": each.against,
+        "by": each.by,
     }
 
 

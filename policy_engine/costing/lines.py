@@ -52,8 +52,8 @@ class Line(Struct, frozen=True, kw_only=True):
     """A model on an option. Dollars; None is unknown.
 
     `way` says what is paid, `curve` what it costs at any volume, `parts` what makes up the month at the stated one.
-    `unknown` says why there is no monthly cost, `stale` that a figure is older than one may be, and `decision_usd` is
-    what a decision reckons for the same model.
+    `unknown` says why there is no monthly cost, `floors` why it is at least what stands there, `stale` that a figure is
+    older than one may be, and `decision_usd` is what a decision reckons for the same model.
     """
 
     option: str
@@ -72,7 +72,7 @@ class Line(Struct, frozen=True, kw_only=True):
     replicas: Range | None = None
     once: Mapping[str, Range] = {}
     outlay: Outlay | None = None
-    at_least: bool = False
+    floors: tuple[str, ...] = ()
     unknown: str | None = None
     figures: tuple[Entry, ...] = ()
     stale: bool = False
@@ -80,6 +80,10 @@ class Line(Struct, frozen=True, kw_only=True):
     @property
     def monthly(self) -> Range | None:
         return None if self.parts is None else total(self.parts.values())
+
+    @property
+    def at_least(self) -> bool:
+        return bool(self.floors)
 
     @property
     def self_run(self) -> bool:
@@ -211,7 +215,7 @@ def _machine_line(setting: Setting, bare: Line, machine: Machine) -> Line:
         way=machine.what,
         machine=machine,
         curve=curve,
-        at_least=machine.at_least or capacity is None,
+        floors=_floors(machine),
         figures=machine.figures,
         stale=any(setting.catalog.is_stale(each, setting.at) for each in machine.figures),
     )
@@ -228,6 +232,20 @@ def _machine_line(setting: Setting, bare: Line, machine: Machine) -> Line:
     once = {**bare.once, **({"purchase": machine.purchase * replicas} if machine.owned else {})}
     outlay = Outlay(running, total(bare.once.values()), machine.purchase * replicas, life)
     return _with(line, parts=parts, replicas=replicas, once=once, outlay=outlay)
+
+
+def _floors(machine: Machine) -> tuple[str, ...]:
+    """Say what makes the cost of a machine a floor; empty where nothing does."""
+    found = []
+    if machine.owned:
+        found.append("the price to buy it is a floor")
+    elif machine.at_least:
+        found.append("its source states the least price")
+    if machine.speed is None:
+        found.append("its speed is not known, and one replica counts as enough")
+    elif machine.speed.at_most:
+        found.append("the cache that each token takes is not known, and counts as nothing")
+    return tuple(found)
 
 
 def running_people(assumed: Assumptions, option: str) -> tuple[Range, Range]:

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.unit.cli.cost_scene import VOLUME, Run, cost, exact, line, only, written
+from tests.unit.cli.given import AT
 
 
 def test_a_move_is_paid_once_and_only_where_something_moves(policy: Run, tmp_path: Path) -> None:
@@ -64,6 +65,21 @@ def test_a_layers_price_of_hardware_counts_before_the_shipped_ones(policy: Run, 
     task = only(cost(policy, written(tmp_path), "--policy", str(tmp_path / "ours")))
     found = line(task, "self_hosted", "llama-3.1-8b", owned=True)
     assert "bought at 10,000 USD" in found["paid_for"]
+
+
+def test_a_cache_that_nobody_knows_is_not_free(policy: Run, tmp_path: Path) -> None:
+    (tmp_path / "ours" / "catalog").mkdir(parents=True)
+    entry = {"weights": "open", "licence": "apache-2.0", "modalities": ["text"], "context_tokens": 131072}
+    entry |= {"params_b": 8.0, "source": "register", "as_of": "2026-11-01"}
+    text = yaml.safe_dump({"models": {"ourmodel": entry}})
+    (tmp_path / "ours" / "catalog" / "models.yaml").write_text(text, encoding="utf-8")
+    layer = ("--policy", str(tmp_path / "ours"))
+    task = only(cost(policy, written(tmp_path), *layer))
+    ours, known = (line(task, "self_hosted", name, owned=False) for name in ("ourmodel", "llama-3.1-8b"))
+    assert ours["at_least_because"] == ["the cache that each token takes is not known, and counts as nothing"]
+    assert (ours["at_least"], known["at_least"], known["at_least_because"]) == (True, False, [])
+    shown = " ".join(policy("cost", written(tmp_path), *AT, *layer, "--all").out.split())
+    assert "at least, as the cache that each token takes is not known" in shown
 
 
 def test_tasks_with_one_model_share_its_machines(policy: Run, tmp_path: Path) -> None:
