@@ -28,6 +28,7 @@ from policy_engine.costing.returns import HORIZONS_MONTHS, Returns
 from policy_engine.costing.thresholds import Threshold
 from policy_engine.loading.assumptions import assumptions_digest
 from policy_engine.model.ranges import Range, total
+from policy_engine.wording import price_text
 
 _SHOWN = 6
 _NONE = "-"
@@ -271,7 +272,7 @@ def _plans(plans: Sequence[Plan]) -> Section:
 def _examples(found: Sequence[Example]) -> Section:
     lines = []
     for each in found:
-        value = tokens(each.value) if each.unit.startswith("tokens") else f"{each.value:,.2f}".removesuffix(".00")
+        value = tokens(each.value) if each.unit.startswith("tokens") else price_text(each.value).removesuffix(".00")
         stated = "" if each.stated is None else f", and it says {usd(each.stated)}"
         disputes = f" ({', '.join(each.disputes)})" if each.disputes else ""
         lines.append(f"{each.source}: {each.says} is {value} {each.unit}{stated}{disputes}")

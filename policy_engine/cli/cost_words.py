@@ -13,7 +13,9 @@ NEVER = "never"
 
 
 def usd(value: float) -> str:
-    """Return dollars: cents below a hundred, else none; from a million on in millions."""
+    """Return dollars: cents below a hundred, else none; from ten million on in millions; a part of a cent is none."""
+    if 0 < abs(value) < 0.005:
+        return "<0.01" if value > 0 else ">-0.01"
     if abs(value) >= 1e7:
         return f"{value / 1e6:,.1f} M"
     return f"{value:,.2f}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"

@@ -19,6 +19,7 @@ from policy_engine.costing.moving import Move
 from policy_engine.costing.returns import Outlay
 from policy_engine.costing.speeds import Assumptions
 from policy_engine.model.ranges import ONE, ZERO, Range, exactly, total
+from policy_engine.wording import price_text
 
 #: The parts of a month, in the order of a stack.
 PARTS = ("tokens", "machines", "power_and_space", "engineers", "operations")
@@ -118,9 +119,9 @@ def _token_line(setting: Setting, bare: Line) -> Line:
     curve = Curve(usd_per_million=_around(blended[0], blended))
     prompt = _around(exactly(price.input_usd_per_million), [exactly(each.input_usd_per_million) for each in sides])
     answer = _around(exactly(price.output_usd_per_million), [exactly(each.output_usd_per_million) for each in sides])
-    shown = f"{price.input_usd_per_million:,.2f} USD per million tokens"
+    shown = f"{price_text(price.input_usd_per_million)} USD per million tokens"
     if not price.blended:
-        both = f"{price.input_usd_per_million:,.2f} and {price.output_usd_per_million:,.2f}"
+        both = f"{price_text(price.input_usd_per_million)} and {price_text(price.output_usd_per_million)}"
         shown = f"{both} USD per million tokens in and out"
     line = _with(
         bare,
