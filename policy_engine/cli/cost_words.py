@@ -65,11 +65,11 @@ def short_name(line: Line) -> str:
 
 
 def standing(task: TaskCost, line: Line) -> str:
-    """Say what the option is, where it is not permitted, and of a model that it is ruled out."""
+    """Say what the option is, where not permitted, and of a model that it is ruled out, or not known to be usable."""
     (status,) = (each.status for each in task.options if each.option == line.option)
-    if status != "permitted":
-        return f" ({status})"
-    return " (model ruled out)" if line.qualifies is False else ""
+    said = [] if status == "permitted" else [str(status)]
+    said += {True: [], None: ["not known to qualify"], False: ["model ruled out"]}[line.qualifies]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def percent(found: Range | None) -> str:
