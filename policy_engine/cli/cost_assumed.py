@@ -10,7 +10,7 @@ from policy_engine.errors import Problem, UsageError, did_you_mean
 from policy_engine.model.assumption import Assumption, wrong_range
 from policy_engine.model.ranges import Range
 
-_SOURCE = "command line"
+_SOURCE = "--assume"
 
 
 def assume(known: Mapping[str, Assumption], given: Sequence[str]) -> dict[str, Assumption]:

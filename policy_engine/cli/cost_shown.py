@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
+from pathlib import PurePath
 
+from policy_engine.catalog.cost import CONSUMER
 from policy_engine.cli.cost_value import NO_DECISION, Report
 from policy_engine.cli.cost_words import (
     NEVER,
@@ -17,7 +20,6 @@ from policy_engine.cli.cost_words import (
     usd,
     usd_range,
 )
-from policy_engine.cli.moments import exact
 from policy_engine.cli.sections import Section
 from policy_engine.costing.compared import Compared, best_own
 from policy_engine.costing.estimate import OptionCost, TaskCost, WorkloadCost
@@ -49,7 +51,7 @@ def as_sections(report: Report) -> list[Section]:
 
 
 def _head(found: WorkloadCost, report: Report) -> Section:
-    pairs = [("prices of", exact(report.at) or ""), ("this is", NO_DECISION)]
+    pairs = [("prices of", report.at.astimezone(UTC).date().isoformat()), ("this is", NO_DECISION)]
     return Section(title=f"What {found.identity} costs", pairs=pairs)
 
 
@@ -59,10 +61,10 @@ def _task(task: TaskCost, report: Report, several: bool) -> Iterator[Section]:
     else:
         yield Section(lines=[f"{_volume(task)}, in requests of {_requests(task)} tokens"])
     for option in task.options:
-        yield from _option(option, report.everything, task.load.tokens is not None)
+        yield from _option(option, task, report.everything)
     yield from _explained(task)
     yield from _over_months(task)
-    yield from _against(task)
+    yield from _against(task, report.everything)
     if task.thresholds:
         yield _thresholds(task.thresholds)
 
@@ -92,9 +94,9 @@ def _spread(found: Range) -> str:
     return central if low == high else f"{central} ({low} to {high})"
 
 
-def _option(option: OptionCost, everything: bool, months: bool) -> Iterator[Section]:
+def _option(option: OptionCost, task: TaskCost, everything: bool) -> Iterator[Section]:
     priced = [line for line in option.lines if line.curve is not None]
-    shown = priced if everything else _shown(priced)
+    shown = priced if everything else _shown(priced, task.reference)
     lines = [f"by {', '.join(option.rules)}"] if option.rules else []
     lines += [] if priced else list(option.reasons)
     if len(shown) < len(priced):
@@ -108,17 +110,17 @@ def _option(option: OptionCost, everything: bool, months: bool) -> Iterator[Sect
     if shown:
         cells = [_cells(line) for line in shown]
         header = ("=Model", ">Low", ">USD/month", ">High", ">Decision", "~Paid for, by whom stated")
-        if months:
+        if task.load.tokens is not None:
             yield Section(header=header, rows=cells)
         else:
             yield Section(header=(header[0], header[-1]), rows=[(each[0], each[-1]) for each in cells])
 
 
-def _shown(lines: Sequence[Line]) -> list[Line]:
-    """Return the cheapest of those that may be used, and the chosen one."""
+def _shown(lines: Sequence[Line], reference: Line | None) -> list[Line]:
+    """Return the cheapest of those that may be used, the chosen one, and the one that self-running is held against."""
     able = [line for line in lines if line.qualifies is not False]
     first = [line for line in able if line.machine is None or not line.machine.owned][:_SHOWN]
-    return [line for line in lines if line in first or line.chosen]
+    return [line for line in lines if line in first or line.chosen or line is reference]
 
 
 def _mark(line: Line) -> str:
@@ -168,6 +170,11 @@ def _explained(task: TaskCost) -> Iterator[Section]:
             f"{option.option} with {line.model}: a decision counts {usd(line.decision_usd)} USD/month ({counts});"
             f" all in it is {usd_range(line.monthly)}, of which {parts}"
         )
+    if any(CONSUMER in counts for option in task.options for counts in option.decision_counts):
+        lines.append(
+            "a consumer device is no machine here, though a decision counts one: no source says its memory or its"
+            " speed, so that nobody can tell how many of them the load takes"
+        )
     if lines:
         lines.append(
             "a decision's figure is a floor from sources alone: no source prices an engineer, and it counts as many"
@@ -206,15 +213,19 @@ def _name(line: Line) -> str:
     return f"{line.option} {short_name(line)}"
 
 
-def _against(task: TaskCost) -> Iterator[Section]:
+def _against(task: TaskCost, everything: bool) -> Iterator[Section]:
     owns: dict[str, list[Compared]] = {}
     for each in task.compared:
         owns.setdefault(f"{_name(each.own)}{standing(task, each.own)}", []).append(each)
     for name, rows in owns.items():
+        priced = [each.api for each in rows]
+        apis = priced if everything else _shown(priced, task.reference)
+        shown = [each for each in rows if each.api in apis]
         yield Section(
             title=f"When {name} pays",
+            lines=[f"{len(rows) - len(shown)} more with --all"] if len(shown) < len(rows) else [],
             header=("=Against", ">Low", ">From tokens/month", ">High", "~Pay-back and return at this volume"),
-            rows=[_compared(each) for each in rows],
+            rows=[_compared(each) for each in shown],
         )
 
 
@@ -285,12 +296,17 @@ def _assumptions(report: Report) -> Section:
             each.name + (" -" if each.lowers_cost else ""),
             *(plain(value) for value in (each.range.low, each.range.central, each.range.high)),
             each.unit,
-            each.source,
+            _source(each.source),
         )
         for each in report.assumed.values()
     ]
     title = f"Assumptions, {assumptions_digest(report.assumed)[:19]}"
     return Section(title=title, header=("=Assumption", ">Low", ">Central", ">High", "=Unit", "Source"), rows=rows)
+
+
+def _source(name: str) -> str:
+    """Return who states an assumption, short enough for the table; the document has it whole."""
+    return "parameter" if name.startswith("parameter ") else PurePath(name).name
 
 
 def _legend() -> Section:

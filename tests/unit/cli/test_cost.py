@@ -183,7 +183,7 @@ def test_assumptions_come_from_the_command_line_last(policy: Run, tmp_path: Path
     given = ("--assumptions", str(file), "--assume", "monitoring_usd_per_month=1:2:3")
     found = cost(policy, written(tmp_path), *given)["assumptions"]
     entries = {each["name"]: each for each in found["entries"]}
-    assert [entries["monitoring_usd_per_month"][end] for end in (*ENDS, "source")] == [1, 2, 3, "command line"]
+    assert [entries["monitoring_usd_per_month"][end] for end in (*ENDS, "source")] == [1, 2, 3, "--assume"]
     assert entries["edge_engineers"]["source"] == str(file)
     assert found["digest"] != cost(policy, written(tmp_path))["assumptions"]["digest"]
 
