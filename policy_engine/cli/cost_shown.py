@@ -168,7 +168,7 @@ def _explained(task: TaskCost) -> Iterator[Section]:
         )
         lines.append(
             f"{option.option} with {line.model}: a decision counts {usd(line.decision_usd)} USD/month ({counts});"
-            f" all in it is {usd_range(line.monthly)}, of which {parts}"
+            f" all in it is {'at least ' if line.at_least else ''}{usd_range(line.monthly)}, of which {parts}"
         )
     if any(CONSUMER in counts for option in task.options for counts in option.decision_counts):
         lines.append(
@@ -191,9 +191,9 @@ def _over_months(task: TaskCost) -> Iterator[Section]:
         totals = [line.outlay.total(months) for months in HORIZONS_MONTHS]
         once = f"once {usd_range(total(line.once.values()))}"
         said = [f"{months} months {_low_high(each)}" for months, each in zip(HORIZONS_MONTHS, totals, strict=True)]
-        rows.append(
-            (f"{_name(line)}{standing(task, line)}", *(usd(each.central) for each in totals), "; ".join([once, *said]))
-        )
+        more = "+" if line.at_least else ""
+        central = (usd(each.central) + more for each in totals)
+        rows.append((f"{_name(line)}{standing(task, line)}", *central, "; ".join([once, *said])))
     if rows:
         header = ("=Option, model", *(f">{months} months" for months in HORIZONS_MONTHS), "~Once, and low to high")
         yield Section(title="Total cost of ownership, USD", header=header, rows=rows)
@@ -274,7 +274,8 @@ def _plans(plans: Sequence[Plan]) -> Section:
         said = "; ".join(f"{each.task}: {_name(each.line) if each.line else 'nothing'}" for each in plan.routes)
         if plan.outlay is not None:
             year, longest = (usd_range(plan.outlay.total(months)) for months in HORIZONS_MONTHS)
-            said += f". Over 12 months {year} USD, over 36 months {longest} USD"
+            least = "at least " if plan.at_least else ""
+            said += f". Over 12 months {least}{year} USD, over 36 months {least}{longest} USD"
         status = "" if plan.status == "permitted" else f" ({plan.status})"
         rows.append((f"{plan.name}{status}", usd_range(plan.monthly) + ("+" if plan.at_least else ""), said))
     return Section(title="Plans over all tasks", header=("=Plan", ">USD/month", "~Tasks, total cost"), rows=rows)

@@ -58,6 +58,21 @@ def test_the_consumer_device_of_a_decision_is_named_where_it_is_left_out(policy:
     assert "a consumer device is no machine here, though a decision counts one" in words
 
 
+def test_a_floor_is_said_to_be_one_in_every_table(policy: Run, tmp_path: Path) -> None:
+    """The price to buy hardware is a floor: so are its totals and pay-back, and what it saves is at most that."""
+    cheap = [word for name in ("engineer_usd_per_month", "downtime_usd_per_hour") for word in ("--assume", f"{name}=0")]
+    file = written(tmp_path)
+    text = policy("cost", file, *AT, *cheap).out
+    assert re.search(r"^ self_hosted llama-3.1-8b, bought +[\d,]+\+ +[\d,]+\+ ", text, re.MULTILINE)
+    part = " ".join(text.partition("bought pays")[2].partition("rented pays")[0].split())
+    assert re.search(r"gpt-4o [\d.]+ M\+ [\d.]+ M\+ [\d.]+ \w+\+ saves at most [^;]* without the purchase, paid", part)
+    assert "paid back after at least" in part
+    for each in only(cost(policy, file, *cheap))["against_apis"]:
+        owned = each["own"]["owned"]
+        assert each["break_even_tokens_per_month"]["at_least"] is owned
+        assert (each["saving_at_most"], each["payback_months"]["at_least"]) == (owned, owned)
+
+
 @pytest.mark.parametrize("kind", ["volume", "options"])
 def test_what_a_picture_cannot_draw_is_said_in_it(policy: Run, tmp_path: Path, kind: str) -> None:
     picture = tmp_path / "cost.svg"
