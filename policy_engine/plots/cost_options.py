@@ -47,13 +47,14 @@ def draw_cost_options(path: Path, name: str, bars: Sequence[Bar]) -> None:
         left = [0.0] * len(bars)
         for part, colour, hatch in PARTS:
             widths = [bar.parts.get(part, 0.0) for bar in bars]
-            if not any(widths):
+            drawn = [place for place, width in enumerate(widths) if width]  # nothing is no thin bar
+            if not drawn:
                 continue
             axes.barh(
-                range(len(bars)),
-                widths,
+                drawn,
+                [widths[place] for place in drawn],
                 height=0.5,
-                left=left,
+                left=[left[place] for place in drawn],
                 color=colour,
                 edgecolor="black",
                 linewidth=0.7,

@@ -178,3 +178,9 @@ def test_of_a_parameter_and_an_assumption_the_later_layer_counts(
             (root / f"{name}.yaml").write_text(text, encoding="utf-8")
         roots.append(root)
     assert read_assumptions(roots, load_policy(roots))["engineer_usd_per_month"].range.central == usd
+
+
+def test_lint_names_a_parameter_that_no_range_may_be_read_from(tmp_path: Path) -> None:
+    root = layer(tmp_path, ENTRY, parameters="parameters:\n  decode_reached_low: {value: 0.0}\n")
+    found = [problem for _, problem in register_findings(load_policy((root,)), (root,)) if problem.code == "bad-range"]
+    assert [(problem.span.line if problem.span else None) for problem in found] == [2]

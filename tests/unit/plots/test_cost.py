@@ -92,6 +92,13 @@ def test_every_bar_and_part_is_named(tmp_path: Path) -> None:
     assert {"open_api", "self_hosted", "10", "20", "tokens", "machines", "power and space", "engineers"} <= found
 
 
+def test_what_is_unknown_has_no_bar_that_looks_like_a_small_cost(tmp_path: Path) -> None:
+    draw_cost_options(tmp_path / "a.svg", "a workload", [BARS[0], Bar("all on edge", {}, 0, 0, "unknown")])
+    draw_cost_options(tmp_path / "b.svg", "a workload", [BARS[0]])
+    drawn = [(tmp_path / f"{name}.svg").read_text(encoding="utf-8").count("stroke-width: 0.7") for name in "ab"]
+    assert drawn[0] == drawn[1] > 0
+
+
 def test_the_same_costs_give_the_same_bytes(tmp_path: Path) -> None:
     for name in ("a", "b"):
         draw_cost_options(tmp_path / f"{name}.png", "$hostile$ <title>", BARS)
