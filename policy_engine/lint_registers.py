@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from policy_engine.errors import Problem, RulesError, Span, did_you_mean
 from policy_engine.loading.assumptions import read_assumptions
-from policy_engine.loading.layers import REFRESHED, LayerFiles, read_layers
+from policy_engine.loading.layers import REFRESHED, LayerFiles, place_of, read_layers
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.references import PARAMETER, fields, texts
 from policy_engine.loading.retention import read_retention
@@ -85,7 +85,7 @@ def _parameters(rules: RuleSet, named: set[str], layers: Sequence[LayerFiles]) -
     read |= {name.removeprefix(PARAMETER) for name in named if name.startswith(PARAMETER)}
     for name in rules.parameters:
         if name not in read:
-            place = _place(layers, "parameters.yaml", "parameters", name)
+            place = place_of(layers, "parameters.yaml", "parameters", name)
             problem = Problem(
                 "parameter-unread", f"nothing reads `param.{name}`", place, "remove it, or read it in a rule"
             )
@@ -99,7 +99,7 @@ def _criteria(policy: Policy, layers: Sequence[LayerFiles]) -> Iterator[Graded]:
         cited |= set(_cited(documents))
     for criterion in rules.criteria:
         if criterion not in cited:
-            place = _place(layers, "criteria.yaml", "criteria", criterion)
+            place = place_of(layers, "criteria.yaml", "criteria", criterion)
             message = f"no rule, mechanism or catalog entry cites `{criterion}`"
             help_ = "cite it in a rule's criteria, or name its mechanism in policy-set.yaml"
             yield "warning", Problem("criterion-uncited", message, place, help_)
@@ -138,7 +138,7 @@ def _facts(policy: Policy, named: set[str], layers: Sequence[LayerFiles]) -> Ite
     read = {name for rule in policy.rules.rules for name in rule.reads} | named
     for name in policy.vocabulary.facts:
         if name not in read:
-            place = _place(layers, "vocabulary.yaml", "facts", name)
+            place = place_of(layers, "vocabulary.yaml", "facts", name)
             yield "info", Problem("fact-unread", f"no rule reads `{name}`", place)
 
 
@@ -157,14 +157,3 @@ def _replacements(layers: Sequence[LayerFiles]) -> Iterator[Graded]:
                     help_ = f"move it to {other}/, or give it an id of its own"
                     yield "warning", Problem("replaces-in-other-topic", message, span, help_)
             before[rule] = (layer.layer.name, topic)
-
-
-def _place(layers: Sequence[LayerFiles], file: str, *path: str) -> Span | None:
-    """Return where the last layer that has `path` in its `file` says it."""
-    for layer in reversed(layers):
-        if file in layer.files:
-            document = layer.documents(file)[0]
-            section = document.value.get(path[0]) if isinstance(document.value, dict) else None
-            if isinstance(section, dict) and path[1] in section:
-                return document.key_span(*path)
-    return None

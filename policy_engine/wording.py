@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,14 @@ def number(value: float) -> str:
         text = f"{value:,.2f}"
         return text.rstrip("0").rstrip(".") if "." in text else text
     return f"{int(value):,}"
+
+
+def price_text(value: float) -> str:
+    """Write a price in dollars: with cents, and below these with four digits, never as nothing."""
+    if value == 0 or not math.isfinite(value) or abs(round(value, 2) - value) < 1e-9 * abs(value):
+        return f"{value:,.2f}"
+    digits = max(2, 3 - math.floor(math.log10(abs(value))))
+    return f"{value:,.{digits}f}".rstrip("0")
 
 
 def usd(value: float | None) -> str:

@@ -10,7 +10,7 @@ from policy_engine.errors import Problem, UsageError, did_you_mean
 from policy_engine.model.assumption import Assumption, wrong_range
 from policy_engine.model.ranges import Range
 
-_SOURCE = "command line"
+_SOURCE = "--assume"
 
 
 def assume(known: Mapping[str, Assumption], given: Sequence[str]) -> dict[str, Assumption]:
@@ -32,7 +32,8 @@ def assume(known: Mapping[str, Assumption], given: Sequence[str]) -> dict[str, A
             each = _range(value)
             wrong = "it is no number, nor three with colons between" if each is None else None
             if each is not None:
-                wrong = wrong_range(name, known[name].unit, each.low, each.central, each.high)
+                found_wrong = wrong_range(name, known[name].unit, each.low, each.central, each.high)
+                wrong = None if found_wrong is None else found_wrong[0]
             if wrong is not None or each is None:
                 hint = f"give {known[name].unit}: --assume {name}=VALUE or {name}=LOW:CENTRAL:HIGH"
                 problems.append(Problem("bad-setting", f"`{text}`: {wrong}", help=hint))

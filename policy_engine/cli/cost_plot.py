@@ -13,6 +13,7 @@ from policy_engine.costing.lines import Line
 from policy_engine.costing.plans import Plan
 from policy_engine.errors import Problem, UsageError
 from policy_engine.model.ranges import Range
+from policy_engine.model.vocabulary import OPTIONS
 from policy_engine.plots import cost_options, cost_volume
 
 
@@ -39,28 +40,29 @@ def _nothing(why: str) -> UsageError:
 
 def _draw_options(found: WorkloadCost, path: Path) -> None:
     if found.plans:
-        bars = [bar for plan in found.plans if (bar := _plan_bar(plan)) is not None]
+        bars = [_plan_bar(plan) for plan in found.plans]
     else:
         task = found.tasks[0]
-        lines = [*_apis(task), *best_own(task.lines)]
-        bars = [bar for line in lines if (bar := _line_bar(line, task)) is not None]
-    if not bars:
+        lines = [*_unpriced(task), *_apis(task), *best_own(task.lines)]
+        bars = [_line_bar(line, task) for line in sorted(lines, key=lambda line: OPTIONS.index(line.option))]
+    if not any(bar.parts for bar in bars):
         raise _nothing("no monthly cost is known, and the volume may not be stated")
-    cost_options.draw_cost_options(path, f"{found.identity}: cost a month, by parts", bars)
+    cost_options.draw_cost_options(path, found.identity, bars)
 
 
-def _line_bar(line: Line, task: TaskCost) -> cost_options.Bar | None:
+def _line_bar(line: Line, task: TaskCost) -> cost_options.Bar:
     return _bar(f"{line.option}{standing(task, line)}\n{short_name(line)}", line.parts, line.monthly, line.at_least)
 
 
-def _plan_bar(plan: Plan) -> cost_options.Bar | None:
+def _plan_bar(plan: Plan) -> cost_options.Bar:
     status = "" if plan.status == "permitted" else f"\n({plan.status})"
     return _bar(f"{plan.name}{status}", plan.parts, plan.monthly, plan.at_least)
 
 
-def _bar(name: str, parts: object, monthly: Range | None, at_least: bool) -> cost_options.Bar | None:
+def _bar(name: str, parts: object, monthly: Range | None, at_least: bool) -> cost_options.Bar:
+    """Return the bar of a month; one whose cost is not known has no parts, and says so."""
     if not isinstance(parts, dict) or monthly is None:
-        return None
+        return cost_options.Bar(name, {}, 0.0, 0.0, "unknown")
     central = {part: cost.central for part, cost in parts.items()}
     return cost_options.Bar(
         name, central, monthly.low, monthly.high, ("at least " if at_least else "") + usd_range(monthly)
@@ -71,7 +73,7 @@ def _draw_volume(found: WorkloadCost, path: Path) -> None:
     panels = [panel for task in found.tasks if (panel := _panel(task, len(found.tasks) > 1)) is not None]
     if not panels:
         raise _nothing("the catalog prices nothing that its tasks could use")
-    cost_volume.draw_cost_volume(path, f"{found.identity}: cost against volume, low to high", panels)
+    cost_volume.draw_cost_volume(path, found.identity, panels)
 
 
 def _panel(task: TaskCost, several: bool) -> cost_volume.Panel | None:
@@ -83,13 +85,14 @@ def _panel(task: TaskCost, several: bool) -> cost_volume.Panel | None:
     own = task.load.tokens
     at = cost_volume.volumes([*(each.break_even.central or 0.0 for each in shown), own or 0.0])
     never = [(_both(each), _from(each)) for each in met if each not in shown]
+    unpriced = [(f"{line.option} {line.model}, which the engine names", "cost unknown") for line in _unpriced(task)]
     return cost_volume.Panel(
         title=task.name if several else "",
         lines=tuple(_drawn(line, at, task) for line in lines),
         meetings=tuple(_meeting(each) for each in shown),
         volume=own or None,
-        volume_says="" if own is None else f"this {'task' if several else 'workload'}: {tokens(own)}",
-        notes=tuple(never),
+        volume_says="" if own is None else f"this {'task' if several else 'workload'}: {tokens(own)} tokens/month",
+        notes=(*never, *unpriced),
     )
 
 
@@ -108,9 +111,19 @@ def _lines(task: TaskCost) -> list[Line]:
 def _apis(task: TaskCost) -> Iterator[Line]:
     for option in task.options:
         paid = [line for line in option.lines if not line.self_run and line.curve is not None]
-        first = [line for line in paid if line.chosen] or paid[:1]
+        first = [line for line in paid if line.chosen] or sorted(paid, key=_by_fitness)[:1]
         yield from first
         yield from (line for line in paid if line is task.reference and line not in first)
+
+
+def _by_fitness(line: Line) -> int:
+    """Order a model that may be used before one of which that is not known, and that before one that is ruled out."""
+    return {True: 0, None: 1, False: 2}[line.qualifies]
+
+
+def _unpriced(task: TaskCost) -> list[Line]:
+    """Return the models that the engine names and nobody prices."""
+    return [line for line in task.lines if line.chosen and not line.self_run and line.curve is None]
 
 
 def _drawn(line: Line, at: Sequence[float], task: TaskCost) -> cost_volume.Line:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC
+from pathlib import PurePath
 
+from policy_engine.catalog.cost import CONSUMER
 from policy_engine.cli.cost_value import NO_DECISION, Report
 from policy_engine.cli.cost_words import (
     NEVER,
@@ -17,17 +20,17 @@ from policy_engine.cli.cost_words import (
     usd,
     usd_range,
 )
-from policy_engine.cli.moments import exact
 from policy_engine.cli.sections import Section
 from policy_engine.costing.compared import Compared, best_own
 from policy_engine.costing.estimate import OptionCost, TaskCost, WorkloadCost
 from policy_engine.costing.examples import Example, examples_of
 from policy_engine.costing.lines import PARTS, Line
 from policy_engine.costing.plans import Plan
-from policy_engine.costing.returns import HORIZONS_MONTHS
+from policy_engine.costing.returns import HORIZONS_MONTHS, Returns
 from policy_engine.costing.thresholds import Threshold
 from policy_engine.loading.assumptions import assumptions_digest
 from policy_engine.model.ranges import Range, total
+from policy_engine.wording import price_text
 
 _SHOWN = 6
 _NONE = "-"
@@ -48,7 +51,7 @@ def as_sections(report: Report) -> list[Section]:
 
 
 def _head(found: WorkloadCost, report: Report) -> Section:
-    pairs = [("prices of", exact(report.at) or ""), ("this is", NO_DECISION)]
+    pairs = [("prices of", report.at.astimezone(UTC).date().isoformat()), ("this is", NO_DECISION)]
     return Section(title=f"What {found.identity} costs", pairs=pairs)
 
 
@@ -58,10 +61,10 @@ def _task(task: TaskCost, report: Report, several: bool) -> Iterator[Section]:
     else:
         yield Section(lines=[f"{_volume(task)}, in requests of {_requests(task)} tokens"])
     for option in task.options:
-        yield from _option(option, report.everything, task.load.tokens is not None)
+        yield from _option(option, task, report.everything)
     yield from _explained(task)
     yield from _over_months(task)
-    yield from _against(task)
+    yield from _against(task, report.everything)
     if task.thresholds:
         yield _thresholds(task.thresholds)
 
@@ -91,9 +94,9 @@ def _spread(found: Range) -> str:
     return central if low == high else f"{central} ({low} to {high})"
 
 
-def _option(option: OptionCost, everything: bool, months: bool) -> Iterator[Section]:
+def _option(option: OptionCost, task: TaskCost, everything: bool) -> Iterator[Section]:
     priced = [line for line in option.lines if line.curve is not None]
-    shown = priced if everything else _shown(priced)
+    shown = priced if everything else _shown(priced, task.reference)
     lines = [f"by {', '.join(option.rules)}"] if option.rules else []
     lines += [] if priced else list(option.reasons)
     if len(shown) < len(priced):
@@ -107,17 +110,17 @@ def _option(option: OptionCost, everything: bool, months: bool) -> Iterator[Sect
     if shown:
         cells = [_cells(line) for line in shown]
         header = ("=Model", ">Low", ">USD/month", ">High", ">Decision", "~Paid for, by whom stated")
-        if months:
+        if task.load.tokens is not None:
             yield Section(header=header, rows=cells)
         else:
             yield Section(header=(header[0], header[-1]), rows=[(each[0], each[-1]) for each in cells])
 
 
-def _shown(lines: Sequence[Line]) -> list[Line]:
-    """Return the cheapest of those that may be used, and the chosen one."""
+def _shown(lines: Sequence[Line], reference: Line | None) -> list[Line]:
+    """Return the cheapest of those that may be used, the chosen one, and the one that self-running is held against."""
     able = [line for line in lines if line.qualifies is not False]
     first = [line for line in able if line.machine is None or not line.machine.owned][:_SHOWN]
-    return [line for line in lines if line in first or line.chosen]
+    return [line for line in lines if line in first or line.chosen or line is reference]
 
 
 def _mark(line: Line) -> str:
@@ -137,6 +140,8 @@ def _cells(line: Line) -> tuple[str, ...]:
     if cost is None and line.machine is not None and line.curve is not None:
         said += f", {usd_range(line.curve.at(0.0))} USD/month before any load"
     said += _stated(line)
+    if line.at_least:
+        said += f"; at least, as {' and '.join(line.floors)}"
     if line.qualifies is False and line.reasons:
         said += f"; ruled out: {line.reasons[0]}"
     return (name, *ends, decision, said)
@@ -163,7 +168,12 @@ def _explained(task: TaskCost) -> Iterator[Section]:
         )
         lines.append(
             f"{option.option} with {line.model}: a decision counts {usd(line.decision_usd)} USD/month ({counts});"
-            f" all in it is {usd_range(line.monthly)}, of which {parts}"
+            f" all in it is {'at least ' if line.at_least else ''}{usd_range(line.monthly)}, of which {parts}"
+        )
+    if any(CONSUMER in counts for option in task.options for counts in option.decision_counts):
+        lines.append(
+            "a consumer device is no machine here, though a decision counts one: no source says its memory or its"
+            " speed, so that nobody can tell how many of them the load takes"
         )
     if lines:
         lines.append(
@@ -181,9 +191,9 @@ def _over_months(task: TaskCost) -> Iterator[Section]:
         totals = [line.outlay.total(months) for months in HORIZONS_MONTHS]
         once = f"once {usd_range(total(line.once.values()))}"
         said = [f"{months} months {_low_high(each)}" for months, each in zip(HORIZONS_MONTHS, totals, strict=True)]
-        rows.append(
-            (f"{_name(line)}{standing(task, line)}", *(usd(each.central) for each in totals), "; ".join([once, *said]))
-        )
+        more = "+" if line.at_least else ""
+        central = (usd(each.central) + more for each in totals)
+        rows.append((f"{_name(line)}{standing(task, line)}", *central, "; ".join([once, *said])))
     if rows:
         header = ("=Option, model", *(f">{months} months" for months in HORIZONS_MONTHS), "~Once, and low to high")
         yield Section(title="Total cost of ownership, USD", header=header, rows=rows)
@@ -203,15 +213,19 @@ def _name(line: Line) -> str:
     return f"{line.option} {short_name(line)}"
 
 
-def _against(task: TaskCost) -> Iterator[Section]:
+def _against(task: TaskCost, everything: bool) -> Iterator[Section]:
     owns: dict[str, list[Compared]] = {}
     for each in task.compared:
         owns.setdefault(f"{_name(each.own)}{standing(task, each.own)}", []).append(each)
     for name, rows in owns.items():
+        priced = [each.api for each in rows]
+        apis = priced if everything else _shown(priced, task.reference)
+        shown = [each for each in rows if each.api in apis]
         yield Section(
             title=f"When {name} pays",
+            lines=[f"{len(rows) - len(shown)} more with --all"] if len(shown) < len(rows) else [],
             header=("=Against", ">Low", ">From tokens/month", ">High", "~Pay-back and return at this volume"),
-            rows=[_compared(each) for each in rows],
+            rows=[_compared(each) for each in shown],
         )
 
 
@@ -219,16 +233,19 @@ def _compared(each: Compared) -> tuple[str, ...]:
     api = f"{each.api.option} {each.api.model}{_mark(each.api)}"
     least = "+" if each.break_even.at_least else ""
     ends = [end if end == NEVER else end + least for end in three(each.break_even, "tokens")]
-    if each.returns is None:
-        return (api, *ends, "")
-    back = ends_text(each.returns.payback_months, "months")
-    saving = each.returns.saving
-    if saving.high < 0:
-        return (api, *ends, f"costs {usd_range(_turned(saving))} USD/month more")
-    said = f"saves {usd_range(saving)} USD/month, paid back " + (NEVER if back == NEVER else f"after {back} months")
-    if each.returns.roi is not None:
-        said += f", return after 36 months {percent(each.returns.roi)} %"
-    return (api, *ends, said)
+    return (api, *ends, "" if each.returns is None else _returned(each, each.returns))
+
+
+def _returned(each: Compared, found: Returns) -> str:
+    """Say what is saved and paid back; where the self-run cost is a floor, saving is at most and pay-back at least."""
+    at_least, at_most = ("at least ", "at most ") if found.floor else ("", "")
+    without = " without the purchase" if each.own.machine is not None and each.own.machine.owned else ""
+    if found.saving.high < 0:
+        return f"costs {at_least}{usd_range(_turned(found.saving))} USD/month more{without}"
+    back = ends_text(found.payback_months, "months")
+    paid = NEVER if back == NEVER else f"after {at_least}{back} months"
+    said = f"saves {at_most}{usd_range(found.saving)} USD/month{without}, paid back {paid}"
+    return said if found.roi is None else f"{said}, return after 36 months {at_most}{percent(found.roi)} %"
 
 
 def _turned(found: Range) -> Range:
@@ -241,11 +258,12 @@ def _thresholds(found: Sequence[Threshold]) -> Section:
         of = "usd" if each.unit.startswith("USD") else ("months" if each.unit == "months" else "tokens")
         say = {"usd": usd, "months": plain, "tokens": tokens}[of]
         says = " to ".join(say(value) for value in each.says)
-        against = "" if each.against is None else f", against {each.against}"
-        here = ends_text(each.here, of)
+        against = "" if each.against is None else f" against {each.against}"
+        here = ("at least " if each.here.at_least else "") + ends_text(each.here, of)
+        here = "any volume" if each.here.high == 0 else here
         lines.append(
-            f"{each.source} ({each.criterion}): self-hosting {each.what} {says} {each.unit}."
-            f" Here{against}: {here if here == NEVER else f'{here}, {each.verdict}'}"
+            f"{each.source} ({each.criterion}): {each.what} {says} {each.unit}. Here, {each.by}{against}:"
+            f" {NEVER if each.here.low is None else f'{here}, {each.verdict}'}"
         )
     return Section(title="What the articles say, and what it is here", lines=lines)
 
@@ -256,7 +274,8 @@ def _plans(plans: Sequence[Plan]) -> Section:
         said = "; ".join(f"{each.task}: {_name(each.line) if each.line else 'nothing'}" for each in plan.routes)
         if plan.outlay is not None:
             year, longest = (usd_range(plan.outlay.total(months)) for months in HORIZONS_MONTHS)
-            said += f". Over 12 months {year} USD, over 36 months {longest} USD"
+            least = "at least " if plan.at_least else ""
+            said += f". Over 12 months {least}{year} USD, over 36 months {least}{longest} USD"
         status = "" if plan.status == "permitted" else f" ({plan.status})"
         rows.append((f"{plan.name}{status}", usd_range(plan.monthly) + ("+" if plan.at_least else ""), said))
     return Section(title="Plans over all tasks", header=("=Plan", ">USD/month", "~Tasks, total cost"), rows=rows)
@@ -265,7 +284,7 @@ def _plans(plans: Sequence[Plan]) -> Section:
 def _examples(found: Sequence[Example]) -> Section:
     lines = []
     for each in found:
-        value = tokens(each.value) if each.unit.startswith("tokens") else f"{each.value:,.2f}".removesuffix(".00")
+        value = tokens(each.value) if each.unit.startswith("tokens") else price_text(each.value).removesuffix(".00")
         stated = "" if each.stated is None else f", and it says {usd(each.stated)}"
         disputes = f" ({', '.join(each.disputes)})" if each.disputes else ""
         lines.append(f"{each.source}: {each.says} is {value} {each.unit}{stated}{disputes}")
@@ -278,12 +297,17 @@ def _assumptions(report: Report) -> Section:
             each.name + (" -" if each.lowers_cost else ""),
             *(plain(value) for value in (each.range.low, each.range.central, each.range.high)),
             each.unit,
-            each.source,
+            _source(each.source),
         )
         for each in report.assumed.values()
     ]
     title = f"Assumptions, {assumptions_digest(report.assumed)[:19]}"
     return Section(title=title, header=("=Assumption", ">Low", ">Central", ">High", "=Unit", "Source"), rows=rows)
+
+
+def _source(name: str) -> str:
+    """Return who states an assumption, short enough for the table; the document has it whole."""
+    return "parameter" if name.startswith("parameter ") else PurePath(name).name
 
 
 def _legend() -> Section:
@@ -293,7 +317,8 @@ def _legend() -> Section:
         " the reverse; `never` is no volume, or no month, at all",
         "`*` is the model that the engine names for the option, `?` one of which it is not known whether it may be"
         " used, `x` one that is ruled out; `+` is at least; M is a million, bn a thousand of these, tn a million",
-        "a month carries its part of what is bought; total cost, pay-back and return carry all of it when it is paid",
+        "a month carries its part of what is bought; total cost, pay-back and return carry all of it when it is paid,"
+        " and again when its life ends; a saving is without it",
         "`--assume NAME=VALUE` or `NAME=LOW:CENTRAL:HIGH` replaces an assumption; those of the source `project` are"
         " this project's own, and no article states them",
     ]

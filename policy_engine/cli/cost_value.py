@@ -121,6 +121,7 @@ def _line(line: Line) -> dict[str, Any]:
         "answer_usd_per_million_tokens": _range(line.answer_usd_per_million),
         "usd_per_month": _range(line.monthly),
         "at_least": line.at_least,
+        "at_least_because": list(line.floors),
         "usd_per_month_by_part": _parts(line.parts),
         "decision_usd_per_month": line.decision_usd,
         "once_usd": {name: cost.document() for name, cost in line.once.items()},
@@ -162,6 +163,7 @@ def _compared(each: Compared) -> dict[str, Any]:
         "api": _named(each.api),
         "break_even_tokens_per_month": each.break_even.document(),
         "saving_usd_per_month": _range(found.saving if found else None),
+        "saving_at_most": found.floor if found else None,
         "invested_usd": _range(found.invested if found else None),
         "payback_months": found.payback_months.document() if found else None,
         "return_after_36_months_ratio": _range(found.roi if found else None),
@@ -188,6 +190,7 @@ def _threshold(each: Threshold) -> dict[str, Any]:
         "here": each.here.document(),
         "comparison": each.verdict,
         "against": each.against,
+        "by": each.by,
     }
 
 

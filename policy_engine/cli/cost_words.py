@@ -13,7 +13,9 @@ NEVER = "never"
 
 
 def usd(value: float) -> str:
-    """Return dollars: cents below a hundred, else none; from a million on in millions."""
+    """Return dollars: cents below a hundred, else none; from ten million on in millions; a part of a cent is none."""
+    if 0 < abs(value) < 0.005:
+        return "<0.01" if value > 0 else ">-0.01"
     if abs(value) >= 1e7:
         return f"{value / 1e6:,.1f} M"
     return f"{value:,.2f}" if abs(value) < 100 and value != int(value) else f"{value:,.0f}"
@@ -63,11 +65,11 @@ def short_name(line: Line) -> str:
 
 
 def standing(task: TaskCost, line: Line) -> str:
-    """Say what the option is, where it is not permitted, and of a model that it is ruled out."""
+    """Say what the option is, where not permitted, and of a model that it is ruled out, or not known to be usable."""
     (status,) = (each.status for each in task.options if each.option == line.option)
-    if status != "permitted":
-        return f" ({status})"
-    return " (model ruled out)" if line.qualifies is False else ""
+    said = [] if status == "permitted" else [str(status)]
+    said += {True: [], None: ["not known to qualify"], False: ["model ruled out"]}[line.qualifies]
+    return f" ({', '.join(said)})" if said else ""
 
 
 def percent(found: Range | None) -> str:

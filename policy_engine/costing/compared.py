@@ -43,7 +43,8 @@ def compare(lines: Sequence[Line]) -> Iterator[Compared]:
     for own in best_own(lines):
         for api in sorted(apis, key=lambda line: line.curve.usd_per_million.central if line.curve else 0.0):
             if own.curve is not None and api.curve is not None:
-                yield Compared(own, api, break_even(own.curve, api.curve), _returns(own, api))
+                even = break_even(own.curve, api.curve)
+                yield Compared(own, api, replace(even, at_least=even.at_least or own.at_least), _returns(own, api))
 
 
 def _returns(own: Line, api: Line) -> Returns | None:
@@ -51,7 +52,8 @@ def _returns(own: Line, api: Line) -> Returns | None:
         return None
     # a move that either way makes is no part of what self-running is paid back for
     alike = {name for name, cost in own.once.items() if api.once.get(name) == cost}
-    return returns(*(replace(each.outlay, once=_once(each, alike)) for each in (own, api) if each.outlay is not None))
+    outlays = (replace(own.outlay, once=_once(own, alike)), replace(api.outlay, once=_once(api, alike)))
+    return returns(*outlays, floor=own.at_least)
 
 
 def _once(line: Line, but: set[str]) -> Range:

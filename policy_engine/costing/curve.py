@@ -83,8 +83,9 @@ def _crossing(
     margin = price * capacity - replica
     if margin <= 0:
         return None
-    steps = max(1.0, math.ceil((fixed + replica * spare) / margin))
+    steps = (fixed + replica * spare) / margin
     if not math.isfinite(steps):
         return None
+    steps = max(1.0, math.ceil(steps))
     found = (fixed + replica * (steps + spare)) / price
     return found if math.isfinite(found) else None

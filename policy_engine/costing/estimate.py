@@ -89,8 +89,15 @@ def _task(result: TaskResult, judge: Judge, assumed: Assumptions) -> TaskCost:
         options=options,
         reference=reference,
         compared=compared,
-        thresholds=thresholds_of(judge.policy.rules.parameters, compared, reference, load),
+        thresholds=thresholds_of(judge.policy.rules.parameters, compared, _open_lines(options), reference, load),
     )
+
+
+def _open_lines(options: Sequence[OptionCost]) -> list[Line]:
+    """Return the open models with a cost that may be used, or are not known not to be."""
+    able = [each for each in options if each.option != "proprietary_api" and each.status in ("permitted", "uncertain")]
+    lines = [line for each in able for line in each.lines]
+    return [line for line in lines if line.curve is not None and line.qualifies is not False]
 
 
 def _load(facts: dict[str, Any], assumed: Assumptions) -> Load:

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.entries import Entry
+from policy_engine.wording import price_text
 
 _MILLION = 1e6
 
@@ -57,7 +58,7 @@ def _rates(catalog: Catalog) -> Iterator[Example]:
         for cost in catalog.hosting_costs.values():
             same = (cost.gpu, cost.source, cost.count, cost.per) == (speed.device, speed.source, 1, "hour")
             if same and speed.measure == "tokens_per_hour":
-                says = f"{speed.value:,.0f} tokens/hour on {speed.device} at {cost.usd:,.2f} USD/hour"
+                says = f"{speed.value:,.0f} tokens/hour on {speed.device} at {price_text(cost.usd)} USD/hour"
                 usd = usd_per_million(cost.usd, speed.value)
                 yield Example(says, speed.source, usd, "USD/million tokens", None, _disputes(speed, cost))
 

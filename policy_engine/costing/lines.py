@@ -19,6 +19,7 @@ from policy_engine.costing.moving import Move
 from policy_engine.costing.returns import Outlay
 from policy_engine.costing.speeds import Assumptions
 from policy_engine.model.ranges import ONE, ZERO, Range, exactly, total
+from policy_engine.wording import price_text
 
 #: The parts of a month, in the order of a stack.
 PARTS = ("tokens", "machines", "power_and_space", "engineers", "operations")
@@ -52,8 +53,8 @@ class Line(Struct, frozen=True, kw_only=True):
     """A model on an option. Dollars; None is unknown.
 
     `way` says what is paid, `curve` what it costs at any volume, `parts` what makes up the month at the stated one.
-    `unknown` says why there is no monthly cost, `stale` that a figure is older than one may be, and `decision_usd` is
-    what a decision reckons for the same model.
+    `unknown` says why there is no monthly cost, `floors` why it is at least what stands there, `stale` that a figure is
+    older than one may be, and `decision_usd` is what a decision reckons for the same model.
     """
 
     option: str
@@ -72,7 +73,7 @@ class Line(Struct, frozen=True, kw_only=True):
     replicas: Range | None = None
     once: Mapping[str, Range] = {}
     outlay: Outlay | None = None
-    at_least: bool = False
+    floors: tuple[str, ...] = ()
     unknown: str | None = None
     figures: tuple[Entry, ...] = ()
     stale: bool = False
@@ -80,6 +81,10 @@ class Line(Struct, frozen=True, kw_only=True):
     @property
     def monthly(self) -> Range | None:
         return None if self.parts is None else total(self.parts.values())
+
+    @property
+    def at_least(self) -> bool:
+        return bool(self.floors)
 
     @property
     def self_run(self) -> bool:
@@ -114,9 +119,9 @@ def _token_line(setting: Setting, bare: Line) -> Line:
     curve = Curve(usd_per_million=_around(blended[0], blended))
     prompt = _around(exactly(price.input_usd_per_million), [exactly(each.input_usd_per_million) for each in sides])
     answer = _around(exactly(price.output_usd_per_million), [exactly(each.output_usd_per_million) for each in sides])
-    shown = f"{price.input_usd_per_million:,.2f} USD per million tokens"
+    shown = f"{price_text(price.input_usd_per_million)} USD per million tokens"
     if not price.blended:
-        both = f"{price.input_usd_per_million:,.2f} and {price.output_usd_per_million:,.2f}"
+        both = f"{price_text(price.input_usd_per_million)} and {price_text(price.output_usd_per_million)}"
         shown = f"{both} USD per million tokens in and out"
     line = _with(
         bare,
@@ -211,7 +216,7 @@ def _machine_line(setting: Setting, bare: Line, machine: Machine) -> Line:
         way=machine.what,
         machine=machine,
         curve=curve,
-        at_least=machine.at_least or capacity is None,
+        floors=_floors(machine),
         figures=machine.figures,
         stale=any(setting.catalog.is_stale(each, setting.at) for each in machine.figures),
     )
@@ -228,6 +233,20 @@ def _machine_line(setting: Setting, bare: Line, machine: Machine) -> Line:
     once = {**bare.once, **({"purchase": machine.purchase * replicas} if machine.owned else {})}
     outlay = Outlay(running, total(bare.once.values()), machine.purchase * replicas, life)
     return _with(line, parts=parts, replicas=replicas, once=once, outlay=outlay)
+
+
+def _floors(machine: Machine) -> tuple[str, ...]:
+    """Say what makes the cost of a machine a floor; empty where nothing does."""
+    found = []
+    if machine.owned:
+        found.append("the price to buy it is a floor")
+    elif machine.at_least:
+        found.append("its source states the least price")
+    if machine.speed is None:
+        found.append("its speed is not known, and one replica counts as enough")
+    elif machine.speed.at_most:
+        found.append("the cache that each token takes is not known, and counts as nothing")
+    return tuple(found)
 
 
 def running_people(assumed: Assumptions, option: str) -> tuple[Range, Range]:

@@ -17,6 +17,7 @@ from policy_engine.catalog.needed import Load, fit, held, rent
 from policy_engine.catalog.sizing import card_bytes, peak_tflops, room_bytes
 from policy_engine.costing.speeds import Assumptions, Place, Speed, speed_of
 from policy_engine.model.ranges import ONE, ZERO, Range, between, exactly, total
+from policy_engine.wording import price_text
 
 KILO = 1000.0
 
@@ -104,7 +105,7 @@ def _claimed(asked: Wanted, claim: HardwareClaim) -> Iterator[Machine]:
         yield from _claimed_own(asked, claim, speed, quantization)
         return
     yield Machine(
-        what=f"the claimed hardware at {claim.usd_per_hour:,.2f} USD/hour",
+        what=f"the claimed hardware at {price_text(claim.usd_per_hour)} USD/hour",
         devices=box.devices or None,
         quantization=quantization,
         claimed=True,
@@ -131,7 +132,7 @@ def _consumer(asked: Wanted) -> Iterator[Machine]:
         by_the_hour = figure.per == "hour"
         hours = asked.assumed["hours_per_month"].range if by_the_hour else ONE
         rented = between(figure.usd_low, figure.usd_high) * hours
-        what = f"a consumer device at {figure.usd:,.2f} USD/{figure.per}"
+        what = f"a consumer device at {price_text(figure.usd)} USD/{figure.per}"
         yield Machine(what=what, devices=1, rent=rented, at_least=figure.at_least, figures=(figure,))
 
 
@@ -213,5 +214,5 @@ def _card_usd(catalog: Catalog, gpu: Gpu, at: date) -> tuple[Range, tuple[Entry,
 
 
 def _span(found: Range) -> str:
-    low, high = f"{found.low:,.2f}".removesuffix(".00"), f"{found.high:,.2f}".removesuffix(".00")
+    low, high = (price_text(each).removesuffix(".00") for each in (found.low, found.high))
     return low if low == high else f"{low} to {high}"

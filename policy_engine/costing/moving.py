@@ -37,7 +37,8 @@ class Move(Struct, frozen=True):
 def move_of(facts: Mapping[str, Any], catalog: Catalog, assumed: Assumptions) -> Move:
     """Return what the facts of a task say of what is in use."""
     month = assumed["engineer_usd_per_month"].range
-    weeks = assumed["migration_weeks"].range * exactly(1 / _WEEKS_PER_MONTH)
+    planned = facts.get("migration.weeks_planned")
+    weeks = assumed["migration_weeks"].range if planned is None else exactly(float(planned))
     name = facts.get("migration.from.model")
     model = catalog.model(name)
     return Move(
@@ -45,5 +46,5 @@ def move_of(facts: Mapping[str, Any], catalog: Catalog, assumed: Assumptions) ->
         option=facts.get("migration.from.deployment"),
         model=model.key if model is not None else name,
         set_up=assumed["set_up_engineer_months"].range * month,
-        migration=weeks * assumed["migration_engineers"].range * month,
+        migration=weeks.times(1 / _WEEKS_PER_MONTH) * assumed["migration_engineers"].range * month,
     )

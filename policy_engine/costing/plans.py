@@ -32,6 +32,8 @@ class Route(Struct, frozen=True):
 class Plan(Struct, frozen=True):
     """One line for each task. Engineers and operations of an option are paid once, however many tasks run on it.
 
+    So is a move to one model on one option.
+
     Tasks with one model on the same machines share these. `status` is the worst that a task has there. `parts` and
     `outlay` are None where a part is not known.
     """
@@ -100,7 +102,9 @@ def _shared(lines: Sequence[Line], tokens: Sequence[float]) -> list[tuple[Machin
 
 def _once(lines: Sequence[Line]) -> Range:
     set_up = {line.option: line.once["set_up"] for line in lines if "set_up" in line.once}
-    return total((*set_up.values(), *(line.once["migration"] for line in lines if "migration" in line.once)))
+    # what is in use is the workload's: its tasks move to one model on one option together
+    moves = {(line.option, line.model): line.once["migration"] for line in lines if "migration" in line.once}
+    return total((*set_up.values(), *moves.values()))
 
 
 def _status(task: TaskCost, option: str | None) -> Status:

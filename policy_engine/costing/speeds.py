@@ -24,7 +24,10 @@ class Place(Struct, frozen=True):
 
 
 class Speed(Struct, frozen=True):
-    """Tokens a second that a busy replica reads, and answers; `at_most` where the cache that slows it is not known."""
+    """Tokens a second that a busy replica reads, and answers; `at_most` where nobody knows the cache that slows it.
+
+    A cache that is known as an upper bound is none of that: the ends count with all of it, and with nothing.
+    """
 
     reads: Range
     answers: Range
@@ -48,7 +51,11 @@ def speed_of(
     # a mixture of experts reads more of them the more requests there are: the middle lies between both bounds
     answers = Range(low.reached_all[0], sum(central.reached_all) / 2, high.reached_all[1])
     reads = assumed["prefill_reached"].range.times(low.prefill)
-    return Speed(reads, answers, at_most=low.without_cache)
+    return Speed(reads, answers, at_most=_cache_unknown(model, quantization))
+
+
+def _cache_unknown(model: Model, quantization: str) -> bool:
+    return held(model, quantization, Load(1, 1)).cache_of_request is None
 
 
 def _rates(

@@ -99,6 +99,17 @@ def read_layers(paths: Sequence[Path], shipped: Path | None = None) -> list[Laye
     return layers
 
 
+def place_of(layers: Sequence[LayerFiles], file: str, *path: str) -> Span | None:
+    """Return where the last layer that has `path`, a section and a name, in its `file` says it."""
+    for layer in reversed(layers):
+        if file in layer.files:
+            document = layer.documents(file)[0]
+            section = document.value.get(path[0]) if isinstance(document.value, dict) else None
+            if isinstance(section, dict) and path[1] in section:
+                return document.key_span(*path)
+    return None
+
+
 def _name(path: Path, taken: list[str]) -> str:
     base = path.resolve().name or "layer"
     name, count = base, 2

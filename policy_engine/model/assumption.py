@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -21,8 +22,13 @@ _BOUNDS: Mapping[str, tuple[float, float]] = {
     "replicas": (0.0, 1000.0),
     "FTE": (0.0, 1e6),
 }
-#: Those that something is divided by, or that nothing could run without.
-_ABOVE_ZERO = frozenset({"peak_share", "hours_per_month", "decode_reached", "prefill_reached", "hardware_life_months"})
+#: The least of those that something is divided by, or that nothing could run without.
+_LEAST: Mapping[str, float] = {
+    "peak_share": 1e-6,
+    "decode_reached": 1e-6,
+    "prefill_reached": 1e-6,
+    "hours_per_month": 1.0,
+}
 _ONE_NUMBER = "hours_per_month"
 
 
@@ -54,17 +60,23 @@ class Assumption(Struct, frozen=True):
         }
 
 
-def wrong_range(name: str, unit: str, low: float, central: float, high: float) -> str | None:
-    """Say what is wrong with the range of an assumption; None where nothing is."""
+def wrong_range(name: str, unit: str, low: float, central: float, high: float) -> tuple[str, str] | None:
+    """Say what is wrong with the range of an assumption, and with which of its ends; None where nothing is."""
     if not is_range(low, central, high):
-        return f"`{name}` needs a low, a central and a high number, in that order"
+        ends = ("low", low), ("central", central), ("high", high)
+        endless = [end for end, value in ends if not math.isfinite(value)]
+        end = endless[0] if endless else ("low" if low > central else "high")
+        return f"`{name}` needs a low, a central and a high number, in that order", end
     least, most = _BOUNDS.get(unit, (0.0, _MOST))
     if low < least or high > most:
-        return f"`{name}` lies between {least:g} and {most:,g} {unit}"
-    if name in _ABOVE_ZERO and low <= 0:
-        return f"`{name}` must be above 0 {unit}"
+        return f"`{name}` lies between {least:g} and {most:,g} {unit}", "low" if low < least else "high"
+    least = _LEAST.get(name, 0.0)
+    if low < least:
+        return f"`{name}` must be above 0 {unit}: {f'{least:.6f}'.rstrip('0').rstrip('.')} at least", "low"
     if name == _ONE_NUMBER and low != high:
-        return f"`{name}` is one number: neither more nor fewer hours are always cheaper"
-    if unit == "replicas" and any(value != int(value) for value in (low, central, high)):
-        return f"`{name}` is a number of whole replicas"
+        return f"`{name}` is one number: neither more nor fewer hours are always cheaper", "high"
+    if unit == "replicas":
+        parts = (("low", low), ("central", central), ("high", high))
+        broken = next((end for end, value in parts if value != int(value)), None)
+        return (f"`{name}` is a number of whole replicas", broken) if broken else None
     return None

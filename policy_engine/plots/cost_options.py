@@ -21,7 +21,7 @@ PARTS = (
 
 
 class Bar(Struct, frozen=True):
-    """One option's month: dollars by part in the middle, and the low and high end of the whole."""
+    """One option's month: dollars by part in the middle, and the low and high end of the whole; no parts: unknown."""
 
     name: str
     parts: dict[str, float]
@@ -34,8 +34,8 @@ class Bar(Struct, frozen=True):
         return sum(self.parts.values())
 
 
-def draw_cost_options(path: Path, title: str, bars: Sequence[Bar]) -> None:
-    """Draw a bar for each option to `path`, by its ending as SVG or PNG; the first stands on top.
+def draw_cost_options(path: Path, name: str, bars: Sequence[Bar]) -> None:
+    """Draw a bar for each option of the workload `name` to `path`, by its ending as SVG or PNG; the first on top.
 
     Raises:
         UsageError: the picture cannot be written, or the extra is missing.
@@ -45,20 +45,21 @@ def draw_cost_options(path: Path, title: str, bars: Sequence[Bar]) -> None:
     def paint(figure: Any) -> None:
         axes = figure.add_subplot()
         left = [0.0] * len(bars)
-        for name, colour, hatch in PARTS:
-            widths = [bar.parts.get(name, 0.0) for bar in bars]
-            if not any(widths):
+        for part, colour, hatch in PARTS:
+            widths = [bar.parts.get(part, 0.0) for bar in bars]
+            drawn = [place for place, width in enumerate(widths) if width]  # nothing is no thin bar
+            if not drawn:
                 continue
             axes.barh(
-                range(len(bars)),
-                widths,
+                drawn,
+                [widths[place] for place in drawn],
                 height=0.5,
-                left=left,
+                left=[left[place] for place in drawn],
                 color=colour,
                 edgecolor="black",
                 linewidth=0.7,
                 hatch=hatch,
-                label=name.replace("_", " "),
+                label=part.replace("_", " "),
                 zorder=2,
             )
             left = [start + width for start, width in zip(left, widths, strict=True)]
@@ -74,7 +75,8 @@ def draw_cost_options(path: Path, title: str, bars: Sequence[Bar]) -> None:
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.grid(visible=True, axis="x", color="0.88", linewidth=0.5, zorder=0)
         axes.set_axisbelow(True)
-        axes.set(xlabel="USD/month; below each bar the range from low to high", title=label(title))
+        axes.set(xlabel="USD/month; below each bar the range from low to high")
+        axes.set_title(f"{label(name)}: cost a month, by parts")
         figure.legend(loc="outside lower center", ncols=5, frameon=False, fontsize=8)
 
     draw(path, 9.0, 1.7 + 0.55 * max(1, len(bars)), paint)

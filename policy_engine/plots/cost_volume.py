@@ -65,8 +65,8 @@ def volumes(marks: Sequence[float]) -> tuple[float, ...]:
     return tuple(10 ** (low + (high - low) * step / _POINTS) for step in range(_POINTS + 1))
 
 
-def draw_cost_volume(path: Path, title: str, panels: Sequence[Panel]) -> None:
-    """Draw a panel for each task to `path`, by its ending as SVG or PNG.
+def draw_cost_volume(path: Path, name: str, panels: Sequence[Panel]) -> None:
+    """Draw a panel for each task of the workload `name` to `path`, by its ending as SVG or PNG.
 
     Raises:
         UsageError: the picture cannot be written, or the extra is missing.
@@ -74,7 +74,7 @@ def draw_cost_volume(path: Path, title: str, panels: Sequence[Panel]) -> None:
     said = max(len(panel.meetings) + len(panel.notes) for panel in panels)
 
     def paint(figure: Any) -> None:
-        figure.suptitle(label(title), fontsize=10)
+        figure.suptitle(f"{label(name)}: cost against volume, low to high", fontsize=10)
         rows = figure.subplots(len(panels), 1, squeeze=False)
         for (axes,), panel in zip(rows, panels, strict=True):
             _paint(axes, panel)
@@ -150,13 +150,17 @@ def _apart(places: Sequence[float]) -> list[float]:
 def _mark(axes: Any, panel: Panel) -> None:
     if panel.volume is not None:
         axes.axvline(panel.volume, color="0.35", linestyle=(0, (1, 1.5)), linewidth=1.2, zorder=1)
+        # past the middle its words stand to the left of it, or they would run out of the picture
+        low, high = (math.log10(panel.lines[0].volumes[end]) for end in (0, -1))
+        past = math.log10(panel.volume) > (low + high) / 2
         axes.annotate(
             label(panel.volume_says),
             (panel.volume, 1.0),
-            (3, -4),
+            (-3 if past else 3, -4),
             xycoords=("data", "axes fraction"),
             textcoords="offset points",
             fontsize=8,
+            ha="right" if past else "left",
             va="top",
             bbox={"boxstyle": "square,pad=0.15", "facecolor": "white", "edgecolor": "none"},
         )

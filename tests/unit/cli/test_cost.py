@@ -145,7 +145,13 @@ def test_thresholds_of_the_articles_stand_beside_what_it_is_here(policy: Run, tm
     says = {(each["source"], each["unit"]): each["says"] for each in found}
     assert says[("s2", "tokens/month")] == [304_375_000]
     assert says[("s0", "USD/month of API spend")] == [5000]
-    assert {each["comparison"] for each in found if each["unit"] == "tokens/month"} == {"later here"}
+    own = [each for each in found if each["unit"] == "tokens/month" and each["criterion"] != "COST-04"]
+    assert {each["comparison"] for each in own} == {"later here"}
+    # what s1 says is of open models, and qwen3-7b by the batch costs less than gpt-4o from the first token
+    (s1,) = (each for each in found if each["criterion"] == "COST-04")
+    assert (s1["what"], s1["says"]) == ("open models are favoured from", [5_000_000])
+    assert (s1["here"]["high"], s1["comparison"]) == (0.0, "sooner here")
+    assert s1["by"].endswith(("on open_api", "on open_batch"))
     cheap = ["--assume", "engineer_usd_per_month=0", "--assume", "self_run_engineers=0"]
     again = only(cost(policy, written(tmp_path), *cheap, "--assume", "spare_replicas=0"))["thresholds"]
     (s2,) = (each for each in again if each["criterion"] == "COST-06")
@@ -177,7 +183,7 @@ def test_assumptions_come_from_the_command_line_last(policy: Run, tmp_path: Path
     given = ("--assumptions", str(file), "--assume", "monitoring_usd_per_month=1:2:3")
     found = cost(policy, written(tmp_path), *given)["assumptions"]
     entries = {each["name"]: each for each in found["entries"]}
-    assert [entries["monitoring_usd_per_month"][end] for end in (*ENDS, "source")] == [1, 2, 3, "command line"]
+    assert [entries["monitoring_usd_per_month"][end] for end in (*ENDS, "source")] == [1, 2, 3, "--assume"]
     assert entries["edge_engineers"]["source"] == str(file)
     assert found["digest"] != cost(policy, written(tmp_path))["assumptions"]["digest"]
 
@@ -194,12 +200,27 @@ def test_assumptions_come_from_the_command_line_last(policy: Run, tmp_path: Path
         ("engineer_usd_per_month=1e999", "in that order"),
         ("hours_per_month=200:400:700", "is one number"),
         ("peak_share=0", "must be above 0 ratio"),
+        ("peak_share=1e-30", "must be above 0 ratio: 0.000001 at least"),
+        ("decode_reached=1e-320", "must be above 0 ratio"),
+        ("prefill_reached=5e-324", "must be above 0 ratio"),
+        ("hours_per_month=1e-320", "must be above 0 hours/month: 1 at least"),
     ],
 )
 def test_a_wrong_assumption_is_refused(policy: Run, tmp_path: Path, given: str, says: str) -> None:
     found = policy("cost", written(tmp_path), "--assume", given)
     assert (found.status, found.out) == (2, "")
     assert says in " ".join(found.err.split())
+
+
+def test_the_least_and_the_most_of_all_assumptions_are_worked_out(policy: Run, tmp_path: Path) -> None:
+    """Each number at its bounds, all at once: what comes out is a number, or `never`."""
+    entries = cost(policy, written(tmp_path))["assumptions"]["entries"]
+    least = {"ratio": 1e-6, "hours/month": 1}
+    most = {"ratio": 1, "hours/month": 744, "months": 1200, "requests": 1e6, "tokens": 1e9, "replicas": 1000}
+    most |= {"W/W": 100, "W/W of all": 10}
+    for bounds, other in ((least, 1), (most, 1e6)):
+        given = [word for e in entries for word in ("--assume", f"{e['name']}={bounds.get(e['unit'], other)}")]
+        assert policy("cost", written(tmp_path), *AT, *given).status == 0
 
 
 def test_several_workloads_are_all_answered_and_a_picture_is_of_one(policy: Run, tmp_path: Path) -> None:

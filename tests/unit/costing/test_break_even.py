@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from policy_engine.costing.curve import Curve, break_even
@@ -101,3 +103,42 @@ def test_what_is_bought_is_paid_when_it_is_bought_and_again_when_its_life_ends()
     assert bought.total(12) == Range(1000 + 24_000 + 1200, 26_200, 26_200)
     assert bought.total(36) == Range(1000 + 24_000 + 3600, 1000 + 48_000 + 3600, 1000 + 72_000 + 3600)
     assert returns(bought, Outlay(exactly(1350), ZERO, ZERO, ONE)).payback_months.central == pytest.approx(20)
+
+
+def by_trying(once: float, purchase: float, life: float, saving: float, longest: int) -> float | None:
+    """Try every hundredth of a month."""
+    for step in range(1, longest * 100):
+        month = step / 100
+        if saving * month >= once + purchase * math.ceil(month / life - 1e-9) - 1e-6:
+            return month
+    return None
+
+
+@pytest.mark.parametrize(
+    ("once", "purchase", "life", "saving"),
+    [
+        (0, 12_000, 36, 500),
+        (10_000, 12_000, 36, 500),
+        (10_000, 12_000, 24, 600),
+        (0, 12_000, 36, 300),
+        (1_000, 12_000, 36, 340),
+        (5_000, 0, 36, 100),
+        (-2_000, 12_000, 36, 300),
+    ],
+)
+def test_pay_back_counts_what_is_bought_again(once: float, purchase: float, life: float, saving: float) -> None:
+    own = Outlay(exactly(100), exactly(max(once, 0)), exactly(purchase), exactly(life))
+    found = returns(own, Outlay(exactly(100 + saving), exactly(max(-once, 0)), ZERO, ONE)).payback_months.central
+    tried = by_trying(once, purchase, life, saving, 2000)
+    assert found == (None if tried is None else pytest.approx(tried, abs=0.011))
+
+
+def test_hardware_that_saves_less_than_its_price_in_a_life_is_never_paid_back() -> None:
+    """50 a month for 36 months are 1,800 of 13,461: the second device is bought before the first is paid."""
+    own = outlay(exactly(100), purchase=13_461, life=36)
+    assert returns(own, outlay(exactly(150))).payback_months.central is None
+
+
+def test_a_floor_of_what_is_paid_makes_pay_back_a_floor_too() -> None:
+    found = returns(outlay(exactly(500), 12_000), outlay(exactly(1500)), floor=True)
+    assert (found.floor, found.payback_months.document()["at_least"]) == (True, True)

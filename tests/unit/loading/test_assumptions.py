@@ -84,6 +84,20 @@ def test_a_policy_that_prices_engineers_is_believed(tmp_path: Path) -> None:
         ("assumptions:\n  peak_share: {value: 0.5, criterion: COST-99}\n", (2, 39), "`COST-99` is not a criterion"),
         ("assumptions:\n  peak_share: {value: 0.5, max: 1}\n", (2, 28), "`max` is not a key here"),
         ("assumptions:\n  peak_share: {parameters: [a, b]}\n", (2, 28), "two parameters that are numbers"),
+        ("assumptions:\n  peak_share: {low: 0.5, central: 0.6, high: 1.6}\n", (2, 46), "lies between 0 and 1 ratio"),
+        ("assumptions:\n  peak_share: {low: 0.5, central: 0.6, high: 0.4}\n", (2, 46), "in that order"),
+        ("assumptions:\n  peak_share: {low: 0.5, central: 0.6, high: 0.7, value: 1}\n", (2, 51), "is said twice"),
+        ("assumptions:\n  peak_share: {value: 0.5, parameters: []}\n", (2, 28), "is said twice"),
+        ("assumptions:\n  peak_share: {parameters: []}\n", (2, 28), "two parameters that are numbers"),
+        ("assumptions:\n  peak_share: {value: 0.5, lowers_cost: true}\n", (2, 28), "`lowers_cost` is not a key here"),
+        ("assumptions:\n  peak_share: {value: 0.5, replaced_by: x}\n", (2, 28), "`replaced_by` is not a key here"),
+        ("assumptions:\n  peak_share: {value: 1.0e-7}\n", (2, 23), "must be above 0 ratio: 0.000001 at least"),
+        ("assumptions:\n  hours_per_month: {value: 0.5}\n", (2, 28), "above 0 hours/month: 1 at least"),
+        (
+            "assumptions:\n  hardware_life_months: {parameters: [engineer_usd_per_month, engineer_usd_per_month]}\n",
+            (2, 38),
+            "`hardware_life_months` lies between 1 and 1,200 months",
+        ),
         ("assumption: {}\n", (1, 1), "`assumption` is not a key here"),
     ],
 )
@@ -116,3 +130,57 @@ def test_lint_names_a_wrong_file_before_anybody_asks_for_costs(shipped: Policy, 
     found = [(grade, problem.code) for grade, problem in register_findings(policy, (root,))]
     assert ("error", "bad-range") in found
     assert all(code != "bad-range" for _, problem in register_findings(shipped, ()) for code in [problem.code])
+
+
+def test_a_parameter_that_a_range_is_read_from_has_its_bounds_too(tmp_path: Path) -> None:
+    parameters = "parameters:\n  self_hosting_engineers_max: {value: 2.0}\n  decode_reached_low: {value: 0.0}\n"
+    root = layer(tmp_path, ENTRY, parameters=parameters)
+    with pytest.raises(RulesError) as caught:
+        read_assumptions((root,), load_policy((root,)))
+    (problem,) = caught.value.problems
+    assert "`decode_reached` must be above 0 ratio" in problem.message
+    assert problem.span is not None
+    assert (problem.span.file.rpartition("/")[2], problem.span.line) == ("parameters.yaml", 3)
+
+
+def test_a_price_of_engineers_beyond_all_bounds_is_refused_where_it_stands(tmp_path: Path) -> None:
+    root = layer(tmp_path, ENTRY, parameters="parameters:\n  engineer_usd_per_month: {value: 1.0e+15}\n")
+    with pytest.raises(RulesError) as caught:
+        read_assumptions((root,), load_policy((root,)))
+    (problem,) = caught.value.problems
+    assert "`engineer_usd_per_month` lies between" in problem.message
+    assert problem.span is not None
+    assert (problem.span.file.rpartition("/")[2], problem.span.line) == ("parameters.yaml", 2)
+
+
+ENGINEER = "assumptions: {engineer_usd_per_month: {value: 9000}}\n"
+PRICED = "parameters: {engineer_usd_per_month: {value: 30000.0}}\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "usd"),
+    [
+        (({"assumptions": ENGINEER}, {"parameters": PRICED}), 30_000),
+        (({"parameters": PRICED}, {"assumptions": ENGINEER}), 9_000),
+        (({"parameters": PRICED, "assumptions": ENGINEER},), 9_000),
+        (({"parameters": PRICED}, {}), 30_000),
+    ],
+)
+def test_of_a_parameter_and_an_assumption_the_later_layer_counts(
+    tmp_path: Path, files: tuple[dict[str, str], ...], usd: float
+) -> None:
+    roots = []
+    for number, each in enumerate(files):
+        root = tmp_path / f"layer{number}"
+        root.mkdir()
+        (root / "assumptions.yaml").write_text(ENTRY, encoding="utf-8")
+        for name, text in each.items():
+            (root / f"{name}.yaml").write_text(text, encoding="utf-8")
+        roots.append(root)
+    assert read_assumptions(roots, load_policy(roots))["engineer_usd_per_month"].range.central == usd
+
+
+def test_lint_names_a_parameter_that_no_range_may_be_read_from(tmp_path: Path) -> None:
+    root = layer(tmp_path, ENTRY, parameters="parameters:\n  decode_reached_low: {value: 0.0}\n")
+    found = [problem for _, problem in register_findings(load_policy((root,)), (root,)) if problem.code == "bad-range"]
+    assert [(problem.span.line if problem.span else None) for problem in found] == [2]

@@ -6,6 +6,8 @@ import itertools
 import re
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from policy_engine.plots import cost_options, cost_volume
 from policy_engine.plots.cost_options import Bar, draw_cost_options
 from policy_engine.plots.cost_volume import STYLES, Line, Meeting, Panel, draw_cost_volume
@@ -41,8 +43,30 @@ def test_every_line_and_meeting_is_named(tmp_path: Path) -> None:
     draw_cost_volume(tmp_path / "a.svg", "a workload", [PANEL])
     found = words(tmp_path / "a.svg")
     assert {line.name for line in LINES} <= set(found)
-    assert {"a workload", "this workload: 100 M", "USD/month", "1"} <= set(found)
+    assert {"a workload: cost against volume, low to high", "this workload: 100 M", "USD/month", "1"} <= set(found)
     assert {"tokens/month", "1  a against b: 10 M", "c: never"} <= {part for each in found for part in each.split("\n")}
+
+
+def test_the_words_of_a_volume_past_the_middle_stay_within_the_picture(tmp_path: Path) -> None:
+    from matplotlib.figure import Figure
+
+    for volume in (1e6, 9e8, 1e9):
+        figure = Figure(figsize=(9, 5))
+        axes = figure.add_subplot()
+        cost_volume._paint(axes, replace(PANEL, volume=volume, volume_says="this workload: 9,000 tn tokens/month"))
+        figure.canvas.draw()
+        (said,) = (each for each in axes.texts if each.get_text().startswith("this workload"))
+        box, picture = said.get_window_extent(), axes.get_window_extent()
+        assert picture.x0 <= box.x0 < box.x1 <= picture.x1
+
+
+def test_a_long_name_is_cut_and_the_words_after_it_are_not(tmp_path: Path) -> None:
+    draw_cost_volume(tmp_path / "a.svg", "n" * 100, [PANEL])
+    draw_cost_options(tmp_path / "b.svg", "n" * 100, [*BARS, Bar("all on edge", {}, 0, 0, "unknown")])
+    assert any(each.endswith("n…: cost against volume, low to high") for each in words(tmp_path / "a.svg"))
+    found = words(tmp_path / "b.svg")
+    assert any(each.endswith("n…: cost a month, by parts") for each in found)
+    assert {"all on edge", "unknown"} <= set(found)
 
 
 def test_names_stand_apart_however_close_the_lines_end() -> None:
@@ -66,6 +90,13 @@ def test_every_bar_and_part_is_named(tmp_path: Path) -> None:
     draw_cost_options(tmp_path / "a.svg", "a workload", BARS)
     found = {part for each in words(tmp_path / "a.svg") for part in each.split("\n")}
     assert {"open_api", "self_hosted", "10", "20", "tokens", "machines", "power and space", "engineers"} <= found
+
+
+def test_what_is_unknown_has_no_bar_that_looks_like_a_small_cost(tmp_path: Path) -> None:
+    draw_cost_options(tmp_path / "a.svg", "a workload", [BARS[0], Bar("all on edge", {}, 0, 0, "unknown")])
+    draw_cost_options(tmp_path / "b.svg", "a workload", [BARS[0]])
+    drawn = [(tmp_path / f"{name}.svg").read_text(encoding="utf-8").count("stroke-width: 0.7") for name in "ab"]
+    assert drawn[0] == drawn[1] > 0
 
 
 def test_the_same_costs_give_the_same_bytes(tmp_path: Path) -> None:
