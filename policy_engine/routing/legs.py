@@ -75,7 +75,8 @@ def judged(decider: Decider, result: TaskResult, leg: Leg) -> Leg:
     A leg that holds by the forbids is permitted; one of which that is not known is uncertain, and never permitted.
     """
     names = ("deployment", "model", "provider", "region", "quantization")
-    found = decider.judge.judge(proposing(result.case, {name: getattr(leg, name) for name in names}))
+    proposed = {name: getattr(leg, name) for name in names}
+    found = decider.judge.judge(proposing(result.case, proposed, decider.policy.catalog))
     standing, ruling = found.standings[leg.deployment], found.proposal
     holds = ruling.holds if ruling is not None else None
     status: Standing = "uncertain"

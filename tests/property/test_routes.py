@@ -17,7 +17,7 @@ from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import TaskResult
 from policy_engine.routing.chains import Chain, chain_of
 from policy_engine.routing.gateway import read_gateway
-from policy_engine.routing.legs import Leg
+from policy_engine.routing.legs import Leg, unmet
 from policy_engine.routing.litellm import configuration
 from policy_engine.routing.route import route_of
 from tests.property.made_up_rules import extended, rule_of
@@ -109,6 +109,7 @@ def _hold(raw: dict[str, Any], layered: bool) -> list[Chain]:
         assert len({(leg.deployment, leg.provider, leg.model) for leg in chain.legs}) == len(chain.legs)
         for leg in chain.legs:
             alone = _decided_with(engine, raw, place, _said(leg, "quantization"))
+            assert {each.evidence for each in unmet(alone)} <= {each.evidence for each in leg.conditions}, leg
             assert alone.verdict != "deny", leg
             assert alone.proposal is not None
             assert (alone.proposal.holds, alone.standings[leg.deployment].status) == (True, "permitted"), leg
