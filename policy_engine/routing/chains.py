@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from policy_engine.decide import Decider
 from policy_engine.model.task_case import TaskResult
-from policy_engine.routing.legs import OUTAGE, Leg, judged, priced, proposed_leg, unmet
+from policy_engine.routing.legs import OUTAGE, Leg, judged, leg_name, priced, proposed_leg, unmet
 from policy_engine.routing.offers import offers, recommended
 
 
@@ -62,7 +62,7 @@ def chain_of(decider: Decider, result: TaskResult, fallbacks: int) -> Chain:
         could = first if first is not None and first.standing == "permitted" else _proposable(decider, result)
         return Chain(result, left=tuple(there), proposable=could)
     legs, left = _followers(decider, result, first, fallbacks)
-    return Chain(result, legs, left, holds=tuple(_holds(result)))
+    return Chain(result, legs, left, holds=tuple(_holds(result, first)))
 
 
 def _first(decider: Decider, result: TaskResult) -> Leg | None:
@@ -70,9 +70,15 @@ def _first(decider: Decider, result: TaskResult) -> Leg | None:
     catalog = decider.policy.catalog
     if result.proposal is None:
         leg = recommended(catalog, result)
-        return None if leg is None else replace(judged(decider, result, leg), conditions=unmet(result))
+        return None if leg is None else _owing(judged(decider, result, leg), result)
     leg = priced(catalog, result, proposed_leg(result.facts, "proposal", "proposal"))
-    return replace(judged(decider, result, leg), conditions=unmet(result))
+    return _owing(judged(decider, result, leg), result)
+
+
+def _owing(leg: Leg, result: TaskResult) -> Leg:
+    """Return `leg` with what the decision asks for, and what a rule asks for only once this provider is proposed."""
+    owed = {each.evidence: each for each in (*leg.conditions, *unmet(result))}
+    return replace(leg, conditions=tuple(owed[name] for name in sorted(owed)))
 
 
 def _proposable(decider: Decider, result: TaskResult) -> Leg | None:
@@ -143,10 +149,14 @@ def _each_once(left: Iterable[Leg]) -> Iterable[Leg]:
             yield each
 
 
-def _holds(result: TaskResult) -> Iterable[str]:
-    """Yield what keeps the decision on the task from being an approval; nothing where it is one."""
+def _holds(result: TaskResult, first: Leg) -> Iterable[str]:
+    """Yield what keeps the first leg from being approved: of the decision on the task, then of the leg by itself."""
     if result.verdict == "review":
         yield from list(_reviewed(result)) or ["the decision is under review"]
+    asked = {each.evidence for each in unmet(result)} if result.verdict == "review" else set()
+    for each in first.conditions:
+        if each.evidence not in asked:
+            yield f"{each.evidence} is {each.status}, once {leg_name(first)} is proposed"
 
 
 def _reviewed(result: TaskResult) -> Iterable[str]:
