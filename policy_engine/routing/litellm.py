@@ -154,15 +154,13 @@ def _why_left_out(chain: Chain, leg: Leg, number: int, allow_conditions: bool) -
     return None
 
 
-def _deployment(
-    name: str, leg: Leg, endpoint: Endpoint, address: str | None, info: Mapping[str, Any]
-) -> dict[str, Any]:
+def _deployment(name: str, leg: Leg, endpoint: Endpoint, address: str, info: Mapping[str, Any]) -> dict[str, Any]:
     model = endpoint.models.get(leg.model or "", leg.model)
     params: dict[str, Any] = {"model": f"{endpoint.prefix}/{model}"}
     if endpoint.api_key is not None:
         params["api_key"] = f"os.environ/{endpoint.api_key}"
-    if address is not None:
-        params["api_base"] = address
+    # always: where a configuration names none LiteLLM asks whom its environment names
+    params["api_base"] = address
     if leg.region is not None:
         params["region_name"] = leg.region
     if leg.price is not None:

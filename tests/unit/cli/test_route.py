@@ -207,9 +207,7 @@ def test_what_a_rule_asks_of_one_provider_holds_a_recommendation_of_it_up(policy
     given = (str(EXAMPLES / "writing-assistant.yaml"), *AT, *MEMORY, "--policy", str(tmp_path / "ours"))
     (task,) = policy("route", *given, "-o", "json").json["tasks"]
     assert (legs(task)[0][2], task["legs"][0]["outstanding"], task["state"]) == ("anthropic", ["dpa"], "conditional")
-    assert task["waits_for"] == [
-        "dpa is outstanding, once proprietary_api claude-3.5-sonnet at anthropic is proposed"
-    ]
+    assert task["waits_for"] == ["dpa is outstanding, once proprietary_api claude-3.5-sonnet at anthropic is proposed"]
     found = policy("route", *given, "-o", "litellm")
     assert (found.status, "[nothing-to-write]" in found.err) == (2, True)
 
