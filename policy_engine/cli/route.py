@@ -103,7 +103,7 @@ def command(
     run = Run(select(files), None, **given)
     check_places(run, {"gateway": gateway}, files)
     endpoints = read_gateway(gateway)
-    routes = _Routes(fallbacks)
+    routes = _Routes(fallbacks, allow_conditions)
     judged = _decide(run, routes, show_error)
     write_reports(targets, _writers(judged, routes, endpoints, allow_conditions, run))
     statuses = [USAGE] if judged.problems else [OK]
@@ -115,8 +115,8 @@ def command(
 class _Routes:
     """Makes the routes of what was decided, before that is recorded: each decision's entry has its route's digest."""
 
-    def __init__(self, fallbacks: int) -> None:
-        self._fallbacks = fallbacks
+    def __init__(self, fallbacks: int, allow_conditions: bool) -> None:
+        self._asked = fallbacks, allow_conditions
         self.made: list[Route] = []
         self.catalog: Catalog | None = None
 
@@ -125,7 +125,7 @@ class _Routes:
         from policy_engine.routing.route import route_of
 
         decider, self.catalog = Decider(policy), policy.catalog
-        self.made = [route_of(decider, each.decision, each.file, self._fallbacks) for each in made]
+        self.made = [route_of(decider, each.decision, each.file, *self._asked) for each in made]
         return [{"route": route.digest} for route in self.made]
 
 

@@ -21,6 +21,13 @@ Standing = Literal["permitted", "uncertain", "forbidden"]
 OUTAGE, PRICE, DEPRECATION = "outage", "price", "deprecation"
 
 
+#: What no gateway asks, and why.
+NOT_BEHIND = {
+    "edge": "it runs on the device, not behind a gateway",
+    "open_batch": "a batch provider takes files of requests, which no gateway falls back to",
+}
+
+
 class Leg(Struct, frozen=True):
     """A deployment of one task, with what the rules say of it.
 
@@ -56,6 +63,11 @@ class Leg(Struct, frozen=True):
     def host(self) -> str | None:
         """Who runs it: a provider, or the option on machines of one's own; None where that is not known."""
         return self.deployment if self.own_machines else self.provider
+
+    def stands_ready(self, allow_conditions: bool) -> bool:
+        """Whether a gateway may send requests to it: not once something has happened, but now."""
+        behind = self.deployment not in NOT_BEHIND and self.model is not None
+        return behind and (allow_conditions or not self.conditions)
 
     def protecting(self, first: Leg) -> Leg:
         """Return the leg with what it stands in for where `first` is the leg that it follows."""

@@ -16,13 +16,9 @@ from policy_engine.errors import Problem, UsageError
 from policy_engine.routing.addresses import address_of, endpoint_of, is_bound
 from policy_engine.routing.chains import Chain
 from policy_engine.routing.gateway import Endpoint
-from policy_engine.routing.legs import Leg, leg_name
+from policy_engine.routing.legs import NOT_BEHIND, Leg, leg_name
 from policy_engine.routing.route import Route, duplicates, valid_until
 
-_NOT_BEHIND = {
-    "edge": "it runs on the device, not behind a gateway",
-    "open_batch": "a batch provider takes files of requests, which no gateway falls back to",
-}
 _RETRIES = 2
 
 
@@ -141,8 +137,8 @@ class _Writer:
 
 
 def _why_left_out(chain: Chain, leg: Leg, number: int, allow_conditions: bool) -> str | None:
-    if leg.deployment in _NOT_BEHIND:
-        return _NOT_BEHIND[leg.deployment]
+    if leg.deployment in NOT_BEHIND:
+        return NOT_BEHIND[leg.deployment]
     if leg.model is None:
         return "it names no model"
     if allow_conditions:

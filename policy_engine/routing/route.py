@@ -53,9 +53,10 @@ def alias_of(namespace: str, workload: str, task: str) -> str:
     return "_".join((namespace, workload, kept))
 
 
-def route_of(decider: Decider, decision: Decision, file: str, fallbacks: int) -> Route:
+def route_of(decider: Decider, decision: Decision, file: str, fallbacks: int, allow_conditions: bool = False) -> Route:
     """Return the route of a workload that was decided, with at most so many fallbacks for each task."""
-    return Route(decision, tuple(chain_of(decider, each, fallbacks) for each in decision.results), file)
+    chains = (chain_of(decider, each, fallbacks, allow_conditions) for each in decision.results)
+    return Route(decision, tuple(chains), file)
 
 
 def document(route: Route) -> dict[str, Any]:

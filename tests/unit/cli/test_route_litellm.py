@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from policy_engine.routing.route import alias_of
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.given import AT, DENIED, MEMORY
-from tests.unit.cli.route_scene import GATEWAY, HARDWARE, layer, routed, router, single, write
+from tests.unit.cli.route_scene import GATEWAY, HARDWARE, PROVIDERS, layer, routed, router, single, write
 
 Run = Callable[..., Outcome]
 HEAD = "apiVersion: policy-engine/v1\nkind: Gateway\nproviders:\n"
@@ -48,15 +48,39 @@ def test_what_waits_for_evidence_is_not_written_and_said(approved: Any) -> None:
     config, text = approved
     assert names(config) == [
         "platform_model-router_summaries",
+        "platform_model-router_summaries+1",
         "platform_model-router_summaries+2",
         "platform_model-router_analysis",
+        "platform_model-router_analysis+1",
         "platform_model-router_analysis+2",
         "platform_model-router_code",
         "platform_model-router_code+1",
         "platform_model-router_code+2",
     ]
     assert "# Left out: platform_model-router_tagging: self_hosted llama-3-8b in eu: it waits for approval" in text
-    assert "# Left out: platform_model-router_analysis: self_hosted qwen2.5-72b in eu: outstanding: hardware_" in text
+
+
+def test_a_fallback_that_waits_takes_no_place_and_counts_for_none(policy: Run, tmp_path: Path) -> None:
+    """Machines of one's own wait for their attestation, and are the only host beside the provider's."""
+    given = (*layer(tmp_path), *AT, *MEMORY, "--fallbacks", "5")
+    hosting = {"open-model-hosting": PROVIDERS["open-model-hosting"]}
+    (tmp_path / "acme" / "catalog" / "providers.yaml").write_text(yaml.safe_dump({"providers": hosting}))
+    data = yaml.safe_load(router(tmp_path).read_text(encoding="utf-8"))["spec"]["data"]
+    path = router(tmp_path, data={**data, "residency": ["eu"]})
+    for more, ready in (((), False), (("--allow-conditions",), True)):
+        tasks = policy("route", str(path), *given, *more, "-o", "json").json["tasks"]
+        (summaries,) = (task for task in tasks if task["name"] == "summaries")
+        waits = [leg["outstanding"] for leg in summaries["legs"]]
+        assert [leg["deployment"] for leg in summaries["legs"]].count("self_hosted") == 1
+        assert waits.index(["hardware_attestation"]) == (1 if ready else len(waits) - 1)
+        assert summaries["independent_fallback"] is ready
+    assert policy("route", str(path), *given, "--fail-on", "no_fallback").status == 1
+    (few,) = (
+        task
+        for task in policy("route", str(path), *given[:-1], "1", "-o", "json").json["tasks"]
+        if task["name"] == "summaries"
+    )
+    assert [leg["deployment"] for leg in few["legs"]] == ["open_api", "open_api"]
 
 
 def test_fallbacks_stay_inside_their_task_and_none_is_for_everything(approved: Any) -> None:
