@@ -141,7 +141,7 @@ def _writers(
     from policy_engine.cli.output import to_yaml
     from policy_engine.cli.route_shown import as_sections, commented
     from policy_engine.cli.sections import report_writers
-    from policy_engine.routing.litellm import configuration, heading
+    from policy_engine.routing.litellm import configuration, ended, heading
     from policy_engine.routing.route import shown
 
     made = [(route, each.shown["ledger"]) for route, each in zip(routes.made, judged.workloads, strict=True)]
@@ -154,7 +154,9 @@ def _writers(
     def litellm(_stream: Any) -> str:
         indexed = [(route, ledger.get("index")) for route, ledger in made]
         found = configuration(_whole(judged, routes), indexed, endpoints, allow_conditions)
-        return commented(heading(found, indexed)) + to_yaml(found.document)
+        clock = now()
+        _check_ends(ended(indexed, clock), run)
+        return commented(heading(found, indexed, clock)) + to_yaml(found.document)
 
     return {**report_writers(value, lambda: as_sections(documents)), "litellm": litellm}
 
@@ -171,6 +173,19 @@ def _whole(judged: Judged, routes: _Routes) -> Catalog:
         message = "no configuration is written, for it would lack what cannot be read"
         raise UsageError(Problem("not-whole", message, help="mend the file, or leave it out"))
     return routes.catalog
+
+
+def _check_ends(over: Sequence[str], run: Run) -> None:
+    """Refuse a configuration that would be deployed after its decision ended.
+
+    Raises:
+        UsageError: a route stands no more.
+    """
+    from policy_engine.errors import Problem, UsageError
+
+    if over and run.purpose == "deploy":
+        message = f"the decision ended before now: {'; '.join(over)}"
+        raise UsageError(Problem("already-ended", message, help="decide again, without --at"))
 
 
 def _is_met(limit: str, route: Route) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -131,7 +132,7 @@ def priced(catalog: Catalog, result: TaskResult, leg: Leg) -> Leg:
         sent, answered = needs.input_tokens_per_month, needs.output_tokens_per_month
         usd = None if price is None or sent is None or answered is None else price.usd(sent, answered)
     budget = result.facts.get("budget.monthly_usd")
-    over = None if budget is None or usd is None else usd > budget
+    over = None if usd is None else is_over(budget, usd, inf if at_least else usd)
     return replace(
         leg,
         model=model.key,
@@ -141,6 +142,13 @@ def priced(catalog: Catalog, result: TaskResult, leg: Leg) -> Leg:
         price=price,
         context_tokens=model.context_tokens,
     )
+
+
+def is_over(budget: float | None, least: float, most: float) -> bool | None:
+    """Return whether a cost between these ends is more than `budget`; None where that is not known."""
+    if budget is None:
+        return None
+    return True if least > budget else (False if most <= budget else None)
 
 
 def proposed_leg(facts: Mapping[str, Any], of: str, origin: str) -> Leg:

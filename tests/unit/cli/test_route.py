@@ -61,6 +61,7 @@ def test_the_articles_router(acme: Any) -> None:
         "tasks_routed": 4,
         "usd_per_month": 0,
         "at_least": False,
+        "at_most": False,
         "over_budget": False,
     }
     assert [task["share_of_volume"] for task in found["tasks"]] == [0.5, 0.3, 0.15, 0.05]

@@ -235,7 +235,7 @@ def test_a_denied_workload_is_in_no_configuration(policy: Run, written: Any, tmp
     assert not out.exists()
     config, text = written(DENIED, write(tmp_path / "w.yaml", single()))
     assert not [name for name in names(config) if "claims" in name]
-    assert "# Left out: claims_claims-notes_notes: nothing is permitted for it now" in text
+    assert "# Left out: claims_claims-notes_notes: the proposed fallback is ruled out, and the decision denies" in text
 
 
 @pytest.mark.parametrize(
