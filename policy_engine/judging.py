@@ -315,7 +315,7 @@ def _speaking_of(
     """Return `status` as it counts for what is `proposed` in the place of what the workload's `own` facts propose."""
     if status.shows is None or status.problem is not None:
         return status
-    task, model = own["task.name"], proposed.get("model")
+    task, model = str(own.get("task.name")), proposed.get("model")
     found = catalog.model(model)
     name = found.key if found is not None else model
     if name is not None and name in status.shows.get(task, ()):

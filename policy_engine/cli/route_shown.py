@@ -12,6 +12,7 @@ from policy_engine.wording import listed, usd
 Document = Mapping[str, Any]
 _VERDICTS = {"deny": "denied", "review": "under review", "allow_with_conditions": "allowed, with conditions"}
 _STATES = {"routed": "routed", "conditional": "routed once it is approved", "unrouted": "not routed"}
+_CENT = 0.01
 #: Less than this would be shown as nothing.
 _LEAST_SHOWN = 0.0005
 _HEADER = ("Leg", "Deployment", "Model", "Where", ">USD/month", "~Stands in for, and needs")
@@ -138,6 +139,9 @@ def _notes(document: Document) -> Iterator[str]:
     legs = [leg for task in document["tasks"] for leg in task["legs"]]
     if any(leg["at_least"] for leg in legs):
         yield "+ at least"
+    total, firsts = document["plan"]["usd_per_month"], [task["legs"][0] for task in document["tasks"] if task["legs"]]
+    if total is not None and len(firsts) > 1 and sum(leg["usd_per_month"] for leg in firsts) - total > _CENT:
+        yield "the plan counts machines once that one model serves several tasks on"
     if len(legs) > len(document["tasks"]) or any(len(task["legs"]) > 1 for task in document["tasks"]):
         yield "each leg's cost is that of the whole volume of its task; the plan counts the first legs"
         own = {leg["model"] for leg in legs if leg["paid_when_idle"]}

@@ -44,10 +44,12 @@ def workload(folder: Path, *proposals: dict[str, Any], budget: float | None = No
     return write(folder / "w.yaml", found)
 
 
-def test_machines_that_one_model_serves_several_tasks_on_are_paid_once(plan: Any) -> None:
+def test_machines_that_one_model_serves_several_tasks_on_are_paid_once(plan: Any, policy: Run, tmp_path: Path) -> None:
     found = plan(OWN, OWN, budget=1000)
     assert found["usd_per_month"] == pytest.approx(POOL_USD)
     assert (found["tasks_routed"], found["at_most"], found["over_budget"]) == (2, False, False)
+    text = policy("route", str(tmp_path / "w.yaml"), *AT, *MEMORY).out
+    assert "the plan counts machines once that one model serves several tasks on" in " ".join(text.split())
 
 
 def test_of_several_models_on_the_same_machines_the_sum_is_the_most(plan: Any) -> None:
