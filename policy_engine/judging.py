@@ -30,9 +30,18 @@ from policy_engine.language.tree import Node
 from policy_engine.lifting import bearing, lift, waives
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.rule_document import rule_document, waivable_digest
+from policy_engine.loading.wording import quoted
 from policy_engine.lowering.conditions import with_parameters
 from policy_engine.model.rule import Enforcement, Rule
-from policy_engine.model.task_case import Obligation, ProposalRuling, Standing, TaskCase, TaskResult, Verdict
+from policy_engine.model.task_case import (
+    EvidenceStatus,
+    Obligation,
+    ProposalRuling,
+    Standing,
+    TaskCase,
+    TaskResult,
+    Verdict,
+)
 from policy_engine.model.vocabulary import OPEN_OPTIONS, Vocabulary
 from policy_engine.model.waiver import NO_LIFTING, Lifting, Pairs
 
@@ -266,7 +275,7 @@ class Judge:
             return None
         proposed = {name: case.facts.get(f"proposal.fallback.{name}") for name in PROPOSED}
         # a fallback states no precision: it runs at the default
-        other = proposing(case, {**proposed, "quantization": "bf16"})
+        other = proposing(case, {**proposed, "quantization": "bf16"}, catalog)
         facts = other.facts
         completed = complete(other, catalog, self.parameters)
         outcomes = self.infer(completed)
@@ -288,12 +297,31 @@ class Judge:
         return _Fallback(ruling, found, (completed.sheet.values, outcomes), lifting)
 
 
-def proposing(case: TaskCase, proposed: Mapping[str, Any]) -> TaskCase:
-    """Return `case` with nothing but `proposed` as its proposal: deployment, and what else is said; None is unknown."""
+def proposing(case: TaskCase, proposed: Mapping[str, Any], catalog: Catalog) -> TaskCase:
+    """Return `case` with nothing but `proposed` as its proposal: deployment, and what else is said; None is unknown.
+
+    Evidence was checked against what the workload itself proposes: of another model a report counts where it names it.
+    """
     facts = {name: value for name, value in case.facts.items() if not name.startswith("proposal.")}
     facts |= {"proposal.present": True, "proposal.fallback.present": False}
     facts |= {f"proposal.{name}": value for name, value in proposed.items() if value is not None}
-    return replace(case, facts=facts)
+    evidence = {name: _speaking_of(each, case.facts, proposed, catalog) for name, each in case.evidence.items()}
+    return replace(case, facts=facts, evidence=evidence)
+
+
+def _speaking_of(
+    status: EvidenceStatus, own: Mapping[str, Any], proposed: Mapping[str, Any], catalog: Catalog
+) -> EvidenceStatus:
+    """Return `status` as it counts for what is `proposed` in the place of what the workload's `own` facts propose."""
+    if status.shows is None or status.problem is not None:
+        return status
+    task, model = str(own.get("task.name")), proposed.get("model")
+    found = catalog.model(model)
+    name = found.key if found is not None else model
+    if name is not None and name in status.shows.get(task, ()):
+        return status
+    what = f"`{name}`" if name is not None else "a model that is not named"
+    return replace(status, problem=f"its report does not show that {what} is as good on the task {quoted(task)}")
 
 
 class _Fallback(Struct, frozen=True):

@@ -103,7 +103,7 @@ def command(
     run = Run(select(files), None, **given)
     check_places(run, {"gateway": gateway}, files)
     endpoints = read_gateway(gateway)
-    routes = _Routes(fallbacks)
+    routes = _Routes(fallbacks, allow_conditions)
     judged = _decide(run, routes, show_error)
     write_reports(targets, _writers(judged, routes, endpoints, allow_conditions, run))
     statuses = [USAGE] if judged.problems else [OK]
@@ -115,8 +115,8 @@ def command(
 class _Routes:
     """Makes the routes of what was decided, before that is recorded: each decision's entry has its route's digest."""
 
-    def __init__(self, fallbacks: int) -> None:
-        self._fallbacks = fallbacks
+    def __init__(self, fallbacks: int, allow_conditions: bool) -> None:
+        self._asked = fallbacks, allow_conditions
         self.made: list[Route] = []
         self.catalog: Catalog | None = None
 
@@ -125,7 +125,7 @@ class _Routes:
         from policy_engine.routing.route import route_of
 
         decider, self.catalog = Decider(policy), policy.catalog
-        self.made = [route_of(decider, each.decision, each.file, self._fallbacks) for each in made]
+        self.made = [route_of(decider, each.decision, each.file, *self._asked) for each in made]
         return [{"route": route.digest} for route in self.made]
 
 
@@ -141,7 +141,7 @@ def _writers(
     from policy_engine.cli.output import to_yaml
     from policy_engine.cli.route_shown import as_sections, commented
     from policy_engine.cli.sections import report_writers
-    from policy_engine.routing.litellm import configuration, heading
+    from policy_engine.routing.litellm import configuration, ended, heading
     from policy_engine.routing.route import shown
 
     made = [(route, each.shown["ledger"]) for route, each in zip(routes.made, judged.workloads, strict=True)]
@@ -154,7 +154,9 @@ def _writers(
     def litellm(_stream: Any) -> str:
         indexed = [(route, ledger.get("index")) for route, ledger in made]
         found = configuration(_whole(judged, routes), indexed, endpoints, allow_conditions)
-        return commented(heading(found, indexed)) + to_yaml(found.document)
+        clock = now()
+        _check_ends(ended(indexed, clock), run)
+        return commented(heading(found, indexed, clock)) + to_yaml(found.document)
 
     return {**report_writers(value, lambda: as_sections(documents)), "litellm": litellm}
 
@@ -171,6 +173,19 @@ def _whole(judged: Judged, routes: _Routes) -> Catalog:
         message = "no configuration is written, for it would lack what cannot be read"
         raise UsageError(Problem("not-whole", message, help="mend the file, or leave it out"))
     return routes.catalog
+
+
+def _check_ends(over: Sequence[str], run: Run) -> None:
+    """Refuse a configuration that would be deployed after its decision ended.
+
+    Raises:
+        UsageError: a route stands no more.
+    """
+    from policy_engine.errors import Problem, UsageError
+
+    if over and run.purpose == "deploy":
+        message = f"the decision ended before now: {'; '.join(over)}"
+        raise UsageError(Problem("already-ended", message, help="decide again, without --at"))
 
 
 def _is_met(limit: str, route: Route) -> bool:

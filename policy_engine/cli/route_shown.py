@@ -12,6 +12,9 @@ from policy_engine.wording import listed, usd
 Document = Mapping[str, Any]
 _VERDICTS = {"deny": "denied", "review": "under review", "allow_with_conditions": "allowed, with conditions"}
 _STATES = {"routed": "routed", "conditional": "routed once it is approved", "unrouted": "not routed"}
+_CENT = 0.01
+#: Less than this would be shown as nothing.
+_LEAST_SHOWN = 0.0005
 _HEADER = ("Leg", "Deployment", "Model", "Where", ">USD/month", "~Stands in for, and needs")
 
 
@@ -54,11 +57,12 @@ def _plan(plan: Document) -> str:
 def _cost(row: Document) -> str:
     if row["usd_per_month"] is None:
         return "cost unknown"
-    return f"{'at least ' if row['at_least'] else ''}{usd(row['usd_per_month'])} USD/month"
+    ends = "at least " * row["at_least"], "at most " * row.get("at_most", False)
+    return f"{'about ' if all(ends) else ''.join(ends)}{usd(row['usd_per_month'])} USD/month"
 
 
 def _task(task: Document) -> Iterator[Section]:
-    title = f"{task['name']}: {_STATES[task['state']]}, {task['share_of_volume']:.1%} of the volume"
+    title = f"{task['name']}: {_STATES[task['state']]}, {_share(task['share_of_volume'])} of the volume"
     lines = [*task["reasons"]]
     if task["waits_for"]:
         lines.append(f"it waits: {'; '.join(task['waits_for'])}")
@@ -74,6 +78,10 @@ def _task(task: Document) -> Iterator[Section]:
     yield Section(title=title, lines=lines)
     if task["legs"]:  # apart from the list: in Markdown a table right behind one belongs to its last line
         yield Section(header=_HEADER, rows=[_row(number, leg) for number, leg in enumerate(task["legs"])])
+
+
+def _share(share: float) -> str:
+    return "<0.1%" if 0 < share < _LEAST_SHOWN else f"{share:.1%}"
 
 
 def _row(number: int, leg: Document) -> Sequence[str]:
@@ -119,7 +127,8 @@ def _missing(leg: Document) -> Iterator[str]:
         elif leg["region"] is not None:
             yield f"whether {leg['region']} lies inside data.residency is not known"
         elif leg["paid_when_idle"]:
-            yield "where the machines stand is not known: say hardware.region, or propose a region"
+            proposed = leg["origin"] in ("proposal", "proposed_fallback")  # of which hardware.region says nothing
+            yield f"where the machines stand is not known: {'propose a region' if proposed else 'say hardware.region'}"
         else:
             who = leg["provider"] or "the provider"
             yield f"where {who} processes is not known: propose a region, or say its regions in a layer"
@@ -130,10 +139,15 @@ def _notes(document: Document) -> Iterator[str]:
     legs = [leg for task in document["tasks"] for leg in task["legs"]]
     if any(leg["at_least"] for leg in legs):
         yield "+ at least"
+    total, firsts = document["plan"]["usd_per_month"], [task["legs"][0] for task in document["tasks"] if task["legs"]]
+    if total is not None and len(firsts) > 1 and sum(leg["usd_per_month"] for leg in firsts) - total > _CENT:
+        yield "the plan counts machines once that one model serves several tasks on"
     if len(legs) > len(document["tasks"]) or any(len(task["legs"]) > 1 for task in document["tasks"]):
         yield "each leg's cost is that of the whole volume of its task; the plan counts the first legs"
         own = {leg["model"] for leg in legs if leg["paid_when_idle"]}
         if len(own) > 1:
             yield f"machines of one's own need not hold {listed(sorted(own))} at once: each is judged by itself"
+        if document["plan"]["at_most"]:
+            yield "several models are on the same machines, which the plan counts once for each"
         if any(leg["paid_when_idle"] for task in document["tasks"] for leg in task["legs"][1:]):
             yield "machines of one's own that stand by as a fallback cost the same while they are idle"

@@ -29,7 +29,8 @@ _VOUCHED = ("approved", "recorded")
 class Vouched(Struct, frozen=True):
     """A better grade than evidence has by itself: what proves it, by name and as texts, and until when it counts.
 
-    `against` says what it proves against the workload: then it gives no grade, and is known all the same.
+    `against` says what it proves against the workload: then it gives no grade, and is known all the same. `shows` is of
+    a report of `policy parity`: see `EvidenceStatus`.
     """
 
     grade: str
@@ -37,6 +38,7 @@ class Vouched(Struct, frozen=True):
     ends: date | None = None
     material: Mapping[str, str] | None = None
     against: str | None = None
+    shows: Mapping[str, tuple[str, ...]] | None = None
 
 
 class EvidenceFileError(Exception):
@@ -173,7 +175,7 @@ def _graded(status: EvidenceStatus, vouched: tuple[Vouched | None, str | None]) 
         return replace(status, short=short, proof=found.proof, material=found.material, ends=found.ends)
     better = {"grade": found.grade, "ends": found.ends, "proof": found.proof, "otherwise": status.grade}
     better["material"] = found.material
-    return replace(status, short=short, **better)
+    return replace(status, short=short, shows=found.shows, **better)
 
 
 def _check(name: str, evidence: Evidence, day: date, check_file: _FileCheck) -> EvidenceStatus:

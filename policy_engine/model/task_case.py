@@ -28,7 +28,8 @@ class EvidenceStatus(Struct, frozen=True):
 
     `short` says why it is not of a better grade that it claims. An approved or recorded one has `proof`, which names
     what proves it, and `material`, which is that; `ends` is the last day on which it counts, and `otherwise` the grade
-    without it.
+    without it. What a report of `policy parity` is has `shows`: by task, the catalog's names of the models that it
+    found better or equivalent, of which alone it is evidence.
     """
 
     name: str
@@ -40,6 +41,7 @@ class EvidenceStatus(Struct, frozen=True):
     proof: Mapping[str, str | int] | None = None
     otherwise: str | None = None
     material: Mapping[str, str] | None = None
+    shows: Mapping[str, tuple[str, ...]] | None = None
 
 
 class TaskCase(Struct, frozen=True):

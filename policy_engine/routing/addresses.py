@@ -8,7 +8,7 @@ from typing import Any
 from policy_engine.catalog import Catalog
 from policy_engine.errors import Problem, UsageError
 from policy_engine.model.workload import ANYWHERE
-from policy_engine.routing.gateway import Endpoint
+from policy_engine.routing.gateway import OPENAI_LIKE, Endpoint
 from policy_engine.routing.legs import Leg
 
 #: RFC 6761 6.4: no name under it is ever resolved, so that a configuration with a gap reaches nobody.
@@ -39,30 +39,27 @@ def endpoint_of(leg: Leg, endpoints: Mapping[str, Endpoint]) -> Endpoint:
     return found
 
 
-def address_of(catalog: Catalog, leg: Leg, endpoint: Endpoint, bound: bool) -> tuple[str | None, str | None]:
+def address_of(catalog: Catalog, leg: Leg, endpoint: Endpoint, bound: bool) -> tuple[str, str | None]:
     """Return where a leg is reached, and what is to be filled in where that is not known.
 
-    None is the provider's own address, which LiteLLM knows. INVARIANT: where that would not surely be the region that
-    the leg was judged in, or not the machines that it stands on, the address leads nowhere until somebody gives it.
+    INVARIANT: where that would not surely be the region that the leg was judged in, or not the machines that it stands
+    on, the address leads nowhere until somebody gives it. An address says nothing of its region unless somebody does.
     """
-    if leg.region is not None and leg.region in endpoint.regions:
-        return endpoint.regions[leg.region], None
     name = leg.deployment if leg.own_machines else str(leg.provider)
-    if leg.region is not None and not leg.own_machines and not _only_there(catalog, leg):
-        return _nowhere(f"{name}.{leg.region}"), f"providers.{name}.regions.{leg.region}"
-    if endpoint.api_base is not None:
+    if leg.region is not None:
+        if leg.region in endpoint.regions:
+            return endpoint.regions[leg.region], None
+        stated = endpoint.address_region
+        there = stated == leg.region or catalog.regions.contains((leg.region,), stated) is True
+        if stated is not None and there and endpoint.api_base is not None:
+            return endpoint.api_base, None
+        return _nowhere(f"{name}.{leg.region}", endpoint), f"providers.{name}.regions.{leg.region}"
+    if endpoint.api_base is not None and not bound:
         return endpoint.api_base, None
-    if endpoint.public_address and not leg.own_machines and not (bound and leg.region is None):
-        return None, None
-    return _nowhere(name), f"providers.{name}.api_base"
+    return _nowhere(name, endpoint), f"providers.{name}.api_base"
 
 
-def _only_there(catalog: Catalog, leg: Leg) -> bool:
-    """Whether the provider is known to process in the leg's region alone."""
-    provider = catalog.providers.get(leg.provider or "")
-    return provider is not None and leg.region is not None and provider.regions == (leg.region,)
-
-
-def _nowhere(name: str) -> str:
+def _nowhere(name: str, endpoint: Endpoint) -> str:
     kept = "".join(each if each.isascii() and (each.isalnum() or each in "-.") else "-" for each in name.lower())
-    return f"https://{kept.strip('-.') or 'gap'}.{_NOWHERE}/v1"
+    path = "/v1" if endpoint.prefix in OPENAI_LIKE else ""
+    return f"https://{kept.strip('-.') or 'gap'}.{_NOWHERE}{path}"

@@ -8,28 +8,39 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from msgspec import Struct
-from msgspec.structs import replace
 
 from policy_engine.errors import InputError, Problem
 from policy_engine.loading.reader import Reader
 from policy_engine.loading.yaml_source import load_yaml, read_bytes
 
 _SHIPPED = Path(__file__).with_name("litellm.yaml")
-_KEYS = ("prefix", "api_key", "api_base", "regions", "models", "public_address")
-#: LiteLLM sends what these are to get to OpenAI, where nobody says where they are.
-_COMPATIBLE = ("hosted_vllm", "vllm", "custom_openai", "openai_like", "lm_studio", "llamafile")
+_KEYS = ("prefix", "api_key", "api_base", "address_region", "regions", "models")
+#: Servers whose interface is OpenAI's, under `/v1`.
+OPENAI_LIKE = ("openai", "hosted_vllm", "llamafile", "lm_studio")
+#: Where the variable of a key is not set, LiteLLM takes the maker's key for these, wherever the address leads.
+_MAKERS = {
+    "openai": ("OPENAI_API_KEY", "openai.com"),
+    "anthropic": ("ANTHROPIC_API_KEY", "anthropic.com"),
+    "gemini": ("GEMINI_API_KEY", "googleapis.com"),
+}
+#: To these it sends no key of another provider's then. To most of the others it sends OpenAI's.
+KEEPS_KEYS = (
+    "hosted_vllm", "llamafile", "lm_studio", "azure", "azure_ai", "bedrock", "cohere", "cohere_chat", "databricks",
+    "deepseek", "fireworks_ai", "groq", "mistral", "openrouter", "ovhcloud", "snowflake", "together_ai", "vertex_ai",
+    "watsonx", "xai",
+)  # fmt: skip
 _PREFIX, _VARIABLE = re.compile(r"[a-z0-9][a-z0-9_-]*\Z"), re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
 class Endpoint(Struct, frozen=True):
-    """How a provider is reached; `public_address` where LiteLLM knows an address of it, and that is the right one."""
+    """How a provider is reached: at `api_base`, which is in `address_region`, or in a region at that of `regions`."""
 
     prefix: str | None = None
     api_key: str | None = None
     api_base: str | None = None
+    address_region: str | None = None
     regions: Mapping[str, str] = {}
     models: Mapping[str, str] = {}
-    public_address: bool | None = None
 
 
 def read_gateway(file: Path | None) -> Mapping[str, Endpoint]:
@@ -39,20 +50,22 @@ def read_gateway(file: Path | None) -> Mapping[str, Endpoint]:
         InputError: the file cannot be read, or is no such table; with every problem and its place.
     """
     found = _read(_SHIPPED, {})
-    if file is None:
-        return found
-    for name, given in _read(file, found).items():
-        old = found.get(name, Endpoint())
-        told = {key: getattr(given, key) for key in ("prefix", "api_key", "api_base", "public_address")}
-        if given.prefix not in (None, old.prefix) and given.public_address is None:
-            told["public_address"] = False  # what was said of the address was said of another provider
-        found[name] = replace(
-            old,
-            **{key: value for key, value in told.items() if value is not None},
-            regions={**old.regions, **given.regions},
-            models={**old.models, **given.models},
-        )
-    return found
+    return found if file is None else {**found, **_read(file, found)}
+
+
+def _laid_over(old: Endpoint, given: Endpoint) -> Endpoint:
+    """Return what is given over what was said of the same provider; of an address its region is said with it."""
+    if given.prefix not in (None, old.prefix):
+        return given  # all that was said was said of another provider: its key is not for this one
+    region = given.address_region or (old.address_region if given.api_base is None else None)
+    return Endpoint(
+        old.prefix,
+        given.api_key or old.api_key,
+        given.api_base or old.api_base,
+        region,
+        {**old.regions, **given.regions},
+        {**old.models, **given.models},
+    )
 
 
 def _read(file: Path, beneath: Mapping[str, Endpoint]) -> dict[str, Endpoint]:
@@ -68,16 +81,17 @@ def _read(file: Path, beneath: Mapping[str, Endpoint]) -> dict[str, Endpoint]:
         top.problem("wrong-kind", "`apiVersion` must be `policy-engine/v1` here", "apiVersion")
     providers = top.mapping("providers")
     found = {
-        name: _endpoint(Reader(documents[0], problems, ("providers", name)), beneath.get(name)) for name in providers
+        name: _endpoint(Reader(documents[0], problems, ("providers", name)), beneath.get(name, Endpoint()))
+        for name in providers
     }
     if problems:
         raise InputError(problems)
     return found
 
 
-def _endpoint(reader: Reader, beneath: Endpoint | None) -> Endpoint:
+def _endpoint(reader: Reader, beneath: Endpoint) -> Endpoint:
     reader.only(_KEYS)
-    prefix, key, base = (reader.text(each) for each in ("prefix", "api_key", "api_base"))
+    prefix, key, base, region = (reader.text(each) for each in ("prefix", "api_key", "api_base", "address_region"))
     if prefix is not None and not _PREFIX.match(prefix):
         help_ = "it is LiteLLM's name of the provider, such as `openai` or `hosted_vllm`"
         reader.problem("wrong-prefix", f"`{prefix}` is no name of a provider", "prefix", help_=help_)
@@ -91,12 +105,35 @@ def _endpoint(reader: Reader, beneath: Endpoint | None) -> Endpoint:
             message = f"`{path[-1]}` is no address that begins with https or http"
             help_ = "an address is written out here: of a variable that is not set LiteLLM makes its own address"
             reader.problem("wrong-address", message, *path, help_=help_)
-    public = reader.flag("public_address") if "public_address" in reader.value else None
-    software = prefix or (beneath.prefix if beneath is not None else None)
-    if public and software in _COMPATIBLE:
-        message = f"`{software}` is software that anybody runs, and has no public address"
-        reader.problem("wrong-address", message, "public_address", help_="say where it is: `api_base`")
-    return Endpoint(prefix, key, base, regions, models, public)
+    given = Endpoint(prefix, key, base, region, regions, models)
+    _check_keys(reader, beneath, given)
+    return _laid_over(beneath, given)
+
+
+def _check_keys(reader: Reader, beneath: Endpoint, given: Endpoint) -> None:
+    """Report a key that would be sent to somebody whose it is not."""
+    prefix = given.prefix
+    if beneath.prefix is not None and prefix not in (None, beneath.prefix) and given.api_key is None:
+        help_ = f"the key that was named is for `{beneath.prefix}`: name the variable of this one, `api_key`"
+        reader.problem("no-key", f"`{prefix}` is another provider than `{beneath.prefix}`", "prefix", help_=help_)
+        return
+    found = _laid_over(beneath, given)
+    if found.prefix is not None and _may_send_keys(found):
+        message = f"where its key's variable is not set LiteLLM may send another's key to what is `{found.prefix}`"
+        help_ = "for a server with OpenAI's interface say `prefix: hosted_vllm`, which does not"
+        reader.problem("key-leaves", message, *(("prefix",) if prefix is not None else ()), help_=help_)
+
+
+def _may_send_keys(endpoint: Endpoint) -> bool:
+    """Whether LiteLLM would send a key there that the table does not name, where the one that it names is not set."""
+    if endpoint.prefix in KEEPS_KEYS:
+        return False
+    key, domain = _MAKERS.get(endpoint.prefix or "", _MAKERS["openai"])
+    if endpoint.api_key == key:
+        return False  # it is named, and so meant to go there
+    addresses = [each for each in (endpoint.api_base, *endpoint.regions.values()) if each is not None]
+    hosts = [urlsplit(each).hostname for each in addresses if _is_address(each)]
+    return endpoint.prefix not in _MAKERS or not all(f".{each}".endswith(f".{domain}") for each in hosts)
 
 
 def _texts(reader: Reader, key: str) -> dict[str, str]:

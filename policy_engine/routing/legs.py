@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import inf
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -19,6 +20,13 @@ from policy_engine.model.task_case import Obligation, TaskResult
 Standing = Literal["permitted", "uncertain", "forbidden"]
 #: What a fallback stands in for: where the first leg runs fails, its price is changed, its model is withdrawn.
 OUTAGE, PRICE, DEPRECATION = "outage", "price", "deprecation"
+
+
+#: What no gateway asks, and why.
+NOT_BEHIND = {
+    "edge": "it runs on the device, not behind a gateway",
+    "open_batch": "a batch provider takes files of requests, which no gateway falls back to",
+}
 
 
 class Leg(Struct, frozen=True):
@@ -57,6 +65,11 @@ class Leg(Struct, frozen=True):
         """Who runs it: a provider, or the option on machines of one's own; None where that is not known."""
         return self.deployment if self.own_machines else self.provider
 
+    def stands_ready(self, allow_conditions: bool) -> bool:
+        """Whether a gateway may send requests to it: not once something has happened, but now."""
+        behind = self.deployment not in NOT_BEHIND and self.model is not None
+        return behind and (allow_conditions or not self.conditions)
+
     def protecting(self, first: Leg) -> Leg:
         """Return the leg with what it stands in for where `first` is the leg that it follows."""
         found = []
@@ -75,7 +88,8 @@ def judged(decider: Decider, result: TaskResult, leg: Leg) -> Leg:
     A leg that holds by the forbids is permitted; one of which that is not known is uncertain, and never permitted.
     """
     names = ("deployment", "model", "provider", "region", "quantization")
-    found = decider.judge.judge(proposing(result.case, {name: getattr(leg, name) for name in names}))
+    proposed = {name: getattr(leg, name) for name in names}
+    found = decider.judge.judge(proposing(result.case, proposed, decider.policy.catalog))
     standing, ruling = found.standings[leg.deployment], found.proposal
     holds = ruling.holds if ruling is not None else None
     status: Standing = "uncertain"
@@ -118,7 +132,7 @@ def priced(catalog: Catalog, result: TaskResult, leg: Leg) -> Leg:
         sent, answered = needs.input_tokens_per_month, needs.output_tokens_per_month
         usd = None if price is None or sent is None or answered is None else price.usd(sent, answered)
     budget = result.facts.get("budget.monthly_usd")
-    over = None if budget is None or usd is None else usd > budget
+    over = None if usd is None else is_over(budget, usd, inf if at_least else usd)
     return replace(
         leg,
         model=model.key,
@@ -128,6 +142,13 @@ def priced(catalog: Catalog, result: TaskResult, leg: Leg) -> Leg:
         price=price,
         context_tokens=model.context_tokens,
     )
+
+
+def is_over(budget: float | None, least: float, most: float) -> bool | None:
+    """Return whether a cost between these ends is more than `budget`; None where that is not known."""
+    if budget is None:
+        return None
+    return True if least > budget else (False if most <= budget else None)
 
 
 def proposed_leg(facts: Mapping[str, Any], of: str, origin: str) -> Leg:

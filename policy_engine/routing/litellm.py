@@ -6,6 +6,7 @@ INVARIANT: a deployment can fall back to legs of its own task alone, and none is
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
@@ -16,13 +17,9 @@ from policy_engine.errors import Problem, UsageError
 from policy_engine.routing.addresses import address_of, endpoint_of, is_bound
 from policy_engine.routing.chains import Chain
 from policy_engine.routing.gateway import Endpoint
-from policy_engine.routing.legs import Leg, leg_name
-from policy_engine.routing.route import Route, duplicates, valid_until
+from policy_engine.routing.legs import NOT_BEHIND, Leg, leg_name
+from policy_engine.routing.route import Route, duplicates, valid_until, why
 
-_NOT_BEHIND = {
-    "edge": "it runs on the device, not behind a gateway",
-    "open_batch": "a batch provider takes files of requests, which no gateway falls back to",
-}
 _RETRIES = 2
 
 
@@ -82,7 +79,7 @@ class _Writer:
         legs = list(self._written(alias, chain))
         if not legs:
             if not chain.legs:
-                self._left_out.append(f"{alias}: nothing is permitted for it now")
+                self._left_out.append(f"{alias}: {'; '.join((*why(chain), *_not_known(chain)))}")
             return
         bound = is_bound(chain.result.facts)
         for name, leg in legs:
@@ -140,9 +137,16 @@ class _Writer:
         return Configuration(document, tuple(self._left_out), tuple(self._to_fill))
 
 
+def _not_known(chain: Chain) -> Iterator[str]:
+    """Yield what would have to be known for the first of what is no leg."""
+    missing = chain.left[0].missing if chain.left and chain.left[0].standing == "uncertain" else ()
+    if missing:
+        yield f"not known: {', '.join(missing)}"
+
+
 def _why_left_out(chain: Chain, leg: Leg, number: int, allow_conditions: bool) -> str | None:
-    if leg.deployment in _NOT_BEHIND:
-        return _NOT_BEHIND[leg.deployment]
+    if leg.deployment in NOT_BEHIND:
+        return NOT_BEHIND[leg.deployment]
     if leg.model is None:
         return "it names no model"
     if allow_conditions:
@@ -154,15 +158,13 @@ def _why_left_out(chain: Chain, leg: Leg, number: int, allow_conditions: bool) -
     return None
 
 
-def _deployment(
-    name: str, leg: Leg, endpoint: Endpoint, address: str | None, info: Mapping[str, Any]
-) -> dict[str, Any]:
+def _deployment(name: str, leg: Leg, endpoint: Endpoint, address: str, info: Mapping[str, Any]) -> dict[str, Any]:
     model = endpoint.models.get(leg.model or "", leg.model)
     params: dict[str, Any] = {"model": f"{endpoint.prefix}/{model}"}
     if endpoint.api_key is not None:
         params["api_key"] = f"os.environ/{endpoint.api_key}"
-    if address is not None:
-        params["api_base"] = address
+    # always: where a configuration names none LiteLLM asks whom its environment names
+    params["api_base"] = address
     if leg.region is not None:
         params["region_name"] = leg.region
     if leg.price is not None:
@@ -189,8 +191,26 @@ def _info(route: Route, index: int | None, chain: Chain, name: str, leg: Leg) ->
     return found
 
 
-def heading(found: Configuration, routes: Sequence[tuple[Route, int | None]]) -> Iterator[str]:
-    """Yield what stands above the configuration, a line each: what it follows from, what is left out, what is open."""
+def ended(routes: Sequence[tuple[Route, int | None]], clock: datetime) -> list[str]:
+    """Return which workloads have a route that stands no more at `clock`, each with when that ended."""
+    ends = (("/".join(route.place), valid_until(route)) for route, _ in routes)
+    return [f"{name}, on {until}" for name, until in ends if until is not None and _time(until) < clock]
+
+
+def _time(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def heading(
+    found: Configuration, routes: Sequence[tuple[Route, int | None]], clock: datetime | None = None
+) -> Iterator[str]:
+    """Yield what stands above the configuration, a line each: what it follows from, what is left out, what is open.
+
+    At `clock`, where one is given, what has ended is named before all else.
+    """
+    over = ended(routes, clock) if clock is not None else []
+    if over:
+        yield f"ALREADY ENDED, and not to be used: {'; '.join(over)}"
     yield "A LiteLLM proxy configuration, written by `policy route`. It follows from these decisions:"
     for route, index in routes:
         document = route.decision.document

@@ -14,6 +14,7 @@ from policy_engine.decide import Decider
 from policy_engine.model.decision import Decision
 from policy_engine.routing.chains import Chain, chain_of
 from policy_engine.routing.legs import Leg
+from policy_engine.routing.plan import plan
 
 _DIGITS = 16
 _OTHER, _DIGEST = re.compile(r"[^A-Za-z0-9._-]"), re.compile(rf"-[0-9a-f]{{{_DIGITS}}}\Z")
@@ -53,9 +54,10 @@ def alias_of(namespace: str, workload: str, task: str) -> str:
     return "_".join((namespace, workload, kept))
 
 
-def route_of(decider: Decider, decision: Decision, file: str, fallbacks: int) -> Route:
+def route_of(decider: Decider, decision: Decision, file: str, fallbacks: int, allow_conditions: bool = False) -> Route:
     """Return the route of a workload that was decided, with at most so many fallbacks for each task."""
-    return Route(decision, tuple(chain_of(decider, each, fallbacks) for each in decision.results), file)
+    chains = (chain_of(decider, each, fallbacks, allow_conditions) for each in decision.results)
+    return Route(decision, tuple(chains), file)
 
 
 def document(route: Route) -> dict[str, Any]:
@@ -75,7 +77,7 @@ def document(route: Route) -> dict[str, Any]:
         "valid_until": valid_until(route),
         "policy": decided["policy"]["digest"],
         "catalog": {key: decided["catalog"][key] for key in ("digest", "as_of")},
-        "plan": plan(route),
+        "plan": plan(route.chains),
         "tasks": [_task(route, chain) for chain in route.chains],
     }
 
@@ -84,23 +86,6 @@ def valid_until(route: Route) -> str | None:
     """Return until when the route stands: as long as the decision, and as what each leg rests on."""
     ends = [leg.until for chain in route.chains for leg in chain.legs]
     return min((each for each in (route.decision.document["valid_until"], *ends) if each is not None), default=None)
-
-
-def plan(route: Route) -> dict[str, Any]:
-    """Return what the first legs cost together: null where that of one is not known, or nothing is routed."""
-    firsts = [chain.legs[0] for chain in route.chains if chain.legs]
-    costs = [leg.usd_per_month for leg in firsts]
-    total = sum(each for each in costs if each is not None) if costs and None not in costs else None
-    budget = route.decision.results[0].facts.get("budget.monthly_usd")
-    options = {leg.deployment for leg in firsts}
-    return {
-        "kind": None if not options else ("hybrid" if len(options) > 1 else "single"),
-        "tasks": len(route.chains),
-        "tasks_routed": len(firsts),
-        "usd_per_month": total,
-        "at_least": any(leg.at_least for leg in firsts),
-        "over_budget": None if total is None or budget is None else total > budget,
-    }
 
 
 def _task(route: Route, chain: Chain) -> dict[str, Any]:

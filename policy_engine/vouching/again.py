@@ -116,4 +116,5 @@ def _of_own_ledger(
     said = {"origin": checkpoint.origin, "index": proof.index, "leaf": leaf_hash(entry).hex()}
     if evidence.ledger_index != proof.index or said.items() - status.proof.items():
         return "its proof is of another entry"
-    return Vouched(GRADE, status.proof, found.ends, {"receipt": text, "entry": entry.decode()}, found.against)
+    material = {"receipt": text, "entry": entry.decode()}
+    return Vouched(GRADE, status.proof, found.ends, material, found.against, found.shows)

@@ -77,10 +77,14 @@ def revoked_draft(
 
 
 class Speaks(Struct, frozen=True):
-    """That an entry is about a piece of evidence: until when, and what it says `against` the workload, if it does."""
+    """That an entry is about a piece of evidence: until when, and what it says `against` the workload, if it does.
+
+    `shows` is of a report of `policy parity`: by task, the models that it speaks for.
+    """
 
     ends: date | None = None
     against: str | None = None
+    shows: Mapping[str, tuple[str, ...]] | None = None
 
 
 def names_of(raw: bytes) -> frozenset[str]:

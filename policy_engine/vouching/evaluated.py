@@ -5,10 +5,12 @@
 3. The report has not ended.
 4. Its margin is no wider, and its confidence no lower, than the policy's parameters.
 5. Every task that proposes an open model was compared: by the metric of its kind, that model with the one replaced.
+   So was an open model that it falls back to.
 6. Of each of these models it found that it is better, or equivalent.
 
 A report that fails 4 to 6 speaks against the workload that names it: then it satisfies nothing, not even where a
-reference beside it would.
+reference beside it would. Where another model is judged in the place of what is proposed, such as a fallback that a
+route looks for, the report is evidence of that one only where it names it so as well.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from policy_audit.errors import AuditError
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.loading.policy import Policy
 from policy_engine.loading.wording import quoted
-from policy_engine.model.workload import Proposal, Task, Workload
+from policy_engine.model.workload import Fallback, Proposal, Task, Workload
 from policy_engine.vouching.entries import Speaks
 from policy_engine.vouching.evaluation import (
     COUNTED,
@@ -73,7 +75,23 @@ def check_evaluation(entry: Entry, workload: Workload, named: str | None, policy
         return "its report is of another golden dataset than the file"
     if ends is not None and ends < day:
         return f"the report ended on {ends}"
-    return Speaks(ends, problem_of(report, workload, policy))
+    return Speaks(ends, problem_of(report, workload, policy), _shown(report, policy.catalog))
+
+
+def _shown(report: Evaluation, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+    """Return of each task the models that the report found better or equivalent, by the catalog's names of them.
+
+    One that stands in it twice is shown where both of its verdicts say so.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for task in report.tasks:
+        if task.name is None:
+            continue
+        verdicts: dict[str, set[str]] = {}
+        for each in task.candidates:
+            verdicts.setdefault(key(catalog, each.model), set()).add(each.verdict)
+        found[task.name] = tuple(sorted(name for name, said in verdicts.items() if said <= set(SHOWN)))
+    return found
 
 
 def problem_of(report: Evaluation, workload: Workload, policy: Policy) -> str | None:
@@ -81,9 +99,13 @@ def problem_of(report: Evaluation, workload: Workload, policy: Policy) -> str | 
     return next(_against(report, workload, policy), None)
 
 
-def open_proposals(workload: Workload) -> list[tuple[Task, Proposal]]:
-    """Return the tasks that propose anything but a proprietary model, each with what it proposes."""
-    found = [(task, task.proposal) for task in workload.spec.tasks if task.proposal is not None]
+def open_proposals(workload: Workload) -> list[tuple[Task, Proposal | Fallback]]:
+    """Return the tasks that propose anything but a proprietary model, each with what it proposes and falls back to."""
+    found: list[tuple[Task, Proposal | Fallback]] = []
+    for task in workload.spec.tasks:
+        if task.proposal is not None:
+            found += [(task, task.proposal)]
+            found += [(task, task.proposal.fallback)] if task.proposal.fallback is not None else []
     return [(task, proposal) for task, proposal in found if proposal.deployment != "proprietary_api"]
 
 
@@ -109,7 +131,9 @@ def _against(report: Evaluation, workload: Workload, policy: Policy) -> Iterator
             yield from _of_task(found, task, proposal, workload, policy.catalog)
 
 
-def _of_task(found: Compared, task: Task, proposal: Proposal, workload: Workload, catalog: Catalog) -> Iterator[str]:
+def _of_task(
+    found: Compared, task: Task, proposal: Proposal | Fallback, workload: Workload, catalog: Catalog
+) -> Iterator[str]:
     name = quoted(task.name)
     if found.kind != task.kind:
         yield f"it compared the task {name} as {found.kind}, and the workload says {task.kind}"

@@ -12,6 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from policy_audit.canonical import MAX_INTEGER
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.errors import AuditError, LedgerError, VerificationError
@@ -75,7 +76,7 @@ def check_proof(
     if isinstance(said, str):
         return said
     ends = min((each for each in (said.ends, key.ends) if each is not None), default=None)
-    return _vouched(origin, proof.index, entry, parse_verifier_key(key.text).key_id, Speaks(ends, said.against), text)
+    return _vouched(origin, proof.index, entry, parse_verifier_key(key.text).key_id, replace(said, ends=ends), text)
 
 
 def _signer(
@@ -157,4 +158,4 @@ def _verify(ledger: Ledger, index: int, raw: bytes, receipt: str) -> None:
 
 def _vouched(origin: str, index: int, entry: bytes, key: bytes, said: Speaks, receipt: str) -> Vouched:
     proof: dict[str, str | int] = {"origin": origin, "index": index, "leaf": leaf_hash(entry).hex(), "key": key.hex()}
-    return Vouched(GRADE, proof, said.ends, {"receipt": receipt, "entry": entry.decode()}, said.against)
+    return Vouched(GRADE, proof, said.ends, {"receipt": receipt, "entry": entry.decode()}, said.against, said.shows)

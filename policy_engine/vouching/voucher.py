@@ -75,5 +75,9 @@ def _best(found: list[Vouched | str]) -> tuple[Vouched | None, str | None]:
     vouched = [each for each in found if not isinstance(each, str)]
     why = "; ".join(each for each in found if isinstance(each, str)) or None
     # what speaks against the workload is known whatever else vouches for it
-    best = max(vouched, key=lambda each: (each.against is not None, EVIDENCE_GRADES.index(each.grade)), default=None)
-    return best, why
+    return max(vouched, key=_worth, default=None), why
+
+
+def _worth(found: Vouched) -> tuple[bool, int, bool]:
+    """Order what vouches; of two of one grade the report of models counts, which says of which it speaks."""
+    return found.against is not None, EVIDENCE_GRADES.index(found.grade), found.shows is not None

@@ -24,8 +24,9 @@ apiVersion: policy-engine/v1
 kind: Gateway
 providers:
   openai: {regions: {us: https://us.api.openai.example/v1}}
-  open-model-hosting: {api_base: https://models.example/v1}
-  self_hosted: {api_base: http://llm.internal.example:8000/v1}
+  anthropic: {address_region: us}
+  open-model-hosting: {api_base: https://models.example/v1, address_region: eu}
+  self_hosted: {api_base: http://llm.internal.example:8000/v1, address_region: eu}
 """
 
 

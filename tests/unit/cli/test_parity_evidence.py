@@ -67,6 +67,34 @@ def test_a_receipt_counts_where_the_ledger_is_pinned_and_none_that_was_changed(s
     assert decided["evidence"]["golden_dataset"]["problem"] == "its receipt does not prove its entry"
 
 
+def open_legs(scene: ParityScene) -> list[tuple[str | None, set[str]]]:
+    """Return the models of the route's legs for which a report is asked for, each with what is outstanding of it."""
+    (task,) = scene.run("route", "w.yaml", "-o", "json", "--fallbacks", "5").json["tasks"]
+    legs = [leg for leg in task["legs"] if leg["deployment"] != "proprietary_api"]
+    return [(leg["model"], set(EVIDENCE) & set(leg["outstanding"])) for leg in legs]
+
+
+def test_a_report_is_no_evidence_of_a_fallback_that_it_does_not_name(scene: ParityScene) -> None:
+    scene.document["spec"]["data"]["residency"] = ["anywhere"]
+    proposal = scene.document["spec"]["tasks"][0]["proposal"]
+    proposal |= {"provider": "open-model-hosting", "fallback": {**proposal, "provider": "other-hosting"}}
+    scene.write()
+    more = ("--candidate", "mistral-7b=mistral-7b.jsonl")
+    index = equivalent(scene, *more, "-o", "json").json["record"]["ledger"]["index"]
+    scene.name(ledger_index=index)
+    first, *others = open_legs(scene)
+    assert first == ("qwen3-14b", set())
+    assert others
+    assert all(owed == (set() if model == "qwen3-14b" else set(EVIDENCE)) for model, owed in others)
+    assert set(why(scene).values()) == {None}
+    proposal["fallback"]["model"] = "mistral-7b"
+    scene.name(ledger_index=index, reference="EVAL-7")
+    assert set(why(scene).values()) == {
+        "its report found `mistral-7b` worse than `gpt-4o` on the task `triage`, by macro_f1"
+    }
+    assert scene.run("audit", "replay", "--all", "-o", "json").json["equal"] == 3
+
+
 def test_a_worse_model_satisfies_nothing_whatever_is_typed_beside_it(scene: ParityScene) -> None:
     found = scene.parity("--record", "--fail-on", "worse", of=("mistral-7b", "qwen3-14b"))
     assert found.status == 1, "it is recorded all the same"

@@ -61,6 +61,7 @@ def test_the_articles_router(acme: Any) -> None:
         "tasks_routed": 4,
         "usd_per_month": 0,
         "at_least": False,
+        "at_most": False,
         "over_budget": False,
     }
     assert [task["share_of_volume"] for task in found["tasks"]] == [0.5, 0.3, 0.15, 0.05]
@@ -195,6 +196,21 @@ def test_the_readme_shows_what_is_printed(policy: Run) -> None:
     found = policy("route", str(EXAMPLES / "writing-assistant.yaml"), *AT, *MEMORY).out
     shown, found = (re.sub("[0-9a-f]{64}", "ID", text) for text in (shown, found))
     assert shown == found
+
+
+def test_what_a_rule_asks_of_one_provider_holds_a_recommendation_of_it_up(policy: Run, tmp_path: Path) -> None:
+    rule = {"id": "dpa-for-anthropic", "title": "A contract", "origin": "ACME 9", "enforcement": "mandatory"}
+    rule |= {"when": "proposal.present && proposal.provider == 'anthropic'", "message": "a contract"}
+    folder = tmp_path / "ours" / "licence"
+    folder.mkdir(parents=True)
+    text = yaml.safe_dump({**rule, "require": {"dpa": ["proprietary_api"]}})
+    (folder / "dpa-for-anthropic.yaml").write_text(text, encoding="utf-8")
+    given = (str(EXAMPLES / "writing-assistant.yaml"), *AT, *MEMORY, "--policy", str(tmp_path / "ours"))
+    (task,) = policy("route", *given, "-o", "json").json["tasks"]
+    assert (legs(task)[0][2], task["legs"][0]["outstanding"], task["state"]) == ("anthropic", ["dpa"], "conditional")
+    assert task["waits_for"] == ["dpa is outstanding, once proprietary_api claude-3.5-sonnet at anthropic is proposed"]
+    found = policy("route", *given, "-o", "litellm")
+    assert (found.status, "[nothing-to-write]" in found.err) == (2, True)
 
 
 def test_a_fallback_that_is_the_proposal_again_is_none_and_says_so(route: Any, tmp_path: Path) -> None:

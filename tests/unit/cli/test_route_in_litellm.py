@@ -5,12 +5,14 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from policy_engine.routing.gateway import read_gateway
 from tests.unit.cli.route_scene import GATEWAY, routed
 
 #: What LiteLLM and what it imports say of themselves.
@@ -151,6 +153,56 @@ def test_without_an_address_it_would_ask_openai_which_is_why_one_is_written(
         with pytest.raises(Exception, match="Hosted_vllm"):
             made.completion("a", [{"role": "user", "content": "hello"}])
         assert reached == [host]
+
+
+def test_no_key_goes_to_an_address_that_it_is_not_for(litellm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import httpx
+
+    from policy_engine.routing.gateway import KEEPS_KEYS
+
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-of-anthropic")
+    monkeypatch.delenv("ACME_API_KEY", raising=False)
+    sent: list[str] = []
+
+    def send(_client: Any, request: httpx.Request, **_given: Any) -> Any:
+        sent.append(f"{request.url} {dict(request.headers)}")
+        raise httpx.ConnectError("down", request=request)
+
+    monkeypatch.setattr(httpx.Client, "send", send)
+
+    def asked(prefix: str) -> str:
+        sent.clear()
+        params = {"model": f"{prefix}/m", "api_base": "https://acme.example/v1", "api_key": "os.environ/ACME_API_KEY"}
+        made = litellm.Router(model_list=[{"model_name": "a", "litellm_params": params}], num_retries=0)
+        with suppress(Exception):
+            made.completion("a", [{"role": "user", "content": "hello"}])
+        return "".join(sent)
+
+    assert [each for each in KEEPS_KEYS if "sk-of-" in asked(each)] == []
+    for leaking in ("openai", "custom_openai", "perplexity", "anthropic"):
+        assert "sk-of-" in asked(leaking)
+
+
+def test_addresses_of_the_environment_count_for_nothing(
+    litellm: Any, reached: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("OPENAI_BASE_URL", "OPENAI_API_BASE", "ANTHROPIC_API_BASE", "ANTHROPIC_BASE_URL", "GEMINI_API_BASE"):
+        monkeypatch.setenv(name, "https://elsewhere.example")
+    hosts = {
+        "openai": "api.openai.com",
+        "anthropic": "api.anthropic.com",
+        "google": "generativelanguage.googleapis.com",
+    }
+    for name, host in hosts.items():
+        found = read_gateway(None)[name]
+        params = {"model": f"{found.prefix}/m", "api_key": "k"}
+        for more, wanted in (({"api_base": found.api_base}, host), ({}, "elsewhere.example")):
+            reached.clear()
+            made = litellm.Router(model_list=[{"model_name": "a", "litellm_params": {**params, **more}}], num_retries=0)
+            with suppress(Exception):
+                made.completion("a", [{"role": "user", "content": "hello"}])
+            assert set(reached) == {wanted}
 
 
 def test_the_shipped_names_of_models_are_those_that_litellm_knows(litellm: Any) -> None:

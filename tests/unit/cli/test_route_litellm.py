@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from policy_engine.routing.route import alias_of
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.given import AT, DENIED, MEMORY
-from tests.unit.cli.route_scene import GATEWAY, layer, routed, router, single, write
+from tests.unit.cli.route_scene import GATEWAY, HARDWARE, PROVIDERS, layer, routed, router, single, write
 
 Run = Callable[..., Outcome]
+HEAD = "apiVersion: policy-engine/v1\nkind: Gateway\nproviders:\n"
 GPT_4O = {"deployment": "proprietary_api", "model": "gpt-4o", "provider": "openai", "region": "us"}
 
 
@@ -47,15 +48,39 @@ def test_what_waits_for_evidence_is_not_written_and_said(approved: Any) -> None:
     config, text = approved
     assert names(config) == [
         "platform_model-router_summaries",
+        "platform_model-router_summaries+1",
         "platform_model-router_summaries+2",
         "platform_model-router_analysis",
+        "platform_model-router_analysis+1",
         "platform_model-router_analysis+2",
         "platform_model-router_code",
         "platform_model-router_code+1",
         "platform_model-router_code+2",
     ]
     assert "# Left out: platform_model-router_tagging: self_hosted llama-3-8b in eu: it waits for approval" in text
-    assert "# Left out: platform_model-router_analysis: self_hosted qwen2.5-72b in eu: outstanding: hardware_" in text
+
+
+def test_a_fallback_that_waits_takes_no_place_and_counts_for_none(policy: Run, tmp_path: Path) -> None:
+    """Machines of one's own wait for their attestation, and are the only host beside the provider's."""
+    given = (*layer(tmp_path), *AT, *MEMORY, "--fallbacks", "5")
+    hosting = {"open-model-hosting": PROVIDERS["open-model-hosting"]}
+    (tmp_path / "acme" / "catalog" / "providers.yaml").write_text(yaml.safe_dump({"providers": hosting}))
+    data = yaml.safe_load(router(tmp_path).read_text(encoding="utf-8"))["spec"]["data"]
+    path = router(tmp_path, data={**data, "residency": ["eu"]})
+    for more, ready in (((), False), (("--allow-conditions",), True)):
+        tasks = policy("route", str(path), *given, *more, "-o", "json").json["tasks"]
+        (summaries,) = (task for task in tasks if task["name"] == "summaries")
+        waits = [leg["outstanding"] for leg in summaries["legs"]]
+        assert [leg["deployment"] for leg in summaries["legs"]].count("self_hosted") == 1
+        assert waits.index(["hardware_attestation"]) == (1 if ready else len(waits) - 1)
+        assert summaries["independent_fallback"] is ready
+    assert policy("route", str(path), *given, "--fail-on", "no_fallback").status == 1
+    (few,) = (
+        task
+        for task in policy("route", str(path), *given[:-1], "1", "-o", "json").json["tasks"]
+        if task["name"] == "summaries"
+    )
+    assert [leg["deployment"] for leg in few["legs"]] == ["open_api", "open_api"]
 
 
 def test_fallbacks_stay_inside_their_task_and_none_is_for_everything(approved: Any) -> None:
@@ -84,15 +109,15 @@ def test_an_address_that_nobody_gave_leads_nowhere(written: Any, tmp_path: Path)
     assert len(names(config)) == 12
     assert config["model_list"][0]["model_info"]["policy_outstanding"] == ["hardware_attestation"]
     reached = {each["litellm_params"].get("api_base") for each in config["model_list"]}
-    # Anthropic is in one region alone, and is reached where LiteLLM knows it to be
+    # of no address is it known in which region it is, not even where a provider is in one alone
     assert reached == {
-        "https://self-hosted.invalid/v1",
-        "https://open-model-hosting.invalid/v1",
+        "https://self-hosted.eu.invalid/v1",
+        "https://open-model-hosting.eu.invalid/v1",
         "https://openai.us.invalid/v1",
-        None,
+        "https://anthropic.us.invalid",
     }
     assert "os.environ" not in str(reached)  # of a variable that is not set LiteLLM makes OpenAI's address
-    assert text.count("# An address is missing") == 3
+    assert text.count("# An address is missing") == 4
     proposed = single(proposal={**GPT_4O, "region": "eu"})  # the data may go anywhere, and the team wants it there
     config, _ = written(write(tmp_path / "p.yaml", proposed))
     assert config["model_list"][0]["litellm_params"]["api_base"] == "https://openai.eu.invalid/v1"
@@ -105,20 +130,47 @@ def test_an_address_that_nobody_gave_leads_nowhere(written: Any, tmp_path: Path)
         "http://llm.internal.example:8000/v1",
         "https://models.example/v1",
         "https://us.api.openai.example/v1",
-        None,
+        "https://api.anthropic.com",
     }
 
 
 def test_an_address_of_another_region_or_prefix_is_not_taken(written: Any, tmp_path: Path) -> None:
     gateway = tmp_path / "gateway.yaml"
-    gateway.write_text(GATEWAY.replace("regions: {us: ", "api_base: ").replace("v1}}", "v1}", 1), encoding="utf-8")
-    with gateway.open("a", encoding="utf-8") as more:
-        more.write("  anthropic: {prefix: hosted_vllm}\n")
+    text = GATEWAY.replace("regions: {us: ", "api_base: ").replace("v1}}", "v1}", 1)
+    text = text.replace("anthropic: {address_region: us}", "anthropic: {prefix: hosted_vllm, api_key: OTHER_API_KEY}")
+    gateway.write_text(text, encoding="utf-8")
     config, _ = written(router(tmp_path), *layer(tmp_path), "--gateway", gateway)
     openai = [each["litellm_params"] for each in config["model_list"] if "openai/" in each["litellm_params"]["model"]]
     assert {each["api_base"] for each in openai} == {"https://openai.us.invalid/v1"}
     claude = [each["litellm_params"] for each in config["model_list"] if "claude" in each["litellm_params"]["model"]]
-    assert {each["api_base"] for each in claude} == {"https://anthropic.invalid/v1"}
+    assert {each["api_base"] for each in claude} == {"https://anthropic.us.invalid/v1"}
+    # neither the key nor the names of models that were said of Anthropic
+    assert {each["api_key"] for each in claude} == {"os.environ/OTHER_API_KEY"}
+    assert {each["model"] for each in claude} == {"hosted_vllm/claude-3.5-sonnet"}
+
+
+def test_machines_in_two_regions_are_not_reached_at_one_address(written: Any, tmp_path: Path) -> None:
+    gateway = tmp_path / "gateway.yaml"
+    own = {"deployment": "self_hosted", "model": "llama-3.1-8b"}
+    documents = []
+    for region in ("eu", "us"):
+        documents.append(single(proposal={**own, "region": region}))
+        documents[-1]["metadata"]["name"] = f"in-{region}"
+        documents[-1]["spec"]["hardware"] = {**HARDWARE, "region": region}
+    path = write(tmp_path / "w.yaml", *documents)
+    for said, reached in (
+        (
+            "api_base: https://llm.example/v1",
+            ["https://self-hosted.eu.invalid/v1", "https://self-hosted.us.invalid/v1"],
+        ),
+        (
+            "api_base: https://llm.example/v1, address_region: us",
+            ["https://self-hosted.eu.invalid/v1", "https://llm.example/v1"],
+        ),
+    ):
+        gateway.write_text(f"{HEAD}  self_hosted: {{{said}}}\n", encoding="utf-8")
+        config, _ = written(path, "--gateway", gateway, "--fallbacks", "0", "--allow-conditions")
+        assert [each["litellm_params"]["api_base"] for each in config["model_list"]] == reached
 
 
 def test_what_does_not_run_behind_a_gateway_is_left_out(policy: Run, written: Any, tmp_path: Path) -> None:
@@ -146,8 +198,7 @@ def test_a_provider_that_is_not_known_is_an_error_that_names_it(
     if proposal["provider"] is not None:
         gateway = tmp_path / "gateway.yaml"
         say = "{prefix: azure, api_key: AZURE_KEY, api_base: 'https://acme.openai.azure.example'}"
-        head = "apiVersion: policy-engine/v1\nkind: Gateway\nproviders:\n"
-        gateway.write_text(f"{head}  azure: {say}\n", encoding="utf-8")
+        gateway.write_text(f"{HEAD}  azure: {say}\n", encoding="utf-8")
         config, _ = written(path, "--gateway", gateway)
         params = config["model_list"][0]["litellm_params"]
         assert (params["model"], params["api_key"]) == ("azure/gpt-4o", "os.environ/AZURE_KEY")
@@ -184,17 +235,23 @@ def test_a_denied_workload_is_in_no_configuration(policy: Run, written: Any, tmp
     assert not out.exists()
     config, text = written(DENIED, write(tmp_path / "w.yaml", single()))
     assert not [name for name in names(config) if "claims" in name]
-    assert "# Left out: claims_claims-notes_notes: nothing is permitted for it now" in text
+    assert "# Left out: claims_claims-notes_notes: the proposed fallback is ruled out, and the decision denies" in text
 
 
 @pytest.mark.parametrize(
     ("change", "problem"),
     [
         (("kind: Gateway", "kind: Gate"), "gateway.yaml:2:7: error: `kind` must be `Gateway` here"),
-        (("https://models.example/v1", "os.environ/BASE"), "gateway.yaml:5:34: error: `api_base` is no address"),
+        (("https://models.example/v1", "os.environ/BASE"), "gateway.yaml:6:34: error: `api_base` is no address"),
         (("https://models.example/v1", "https://user:secret@models.example"), "`api_base` is no address"),
-        (("{api_base: https://models.example/v1}", "{api_key: sk-12/34}"), "`api_key` is no name of an environment"),
-        (("self_hosted: {", "self_hosted: {public_address: true, "), "`hosted_vllm` is software that anybody runs"),
+        (("{api_base: https://models.example/v1", "{api_key: sk-12/34"), "`api_key` is no name of an environment"),
+        (
+            ("self_hosted: {", "self_hosted: {prefix: openai, "),
+            "gateway.yaml:7:25: error: `openai` is another provider",
+        ),
+        (("self_hosted", "acme: {prefix: openai, api_base: 'https://a.example'}\n  self_hosted"), "[key-leaves]"),
+        (("self_hosted", "acme: {prefix: custom_openai, api_key: ACME}\n  self_hosted"), "hosted_vllm"),
+        (("us.api.openai.example/v1}", "us.api.openai.example/v1}, api_key: OTHER"), "[key-leaves]"),
         (("self_hosted", "self_hosted: {prefix: 'a/b'}\n  x"), "`a/b` is no name of a provider"),
         (("regions: {us", "region: {us"), "`region` is not a key here"),
     ],
