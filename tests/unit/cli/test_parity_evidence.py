@@ -49,6 +49,20 @@ def test_a_migration_is_allowed_by_its_report_and_not_before(scene: ParityScene)
     assert scene.run("audit", "verify", "--recompute").status == 0
 
 
+def test_a_decision_of_before_reports_were_evidence_is_replayed_and_a_new_one_is_held(
+    scene: ParityScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then whatever an index named counted as asserted, and why it was not recorded stood beside it."""
+    scene.name(ledger_index=0)
+    with monkeypatch.context() as then:
+        then.setattr("policy_engine.loading.evidence._held", lambda status, *_: status)
+        before = scene.decide()["evidence"]["golden_dataset"]
+    assert (before["grade"], before["problem"], before["short"]) == ("asserted", None, "this ledger has no entry 0")
+    assert scene.decide()["evidence"]["golden_dataset"]["problem"] is not None
+    replayed = scene.run("audit", "replay", "--all", "-o", "json")
+    assert (replayed.status, replayed.json["equal"]) == (0, 2), replayed.out
+
+
 def test_a_receipt_counts_where_the_ledger_is_pinned_and_none_that_was_changed(scene: ParityScene) -> None:
     out = equivalent(scene, "--to", "p.tlog-proof").out
     assert "evidence.golden_dataset" in out
