@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -100,7 +101,7 @@ def why(report: Evaluation, task: Task, candidate: Candidate, needed: int, score
     if candidate.verdict == "too_few":
         of = "of each label " if scored.coded is not None else ""
         truth = scored.coded.truth if scored.coded is not None else ()
-        fewest = min((truth.count(number) for number in set(truth)), default=task.examples)
+        fewest = min(Counter(truth).values(), default=task.examples)
         return f"a margin of {margin} takes {needed:,} examples {of}at least, and there are {fewest:,}"
     return {
         "better": f"the whole interval of {name} is above 0",

@@ -79,10 +79,17 @@ def test_five_of_five_right_is_too_few(scene: ParityScene) -> None:
     (task,) = scene.parity("-o", "json").json["tasks"]
     assert (task["candidates"][0]["verdict"], task["examples_needed"], task["needed_of_each_label"]) == (
         "too_few",
-        91,
+        92,
         True,
     )
-    assert "a margin of 0.02 takes 91 examples of each label" in " ".join(scene.parity().out.split())
+    assert "a margin of 0.02 takes 92 examples of each label" in " ".join(scene.parity().out.split())
+
+
+def test_a_wide_margin_takes_thirty_examples_all_the_same(scene: ParityScene) -> None:
+    scene.examples(20)
+    assert "a margin of 0.5 takes 15 examples of each label at least, and there are 10" in " ".join(
+        scene.parity("--margin", "0.5").out.split()
+    )
 
 
 def test_tasks_are_told_apart_and_each_has_its_metric(scene: ParityScene) -> None:
