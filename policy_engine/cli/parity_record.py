@@ -15,6 +15,8 @@ from policy_engine.cli.waiver_common import acting, audited
 from policy_engine.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
     from policy_engine.cli.options import LedgerChoice
     from policy_engine.loading.policy import Policy
     from policy_engine.model.workload import Workload
@@ -83,7 +85,8 @@ def record(recorder: Recorder, report: Evaluation, policy: Policy) -> dict[str, 
         index = ledger.append(Draft(EntryType.EVALUATION_REPORT, body=body, context=kept, personal=personal)).index
         entry, receipt = ledger.entry(index), ledger.receipt(index)
         log = {"origin": ledger.origin, "vkey": ledger.verifier_key}
-    problem = problem_of(report, workload, policy)
+        revoked = _revoked(ledger, entry.raw, policy)
+    problem = revoked or problem_of(report, workload, policy)
     found = {
         "evidence": list(EVIDENCE),
         "workload": workload.identity,
@@ -98,6 +101,18 @@ def record(recorder: Recorder, report: Evaluation, policy: Policy) -> dict[str, 
     if recorder.target is not None:
         found |= _written(recorder.target, recorder.folder, receipt.encode(), entry.raw)
     return found
+
+
+def _revoked(ledger: Ledger, entry: bytes, policy: Policy) -> str | None:
+    """Say by what the report is evidence no more, although it was recorded again; None where it is not revoked."""
+    from policy_engine.vouching.entries import names_of
+    from policy_engine.vouching.revoked import revoked_names
+
+    names, revoked = names_of(entry), revoked_names(ledger)
+    record = next((revoked[name] for name in names if name in revoked), None)
+    if record is not None:
+        return f"what it compared was revoked in the entry {record.index} of this ledger"
+    return "the policy says that it is evidence no more" if names & policy.approvers.revoked_entries else None
 
 
 def how_to_name(kept: dict[str, Any]) -> list[str]:

@@ -30,7 +30,12 @@ Verdict = Literal["better", "equivalent", "worse", "inconclusive", "too_few"]
 #: Verdicts that speak for the candidate.
 SHOWN: tuple[Verdict, ...] = ("better", "equivalent")
 FEWEST = 30
+FEWEST_DRAWS = 1_000
 MOST_CANDIDATES = 3
+#: So many draws have to lie outside of each end of an interval.
+_OUTSIDE = 5
+#: Figures are rounded, each by itself.
+_CLOSE = 1e-6
 
 #: Families of metrics; the first of each decides where none is named.
 LABELS = ("macro_f1", "accuracy", "macro_precision", "macro_recall")
@@ -245,14 +250,18 @@ def evaluation_of(report: Any) -> Evaluation:
     models = [each.model for each in found.answers]
     if len(set(models)) < len(models) or len({task.name for task in found.tasks}) < len(found.tasks):
         raise ValueError("a model or a task is there twice")
+    if len({each.sha256 for each in found.answers}) < len(models):
+        raise ValueError("two models have the same answers")
+    if sum(task.examples for task in found.tasks) > found.golden.examples or any(t.examples < 1 for t in found.tasks):
+        raise ValueError("its tasks have more examples than the dataset")
     for task in found.tasks:
         if [task.current.model, *(each.model for each in task.candidates)] != models or len(models) < 2:
             raise ValueError("a task is about other models than the report")
-        if not 1 <= task.examples <= found.golden.examples:
-            raise ValueError("a task has more examples than the dataset")
         alpha = alpha_of(found.confidence, len(task.candidates))
+        if found.resamples < draws_needed(alpha):
+            raise ValueError("it has fewer draws than its confidence takes")
         for each in task.candidates:
-            _check(task, each)
+            _check(task, each, alpha)
             verdict = judge(each.difference, task.examples, each.differing, task.resolution, found.margin, alpha,
                             task.metric)  # fmt: skip
             if verdict != each.verdict:
@@ -260,12 +269,39 @@ def evaluation_of(report: Any) -> Evaluation:
     return found
 
 
-def _check(task: Task, candidate: Candidate) -> None:
+def draws_needed(alpha: float) -> int:
+    """Return of how many draws an interval is to be that leaves out `alpha`."""
+    return max(FEWEST_DRAWS, math.ceil(2 * _OUTSIDE / alpha - _CLOSE))
+
+
+def _check(task: Task, candidate: Candidate, alpha: float) -> None:
     """Refuse figures that nothing can have."""
     shares = (task.current.value, candidate.value, task.resolution)
-    ends = (candidate.difference.value, candidate.difference.low, candidate.difference.high)
-    fine = all(0 <= each <= 1 for each in shares) and all(-1 <= each <= 1 for each in ends) and ends[1] <= ends[2]
-    # each number is rounded by itself
-    apart = abs(candidate.value - task.current.value - candidate.difference.value)
-    if not fine or not apart < 1e-4 or not 0 <= candidate.differing <= task.examples:
+    value, low, high = candidate.difference.value, candidate.difference.low, candidate.difference.high
+    fine = (
+        all(0 <= each <= 1 for each in shares) and all(-1 <= each <= 1 for each in (value, low, high)) and low <= high
+    )
+    apart = abs(candidate.value - task.current.value - value)
+    if not fine or not apart < _CLOSE or not 0 <= candidate.differing <= task.examples:
         raise ValueError("a figure is none that can be measured")
+    hidden = task.resolution - unseen(task.examples, alpha)
+    macro = task.metric in MACRO
+    if hidden < -_CLOSE or (hidden > _CLOSE and not macro):
+        raise ValueError("its resolution is not that of so many examples")
+    # draws that lack a rare label may all lie to one side of the whole
+    reach = task.resolution if macro else _CLOSE
+    if not low - reach <= value <= high + reach:
+        raise ValueError("a difference lies outside of its interval")
+    if not macro:
+        _check_mean(task, candidate)
+
+
+def _check_mean(task: Task, candidate: Candidate) -> None:
+    """Refuse a difference of means that examples which differ by at most 1 each do not come to."""
+    total, differing = candidate.difference.value * task.examples, candidate.differing
+    # the difference is rounded, of up to 100,000 examples
+    if abs(total) > differing + 1e-3 or (not differing and candidate.difference.low < candidate.difference.high):
+        raise ValueError("a difference is larger than what differs")
+    gained = (differing + total) / 2
+    if task.metric in RATES and abs(gained - round(gained)) > 1e-3:
+        raise ValueError("a difference is none of counts")

@@ -132,6 +132,17 @@ def test_tasks_are_told_apart_and_each_has_its_metric(scene: ParityScene) -> Non
     assert "golden.jsonl:2:1: error: it names no `task`, and the workload has 3" in found.err
 
 
+def test_one_file_is_of_one_model(scene: ParityScene) -> None:
+    (scene.folder / "copy.jsonl").write_bytes((scene.folder / "gpt-4o.jsonl").read_bytes())
+    for name in ("gpt-4o", "copy"):
+        found = scene.run(
+            "parity", "w.yaml", "--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--candidate",
+            f"qwen3-14b={name}.jsonl",
+        )  # fmt: skip
+        assert (found.status, found.out) == (2, "")
+        assert f"{name}.jsonl:1:1: error: its bytes are those of the answers of `gpt-4o`, `gpt-4o.jsonl`" in found.err
+
+
 def test_the_same_seed_gives_the_same_bytes(scene: ParityScene) -> None:
     one = scene.parity("-o", "json").out
     assert one == scene.parity("-o", "json").out
@@ -151,14 +162,14 @@ def test_names_of_strangers_do_nothing_to_a_terminal(scene: ParityScene) -> None
     label = "\x1b[31mred\u202e"
     scene.lines("golden", [{"id": n, "expected": label if n % 2 else "b"} for n in range(4)])
     for model in ("gpt-4o", "qwen3-14b"):
-        scene.lines(model, [{"id": n, "answer": label} for n in range(4)])
+        scene.lines(model, [{"id": n, "answer": label, "meta": model} for n in range(4)])
     for form in ("text", "markdown"):
         shown = scene.parity("-o", form).out
         assert "\x1b" not in shown
         assert "\u202e" not in shown
     found = scene.run(
         "parity", "--kind", "sentiment", "--golden", "golden.jsonl", "--current", "\x1b[2J=gpt-4o.jsonl",
-        "--candidate", "b=gpt-4o.jsonl",
+        "--candidate", "b=qwen3-14b.jsonl",
     )  # fmt: skip
     assert (found.status, "\x1b" in found.out) == (0, False)
 

@@ -22,7 +22,7 @@ def equivalent(scene: ParityScene, *arguments: str) -> Outcome:
     """Record a report by which the candidate is equivalent: it answers as the model in use does."""
     found = scene.run(
         "parity", "w.yaml", "--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--candidate",
-        "qwen3-14b=gpt-4o.jsonl", "--record", "--resamples", "1000", *arguments,
+        "qwen3-14b=alike.jsonl", "--record", "--resamples", "1000", *arguments,
     )  # fmt: skip
     assert found.status == 0, found.err
     return found
@@ -111,7 +111,7 @@ def _arguments(model: str) -> tuple[str, ...]:
         "--current",
         "gpt-4o=gpt-4o.jsonl",
         "--candidate",
-        f"{model}=gpt-4o.jsonl",
+        f"{model}=alike.jsonl",
     )
 
 
@@ -119,12 +119,28 @@ def test_a_revoked_report_is_evidence_no_more_also_where_it_is_recorded_again(sc
     equivalent(scene)
     done = scene.run("evidence", "revoke", "0", "--reason", "the dataset was a draft")
     assert done.status == 0, done.err
-    equivalent(scene)
+    said = equivalent(scene, "--seed", "1", "-o", "json").json["record"]
+    assert (said["counts"], said["problem"]) == (False, "what it compared was revoked in the entry 1 of this ledger")
     for index in (0, 2):
         scene.name(ledger_index=index)
         assert set(why(scene).values()) == {"its entry was revoked in the entry 1 of this ledger"}
     with open_ledger(f"sqlite:///{scene.folder}/l.db", read_only=True) as ledger:
         assert ledger.entry(1).document["body"]["evidence"] == "golden_dataset, parallel_test"
+
+
+def test_one_candidate_of_a_revoked_report_is_revoked_too(scene: ParityScene) -> None:
+    scene.parity("--record", of=("mistral-7b", "alike"))
+    assert scene.run("evidence", "revoke", "0", "--reason", "the dataset was a draft").status == 0
+    assert "revoked in the entry 1" in " ".join(equivalent(scene).out.split())
+    body = scene.run("audit", "show", "1", "-o", "json").json["body"]
+    names = [body["leaf"], body["attestation"], *body["compared"]]
+    assert len(set(names)) == 4
+    (scene.folder / "acme").mkdir()
+    for name in body["compared"]:
+        text = f"revoked_entries: [{name}]\n"
+        (scene.folder / "acme" / "approvers.yaml").write_text(text, encoding="utf-8")
+        kept = equivalent(scene, "-o", "json", "--policy", "acme", "--ledger", f"sqlite:///{scene.folder}/m.db")
+        assert kept.json["record"]["counts"] == (name == body["compared"][0])
 
 
 def test_a_report_ends_on_its_day(scene: ParityScene) -> None:

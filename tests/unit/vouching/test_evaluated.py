@@ -12,6 +12,7 @@ from policy_audit.ledger import Draft, EntryType, Ledger
 
 from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Workload
+from policy_engine.vouching.evaluation import rounded, unseen
 from tests.evaluating import CURRENT, GOLDEN, OPEN, body, evaluation, task
 from tests.unit.vouching.case import AT, WORKLOAD, checked, pinned, policy, record
 
@@ -105,7 +106,7 @@ def test_a_report_that_shows_something_else_satisfies_nothing(
 
 
 def test_a_lower_confidence_than_the_policys_shows_nothing(folder: Path, ledger: Ledger) -> None:
-    loose = evaluation(task(resolution=0.001), confidence=0.9)
+    loose = evaluation(task(resolution=rounded(unseen(500, 0.1))), confidence=0.9)
     assert "lower than param.parity_confidence" in str(found(ledger, folder, body(loose, WORKLOAD)).problem)
 
 
