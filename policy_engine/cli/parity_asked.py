@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -107,6 +108,9 @@ def ask(given: Given, policy: Policy, margin: float | None, confidence: float | 
         InputError: a file is not what it should be; every problem of all of them is said.
     """
     workload, folder = (None, Path.cwd()) if given.file is None else one_workload(given.file, given.chosen, policy)
+    for option, share in (("--margin", margin), ("--confidence", confidence)):
+        if share is not None and math.isnan(share):
+            raise _usage(f"`{option}` is no number", "give a share, such as 0.02 or 0.95")
     named = [_named(each) for each in (given.current, *given.candidates)]
     _check_models(policy.catalog, [name for name, _ in named])
     terms = Terms(

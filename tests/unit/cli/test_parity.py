@@ -132,6 +132,12 @@ def test_tasks_are_told_apart_and_each_has_its_metric(scene: ParityScene) -> Non
     assert "golden.jsonl:2:1: error: it names no `task`, and the workload has 3" in found.err
 
 
+def test_what_is_no_number_is_said_of_its_option(scene: ParityScene) -> None:
+    for option in ("--margin", "--confidence"):
+        found = scene.parity(option, "nan")
+        assert (found.status, f"`{option}` is no number" in found.err) == (2, True)
+
+
 def test_one_file_is_of_one_model(scene: ParityScene) -> None:
     (scene.folder / "copy.jsonl").write_bytes((scene.folder / "gpt-4o.jsonl").read_bytes())
     for name in ("gpt-4o", "copy"):
