@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from msgspec import Struct
 
 from policy_engine.cli.evidence_common import beside, check_target
 from policy_engine.cli.options import now, opened
 from policy_engine.cli.parity_asked import Question
 from policy_engine.cli.waiver_common import acting, audited
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -99,8 +102,21 @@ def record(recorder: Recorder, report: Evaluation, policy: Policy) -> dict[str, 
         "entry": None,
     }
     if recorder.target is not None:
-        found |= _written(recorder.target, recorder.folder, receipt.encode(), entry.raw)
+        with told(found):
+            found |= _written(recorder.target, recorder.folder, receipt.encode(), entry.raw)
     return found
+
+
+@contextmanager
+def told(kept: dict[str, Any] | None) -> Iterator[None]:
+    """Tell which entry holds the report where it cannot be shown: it is on record all the same."""
+    try:
+        yield
+    except (PolicyError, OSError):
+        if kept is not None:
+            ledger = kept["ledger"]
+            click.echo(f"the report is on record all the same: entry {ledger['index']} of {ledger['origin']}", err=True)
+        raise
 
 
 def _revoked(ledger: Ledger, entry: bytes, policy: Policy) -> str | None:
@@ -127,6 +143,7 @@ def how_to_name(kept: dict[str, Any]) -> list[str]:
     if kept["receipt"] is not None:
         named = f"{{receipt: {kept['receipt']}, entry: {kept['entry']}}}"
     lines += [f"evidence.{name}: {named}" for name in kept["evidence"]]
+    lines += ["of which precision the candidate's weights were, it does not say: propose the one that answered"]
     if kept["receipt"] is not None:
         return [*lines, f"approvers.yaml pins the ledger: origins: [{{vkey: {ledger['vkey']}}}]"]
     index = ledger["index"]

@@ -168,6 +168,20 @@ def test_nothing_is_told_that_the_ledger_refused(scene: ParityScene) -> None:
     assert (found.status, found.out) == (6, "")
 
 
+def test_the_entry_is_told_where_the_report_cannot_be_shown(
+    scene: ParityScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("policy_engine.plots.canvas.write_whole", full)
+    found = scene.parity("--record", "--plot", "p.svg")
+    assert (found.status, found.out) == (2, "")
+    assert "the report is on record all the same: entry 0 of " in found.err
+    monkeypatch.setattr("policy_engine.cli.ledger_reading.write_whole", full)
+    assert "the report is on record all the same: entry 1 of " in scene.parity("--record", "--to", "p.tlog-proof").err
+
+
 def test_nothing_is_recorded_of_files_that_are_wrong(scene: ParityScene) -> None:
     (scene.folder / "qwen3-14b.jsonl").write_text('{"id": "t0"}\n{"id": "t1", }\n', encoding="utf-8")
     found = scene.parity("--record")

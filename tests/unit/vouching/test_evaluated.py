@@ -67,6 +67,7 @@ AGAINST: dict[str, tuple[Any, Workload, str]] = {
     "another model": (evaluation(), subject(model="llama-3.1-8b"), "it does not compare `llama-3.1-8b`"),
     "no model": (evaluation(), subject(model=None), "the task `work` names no model"),
     "another one replaced": (evaluation(), subject(current="gpt-4"), "the workload replaces `gpt-4`"),
+    "no model replaced": (evaluation(), subject(current=None), "the migration names no model that it replaces"),
     "another kind": (evaluation(), subject(kind="extraction"), "the task `work` as classification"),
     "a metric that is easy": (
         evaluation(task(metric="macro_recall")),
