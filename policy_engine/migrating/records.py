@@ -85,7 +85,7 @@ def read_records(ledger: Ledger, identity: str, as_of: datetime | None) -> Recor
     malformed: list[Malformed] = []
     with open_snapshot(ledger, as_of=as_of) as snapshot:
         evaluations = [
-            Evaluation(entry.index, _day(entry), body, _revoked(entry, revoked))
+            Evaluation(entry.index, _day(entry), body, _revoked(entry, body, revoked))
             for entry, body in _bodies(snapshot, EntryType.EVALUATION_REPORT, EvaluationBody, identity, malformed)
         ]
         rollouts = [
@@ -111,10 +111,11 @@ def _bodies(
             malformed.append(Malformed(entry.index, kind.value, str(error)))
 
 
-def _revoked(entry: StoredEntry, revoked: Mapping[str, int]) -> int | None:
+def _revoked(entry: StoredEntry, body: EvaluationBody, revoked: Mapping[str, int]) -> int | None:
     from policy_engine.vouching.entries import names_of
 
-    return min((revoked[name] for name in names_of(entry.raw) if name in revoked), default=None)
+    names = {*names_of(entry.raw), body.sha256}
+    return min((revoked[name] for name in names if name in revoked), default=None)
 
 
 def _day(entry: StoredEntry) -> date:
