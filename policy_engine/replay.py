@@ -341,7 +341,7 @@ def _decided(
     try:
         workload, day = recorded_workload(content, decider.policy.vocabulary), inputs.at.date()
         again = proven(workload, decider.policy, day, proofs, own.entry_of, own.revoked)
-        evidence = evidence_as_recorded(workload, day, inputs.evidence, day, again)
+        evidence = evidence_as_recorded(workload, day, inputs.evidence, day, again, as_then=True)
         decision = decider.decide(workload, evidence, inputs.at, waivers_of(workload))
         document = {**decision.document, "engine": {"version": inputs.version, "semantics": SEMANTICS_VERSION}}
         found = dataclasses.replace(decision, document=document)

@@ -28,7 +28,16 @@ class _Revoked(Struct, frozen=True):
     @property
     def attestation(self) -> str | None:
         """The digest of what it attests or reports; None of other evidence."""
-        return next(iter(self.names - {self.leaf}), None)
+        return next(iter(self.names - {self.leaf, *self.compared}), None)
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """The names of what a report compared; none of other evidence."""
+        from policy_audit.entry import EntryType
+
+        from policy_engine.vouching.entries import compared_names
+
+        return compared_names(self.entry.body) if self.entry.type == EntryType.EVALUATION_REPORT else ()
 
 
 @click.command("revoke", epilog="Example: policy evidence revoke 41 --reason 'the cards were exchanged'")
@@ -68,7 +77,7 @@ def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | Non
         kept = ("namespace", "workload")
         place = {name: value for name in kept if (value := found.entry.context.get(name)) is not None}
         draft = revoked_draft(
-            revocation_body(found.leaf, found.index, evidence, workload, text, found.attestation),
+            revocation_body(found.leaf, found.index, evidence, workload, text, found.attestation, found.compared),
             place,
             personal,
             stored_context(context),

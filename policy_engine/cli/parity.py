@@ -101,7 +101,7 @@ def command(
     from policy_engine.cli.options import choose_ledger, load
     from policy_engine.cli.output import parse_outputs, write_reports
     from policy_engine.cli.parity_asked import Given, ask, check_given, keep_apart
-    from policy_engine.cli.parity_record import prepare, record
+    from policy_engine.cli.parity_record import prepare, record, told
     from policy_engine.cli.parity_shown import Shown, as_sections, as_value, draw
     from policy_engine.parity.comparing import compare
     from policy_engine.vouching.evaluated import problem_of
@@ -115,11 +115,11 @@ def command(
     recorder = prepare(choose_ledger(ctx, ledger, ledger_key), asked, until, target) if recording else None
     found = compare(asked.golden, asked.files, asked.tasks, asked.terms, asked.problems)
     kept = record(recorder, found.report, policy) if recorder is not None else None
-    if plot is not None:
-        draw(plot, found)
     problem = problem_of(found.report, asked.workload, policy) if asked.workload is not None else None
     shown = Shown(asked, found, kept, problem)
-    writers = report_writers(lambda: as_value(shown), lambda: as_sections(shown))
-    write_reports(targets, writers)
+    with told(kept):
+        if plot is not None:
+            draw(plot, found)
+        write_reports(targets, report_writers(lambda: as_value(shown), lambda: as_sections(shown)))
     verdicts = {each.verdict for one in found.report.tasks for each in one.candidates}
     return CONDITION if fail_on is not None and verdicts.intersection(FAIL_ON[fail_on]) else OK

@@ -17,16 +17,13 @@ from policy_engine.parity.comparing import Terms
 from policy_engine.parity.reading import AnswerFile, Example, GoldenFile, Problems, read_answers, read_golden
 from policy_engine.parity.scoring import Asked
 from policy_engine.vouching.evaluated import CONFIDENCE, MARGIN, is_same, parameter
-from policy_engine.vouching.evaluation import ANSWERS, FAMILIES, METRICS, MOST_CANDIDATES, alpha_of
+from policy_engine.vouching.evaluation import ANSWERS, FAMILIES, METRICS, MOST_CANDIDATES, alpha_of, draws_needed
 
 if TYPE_CHECKING:
     from policy_engine.catalog.catalog import Catalog
     from policy_engine.cli.output import Target
     from policy_engine.loading.policy import Policy
     from policy_engine.model.workload import Workload
-
-#: So many draws have to lie outside of each end of an interval.
-_OUTSIDE = 5
 
 
 class Given(Struct, frozen=True):
@@ -111,6 +108,9 @@ def ask(given: Given, policy: Policy, margin: float | None, confidence: float | 
         InputError: a file is not what it should be; every problem of all of them is said.
     """
     workload, folder = (None, Path.cwd()) if given.file is None else one_workload(given.file, given.chosen, policy)
+    for option, share in (("--margin", margin), ("--confidence", confidence)):
+        if share is not None and math.isnan(share):
+            raise _usage(f"`{option}` is no number", "give a share, such as 0.02 or 0.95")
     named = [_named(each) for each in (given.current, *given.candidates)]
     _check_models(policy.catalog, [name for name, _ in named])
     terms = Terms(
@@ -123,6 +123,7 @@ def ask(given: Given, policy: Policy, margin: float | None, confidence: float | 
     problems = Problems()
     golden = read_golden(given.golden, problems)
     files = tuple(read_answers(model, path, golden, problems) for model, path in named)
+    _tell_apart(files, problems)
     groups = _groups(given, golden, workload, problems)
     problems.raise_any()
     kinds = {task.name: task.kind for task in workload.spec.tasks} if workload is not None else {}
@@ -144,6 +145,17 @@ def _named(text: str) -> tuple[str, Path]:
     return name.strip(), Path(path)
 
 
+def _tell_apart(files: Sequence[AnswerFile], problems: Problems) -> None:
+    """Refuse one file for two models: what was answered twice is not the same byte for byte."""
+    for place, file in enumerate(files):
+        for other in files[:place]:
+            if file.sha256 == other.sha256 and not problems.found(file.path):
+                message = f"its bytes are those of the answers of `{other.model}`, `{other.path}`"
+                hint = "give each model its own answers; where they are all alike, tell the two runs apart under `meta`"
+                problems.add(file.path, "same-answers", message, hint=hint)
+                break
+
+
 def _check_models(catalog: Catalog, names: Sequence[str]) -> None:
     for place, name in enumerate(names):
         for other in names[:place]:
@@ -154,9 +166,8 @@ def _check_models(catalog: Catalog, names: Sequence[str]) -> None:
 def _check_terms(terms: Terms, candidates: int) -> None:
     if not (0 < terms.margin <= 1 and 0 < terms.confidence < 1):
         raise _usage("`parity_margin` and `parity_confidence` of the policy are no shares", "give both as options")
-    alpha = alpha_of(terms.confidence, candidates)
-    if terms.resamples * alpha / 2 < _OUTSIDE:
-        least = math.ceil(2 * _OUTSIDE / alpha)
+    least = draws_needed(alpha_of(terms.confidence, candidates))
+    if terms.resamples < least:
         message = f"{terms.resamples:,} draws are too few for a confidence of {terms.confidence:g}"
         raise _usage(message, f"give --resamples {least} or more")
 

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 from msgspec import Struct
 
 from policy_engine.cli.evidence_common import beside, check_target
 from policy_engine.cli.options import now, opened
 from policy_engine.cli.parity_asked import Question
 from policy_engine.cli.waiver_common import acting, audited
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
     from policy_engine.cli.options import LedgerChoice
     from policy_engine.loading.policy import Policy
     from policy_engine.model.workload import Workload
@@ -83,7 +88,8 @@ def record(recorder: Recorder, report: Evaluation, policy: Policy) -> dict[str, 
         index = ledger.append(Draft(EntryType.EVALUATION_REPORT, body=body, context=kept, personal=personal)).index
         entry, receipt = ledger.entry(index), ledger.receipt(index)
         log = {"origin": ledger.origin, "vkey": ledger.verifier_key}
-    problem = problem_of(report, workload, policy)
+        revoked = _revoked(ledger, entry.raw, policy)
+    problem = revoked or problem_of(report, workload, policy)
     found = {
         "evidence": list(EVIDENCE),
         "workload": workload.identity,
@@ -96,8 +102,33 @@ def record(recorder: Recorder, report: Evaluation, policy: Policy) -> dict[str, 
         "entry": None,
     }
     if recorder.target is not None:
-        found |= _written(recorder.target, recorder.folder, receipt.encode(), entry.raw)
+        with told(found):
+            found |= _written(recorder.target, recorder.folder, receipt.encode(), entry.raw)
     return found
+
+
+@contextmanager
+def told(kept: dict[str, Any] | None) -> Iterator[None]:
+    """Tell which entry holds the report where it cannot be shown: it is on record all the same."""
+    try:
+        yield
+    except (PolicyError, OSError):
+        if kept is not None:
+            ledger = kept["ledger"]
+            click.echo(f"the report is on record all the same: entry {ledger['index']} of {ledger['origin']}", err=True)
+        raise
+
+
+def _revoked(ledger: Ledger, entry: bytes, policy: Policy) -> str | None:
+    """Say by what the report is evidence no more, although it was recorded again; None where it is not revoked."""
+    from policy_engine.vouching.entries import names_of
+    from policy_engine.vouching.revoked import revoked_names
+
+    names, revoked = names_of(entry), revoked_names(ledger)
+    record = next((revoked[name] for name in names if name in revoked), None)
+    if record is not None:
+        return f"what it compared was revoked in the entry {record.index} of this ledger"
+    return "the policy says that it is evidence no more" if names & policy.approvers.revoked_entries else None
 
 
 def how_to_name(kept: dict[str, Any]) -> list[str]:
@@ -112,6 +143,7 @@ def how_to_name(kept: dict[str, Any]) -> list[str]:
     if kept["receipt"] is not None:
         named = f"{{receipt: {kept['receipt']}, entry: {kept['entry']}}}"
     lines += [f"evidence.{name}: {named}" for name in kept["evidence"]]
+    lines += ["of which precision the candidate's weights were, it does not say: propose the one that answered"]
     if kept["receipt"] is not None:
         return [*lines, f"approvers.yaml pins the ledger: origins: [{{vkey: {ledger['vkey']}}}]"]
     index = ledger["index"]

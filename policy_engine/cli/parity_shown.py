@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ def as_value(shown: Shown) -> dict[str, Any]:
         for side, metrics in zip(sides, scored.metrics, strict=True):
             side["metrics"] = dict(metrics)
         task |= {"examples_needed": found.needed[place], "needed_of_each_label": scored.coded is not None}
-        task["confusion"] = _confusion_value(scored, [side["model"] for side in sides]) if scored.labels else None
+        task["confusion"] = _confusion_value(scored, [side["model"] for side in sides]) if _confused(scored) else None
     return {
         "apiVersion": "policy-engine/v1",
         "kind": "Parity",
@@ -61,6 +62,10 @@ def as_value(shown: Shown) -> dict[str, Any]:
         "evidence_problem": shown.problem,
         "record": shown.kept,
     }
+
+
+def _confused(scored: Scored) -> bool:
+    return any(scored.confusion)
 
 
 def _confusion_value(scored: Scored, models: list[str]) -> dict[str, Any]:
@@ -100,7 +105,7 @@ def why(report: Evaluation, task: Task, candidate: Candidate, needed: int, score
     if candidate.verdict == "too_few":
         of = "of each label " if scored.coded is not None else ""
         truth = scored.coded.truth if scored.coded is not None else ()
-        fewest = min((truth.count(number) for number in set(truth)), default=task.examples)
+        fewest = min(Counter(truth).values(), default=task.examples)
         return f"a margin of {margin} takes {needed:,} examples {of}at least, and there are {fewest:,}"
     return {
         "better": f"the whole interval of {name} is above 0",
@@ -154,7 +159,8 @@ def _notes(shown: Shown) -> Iterator[str]:
         yield "a short list has two or three candidates (MIGRATE-02)"
     for scored in found.scored:
         if len(scored.labels) > _MOST_LABELS:
-            yield f"the confusion of {len(scored.labels)} labels stands in -o json"
+            where = "stands in -o json" if _confused(scored) else "is left out"
+            yield f"the confusion of {len(scored.labels):,} labels {where}"
 
 
 def _share(value: float | None) -> str:

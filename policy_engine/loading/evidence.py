@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import date
 from pathlib import Path
 from typing import IO, TypeVar
@@ -73,8 +73,13 @@ def evidence_as_recorded(
     recorded: Mapping[str, EvidenceStatus],
     recorded_on: date,
     proven: Proven | None = None,
+    *,
+    as_then: bool = False,
 ) -> dict[str, EvidenceStatus]:
     """Return what `check_evidence` would, without any file: what was found in one is taken from `recorded`.
+
+    `as_then` makes the recorded decision itself again: evidence that nothing proves, and that counted as asserted
+    then, counts as asserted; any other decision holds it to what a report of `policy parity` has to show.
 
     A better grade is what `proven` makes of the proof on record; without it, what it was found to be then. Where that
     says why it makes none, the evidence says so as well.
@@ -115,7 +120,8 @@ def evidence_as_recorded(
         again = proven(name, evidence, status)
         return (None, again) if isinstance(again, str) else (again, status.short)
 
-    return _check_all(workload, day, seen, vouched)
+    counted = [name for name, status in recorded.items() if status.proof is None and status.problem is None]
+    return _check_all(workload, day, seen, vouched, counted if as_then else ())
 
 
 def _against(
@@ -135,14 +141,19 @@ def _against(
 _FileCheck = Callable[[str, str, str], str | None]
 
 
-def _check_all(workload: Workload, day: date, check_file: _FileCheck, vouch: Vouch | None) -> dict[str, EvidenceStatus]:
+def _check_all(
+    workload: Workload, day: date, check_file: _FileCheck, vouch: Vouch | None, unproven: Collection[str] = ()
+) -> dict[str, EvidenceStatus]:
+    """Return the state of each piece; what nothing proves of `unproven` counts as far as it goes by itself."""
     found = {}
     for name, evidence in (workload.spec.evidence or {}).items():
         if evidence is not None:
             status = _check(name, evidence, day, check_file)
             if vouch is not None and status.problem is None and claims(evidence):
                 vouched = vouch(name, evidence)
-                status = _held(_graded(status, vouched), evidence, vouched[0])
+                status = _graded(status, vouched)
+                if vouched[0] is not None or name not in unproven:
+                    status = _held(status, evidence, vouched[0])
             found[name] = status
     migration = workload.spec.migration
     owner = found.get("owner_named")

@@ -112,8 +112,10 @@ def _bodies(
 
 
 def _revoked(entry: StoredEntry, body: EvaluationBody, revoked: Mapping[str, int]) -> int | None:
-    names = (entry.leaf_hash, body.sha256)
-    return next((revoked[name] for name in names if name in revoked), None)
+    from policy_engine.vouching.entries import names_of
+
+    names = {*names_of(entry.raw), body.sha256}
+    return min((revoked[name] for name in names if name in revoked), default=None)
 
 
 def _day(entry: StoredEntry) -> date:

@@ -3,7 +3,7 @@
 What is expected as JSON (a value that is no text, or a text that holds an object or a list) is matched as JSON: the
 order of keys and white space do not count, and 1 is 1.0. Other answers to a question are compared as SQuAD does: lower
 case, without ASCII punctuation and the articles a, an and the; `expected` may then be a list of right ones. What is
-extracted counts letter for letter but for white space, for there 1.5 is not 15.
+extracted counts letter for letter but for white space, for there 1.5 is not 15; nor is it among the words in common.
 """
 
 from __future__ import annotations
@@ -22,6 +22,8 @@ from policy_engine.parity.lines import LineError, read_json
 QUESTIONS = "internal_qa"
 _ARTICLES = re.compile(r"\b(a|an|the)\b")
 _PUNCTUATION = str.maketrans("", "", string.punctuation)
+# what SQuAD would drop of a number, each with what stands for it
+_IN_NUMBERS = ((re.compile(r"(?<=\d)\.(?=\d)"), "\u00b7"), (re.compile(r"(?<!\w)-(?=\d)"), "\u2212"))
 _NOTHING = object()
 
 
@@ -70,11 +72,12 @@ def compare(wanted: Right, answer: str, kind: str | None, schema: Callable[[Any]
     value = parsed(answer)
     if wanted.is_json:
         exact = not is_nothing(value) and same(wanted.value, value)
-        overlap = f1(_text(wanted.value), answer if is_nothing(value) else _text(value))
+        given = numbers(answer) if is_nothing(value) else _words(value)
+        overlap = in_common(_words(wanted.value), given)
     else:
-        plain = squad if kind == QUESTIONS else literal
+        plain, split = (squad, _squads) if kind == QUESTIONS else (literal, numbers)
         exact = any(plain(each) == plain(answer) for each in wanted.texts)
-        overlap = max(f1(each, answer) for each in wanted.texts)
+        overlap = max(in_common(split(each), split(answer)) for each in wanted.texts)
     found = {"exact_match": float(exact), "token_f1": overlap, "json_valid": float(not is_nothing(value))}
     if schema is not None:
         found["schema_valid"] = float(not is_nothing(value) and schema(value))
@@ -83,7 +86,7 @@ def compare(wanted: Right, answer: str, kind: str | None, schema: Callable[[Any]
 
 def squad(text: str) -> str:
     """Return a text as SQuAD compares it (Rajpurkar et al., 2016)."""
-    return " ".join(_ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split())
+    return " ".join(_ARTICLES.sub(" ", normalize("NFC", text.lower()).translate(_PUNCTUATION)).split())
 
 
 def literal(text: str) -> str:
@@ -91,11 +94,26 @@ def literal(text: str) -> str:
     return " ".join(normalize("NFC", text).split())
 
 
+def numbers(text: str) -> list[str]:
+    """Return the words of a text as SQuAD has them, but that a number keeps its point and its sign."""
+    for pattern, instead in _IN_NUMBERS:
+        text = pattern.sub(instead, text)
+    return _squads(text)
+
+
+def _squads(text: str) -> list[str]:
+    return squad(text).split()
+
+
 def f1(expected: str, answer: str) -> float:
-    """Return SQuAD's F1 of the words in common; where one has none, 1 if both have none."""
-    wanted, given = squad(expected).split(), squad(answer).split()
+    """Return SQuAD's F1 of the words in common."""
+    return in_common(_squads(expected), _squads(answer))
+
+
+def in_common(wanted: Sequence[str], given: Sequence[str]) -> float:
+    """Return the F1 of the words in common; where one side has none, 1 if both have none."""
     if not wanted or not given:
-        return float(wanted == given)
+        return float(not wanted and not given)
     common = sum((Counter(wanted) & Counter(given)).values())
     return 2 * common / (len(wanted) + len(given))
 
@@ -115,23 +133,15 @@ def same(one: Any, other: Any) -> bool:
     return one is None and other is None
 
 
-def _text(value: Any) -> str:
-    """Return the words of a value: its keys and leaves in order, for the words in common."""
-    parts: list[str] = []
-    _gather(value, parts)
-    return " ".join(parts)
-
-
-def _gather(value: Any, parts: list[str]) -> None:
+def _words(value: Any) -> list[str]:
+    """Return the words of a value: of its keys and leaves in order; 1 and 1.0 are one word."""
     if isinstance(value, dict):
-        for key, each in sorted(value.items()):
-            parts.append(key)
-            _gather(each, parts)
-    elif isinstance(value, list):
-        for each in value:
-            _gather(each, parts)
-    else:
-        parts.append(str(value))
+        return [word for key, each in sorted(value.items()) for word in (*numbers(key), *_words(each))]
+    if isinstance(value, list):
+        return [word for each in value for word in _words(each)]
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return numbers(str(value))
 
 
 def uses_json(wanted: Sequence[Right]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
@@ -70,15 +71,17 @@ def compare(golden: GoldenFile, files: Sequence[AnswerFile], asked: Sequence[Ask
         seed=terms.seed,
         tasks=tuple(tasks),
     )
-    least = tuple(
-        max(FEWEST, needed(terms.margin, alpha)) if s.coded is None else _of_label(s, terms, alpha) for s in scored
-    )
+    least = tuple(_least(each, terms.margin, alpha) for each in scored)
     return Comparison(report, scored, least, tuple(_speed(each) for each in files))
 
 
-def _of_label(scored: Scored, terms: Terms, alpha: float) -> int:
-    labels = len(scored.coded.labels) if scored.coded is not None else 1
-    return needed(terms.margin * labels, alpha)
+def _least(scored: Scored, margin: float, alpha: float) -> int:
+    """Return how many examples are enough for a verdict, if nothing differs; of each label where a macro average is."""
+    of_all = max(FEWEST, needed(margin, alpha))
+    if scored.coded is None:
+        return of_all
+    labels = len(scored.coded.labels)
+    return max(needed(margin * labels, alpha), math.ceil(of_all / labels))
 
 
 def _task(number: int, asked: Asked, scored: Scored, terms: Terms) -> Task:
@@ -87,7 +90,7 @@ def _task(number: int, asked: Asked, scored: Scored, terms: Terms) -> Task:
     blocks = draws(examples, terms.resamples, terms.seed, number)
     macro = scored.coded
     differences = of_macro(macro, asked.metric, blocks) if macro is not None else of_means(scored.each, blocks)
-    resolution = rounded(_hidden(macro, alpha) if macro is not None else unseen(examples, alpha))
+    resolution = rounded(max(_hidden(macro, alpha), unseen(examples, alpha)))
     current = scored.metrics[0][asked.metric] or 0.0
     candidates = []
     for place, file in enumerate(asked.files[1:], 1):
@@ -95,15 +98,17 @@ def _task(number: int, asked: Asked, scored: Scored, terms: Terms) -> Task:
         ends = interval(differences[place - 1], alpha)
         difference = Difference(rounded(value - current), *map(rounded, ends))
         differing = sum(one != other for one, other in zip(scored.each[0], scored.each[place], strict=True))
-        verdict = judge(difference, examples, differing, resolution, terms.margin, alpha)
+        verdict = judge(difference, examples, differing, resolution, terms.margin, alpha, asked.metric)
         candidates.append(Candidate(file.model, rounded(value), difference, differing, verdict))
     side = Side(asked.files[0].model, rounded(current))
     return Task(asked.name, asked.kind, asked.metric, examples, resolution, side, tuple(candidates))
 
 
-def _hidden(coded: Coded, alpha: float) -> float:
-    """Return what the label with the fewest examples may hide of an average over all labels."""
-    fewest = min(coded.truth.count(number) for number in range(len(coded.labels)))
+def _hidden(coded: Coded | None, alpha: float) -> float:
+    """Return what the label with the fewest examples may hide of an average over all labels; 0 of other metrics."""
+    if coded is None:
+        return 0.0
+    fewest = min(Counter(coded.truth).values())
     return unseen(fewest, alpha) / len(coded.labels)
 
 

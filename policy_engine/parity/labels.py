@@ -1,19 +1,22 @@
 """Classification: counts of labels. The one door to scikit-learn.
 
-Labels are those of the golden dataset, without the white space around them and whatever their case. An answer that is
-none of them is wrong, is no label of its own, and stands in a column of its own in the confusion.
+Labels are those of the golden dataset, in normal form C, without the white space around them and whatever their case.
+An answer that is none of them is wrong, is no label of its own, and stands in a column of its own in the confusion.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from unicodedata import normalize
 
 from msgspec import Struct
 
 from policy_engine.parity.extra import missing
 
 NO_LABEL = -1
+#: Of more labels the confusion is no table, and takes memory with their square.
+MOST_CONFUSED = 200
 
 
 class Coded(Struct, frozen=True):
@@ -25,7 +28,10 @@ class Coded(Struct, frozen=True):
 
 
 class Measured(Struct, frozen=True):
-    """The metrics of one model, shares; `confusion[i][j]` counts label i answered as j, the last column as none."""
+    """The metrics of one model, shares; `confusion[i][j]` counts label i answered as j, the last column as none.
+
+    It is empty where there are more than `MOST_CONFUSED` labels.
+    """
 
     metrics: dict[str, float]
     confusion: tuple[tuple[int, ...], ...]
@@ -46,7 +52,7 @@ def library() -> Any:
 
 def plain(text: str) -> str:
     """Return a label without what does not count."""
-    return " ".join(text.split()).casefold()
+    return normalize("NFC", " ".join(text.split()).casefold())
 
 
 def coded(expected: Sequence[str], answers: Sequence[Sequence[str]]) -> Coded:
@@ -67,7 +73,8 @@ def measure(found: Coded, model: int) -> Measured:
     precision, recall, f1, _ = metrics.precision_recall_fscore_support(
         truth, answered, labels=numbers, average="macro", zero_division=0.0
     )
-    counts = metrics.confusion_matrix(truth, answered, labels=[*numbers, NO_LABEL])
+    few = len(numbers) <= MOST_CONFUSED
+    counts = metrics.confusion_matrix(truth, answered, labels=[*numbers, NO_LABEL]) if few else ()
     return Measured(
         {
             "macro_f1": float(f1),

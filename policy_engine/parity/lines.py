@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 _MOST_DIGITS = 400
+#: What walks over a value calls itself at each level.
+_DEEPEST = 100
 
 
 class LineError(Exception):
@@ -31,8 +34,21 @@ def read_json(text: str) -> Any:
     except UnicodeEncodeError:
         raise LineError("it holds half of a character") from None
     except RecursionError:
-        raise LineError("it is nested too deep") from None
+        raise _deep() from None
+    level, depth = [found], 0
+    while level := [each for of in level if isinstance(of, dict | list) for each in _parts(of)]:
+        depth += 1
+        if depth > _DEEPEST:
+            raise _deep()
     return found
+
+
+def _deep() -> LineError:
+    return LineError(f"it is nested too deep: more than {_DEEPEST} levels")
+
+
+def _parts(value: dict[str, Any] | list[Any]) -> Iterable[Any]:
+    return value.values() if isinstance(value, dict) else value
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

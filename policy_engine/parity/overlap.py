@@ -1,13 +1,16 @@
 """Summaries: the words in common with a reference, as ROUGE counts them. The one door to rouge-score.
 
-The words are runs of letters and digits of any script, whatever their case; where a script sets no spaces, each
-character is one. rouge-score's own are of ASCII alone: two texts in another script would have nothing in common.
+The words are runs of letters and digits of any script with the marks on them, in normal form C and whatever their
+case; where a script sets no spaces, each character is one. rouge-score's own are of ASCII alone: two texts in another
+script would have nothing in common.
 """
 
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import Any
+from unicodedata import category, normalize
 
 from policy_engine.parity.extra import missing
 
@@ -18,7 +21,8 @@ _NAMES = {"rouge_1": "rouge1", "rouge_2": "rouge2", "rouge_l": "rougeL"}
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_WORD = re.compile(rf"[{_UNSPACED}]|[^\W_{_UNSPACED}]+")
+# where combining marks stand; the variation selectors beyond are of ideographs
+_MARKED = range(0x300, 0x20000)
 
 
 class _Words:
@@ -29,8 +33,15 @@ class _Words:
 
 
 def words(text: str) -> list[str]:
-    """Return the words of a text, in lower case."""
-    return _WORD.findall(text.lower())
+    """Return the words of a text, in lower case and in normal form C."""
+    return _word().findall(normalize("NFC", text.lower()))
+
+
+@cache
+def _word() -> re.Pattern[str]:
+    """Return what a word looks like: vowels of many scripts are marks, which `re` takes for no letters."""
+    marks = re.escape("".join(chr(each) for each in _MARKED if category(chr(each)) in ("Mn", "Mc")))
+    return re.compile(rf"[{_UNSPACED}][{marks}]*|(?:[^\W_{_UNSPACED}][{marks}]*)+")
 
 
 def scorer() -> Any:

@@ -74,6 +74,10 @@ class Problems:
         """Whether anything is wrong with this file."""
         return path in self._of
 
+    def count(self, path: Path) -> int:
+        """Return how much is wrong with this file."""
+        return self._of.get(path, 0)
+
     def raise_any(self) -> None:
         """Raise what is wrong.
 
@@ -130,11 +134,13 @@ def read_answers(model: str, path: Path, golden: GoldenFile, problems: Problems)
     """Read what one model answered; an answer for each example of the dataset, and no other."""
     found: dict[str, Answer] = {}
     known = golden.examples if not problems.found(golden.path) else None
+    strangers: list[str] = []
 
     def take(number: int, key: str, row: Mapping[str, Any]) -> None:
         if key in found:
             raise LineError(f"the id {quoted(key)} is that of line {found[key].line} too")
         if known is not None and key not in known:
+            strangers.append(key)
             raise LineError(f"no example of the golden dataset has the id {quoted(key)}")
         if not isinstance(row.get("answer"), str):
             raise LineError("its `answer` is no text: give it as the model did, JSON too")
@@ -143,7 +149,8 @@ def read_answers(model: str, path: Path, golden: GoldenFile, problems: Problems)
     digest = _read(path, problems, _ANSWER, take)
     if not found and not problems.found(path):
         problems.add(path, "no-answer", "it has no answer", hint='a line is {"id": ..., "answer": ...}')
-    for key in known if known is not None and not problems.found(path) else ():
+    # what is missing may stand in a line that could not be read
+    for key in known if known is not None and problems.count(path) == len(strangers) else ():
         if key not in found:
             line = golden.examples[key].line
             problems.add(path, "no-answer", f"no answer for the id {quoted(key)}, line {line} of `{golden.path}`")

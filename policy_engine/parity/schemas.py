@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +16,8 @@ from policy_engine.parity.extra import missing
 from policy_engine.parity.lines import LineError, read_json
 
 _LARGEST = 1 << 20
+#: For one value.
+_SECONDS = 2.0
 
 
 def read_schema(path: Path) -> Callable[[Any], bool]:
@@ -39,13 +45,44 @@ def read_schema(path: Path) -> Callable[[Any], bool]:
 
     def holds(value: Any) -> bool:
         try:
-            return bool(checker.is_valid(value))
+            with _bounded():
+                return bool(checker.is_valid(value))
         except referencing.exceptions.Unresolvable:
             raise _refused(path, "it refers to a schema that is not in the file") from None
         except RecursionError:
             raise _refused(path, "it refers to itself without an end") from None
+        except TimeoutError:
+            raise _refused(path, f"to hold a value to it takes longer than {_SECONDS:g} seconds") from None
+        except (ArithmeticError, ValueError, TypeError, re.error):
+            # numbers that no float holds, patterns that are none here: what cannot be worked out does not fit
+            return False
 
     return holds
+
+
+@contextmanager
+def _bounded() -> Iterator[None]:
+    """Bound the time, for a pattern such as `^(a+)+$` takes twice as long with each character.
+
+    Where there are no signals, or another thread runs, nothing is bounded.
+
+    Raises:
+        TimeoutError: the time is up.
+    """
+    if not hasattr(signal, "setitimer") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def late(*_: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, late)
+    left = signal.setitimer(signal.ITIMER_REAL, _SECONDS)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, *left)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _read(path: Path) -> Any:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import date
+from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
+from policy_audit.canonical import canonical_bytes
 from policy_audit.entry import Draft, Entry, EntryType, parse_entry
 from policy_audit.errors import AuditError
 from policy_audit.merkle import leaf_hash
@@ -90,7 +92,8 @@ class Speaks(Struct, frozen=True):
 def names_of(raw: bytes) -> frozenset[str]:
     """Return by what an entry can be revoked: its leaf hash and, of an attestation or a report, the digest of that.
 
-    The same attestation can be put on record again, as another entry.
+    The same attestation can be put on record again, as another entry. A report can be made again of the same answers,
+    by another seed: it has the names of `compared_names` too.
     """
     leaf = leaf_hash(raw).hex()
     try:
@@ -98,7 +101,22 @@ def names_of(raw: bytes) -> frozenset[str]:
     except (AuditError, ValueError, TypeError, RecursionError):
         return frozenset({leaf})
     digest = entry.body.get("sha256") if entry.type in _MEASURED else None
-    return frozenset({leaf, digest} if isinstance(digest, str) else {leaf})
+    found = frozenset({leaf, digest} if isinstance(digest, str) else {leaf})
+    return found.union(compared_names(entry.body)) if entry.type == EntryType.EVALUATION_REPORT else found
+
+
+def compared_names(body: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return a digest for each candidate of a report: of the golden dataset, and of its answers and those it replaces.
+
+    Nothing where the entry holds no report.
+    """
+    try:
+        golden = body["report"]["golden"]["sha256"]
+        current, *others = [each["sha256"] for each in body["report"]["answers"]]
+        whole = [canonical_bytes({"golden": golden, "current": current, "candidate": each}) for each in others]
+    except (AuditError, LookupError, TypeError, ValueError, RecursionError):
+        return ()
+    return tuple(sha256(each).hexdigest() for each in whole)
 
 
 def check_entry(

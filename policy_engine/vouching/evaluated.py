@@ -122,6 +122,10 @@ def _against(report: Evaluation, workload: Workload, policy: Policy) -> Iterator
     unsaid = [task.name for task in workload.spec.tasks if task.proposal is None]
     if unsaid:
         yield f"the task {quoted(unsaid[0])} proposes nothing that it could be held to"
+    migration = workload.spec.migration
+    replaced = migration.replaces if migration is not None and migration != "none" else None
+    if migration != "none" and (replaced is None or replaced.model is None):
+        yield "the migration names no model that it replaces"
     compared = {each.name: each for each in report.tasks}
     for task, proposal in proposals:
         found = compared.get(task.name)

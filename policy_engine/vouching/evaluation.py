@@ -7,7 +7,7 @@ reads them finds the same. Of `alpha`, which is one less the confidence, each of
 too_few       fewer than 30 examples, or so few that models which differ by more than the margin could agree on all
 worse         the whole interval lies below the margin: the candidate is worse by more than that
 better        the whole interval lies above 0
-equivalent    the whole interval lies above the margin: the candidate is not worse by more than that
+equivalent    the whole interval lies above the margin, and so does the bound of `holds`: not worse by more than that
 inconclusive  none of these
 """
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from hashlib import sha256
+from statistics import NormalDist
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -29,13 +30,22 @@ Verdict = Literal["better", "equivalent", "worse", "inconclusive", "too_few"]
 #: Verdicts that speak for the candidate.
 SHOWN: tuple[Verdict, ...] = ("better", "equivalent")
 FEWEST = 30
+FEWEST_DRAWS = 1_000
 MOST_CANDIDATES = 3
+#: So many draws have to lie outside of each end of an interval.
+_OUTSIDE = 5
+#: Figures are rounded, each by itself.
+_CLOSE = 1e-6
 
 #: Families of metrics; the first of each decides where none is named.
 LABELS = ("macro_f1", "accuracy", "macro_precision", "macro_recall")
 SUMMARIES = ("rouge_l", "rouge_1", "rouge_2")
 ANSWERS = ("exact_match", "token_f1", "json_valid", "schema_valid")
 FAMILIES = (LABELS, SUMMARIES, ANSWERS)
+#: An example is right by these, or it is not: the difference is that of two counts.
+RATES = frozenset({"accuracy", "exact_match", "json_valid", "schema_valid"})
+#: Averages over labels, each of which counts the same.
+MACRO = frozenset({"macro_f1", "macro_precision", "macro_recall"})
 #: MIGRATE-03: kinds of tasks whose metric is published.
 METRICS: Mapping[str, tuple[str, ...]] = {
     "classification": LABELS,
@@ -133,8 +143,8 @@ def needed(margin: float, alpha: float) -> int:
     return math.ceil(math.log(alpha / 2) / math.log1p(-min(margin, 0.999)))
 
 
-def judge(difference: Difference, examples: int, differing: int, resolution: float, margin: float,
-          alpha: float) -> Verdict:  # fmt: skip
+def judge(difference: Difference, examples: int, differing: int, resolution: float, margin: float, alpha: float,
+          metric: str) -> Verdict:  # fmt: skip
     """Return the verdict, as the head of this module has it.
 
     What rests on so few examples that a sign test could not tell it from chance is neither better nor worse.
@@ -148,7 +158,40 @@ def judge(difference: Difference, examples: int, differing: int, resolution: flo
         return "too_few"
     if told and difference.low > 0:
         return "better"
-    return "equivalent" if difference.low > -margin else "inconclusive"
+    held = difference.low > -margin and holds(difference, examples, differing, margin, alpha, metric)
+    return "equivalent" if held else "inconclusive"
+
+
+def holds(difference: Difference, examples: int, differing: int, margin: float, alpha: float, metric: str) -> bool:
+    """Whether a candidate that is worse by just the margin would seldom look like this.
+
+    Draws of the few examples that differ are all alike, so that the bootstrap's interval is too short where it counts.
+    Of right and wrong answers the score test of paired shares decides (Tango, 1998) and, where nothing was lost, the
+    exact bound, which is `unseen`. Of other metrics the lower half of the interval is widened as that test does it: by
+    how much wider the spread is with so many losses that the margin is reached.
+    """
+    gained, lost = counts(difference.value, examples, differing)
+    supposed = _spread(lost, gained, examples, margin)
+    spare = difference.value + margin
+    if metric in RATES:
+        bound = NormalDist().inv_cdf(1 - alpha / 2) * math.sqrt(supposed / examples)
+        return spare > bound or (lost == 0 and spare > 0)
+    seen = max(differing / examples - difference.value**2, 1 / examples)
+    return spare > (difference.value - difference.low) * max(1.0, math.sqrt(supposed / seen))
+
+
+def counts(value: float, examples: int, differing: int) -> tuple[int, int]:
+    """Return on how many examples the candidate alone is right, and on how many it alone is wrong."""
+    gained = min(max(round((differing + value * examples) / 2), 0), differing)
+    return gained, differing - gained
+
+
+def _spread(lost: int, gained: int, examples: int, margin: float) -> float:
+    """Return the variance of an example's difference, if losses exceeded gains by the margin: Tango's estimate."""
+    double = 2 * examples
+    linear = (double - lost + gained) * margin - lost - gained
+    root = math.sqrt(linear * linear + 4 * double * gained * margin * (1 - margin))
+    return (root - linear) / double + margin * (1 - margin)
 
 
 def rounded(value: float) -> float:
@@ -207,26 +250,58 @@ def evaluation_of(report: Any) -> Evaluation:
     models = [each.model for each in found.answers]
     if len(set(models)) < len(models) or len({task.name for task in found.tasks}) < len(found.tasks):
         raise ValueError("a model or a task is there twice")
+    if len({each.sha256 for each in found.answers}) < len(models):
+        raise ValueError("two models have the same answers")
+    if sum(task.examples for task in found.tasks) > found.golden.examples or any(t.examples < 1 for t in found.tasks):
+        raise ValueError("its tasks have more examples than the dataset")
     for task in found.tasks:
         if [task.current.model, *(each.model for each in task.candidates)] != models or len(models) < 2:
             raise ValueError("a task is about other models than the report")
-        if not 1 <= task.examples <= found.golden.examples:
-            raise ValueError("a task has more examples than the dataset")
         alpha = alpha_of(found.confidence, len(task.candidates))
+        if found.resamples < draws_needed(alpha):
+            raise ValueError("it has fewer draws than its confidence takes")
         for each in task.candidates:
-            _check(task, each)
-            verdict = judge(each.difference, task.examples, each.differing, task.resolution, found.margin, alpha)
+            _check(task, each, alpha)
+            verdict = judge(each.difference, task.examples, each.differing, task.resolution, found.margin, alpha,
+                            task.metric)  # fmt: skip
             if verdict != each.verdict:
                 raise ValueError("a verdict does not follow from its figures")
     return found
 
 
-def _check(task: Task, candidate: Candidate) -> None:
+def draws_needed(alpha: float) -> int:
+    """Return of how many draws an interval is to be that leaves out `alpha`."""
+    return max(FEWEST_DRAWS, math.ceil(2 * _OUTSIDE / alpha - _CLOSE))
+
+
+def _check(task: Task, candidate: Candidate, alpha: float) -> None:
     """Refuse figures that nothing can have."""
     shares = (task.current.value, candidate.value, task.resolution)
-    ends = (candidate.difference.value, candidate.difference.low, candidate.difference.high)
-    fine = all(0 <= each <= 1 for each in shares) and all(-1 <= each <= 1 for each in ends) and ends[1] <= ends[2]
-    # each number is rounded by itself
-    apart = abs(candidate.value - task.current.value - candidate.difference.value)
-    if not fine or not apart < 1e-4 or not 0 <= candidate.differing <= task.examples:
+    value, low, high = candidate.difference.value, candidate.difference.low, candidate.difference.high
+    fine = (
+        all(0 <= each <= 1 for each in shares) and all(-1 <= each <= 1 for each in (value, low, high)) and low <= high
+    )
+    apart = abs(candidate.value - task.current.value - value)
+    if not fine or not apart < _CLOSE or not 0 <= candidate.differing <= task.examples:
         raise ValueError("a figure is none that can be measured")
+    hidden = task.resolution - unseen(task.examples, alpha)
+    macro = task.metric in MACRO
+    if hidden < -_CLOSE or (hidden > _CLOSE and not macro):
+        raise ValueError("its resolution is not that of so many examples")
+    # draws that lack a rare label may all lie to one side of the whole
+    reach = task.resolution if macro else _CLOSE
+    if not low - reach <= value <= high + reach:
+        raise ValueError("a difference lies outside of its interval")
+    if not macro:
+        _check_mean(task, candidate)
+
+
+def _check_mean(task: Task, candidate: Candidate) -> None:
+    """Refuse a difference of means that examples which differ by at most 1 each do not come to."""
+    total, differing = candidate.difference.value * task.examples, candidate.differing
+    # the difference is rounded, of up to 100,000 examples
+    if abs(total) > differing + 1e-3 or (not differing and candidate.difference.low < candidate.difference.high):
+        raise ValueError("a difference is larger than what differs")
+    gained = (differing + total) / 2
+    if task.metric in RATES and abs(gained - round(gained)) > 1e-3:
+        raise ValueError("a difference is none of counts")

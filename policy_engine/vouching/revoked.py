@@ -6,7 +6,7 @@ decision, also for one of an earlier day. A gate with another ledger hears of it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -19,14 +19,22 @@ from policy_engine.waivers.on_record import Entries, Record, records
 
 
 def revocation_body(
-    leaf: str, index: int | None, evidence: str, workload: str | None, reason: str, attestation: str | None = None
+    leaf: str,
+    index: int | None,
+    evidence: str,
+    workload: str | None,
+    reason: str,
+    attestation: str | None = None,
+    compared: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Return the body of the entry that revokes the entry of this leaf hash; `index` where it is of the same ledger.
 
-    `attestation` is the digest of what it attests: it stays revoked where it is put on record again.
+    `attestation` is the digest of what it attests, and `compared` are the names of what a report compared
+    (`entries.compared_names`): it stays revoked where it is put on record again.
     """
     body = {"leaf": leaf, "index": index, "evidence": evidence, "workload": workload, "reason": reason}
-    return {**body, "attestation": attestation} if attestation is not None else body
+    body |= {"attestation": attestation} if attestation is not None else {}
+    return {**body, "compared": list(compared)} if compared else body
 
 
 def revoked_names(ledger: Entries) -> Mapping[str, Record]:
@@ -37,8 +45,10 @@ def revoked_names(ledger: Entries) -> Mapping[str, Record]:
     """
     found: dict[str, Record] = {}
     for record in records(ledger, EntryType.EVIDENCE_REVOKED):
-        for member in ("leaf", "attestation"):
-            found.setdefault(str(record.body.get(member)), record)
+        compared = record.body.get("compared")
+        names = [record.body.get("leaf"), record.body.get("attestation")]
+        for name in (*names, *(compared if isinstance(compared, list) else ())):
+            found.setdefault(str(name), record)
     found.pop("None", None)
     return found
 

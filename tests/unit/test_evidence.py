@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from policy_engine.loading.evidence import check_evidence, evidence_as_recorded, evidence_documents
 from policy_engine.model.task_case import EvidenceStatus
@@ -199,3 +200,14 @@ def test_a_better_grade_on_record_ends_on_its_day() -> None:
     assert evidence_as_recorded(subject, date(2026, 12, 1), {"dpa": status}, DAY)["dpa"].grade == "recorded"
     later = evidence_as_recorded(subject, date(2026, 12, 2), {"dpa": status}, DAY)["dpa"]
     assert (later.grade, later.short) == ("asserted", "what makes it recorded ended on 2026-12-01")
+
+
+def test_evidence_that_nothing_proved_counts_as_then_in_that_decision_alone() -> None:
+    """A status of before reports of models compared were evidence: no proof, and no problem."""
+    status = EvidenceStatus("golden_dataset", "asserted", short="this ledger has no entry 0")
+    subject = workload({"golden_dataset": {"ledger_index": 0}})
+    recorded = {"golden_dataset": status}
+    assert evidence_as_recorded(subject, DAY, recorded, DAY, as_then=True) == recorded
+    assert evidence_as_recorded(subject, DAY, recorded, DAY)["golden_dataset"].problem == status.short
+    known = {"golden_dataset": replace(status, problem=status.short)}
+    assert evidence_as_recorded(subject, DAY, known, DAY, as_then=True) == known

@@ -52,7 +52,10 @@ class ParityScene:
         )
         for model, wrong in WRONG.items():
             answers = (LABELS[(n + (n % 100 in wrong)) % 2].title() for n in range(count))
-            self.lines(model, ({"id": f"t{n}", "answer": answer} for n, answer in enumerate(answers)))
+            self.lines(model, ({"id": f"t{n}", "answer": answer, "meta": model} for n, answer in enumerate(answers)))
+
+        again = (self.folder / "gpt-4o.jsonl").read_text(encoding="utf-8").splitlines()
+        self.lines("alike", ({**json.loads(each), "meta": "another run"} for each in again))
 
     def lines(self, name: str, rows: Iterable[Any]) -> Path:
         path = self.folder / f"{name}.jsonl"

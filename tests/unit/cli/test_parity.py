@@ -79,10 +79,17 @@ def test_five_of_five_right_is_too_few(scene: ParityScene) -> None:
     (task,) = scene.parity("-o", "json").json["tasks"]
     assert (task["candidates"][0]["verdict"], task["examples_needed"], task["needed_of_each_label"]) == (
         "too_few",
-        91,
+        92,
         True,
     )
-    assert "a margin of 0.02 takes 91 examples of each label" in " ".join(scene.parity().out.split())
+    assert "a margin of 0.02 takes 92 examples of each label" in " ".join(scene.parity().out.split())
+
+
+def test_a_wide_margin_takes_thirty_examples_all_the_same(scene: ParityScene) -> None:
+    scene.examples(20)
+    assert "a margin of 0.5 takes 15 examples of each label at least, and there are 10" in " ".join(
+        scene.parity("--margin", "0.5").out.split()
+    )
 
 
 def test_tasks_are_told_apart_and_each_has_its_metric(scene: ParityScene) -> None:
@@ -125,6 +132,23 @@ def test_tasks_are_told_apart_and_each_has_its_metric(scene: ParityScene) -> Non
     assert "golden.jsonl:2:1: error: it names no `task`, and the workload has 3" in found.err
 
 
+def test_what_is_no_number_is_said_of_its_option(scene: ParityScene) -> None:
+    for option in ("--margin", "--confidence"):
+        found = scene.parity(option, "nan")
+        assert (found.status, f"`{option}` is no number" in found.err) == (2, True)
+
+
+def test_one_file_is_of_one_model(scene: ParityScene) -> None:
+    (scene.folder / "copy.jsonl").write_bytes((scene.folder / "gpt-4o.jsonl").read_bytes())
+    for name in ("gpt-4o", "copy"):
+        found = scene.run(
+            "parity", "w.yaml", "--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--candidate",
+            f"qwen3-14b={name}.jsonl",
+        )  # fmt: skip
+        assert (found.status, found.out) == (2, "")
+        assert f"{name}.jsonl:1:1: error: its bytes are those of the answers of `gpt-4o`, `gpt-4o.jsonl`" in found.err
+
+
 def test_the_same_seed_gives_the_same_bytes(scene: ParityScene) -> None:
     one = scene.parity("-o", "json").out
     assert one == scene.parity("-o", "json").out
@@ -144,14 +168,14 @@ def test_names_of_strangers_do_nothing_to_a_terminal(scene: ParityScene) -> None
     label = "\x1b[31mred\u202e"
     scene.lines("golden", [{"id": n, "expected": label if n % 2 else "b"} for n in range(4)])
     for model in ("gpt-4o", "qwen3-14b"):
-        scene.lines(model, [{"id": n, "answer": label} for n in range(4)])
+        scene.lines(model, [{"id": n, "answer": label, "meta": model} for n in range(4)])
     for form in ("text", "markdown"):
         shown = scene.parity("-o", form).out
         assert "\x1b" not in shown
         assert "\u202e" not in shown
     found = scene.run(
         "parity", "--kind", "sentiment", "--golden", "golden.jsonl", "--current", "\x1b[2J=gpt-4o.jsonl",
-        "--candidate", "b=gpt-4o.jsonl",
+        "--candidate", "b=qwen3-14b.jsonl",
     )  # fmt: skip
     assert (found.status, "\x1b" in found.out) == (0, False)
 

@@ -22,7 +22,7 @@ def equivalent(scene: ParityScene, *arguments: str) -> Outcome:
     """Record a report by which the candidate is equivalent: it answers as the model in use does."""
     found = scene.run(
         "parity", "w.yaml", "--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--candidate",
-        "qwen3-14b=gpt-4o.jsonl", "--record", "--resamples", "1000", *arguments,
+        "qwen3-14b=alike.jsonl", "--record", "--resamples", "1000", *arguments,
     )  # fmt: skip
     assert found.status == 0, found.err
     return found
@@ -47,6 +47,20 @@ def test_a_migration_is_allowed_by_its_report_and_not_before(scene: ParityScene)
         path.unlink()
     assert scene.run("audit", "replay", "--all", "-o", "json").json["equal"] == 2
     assert scene.run("audit", "verify", "--recompute").status == 0
+
+
+def test_a_decision_of_before_reports_were_evidence_is_replayed_and_a_new_one_is_held(
+    scene: ParityScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then whatever an index named counted as asserted, and why it was not recorded stood beside it."""
+    scene.name(ledger_index=0)
+    with monkeypatch.context() as then:
+        then.setattr("policy_engine.loading.evidence._held", lambda status, *_: status)
+        before = scene.decide()["evidence"]["golden_dataset"]
+    assert (before["grade"], before["problem"], before["short"]) == ("asserted", None, "this ledger has no entry 0")
+    assert scene.decide()["evidence"]["golden_dataset"]["problem"] is not None
+    replayed = scene.run("audit", "replay", "--all", "-o", "json")
+    assert (replayed.status, replayed.json["equal"]) == (0, 2), replayed.out
 
 
 def test_a_receipt_counts_where_the_ledger_is_pinned_and_none_that_was_changed(scene: ParityScene) -> None:
@@ -125,7 +139,7 @@ def _arguments(model: str) -> tuple[str, ...]:
         "--current",
         "gpt-4o=gpt-4o.jsonl",
         "--candidate",
-        f"{model}=gpt-4o.jsonl",
+        f"{model}=alike.jsonl",
     )
 
 
@@ -133,12 +147,28 @@ def test_a_revoked_report_is_evidence_no_more_also_where_it_is_recorded_again(sc
     equivalent(scene)
     done = scene.run("evidence", "revoke", "0", "--reason", "the dataset was a draft")
     assert done.status == 0, done.err
-    equivalent(scene)
+    said = equivalent(scene, "--seed", "1", "-o", "json").json["record"]
+    assert (said["counts"], said["problem"]) == (False, "what it compared was revoked in the entry 1 of this ledger")
     for index in (0, 2):
         scene.name(ledger_index=index)
         assert set(why(scene).values()) == {"its entry was revoked in the entry 1 of this ledger"}
     with open_ledger(f"sqlite:///{scene.folder}/l.db", read_only=True) as ledger:
         assert ledger.entry(1).document["body"]["evidence"] == "golden_dataset, parallel_test"
+
+
+def test_one_candidate_of_a_revoked_report_is_revoked_too(scene: ParityScene) -> None:
+    scene.parity("--record", of=("mistral-7b", "alike"))
+    assert scene.run("evidence", "revoke", "0", "--reason", "the dataset was a draft").status == 0
+    assert "revoked in the entry 1" in " ".join(equivalent(scene).out.split())
+    body = scene.run("audit", "show", "1", "-o", "json").json["body"]
+    names = [body["leaf"], body["attestation"], *body["compared"]]
+    assert len(set(names)) == 4
+    (scene.folder / "acme").mkdir()
+    for name in body["compared"]:
+        text = f"revoked_entries: [{name}]\n"
+        (scene.folder / "acme" / "approvers.yaml").write_text(text, encoding="utf-8")
+        kept = equivalent(scene, "-o", "json", "--policy", "acme", "--ledger", f"sqlite:///{scene.folder}/m.db")
+        assert kept.json["record"]["counts"] == (name == body["compared"][0])
 
 
 def test_a_report_ends_on_its_day(scene: ParityScene) -> None:
@@ -164,6 +194,20 @@ def test_nothing_is_told_that_the_ledger_refused(scene: ParityScene) -> None:
     (scene.folder / "l.db").write_bytes(b"no database" * 100)
     found = scene.parity("--record")
     assert (found.status, found.out) == (6, "")
+
+
+def test_the_entry_is_told_where_the_report_cannot_be_shown(
+    scene: ParityScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("policy_engine.plots.canvas.write_whole", full)
+    found = scene.parity("--record", "--plot", "p.svg")
+    assert (found.status, found.out) == (2, "")
+    assert "the report is on record all the same: entry 0 of " in found.err
+    monkeypatch.setattr("policy_engine.cli.ledger_reading.write_whole", full)
+    assert "the report is on record all the same: entry 1 of " in scene.parity("--record", "--to", "p.tlog-proof").err
 
 
 def test_nothing_is_recorded_of_files_that_are_wrong(scene: ParityScene) -> None:

@@ -108,6 +108,45 @@ def test_rouge_knows_other_scripts() -> None:
     assert RougeScorer(["rougeL"]).score("東京", "東京")["rougeL"].fmeasure == 0, "which is why words are found here"
 
 
+def test_vowels_that_are_marks_are_letters_of_a_word() -> None:
+    assert words("हिन्दी भाषा की") == ["हिन्दी", "भाषा", "की"]
+    assert overlap(scorer(), "की", "का")["rouge_1"] == 0
+    assert words("مُحَمَّد") == ["مُحَمَّد"]
+    assert words("ที่นี่") == ["ที่", "นี่"]
+    assert words("cafe\u0301 nai\u0308ve") == ["caf\u00e9", "na\u00efve"]
+    assert overlap(scorer(), "Qualite\u0301", "qualit\u00e9")["rouge_l"] == 1
+
+
+def test_labels_and_answers_are_compared_in_one_normal_form() -> None:
+    assert coded(["Qualit\u00e9", "autre"], [["Qualite\u0301", "autre"]]).answers == ((1, 0),)
+    assert compare(right("caf\u00e9", "internal_qa"), "Cafe\u0301", "internal_qa", None)["exact_match"] == 1
+
+
+@pytest.mark.parametrize(
+    ("expected", "answer", "overlap"),
+    [
+        ({"n": 1.0}, '{"n": 1}', 1.0),
+        ({"n": 1.5}, '{"n": 15}', 0.5),
+        ({"n": -5}, '{"n": 5}', 0.5),
+        ({"n": [1000, 2]}, '{"n": [1e3, 3]}', 2 / 3),
+        ("1.5", "15", 0.0),
+        ("-5", "5", 0.0),
+        ("ACME, 1.5.", "acme 1.5", 1.0),
+        ({}, "{}", 1.0),
+    ],
+)
+def test_the_words_in_common_know_numbers_as_the_exact_match_does(expected: Any, answer: str, overlap: float) -> None:
+    found = compare(right(expected, "extraction"), answer, "extraction", None)
+    assert found["token_f1"] == pytest.approx(overlap)
+    assert found["exact_match"] <= found["token_f1"]
+
+
+def test_of_very_many_labels_there_is_no_confusion() -> None:
+    names = [f"l{n}" for n in range(201)]
+    assert measure(coded(names, [names]), 0).confusion == ()
+    assert len(measure(coded(names[1:], [names[1:]]), 0).confusion) == 200
+
+
 def test_labels_by_hand() -> None:
     """Two of three positives are found, and one of two negatives; one answer is none of the labels."""
     found = coded(["pos", "pos", "pos", "neg", "neg"], [[" POS", "pos\n", "neg", "neg", "neutral"]])

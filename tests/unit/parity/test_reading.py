@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -145,3 +146,35 @@ def test_a_schema_that_is_none_is_refused(tmp_path: Path, content: bytes, why: s
     with pytest.raises(InputError) as caught:
         read_schema(path)({})
     assert caught.value.problems[0].message.startswith(why)
+
+
+def test_ids_of_no_example_and_those_without_an_answer_are_told_at_once(tmp_path: Path) -> None:
+    problems = Problems()
+    golden = read_golden(write(tmp_path, "g.jsonl", GOOD), problems)
+    read_answers(
+        "m", write(tmp_path, "a.jsonl", [{"id": 1, "answer": "a"}, {"id": 7, "answer": "b"}]), golden, problems
+    )
+    first, second = told(problems)
+    assert first == "2: no example of the golden dataset has the id `7`"
+    assert second.startswith("1: no answer for the id `two`")
+
+
+def test_a_schema_that_fails_or_takes_too_long_breaks_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fails = read_schema(write(tmp_path, "m.json", b'{"multipleOf": 1e-300}'))
+    assert not fails(10**300)
+    assert fails(0)
+    monkeypatch.setattr("policy_engine.parity.schemas._SECONDS", 0.05)
+    hangs = read_schema(write(tmp_path, "p.json", b'{"pattern": "^(a+)+$"}'))
+    assert hangs("aaa")
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(InputError, match="takes longer than"):
+        hangs("a" * 60 + "!")
+    assert signal.getsignal(signal.SIGALRM) == before
+    assert signal.getitimer(signal.ITIMER_REAL)[0] == 0
+
+
+def test_what_is_nested_too_deep_is_told(tmp_path: Path) -> None:
+    rows = [b'{"id": %d, "expected": %s1%s}\n' % (n, b"[" * n, b"]" * n) for n in (99, 100, 600, 30_000)]
+    problems = Problems()
+    read_golden(write(tmp_path, "g.jsonl", b"".join(rows)), problems)
+    assert told(problems) == [f"{n}: it is nested too deep: more than 100 levels" for n in (2, 3, 4)]

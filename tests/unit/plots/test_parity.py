@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,18 @@ def test_of_many_some_are_drawn_and_the_others_counted(tmp_path: Path) -> None:
     found = words(tmp_path / "a.svg")
     assert found.count("triage: one") == 100
     assert "1 more are not drawn" in " ".join(found)
+
+
+def test_long_names_take_no_room_from_what_is_drawn(tmp_path: Path) -> None:
+    """In points, 72 to an inch: a name of 64 characters takes some 5 inches."""
+    widths = []
+    for name in ("short", "n" * 64):
+        draw_parity(tmp_path / "a.svg", "Parity", [Bar(name, 0.01, -0.01, 0.03, "equivalent")], 0.02)
+        found = re.search(r'<svg[^>]* width="([0-9.]+)pt"', (tmp_path / "a.svg").read_text(encoding="utf-8"))
+        assert found is not None
+        widths.append(float(found[1]))
+    assert widths[0] == 576
+    assert widths[1] >= 6 * 72 + 64 * 0.07 * 72
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])

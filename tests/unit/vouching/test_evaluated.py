@@ -12,6 +12,7 @@ from policy_audit.ledger import Draft, EntryType, Ledger
 
 from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Workload
+from policy_engine.vouching.evaluation import rounded, unseen
 from tests.evaluating import CURRENT, GOLDEN, OPEN, body, evaluation, task
 from tests.unit.vouching.case import AT, WORKLOAD, checked, pinned, policy, record
 
@@ -66,6 +67,7 @@ AGAINST: dict[str, tuple[Any, Workload, str]] = {
     "another model": (evaluation(), subject(model="llama-3.1-8b"), "it does not compare `llama-3.1-8b`"),
     "no model": (evaluation(), subject(model=None), "the task `work` names no model"),
     "another one replaced": (evaluation(), subject(current="gpt-4"), "the workload replaces `gpt-4`"),
+    "no model replaced": (evaluation(), subject(current=None), "the migration names no model that it replaces"),
     "another kind": (evaluation(), subject(kind="extraction"), "the task `work` as classification"),
     "a metric that is easy": (
         evaluation(task(metric="macro_recall")),
@@ -105,7 +107,7 @@ def test_a_report_that_shows_something_else_satisfies_nothing(
 
 
 def test_a_lower_confidence_than_the_policys_shows_nothing(folder: Path, ledger: Ledger) -> None:
-    loose = evaluation(task(resolution=0.001), confidence=0.9)
+    loose = evaluation(task(resolution=rounded(unseen(500, 0.1))), confidence=0.9)
     assert "lower than param.parity_confidence" in str(found(ledger, folder, body(loose, WORKLOAD)).problem)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace as changed
 from policy_audit.canonical import canonical_bytes
 
 from policy_engine.vouching.evaluation import (
@@ -27,7 +28,12 @@ ALPHA = 0.05
 
 
 def verdict(low: float, high: float, examples: int = 1000, differing: int = 100, **more: Any) -> str:
-    terms = {"resolution": unseen(examples, ALPHA), "margin": 0.02, "alpha": ALPHA} | more
+    terms = {
+        "resolution": unseen(examples, ALPHA),
+        "margin": 0.02,
+        "alpha": ALPHA,
+        "metric": "macro_f1",
+    } | more
     return judge(Difference((low + high) / 2, low, high), examples, differing, **terms)
 
 
@@ -44,7 +50,7 @@ def verdict(low: float, high: float, examples: int = 1000, differing: int = 100,
     ],
 )
 def test_verdicts_on_each_side_of_their_bounds(low: float, high: float, found: str) -> None:
-    assert verdict(low, high) == found
+    assert verdict(low, high, differing=1000) == found
 
 
 @pytest.mark.parametrize("examples", [1, 5, 29, 30, 182])
@@ -127,3 +133,39 @@ def _changed(document: Any, path: str, value: Any) -> Any:
 def test_a_report_that_was_changed_is_none(path: str, value: Any) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - msgspec's own is one, too
         evaluation_of(_changed(document_of(evaluation()), path, value))
+
+
+def _rates(**more: Any) -> Any:
+    """Return the report of 500 examples by accuracy: 2 gained, 2 lost."""
+    even = {"value": "0", "low": "-0.008", "high": "0.008"}
+    candidate = {"value": "0.85", "difference": even, "differing": 4, "verdict": "equivalent"} | more
+    document = _changed(document_of(evaluation()), "tasks.0.metric", "accuracy")
+    document["tasks"][0]["candidates"][0] |= candidate
+    return document
+
+
+FORGED: dict[str, Any] = {
+    "more lost than differs": _rates(value="0.838", difference={"value": "-0.012", "low": "-0.013", "high": "0"}),
+    "half of an example": _rates(value="0.853", difference={"value": "0.003", "low": "-0.01", "high": "0.01"}),
+    "nothing differs, and yet": _rates(differing=0),
+    "beside its interval": _rates(difference={"value": "0", "low": "0.001", "high": "0.002"}, verdict="inconclusive"),
+    "a finer resolution": _changed(_rates(), "tasks.0.resolution", "0.001"),
+    "a coarser one without labels": _changed(_rates(), "tasks.0.resolution", "0.01"),
+    "a finer one with labels": _changed(document_of(evaluation()), "tasks.0.resolution", "0.007"),
+    "far from its interval": _changed(
+        _changed(document_of(evaluation()), "tasks.0.candidates.0.difference",
+                 {"value": "-0.85", "low": "-0.01", "high": "0"}),
+        "tasks.0.candidates.0.value", "0",
+    ),
+    "few draws": _changed(document_of(evaluation()), "resamples", 999),
+    "too few draws for it": _changed(document_of(evaluation(confidence=0.999)), "resamples", 9_999),
+    "one file of answers": _changed(document_of(evaluation()), "answers.1.sha256", f"{1:064x}"),
+    "more examples in all": document_of(evaluation(*(changed(evaluation().tasks[0], name=n) for n in ("a", "b")))),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FORGED)
+def test_figures_that_nothing_can_have_are_no_report(case: str) -> None:
+    assert evaluation_of(_rates()).tasks[0].candidates[0].differing == 4
+    with pytest.raises(ValueError, match=r"^(?!a verdict)"):
+        evaluation_of(FORGED[case])
