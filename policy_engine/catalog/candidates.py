@@ -94,12 +94,13 @@ def meant_for(catalog: Catalog, model: Model, option: str) -> bool | None:
 
 
 def _offers(catalog: Catalog, model: Model, option: str, at: date) -> tuple[Offer, ...]:
-    providers = [each for each in catalog.providers.values() if option in each.options and _serves(each, model)]
+    providers = [each for each in catalog.providers.values() if option in each.options and serves(each, model)]
     offers = tuple(Offer(each, catalog.price(model.key, option, at, each.key)) for each in providers)
     return offers or (Offer(None, catalog.price(model.key, option, at)),)
 
 
-def _serves(provider: Provider, model: Model) -> bool:
+def serves(provider: Provider, model: Model) -> bool:
+    """Tell whether `provider` serves `model`: what its entry says, else all that is open or its own."""
     if provider.serves is not None:
         return model.key in provider.serves
     return model.weights == "open" or model.vendor == provider.key
