@@ -185,7 +185,9 @@ class Explainer:
                 rule, text = self.rules[index], self._text(index, result, template)
                 advice.append({"rule": rule.id, "criteria": list(rule.criteria), "message": text})
         catalog, recommended = self.judge.policy.catalog, result.ranking.recommended
-        texts = list(region_advice(result, catalog)) if result.proposal is not None else []
+        texts = []
+        if result.proposal is not None:
+            texts += [*region_advice(result, catalog), *price_advice(result, catalog)]
         if recommended is not None and (result.proposal is None or recommended != result.judged):
             texts += result.models[recommended].advice
         advice += [{"rule": None, "criteria": [], "message": text} for text in dict.fromkeys(texts)]
@@ -218,9 +220,23 @@ def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]
 
 
 def judged_models(result: TaskResult, option: str) -> OptionModels:
-    """What the catalog has for the judged option: with the proposed model, where something is proposed."""
+    """What the catalog has for the judged option: of the proposed model and provider, where something is proposed."""
     models: OptionModels = result.models[option]
-    return models if result.proposal is None else models.naming(result.facts.get("proposal.model"))
+    if result.proposal is None:
+        return models
+    return models.naming(result.facts.get("proposal.model"), result.facts.get("proposal.provider"))
+
+
+def price_advice(result: TaskResult, catalog: Catalog) -> Iterator[str]:
+    """Say why nothing is known of what the proposed model costs at the provider that is named."""
+    option = result.facts["proposal.deployment"]
+    name, provider = (result.facts.get(f"proposal.{each}") for each in ("model", "provider"))
+    if option not in THIRD_PARTY or name is None or provider is None:
+        return
+    if result.models[option].offers(name, provider) is False:
+        known = provider in catalog.providers
+        why = f"has no offer of {name} by `{provider}`" if known else f"does not know the provider `{provider}`"
+        yield f"the catalog {why}: what {name} costs there as {option} is not known"
 
 
 def region_advice(result: TaskResult, catalog: Catalog) -> Iterator[str]:
