@@ -192,9 +192,13 @@ def _measured(case: TaskCase, sheet: FactSheet) -> str:
 def _proposal(sheet: FactSheet, catalog: Catalog) -> None:
     if not sheet.get("proposal.present"):
         return
-    residency, region = sheet.get("data.residency"), sheet.get("proposal.region")
-    allowed = region_allowed(residency, region, catalog.regions.contains)
-    sheet.derive("proposal.region_allowed", allowed, "data.residency", "proposal.region")
+    places = catalog.places(sheet.get("proposal.deployment"), sheet.get("proposal.provider"))
+    allowed = region_allowed(sheet.get("data.residency"), sheet.get("proposal.region"), catalog.regions, places)
+    read, beneath = ["data.residency", "proposal.region"], []
+    if places.known is not None:
+        read.append("proposal.provider")
+        beneath.append("catalog")
+    sheet.derive("proposal.region_allowed", allowed, *read, beneath=beneath)
     sheet.derive("proposal.licence", catalog.licence(sheet.get("proposal.model")), grade="catalog")
 
 

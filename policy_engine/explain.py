@@ -15,7 +15,7 @@ from policy_engine.model.rule import Rule
 from policy_engine.model.task_case import Obligation, Standing, TaskResult
 from policy_engine.model.vocabulary import OPTIONS, THIRD_PARTY
 from policy_engine.model.workload import ANYWHERE
-from policy_engine.wording import Template
+from policy_engine.wording import Template, runs_in
 
 _OUTCOMES = {True: "fired", False: "not_fired", None: "indeterminate"}
 
@@ -185,7 +185,9 @@ class Explainer:
                 rule, text = self.rules[index], self._text(index, result, template)
                 advice.append({"rule": rule.id, "criteria": list(rule.criteria), "message": text})
         catalog, recommended = self.judge.policy.catalog, result.ranking.recommended
-        texts = list(region_advice(result, catalog)) if result.proposal is not None else []
+        texts = []
+        if result.proposal is not None:
+            texts += [*region_advice(result, catalog), *price_advice(result, catalog)]
         if recommended is not None and (result.proposal is None or recommended != result.judged):
             texts += result.models[recommended].advice
         advice += [{"rule": None, "criteria": [], "message": text} for text in dict.fromkeys(texts)]
@@ -218,21 +220,56 @@ def catalog_reasons(standing: Standing, models: OptionModels) -> tuple[str, ...]
 
 
 def judged_models(result: TaskResult, option: str) -> OptionModels:
-    """What the catalog has for the judged option: with the proposed model, where something is proposed."""
+    """What the catalog has for the judged option: of the proposed model and provider, where something is proposed."""
     models: OptionModels = result.models[option]
-    return models if result.proposal is None else models.naming(result.facts.get("proposal.model"))
+    if result.proposal is None:
+        return models
+    return models.naming(result.facts.get("proposal.model"), result.facts.get("proposal.provider"))
+
+
+def price_advice(result: TaskResult, catalog: Catalog) -> Iterator[str]:
+    """Say why nothing is known of what the proposed model costs at the provider that is named."""
+    option = result.facts["proposal.deployment"]
+    name, provider = (result.facts.get(f"proposal.{each}") for each in ("model", "provider"))
+    if option not in THIRD_PARTY or name is None or provider is None:
+        return
+    if result.models[option].offers(name, provider) is False:
+        known = provider in catalog.providers
+        why = f"has no offer of {name} by `{provider}`" if known else f"does not know the provider `{provider}`"
+        yield f"the catalog {why}: what {name} costs there as {option} is not known"
 
 
 def region_advice(result: TaskResult, catalog: Catalog) -> Iterator[str]:
-    """Say where nobody knows in which regions the proposed provider processes (it disqualifies nothing by itself)."""
+    """Say where the proposed provider and that of the fallback run, as far as their region hangs on it.
+
+    Where nobody knows of the proposed one in which regions it processes, that is said (it disqualifies nothing).
+    """
     residency, name = result.facts.get("data.residency"), result.facts.get("proposal.provider")
-    if residency is None or ANYWHERE in residency or result.facts["proposal.deployment"] not in THIRD_PARTY:
+    if residency is None or ANYWHERE in residency:
+        return
+    yield from (
+        said for prefix in ("proposal", "proposal.fallback") if (said := elsewhere(result, catalog, prefix, residency))
+    )
+    if result.facts["proposal.deployment"] not in THIRD_PARTY:
         return
     provider = catalog.providers.get(name) if name is not None else None
     if provider is None or provider.regions is None:
         who = f"`{name}`" if name is not None else "the provider"
         where = ", ".join(residency)
         yield f"the catalog does not know the regions of {who}: make sure that it processes inside {where}"
+
+
+def elsewhere(result: TaskResult, catalog: Catalog, prefix: str, residency: list[str]) -> str | None:
+    """Say of a provider that it runs neither where it is proposed nor in the residency; None where that is not so."""
+    name, region = (result.facts.get(f"{prefix}.{each}") for each in ("provider", "region"))
+    runs = catalog.places(result.facts.get(f"{prefix}.deployment"), name).known
+    if runs is None:
+        return None
+    wanted = [residency, *([[region]] if region is not None else [])]
+    apart = next((each for each in wanted if catalog.regions.apart(runs, each)), None)
+    if apart is None:
+        return None
+    return f"{runs_in(name)} {', '.join(runs)}, and not in {', '.join(apart)}: name one that runs there"
 
 
 def _cost(models: OptionModels) -> dict[str, Any] | None:

@@ -8,11 +8,14 @@ read by forbids).
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from policy_engine.model.fields import LARGEST_COUNT
 from policy_engine.model.vocabulary import GRADES
 from policy_engine.model.workload import ANYWHERE, Task, Workload
+
+if TYPE_CHECKING:
+    from policy_engine.catalog.regions import Places, Regions
 
 DAYS_PER_MONTH = 365.25 / 12
 _SECTIONS = ("data", "volume", "budget", "team", "needs")
@@ -156,13 +159,23 @@ def derive_volume(sheet: FactSheet) -> None:
         sheet.derive("task.tokens_per_month", total * share, *both, "task.share")
 
 
-def region_allowed(residency: list[str] | None, region: str | None, contains: Any) -> bool | None:
-    """Whether `region` lies inside `residency`; `contains` is the catalog's (None: it does not know the region)."""
+def region_allowed(residency: list[str] | None, region: str | None, regions: Regions, places: Places) -> bool | None:
+    """Whether `region` lies inside `residency`, and the provider does not run elsewhere; None where it is not known.
+
+    `regions` are the catalog's. A provider whose regions are known to lie apart from the residency, or from the region
+    that is stated, cannot process there. Whom nobody names may be any: knowing who must not take an answer back.
+    """
     if residency is None:
         return None
     if residency == [ANYWHERE]:
         return True
+    if places.known is not None and regions.apart(places.known, residency):
+        return False
     if region is None:
         return None
-    allowed: bool | None = contains(residency, region)
-    return allowed
+    if places.known is not None and regions.apart(places.known, [region]):
+        return False
+    inside = regions.contains(residency, region)
+    if inside and any(regions.apart(each, [region]) for each in places.perhaps):
+        return None
+    return inside

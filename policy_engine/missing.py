@@ -9,10 +9,16 @@ from policy_engine.catalog.boxes import box_of
 from policy_engine.completing import choice_waits
 from policy_engine.facts import PROPOSED
 from policy_engine.judging import Judge
-from policy_engine.model.origins import ORIGINS
+from policy_engine.model.origins import ORIGINS, PROVIDER
 from policy_engine.model.rule import PROPOSAL
 from policy_engine.model.task_case import ProposalRuling, TaskResult
 from policy_engine.model.vocabulary import OPTIONS
+
+#: Who is proposed, by the fact that says where.
+_PROVIDERS = {
+    PROVIDER: "proposal.deployment",
+    f"proposal.fallback.{PROVIDER.removeprefix('proposal.')}": "proposal.fallback.deployment",
+}
 
 
 class MissingFacts:
@@ -126,6 +132,9 @@ class MissingFacts:
                     continue  # nothing that a team knows of its workload: see `catalog_gaps`
                 if result.facts.get(origin) is None and self._claimed(origin, result.case.hardware):
                     found.add(origin)
+        for name, deployment in _PROVIDERS.items():
+            if not self.judge.policy.catalog.places(result.facts.get(deployment), None).perhaps:
+                found.discard(name)  # who it is tells nothing of where it runs
         return sorted(found)
 
     def _choice_origins(self, name: str, result: TaskResult) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from typing import Any
 from policy_engine.changes_wording import releases
 from policy_engine.evidence_wording import graded_by
 from policy_engine.hardware_wording import claim_steps, facts_to_state
-from policy_engine.model.origins import ORIGINS
+from policy_engine.model.origins import ORIGINS, PROVIDER
 from policy_engine.summary import (
     NO_MODEL,
     cost_text,
@@ -20,7 +20,7 @@ from policy_engine.summary import (
     stated,
 )
 from policy_engine.ways_wording import way_text
-from policy_engine.wording import listed
+from policy_engine.wording import listed, runs_in
 
 Document = Mapping[str, Any]
 
@@ -151,11 +151,18 @@ def _changes(task: Document, proposal: Document) -> list[str]:
         computed = [name for name in row["facts"] if name in ORIGINS]
         own = [name for name in row["facts"] if name.startswith("proposal.") and name not in _NO_CHOICE]
         names = [origin for name in computed or own for origin in ORIGINS.get(name, (name,))]
+        if not _elsewhere(task, proposal["provider"]):
+            names = [name for name in names if name != PROVIDER]
         # what is said to be served is one claim; its fields would hide the rest
         whole = dict.fromkeys("hardware.serves" if n.startswith("hardware.serves.") else n for n in names)
         if whole:
             steps.append(f"correct or change {listed(list(whole), 'or')}, on which {rule} rests")
     return steps
+
+
+def _elsewhere(task: Document, provider: str | None) -> bool:
+    """Whether the catalog has the provider in other regions than it is proposed for."""
+    return any(each["message"].startswith(runs_in(provider)) for each in task["advice"])
 
 
 def _last_resort(task: Document) -> str:

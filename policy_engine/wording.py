@@ -82,3 +82,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def runs_in(provider: str | None) -> str:
+    """Return how the sentence begins that says of a provider in which regions it runs."""
+    return f"the catalog has the provider `{provider}` running in"

@@ -94,7 +94,7 @@ def meant_for(catalog: Catalog, model: Model, option: str) -> bool | None:
 
 
 def _offers(catalog: Catalog, model: Model, option: str, at: date) -> tuple[Offer, ...]:
-    providers = [each for each in catalog.providers.values() if option in each.options and _serves(each, model)]
+    providers = [each for each in catalog.providers.values() if option in each.options and serves(each, model)]
     priced = ((each, catalog.price(model.key, option, at, each.key)) for each in providers)
     offers = tuple(Offer(each, price) for each, price in priced if _serves_then(each, price))
     return offers or (Offer(None, catalog.price(model.key, option, at)),)
@@ -104,7 +104,8 @@ def _serves_then(provider: Provider, price: Price | None) -> bool:
     return not provider.while_priced or (price is not None and price.provider == provider.key)
 
 
-def _serves(provider: Provider, model: Model) -> bool:
+def serves(provider: Provider, model: Model) -> bool:
+    """Tell whether `provider` serves `model`: what its entry says, else all that is open or its own."""
     if provider.serves is not None:
         return model.key in provider.serves
     return model.weights == "open" or model.vendor == provider.key

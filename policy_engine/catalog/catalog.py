@@ -10,8 +10,9 @@ from typing import Any, Literal
 
 from policy_engine.catalog import entries as e
 from policy_engine.catalog.figures import amount, caution, in_force, preferred, takes_side
-from policy_engine.catalog.regions import Regions
+from policy_engine.catalog.regions import NO_PLACES, Places, Regions
 from policy_engine.catalog.rules import Rules
+from policy_engine.model.vocabulary import THIRD_PARTY
 
 LicenceVerdict = Literal["allowed", "review", "forbidden", "proprietary"]
 MOST_REMEMBERED = 4096
@@ -54,6 +55,9 @@ class Catalog:
         self.sources: Mapping[str, e.Source] = _read_only(built["sources"])
         self.disputes: Mapping[str, e.Dispute] = _read_only(built["disputes"])
         self.regions = Regions(built["regions"], names["regions"])
+        placed = dict.fromkeys(each.regions for each in self.providers.values() if each.regions)
+        #: The regions of providers that the catalog knows, each once.
+        self.provider_places: tuple[tuple[str, ...], ...] = tuple(sorted(filter(None, placed)))
         self._model_by_name = {name: self.models[key] for name, key in names["models"].items()}
         self._gpu_by_name = {name: self.gpus[key] for name, key in names["gpus"].items()}
         self._prices_of = _grouped(self.prices.values(), lambda each: (each.model, each.option))
@@ -74,6 +78,15 @@ class Catalog:
     def model(self, name: str | None) -> e.Model | None:
         """Return the model of that name or alias; None where the catalog does not know it."""
         return self._model_by_name.get(name) if name is not None else None
+
+    def places(self, option: str | None, provider: str | None) -> Places:
+        """Return where a proposal on `option` would run by its provider: machines of one's own hang on none."""
+        if option not in THIRD_PARTY or not self.provider_places:
+            return NO_PLACES
+        if provider is None:
+            return Places(perhaps=self.provider_places)
+        found = self.providers.get(provider)
+        return Places(found.regions or None) if found is not None else NO_PLACES
 
     def gpu(self, name: str | None) -> e.Gpu | None:
         """Return the device of exactly that name or alias; a name that only looks like one stays unknown."""

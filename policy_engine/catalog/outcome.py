@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
+from msgspec.structs import replace
+
+from policy_engine.catalog.candidates import Offer
 from policy_engine.catalog.catalog import Catalog
 from policy_engine.catalog.cost import SELF_RUN, Cost, plan_cost, price_cost
 from policy_engine.catalog.entries import Entry, Route
@@ -53,15 +56,17 @@ class OptionModels:
         """The model that would come first if what is not known turned out well."""
         return self._picked() if self.available is None else None
 
-    def naming(self, name: str | None) -> OptionModels:
+    def naming(self, name: str | None, provider: str | None = None) -> OptionModels:
         """Return the same answer with `name` as the model to use, so that costs and figures are those of it.
 
-        Of a model that the option does not run, or that is not named, nothing is known: never another one's price.
+        Of a model that the option does not run, or that is not named, nothing is known: never another one's price. The
+        same holds of a `provider` that is named: one that does not serve the model has no price.
         """
         model = self._catalog.model(name)
         rated = next((each for each in self._slate.all if model is not None and each.name == model.key), None)
         pick, needs = None, self.asked.needs
         if rated is not None:
+            rated = rated if provider is None else self._at(rated, provider)
             pick = Pick(rated, cost_of(rated, needs.input_tokens_per_month, needs.output_tokens_per_month))
         return OptionModels(
             self._catalog,
@@ -72,6 +77,29 @@ class OptionModels:
             pick=pick,
             route=self._route,
         )
+
+    def _at(self, rated: Rated, provider: str) -> Rated:
+        """Return `rated` with the offer of one provider alone, whether residency leaves it or not."""
+        if self.option in SELF_RUN:
+            return rated
+        own = self._offer(rated, provider)
+        return replace(rated, offers=(own or Offer(self._catalog.providers.get(provider), None),))
+
+    def offers(self, name: str, provider: str) -> bool | None:
+        """Tell whether `provider` offers the model `name` here; None where the catalog knows of no such model here."""
+        model = self._catalog.model(name)
+        rated = next((each for each in self._slate.all if model is not None and each.name == model.key), None)
+        return None if rated is None else self._offer(rated, provider) is not None
+
+    def _offer(self, rated: Rated, provider: str) -> Offer | None:
+        """Return what `provider` asks. Of one that is not known a price that names nobody counts, and no vendor's."""
+        catalog, model = self._catalog, rated.candidate.model
+        offers = rated.candidate.offers
+        own = next((each for each in offers if each.provider is not None and each.provider.key == provider), None)
+        if own is not None or provider in catalog.providers or model.weights == "closed":
+            return own
+        price = catalog.price(model.key, self.option, self.asked.at)
+        return Offer(None, price) if price is not None else None
 
     @property
     def volume_decides(self) -> bool:

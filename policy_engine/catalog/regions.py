@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from policy_engine.catalog.entries import Region
 
 ANYWHERE = "anywhere"
+
+
+class Places(NamedTuple):
+    """Where the provider of a proposal runs, as far as it tells of the proposed region.
+
+    `known` are the regions of the provider that is named. Where none is named, `perhaps` are those of each that may be
+    meant.
+    """
+
+    known: tuple[str, ...] | None = None
+    perhaps: tuple[tuple[str, ...], ...] = ()
+
+
+NO_PLACES = Places()
 
 
 class Regions:
@@ -45,3 +60,14 @@ class Regions:
         if any(name in self.by_name and self.by_name[name].key in above for name in names):
             return True
         return False if all(name in self.by_name for name in names) else None
+
+    def apart(self, one: Iterable[str], other: Iterable[str]) -> bool:
+        """Tell whether surely no place lies in both: all regions are known, and none holds one of the other side."""
+        here, there = tuple(one), tuple(other)
+        if not all(name in self.by_name for name in (*here, *there)):
+            return False
+        return not any(
+            self.by_name[first].key in self._above[second] or self.by_name[second].key in self._above[first]
+            for first in here
+            for second in there
+        )

@@ -64,7 +64,8 @@ COMPUTED: Mapping[str, frozenset[str]] = {
     "data.residency": CHOSEN | {"proposal.region_allowed"},
     "task.context_tokens": CHOSEN | {"proposal.hardware_verdict"},
     "proposal.region": frozenset({"proposal.region_allowed"}),
-    "proposal.deployment": CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
+    "proposal.provider": frozenset({"proposal.region_allowed"}),
+    "proposal.deployment": CHOSEN | {"proposal.licence", "proposal.hardware_verdict", "proposal.region_allowed"},
     "proposal.model": CHOSEN | {"proposal.licence", "proposal.hardware_verdict"},
     "proposal.quantization": frozenset({"proposal.hardware_verdict"}),
     "budget.api_spend_usd_per_month": frozenset({SPEND}),
@@ -75,7 +76,8 @@ _SPENT = frozenset({"budget.api_spend_usd_per_month", "migration.from.model", "m
 _SERVED = frozenset({"proposal.model", "proposal.deployment", "proposal.quantization", "task.context_tokens"})
 _PROPOSED = frozenset({"proposal.model", "proposal.deployment"})
 _OWN_HARDWARE = ("self_hosted", "edge")
-_OF_PROPOSAL = _SERVED | {"data.residency", "proposal.region"}
+_PLACED = frozenset({"data.residency", "proposal.region", "proposal.provider", "proposal.deployment"})
+_OF_PROPOSAL = _SERVED | _PLACED
 
 
 class _Steps(NamedTuple):
@@ -223,9 +225,10 @@ class Changed(MutableMapping[str, Any]):
 
     def _proposal(self, changed: frozenset[str]) -> None:
         world = self.world
-        if not changed.isdisjoint(("data.residency", "proposal.region")):
-            contains = world.catalog.regions.contains
-            allowed = region_allowed(self.get("data.residency"), self.get("proposal.region"), contains)
+        if not changed.isdisjoint(_PLACED):
+            places = world.catalog.places(self.get("proposal.deployment"), self.get("proposal.provider"))
+            regions = world.catalog.regions
+            allowed = region_allowed(self.get("data.residency"), self.get("proposal.region"), regions, places)
             self._put("proposal.region_allowed", allowed)
         if not changed.isdisjoint(("proposal.model", "proposal.deployment")):
             licence = world.catalog.licence(self.get("proposal.model"))

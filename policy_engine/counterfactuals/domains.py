@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from policy_engine.catalog import api_price
+from policy_engine.catalog.candidates import serves
 from policy_engine.combining import meets
 from policy_engine.counterfactuals.changed import MIN_SCORES, NEEDED, VOLUME, World
 from policy_engine.counterfactuals.choices import Choice, Domain, numeric, one_of
@@ -32,6 +33,8 @@ _BEHIND = NEEDED | {
     "proposal.region",
     "proposal.quantization",
     "proposal.fallback.deployment",
+    "proposal.provider",
+    "proposal.fallback.provider",
     "proposal.fallback.model",
     "proposal.fallback.region",
 }
@@ -135,6 +138,9 @@ class Domains:
         known = list(words)
         if leaf == "region":
             known += [each for each in named_regions(world) if each not in known]
+        elif leaf == "provider" and name.startswith("proposal."):
+            yield from self._providers(name, world, now, known)
+            return
         elif name == "migration.from.model":
             yield from self._priced(name, world, now, known)
             return
@@ -160,6 +166,20 @@ class Domains:
             if model != now:
                 key = None if read or claimed else (standing.get(model, False), world.catalog.licence(model))
                 yield Choice("in", model, {name: model}, key)
+
+    def _providers(self, name: str, world: World, now: str | None, words: list[str]) -> Iterator[Choice]:
+        """Yield who could serve what is proposed; those that run in the same regions come to the same."""
+        catalog, option = world.catalog, world.facts.get(name.replace("provider", "deployment"))
+        model = catalog.model(world.facts.get(name.replace("provider", "model")))
+        there = {
+            key
+            for key, each in catalog.providers.items()
+            if option in each.options and (model is None or serves(each, model))
+        }
+        for provider in sorted({*words, *(there if catalog.provider_places else ())}):
+            if provider != now:
+                key = None if words else ("places", catalog.places(option, provider))
+                yield Choice("in", provider, {name: provider}, key)
 
     def _floors(self, world: World) -> Iterator[Domain]:
         """Yield the scores that are asked for; where it is not known whether any is, that none is."""

@@ -22,7 +22,9 @@ from policy_engine.model.vocabulary import OPTIONS
 MOST, MOST_WAYS, _KEPT_FOR_RECOMMENDATIONS = 12, 3, 4
 _BETTER, _WORSE, _RECOMMENDATION = 0, 1, 2
 #: Of these there are as many other values as a catalog has: those that make it worse are not listed.
-_OF_A_CATALOG = ("proposal.model", "proposal.fallback.model", "proposal.region", "proposal.fallback.region")
+_OF_A_CATALOG = frozenset(
+    f"{proposal}.{name}" for proposal in ("proposal", "proposal.fallback") for name in ("model", "provider", "region")
+)
 
 
 class Counterfactuals(Struct, frozen=True):

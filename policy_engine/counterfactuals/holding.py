@@ -21,7 +21,7 @@ Held = tuple[tuple[Places, ...], ...]
 _MODEL = NEEDED | {"proposal.model", "proposal.deployment"}
 _OF_COST = ("budget.api_spend_usd_per_month", "migration.from.model", "migration")
 _FALLBACK = frozenset(
-    {"proposal.fallback", *(f"proposal.fallback.{name}" for name in ("deployment", "model", "region"))}
+    {"proposal.fallback", *(f"proposal.fallback.{name}" for name in ("deployment", "model", "provider", "region"))}
 )
 _DEPLOYMENT = frozenset({"proposal.deployment"})
 
@@ -126,6 +126,8 @@ def _behind(index: Index, names: Iterable[str]) -> Facts:
     for name in names:
         found.add(name)
         found.update(ORIGINS.get(name, ()))
+        if name == "proposal.region_allowed" and index.judge.policy.catalog.provider_places:
+            found.add("proposal.deployment")  # on machines of one's own no provider tells of it
         section = name.partition(".")[0]
         if section in ("cost", "licence") or name in ("proposal.licence", "proposal.hardware_verdict"):
             found.update((*_MODEL, *_OF_COST))

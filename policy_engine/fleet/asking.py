@@ -22,8 +22,14 @@ _OF_CLAIMS = ("hardware.gpus", "hardware.serves.")
 class Asked:
     """Gathers, by declared fact, where it is missing. Rows claim no hardware: nothing of a claim is asked for."""
 
-    def __init__(self, facts: Facts, states: Sequence[OptionState], proposed: Mapping[str, pl.Expr]) -> None:
-        self._facts, self._proposed = facts, proposed
+    def __init__(
+        self,
+        facts: Facts,
+        states: Sequence[OptionState],
+        proposed: Mapping[str, pl.Expr],
+        of_provider: Mapping[str, Truth],
+    ) -> None:
+        self._facts, self._proposed, self._of_provider = facts, proposed, of_provider
         self._states = {state.option: state for state in states}
         self._parts: dict[str, list[Truth]] = {}
 
@@ -79,7 +85,7 @@ class Asked:
         return [self._where(name) for name in names]
 
     def _where(self, name: str) -> Truth:
-        where = either(self._parts.get(name, ()))
+        where = both(either(self._parts.get(name, ())), self._of_provider.get(name, True))
         if name in _NO_COLUMN or name.startswith(f"{MIN_SCORES}."):
             return where
         return both(where, self._facts(name).is_null()) if where is not False else False

@@ -9,14 +9,16 @@ from typing import Any
 import polars as pl
 
 from policy_engine.catalog import Catalog, api_price
+from policy_engine.catalog.regions import NO_PLACES, Places
 from policy_engine.facts import DAYS_PER_MONTH, PROPOSED, region_allowed
-from policy_engine.fleet.building import Plan, Truth, column, first_of
+from policy_engine.fleet.building import Plan, Truth, column, first_of, negated
 from policy_engine.fleet.columns import declared
 from policy_engine.fleet.lookups import UNKNOWN_KEY, Distinct, residency_of
 from policy_engine.fleet.needed import VOLUME
 from policy_engine.loading.policy import Policy
 from policy_engine.lowering.to_polars import TYPES, divided
 from policy_engine.model.fields import LARGEST_COUNT
+from policy_engine.model.vocabulary import THIRD_PARTY
 
 _FALLBACK = "proposal.fallback."
 #: What a fallback runs at: it states no precision.
@@ -118,24 +120,57 @@ def api_spend(plan: Plan, catalog: Catalog, names: ModelNames, reference: str, d
     return pl.coalesce(pl.col("budget.api_spend_usd_per_month"), divided(sent * into + answered * out, 1e6))
 
 
+def provider_tells(catalog: Catalog, prefix: str) -> Truth:
+    """Return whether it tells of the region of `prefix` (proposal, or its fallback) who the provider is."""
+    if not catalog.provider_places:
+        return False
+    return pl.col(f"{prefix}.deployment").is_in(list(THIRD_PARTY)).fill_null(False)
+
+
+def _places(catalog: Catalog, prefix: str) -> tuple[list[Places], pl.Expr]:
+    """Return where providers run, and for each row the number of what holds of its own."""
+    tells = provider_tells(catalog, prefix)
+    if tells is False:
+        return [NO_PLACES], pl.lit(0, dtype=pl.UInt64)
+    provider = pl.col(f"{prefix}.provider")
+    found = [NO_PLACES, Places(perhaps=catalog.provider_places)]
+    cases: list[tuple[Truth, pl.Expr]] = [(negated(tells), pl.lit(0, dtype=pl.UInt64))]
+    cases.append((provider.is_null(), pl.lit(1, dtype=pl.UInt64)))
+    for regions in catalog.provider_places:
+        named = [key for key, each in catalog.providers.items() if each.regions == regions]
+        cases.append((provider.is_in(named).fill_null(False), pl.lit(len(found), dtype=pl.UInt64)))
+        found.append(Places(regions))
+    return found, first_of(cases, pl.lit(0, dtype=pl.UInt64))
+
+
 def regions_allowed(
-    plan: Plan, catalog: Catalog, distinct: Distinct, residency: pl.Expr, region: str
+    plan: Plan, catalog: Catalog, distinct: Distinct, residency: pl.Expr, prefix: str
 ) -> tuple[Truth, Truth]:
-    """Return whether the column `region` lies inside the residency, and whether outside; after the next step.
+    """Return whether the region of `prefix` is allowed by the residency, and whether not; after the next step.
 
     `residency` is the place of a row's residency among the distinct ones.
     """
+    places, kind = _places(catalog, prefix)
     regions = sorted({name for _, name in distinct.pairs})
     first = {key: place * len(regions) for place, key in enumerate(distinct.residencies)}
     numbers: dict[bool | None, list[int]] = {}
     for key, name in distinct.pairs:
         within = residency_of(key)
         listed = None if within is None else list(within)
-        answer = region_allowed(listed, None if name == UNKNOWN_KEY else name, catalog.regions.contains)
-        numbers.setdefault(answer, []).append(first[key] + regions.index(name))
-    place = pl.col(region).fill_null(UNKNOWN_KEY).cast(pl.Enum(regions), strict=True).to_physical().cast(pl.UInt64)
-    pair = plan.let(residency.cast(pl.UInt64) * len(regions) + place)
-    inside, outside = (pair.is_in(numbers[wanted]) if wanted in numbers else False for wanted in (True, False))
+        region = None if name == UNKNOWN_KEY else name
+        pair = (first[key] + regions.index(name)) * len(places)
+        for number, each in enumerate(places):
+            answer = region_allowed(listed, region, catalog.regions, each)
+            numbers.setdefault(answer, []).append(pair + number)
+    place = (
+        pl.col(f"{prefix}.region")
+        .fill_null(UNKNOWN_KEY)
+        .cast(pl.Enum(regions), strict=True)
+        .to_physical()
+        .cast(pl.UInt64)
+    )
+    at = plan.let((residency.cast(pl.UInt64) * len(regions) + place) * len(places) + kind)
+    inside, outside = (at.is_in(numbers[wanted]) if wanted in numbers else False for wanted in (True, False))
     return inside, outside
 
 

@@ -20,6 +20,7 @@ from policy_engine.fleet.facts import (
     licence_of,
     model_codes,
     of_fallback,
+    provider_tells,
     regions_allowed,
     volumes,
 )
@@ -105,7 +106,7 @@ class TaskPlan:
             for code in (self._proposed_code, self.fallback_code)
         ]
         own_place, other_place = (
-            regions_allowed(plan, self._catalog, self._distinct, self.needs.residency.code, f"{prefix}.region")
+            regions_allowed(plan, self._catalog, self._distinct, self.needs.residency.code, prefix)
             for prefix in ("proposal", "proposal.fallback")
         )
         plan.step()
@@ -263,7 +264,10 @@ class TaskPlan:
         deployment = pl.col("proposal.deployment")
         proposed = {option: plan.let((deployment == option).fill_null(False)) for option in OPTIONS}
         plan.step()
-        asked = Asked(self.facts, self.options, proposed)
+        of_provider = {
+            f"{prefix}.provider": provider_tells(self._catalog, prefix) for prefix in ("proposal", "proposal.fallback")
+        }
+        asked = Asked(self.facts, self.options, proposed, of_provider)
         for name, where in held.items():
             asked.add(name, where)
         for state in self.options:

@@ -6,6 +6,8 @@ _SERVED = tuple(
     f"hardware.serves.{name}"
     for name in ("model", "quantization", "tokens_per_hour", "concurrency", "input_tokens", "output_tokens")
 )
+#: Tells of the region only where a catalog knows in which regions some provider runs.
+PROVIDER = "proposal.provider"
 #: Which declared facts a computed fact comes from: what a team can be asked.
 ORIGINS: dict[str, tuple[str, ...]] = {
     "volume.tokens_per_month": ("volume.input_tokens_per_month", "volume.output_tokens_per_month"),
@@ -16,7 +18,7 @@ ORIGINS: dict[str, tuple[str, ...]] = {
         "volume.input_tokens_per_month",
         "volume.output_tokens_per_month",
     ),
-    "proposal.region_allowed": ("proposal.region", "data.residency"),
+    "proposal.region_allowed": ("proposal.region", "data.residency", PROVIDER),
     "proposal.licence": ("proposal.model",),
     "proposal.hardware_verdict": (
         "proposal.model",

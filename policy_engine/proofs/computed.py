@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from policy_engine.catalog import api_price
+from policy_engine.catalog import Catalog, api_price
 from policy_engine.catalog.entries import Price
 from policy_engine.facts import DAYS_PER_MONTH
 from policy_engine.lowering.to_z3 import Items, Number, Text, Truth, Value
 from policy_engine.lowering.to_z3 import formulas as f
 from policy_engine.lowering.to_z3.formulas import Formula, both, either, implies, neg, some
 from policy_engine.model.fields import LARGEST_COUNT
+from policy_engine.model.vocabulary import THIRD_PARTY
 from policy_engine.model.workload import ANYWHERE
 
 if TYPE_CHECKING:
@@ -52,15 +53,49 @@ def _proposal_licence(world: World) -> Text:
 
 def _region_allowed(world: World) -> Truth:
     residency, region = world.items("data.residency"), world.text("proposal.region")
+    placed, nobody = _placed(world)
     inside, outside = [], []
     for guard, atom in region.cases:
-        answer = within(world, residency, atom if isinstance(atom, str) else None)
-        inside.append(both(guard, answer.true))
-        outside.append(both(guard, answer.false))
+        name = atom if isinstance(atom, str) else None
+        answer = within(world, residency, name)
+        elsewhere = {
+            where: here for where, here in placed.items() if name and world.catalog.regions.apart(where, [name])
+        }
+        contradicted, open_ = some(elsewhere.values()), nobody if elsewhere else False
+        inside.append(both(guard, answer.true, neg(contradicted), neg(open_)))
+        outside.append(both(guard, either(answer.false, contradicted)))
     anywhere = both(residency.known, residency.members.get(ANYWHERE, False))
     known = both(residency.known, region.known)
     true = both(world.proposed(), either(anywhere, both(known, some(inside))))
-    return Truth(true, both(world.proposed(), neg(anywhere), known, some(outside)))
+    beyond = some(both(here, _apart(world, residency, where)) for where, here in placed.items())
+    false = either(both(known, some(outside)), both(residency.known, beyond))
+    return Truth(true, both(world.proposed(), neg(anywhere), false))
+
+
+def _placed(world: World) -> tuple[dict[tuple[str, ...], Formula], Formula]:
+    """Return when the provider runs in which regions, as far as that is known, and when nobody is named."""
+    catalog = world.catalog
+    if not catalog.provider_places:
+        return {}, False
+    deployment, provider = world.text("proposal.deployment"), world.text("proposal.provider")
+    third_party = some(deployment.is_(option) for option in THIRD_PARTY)
+    found: dict[tuple[str, ...], Formula] = {}
+    for where in catalog.provider_places:
+        named = [guard for guard, atom in provider.cases if isinstance(atom, str) and _runs(catalog, atom) == where]
+        found[where] = both(third_party, provider.known, some(named))
+    return found, both(third_party, neg(provider.known))
+
+
+def _runs(catalog: Catalog, provider: str) -> tuple[str, ...] | None:
+    found = catalog.providers.get(provider)
+    return found.regions if found is not None else None
+
+
+def _apart(world: World, residency: Items, where: tuple[str, ...]) -> Formula:
+    """Return that all of the residency, which is known, surely lies apart from all regions of `where`."""
+    regions = world.catalog.regions
+    touching = (each for name, each in residency.members.items() if not regions.apart(where, [name]))
+    return neg(some((residency.other, *touching)))
 
 
 def within(world: World, residency: Items, region: str | None) -> Truth:

@@ -21,6 +21,7 @@ from policy_engine.proofs.texts import valid
 _REGIONS = ("us-east-1", "eu-central-1")
 _MODELS = ("proposal.model", "proposal.fallback.model", "migration.from.model")
 _PLACES = ("data.residency", "proposal.region", "proposal.fallback.region")
+_PROVIDERS = ("proposal.provider", "proposal.fallback.provider")
 #: A proposal and its fallback are judged by the same rules, so that what one is told apart by, the other is.
 _TWINS = ("deployment", "model", "provider", "region")
 FLOOR = "task.min_scores"
@@ -88,6 +89,10 @@ def _add(constants: dict[str, set[str]], catalogs: Iterable[Catalog], facts: Map
         above = {a for name in regions | named for a in _line(catalog, name)}
         for place in _PLACES:
             constants.setdefault(place, set()).update(regions | above)
+        # who runs where, as far as it is known: others tell nothing of the region
+        placed = {key for key, provider in catalog.providers.items() if provider.regions}
+        for name in _PROVIDERS if placed else ():
+            constants.setdefault(name, set()).update(placed)
         for name in _MODELS:
             constants.setdefault(name, set()).update(catalog.models)
     constants["data.residency"].add(ANYWHERE)

@@ -124,10 +124,11 @@ def priced(catalog: Catalog, result: TaskResult, leg: Leg) -> Leg:
     model = catalog.model(leg.model)
     if model is None:
         return leg
-    models = result.models[leg.deployment].naming(model.key)
+    models = result.models[leg.deployment].naming(model.key, leg.provider)
     price, usd, at_least = None, models.monthly_usd, models.at_least
     if not leg.own_machines:
-        price = catalog.price(model.key, leg.deployment, result.case.day, leg.provider)
+        if leg.provider is None or models.offers(model.key, leg.provider):
+            price = catalog.price(model.key, leg.deployment, result.case.day, leg.provider)
         needs = models.asked.needs
         sent, answered = needs.input_tokens_per_month, needs.output_tokens_per_month
         usd = None if price is None or sent is None or answered is None else price.usd(sent, answered)

@@ -200,7 +200,7 @@ def proposals(draw: Any, fallback: bool = True) -> dict[str, Any]:
     found: dict[str, Any] = {"deployment": option}
     found["model"] = one_of(draw, MODELS[option] * 3 + ["no-such-model", "gpt-4o", "llama-3-70b", None])
     found["region"] = one_of(draw, ["us", "us", *REGIONS, None])
-    found["provider"] = one_of(draw, ["openai", "frobnicate", None])
+    found["provider"] = one_of(draw, ["openai", "anthropic", "frobnicate", None])
     if draw(st.integers(0, 2)) == 0:
         found["quantization"] = one_of(draw, [*PRECISIONS, None])
     if fallback and draw(st.integers(0, 3)) == 0:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from policy_engine.catalog.regions import Places
 from policy_engine.facts import FactSheet, declared_facts, derive_volume, region_allowed
 from policy_engine.loading.policy import load_policy
 from policy_engine.model.workload import Workload
@@ -164,7 +165,43 @@ def test_a_sum_stays_a_number_that_a_decision_can_hold() -> None:
 def test_a_region_is_inside_outside_or_not_known(
     residency: list[str] | None, region: str | None, answer: bool | None
 ) -> None:
-    assert region_allowed(residency, region, load_policy().catalog.regions.contains) is answer
+    assert region_allowed(residency, region, load_policy().catalog.regions, Places()) is answer
+
+
+US, EU, NOWHERE = Places(("us",)), Places(("eu-central-1",)), Places(("moon",))
+WHOEVER = Places(perhaps=(("us",), ("eu",)))
+
+
+@pytest.mark.parametrize(
+    ("residency", "region", "places", "answer"),
+    [
+        # the provider runs neither in the region that is stated nor around it
+        (["eu"], "eu", US, False),
+        (["us", "eu"], "eu", US, False),
+        (["eu"], "eu", EU, True),
+        (["us"], "us-east-1", US, True),
+        # nor anywhere in the residency, whatever is stated
+        (["eu"], None, US, False),
+        (["eu"], "moon", US, False),
+        (["us-east-1"], None, US, None),
+        (["us"], None, US, None),
+        # what is not known contradicts nothing
+        (["eu"], "eu", NOWHERE, True),
+        (["moon"], None, US, None),
+        (["eu"], "eu", Places(("us", "moon")), True),
+        (None, "eu", US, None),
+        (["anywhere"], "eu", US, True),
+        # of nobody it is open, as far as somebody could contradict it
+        (["eu"], "eu", WHOEVER, None),
+        (["eu"], "us", WHOEVER, False),
+        (["eu"], None, WHOEVER, None),
+        (["eu"], "eu", Places(perhaps=(("eu",),)), True),
+    ],
+)
+def test_a_provider_that_runs_elsewhere_contradicts_a_region(
+    residency: list[str] | None, region: str | None, places: Places, answer: bool | None
+) -> None:
+    assert region_allowed(residency, region, load_policy().catalog.regions, places) is answer
 
 
 def test_a_derived_fact_carries_the_weakest_grade_beneath_it() -> None:
