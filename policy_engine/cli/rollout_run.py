@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.cli.deciding import placed, read_source
-from policy_engine.cli.options import LedgerChoice, load, opened
+from policy_engine.cli.options import LedgerChoice, load, now, opened
 from policy_engine.decide import Decider
 from policy_engine.errors import FieldError, InputError, Problem, RecordingError, RulesError, UsageError, did_you_mean
 from policy_engine.rollout import moving
@@ -99,6 +99,7 @@ class Call:
         if self.choice.scratch:
             message = "a ledger in memory ends with this command, and no next decision would know the stage"
             raise UsageError(Problem("scratch-ledger", message, help="name another with --ledger"))
+        moving.check_clock(self.at, now())
         policy, rules, loaded, folder = self._read()
         names = [task.name for task in loaded.workload.spec.tasks]
         rows = read_observations(observations, names)
@@ -109,7 +110,7 @@ class Call:
             door = Door(self.choice, policy, stack)
             stands = standings(door.ledger, loaded.workload.identity)
             asked, notes = self._asked(begin, names, rows, stands)
-            moving.check_time(self.at, door.ledger.now(), stands, asked)
+            moving.check_time(self.at, stands, asked)
             kept = [row for row in rows if row.task in asked]
             moving.check_stage(kept, stands, self.at)
             decision = self._decision(policy, loaded, folder, door)

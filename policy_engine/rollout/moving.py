@@ -12,7 +12,7 @@ from policy_audit.canonical import document_bytes
 from policy_audit.entry import Draft, EntryType
 
 from policy_engine.decide import format_time
-from policy_engine.errors import InputError, Problem, did_you_mean
+from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
 from policy_engine.loading.wording import quoted
 from policy_engine.model.workload import Workload
 from policy_engine.recorder import recordable
@@ -25,6 +25,8 @@ from policy_engine.rollout.risk import TaskRisk, lower
 from policy_engine.rollout.stages import Plan, Stage
 from policy_engine.waivers.on_record import Source
 
+#: How far a decision's time may be off the clock, as for `policy gate`.
+CLOCK_TOLERANCE_S = 300
 _LONGEST = 1000
 _MOST_REASONS = 25
 _MOST_PROBLEMS = 50
@@ -163,15 +165,26 @@ def _move(
     return Move(task, standing, judged, following, seen, facts, hours_min)
 
 
-def check_time(at: datetime, clock: datetime, standings: Mapping[str, Standing], tasks: Sequence[str]) -> None:
-    """Refuse a decision that is made before the last one on its task, or at a time that has not come.
+def check_clock(at: datetime, clock: datetime) -> None:
+    """Refuse a decision of another time than now: of an earlier day another verdict may hold, or fewer hours be over.
+
+    Raises:
+        UsageError: it is more than five minutes off, either way.
+    """
+    off = (at - clock).total_seconds()
+    if abs(off) > CLOCK_TOLERANCE_S:
+        where = "has not come yet" if off > 0 else "is over"
+        message = f"the decision's time {format_time(at)} {where}: it is {format_time(clock)}"
+        hint = f"leave --at out; {CLOCK_TOLERANCE_S} seconds off the clock are the most"
+        raise UsageError(Problem("clock", message, help=hint))
+
+
+def check_time(at: datetime, standings: Mapping[str, Standing], tasks: Sequence[str]) -> None:
+    """Refuse a decision that is made before the last one on its task.
 
     Raises:
         InputError: it is.
     """
-    if (at - clock).total_seconds() > 300:
-        message = f"the decision's time {format_time(at)} has not come yet: it is {format_time(clock)}"
-        raise InputError(Problem("time-to-come", message, help="leave --at out, or mend the clock"))
     for task in tasks:
         standing = standings.get(task, Standing())
         if standing.at is not None and standing.last is not None and at < standing.at:

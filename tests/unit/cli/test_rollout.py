@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,11 @@ class World:
         self.folder, self._policy = folder, policy
         self.file, self.ledger = folder / "helpdesk.yaml", folder / "r.db"
         self.file.write_text(WORKLOAD, encoding="utf-8")
-        self.at = BEGUN
+        self.at = self.clock = BEGUN
 
-    def run(self, *arguments: str, at: datetime | None = None) -> Outcome:
+    def run(self, *arguments: str, at: datetime | None = None, late: timedelta = timedelta()) -> Outcome:
+        """Run it with the clock so much after the time that is given."""
+        self.clock = (at or self.at) + late
         given = ("--ledger", f"sqlite:///{self.ledger}", "--at", (at or self.at).isoformat())
         return self._policy("rollout", str(self.file), *given, *arguments)
 
@@ -55,8 +57,11 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, policy: Run) -> World:
-    return World(tmp_path, policy)
+def world(tmp_path: Path, policy: Run, monkeypatch: pytest.MonkeyPatch) -> World:
+    found = World(tmp_path, policy)
+    monkeypatch.setattr(rollout_run, "now", lambda: found.clock)
+    monkeypatch.setattr("policy_audit.ledger._now", lambda: found.clock)
+    return found
 
 
 def _line() -> int:
@@ -213,7 +218,6 @@ def test_observations_of_another_stage_or_time_are_refused_and_nothing_is_record
         (text, day - timedelta(hours=12), "observation-to-come"),
         (text.replace("2026-11-02T15", "2026-11-02T09"), day, "observation-too-early"),
         (text, BEGUN - timedelta(seconds=1), "out-of-order"),
-        (text, datetime.now(UTC) + timedelta(hours=1), "time-to-come"),
         (text + text, day, "observation-out-of-order"),
         ("", day, "no-observations"),
     ):
@@ -222,6 +226,22 @@ def test_observations_of_another_stage_or_time_are_refused_and_nothing_is_record
         assert (found.status, found.out) == (2, ""), code
         assert f"[{code}]" in found.err, found.err
     assert len(world.entries()) == before
+
+
+def test_a_decision_is_of_now_and_no_hour_before_its_entry_counts(world: World) -> None:
+    for arguments, late in (
+        (("--begin",), timedelta(minutes=6)),
+        (("--begin",), timedelta(days=30)),
+        (("--begin",), -timedelta(minutes=6)),
+    ):
+        refused = world.run(*arguments, late=late)
+        assert (refused.status, refused.out, "[clock]" in refused.err) == (2, "", True)
+    assert not world.ledger.exists()
+    begun = world.run("--begin", "-o", "json", late=timedelta(minutes=4)).json
+    assert (begun["at"], begun["standings"][0]["since"]) == ("2026-11-02T09:00:00Z", "2026-11-02T09:04:00Z")
+    path = world.seen("5-percent")
+    refused = world.run("--observations", str(path), at=world.at + PLUS, late=timedelta(days=1))
+    assert (refused.status, "[clock]" in refused.err) == (2, True)
 
 
 def test_what_is_not_allowed_does_not_begin_and_is_taken_back(world: World) -> None:
