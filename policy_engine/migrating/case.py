@@ -8,6 +8,8 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from policy_audit.entry import EntryType
+
 from policy_engine.catalog import Catalog
 from policy_engine.decide import Decider
 from policy_engine.migrating.item import Asks
@@ -16,6 +18,7 @@ from policy_engine.model.task_case import EvidenceStatus, TaskResult
 from policy_engine.model.vocabulary import OPEN_OPTIONS
 from policy_engine.model.waiver import Waiver
 from policy_engine.model.workload import Migration, Workload
+from policy_engine.rollout.moved import Candidate, candidate_of, same_candidate, stays
 from policy_engine.wording import value_text
 
 _STDIN = ("-", "<stdin>")
@@ -41,6 +44,12 @@ class TaskView:
         elif recommended is not None and not recommended["provisional"]:
             name = recommended["model"]
         return named(self._catalog, name)
+
+    @property
+    def candidate(self) -> Candidate:
+        """What it moves to, as `policy rollout` records it."""
+        provider, region = (self.facts.get(f"proposal.{name}") for name in ("provider", "region"))
+        return candidate_of(self.option, self.model, provider, region)
 
     @property
     def moves_to_open(self) -> bool | None:
@@ -87,6 +96,19 @@ class Case:
         """The migration, where the workload states one."""
         found = self.workload.spec.migration
         return found if isinstance(found, Migration) else None
+
+    def stays(self, task: TaskView) -> bool:
+        """Whether a task is to keep the deployment and the model that it has."""
+        migration = self.migration
+        return migration is not None and stays(task.candidate, migration.replaces, self.catalog)
+
+    def is_proven(self, task: TaskView) -> bool:
+        """Whether all of a task's traffic has moved to what is judged now, for all that is known."""
+        standing = self.records.standing(task.name)
+        if not standing.is_complete or standing.candidate is None or standing.last is None:
+            return False
+        garbled = self.records.garbled_after(EntryType.ROLLOUT_DECIDED, standing.last["index"])
+        return garbled is None and same_candidate(standing.candidate, task.candidate, self.catalog)
 
     @property
     def replaced_model(self) -> str | None:

@@ -9,7 +9,7 @@ INVARIANT: what counts is an entry's bytes. One that cannot be read may be a rol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -71,8 +71,13 @@ def standings(ledger: Source, workload: str) -> dict[str, Standing]:
     Raises:
         VerificationError: an entry was changed.
     """
+    return standings_by(records(ledger, EntryType.ROLLOUT_DECIDED), workload)
+
+
+def standings_by(entries: Iterable[Record], workload: str) -> dict[str, Standing]:
+    """Return the same by the entries of rollouts, the oldest first."""
     found: dict[str, Standing] = {}
-    for record in records(ledger, EntryType.ROLLOUT_DECIDED):
+    for record in entries:
         if record.body.get("workload") != workload:
             continue
         task = record.body.get("task")

@@ -47,7 +47,8 @@ def edited(folder: Path, edit: Callable[[Any], Any], source: Path = TICKETS, nam
 
 def test_the_text_is_golden(policy: Run, tmp_path: Path) -> None:
     """UPDATE_GOLDEN=1 writes it anew. A command that is shown is one word, and may be wider than the terminal."""
-    drafts = [report(compared(verdict="worse")), report(compared()), rollout("sorting", "hold", 10)]
+    drafts = [report(compared(verdict="worse")), report(compared()), rollout("sorting", "advance", 0, 10)]
+    drafts.append(rollout("sorting", "hold", 10))
     url = ledger_with(tmp_path, drafts)
     (tmp_path / "tickets.yaml").write_bytes(TICKETS.read_bytes())
     found = policy("migrate", "tickets.yaml", *AT, "--ledger", url)
@@ -258,7 +259,7 @@ def test_what_strangers_wrote_moves_nothing(policy: Run, tmp_path: Path) -> None
         spec["tasks"][0]["name"] = "sort`ing[x](y) <b>"
 
     file = edited(tmp_path, rename)
-    drafts = [rollout("summaries", "hold", reasons=[{"rule": "r", "says": "a\x1b[2J\n- [x] done"}])]
+    drafts = [rollout("summaries", "hold", 0, reasons=[{"rule": "r", "says": "a\x1b[2J\n- [x] done"}])]
     url = ledger_with(tmp_path, drafts)
     for form in ("text", "markdown"):
         out = policy("migrate", str(file), *AT, "--ledger", url, "-o", form).out
