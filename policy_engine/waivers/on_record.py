@@ -277,6 +277,6 @@ def statement_on_record(ledger: Source, row: Mapping[str, Any]) -> Statement:
             return told.statement
         raise VerificationError(f"the entry {row['by_file_index']} holds no waiver", code="entry-changed")
     if row["granted_index"] is not None:
-        granted = _record(ledger.entry(row["granted_index"]), EntryType.WAIVER_GRANTED)
+        granted = record_of(ledger.entry(row["granted_index"]), EntryType.WAIVER_GRANTED)
         return read_note(note_on_record(ledger, granted))[0]
-    return requested(ledger, _record(ledger.entry(row["requested_index"]), EntryType.WAIVER_REQUESTED))
+    return requested(ledger, record_of(ledger.entry(row["requested_index"]), EntryType.WAIVER_REQUESTED))
