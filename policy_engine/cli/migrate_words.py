@@ -94,7 +94,7 @@ def asked_text(item: Item) -> str:
     return f"{by}; {asks.why}" if asks.why and item.state != "done" else by
 
 
-def money_lines(money: Money, file: str) -> Iterator[str]:
+def money_lines(money: Money, command: str) -> Iterator[str]:
     """Yield today's cost, the cost to come, and the difference; what is not known is said."""
     today = "unknown" if money.today_usd is None else f"{usd(money.today_usd)} USD/month"
     if money.declared_usd is not None:
@@ -106,7 +106,7 @@ def money_lines(money: Money, file: str) -> Iterator[str]:
         "unknown" if money.judged_usd is None else f"{least}{usd(money.judged_usd)} USD/month"
     )
     yield f"difference: {_saving(money)}"
-    yield f"`policy cost {file}` has every option, set-up and engineers, and when it pays back"
+    yield f"`{command}` has every option, set-up and engineers, and when it pays back"
 
 
 def _saving(money: Money) -> str:

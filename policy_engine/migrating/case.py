@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
 from policy_audit.entry import EntryType
 
 from policy_engine.catalog import Catalog
@@ -23,6 +24,13 @@ from policy_engine.wording import value_text
 
 _STDIN = ("-", "<stdin>")
 _STRICTEST = ("mandatory", "waivable", "advisory")
+
+
+class Given(Struct, frozen=True):
+    """The layers and the ledger that the command was given, for commands that it names; a password is left out."""
+
+    layers: tuple[str, ...] = ()
+    ledger: str | None = None
 
 
 class TaskView:
@@ -76,6 +84,7 @@ class Case:
         file: str,
         waivers: Sequence[Waiver] = (),
         several: bool = False,
+        given: Given | None = None,
     ) -> None:
         self.decider, self.workload, self.evidence, self.records = decider, workload, evidence, records
         self.at, self.day = at, at.date()
@@ -83,13 +92,22 @@ class Case:
         self.parameters = decider.judge.parameters
         #: The file as a command names it.
         self.file = "FILE" if file in _STDIN else shlex.quote(file)
-        #: What tells a command which workload is meant, where the file has several.
-        self.chosen = f" --workload {workload.identity}" if several else ""
+        self._several, self._given = several, given or Given()
         results = [decider.judge.judge(case) for case in decider.cases(workload, evidence, at, waivers)]
         self.results = tuple(results)
         self.tasks = [
             TaskView(index, result, decider.as_it_is(result), self.catalog) for index, result in enumerate(results)
         ]
+
+    def call(self, command: str, *, names_workload: bool = True, uses_ledger: bool = True) -> str:
+        """Return the words of a command on this workload: as this one was called, as far as that command can be."""
+        words = [f"policy {command} {self.file}"]
+        if self._several and names_workload:
+            words.append(f"--workload {shlex.quote(self.workload.identity)}")
+        words += [f"--policy {shlex.quote(layer)}" for layer in self._given.layers]
+        if uses_ledger and self._given.ledger is not None:
+            words.append(f"--ledger {shlex.quote(self._given.ledger)}")
+        return " ".join(words)
 
     @property
     def migration(self) -> Migration | None:

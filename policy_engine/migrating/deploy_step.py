@@ -22,7 +22,7 @@ _DEPLOY = "MIGRATE-04"
 _PLAN = "rollout_plan"
 #: Characters of a reason on record that are repeated.
 _LONGEST = 300
-_NOTE = "`policy rollout FILE` puts tasks of low risk first, and decides each next stage by what was observed"
+_NOTE = "`{}` puts tasks of low risk first, and decides each next stage by what was observed"
 #: Evidence that other steps, or items of this one, show.
 ELSEWHERE = ("owner_named", "golden_dataset", "parallel_test", "own_benchmark", _PLAN, "monitoring", "fallback")
 
@@ -32,14 +32,12 @@ def deploy_step(case: Case) -> Step:
     items = [
         *(_hosting(case, task) for task in case.tasks),
         *_duties(case),
-        evidence_item(
-            case, _PLAN, "A rollout plan", f"`policy rollout {case.file}{case.chosen}` prints one; name it as evidence"
-        ),
+        evidence_item(case, _PLAN, "A rollout plan", f"`{case.call('rollout')}` prints one; name it as evidence"),
         _start(case),
         *(_fallback(case, task) for task in case.tasks),
         *(_rollout(case, task) for task in case.tasks),
     ]
-    return Step(4, "Deployment", tuple(items), (_NOTE.replace("FILE", case.file),))
+    return Step(4, "Deployment", tuple(items), (_NOTE.format(case.call("rollout")),))
 
 
 def _hosting(case: Case, task: TaskView) -> Item:
@@ -58,7 +56,7 @@ def _hosting(case: Case, task: TaskView) -> Item:
     if status in ("forbidden", "unavailable") or proposal["holds"] is False:
         state = "missing"
     why = "; ".join(proposal["reasons"]) or f"{proposal['deployment']} is {status}"
-    action = f"{why}: `policy evaluate {case.file}` says what to do"
+    action = f"{why}: `{case.call('evaluate', names_workload=False)}` says what to do"
     return Item("hosting", title, state, asks, tuple(shown), action, task.name)
 
 
@@ -172,8 +170,8 @@ def _rollout(case: Case, task: TaskView) -> Item:
 def _command(case: Case, task: TaskView, standing: Standing) -> str:
     """Return the command for the next step: the first stage begins, or what was observed of the one that is on."""
     if not standing.has_begun:
-        return f"`policy rollout {case.file}{case.chosen} --begin --task {shlex.quote(task.name)}`"
-    return f"`policy rollout {case.file}{case.chosen} --observations observed.jsonl`"
+        return f"`{case.call('rollout')} --begin --task {shlex.quote(task.name)}`"
+    return f"`{case.call('rollout')} --observations observed.jsonl`"
 
 
 def _decided(found: Rollout | None) -> Iterator[Ground]:

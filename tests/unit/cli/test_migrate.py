@@ -49,9 +49,9 @@ def test_the_text_is_golden(policy: Run, tmp_path: Path) -> None:
     """UPDATE_GOLDEN=1 writes it anew. A command that is shown is one word, and may be wider than the terminal."""
     drafts = [report(compared(verdict="worse")), report(compared()), rollout("sorting", "advance", 0, 10)]
     drafts.append(rollout("sorting", "hold", 10))
-    url = ledger_with(tmp_path, drafts)
+    ledger_with(tmp_path, drafts)
     (tmp_path / "tickets.yaml").write_bytes(TICKETS.read_bytes())
-    found = policy("migrate", "tickets.yaml", *AT, "--ledger", url)
+    found = policy("migrate", "tickets.yaml", *AT, "--ledger", "sqlite:///ledger.db")
     assert (found.status, found.err) == (0, "")
     path = GOLDEN / "tickets.txt"
     if os.environ.get("UPDATE_GOLDEN"):
