@@ -135,6 +135,12 @@ class Case:
         replaced = migration.replaces if migration is not None else None
         return named(self.catalog, replaced.model if replaced is not None else None)
 
+    @property
+    def replaced_option(self) -> str | None:
+        """The option in use today."""
+        migration = self.migration
+        return migration.replaces.deployment if migration is not None and migration.replaces is not None else None
+
     def rows(self, criterion: str, task: TaskView | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of the rules that encode a criterion, of one task or of all."""
         for each in self.tasks if task is None else [task]:

@@ -98,6 +98,22 @@ def test_conditions_are_the_outcomes_of_the_decisions_rules(policy: Run) -> None
     assert holding == {("sorting", "COST-12"), ("summaries", "COST-12"), ("escalations", "TASK-02")}
 
 
+def test_the_ranges_are_those_of_policy_cost(policy: Run) -> None:
+    costs = policy("cost", str(TICKETS), *AT, "-o", "json").json["workloads"][0]["tasks"]
+    for row, task in zip(playbook(policy, TICKETS)["money"]["tasks"], costs, strict=True):
+        lines = {
+            (option["deployment"], line["model"]): line["usd_per_month"]
+            for option in task["options"]
+            for line in option["lines"]
+        }
+        for side, place in (
+            ("today", ("proprietary_api", "gpt-4o")),
+            ("judged", (row["judged_deployment"], row["judged_model"])),
+        ):
+            found = [row[f"{side}_{end}_usd_per_month"] for end in ("low", "high")]
+            assert found == pytest.approx([lines[place][end] for end in ("low", "high")]), (side, task["name"])
+
+
 def test_the_money_is_worked_out_by_hand(policy: Run, tmp_path: Path) -> None:
     """400 million in at 10 and 60 million out at 30 USD a million; the open model is 0.61 both ways, of 90 percent."""
     money = playbook(policy, TICKETS)["money"]
@@ -107,6 +123,15 @@ def test_the_money_is_worked_out_by_hand(policy: Run, tmp_path: Path) -> None:
     assert money["saving_usd_per_month"] == pytest.approx(today - later)
     assert money["saving_percent"] == pytest.approx(100 * (today - later) / today)
     assert [row["today_usd_per_month"] for row in money["tasks"]] == pytest.approx([0.5 * today, 0.4 * today, 580])
+    # the other side of DISPUTE-01 has 2.50 and 10; what stays on gpt-4o saves nothing on either side
+    low, moved = 400 * 2.5 + 60 * 10, 460 * 0.9 * 0.61
+    assert (money["disputes"], money["today_low_usd_per_month"]) == (["DISPUTE-01"], pytest.approx(low))
+    assert money["today_high_usd_per_month"] == pytest.approx(today)
+    ends = [money[f"saving_{end}_usd_per_month"] for end in ("low", "high")]
+    assert ends == pytest.approx([0.9 * low - moved, 0.9 * today - moved])
+    out = " ".join(policy("migrate", str(TICKETS), *AT).out.split())
+    assert "today: 5,800 USD/month, 1,600 to 5,800 - with" in out
+    assert "prices are disputed: DISPUTE-01" in out
     bill = edited(tmp_path, lambda spec: spec["budget"].update(api_spend_usd_per_month=1000))
     declared = playbook(policy, bill)["money"]
     assert declared["today_usd_per_month"] == 1000
