@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,17 @@ def test_a_revoked_report_shows_nothing(policy: Run, tmp_path: Path) -> None:
     found = items(playbook(policy, TICKETS, "--ledger", url))
     assert found["outcome", "sorting"]["state"] == "missing"
     assert "it was revoked in the entry 1" in found["outcome", "sorting"]["action"]
+
+
+def test_as_of_a_time_before_it_was_revoked_a_report_shows_what_it_did(policy: Run, tmp_path: Path) -> None:
+    url = ledger_with(tmp_path, [report(*PASSED)])
+    with open_ledger(url, clock=lambda: RECORDED + timedelta(days=1)) as ledger:
+        leaf = ledger.entry(0).leaf_hash
+        body = {"leaf": leaf, "index": 0, "evidence": "parallel_test", "workload": None, "reason": "wrong data"}
+        ledger.append(Draft(EntryType.EVIDENCE_REVOKED, body=body))
+    for at, state in (("2026-11-21T11:00:00Z", "done"), ("2026-11-22T09:00:00Z", "missing")):
+        document = policy("migrate", str(TICKETS), "--at", at, "--ledger", url, "-o", "json").json
+        assert items(document)["outcome", "sorting"]["state"] == state
 
 
 def test_a_malformed_entry_is_told_and_leaves_nothing_later_than_itself_done(policy: Run, tmp_path: Path) -> None:
