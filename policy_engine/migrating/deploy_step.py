@@ -160,7 +160,8 @@ def _rollout(case: Case, task: TaskView) -> Item:
     if standing.candidate is not None and not same_candidate(standing.candidate, task.candidate, case.catalog):
         what = "was completed" if standing.is_complete else "was begun"
         action = f"it {what} with {candidate_text(standing.candidate)}, and {candidate_text(task.candidate)} is judged"
-        return Item("rollout", title, "missing", asks, shown, f"{action}: take it back, {command}", task.name)
+        back = f"`{case.call('rollout')} --task {shlex.quote(task.name)} --observations /dev/null` takes it back"
+        return Item("rollout", title, "missing", asks, shown, f"{action}: {back}", task.name)
     if standing.is_complete:
         return Item("rollout", title, "done", asks, shown, task=task.name)
     words = {"roll_back": "it was rolled back: mend what the reasons name, and then ", "hold": "it is held: then "}

@@ -164,6 +164,10 @@ def test_rollouts_on_record_say_how_far_each_task_is(
     states = [found[key]["state"] for key in (("rollout", "sorting"), ("rollout", "summaries"), ("scale", None))]
     assert states == [sorting, summaries, scale]
     assert found["rollout", "escalations"]["state"] == "not_needed"
+    if drafts and drafts[0].body["candidate"] != CANDIDATE:
+        action = found["rollout", "sorting"]["action"]
+        assert action.startswith("it was completed with open_api ")
+        assert action.endswith("--task sorting --observations /dev/null` takes it back")
     if scale == "missing":
         assert found["scale", None]["action"] == "migrate next: summaries"
 
