@@ -16,6 +16,7 @@ from policy_engine.loading.policy import load_policy
 from policy_engine.loading.workload_file import load_workloads
 from policy_engine.rollout import moving
 from policy_engine.rollout.figures import stage_facts
+from policy_engine.rollout.moved import candidate_of
 from policy_engine.rollout.observations import Observation
 from policy_engine.rollout.register import RolloutRules, read_rollout
 from policy_engine.rollout.risk import risk_of
@@ -51,6 +52,7 @@ CALM: dict[str, Any] = {
     "decision.verdict": "allow",
     "rollout.lower_risk_open": 0,
     "rollout.roll_backs": 0,
+    "rollout.start_percent": 5.0,
     "rollout.same_candidate": True,
 }
 
@@ -98,9 +100,10 @@ def begun_draft(workload: Path) -> Draft:
     (loaded,) = load_workloads(workload, None, policy.vocabulary)
     (task,) = (each.name for each in loaded.workload.spec.tasks)
     risks = [risk_of(task, TASK, rules)]
-    candidate = {"deployment": "self_hosted", "model": "llama-3.1-8b", "provider": None}
+    candidate = candidate_of("self_hosted", "llama-3.1-8b", None, None)
     facts = {task: {**TASK, "workload.name": loaded.workload.metadata.name}}
-    given = moving.Given(loaded.workload, "allow", facts, {task: candidate}, risks, plan_of({}, rules), rules, BEGUN)
+    told = (loaded.workload, "allow", facts, {task: candidate}, risks)
+    given = moving.Given(*told, plan_of({}, rules), rules, BEGUN, policy.catalog)
     move = moving.begin(given, task, {})
     body = moving.body_of(move, given, {"decision": "0" * 64, "verdict": "allow", "entry": 0})
     return moving.draft_of(move, given, body, {}, {"actor_known_by": "asserted"})

@@ -59,15 +59,17 @@ def command(
     from policy_engine.cli.options import choose_ledger, ledger_files, load
     from policy_engine.cli.output import parse_outputs, spare, write_reports
     from policy_engine.errors import InputError
+    from policy_engine.migrating.case import Given
 
     targets = parse_outputs(outputs, FORMATS)
     choice = choose_ledger(ctx, ledger, ledger_key)
     spare(targets, [*([] if file == "-" else [Path(file)]), *ledger_files(choice)], layers)
     policy = load(layers, policy_digest)
+    given = Given(tuple(map(str, layers)), _named(ledger))
     found: list[Playbook] = []
     refused = False
     with _read(ctx, ledger, ledger_key) as there:
-        for each in playbooks(Asked(file, policy, at, there)):
+        for each in playbooks(Asked(file, policy, at, there, given)):
             if isinstance(each, InputError):
                 refused = True
                 show_error(each)
@@ -77,6 +79,13 @@ def command(
         write_reports(targets, writers(found, refused))
     met = fail_on is not None and any(each.is_open(fail_on == "mandatory") for each in found)
     return first_of([OK, *([USAGE] if refused else []), *([CONDITION] if met else [])])
+
+
+def _named(url: str | None) -> str | None:
+    """Return how a command names the ledger: a server's password is left out."""
+    from policy_audit.database import locate
+
+    return url if url is None or url.startswith("sqlite:") else str(locate(url))
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from policy_engine.decide import Decider
 from policy_engine.errors import InputError
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.workload_file import load_workload_documents
-from policy_engine.migrating.case import Case
+from policy_engine.migrating.case import Case, Given
 from policy_engine.migrating.playbook import Playbook, playbook_of
 from policy_engine.migrating.records import Records, read_records
 from policy_engine.model.approvers import WAIVERS
@@ -34,6 +34,7 @@ class Asked:
     policy: Policy
     at: datetime | None
     ledger: Ledger | None
+    given: Given
 
 
 def playbooks(asked: Asked) -> Iterator[Playbook | InputError]:
@@ -62,6 +63,7 @@ def playbooks(asked: Asked) -> Iterator[Playbook | InputError]:
         lifting = waivers.of(place, moment) if waivers is not None else ()
         try:
             several = len(documents) > 1
-            yield playbook_of(Case(decider, workload, evidence, moment, records, asked.file, lifting, several))
+            told = (moment, records, asked.file, lifting, several, asked.given)
+            yield playbook_of(Case(decider, workload, evidence, *told))
         except InputError as error:
             yield placed(error, loaded)

@@ -65,7 +65,7 @@ def _rest(playbook: Playbook) -> Iterator[Section]:
     """Yield candidates, money, reasons to stay or to switch, and the time."""
     yield from (_candidates(task, found) for task, found in playbook.shortlists.items())
     money = playbook.money
-    lines = list(words.money_lines(money, playbook.case.file))
+    lines = list(words.money_lines(money, playbook.case.call("cost", uses_ledger=False)))
     yield Section(title="Cost and value, USD a month", header=_MONEY, rows=words.money_rows(money), lines=lines)
     sides = words.condition_rows(playbook.conditions)
     yield Section(title="To stay closed, or to switch to open", header=("=To", "Rule", "Outcome"), rows=sides)

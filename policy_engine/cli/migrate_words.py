@@ -11,6 +11,7 @@ from policy_engine.migrating.playbook import Playbook
 from policy_engine.migrating.shortlist import Candidate
 from policy_engine.migrating.staying import Condition
 from policy_engine.migrating.timeline import Timeline
+from policy_engine.model.ranges import Range
 from policy_engine.wording import listed, usd
 
 STATE_WORDS = {
@@ -94,19 +95,39 @@ def asked_text(item: Item) -> str:
     return f"{by}; {asks.why}" if asks.why and item.state != "done" else by
 
 
-def money_lines(money: Money, file: str) -> Iterator[str]:
+def money_lines(money: Money, command: str) -> Iterator[str]:
     """Yield today's cost, the cost to come, and the difference; what is not known is said."""
     today = "unknown" if money.today_usd is None else f"{usd(money.today_usd)} USD/month"
     if money.declared_usd is not None:
         computed = "unknown" if money.computed_usd is None else f"{usd(money.computed_usd)} USD/month"
-        today += f", as declared; by price and volume {computed}"
+        today += f", as declared; by price and volume {computed}{_around(money.computed_range)}"
+    else:
+        today += _around(money.today_range)
     yield f"today: {today}"
     least = "at least " if money.judged_at_least else ""
     yield "with what is judged: " + (
-        "unknown" if money.judged_usd is None else f"{least}{usd(money.judged_usd)} USD/month"
+        "unknown"
+        if money.judged_usd is None
+        else f"{least}{usd(money.judged_usd)} USD/month{_around(money.judged_range)}"
     )
-    yield f"difference: {_saving(money)}"
-    yield f"`policy cost {file}` has every option, set-up and engineers, and when it pays back"
+    yield f"difference: {_saving(money)}{_saved_around(money.saving_range)}"
+    if money.disputes:
+        yield f"prices are disputed: {listed(list(money.disputes))}; the ranges go from side to side"
+    yield f"`{command}` has every option, set-up and engineers, and when it pays back"
+
+
+def _around(found: Range | None) -> str:
+    """Say between which ends a figure lies, where sources dispute it."""
+    return f", {usd(found.low)} to {usd(found.high)}" if found is not None and found.low < found.high else ""
+
+
+def _saved_around(found: Range | None) -> str:
+    if found is None or found.low >= found.high:
+        return ""
+    ends = [found.low, found.high] if found.high >= 0 else [found.high, found.low]
+    words = ["less" if end >= 0 else "more" for end in ends]
+    first = f"{usd(abs(ends[0]))}{'' if words[0] == words[1] else f' {words[0]}'}"
+    return f", {first} to {usd(abs(ends[1]))} {words[1]}"
 
 
 def _saving(money: Money) -> str:
@@ -123,7 +144,7 @@ def money_rows(money: Money) -> list[tuple[str, str, str, str]]:
     return [
         (
             row.task,
-            usd(row.today_usd),
+            f"{usd(row.today_usd)}{_around(row.today_range)}",
             _placed(row.judged_usd, row.judged_at_least, row.option, row.model),
             _placed(row.recommended_usd, row.recommended_at_least, row.recommended_option, row.recommended_model),
         )

@@ -72,8 +72,10 @@ def command(
     record; after a roll back a task begins again.
 
     Each line of --observations is an object: stage, task, model (current or candidate), at, requests, and as far as
-    known errors, quality (0 to 1) and latency_p95_ms.
+    known errors, quality (0 to 1) and latency_p95_ms. With --task the file may be empty: the task is held then, or
+    taken back. What is wrong with one task keeps no other from being decided, and exits with 2.
     """
+    from policy_engine.cli.main import CONDITION, OK, USAGE, first_of, show_error
     from policy_engine.cli.options import choose_ledger, ledger_files, now
     from policy_engine.cli.output import parse_outputs, spare, write_reports
     from policy_engine.cli.rollout_chart import draw
@@ -81,6 +83,7 @@ def command(
     from policy_engine.cli.rollout_shown import as_sections
     from policy_engine.cli.rollout_value import as_value
     from policy_engine.cli.sections import FORMATS, report_writers
+    from policy_engine.errors import InputError
 
     _check(begin=begin, observations=observations, fail_on=fail_on)
     choice = choose_ledger(ctx, ledger, ledger_key)
@@ -95,7 +98,10 @@ def command(
     value = as_value(found)
     more = [] if plot is None else [partial(draw, plot, found)]
     write_reports(targets, report_writers(lambda: value, lambda: as_sections(value)), more)
-    return int(any(row["decision"] in fail_on for row in value["decisions"]))
+    if found.problems:
+        show_error(InputError(found.problems))
+    met = any(row["decision"] in fail_on for row in value["decisions"] if row["counts"])
+    return first_of([OK, *([USAGE] if found.problems else []), *([CONDITION] if met else [])])
 
 
 def _check(*, begin: bool, observations: Sequence[Path], fail_on: Sequence[str]) -> None:

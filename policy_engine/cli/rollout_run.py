@@ -4,22 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.cli.deciding import placed, read_source
-from policy_engine.cli.options import LedgerChoice, load, opened
-from policy_engine.decide import Decider
+from policy_engine.cli.options import LedgerChoice, load, now, opened
+from policy_engine.cli.rollout_ground import Ground, Refused
+from policy_engine.combining import worst
+from policy_engine.decide import Decider, plan
 from policy_engine.errors import FieldError, InputError, Problem, RecordingError, RulesError, UsageError, did_you_mean
+from policy_engine.loading.wording import quoted
+from policy_engine.model.workload import Migration
 from policy_engine.rollout import moving
+from policy_engine.rollout.moved import candidate_text, stays
 from policy_engine.rollout.moving import Given, Move
 from policy_engine.rollout.observations import Observation, read_observations
 from policy_engine.rollout.on_record import Standing, standings
 from policy_engine.rollout.register import RolloutRules, read_rollout
-from policy_engine.rollout.risk import TaskRisk, in_order, risk_of
-from policy_engine.rollout.stages import Plan, plan_of
+from policy_engine.rollout.risk import in_order, risk_of
+from policy_engine.rollout.stages import plan_of
 from policy_engine.rollout.timeline import Timeline, timeline
 
 if TYPE_CHECKING:
@@ -45,19 +50,24 @@ class Decided:
 
 @dataclass(frozen=True)
 class Rollout:
-    """What is known of a workload's rollout, and what was decided; `standings` is None where no ledger was there."""
+    """What is known of a workload's rollout, and what was decided; `standings` is None where no ledger was there.
+
+    `given` is what decisions rest on; a plan has it without evidence and waivers.
+    """
 
     loaded: LoadedWorkload
-    at: datetime
-    rules: RolloutRules
-    plan: Plan
-    order: Sequence[TaskRisk]
+    given: Given
     timeline: Timeline
     tasks: Sequence[Mapping[str, Any]]
     standings: Mapping[str, Standing] | None
     decision: Mapping[str, Any] | None = None
     decided: Sequence[Decided] = ()
-    notes: Sequence[str] = field(default_factory=tuple)
+    notes: Sequence[str] = ()
+    #: What it was before the decisions of this call.
+    before: Mapping[str, Standing] | None = None
+    #: What was refused of a task, while others were decided, and what was decided and does not count.
+    problems: Sequence[Problem] = ()
+    overtaken: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -84,45 +94,90 @@ class Call:
             cases = decider.cases(loaded.workload, {}, self.at)
         except InputError as error:
             raise placed(error, loaded) from None
-        results = [decider.judge.judge(case) for case in cases]
+        results = tuple(decider.judge.judge(case) for case in cases)
         stands, notes = self._stands(loaded)
-        facts = {str(result.facts["task.name"]): result.facts for result in results}
+        ground = Ground(worst([result.verdict for result in results]), results, plan(results)["routes"])
+        given, course, still = self._laid_out(policy, rules, loaded, ground, stands or {})
         documents = [decider.as_it_is(result) for result in results]
-        plan, order, course = self._laid_out(facts, rules, loaded)
-        return Rollout(loaded, self.at, rules, plan, order, course, documents, stands, notes=notes)
+        return Rollout(loaded, given, course, documents, stands, notes=[*notes, *still], before=stands)
 
     def decide(self, *, begin: bool, observations: Sequence[Path]) -> Rollout:
-        """Decide the workload, then the next step of the tasks that are asked about; record all, then return it."""
+        """Decide the workload, then the next step of the tasks that are asked about; record all, then return it.
+
+        What is wrong with one task keeps no other from being decided: it is told beside that.
+        """
         from policy_engine.cli.door import Door
         from policy_engine.cli.waiver_common import audited
 
         if self.choice.scratch:
             message = "a ledger in memory ends with this command, and no next decision would know the stage"
             raise UsageError(Problem("scratch-ledger", message, help="name another with --ledger"))
+        moving.check_clock(self.at, now())
         policy, rules, loaded, folder = self._read()
         names = [task.name for task in loaded.workload.spec.tasks]
-        rows = read_observations(observations, names)
+        rows, wrong = read_observations(observations, names, may_be_empty=bool(self.tasks))
+        refused = Refused({str(task): problems for task, problems in wrong.items()})
         if not begin:  # what has begun is on record: a mistyped place makes no ledger
             with opened(self.choice, read_only=True):
                 pass
         with audited(), ExitStack() as stack:
             door = Door(self.choice, policy, stack)
             stands = standings(door.ledger, loaded.workload.identity)
-            asked, notes = self._asked(begin, names, rows, stands)
-            moving.check_time(self.at, door.ledger.now(), stands, asked)
-            kept = [row for row in rows if row.task in asked]
-            moving.check_stage(kept, stands, self.at)
+            asked, notes = self._asked(begin, names, rows, refused, stands)
+            for task in asked:
+                refused.add(task, moving.check_time(task, stands, self.at))
+                refused.add(task, moving.check_stage(task, rows, stands, self.at))
+            refused.check(asked)
             decision = self._decision(policy, loaded, folder, door)
-            facts = {str(result.facts["task.name"]): result.facts for result in decision.results}
-            plan, order, course = self._laid_out(facts, rules, loaded)
-            given = Given(loaded.workload, decision.verdict, facts, _candidates(decision), order, plan, rules, self.at)
-            in_turn = [each.task for each in order if each.task in asked]
-            moves = [_move(given, task, stands, kept, door.ledger, begin) for task in in_turn]
+            ground = Ground(decision.verdict, decision.results, decision.document["plan"]["routes"])
+            given, course, still = self._laid_out(policy, rules, loaded, ground, stands)
+            seen = None if begin else rows
+            moves = self._moves(given, refused.left(asked), stands, seen, door.ledger, refused)
+            refused.check([each.task for each in moves])
             made, decided = self._record(door, decision, given, moves)
             after = standings(door.ledger, loaded.workload.identity)
-            _check_counted(decided, after)
-        tasks = decision.document["tasks"]
-        return Rollout(loaded, self.at, rules, plan, order, course, tasks, after, made, decided, notes)
+        told, lost = _overtaken(decided, after)
+        return Rollout(
+            loaded,
+            given,
+            course,
+            decision.document["tasks"],
+            after,
+            made,
+            decided,
+            [*notes, *still],
+            before=stands,
+            problems=[*refused.problems, *told],
+            overtaken=lost,
+        )
+
+    def _moves(
+        self,
+        given: Given,
+        asked: Sequence[str],
+        stands: Mapping[str, Standing],
+        rows: Sequence[Observation] | None,
+        ledger: Ledger,
+        refused: Refused,
+    ) -> list[Move]:
+        """Return the next step of each task that has one, in their order; of the others say why not.
+
+        `rows` None asks whether they begin.
+        """
+        moves = []
+        for task in (each.task for each in given.risks if each.task in asked):
+            try:
+                if rows is None:
+                    moves.append(moving.begin(given, task, stands))
+                else:
+                    own = [row for row in rows if row.task == task]
+                    moves.append(moving.go_on(given, task, stands, own, ledger))
+            except InputError as error:
+                refused.add(task, error.problems)
+        for task in set(asked).intersection(self.tasks) - {each.task for each in given.risks}:
+            what = f"{quoted(task)} stays where it is, with {candidate_text(given.candidates[task])}"
+            refused.add(task, [Problem("nothing-moves", what, help="there is nothing to roll out")])
+        return moves
 
     def _read(self) -> tuple[Policy, RolloutRules, LoadedWorkload, Path]:
         policy = load(self.layers, self.policy_digest)
@@ -160,7 +215,12 @@ class Call:
         return fitting[0], folder
 
     def _asked(
-        self, begin: bool, names: Sequence[str], rows: Sequence[Observation], stands: Mapping[str, Standing]
+        self,
+        begin: bool,
+        names: Sequence[str],
+        rows: Sequence[Observation],
+        refused: Refused,
+        stands: Mapping[str, Standing],
     ) -> tuple[list[str], list[str]]:
         """Return the tasks that are decided, and what has to be said of the others."""
         wanted = [name for name in names if not self.tasks or name in self.tasks]
@@ -170,7 +230,12 @@ class Call:
                 message = f"every task of `{self.file}` has begun"
                 raise InputError(Problem("rollout-begun", message, help="give what was observed with --observations"))
             return asked, []
-        seen = {row.task for row in rows}
+        seen = {row.task for row in rows} | refused.tasks
+        if not seen:  # nothing at all: what is named is held or taken back
+            for name in wanted:
+                standing = stands.get(name, Standing())
+                refused.add(name, [] if standing.has_begun else [moving.not_begun(name, standing)])
+            seen = set(wanted)
         asked = [name for name in wanted if name in seen]
         if not asked:
             message = "nothing was observed of the tasks that are asked about"
@@ -221,66 +286,64 @@ class Call:
             return None, [f"where the tasks stand is not known: {error.problems[0].message}"]
 
     def _laid_out(
-        self, facts: Mapping[str, Mapping[str, Any]], rules: RolloutRules, loaded: LoadedWorkload
-    ) -> tuple[Plan, Sequence[TaskRisk], Timeline]:
-        """Return the stages, the order of the tasks and the weeks; what is wrong with them is told before a decision.
+        self,
+        policy: Policy,
+        rules: RolloutRules,
+        loaded: LoadedWorkload,
+        ground: Ground,
+        stands: Mapping[str, Standing],
+    ) -> tuple[Given, Timeline, list[str]]:
+        """Return what decisions rest on, the weeks, and what stays; what is wrong is told before a decision.
 
         Raises:
-            InputError: the workload states a start that is none.
+            InputError: the workload states a start that is none, or no task moves.
             UsageError: no calendar has the timeline, or it has no time and is to be drawn.
         """
+        facts, candidates = ground.facts, ground.candidates
         common = next(iter(facts.values()))
         try:
-            plan = plan_of(common, rules)
+            stages = plan_of(common, rules)
         except FieldError as error:
             raise placed(error, loaded) from None
-        order = in_order([risk_of(name, facts[name], rules) for name in facts])
+        migration = loaded.workload.spec.migration
+        replaced = migration.replaces if isinstance(migration, Migration) else None
+        still = [
+            name
+            for name in facts
+            if stays(candidates[name], replaced, policy.catalog) and not stands.get(name, Standing()).has_begun
+        ]
+        if len(still) == len(facts):
+            message = f"no task of `{loaded.workload.identity}` moves: each keeps the deployment and model that it has"
+            span = loaded.document.key_span("spec", "migration")
+            raise InputError(Problem("nothing-moves", message, span, "propose what the tasks move to"))
+        order = in_order([risk_of(name, facts[name], rules) for name in facts if name not in still])
         stated = common.get(WEEKS)
         weeks = float(stated if stated is not None else rules.values["migration_weeks_max"])
-        course = timeline(plan, order, weeks, stated is not None, self.start or self.at.date())
+        course = timeline(stages, order, weeks, stated is not None, self.start or self.at.date())
         course.day(course.days)
         if self.draws and course.days <= 0:
             message = "there is nothing to draw: the migration is planned in 0 weeks"
             raise UsageError(Problem("nothing-to-draw", message, help="leave --plot out, or plan more weeks"))
-        return plan, order, course
+        given = Given(loaded.workload, ground.verdict, facts, candidates, order, stages, rules, self.at, policy.catalog)
+        told = [f"{name} stays where it is, with {candidate_text(candidates[name])}, and is left out" for name in still]
+        return given, course, told
 
 
-def _candidates(decision: Decision) -> dict[str, dict[str, str | None]]:
-    """Return what each task moves to by the decision on the workload."""
-    providers = {str(result.facts["task.name"]): result.facts.get("proposal.provider") for result in decision.results}
-    return {
-        route["task"]: {
-            "deployment": route["deployment"],
-            "model": route["model"],
-            "provider": providers[route["task"]],
-        }
-        for route in decision.document["plan"]["routes"]
-    }
-
-
-def _move(
-    given: Given, task: str, stands: Mapping[str, Standing], rows: Sequence[Observation], ledger: Ledger, begin: bool
-) -> Move:
-    if begin:
-        return moving.begin(given, task, stands)
-    own = [row for row in rows if row.task == task]
-    return moving.go_on(given, task, stands, own, ledger)
-
-
-def _check_counted(decided: Sequence[Decided], after: Mapping[str, Standing]) -> None:
-    """Refuse to hand out a step between whose reading and recording another one of the same task came.
+def _overtaken(decided: Sequence[Decided], after: Mapping[str, Standing]) -> tuple[list[Problem], frozenset[int]]:
+    """Return the steps between whose reading and recording another one of the same task came, and what to say.
 
     Raises:
-        InputError: it is on record, and does not count.
+        InputError: no other step is there to show.
     """
+    lost = [each for each in decided if each.entry.index in after[str(each.body["task"])].overtaken]
     problems = [
         Problem("overtaken", message, help="read `policy rollout FILE`, and decide again what is then on")
-        for each in decided
-        if each.entry.index in after[str(each.body["task"])].overtaken
+        for each in lost
         for message in (
             f"another decision on `{each.body['task']}` was recorded meanwhile: the entry {each.entry.index} is on "
             "record, and does not count",
         )
     ]
-    if problems:
+    if problems and len(lost) == len(decided):
         raise InputError(problems)
+    return problems, frozenset(each.entry.index for each in lost)

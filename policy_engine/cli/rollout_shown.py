@@ -8,6 +8,7 @@ from typing import Any
 from policy_engine.cli.rollout_chart import chart
 from policy_engine.cli.rollout_value import risk_text
 from policy_engine.cli.sections import Section
+from policy_engine.rollout.moved import candidate_text
 from policy_engine.wording import number
 
 _WORDS = {"advance": "ADVANCE", "hold": "HOLD", "roll_back": "ROLL BACK", "complete": "COMPLETE"}
@@ -26,6 +27,7 @@ def as_sections(value: Mapping[str, Any]) -> list[Section]:
         pairs = [
             ("stages", " -> ".join(f"{each['percent']:g}" for each in value["stages"]) + " percent of the traffic"),
             ("at least", f"{value['days_min']:g} days for each task"),
+            ("rules", value["rules"]),
             ("timeline", f"{course['weeks']:g} weeks, {course['begins']} to {course['ends']}"),
         ]
         found = [
@@ -44,7 +46,7 @@ def as_sections(value: Mapping[str, Any]) -> list[Section]:
 def _decision(title: str, value: Mapping[str, Any]) -> Section:
     ground = value["decision"]
     said = f"{ground['verdict']}, in the entry {ground['entry']} ({ground['decision'][:12]})"
-    return Section(title=title, pairs=[("the workload", said), ("decided at", value["at"])])
+    return Section(title=title, pairs=[("the workload", said), ("decided at", value["at"]), ("rules", value["rules"])])
 
 
 def _step(body: Mapping[str, Any]) -> Section:
@@ -59,11 +61,13 @@ def _step(body: Mapping[str, Any]) -> Section:
     seen = body["observations"]
     lines = [f"{each['says']} ({each['rule']})" for each in body["reasons"]]
     counted = f"{seen['count']:,} observations, {seen['first']} to {seen['last']}" if seen["count"] else "none"
-    to = body["candidate"]
-    model = f"{to['deployment']} {to['model'] or 'a model that is not named'}"
-    model += f" at {to['provider']}" if to["provider"] else ""
-    pairs = [("candidate", model), ("observed", counted), ("recorded", f"entry {body['entry']}")]
-    return Section(title=f"{_WORDS[step]}  {body['task']}, {where}", pairs=pairs, lines=lines)
+    pairs = [
+        ("candidate", candidate_text(body["candidate"])),
+        ("observed", counted),
+        ("recorded", f"entry {body['entry']}"),
+    ]
+    lost = "" if body["counts"] else " (DOES NOT COUNT)"
+    return Section(title=f"{_WORDS[step]}  {body['task']}, {where}{lost}", pairs=pairs, lines=lines)
 
 
 def _stages(value: Mapping[str, Any]) -> Section:
@@ -105,6 +109,7 @@ def _standings(value: Mapping[str, Any]) -> Section:
     for each in value["standings"] or ():
         last, stage = each["last"], each["stage"]
         on = "complete" if each["complete"] else "not begun" if stage is None else f"{stage['percent']} percent"
+        on += ", of another candidate" if each["same_candidate"] is False else ""
         said = "-" if last is None else f"{last['decision'].replace('_', ' ')}, entry {last['entry']}"
         rows.append((each["task"], on, each["since"] or "-", said))
     return Section(title="On record", header=("Task", "=Stage", "=Since", "Last decision"), rows=rows)

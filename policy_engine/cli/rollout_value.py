@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import shlex
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policy_engine.cli.rollout_run import CRITERIA, Rollout
 from policy_engine.decide import format_time
+from policy_engine.rollout.moved import candidate_text
 from policy_engine.rollout.on_record import Standing
 from policy_engine.rollout.risk import TaskRisk
 from policy_engine.rollout.timeline import Bar, days_needed
@@ -19,23 +21,23 @@ def as_value(found: Rollout) -> dict[str, Any]:
         "apiVersion": "policy-engine/v1",
         "kind": "Rollout",
         "workload": {"namespace": workload.namespace, "name": workload.metadata.name},
-        "at": format_time(found.at),
-        "rules": found.rules.digest,
+        "at": format_time(found.given.at),
+        "rules": found.given.rules.digest,
         "stages": [
             {
                 "name": stage.name,
                 "percent": stage.percent,
                 "hours_min": step.hours_min,
-                "requests_min": found.rules.values.get("requests_min"),
+                "requests_min": found.given.rules.values.get("requests_min"),
             }
-            for step, stage in zip(found.plan.steps, found.plan.stages, strict=True)
+            for step, stage in zip(found.given.plan.steps, found.given.plan.stages, strict=True)
         ],
-        "start_percent_stated": found.plan.stated,
-        "days_min": days_needed(found.plan),
-        "order": [_risk(each) for each in found.order],
+        "start_percent_stated": found.given.plan.stated,
+        "days_min": days_needed(found.given.plan),
+        "order": [_risk(each) for each in found.given.risks],
         "watched": [
             {"rule": rule.id, "effect": rule.effect, "title": rule.title, "when": rule.text}
-            for rule in found.rules.rules
+            for rule in found.given.rules.rules
             if rule.effect != "advance"
         ],
         "timeline": _timeline(found),
@@ -43,7 +45,13 @@ def as_value(found: Rollout) -> dict[str, Any]:
         "standings": _standings(found),
         "decision": dict(found.decision) if found.decision is not None else None,
         "decisions": [
-            {**each.body, "entry": each.entry.index, "leaf_hash": each.entry.leaf_hash} for each in found.decided
+            {
+                **each.body,
+                "entry": each.entry.index,
+                "leaf_hash": each.entry.leaf_hash,
+                "counts": each.entry.index not in found.overtaken,
+            }
+            for each in found.decided
         ],
         "notes": [*found.notes, *_notes(found)],
     }
@@ -91,13 +99,16 @@ def _told(found: Rollout) -> list[dict[str, Any]]:
 def _standings(found: Rollout) -> list[dict[str, Any]] | None:
     if found.standings is None:
         return None
-    names = [each.task for each in found.order]
-    return [_standing(name, found.standings.get(name, Standing())) for name in names]
+    names = [each.task for each in found.given.risks]
+    return [_standing(found, name, found.standings.get(name, Standing())) for name in names]
 
 
-def _standing(task: str, standing: Standing) -> dict[str, Any]:
+def _standing(found: Rollout, task: str, standing: Standing) -> dict[str, Any]:
+    begun = standing.candidate
     return {
         "task": task,
+        "candidate": dict(begun) if begun is not None else None,
+        "same_candidate": found.given.is_same(task, standing) if begun is not None else None,
         "stage": standing.stage.document() if standing.has_begun else None,
         "since": format_time(standing.since) if standing.since is not None else None,
         "complete": standing.is_complete,
@@ -115,9 +126,9 @@ def _standing(task: str, standing: Standing) -> dict[str, Any]:
 
 def _notes(found: Rollout) -> list[str]:
     """Return what has to be said of the plan."""
-    notes, values = [], found.rules.values
-    start, low = found.plan.stages[0].percent, float(values["rollout_start_percent_min"])
-    if not found.plan.stated:
+    notes, values = [], found.given.rules.values
+    start, low = found.given.plan.stages[0].percent, float(values["rollout_start_percent_min"])
+    if not found.given.plan.stated:
         notes.append(f"the workload does not say where it starts: {start:g} percent is the least that is advised")
     elif start < low:
         notes.append(
@@ -126,13 +137,30 @@ def _notes(found: Rollout) -> list[str]:
     if not found.timeline.weeks_stated:
         notes.append(f"no weeks are planned: the timeline is of {found.timeline.weeks:g}, the longest that is usual")
     if found.timeline.short_of:
-        needed = days_needed(found.plan)
+        needed = days_needed(found.given.plan)
         names = ", ".join(found.timeline.short_of)
         notes.append(f"the timeline is too short for {names}: the stages take {needed:g} days at least")
-    if found.order[0].level != "low":
-        notes.append(f"no task is of low risk: {found.order[0].task} comes first, with {found.order[0].level} risk")
+    if found.given.risks[0].level != "low":
+        notes.append(
+            f"no task is of low risk: {found.given.risks[0].task} comes first, with {found.given.risks[0].level} risk"
+        )
     notes += [note for name, standing in (found.standings or {}).items() for note in _past(found, name, standing)]
-    return notes
+    return [*notes, *_to_take_back(found)]
+
+
+def _to_take_back(found: Rollout) -> Iterator[str]:
+    """Yield the tasks that are to be taken back: the workload is denied, or they move to something else by now."""
+    for each in found.given.risks:
+        standing = (found.standings or {}).get(each.task, Standing())
+        if standing.candidate is None:
+            continue
+        command = f"`policy rollout FILE --task {shlex.quote(each.task)} --observations /dev/null` takes it back"
+        where = "complete" if standing.is_complete else f"at {standing.stage.percent:g} percent"
+        if found.given.verdict == "deny":
+            yield f"the workload is denied, and {each.task} is {where}: {command}"
+        if not found.given.is_same(each.task, standing):
+            now = candidate_text(found.given.candidates[each.task])
+            yield f"{each.task} is {where} with {candidate_text(standing.candidate)}, and {now} is judged: {command}"
 
 
 def _past(found: Rollout, task: str, standing: Standing) -> list[str]:
@@ -142,8 +170,8 @@ def _past(found: Rollout, task: str, standing: Standing) -> list[str]:
         if each.entry not in new:
             when = format_time(each.decided_at)
             notes.append(f"{task} was rolled back from {each.percent:g} percent at {when}, by the entry {each.entry}")
-    last = standing.last["index"] if standing.last is not None else None
-    if last is not None and last not in new and standing.rules != found.rules.digest:
+    before = (found.before or {}).get(task, Standing())
+    if before.rules is not None and before.rules != found.given.rules.digest:
         notes.append(f"the rules of rollouts are others than {task} was decided by last")
     if left := [index for index in standing.overtaken if index not in new]:
         notes.append(f"of {task} the entries {', '.join(map(str, left))} do not count: another decision came before")

@@ -14,6 +14,7 @@ from policy_engine.catalog.cost import SELF_RUN
 from policy_engine.catalog.entries import Entry, Price
 from policy_engine.catalog.needs import Considered
 from policy_engine.costing.curve import Curve
+from policy_engine.costing.disputed import other_prices
 from policy_engine.costing.machines import Machine, Wanted, machines_of
 from policy_engine.costing.moving import Move
 from policy_engine.costing.returns import Outlay
@@ -112,7 +113,8 @@ def _token_line(setting: Setting, bare: Line) -> Line:
     price = setting.catalog.price(bare.model, bare.option, setting.at, bare.provider)
     if price is None:
         return _with(bare, unknown="no source states a price")
-    sides = [price, *_other_prices(setting, price, bare)]
+    others = other_prices(setting.catalog, price, bare.model, bare.option, setting.at, bare.provider)
+    sides = [price, *others]
     share, load = setting.load.prompt_share, setting.load
     # of a disputed price each side counts as a whole: the dearer prompt of one never meets the dearer answer of another
     blended = [_per_million(each, share) for each in sides]
@@ -138,17 +140,6 @@ def _token_line(setting: Setting, bare: Line) -> Line:
     parts = {"tokens": _around(bills[0], bills)}
     outlay = Outlay(parts["tokens"], total(bare.once.values()), ZERO, ONE)
     return _with(line, parts=parts, outlay=outlay)
-
-
-def _other_prices(setting: Setting, price: Price, bare: Line) -> list[Price]:
-    """Return what the other sides of a dispute say of that price on that day."""
-    found = []
-    for dispute in price.disputes:
-        for side in setting.catalog.other_sides(dispute, setting.at):
-            other = setting.catalog.with_figures(dispute, side)
-            each = other.price(bare.model, bare.option, setting.at, bare.provider)
-            found += [each] if each is not None else []
-    return found
 
 
 def _per_million(price: Price, share: Range) -> Range:

@@ -15,7 +15,6 @@ from policy_engine.wording import listed
 GOLDEN = "golden_dataset"
 PARALLEL = "parallel_test"
 _SHORTLIST = "MIGRATE-02"
-_FILES = {"current": "current.jsonl", "candidate": "candidate.jsonl"}
 
 
 def bed_step(case: Case, shortlists: Mapping[str, Shortlist]) -> Step:
@@ -57,9 +56,12 @@ def parity_command(case: Case) -> str:
     One report is evidence of the whole workload: one of a task alone would be of none.
     """
     models = dict.fromkeys(task.model for task in case.tasks if task.moves_to_open and task.model is not None)
-    sides = [("current", case.replaced_model or "CURRENT"), *(("candidate", each) for each in models or ("CANDIDATE",))]
-    words = " ".join(f"--{side} {shlex.quote(f'{model}={_FILES[side]}')}" for side, model in sides)
-    return f"`policy parity {case.file}{case.chosen} --golden golden.jsonl {words} --record`"
+    candidates = list(models) or ["CANDIDATE"]
+    files = ["candidate.jsonl"] if len(candidates) == 1 else [f"candidate-{n + 1}.jsonl" for n in range(len(models))]
+    sides = [("current", case.replaced_model or "CURRENT", "current.jsonl")]
+    sides += [("candidate", model, file) for model, file in zip(candidates, files, strict=True)]
+    words = " ".join(f"--{side} {shlex.quote(f'{model}={file}')}" for side, model, file in sides)
+    return f"`{case.call('parity')} --golden golden.jsonl {words} --record`"
 
 
 def _shortlist(case: Case, task: TaskView, found: Shortlist | None) -> Item:

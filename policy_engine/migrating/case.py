@@ -8,6 +8,9 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from msgspec import Struct
+from policy_audit.entry import EntryType
+
 from policy_engine.catalog import Catalog
 from policy_engine.decide import Decider
 from policy_engine.migrating.item import Asks
@@ -16,10 +19,18 @@ from policy_engine.model.task_case import EvidenceStatus, TaskResult
 from policy_engine.model.vocabulary import OPEN_OPTIONS
 from policy_engine.model.waiver import Waiver
 from policy_engine.model.workload import Migration, Workload
+from policy_engine.rollout.moved import Candidate, candidate_of, same_candidate, stays
 from policy_engine.wording import value_text
 
 _STDIN = ("-", "<stdin>")
 _STRICTEST = ("mandatory", "waivable", "advisory")
+
+
+class Given(Struct, frozen=True):
+    """The layers and the ledger that the command was given, for commands that it names; a password is left out."""
+
+    layers: tuple[str, ...] = ()
+    ledger: str | None = None
 
 
 class TaskView:
@@ -41,6 +52,12 @@ class TaskView:
         elif recommended is not None and not recommended["provisional"]:
             name = recommended["model"]
         return named(self._catalog, name)
+
+    @property
+    def candidate(self) -> Candidate:
+        """What it moves to, as `policy rollout` records it."""
+        provider, region = (self.facts.get(f"proposal.{name}") for name in ("provider", "region"))
+        return candidate_of(self.option, self.model, provider, region)
 
     @property
     def moves_to_open(self) -> bool | None:
@@ -67,6 +84,7 @@ class Case:
         file: str,
         waivers: Sequence[Waiver] = (),
         several: bool = False,
+        given: Given | None = None,
     ) -> None:
         self.decider, self.workload, self.evidence, self.records = decider, workload, evidence, records
         self.at, self.day = at, at.date()
@@ -74,13 +92,22 @@ class Case:
         self.parameters = decider.judge.parameters
         #: The file as a command names it.
         self.file = "FILE" if file in _STDIN else shlex.quote(file)
-        #: What tells a command which workload is meant, where the file has several.
-        self.chosen = f" --workload {workload.identity}" if several else ""
+        self._several, self._given = several, given or Given()
         results = [decider.judge.judge(case) for case in decider.cases(workload, evidence, at, waivers)]
         self.results = tuple(results)
         self.tasks = [
             TaskView(index, result, decider.as_it_is(result), self.catalog) for index, result in enumerate(results)
         ]
+
+    def call(self, command: str, *, names_workload: bool = True, uses_ledger: bool = True) -> str:
+        """Return the words of a command on this workload: as this one was called, as far as that command can be."""
+        words = [f"policy {command} {self.file}"]
+        if self._several and names_workload:
+            words.append(f"--workload {shlex.quote(self.workload.identity)}")
+        words += [f"--policy {shlex.quote(layer)}" for layer in self._given.layers]
+        if uses_ledger and self._given.ledger is not None:
+            words.append(f"--ledger {shlex.quote(self._given.ledger)}")
+        return " ".join(words)
 
     @property
     def migration(self) -> Migration | None:
@@ -88,12 +115,31 @@ class Case:
         found = self.workload.spec.migration
         return found if isinstance(found, Migration) else None
 
+    def stays(self, task: TaskView) -> bool:
+        """Whether a task is to keep the deployment and the model that it has."""
+        migration = self.migration
+        return migration is not None and stays(task.candidate, migration.replaces, self.catalog)
+
+    def is_proven(self, task: TaskView) -> bool:
+        """Whether all of a task's traffic has moved to what is judged now, for all that is known."""
+        standing = self.records.standing(task.name)
+        if not standing.is_complete or standing.candidate is None or standing.last is None:
+            return False
+        garbled = self.records.garbled_after(EntryType.ROLLOUT_DECIDED, standing.last["index"])
+        return garbled is None and same_candidate(standing.candidate, task.candidate, self.catalog)
+
     @property
     def replaced_model(self) -> str | None:
         """The model in use today, by the catalog's name for it."""
         migration = self.migration
         replaced = migration.replaces if migration is not None else None
         return named(self.catalog, replaced.model if replaced is not None else None)
+
+    @property
+    def replaced_option(self) -> str | None:
+        """The option in use today."""
+        migration = self.migration
+        return migration.replaces.deployment if migration is not None and migration.replaces is not None else None
 
     def rows(self, criterion: str, task: TaskView | None = None) -> Iterator[Mapping[str, Any]]:
         """Yield the rows of the rules that encode a criterion, of one task or of all."""

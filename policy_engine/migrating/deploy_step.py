@@ -6,12 +6,15 @@ import shlex
 from collections.abc import Iterator
 from typing import Any
 
+from policy_audit.entry import EntryType
+
 from policy_engine.migrating.case import Case, TaskView
 from policy_engine.migrating.item import Asks, Ground, Item, State, Step
 from policy_engine.migrating.obliged import evidence_item, owed_of
 from policy_engine.migrating.records import Rollout
-from policy_engine.migrating.rollouts import standing_of
 from policy_engine.model.vocabulary import THIRD_PARTY
+from policy_engine.rollout.moved import candidate_text, same_candidate
+from policy_engine.rollout.on_record import Standing
 from policy_engine.summary import proposal_text, ranked_options, recommendation_text
 from policy_engine.wording import listed, value_text
 
@@ -19,7 +22,7 @@ _DEPLOY = "MIGRATE-04"
 _PLAN = "rollout_plan"
 #: Characters of a reason on record that are repeated.
 _LONGEST = 300
-_NOTE = "`policy rollout FILE` puts tasks of low risk first, and decides each next stage by what was observed"
+_NOTE = "`{}` puts tasks of low risk first, and decides each next stage by what was observed"
 #: Evidence that other steps, or items of this one, show.
 ELSEWHERE = ("owner_named", "golden_dataset", "parallel_test", "own_benchmark", _PLAN, "monitoring", "fallback")
 
@@ -29,14 +32,12 @@ def deploy_step(case: Case) -> Step:
     items = [
         *(_hosting(case, task) for task in case.tasks),
         *_duties(case),
-        evidence_item(
-            case, _PLAN, "A rollout plan", f"`policy rollout {case.file}{case.chosen}` prints one; name it as evidence"
-        ),
+        evidence_item(case, _PLAN, "A rollout plan", f"`{case.call('rollout')}` prints one; name it as evidence"),
         _start(case),
         *(_fallback(case, task) for task in case.tasks),
         *(_rollout(case, task) for task in case.tasks),
     ]
-    return Step(4, "Deployment", tuple(items), (_NOTE.replace("FILE", case.file),))
+    return Step(4, "Deployment", tuple(items), (_NOTE.format(case.call("rollout")),))
 
 
 def _hosting(case: Case, task: TaskView) -> Item:
@@ -55,7 +56,7 @@ def _hosting(case: Case, task: TaskView) -> Item:
     if status in ("forbidden", "unavailable") or proposal["holds"] is False:
         state = "missing"
     why = "; ".join(proposal["reasons"]) or f"{proposal['deployment']} is {status}"
-    action = f"{why}: `policy evaluate {case.file}` says what to do"
+    action = f"{why}: `{case.call('evaluate', names_workload=False)}` says what to do"
     return Item("hosting", title, state, asks, tuple(shown), action, task.name)
 
 
@@ -142,30 +143,36 @@ def _independent(proposal: Any, fallback: Any) -> bool | None:
 
 def _rollout(case: Case, task: TaskView) -> Item:
     asks, title = case.asks(_DEPLOY, task), "The rollout, by stages"
-    if task.moves_to_open is False and task.model == case.replaced_model and task.model is not None:
-        said = Ground("decision", task.model, "it stays where it is")
+    standing = case.records.standing(task.name)
+    if case.stays(task) and not standing.has_begun:
+        said = Ground("decision", str(task.model), "it stays where it is")
         return Item("rollout", title, "not_needed", asks.unheard, (said,), task=task.name)
-    standing = standing_of(case.records, task.name)
-    found, garbled = standing.last, standing.garbled
-    command, shown = _command(case, task, found), tuple(_decided(found))
+    index = standing.last["index"] if standing.last is not None else -1
+    garbled = case.records.garbled_after(EntryType.ROLLOUT_DECIDED, index - 1)
+    found = case.records.last_of(standing)
+    command, shown = _command(case, task, standing), tuple(_decided(found))
     if garbled is not None:
         action = f"the later entry {garbled.index} is malformed, and nobody knows what it says: {command}"
         return Item("rollout", title, "unknown", asks, shown, action, task.name)
     if found is None:
         state: State = "unknown" if case.records.size is None else "missing"
         return Item("rollout", title, state, asks, (), command, task.name)
+    if standing.candidate is not None and not same_candidate(standing.candidate, task.candidate, case.catalog):
+        what = "was completed" if standing.is_complete else "was begun"
+        action = f"it {what} with {candidate_text(standing.candidate)}, and {candidate_text(task.candidate)} is judged"
+        back = f"`{case.call('rollout')} --task {shlex.quote(task.name)} --observations /dev/null` takes it back"
+        return Item("rollout", title, "missing", asks, shown, f"{action}: {back}", task.name)
     if standing.is_complete:
         return Item("rollout", title, "done", asks, shown, task=task.name)
     words = {"roll_back": "it was rolled back: mend what the reasons name, and then ", "hold": "it is held: then "}
     return Item("rollout", title, "missing", asks, shown, words.get(found.body.decision, "") + command, task.name)
 
 
-def _command(case: Case, task: TaskView, last: Rollout | None) -> str:
+def _command(case: Case, task: TaskView, standing: Standing) -> str:
     """Return the command for the next step: the first stage begins, or what was observed of the one that is on."""
-    begun = last is not None and (last.body.next is not None or last.body.stage.percent > 0)
-    if last is None or last.body.decision == "roll_back" or not begun:
-        return f"`policy rollout {case.file}{case.chosen} --begin --task {shlex.quote(task.name)}`"
-    return f"`policy rollout {case.file}{case.chosen} --observations observed.jsonl`"
+    if not standing.has_begun:
+        return f"`{case.call('rollout')} --begin --task {shlex.quote(task.name)}`"
+    return f"`{case.call('rollout')} --observations observed.jsonl`"
 
 
 def _decided(found: Rollout | None) -> Iterator[Ground]:

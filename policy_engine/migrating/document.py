@@ -10,6 +10,7 @@ from policy_engine.migrating.item import Item, Step
 from policy_engine.migrating.playbook import Playbook
 from policy_engine.migrating.shortlist import Candidate, Shortlist
 from policy_engine.migrating.timeline import Timeline
+from policy_engine.model.ranges import Range
 
 
 def document_of(playbook: Playbook) -> dict[str, Any]:
@@ -136,6 +137,10 @@ def _money(playbook: Playbook) -> dict[str, Any]:
         "judged_at_least": money.judged_at_least,
         "saving_usd_per_month": money.saving_usd,
         "saving_percent": money.saving_percent,
+        **_ends("today", money.today_range),
+        **_ends("judged", money.judged_range),
+        **_ends("saving", money.saving_range),
+        "disputes": list(money.disputes),
         "tasks": [
             {
                 "task": row.task,
@@ -150,10 +155,19 @@ def _money(playbook: Playbook) -> dict[str, Any]:
                 "recommended_model": row.recommended_model,
                 "recommended_usd_per_month": row.recommended_usd,
                 "recommended_at_least": row.recommended_at_least,
+                **_ends("today", row.today_range),
+                **_ends("judged", row.judged_range),
+                **_ends("saving", row.saving_range),
+                "judged_disputes": list(row.judged_disputes),
             }
             for row in money.tasks
         ],
     }
+
+
+def _ends(name: str, found: Range | None) -> dict[str, float | None]:
+    low, high = (found.low, found.high) if found is not None else (None, None)
+    return {f"{name}_low_usd_per_month": low, f"{name}_high_usd_per_month": high}
 
 
 def _timeline(found: Timeline) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 from policy_audit.canonical import canonical_bytes
 
 #: What msgspec says of a form, and where.
@@ -96,26 +96,15 @@ class Reason(Struct, frozen=True):
     says: str
 
 
-class Follows(Struct, frozen=True):
-    """The entry before, by its index."""
-
-    index: int
-
-
 class RolloutBody(Struct, frozen=True):
-    """The body of an entry `rollout-decided`; `task` None is the whole workload.
-
-    `follows` is the entry that it was decided after, None where there was none; one that does not say is taken as it
-    stands.
-    """
+    """What is shown of the body of an entry `rollout-decided`; what it comes to is for `rollout.on_record`."""
 
     workload: str
-    task: str | None
+    task: str
     stage: StageOf
     decision: StageDecision
     next: StageOf | None
     reasons: list[Reason]
-    follows: Follows | UnsetType | None = UNSET
 
 
 def read_body(body: Mapping[str, Any], form: Any) -> Any:

@@ -8,6 +8,7 @@ from typing import Any
 from policy_engine.evidence_wording import graded_by
 from policy_engine.migrating.case import Case, TaskView, silence
 from policy_engine.migrating.item import Asks, Ground, Item, State
+from policy_engine.model.task_case import ATTESTED
 from policy_engine.wording import listed
 
 #: Who asks the strictest, first.
@@ -23,10 +24,17 @@ def evidence_item(case: Case, name: str, title: str, action: str | None = None) 
     do = None
     if state in ("missing", "overdue", "unknown"):
         duty = owed[0][1] if owed else {"evidence": name, "grade": "asserted"}
-        do = (action or f"write `evidence.{name}: {{reference: ...}}`, or a file with its sha256") + graded_by(
-            duty, case.file
-        )
+        do = (action or f"write `evidence.{name}: {{reference: ...}}`, or a file with its sha256") + _graded(case, duty)
     return Item(name, title, state, asks, tuple(shown), do)
+
+
+def _graded(case: Case, duty: Mapping[str, Any]) -> str:
+    """Name the command for the grade that is asked for; one that records a file, where there is one to record."""
+    named = (case.workload.spec.evidence or {}).get(duty["evidence"])
+    if duty["grade"] == "recorded" and duty["evidence"] not in ATTESTED and getattr(named, "file", None) is None:
+        return " (attach its file, which is to be recorded)"
+    command = case.call("").removeprefix("policy  ")
+    return graded_by(duty, command)
 
 
 def owed_of(case: Case, name: str) -> Owed:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from policy_engine.migrating.case import Case
 from policy_engine.migrating.item import Ground, Item, Step
 from policy_engine.migrating.obliged import evidence_item
-from policy_engine.migrating.rollouts import standing_of
 from policy_engine.wording import listed
 
 _SCALE = "MIGRATE-05"
@@ -21,7 +20,7 @@ def scale_step(case: Case) -> Step:
 
 def _scale(case: Case) -> Item:
     asks, title = case.asks(_SCALE), "What the migration is applied to next"
-    proven = [task for task in case.tasks if standing_of(case.records, task.name).is_proven]
+    proven = [task for task in case.tasks if case.is_proven(task)]
     if not proven:
         said = Ground("decision", "rollout", "no rollout on record is complete, so nothing is proven yet")
         return Item("scale", title, "not_needed", asks.unheard, (said,))

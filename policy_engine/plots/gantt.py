@@ -12,7 +12,8 @@ from msgspec import Struct
 from policy_engine.plots.canvas import draw, label
 
 _FILLINGS = ("0.75", "white")
-_LEAST = 0.05
+#: The part of the width that a character takes, and the room beside a text.
+_CHARACTER, _ROOM = 0.0075, 0.003
 
 
 class Piece(Struct, frozen=True):
@@ -57,5 +58,5 @@ def draw_gantt(path: Path, title: str, start: date, rows: Sequence[Row], marks: 
 def _paint(axes: Any, place: int, number: int, piece: Piece, end: float) -> None:
     width, filling = piece.last_day - piece.first_day, _FILLINGS[number % len(_FILLINGS)]
     axes.barh(place, width, left=piece.first_day, height=0.6, color=filling, edgecolor="black", linewidth=0.8)
-    if width >= _LEAST * end:
+    if width >= (_CHARACTER * len(piece.text) + _ROOM) * end:
         axes.text(piece.first_day + width / 2, place, label(piece.text), ha="center", va="center", fontsize=7)

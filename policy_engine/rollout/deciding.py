@@ -1,6 +1,7 @@
 """Decide the next step of a task's rollout by the rules: advance, hold, roll back, or complete.
 
-INVARIANT: what is not known never advances. A rule of the effect roll_back or hold that cannot be answered holds.
+INVARIANT: what is not known never advances. A rule of the effect roll_back or hold that cannot be answered holds. One
+that rolls back whatever the unknown may be does so: a line that says nothing hides no failure.
 """
 
 from __future__ import annotations
@@ -38,12 +39,22 @@ class Judged(Struct, frozen=True):
     reasons: tuple[Reason, ...]
 
 
-def judge(rules: RolloutRules, facts: Mapping[str, Any], stage: Stage) -> Judged:
-    """Return the next step of a task of which `stage` is on, and every rule that led to it."""
+def judge(
+    rules: RolloutRules, facts: Mapping[str, Any], stage: Stage, bounds: Mapping[str, Any] | None = None
+) -> Judged:
+    """Return the next step of a task of which `stage` is on, and every rule that led to it.
+
+    `bounds` are the facts with the best in place of what was not observed; only rules that roll back read them, where
+    the facts leave them without an answer.
+    """
     answers = [(rule, *truth(rule.condition, facts, rules.matches)) for rule in rules.rules]
-    back = [rule for rule, answer, _ in answers if rule.effect == "roll_back" and answer]
+    back = [_fired(rule, rules, facts) for rule, answer, _ in answers if rule.effect == "roll_back" and answer]
+    for rule, answer, missing in answers:
+        is_open = bounds is not None and rule.effect == "roll_back" and answer is None
+        if is_open and truth(rule.condition, bounds or {}, rules.matches)[0]:
+            back.append(_bounded(rule, rules, bounds or {}, missing))
     if back:
-        return Judged("roll_back", tuple(_fired(rule, rules, facts) for rule in back))
+        return Judged("roll_back", tuple(back))
     holding = []
     for rule, answer, missing in answers:
         if rule.effect == "hold" and answer:
@@ -67,6 +78,11 @@ def _fired(rule: RolloutRule, rules: RolloutRules, facts: Mapping[str, Any]) -> 
         return _text(known)
 
     return Reason(rule.id, " ".join(_FIELD.sub(value, rule.message).split()))
+
+
+def _bounded(rule: RolloutRule, rules: RolloutRules, bounds: Mapping[str, Any], missing: frozenset[str]) -> Reason:
+    found = _fired(rule, rules, bounds)
+    return Reason(rule.id, f"{found.says} What was not observed is taken for the best here.", tuple(sorted(missing)))
 
 
 def _unknown(rule: RolloutRule, missing: frozenset[str]) -> Reason:

@@ -12,6 +12,8 @@ from fractions import Fraction
 from itertools import pairwise
 from typing import Any
 
+from msgspec.structs import replace
+
 from policy_engine.rollout.observations import Observation
 from policy_engine.rollout.stages import ALL, Stage
 from policy_engine.rollout.vocabulary import CANDIDATE, CURRENT
@@ -47,14 +49,32 @@ def stage_facts(
     facts["observed.quality"], facts["baseline.quality"] = map(_as_float, (quality, other))
     if quality is not None and other is not None:
         facts["observed.quality_drop"] = float(other - quality)
-    if candidate:
-        facts["stage.hours"] = (max(row.at for row in candidate) - since) / _HOUR
-        facts["observed.longest_gap_hours"] = max(_gaps(each, since, at) for each in (candidate, own) if each)
-        facts["observed.unpaired"] = len({row.at for row in candidate} ^ {row.at for row in own})
+    # where nobody asked anything, nothing was watched
+    watched, beside = ([row for row in each if row.requests] for each in (candidate, own))
+    if watched:
+        facts["stage.hours"] = (max(row.at for row in watched) - since) / _HOUR
+        facts["observed.longest_gap_hours"] = max(_gaps(each, since, at) for each in (watched, beside) if each)
+        facts["observed.unpaired"] = len({row.at for row in watched} ^ {row.at for row in beside})
     requests = [sum(row.requests for row in each) for each in (candidate, own)]
     if sum(requests):
         facts["observed.share_percent"] = 100 * requests[0] / sum(requests)
     return {name: value for name, value in facts.items() if value is not None}
+
+
+def at_best(rows: Sequence[Observation]) -> list[Observation]:
+    """Return observations with the best for the candidate in place of what is not known: facts of these are bounds.
+
+    Its errors are 0 then and its quality 1, the current model's requests all failed and its quality is 0. A latency is
+    left out, so that the highest that is known stays.
+    """
+    found = []
+    for row in rows:
+        own = row.model == CANDIDATE
+        errors = row.errors if row.errors is not None else 0 if own else row.requests
+        quality = row.quality if row.quality is not None else Fraction(int(own))
+        known = row.latency_p95_ms if row.latency_p95_ms is not None or not own else Fraction(0)
+        found.append(replace(row, errors=errors, quality=quality, latency_p95_ms=known))
+    return found
 
 
 _BASELINE = frozenset({"baseline.requests", "baseline.error_rate", "baseline.error_rate_high"})

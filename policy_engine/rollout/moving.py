@@ -8,16 +8,19 @@ from hashlib import sha256
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import replace
 from policy_audit.canonical import document_bytes
 from policy_audit.entry import Draft, EntryType
 
+from policy_engine.catalog import Catalog
 from policy_engine.decide import format_time
-from policy_engine.errors import InputError, Problem, did_you_mean
+from policy_engine.errors import InputError, Problem, Span, UsageError, did_you_mean
 from policy_engine.loading.wording import quoted
 from policy_engine.model.workload import Workload
 from policy_engine.recorder import recordable
-from policy_engine.rollout.deciding import Judged, judge
-from policy_engine.rollout.figures import stage_facts
+from policy_engine.rollout.deciding import Judged, Reason, judge
+from policy_engine.rollout.figures import at_best, stage_facts
+from policy_engine.rollout.moved import same_candidate
 from policy_engine.rollout.observations import Observation, merged
 from policy_engine.rollout.on_record import OBSERVATIONS, RULES, Standing, observed
 from policy_engine.rollout.register import RolloutRules
@@ -25,6 +28,10 @@ from policy_engine.rollout.risk import TaskRisk, lower
 from policy_engine.rollout.stages import Plan, Stage
 from policy_engine.waivers.on_record import Source
 
+#: How far a decision's time may be off the clock, as for `policy gate`.
+CLOCK_TOLERANCE_S = 300
+#: Why a stage does not go on of which nothing is told.
+NOTHING_NEW = Reason("nothing-observed", "nothing new was observed: without that it is held, or rolled back")
 _LONGEST = 1000
 _MOST_REASONS = 25
 _MOST_PROBLEMS = 50
@@ -44,6 +51,16 @@ class Given(Struct, frozen=True):
     plan: Plan
     rules: RolloutRules
     at: datetime
+    catalog: Catalog
+
+    def is_done(self, task: str, standing: Standing) -> bool:
+        """Whether all of a task's traffic has moved to what it moves to now."""
+        return standing.is_complete and self.is_same(task, standing)
+
+    def is_same(self, task: str, standing: Standing) -> bool:
+        """Whether a task moves to what its rollout was begun with."""
+        begun = standing.candidate
+        return begun is not None and same_candidate(begun, self.candidates[task], self.catalog)
 
 
 class Move(Struct, frozen=True):
@@ -58,28 +75,22 @@ class Move(Struct, frozen=True):
     hours_min: float
 
 
-def check_stage(rows: Sequence[Observation], standings: Mapping[str, Standing], at: datetime) -> None:
-    """Refuse observations that are not of the stage that is on, or of a time when it was not.
-
-    Raises:
-        InputError: with each of them.
-    """
+def check_stage(
+    task: str, rows: Sequence[Observation], standings: Mapping[str, Standing], at: datetime
+) -> list[Problem]:
+    """Return what is wrong with observations of a task: of another stage than is on, or of a time when it was not."""
     problems: dict[str, Problem] = {}
     for row in rows:
-        problem = _misplaced(row, standings.get(row.task, Standing()), at)
+        problem = _misplaced(row, standings.get(task, Standing()), at) if row.task == task else None
         if problem is not None:  # what is wrong with every line alike is told once, of the first
             problems.setdefault(problem.message, problem)
-    if problems:
-        raise InputError([*problems.values()][:_MOST_PROBLEMS])
+    return [*problems.values()][:_MOST_PROBLEMS]
 
 
 def _misplaced(row: Observation, standing: Standing, at: datetime) -> Problem | None:
     task, stage = quoted(row.task), standing.stage
     if not standing.has_begun:
-        rolled = standing.roll_backs[-1] if standing.roll_backs else None
-        why = "has not begun" if rolled is None else f"was rolled back by the entry {rolled.entry}"
-        hint = f"`policy rollout FILE --begin --task {row.task}` records whether its first stage may begin"
-        return Problem("rollout-not-begun", f"the rollout of {task} {why}", row.span, hint)
+        return not_begun(row.task, standing, row.span)
     fits = row.stage == stage.name if isinstance(row.stage, str) else row.stage == stage.percent
     if not fits:
         message = f"{quoted(row.stage)} is not the stage that is on for {task}: that is `{stage.name}`"
@@ -96,6 +107,14 @@ def _misplaced(row: Observation, standing: Standing, at: datetime) -> Problem | 
     return None
 
 
+def not_begun(task: str, standing: Standing, span: Span | None = None) -> Problem:
+    """Return the problem with what is asked about a task that no stage is on of."""
+    rolled = standing.roll_backs[-1] if standing.roll_backs else None
+    why = "has not begun" if rolled is None else f"was rolled back by the entry {rolled.entry}"
+    hint = f"`policy rollout FILE --begin --task {task}` records whether its first stage may begin"
+    return Problem("rollout-not-begun", f"the rollout of {quoted(task)} {why}", span, hint)
+
+
 def begin(given: Given, task: str, standings: Mapping[str, Standing]) -> Move:
     """Decide whether the first stage of a task may begin.
 
@@ -107,13 +126,15 @@ def begin(given: Given, task: str, standings: Mapping[str, Standing]) -> Move:
         message = f"the rollout of {quoted(task)} has begun: `{standing.stage.name}` is on"
         hint = "give what was observed of it with --observations"
         raise InputError(Problem("rollout-begun", message, help=hint))
-    return _move(given, task, standings, (), {})
+    return _move(given, task, standings, (), {}, {})
 
 
 def go_on(
     given: Given, task: str, standings: Mapping[str, Standing], rows: Sequence[Observation], ledger: Source
 ) -> Move:
     """Decide what becomes of the stage that is on, by what was observed of it: now, and before as far as recorded.
+
+    Where nothing is observed now, it is held or rolled back.
 
     Raises:
         InputError: an observation is another one than was recorded of that time.
@@ -133,8 +154,12 @@ def go_on(
         raise InputError(problems[:_MOST_PROBLEMS])
     own = tuple(sorted(seen.values(), key=lambda row: (row.at, row.model)))
     assert standing.since is not None  # noqa: S101 - a stage that is on began
-    facts = stage_facts(own, observed(ledger, standing.before), standing.stage, standing.since, given.at)
-    return _move(given, task, standings, own, facts)
+    before, times = observed(ledger, standing.before), (standing.stage, standing.since, given.at)
+    facts, bounds = stage_facts(own, before, *times), stage_facts(at_best(own), at_best(before), *times)
+    found = _move(given, task, standings, own, facts, bounds)
+    if rows or found.judged.step in ("hold", "roll_back"):
+        return found
+    return replace(found, judged=Judged("hold", (NOTHING_NEW,)), next=None)
 
 
 def _move(
@@ -143,41 +168,51 @@ def _move(
     standings: Mapping[str, Standing],
     seen: tuple[Observation, ...],
     observations: Mapping[str, Any],
+    bounds: Mapping[str, Any],
 ) -> Move:
     standing, plan = standings.get(task, Standing()), given.plan
     risk = next(each for each in given.risks if each.task == task)
-    waits_for = [each for each in lower(risk, given.risks) if not standings.get(each.task, Standing()).is_complete]
+    waits_for = [
+        each for each in lower(risk, given.risks) if not given.is_done(each.task, standings.get(each.task, Standing()))
+    ]
     hours_min = plan.hours_min(standing.stage)
-    facts = {
-        **given.facts[task],
-        **observations,
+    known = {
         "decision.verdict": given.verdict,
         "rollout.lower_risk_open": len(waits_for),
         "rollout.roll_backs": len(standing.roll_backs),
-        "rollout.same_candidate": not standing.has_begun or standing.candidate == given.candidates[task],
+        "rollout.start_percent": plan.stages[0].percent,
+        "rollout.same_candidate": not standing.has_begun or given.is_same(task, standing),
         "stage.percent": standing.stage.percent,
         "stage.hours_min": hours_min,
     }
-    judged = judge(given.rules, facts, standing.stage)
+    facts, best = ({**given.facts[task], **each, **known} for each in (observations, bounds))
+    judged = judge(given.rules, facts, standing.stage, best)
     following = plan.after(standing.stage) if judged.step == "advance" else None
     return Move(task, standing, judged, following, seen, facts, hours_min)
 
 
-def check_time(at: datetime, clock: datetime, standings: Mapping[str, Standing], tasks: Sequence[str]) -> None:
-    """Refuse a decision that is made before the last one on its task, or at a time that has not come.
+def check_clock(at: datetime, clock: datetime) -> None:
+    """Refuse a decision of another time than now: of an earlier day another verdict may hold, or fewer hours be over.
 
     Raises:
-        InputError: it is.
+        UsageError: it is more than five minutes off, either way.
     """
-    if (at - clock).total_seconds() > 300:
-        message = f"the decision's time {format_time(at)} has not come yet: it is {format_time(clock)}"
-        raise InputError(Problem("time-to-come", message, help="leave --at out, or mend the clock"))
-    for task in tasks:
-        standing = standings.get(task, Standing())
-        if standing.at is not None and standing.last is not None and at < standing.at:
-            message = f"{format_time(at)} is before the last decision on {quoted(task)}, of {format_time(standing.at)}"
-            hint = f"that is the entry {standing.last['index']}; leave --at out, or mend the clock"
-            raise InputError(Problem("out-of-order", message, help=hint))
+    off = (at - clock).total_seconds()
+    if abs(off) > CLOCK_TOLERANCE_S:
+        where = "has not come yet" if off > 0 else "is over"
+        message = f"the decision's time {format_time(at)} {where}: it is {format_time(clock)}"
+        hint = f"leave --at out; {CLOCK_TOLERANCE_S} seconds off the clock are the most"
+        raise UsageError(Problem("clock", message, help=hint))
+
+
+def check_time(task: str, standings: Mapping[str, Standing], at: datetime) -> list[Problem]:
+    """Return what is wrong with a decision on a task that is made before the last one."""
+    standing = standings.get(task, Standing())
+    if standing.at is None or standing.last is None or at >= standing.at:
+        return []
+    message = f"{format_time(at)} is before the last decision on {quoted(task)}, of {format_time(standing.at)}"
+    hint = f"that is the entry {standing.last['index']}; leave --at out, or mend the clock"
+    return [Problem("out-of-order", message, help=hint)]
 
 
 def check_tasks(chosen: Sequence[str], tasks: Sequence[str]) -> None:

@@ -34,6 +34,8 @@ _LONGEST_NUMBER = 40
 KEYS = ("stage", "task", "model", "at", "requests", "errors", "quality", "latency_p95_ms")
 REQUIRED = KEYS[:5]
 Key = tuple[str, str, datetime]
+#: What is wrong, by the task that it is of; None where no task can be told.
+Problems = dict[str | None, list[Problem]]
 
 
 class Observation(Struct, frozen=True):
@@ -66,28 +68,36 @@ class Observation(Struct, frozen=True):
         }
 
 
-def read_observations(paths: Sequence[Path], tasks: Sequence[str]) -> list[Observation]:
-    """Return the observations of all files, in their order.
+def read_observations(
+    paths: Sequence[Path], tasks: Sequence[str], may_be_empty: bool = False
+) -> tuple[list[Observation], Problems]:
+    """Return the observations of all files, in their order, and what is wrong with those of each task.
+
+    A file without a line is a problem unless it `may_be_empty`.
 
     Raises:
-        InputError: with every problem: what is no observation, one that is there twice, times that fall.
+        InputError: a line is wrong of which nobody can tell the task, or a file cannot be read.
     """
-    problems: list[Problem] = []
+    problems: Problems = {}
     found: list[Observation] = []
     seen: dict[Key, Span] = {}
     for path in paths:
-        own = _read(path, tasks, problems)
+        own = _read(path, tasks, problems, may_be_empty)
         _check_order(own, problems)
         for row in own:
             if (before := seen.get(row.key)) is not None:
                 message = f"{_named(row)} stands at {before} already"
-                problems.append(Problem("duplicate-observation", message, row.span, "give each observation once"))
+                _add(problems, row.task, Problem("duplicate-observation", message, row.span, "give each one once"))
             elif row.span is not None:
                 seen[row.key] = row.span
         found += own
-    if problems:
-        raise InputError(problems[:_MOST_PROBLEMS])
-    return found
+    if None in problems:
+        raise InputError([each for group in problems.values() for each in group][:_MOST_PROBLEMS])
+    return found, problems
+
+
+def _add(problems: Problems, task: str | None, problem: Problem) -> None:
+    problems.setdefault(task, []).append(problem)
 
 
 def observation_of(value: Mapping[str, Any]) -> Observation:
@@ -124,29 +134,34 @@ def _decimal(value: Fraction | None) -> str | None:
     return f"{Decimal(value.numerator * 10**digits // value.denominator).scaleb(-digits):f}"
 
 
-def _check_order(rows: Sequence[Observation], problems: list[Problem]) -> None:
+def _check_order(rows: Sequence[Observation], problems: Problems) -> None:
     last: dict[tuple[str, str], Observation] = {}
     for row in rows:
         before = last.get((row.task, row.model))
         if before is not None and row.at < before.at:
             message = f"{_named(row)} is out of order: the one before it is of {format_time(before.at)}"
-            problems.append(Problem("observation-out-of-order", message, row.span, "sort the file by time"))
+            _add(problems, row.task, Problem("observation-out-of-order", message, row.span, "sort the file by time"))
         last[row.task, row.model] = row
 
 
-def _read(path: Path, tasks: Sequence[str], problems: list[Problem]) -> list[Observation]:
+def _read(path: Path, tasks: Sequence[str], problems: Problems, may_be_empty: bool) -> list[Observation]:
     text = _text(path)
-    found = []
+    found, is_empty = [], True
     for number, line in enumerate(text.split("\n"), 1):
         span = Span(str(path), number, 1)
         if not line.strip():
             continue
+        is_empty, value = False, {}
         try:
-            found.append(_Line(_object(line), span, tasks).read())
+            value = _object(line)
+            found.append(_Line(value, span, tasks).read())
         except _RefusedError as error:
-            problems.append(Problem(error.code, error.message, span, error.help))
-    if not found and not problems:
-        problems.append(Problem("no-observations", "the file holds no observation", Span(str(path), 1, 1)))
+            task = value.get("task")
+            known = task if isinstance(task, str) and task in tasks else None
+            _add(problems, known, Problem(error.code, error.message, span, error.help))
+    if is_empty and not may_be_empty:
+        hint = "with --task it decides whether that task is taken back, or held"
+        _add(problems, None, Problem("no-observations", "the file holds no observation", Span(str(path), 1, 1), hint))
     return found
 
 

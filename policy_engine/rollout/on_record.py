@@ -9,7 +9,7 @@ INVARIANT: what counts is an entry's bytes. One that cannot be read may be a rol
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -39,7 +39,8 @@ class RolledBack(Struct, frozen=True):
 class Standing(Struct, frozen=True):
     """Where a task's rollout stands.
 
-    `stage` is on for the `candidate` `since` then, NOT_BEGUN before the first decision and after a roll back. `last` is
+    `stage` is on for the `candidate` `since` then, the later of the decision's own time and that of recording: no hour
+    before it was on record counts. `stage` is NOT_BEGUN before the first decision and after a roll back. `last` is
     the last entry that counts, decided `at` then, under rollout rules of the digest `rules`. `seen` is the digest of
     what was observed of the stage by then, `before` that of the stage before it. `overtaken` are entries that do not
     count, `unread` those that cannot be read.
@@ -70,8 +71,13 @@ def standings(ledger: Source, workload: str) -> dict[str, Standing]:
     Raises:
         VerificationError: an entry was changed.
     """
+    return standings_by(records(ledger, EntryType.ROLLOUT_DECIDED), workload)
+
+
+def standings_by(entries: Iterable[Record], workload: str) -> dict[str, Standing]:
+    """Return the same by the entries of rollouts, the oldest first."""
     found: dict[str, Standing] = {}
-    for record in records(ledger, EntryType.ROLLOUT_DECIDED):
+    for record in entries:
         if record.body.get("workload") != workload:
             continue
         task = record.body.get("task")
@@ -123,6 +129,7 @@ def _after(standing: Standing, record: Record) -> Standing:
     if in_turn and stage != standing.stage:
         raise ValueError(stage)
     last = {"index": record.index, "leaf": record.leaf_hash}
+    since = max(at, record.recorded_at)
     found = replace(standing, last=last, step=step, at=at, rules=body["rules"], is_complete=False)
     seen = record.blobs.get(OBSERVATIONS)
     if step == "hold":
@@ -132,9 +139,9 @@ def _after(standing: Standing, record: Record) -> Standing:
         nothing = {"stage": NOT_BEGUN, "candidate": None, "since": None, "seen": None, "before": None}
         return replace(found, **nothing, roll_backs=(*standing.roll_backs, back))
     if step == "complete":  # what is watched from now on is counted anew; the last baseline stays
-        return replace(found, is_complete=True, since=at, seen=None)
+        return replace(found, is_complete=True, since=since, seen=None)
     candidate = dict(body["candidate"])
-    return replace(found, stage=_stage(body["next"]), candidate=candidate, since=at, seen=None, before=seen)
+    return replace(found, stage=_stage(body["next"]), candidate=candidate, since=since, seen=None, before=seen)
 
 
 def _stage(value: Mapping[str, Any]) -> Stage:

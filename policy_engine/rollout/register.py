@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 Effect = Literal["roll_back", "hold", "advance"]
 #: In the order in which they count.
 EFFECTS: tuple[Effect, ...] = ("roll_back", "hold", "advance")
+#: The longest that a stage may be told to take.
+_MOST_HOURS = 8760
 _SECTIONS = ("parameters", "stages", "risks", "rules")
 _PARAMETER_KEYS = ("value", "type", "unit", "meaning", "source", "locked")
 _PARAMETER_NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
@@ -185,8 +187,8 @@ class _Reading:
                 continue
             if not 0 < percent <= 100 or (found and percent <= found[-1].percent):
                 item.problem("bad-stage", "percent rises from stage to stage, above 0 and up to 100", "percent")
-            if hours < 0:
-                item.problem("bad-stage", "`hours_min` is below 0", "hours_min")
+            if not 0 <= hours <= _MOST_HOURS:
+                item.problem("bad-stage", f"`hours_min` is not from 0 to {_MOST_HOURS:,} (a year)", "hours_min")
             found.append(Step(percent, hours))
         if len(found) == len(items) and (not found or found[-1].percent != 100):
             reader.problem("bad-stage", "the last stage is not of 100 percent", "stages", help_="end with all traffic")

@@ -47,23 +47,27 @@ def percent_text(percent: float) -> str:
 class Plan(Struct, frozen=True):
     """The stages of a rollout in order, from where the workload starts up to 100 percent.
 
-    `stated` is whether the workload says where it starts.
+    `stated` is whether the workload says where it starts. `configured` are the stages by the rules: what has begun goes
+    on by these, wherever the workload says by now that it starts.
     """
 
     steps: tuple[Step, ...]
     stated: bool
+    configured: tuple[Step, ...]
 
     @property
     def stages(self) -> tuple[Stage, ...]:
         return tuple(Stage(step.percent) for step in self.steps)
 
     def after(self, stage: Stage) -> Stage | None:
-        """Return the stage that follows: the first of the plan with more traffic; None after the last."""
-        return next((each for each in self.stages if each.percent > stage.percent), None)
+        """Return the stage that follows: where it starts, then the next one of the rules; None after the last."""
+        if stage == NOT_BEGUN:
+            return self.stages[0]
+        return next((Stage(each.percent) for each in self.configured if each.percent > stage.percent), None)
 
     def hours_min(self, stage: Stage) -> float:
-        """Return the shortest time of a stage; of one that the plan has no more, that of the one below it."""
-        return next((s.hours_min for s in reversed(self.steps) if s.percent <= stage.percent), self.steps[0].hours_min)
+        """Return the shortest time of a stage; of one that the rules do not have, that of the one below it."""
+        return _hours(self.configured, stage.percent)
 
 
 def plan_of(facts: Mapping[str, Any], rules: RolloutRules) -> Plan:
@@ -79,7 +83,10 @@ def plan_of(facts: Mapping[str, Any], rules: RolloutRules) -> Plan:
         low, high = (rules.values[f"rollout_start_percent_{end}"] for end in ("min", "max"))
         problem = Problem("rollout-start", message, help=f"start with {low:g} to {high:g} percent")
         raise FieldError(problem, ("spec", "migration", "rollout_start_percent"))
-    hours = next((s.hours_min for s in reversed(rules.steps) if s.percent <= start), rules.steps[0].hours_min)
-    steps = (Step(start, hours), *(step for step in rules.steps if step.percent > start))
+    steps = (Step(start, _hours(rules.steps, start)), *(step for step in rules.steps if step.percent > start))
     assert all(one.percent < other.percent for one, other in pairwise(steps))  # noqa: S101 - the register's order
-    return Plan(steps, given is not None)
+    return Plan(steps, given is not None, rules.steps)
+
+
+def _hours(steps: tuple[Step, ...], percent: float) -> float:
+    return next((step.hours_min for step in reversed(steps) if step.percent <= percent), steps[0].hours_min)

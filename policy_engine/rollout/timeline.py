@@ -16,7 +16,7 @@ from policy_engine.errors import Problem, UsageError
 from policy_engine.rollout.risk import TaskRisk
 from policy_engine.rollout.stages import Plan
 
-_NAMES = ("audit and test set-up", "parallel evaluation", "low-risk tasks first", "other tasks, optimisation, scaling")
+_NAMES = ("audit and test set-up", "parallel evaluation", "{}-risk tasks first", "other tasks, optimisation, scaling")
 _LOW = 2
 _HOURS_PER_DAY = 24
 _DAYS_PER_WEEK = 7
@@ -66,7 +66,9 @@ class Timeline(Struct, frozen=True):
 def timeline(plan: Plan, order: Sequence[TaskRisk], weeks: float, weeks_stated: bool, start: date) -> Timeline:
     """Return the timeline of a rollout over so many weeks."""
     quarter = weeks * _DAYS_PER_WEEK / len(_NAMES)
-    bars = [Bar(name, quarter * index, quarter * (index + 1)) for index, name in enumerate(_NAMES)]
+    bars = [
+        Bar(name.format(order[0].level), quarter * index, quarter * (index + 1)) for index, name in enumerate(_NAMES)
+    ]
     groups = [[each.task for each in tasks] for _, tasks in groupby(order, key=lambda each: each.level)]
     parts = [(bars[_LOW], groups[0]), *_shared(bars[_LOW + 1], groups[1:])]
     short_of = [task for bar, tasks in parts for task in tasks if bar.last_day - bar.first_day < days_needed(plan)]

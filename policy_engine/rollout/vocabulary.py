@@ -17,6 +17,7 @@ _ROWS = (
     Fact("rollout.lower_risk_open", "int", "Tasks of lower risk whose rollout is not complete.", "tasks"),
     Fact("rollout.roll_backs", "int", "How often the task was rolled back, as recorded.", "roll backs"),
     Fact("rollout.same_candidate", "bool", "Whether the task still moves to what the stage was begun with."),
+    Fact("rollout.start_percent", "double", "The share of traffic that a task begins with.", "percent"),
     Fact("stage.percent", "double", "The share of traffic of the stage that is on; 0 before the first one.", "percent"),
     Fact("stage.hours", "double", "From when the stage was put on to the last observation of the candidate.", "hours"),
     Fact("stage.hours_min", "double", "The stage's shortest time.", "hours"),

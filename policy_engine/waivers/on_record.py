@@ -130,10 +130,15 @@ def records(ledger: Entries, kind: EntryType) -> Iterator[Record]:
         VerificationError: an entry was changed, or is of another type than its column says.
     """
     for entry in ledger.list_entries(type=kind, newest_first=False):
-        yield _record(entry, kind)
+        yield record_of(entry, kind)
 
 
-def _record(entry: StoredEntry, kind: EntryType) -> Record:
+def record_of(entry: StoredEntry, kind: EntryType) -> Record:
+    """Return an entry that was read by its type, parsed.
+
+    Raises:
+        VerificationError: it is of another type than its column says.
+    """
     document = entry.document
     if document["type"] != kind.value:
         message = f"the columns of the entry {entry.index} are not those of its bytes"
@@ -272,6 +277,6 @@ def statement_on_record(ledger: Source, row: Mapping[str, Any]) -> Statement:
             return told.statement
         raise VerificationError(f"the entry {row['by_file_index']} holds no waiver", code="entry-changed")
     if row["granted_index"] is not None:
-        granted = _record(ledger.entry(row["granted_index"]), EntryType.WAIVER_GRANTED)
+        granted = record_of(ledger.entry(row["granted_index"]), EntryType.WAIVER_GRANTED)
         return read_note(note_on_record(ledger, granted))[0]
-    return requested(ledger, _record(ledger.entry(row["requested_index"]), EntryType.WAIVER_REQUESTED))
+    return requested(ledger, record_of(ledger.entry(row["requested_index"]), EntryType.WAIVER_REQUESTED))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from policy_engine.rollout.deciding import judge
+from policy_engine.rollout.figures import at_best
 from policy_engine.rollout.observations import Observation
 from policy_engine.rollout.stages import Stage
 from tests.rollouts import judged_facts, seen, shipped
@@ -48,7 +49,11 @@ def decided(percent: float, own: list[Observation], before: list[Observation], *
     at = (last - seen("current", 0.0).at).total_seconds() / 3600 + AFTER
     # traffic is as it fell: the share has a rule of its own, which says nothing of the laws here
     share = {"observed.share_percent": percent}
-    return judge(shipped(), judged_facts(own, percent, at, before, **{**share, **facts}), Stage(percent)).step
+    found, best = (
+        judged_facts(at_best(rows) if bound else rows, percent, at, at_best(before) if bound else before, **share)
+        for bound, rows in ((False, own), (True, own))
+    )
+    return judge(shipped(), {**found, **facts}, Stage(percent), {**best, **facts}).step
 
 
 def test_the_laws_speak_of_stages_that_go_on() -> None:
@@ -106,6 +111,20 @@ def test_a_figure_that_is_gone_never_lets_it_go_on(stage: Any, data: st.DataObje
     assume(own[place].requests)
     left = [*own[:place], replace(own[place], **{name: None}), *own[place + 1 :]]
     assert decided(percent, left, before) not in ON
+
+
+@settings(max_examples=40)
+@given(stages(), st.data())
+def test_a_line_that_says_nothing_takes_back_only_what_fails_whatever_it_hides(stage: Any, data: st.DataObject) -> None:
+    percent, own, before = stage
+    place = data.draw(st.integers(0, len(own) - 1))
+    row = own[place]
+    errors, quality = data.draw(st.integers(0, row.requests)), Fraction(data.draw(st.integers(0, 100)), 100)
+    told = replace(row, errors=errors, quality=quality, latency_p95_ms=Fraction(data.draw(st.integers(1, 3000))))
+    mute = replace(row, errors=None, quality=None, latency_p95_ms=None)
+    steps = [decided(percent, [*own[:place], each, *own[place + 1 :]], before) for each in (told, mute)]
+    event(steps[1])
+    assert steps[1] != "roll_back" or steps[0] == "roll_back"
 
 
 FACTS = ("task.batch", "task.latency_p95_ms", "decision.verdict", "stage.hours", "observed.error_rate_high")

@@ -47,10 +47,11 @@ def edited(folder: Path, edit: Callable[[Any], Any], source: Path = TICKETS, nam
 
 def test_the_text_is_golden(policy: Run, tmp_path: Path) -> None:
     """UPDATE_GOLDEN=1 writes it anew. A command that is shown is one word, and may be wider than the terminal."""
-    drafts = [report(compared(verdict="worse")), report(compared()), rollout("sorting", "hold", 10)]
-    url = ledger_with(tmp_path, drafts)
+    drafts = [report(compared(verdict="worse")), report(compared()), rollout("sorting", "advance", 0, 10)]
+    drafts.append(rollout("sorting", "hold", 10))
+    ledger_with(tmp_path, drafts)
     (tmp_path / "tickets.yaml").write_bytes(TICKETS.read_bytes())
-    found = policy("migrate", "tickets.yaml", *AT, "--ledger", url)
+    found = policy("migrate", "tickets.yaml", *AT, "--ledger", "sqlite:///ledger.db")
     assert (found.status, found.err) == (0, "")
     path = GOLDEN / "tickets.txt"
     if os.environ.get("UPDATE_GOLDEN"):
@@ -97,6 +98,22 @@ def test_conditions_are_the_outcomes_of_the_decisions_rules(policy: Run) -> None
     assert holding == {("sorting", "COST-12"), ("summaries", "COST-12"), ("escalations", "TASK-02")}
 
 
+def test_the_ranges_are_those_of_policy_cost(policy: Run) -> None:
+    costs = policy("cost", str(TICKETS), *AT, "-o", "json").json["workloads"][0]["tasks"]
+    for row, task in zip(playbook(policy, TICKETS)["money"]["tasks"], costs, strict=True):
+        lines = {
+            (option["deployment"], line["model"]): line["usd_per_month"]
+            for option in task["options"]
+            for line in option["lines"]
+        }
+        for side, place in (
+            ("today", ("proprietary_api", "gpt-4o")),
+            ("judged", (row["judged_deployment"], row["judged_model"])),
+        ):
+            found = [row[f"{side}_{end}_usd_per_month"] for end in ("low", "high")]
+            assert found == pytest.approx([lines[place][end] for end in ("low", "high")]), (side, task["name"])
+
+
 def test_the_money_is_worked_out_by_hand(policy: Run, tmp_path: Path) -> None:
     """400 million in at 10 and 60 million out at 30 USD a million; the open model is 0.61 both ways, of 90 percent."""
     money = playbook(policy, TICKETS)["money"]
@@ -106,6 +123,15 @@ def test_the_money_is_worked_out_by_hand(policy: Run, tmp_path: Path) -> None:
     assert money["saving_usd_per_month"] == pytest.approx(today - later)
     assert money["saving_percent"] == pytest.approx(100 * (today - later) / today)
     assert [row["today_usd_per_month"] for row in money["tasks"]] == pytest.approx([0.5 * today, 0.4 * today, 580])
+    # the other side of DISPUTE-01 has 2.50 and 10; what stays on gpt-4o saves nothing on either side
+    low, moved = 400 * 2.5 + 60 * 10, 460 * 0.9 * 0.61
+    assert (money["disputes"], money["today_low_usd_per_month"]) == (["DISPUTE-01"], pytest.approx(low))
+    assert money["today_high_usd_per_month"] == pytest.approx(today)
+    ends = [money[f"saving_{end}_usd_per_month"] for end in ("low", "high")]
+    assert ends == pytest.approx([0.9 * low - moved, 0.9 * today - moved])
+    out = " ".join(policy("migrate", str(TICKETS), *AT).out.split())
+    assert "today: 5,800 USD/month, 1,600 to 5,800 - with" in out
+    assert "prices are disputed: DISPUTE-01" in out
     bill = edited(tmp_path, lambda spec: spec["budget"].update(api_spend_usd_per_month=1000))
     declared = playbook(policy, bill)["money"]
     assert declared["today_usd_per_month"] == 1000
@@ -258,7 +284,7 @@ def test_what_strangers_wrote_moves_nothing(policy: Run, tmp_path: Path) -> None
         spec["tasks"][0]["name"] = "sort`ing[x](y) <b>"
 
     file = edited(tmp_path, rename)
-    drafts = [rollout("summaries", "hold", reasons=[{"rule": "r", "says": "a\x1b[2J\n- [x] done"}])]
+    drafts = [rollout("summaries", "hold", 0, reasons=[{"rule": "r", "says": "a\x1b[2J\n- [x] done"}])]
     url = ledger_with(tmp_path, drafts)
     for form in ("text", "markdown"):
         out = policy("migrate", str(file), *AT, "--ledger", url, "-o", form).out

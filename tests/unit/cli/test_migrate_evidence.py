@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from policy_audit.ledger import open_ledger
 
 from policy_engine.decide import Decider
 from policy_engine.loading.policy import load_policy
@@ -16,7 +18,7 @@ from policy_engine.loading.workload_file import load_workloads
 from policy_engine.migrating.case import Case
 from policy_engine.migrating.obliged import evidence_item
 from policy_engine.migrating.records import Records
-from tests.unit.cli.given import EXAMPLES
+from tests.unit.cli.given import AT, EXAMPLES
 from tests.unit.cli.test_migrate import edited, items, playbook
 
 TICKETS = EXAMPLES / "migration.yaml"
@@ -78,8 +80,13 @@ def test_a_grade_that_a_layer_asks_for_is_named_with_its_command(policy: Run, tm
         f"{rule}grade: recorded\n", encoding="utf-8"
     )
     item = items(playbook(policy, TICKETS, "--policy", str(tmp_path / "acme")))["golden_dataset", None]
-    assert item["state"] == "missing"
-    assert "policy evidence record" in item["action"]
+    assert (item["state"], "policy evidence record" in item["action"]) == ("missing", False)
+    (tmp_path / "golden.jsonl").write_bytes(b"{}")
+    given = {"file": "golden.jsonl", "sha256": sha256(b"{}").hexdigest()}
+    file = edited(tmp_path, lambda spec: spec["evidence"].update(golden_dataset=given))
+    attached = items(playbook(policy, file, "--policy", str(tmp_path / "acme")))["golden_dataset", None]
+    assert attached["state"] == "missing"
+    assert f"`policy evidence record {file} --policy {tmp_path}/acme golden_dataset`" in attached["action"]
 
 
 @pytest.mark.parametrize(
@@ -169,3 +176,35 @@ def test_a_rule_that_a_layer_takes_away_asks_for_nothing(policy: Run, tmp_path: 
     }
     assert found["shortlist", "sorting"]["state"] == "done"
     assert policy("migrate", str(TICKETS), "--policy", str(tmp_path / "acme")).status == 0
+
+
+def test_commands_name_what_this_one_was_given(policy: Run, tmp_path: Path) -> None:
+    """As they are printed they can be run: the file, the workload, layers and ledger, and a file for each model."""
+    layer = tmp_path / "our layer"
+    layer.mkdir()
+    (layer / "parameters.yaml").write_text("parameters: {}\n", encoding="utf-8")
+    url = f"sqlite:///{tmp_path}/it's.db"
+    with open_ledger(url):
+        pass
+
+    def two_models(spec: Any) -> None:
+        spec["tasks"][1]["proposal"]["model"] = "llama-3.1-8b"
+
+    file = edited(tmp_path, two_models)
+    text = file.read_text(encoding="utf-8")
+    file.write_text(f"{text}---\n{text.replace('name: tickets', 'name: other')}", encoding="utf-8")
+    given = ("--policy", str(layer), "--ledger", url)
+    found = policy("migrate", str(file), *AT, *given, "-o", "json").json
+    actions = [item["action"] for item in items(found[0]).values() if item["action"]]
+    commands = [each.split("`")[1] for each in actions if "`policy rollout" in each or "`policy parity" in each]
+    assert len(commands) > 2
+    for words in map(shlex.split, commands):
+        assert words[:4] == ["policy", words[1], str(file), "--workload"]
+        assert words[4:9] == ["help-desk/tickets", *given]
+    (parity,) = {each for each in commands if " parity " in each}
+    assert shlex.split(parity)[9:] == [
+        *("--golden", "golden.jsonl", "--current", "gpt-4o=current.jsonl"),
+        *("--candidate", "qwen3-14b=candidate-1.jsonl", "--candidate", "llama-3.1-8b=candidate-2.jsonl", "--record"),
+    ]
+    out = policy("migrate", str(file), *AT, *given).out
+    assert f"`policy cost {file} --workload help-desk/tickets --policy '{layer}'`" in " ".join(out.split())

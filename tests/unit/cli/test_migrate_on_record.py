@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import yaml
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
 from tests.unit.cli.given import AT, EXAMPLES
-from tests.unit.cli.migrate_scene import RECORDED, compared, ledger_with, report, rollout
+from tests.unit.cli.migrate_scene import CANDIDATE, RECORDED, compared, completed, ledger_with, report, rollout
 from tests.unit.cli.test_migrate import edited, items, playbook
 
 TICKETS = EXAMPLES / "migration.yaml"
@@ -88,19 +89,30 @@ def test_a_revoked_report_shows_nothing(policy: Run, tmp_path: Path) -> None:
     assert "it was revoked in the entry 1" in found["outcome", "sorting"]["action"]
 
 
+def test_as_of_a_time_before_it_was_revoked_a_report_shows_what_it_did(policy: Run, tmp_path: Path) -> None:
+    url = ledger_with(tmp_path, [report(*PASSED)])
+    with open_ledger(url, clock=lambda: RECORDED + timedelta(days=1)) as ledger:
+        leaf = ledger.entry(0).leaf_hash
+        body = {"leaf": leaf, "index": 0, "evidence": "parallel_test", "workload": None, "reason": "wrong data"}
+        ledger.append(Draft(EntryType.EVIDENCE_REVOKED, body=body))
+    for at, state in (("2026-11-21T11:00:00Z", "done"), ("2026-11-22T09:00:00Z", "missing")):
+        document = policy("migrate", str(TICKETS), "--at", at, "--ledger", url, "-o", "json").json
+        assert items(document)["outcome", "sorting"]["state"] == state
+
+
 def test_a_malformed_entry_is_told_and_leaves_nothing_later_than_itself_done(policy: Run, tmp_path: Path) -> None:
     broken, strange = report({"name": "sorting"}), rollout("sorting", "frobnicate")
-    drafts = [report(*PASSED), rollout("sorting", "complete", 100), broken, strange]
+    drafts = [report(*PASSED), *completed("sorting"), broken, strange]
     url = ledger_with(tmp_path, drafts)
     document = playbook(policy, TICKETS, "--ledger", url)
-    assert [each["entry"] for each in document["ledger"]["malformed"]] == [2, 3]
+    assert [each["entry"] for each in document["ledger"]["malformed"]] == [3, 4]
     found = items(document)
     assert (found["outcome", "sorting"]["state"], found["rollout", "sorting"]["state"]) == ("unknown", "unknown")
     assert found["scale", None]["state"] == "not_needed"
-    earlier = ledger_with(tmp_path, [broken, strange, *drafts[:2]], "earlier.db")
+    earlier = ledger_with(tmp_path, [broken, strange, *drafts[:3]], "earlier.db")
     later = items(playbook(policy, TICKETS, "--ledger", earlier))
     assert (later["outcome", "sorting"]["state"], later["rollout", "sorting"]["state"]) == ("done", "done")
-    assert "entry 2 (evaluation-report) shows nothing" in " ".join(
+    assert "entry 3 (evaluation-report) shows nothing" in " ".join(
         policy("migrate", str(TICKETS), *AT, "--ledger", url).out.split()
     )
 
@@ -109,18 +121,41 @@ def test_a_malformed_entry_is_told_and_leaves_nothing_later_than_itself_done(pol
     ("drafts", "sorting", "summaries", "scale"),
     [
         ([], "missing", "missing", "not_needed"),
-        ([rollout("sorting", "advance", 5)], "missing", "missing", "not_needed"),
-        ([rollout("sorting", "complete", 100)], "done", "missing", "missing"),
-        ([rollout("sorting", "complete", 100), rollout("sorting", "roll_back", 5)], "missing", "missing", "not_needed"),
-        ([rollout("sorting", "complete", 100), rollout("sorting", "hold", 100)], "done", "missing", "missing"),
-        ([rollout("sorting", "complete", 100, follows={"index": 7})], "missing", "missing", "not_needed"),
+        ([rollout("sorting", "advance", 0)], "missing", "missing", "not_needed"),
+        (completed("sorting"), "done", "missing", "missing"),
+        ([*completed("sorting"), rollout("sorting", "roll_back", 100)], "missing", "missing", "not_needed"),
+        ([*completed("sorting"), rollout("sorting", "hold", 100)], "done", "missing", "missing"),
         (
-            [rollout("sorting", "complete", 100, follows=None), rollout("sorting", "roll_back", 100, follows=None)],
+            [rollout("sorting", "advance", 0, 100), rollout("sorting", "complete", 100, follows={"index": 7})],
             *("missing", "missing", "not_needed"),
         ),
-        ([rollout(None, "complete", 100)], "done", "done", "done"),
+        (
+            [*completed("sorting"), rollout("sorting", "roll_back", 100, follows=None)],
+            *("missing", "missing", "not_needed"),
+        ),
+        (
+            [
+                *completed("sorting"),
+                rollout("sorting", "roll_back", 100),
+                rollout("sorting", "roll_back", 100, follows={"index": 1}),
+                *completed("sorting"),
+            ],
+            *("done", "missing", "missing"),
+        ),
+        (completed("sorting", "summaries"), "done", "done", "done"),
+        # entries that no program of this project wrote: nothing went before them
+        ([rollout("sorting", "complete", 100)], "unknown", "unknown", "not_needed"),
+        ([rollout("sorting", "complete", 100, follows=None)], "unknown", "unknown", "not_needed"),
+        ([rollout(None, "complete", 100)], "unknown", "unknown", "not_needed"),  # type: ignore[arg-type]
+        # what was completed was another thing
+        (completed("sorting", candidate={**CANDIDATE, "model": "llama-3.1-8b"}), *("missing", "missing", "not_needed")),
+        (completed("sorting", candidate={**CANDIDATE, "provider": "together"}), *("missing", "missing", "not_needed")),
+        (completed("sorting", candidate={**CANDIDATE, "region": "eu"}), *("missing", "missing", "not_needed")),
     ],
-    ids=["none", "under way", "one of two", "rolled back since", "held since", "overtaken", "taken back", "whole"],
+    ids=[
+        *("none", "under way", "one of two", "rolled back since", "held since", "overtaken", "taken back"),
+        *("taken back twice", "whole", "stray", "forged", "of no task", "another model", "provider", "region"),
+    ],
 )
 def test_rollouts_on_record_say_how_far_each_task_is(
     policy: Run, tmp_path: Path, drafts: list[Draft], sorting: str, summaries: str, scale: str
@@ -129,6 +164,10 @@ def test_rollouts_on_record_say_how_far_each_task_is(
     states = [found[key]["state"] for key in (("rollout", "sorting"), ("rollout", "summaries"), ("scale", None))]
     assert states == [sorting, summaries, scale]
     assert found["rollout", "escalations"]["state"] == "not_needed"
+    if drafts and drafts[0].body["candidate"] != CANDIDATE:
+        action = found["rollout", "sorting"]["action"]
+        assert action.startswith("it was completed with open_api ")
+        assert action.endswith("--task sorting --observations /dev/null` takes it back")
     if scale == "missing":
         assert found["scale", None]["action"] == "migrate next: summaries"
 
@@ -148,7 +187,7 @@ def test_other_workloads_of_the_namespace_are_where_it_is_applied_next(policy: R
         spec["tasks"] = [{**spec["tasks"][0], "share": 1.0}]
         spec["tasks"][0]["proposal"] = {"deployment": "proprietary_api", "model": "gpt-4o-mini", "provider": "openai"}
 
-    url = ledger_with(tmp_path, [rollout(None, "complete", 100)])
+    url = ledger_with(tmp_path, completed("sorting", "summaries"))
     text = edited(tmp_path, closed).read_text(encoding="utf-8")
     for namespace in ("help-desk", "elsewhere"):
         file = tmp_path / f"{namespace}.yaml"

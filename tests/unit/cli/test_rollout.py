@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from policy_engine.cli import rollout_run
 from policy_engine.cli.rollout import STEPS
 from policy_engine.rollout import deciding
 from policy_engine.rollout.on_record import standings
-from tests.rollouts import BEGUN, WORKLOAD, lines
+from tests.rollouts import BEGUN, WORKLOAD, lines, shipped
 from tests.unit.cli.conftest import Outcome
 
 Run = Callable[..., Outcome]
@@ -29,9 +29,11 @@ class World:
         self.folder, self._policy = folder, policy
         self.file, self.ledger = folder / "helpdesk.yaml", folder / "r.db"
         self.file.write_text(WORKLOAD, encoding="utf-8")
-        self.at = BEGUN
+        self.at = self.clock = BEGUN
 
-    def run(self, *arguments: str, at: datetime | None = None) -> Outcome:
+    def run(self, *arguments: str, at: datetime | None = None, late: timedelta = timedelta()) -> Outcome:
+        """Run it with the clock so much after the time that is given."""
+        self.clock = (at or self.at) + late
         given = ("--ledger", f"sqlite:///{self.ledger}", "--at", (at or self.at).isoformat())
         return self._policy("rollout", str(self.file), *given, *arguments)
 
@@ -49,14 +51,29 @@ class World:
         self.at += timedelta(hours=49 if float(stage.removesuffix("-percent")) >= 50 else 25)
         return self.run("--observations", str(path), *arguments)
 
+    def two_stages(self) -> tuple[str, str]:
+        """Make a layer by which the stages are of 5 and of 100 percent; return how it is named."""
+        (self.folder / "short").mkdir()
+        text = "stages:\n  - {percent: 5, hours_min: 24}\n  - {percent: 100, hours_min: 48}\n"
+        (self.folder / "short" / "rollout.yaml").write_text(text, encoding="utf-8")
+        return "--policy", str(self.folder / "short")
+
+    def decided(self, *arguments: str, after: timedelta = timedelta()) -> list[tuple[str, str, Any]]:
+        """Run it so much later, and return its steps."""
+        self.at += after
+        return _steps(self.run("-o", "json", *arguments))
+
     def entries(self) -> list[dict[str, Any]]:
         with open_ledger(f"sqlite:///{self.ledger}", read_only=True) as ledger:
             return [each.document for each in ledger.list_entries(type=EntryType.ROLLOUT_DECIDED, newest_first=False)]
 
 
 @pytest.fixture
-def world(tmp_path: Path, policy: Run) -> World:
-    return World(tmp_path, policy)
+def world(tmp_path: Path, policy: Run, monkeypatch: pytest.MonkeyPatch) -> World:
+    found = World(tmp_path, policy)
+    monkeypatch.setattr(rollout_run, "now", lambda: found.clock)
+    monkeypatch.setattr("policy_audit.ledger._now", lambda: found.clock)
+    return found
 
 
 def _line() -> int:
@@ -90,7 +107,8 @@ def test_the_plan_tells_stages_order_and_weeks_and_records_nothing(world: World,
     assert not world.ledger.exists()
     text = world.run().out
     assert "5 -> 10 -> 25 -> 50 -> 100 percent of the traffic" in text
-    assert max(map(len, text.splitlines())) <= 80
+    # a path is one word, and may be wider than the terminal
+    assert max(len(line) for line in text.splitlines() if str(world.ledger) not in line) <= 80
     for form in ("yaml", "markdown"):
         assert "latency-over-the-limit" in world.run("-o", form).out
 
@@ -110,26 +128,36 @@ def test_a_start_outside_of_the_range_and_few_weeks_are_told_as_the_rules_do(wor
 
 
 def test_a_task_goes_through_its_stages_and_then_the_next_one_begins(world: World) -> None:
-    text = WORKLOAD.replace("rollout_start_percent: 5.0", "rollout_start_percent: 50.0")
-    world.file.write_text(text, encoding="utf-8")
-    assert _steps(world.begin("-o", "json")) == [("tagging", "advance", 50), ("replies", "hold", None)]
-    assert _steps(world.observe("50-percent", "tagging", "-o", "json")) == [("tagging", "advance", 100)]
-    found = world.observe("100-percent", "tagging", "-o", "json", "--fail-on", "complete")
+    short = world.two_stages()
+    assert _steps(world.begin("-o", "json", *short)) == [("tagging", "advance", 5), ("replies", "hold", None)]
+    assert _steps(world.observe("5-percent", "tagging", "-o", "json", *short)) == [("tagging", "advance", 100)]
+    found = world.observe("100-percent", "tagging", "-o", "json", "--fail-on", "complete", *short)
     assert (_steps(found), found.status) == ([("tagging", "complete", None)], 1)
-    begun = world.begin("-o", "json", "--task", "replies")
-    assert _steps(begun) == [("replies", "advance", 50)]
+    begun = world.begin("-o", "json", "--task", "replies", *short)
+    assert _steps(begun) == [("replies", "advance", 5)]
     on = {row["task"]: (row["complete"], row["stage"]) for row in begun.json["standings"]}
-    whole, half = {"name": "100-percent", "percent": 100}, {"name": "50-percent", "percent": 50}
-    assert on == {"tagging": (True, whole), "replies": (False, half)}
+    whole, part = {"name": "100-percent", "percent": 100}, {"name": "5-percent", "percent": 5}
+    assert on == {"tagging": (True, whole), "replies": (False, part)}
+    # what was completed with another model is not complete for this one
+    world.file.write_text(WORKLOAD.replace("qwen3-14b", "llama-3.1-8b"), encoding="utf-8")
+    plan = world.run("-o", "json", *short).json
+    assert [row["same_candidate"] for row in plan["standings"]] == [False, False]
+    assert any(
+        "tagging is complete with open_api qwen3-14b at together in us, and open_api llama-3.1-8b" in each
+        for each in plan["notes"]
+    )
+    world.file.write_text(WORKLOAD, encoding="utf-8")
     # what has completed is watched all the same, and taken back where it fails
-    assert _steps(world.observe("100-percent", "tagging", "-o", "json", errors=90)) == [("tagging", "roll_back", None)]
+    bad = world.observe("100-percent", "tagging", "-o", "json", *short, errors=90)
+    assert _steps(bad) == [("tagging", "roll_back", None)]
 
 
 def test_the_entry_holds_what_it_was_decided_by(world: World) -> None:
     world.begin()
     shown = world.observe("5-percent", "tagging", "-o", "json").json
     entry = world.entries()[-1]
-    body = {name: value for name, value in shown["decisions"][0].items() if name not in ("entry", "leaf_hash")}
+    told = ("entry", "leaf_hash", "counts")
+    body = {name: value for name, value in shown["decisions"][0].items() if name not in told}
     assert entry["body"] == body
     assert body["workload"] == "support/helpdesk"
     assert body["observations"] == {**body["observations"], "count": 8, "first": "2026-11-02T15:00:00Z"}
@@ -165,6 +193,155 @@ def test_another_model_does_not_inherit_the_stage(world: World) -> None:
     assert "another-candidate" in {each["rule"] for each in found.json["decisions"][0]["reasons"]}
     models = [entry["body"]["candidate"]["model"] for entry in world.entries()]
     assert models == ["qwen3-14b", "qwen3-14b", "llama-3-70b"]
+
+
+def test_a_start_that_is_large_holds_and_no_stage_is_skipped_by_a_later_start(world: World) -> None:
+    for start in ("100.0", "12.0"):
+        changed = WORKLOAD.replace("rollout_start_percent: 5.0", f"rollout_start_percent: {start}")
+        world.file.write_text(changed, encoding="utf-8")
+        found = world.begin("-o", "json", "--task", "tagging")
+        assert _steps(found) == [("tagging", "hold", None)]
+        assert "starts-too-large" in {each["rule"] for each in found.json["decisions"][0]["reasons"]}
+    world.file.write_text(WORKLOAD, encoding="utf-8")
+    assert world.decided("--begin", "--task", "tagging") == [("tagging", "advance", 5)]
+    world.file.write_text(
+        WORKLOAD.replace("rollout_start_percent: 5.0", "rollout_start_percent: 100.0"), encoding="utf-8"
+    )
+    assert _steps(world.observe("5-percent", "tagging", "-o", "json")) == [("tagging", "advance", 10)]
+
+
+def test_a_task_that_stays_where_it_is_is_left_out_and_keeps_nobody_waiting(world: World) -> None:
+    kept = "proposal: {deployment: proprietary_api, model: gpt-4o, provider: openai, region: us}"
+    head, _, rest = WORKLOAD.rpartition("proposal: {deployment: open_api, model: qwen3-14b, provider: together, ")
+    stays = f"{head}{kept}{rest.removeprefix('region: us}')}"
+    world.file.write_text(
+        stays.replace("open_api, model: qwen3-14b, provider: together", "proprietary_api, model: gpt-4o"),
+        encoding="utf-8",
+    )
+    none = world.run()
+    assert (none.status, "no task of `support/helpdesk` moves" in none.err) == (2, True)
+    world.file.write_text(stays, encoding="utf-8")
+    found = world.begin("-o", "json")
+    assert _steps(found) == [("replies", "advance", 5)]
+    assert [row["task"] for row in found.json["order"]] == ["replies"]
+    assert (
+        "tagging stays where it is, with proprietary_api gpt-4o at openai in us, and is left out"
+        in (found.json["notes"])
+    )
+    refused = world.begin("--task", "tagging")
+    assert (refused.status, "[nothing-moves]" in refused.err) == (2, True)
+    # one that has begun, and is to stay by now, is taken back
+    world.file.write_text(WORKLOAD, encoding="utf-8")
+    assert world.decided("--begin", "--task", "tagging") == [("tagging", "advance", 5)]
+    world.file.write_text(stays, encoding="utf-8")
+    empty = world.folder / "empty.jsonl"
+    empty.write_text("", encoding="utf-8")
+    assert world.decided("--task", "tagging", "--observations", str(empty)) == [("tagging", "roll_back", None)]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "rule", "says"),
+    [
+        (
+            "may_leave_network: true",
+            "may_leave_network: false",
+            "denied",
+            "the workload is denied, and tagging is at 5",
+        ),
+        (
+            "region: us",
+            "region: eu",
+            "another-candidate",
+            "tagging is at 5 percent with open_api qwen3-14b at together in us",
+        ),
+    ],
+)
+def test_what_is_denied_or_another_candidate_is_taken_back_without_observations(
+    world: World, old: str, new: str, rule: str, says: str
+) -> None:
+    world.begin()
+    take = ("--task", "tagging", "--observations", "/dev/null")
+    assert world.decided(*take) == [("tagging", "hold", None)]
+    # nor does it go on by what was observed before
+    world.file.write_text(WORKLOAD.replace("sensitivity: internal", "sensitivity: null"), encoding="utf-8")
+    assert _steps(world.observe("5-percent", "tagging", "-o", "json")) == [("tagging", "hold", None)]
+    world.file.write_text(WORKLOAD, encoding="utf-8")
+    held = world.run(*take, "-o", "json")
+    assert _steps(held) == [("tagging", "hold", None)]
+    assert [each["rule"] for each in held.json["decisions"][0]["reasons"]] == ["nothing-observed"]
+    world.file.write_text(WORKLOAD.replace(old, new), encoding="utf-8")
+    notes = world.run("-o", "json").json["notes"]
+    assert any(each.startswith(says) and "--task tagging --observations /dev/null" in each for each in notes)
+    found = world.run(*take, "-o", "json")
+    assert _steps(found) == [("tagging", "roll_back", None)]
+    assert {each["rule"] for each in found.json["decisions"][0]["reasons"]} >= {rule}
+    again = world.run(*take)
+    assert (again.status, "[rollout-not-begun]" in again.err) == (2, True)
+
+
+def _two(world: World, more: str) -> Path:
+    """Let both tasks be at 5 percent, and write what was seen of both: of tagging what fails, of replies `more`."""
+    world.begin()
+    begun = world.at
+    short = world.two_stages()
+    for stage in ("5-percent", "100-percent"):
+        assert world.observe(stage, "tagging", *short).status == 0
+    assert world.decided("--begin", "--task", "replies") == [("replies", "advance", 5)]
+    assert begun < world.at
+    bad = world.seen("100-percent", "tagging", errors=150).read_text(encoding="utf-8")
+    good = world.seen("5-percent", "replies").read_text(encoding="utf-8")
+    path = world.folder / "both.jsonl"
+    path.write_text(bad + (more or good), encoding="utf-8")
+    world.at += timedelta(hours=49)
+    return path
+
+
+def test_a_wrong_line_of_one_task_keeps_no_other_from_being_taken_back(world: World) -> None:
+    at = "2026-11-02T15:00:00Z"
+    path = _two(world, json.dumps({"stage": "10-percent", "task": "replies", "model": "current", "at": at}) + "\n")
+    found = world.run("--observations", str(path), "-o", "json=found.json")
+    assert (found.status, "both.jsonl:9:1: error" in found.err) == (2, True)
+    rows = json.loads((world.folder / "found.json").read_text())["decisions"]
+    assert [(row["task"], row["decision"], row["counts"]) for row in rows] == [("tagging", "roll_back", True)]
+
+
+def test_a_roll_back_is_shown_where_another_task_was_overtaken(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _two(world, "")
+    good = world.folder / "replies-5-percent.jsonl"
+    record, depth = rollout_run.Call._record, []
+
+    def late(self: Any, *given: Any) -> Any:
+        if not depth:
+            depth.append(1)
+            assert world.run("--observations", str(good), "-o", "json=first.json").status == 0
+        return record(self, *given)
+
+    monkeypatch.setattr(rollout_run.Call, "_record", late)
+    found = world.run("--observations", str(path))
+    assert (found.status, "[overtaken]" in found.err) == (2, True)
+    assert "ROLL BACK  tagging, from 100 percent to the current model alone\n" in found.out
+    assert "(DOES NOT COUNT)" in found.out.partition("replies")[2]
+
+
+@pytest.mark.parametrize(
+    ("candidate", "rule"),
+    [
+        ({"errors": 150}, "errors-too-many"),
+        ({"quality": 0.1}, "quality-fell"),
+        ({"latency_p95_ms": 4000}, "latency-over-the-limit"),
+    ],
+)
+def test_a_line_that_says_nothing_hides_no_failure(world: World, candidate: dict[str, Any], rule: str) -> None:
+    world.begin()
+    path = world.seen("5-percent", **candidate)
+    first, *rest = path.read_text(encoding="utf-8").splitlines()
+    mute = json.loads(rest[0])
+    mute.update(errors=None, quality=None, latency_p95_ms=None)
+    path.write_text("\n".join([first, json.dumps(mute), *rest[1:]]) + "\n", encoding="utf-8")
+    world.at += PLUS
+    found = world.run("--observations", str(path), "-o", "json")
+    assert _steps(found) == [("tagging", "roll_back", None)]
+    assert rule in {each["rule"] for each in found.json["decisions"][0]["reasons"]}
 
 
 @pytest.mark.parametrize(
@@ -213,7 +390,6 @@ def test_observations_of_another_stage_or_time_are_refused_and_nothing_is_record
         (text, day - timedelta(hours=12), "observation-to-come"),
         (text.replace("2026-11-02T15", "2026-11-02T09"), day, "observation-too-early"),
         (text, BEGUN - timedelta(seconds=1), "out-of-order"),
-        (text, datetime.now(UTC) + timedelta(hours=1), "time-to-come"),
         (text + text, day, "observation-out-of-order"),
         ("", day, "no-observations"),
     ):
@@ -224,6 +400,22 @@ def test_observations_of_another_stage_or_time_are_refused_and_nothing_is_record
     assert len(world.entries()) == before
 
 
+def test_a_decision_is_of_now_and_no_hour_before_its_entry_counts(world: World) -> None:
+    for arguments, late in (
+        (("--begin",), timedelta(minutes=6)),
+        (("--begin",), timedelta(days=30)),
+        (("--begin",), -timedelta(minutes=6)),
+    ):
+        refused = world.run(*arguments, late=late)
+        assert (refused.status, refused.out, "[clock]" in refused.err) == (2, "", True)
+    assert not world.ledger.exists()
+    begun = world.run("--begin", "-o", "json", late=timedelta(minutes=4)).json
+    assert (begun["at"], begun["standings"][0]["since"]) == ("2026-11-02T09:00:00Z", "2026-11-02T09:04:00Z")
+    path = world.seen("5-percent")
+    refused = world.run("--observations", str(path), at=world.at + PLUS, late=timedelta(days=1))
+    assert (refused.status, "[clock]" in refused.err) == (2, True)
+
+
 def test_what_is_not_allowed_does_not_begin_and_is_taken_back(world: World) -> None:
     denied = WORKLOAD.replace("may_leave_network: true", "may_leave_network: false")
     world.file.write_text(denied, encoding="utf-8")
@@ -232,10 +424,7 @@ def test_what_is_not_allowed_does_not_begin_and_is_taken_back(world: World) -> N
     assert {each["rule"] for row in found.json["decisions"] for each in row["reasons"]} >= {"not-allowed"}
     world.file.write_text(WORKLOAD, encoding="utf-8")
     assert _steps(world.begin("-o", "json", "--task", "tagging")) == [("tagging", "advance", 5)]
-    world.file.write_text(
-        WORKLOAD.replace("residency: [anywhere]", "residency: null").replace("region: us", "region: null"),
-        encoding="utf-8",
-    )
+    world.file.write_text(WORKLOAD.replace("sensitivity: internal", "sensitivity: null"), encoding="utf-8")
     review = world.observe("5-percent", "tagging", "-o", "json")
     assert (review.json["decision"]["verdict"], _steps(review)) == ("review", [("tagging", "hold", None)])
     world.file.write_text(denied, encoding="utf-8")
@@ -352,6 +541,9 @@ def test_a_layer_that_is_wrong_is_refused_before_anything_is_recorded(world: Wor
     found = world.observe("5-percent", "tagging", "--policy", str(layer), "-o", "json")
     assert [each["rule"] for each in found.json["decisions"][0]["reasons"]] == ["too-few-requests"]
     assert any("others than tagging was decided by" in note for note in world.run("-o", "json").json["notes"])
+    again = world.run("--observations", str(world.folder / "tagging-5-percent.jsonl"), "-o", "json")
+    assert "the rules of rollouts are others than tagging was decided by last" in again.json["notes"]
+    assert shipped().digest in world.run().out
     pinned = ("--rollout-digest", found.json["rules"])
     assert [world.run("--policy", str(layer), *pinned).status, world.run(*pinned).status] == [0, 3]
 
@@ -361,6 +553,7 @@ def test_the_timeline_is_drawn(world: World) -> None:
     assert world.run("--plot", str(path)).status == 0
     picture = path.read_bytes()
     assert picture.startswith(b"<?xml")
+    assert [b"-- %d %% --" % percent in picture for percent in (5, 10, 25, 50, 100)] == [True] * 5
     world.file.write_text(WORKLOAD.replace("weeks_planned: 6.0", "weeks_planned: 0"), encoding="utf-8")
     found = world.run("--plot", str(path))
     assert (found.status, "planned in 0 weeks" in found.err, path.read_bytes()) == (2, True, picture)

@@ -77,6 +77,16 @@ def test_requests_that_nobody_made_say_nothing() -> None:
     assert "observed.error_rate" not in stage_facts([seen("candidate", 6, 0)], [], Stage(5.0), BEGUN, hours(12))
 
 
+def test_a_time_without_requests_is_not_watched() -> None:
+    rows = [seen("candidate", 6), seen("current", 6), seen("current", 20)]
+    idle = [seen("candidate", hour, 0, 0) for hour in (12, 20, 26)] + [seen("current", 26, 0, 0)]
+    facts = stage_facts([*rows, *idle], [], Stage(5.0), BEGUN, hours(27))
+    assert (facts["stage.hours"], facts["observed.longest_gap_hours"], facts["observed.unpaired"]) == (6.0, 21.0, 1)
+    none = stage_facts(idle, [], Stage(5.0), BEGUN, hours(27))
+    assert none["stage.requests"] == 0
+    assert not {"stage.hours", "observed.longest_gap_hours", "observed.unpaired"} & none.keys()
+
+
 def test_only_a_stage_with_all_of_the_traffic_is_held_to_the_stage_before() -> None:
     before = [seen("current", 1, 500), seen("candidate", 1, 77)]
     rows = [seen("candidate", 6)]

@@ -26,7 +26,10 @@ def _read(tmp_path: Path, *texts: str) -> list[Any]:
     paths = [tmp_path / f"{number}.jsonl" for number in range(len(texts))]
     for path, text in zip(paths, texts, strict=True):
         path.write_bytes(text.encode("utf-8", "surrogateescape"))
-    return read_observations(paths, ["t", "u"])
+    found, problems = read_observations(paths, ["t", "u"])
+    if problems:
+        raise InputError([each for group in problems.values() for each in group])
+    return found
 
 
 def _line(**changed: Any) -> str:

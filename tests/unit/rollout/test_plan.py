@@ -131,6 +131,9 @@ def test_eight_weeks_are_two_for_each_phase() -> None:
     assert [(bar.first_day, bar.last_day) for bar in bars] == [(28, 30), (30, 32), (32, 34), (34, 38), (38, 42)]
     assert (course.day(28), course.day(course.days)) == (date(2026, 12, 28), date(2027, 1, 25))
     assert course.short_of == ()
+    assert course.phases[2].bar.label == "low-risk tasks first"
+    risky = timeline(_plan(), [_risk("b", "high")], 8.0, True, date(2026, 11, 30))
+    assert risky.phases[2].bar.label == "high-risk tasks first"
 
 
 def test_what_is_riskier_shares_the_last_quarter_in_turn() -> None:

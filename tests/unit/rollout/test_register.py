@@ -98,6 +98,7 @@ rules:
         ("stages:\n  - {percent: 50, hours_min: 1}\n", "2:3", "bad-stage"),
         ("stages:\n  - {percent: 100, hours_min: 1}\n  - {percent: 100, hours_min: 1}\n", "3:15", "bad-stage"),
         ("stages:\n  - {percent: 100, hours_min: -1}\n", "2:31", "bad-stage"),
+        ("stages:\n  - {percent: 100, hours_min: 1e300}\n", "2:31", "bad-stage"),
         ("stages:\n  - {percent: .nan, hours_min: 1}\n", "2:15", "yaml-not-finite"),
         ("parameters: {requests_min: {value: many}}\n", "1:36", "wrong-type"),
         ("parameters: {requests_min: {value: 1, type: double}}\n", "1:14", "wrong-type"),
