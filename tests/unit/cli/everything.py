@@ -118,7 +118,8 @@ def _vouch(scene: Scene) -> None:
 def _compare(scene: Scene) -> None:
     """Compare two models on two examples, which is too few, and put that on record."""
     for name, member in (("golden", "expected"), ("one", "answer"), ("other", "answer")):
-        lines = "".join(f'{{"id": {number}, "{member}": "yes"}}\n' for number in range(2))
+        said = "no" if name == "other" else "yes"
+        lines = "".join(f'{{"id": {number}, "{member}": "{said}"}}\n' for number in range(2))
         (scene.folder / f"{name}.jsonl").write_text(lines, encoding="utf-8")
     golden, one, other = (str(scene.folder / f"{name}.jsonl") for name in ("golden", "one", "other"))
     models = ("--current", f"gpt-4o={one}", "--candidate", f"llama-3.1-8b={other}")
