@@ -10,7 +10,8 @@
 
 A report that fails 4 to 6 speaks against the workload that names it: then it satisfies nothing, not even where a
 reference beside it would. Where another model is judged in the place of what is proposed, such as a fallback that a
-route looks for, the report is evidence of that one only where it names it so as well.
+route looks for, the report is evidence of that one only where it names it so as well, for the task as it is: of the
+same kind, by a metric that counts for it, and with the model replaced.
 """
 
 from __future__ import annotations
@@ -75,20 +76,23 @@ def check_evaluation(entry: Entry, workload: Workload, named: str | None, policy
         return "its report is of another golden dataset than the file"
     if ends is not None and ends < day:
         return f"the report ended on {ends}"
-    return Speaks(ends, problem_of(report, workload, policy), _shown(report, policy.catalog))
+    return Speaks(ends, problem_of(report, workload, policy), _shown(report, workload, policy.catalog))
 
 
-def _shown(report: Evaluation, catalog: Catalog) -> dict[str, tuple[str, ...]]:
+def _shown(report: Evaluation, workload: Workload, catalog: Catalog) -> dict[str, tuple[str, ...]]:
     """Return of each task the models that the report found better or equivalent, by the catalog's names of them.
 
-    One that stands in it twice is shown where both of its verdicts say so.
+    Of a task that it compared as other work, it shows none. One that stands in it twice is shown where both of its
+    verdicts say so.
     """
+    compared = {each.name: each for each in report.tasks}
     found: dict[str, tuple[str, ...]] = {}
-    for task in report.tasks:
-        if task.name is None:
+    for task in workload.spec.tasks:
+        of = compared.get(task.name)
+        if of is None or any(_other_work(of, task, workload, catalog)):
             continue
         verdicts: dict[str, set[str]] = {}
-        for each in task.candidates:
+        for each in of.candidates:
             verdicts.setdefault(key(catalog, each.model), set()).add(each.verdict)
         found[task.name] = tuple(sorted(name for name, said in verdicts.items() if said <= set(SHOWN)))
     return found
@@ -135,9 +139,8 @@ def _against(report: Evaluation, workload: Workload, policy: Policy) -> Iterator
             yield from _of_task(found, task, proposal, workload, policy.catalog)
 
 
-def _of_task(
-    found: Compared, task: Task, proposal: Proposal | Fallback, workload: Workload, catalog: Catalog
-) -> Iterator[str]:
+def _other_work(found: Compared, task: Task, workload: Workload, catalog: Catalog) -> Iterator[str]:
+    """Yield why what was compared is not what the task does now: its kind, its metric, the model that is replaced."""
     name = quoted(task.name)
     if found.kind != task.kind:
         yield f"it compared the task {name} as {found.kind}, and the workload says {task.kind}"
@@ -149,6 +152,13 @@ def _of_task(
         current = found.current.model
         if not is_same(catalog, replaced.model, current):
             yield f"it compares with {quoted(current)}, and the workload replaces {quoted(replaced.model)}"
+
+
+def _of_task(
+    found: Compared, task: Task, proposal: Proposal | Fallback, workload: Workload, catalog: Catalog
+) -> Iterator[str]:
+    yield from _other_work(found, task, workload, catalog)
+    name = quoted(task.name)
     if proposal.model is None:
         yield f"the task {name} names no model that it could be held to"
         return

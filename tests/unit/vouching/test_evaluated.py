@@ -12,7 +12,7 @@ from policy_audit.ledger import Draft, EntryType, Ledger
 
 from policy_engine.model.task_case import EvidenceStatus
 from policy_engine.model.workload import Workload
-from policy_engine.vouching.evaluation import rounded, unseen
+from policy_engine.vouching.evaluation import Golden, rounded, unseen
 from tests.evaluating import CURRENT, GOLDEN, OPEN, body, evaluation, task
 from tests.unit.vouching.case import AT, WORKLOAD, checked, pinned, policy, record
 
@@ -169,3 +169,28 @@ def test_a_report_stays_revoked_where_it_is_recorded_again(folder: Path, ledger:
     ledger.append(Draft(EntryType.HEARTBEAT))
     status = checked(folder, subject(), revoked, "golden_dataset")
     assert status.problem == "the policy says that its entry is evidence no more"
+
+
+OTHER_WORK: dict[str, tuple[dict[str, Any], tuple[str, ...] | None]] = {
+    "the same work": ({}, (OPEN,)),
+    "another kind": ({"kind": "sentiment"}, None),
+    "a metric that is easy": ({"metric": "macro_recall"}, None),
+    "a metric of other work": ({"metric": "rouge_l"}, None),
+    "a task that is none of the workload": ({"name": "moderate"}, None),
+}
+
+
+@pytest.mark.parametrize("case", OTHER_WORK)
+def test_of_other_work_a_report_shows_no_model(case: str, folder: Path, ledger: Ledger) -> None:
+    """The second task proposes a closed model: nothing holds the report to it, until a fallback stands in there."""
+    change, shows = OTHER_WORK[case]
+    of = subject(
+        tasks=[
+            {"name": name, "kind": "classification", "share": 0.5, "proposal": {"deployment": option, "model": model}}
+            for name, option, model in (("work", "open_api", OPEN), ("more", "proprietary_api", CURRENT))
+        ]
+    )
+    report = evaluation(task(), task(**({"name": "more"} | change)), golden=Golden(GOLDEN, 1000))
+    status = found(ledger, folder, body(report, WORKLOAD), of)
+    assert (status.grade, status.problem) == ("recorded", None)
+    assert status.shows == {"work": (OPEN,)} | ({"more": shows} if shows is not None else {})
