@@ -17,18 +17,53 @@ _SHIPPED = Path(__file__).with_name("litellm.yaml")
 _KEYS = ("prefix", "api_key", "api_base", "address_region", "regions", "models")
 #: Servers whose interface is OpenAI's, under `/v1`.
 OPENAI_LIKE = ("openai", "hosted_vllm", "llamafile", "lm_studio")
-#: Where the variable of a key is not set, LiteLLM takes the maker's key for these, wherever the address leads.
-_MAKERS = {
-    "openai": ("OPENAI_API_KEY", "openai.com"),
-    "anthropic": ("ANTHROPIC_API_KEY", "anthropic.com"),
-    "gemini": ("GEMINI_API_KEY", "googleapis.com"),
+#: Servers of nobody's own, wherever they are: the variable whose key LiteLLM sends them where the leg's own is not set.
+SERVERS = {"hosted_vllm": "HOSTED_VLLM_API_KEY", "llamafile": "LLAMAFILE_API_KEY", "lm_studio": "LM_STUDIO_API_KEY"}
+
+
+class _Maker(Struct, frozen=True):
+    """The variables whose keys LiteLLM sends where the leg's own is not set, and the hosts that these are for.
+
+    A host is an expression, and stands for what is beneath it: no names under which the maker's customers have hosts.
+    """
+
+    variables: tuple[str, ...]
+    hosts: tuple[str, ...]
+
+
+_AZURE = (r"(openai|cognitiveservices|services\.ai|inference\.ai|models\.ai)\.azure\.com",)
+_COHERE = _Maker(("COHERE_API_KEY", "CO_API_KEY"), (r"cohere\.(com|ai)",))
+#: To others than these LiteLLM sends OpenAI's key then.
+MAKERS = {
+    "openai": _Maker(("OPENAI_API_KEY",), (r"openai\.com",)),
+    "anthropic": _Maker(("ANTHROPIC_API_KEY",), (r"anthropic\.com",)),
+    "gemini": _Maker(("GEMINI_API_KEY", "GOOGLE_API_KEY"), (r"googleapis\.com",)),
+    "vertex_ai": _Maker((), (r"googleapis\.com",)),  # it sends a token of the account that it runs under
+    "azure": _Maker(("AZURE_API_KEY", "AZURE_OPENAI_API_KEY"), _AZURE),
+    "azure_ai": _Maker(("AZURE_AI_API_KEY",), _AZURE),
+    "bedrock": _Maker(
+        ("AWS_BEARER_TOKEN_BEDROCK",), (r"bedrock-runtime(-fips)?\.[a-z]+(-[a-z]+)+-\d\.amazonaws\.com",)
+    ),
+    "cohere": _COHERE,
+    "cohere_chat": _COHERE,
+    "databricks": _Maker(("DATABRICKS_API_KEY",), (r"databricks\.com", r"azuredatabricks\.net")),
+    "deepseek": _Maker(("DEEPSEEK_API_KEY",), (r"deepseek\.com",)),
+    "fireworks_ai": _Maker(
+        ("FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"), (r"fireworks\.ai",)
+    ),
+    "groq": _Maker(("GROQ_API_KEY",), (r"groq\.com",)),
+    "mistral": _Maker(("MISTRAL_API_KEY", "MISTRAL_AZURE_API_KEY"), (r"mistral\.ai",)),
+    "openrouter": _Maker(("OPENROUTER_API_KEY", "OR_API_KEY"), (r"openrouter\.ai",)),
+    "ovhcloud": _Maker(("OVHCLOUD_API_KEY",), (r"ai\.cloud\.ovh\.net",)),
+    "snowflake": _Maker(("SNOWFLAKE_JWT",), (r"snowflakecomputing\.com",)),
+    "together_ai": _Maker(
+        ("TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHERAI_API_KEY", "TOGETHER_AI_TOKEN"),
+        (r"together\.(xyz|ai)",),
+    ),
+    "watsonx": _Maker(("WATSONX_APIKEY", "WATSONX_API_KEY", "WX_API_KEY"), (r"ml\.cloud\.ibm\.com",)),
+    "xai": _Maker(("XAI_API_KEY",), (r"x\.ai",)),
 }
-#: To these it sends no key of another provider's then. To most of the others it sends OpenAI's.
-KEEPS_KEYS = (
-    "hosted_vllm", "llamafile", "lm_studio", "azure", "azure_ai", "bedrock", "cohere", "cohere_chat", "databricks",
-    "deepseek", "fireworks_ai", "groq", "mistral", "openrouter", "ovhcloud", "snowflake", "together_ai", "vertex_ai",
-    "watsonx", "xai",
-)  # fmt: skip
+_HOST = re.compile(r"[a-z0-9._-]+\Z|[0-9a-f:.]+\Z")
 _PREFIX, _VARIABLE = re.compile(r"[a-z0-9][a-z0-9_-]*\Z"), re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
@@ -119,21 +154,24 @@ def _check_keys(reader: Reader, beneath: Endpoint, given: Endpoint) -> None:
         return
     found = _laid_over(beneath, given)
     if found.prefix is not None and _may_send_keys(found):
-        message = f"where its key's variable is not set LiteLLM may send another's key to what is `{found.prefix}`"
-        help_ = "for a server with OpenAI's interface say `prefix: hosted_vllm`, which does not"
+        message = f"where its key's variable is not set LiteLLM may send another key to what is `{found.prefix}`"
+        help_ = "name the variable that LiteLLM takes for it, `api_key`; or for a server with OpenAI's interface "
+        help_ += f"say `prefix: hosted_vllm`, where that is {SERVERS['hosted_vllm']}"
         reader.problem("key-leaves", message, *(("prefix",) if prefix is not None else ()), help_=help_)
 
 
 def _may_send_keys(endpoint: Endpoint) -> bool:
     """Whether LiteLLM would send a key there that the table does not name, where the one that it names is not set."""
-    if endpoint.prefix in KEEPS_KEYS:
-        return False
-    key, domain = _MAKERS.get(endpoint.prefix or "", _MAKERS["openai"])
-    if endpoint.api_key == key:
+    if endpoint.prefix in SERVERS:
+        return False  # theirs is for such servers, and the configuration names it
+    maker = MAKERS.get(endpoint.prefix or "")
+    if endpoint.api_key in (maker or MAKERS["openai"]).variables:
         return False  # it is named, and so meant to go there
     addresses = [each for each in (endpoint.api_base, *endpoint.regions.values()) if each is not None]
-    hosts = [urlsplit(each).hostname for each in addresses if _is_address(each)]
-    return endpoint.prefix not in _MAKERS or not all(f".{each}".endswith(f".{domain}") for each in hosts)
+    hosts = [urlsplit(each).hostname or "" for each in addresses if _is_address(each)]
+    return maker is None or not all(
+        any(re.fullmatch(rf"(.+\.)?({own})", host) for own in maker.hosts) for host in hosts
+    )
 
 
 def _texts(reader: Reader, key: str) -> dict[str, str]:
@@ -148,7 +186,7 @@ def _texts(reader: Reader, key: str) -> dict[str, str]:
 
 def _is_address(url: str) -> bool:
     """Whether it is an HTTP address with a host and neither a user nor a password in it, in plain characters."""
-    if not url.isascii() or not url.isprintable() or " " in url:
+    if not url.isascii() or not url.isprintable() or " " in url or "\\" in url:
         return False
     try:
         parts = urlsplit(url)
@@ -156,4 +194,4 @@ def _is_address(url: str) -> bool:
         _ = parts.port
     except ValueError:
         return False
-    return parts.scheme in ("http", "https") and bool(host) and "@" not in parts.netloc
+    return parts.scheme in ("http", "https") and bool(_HOST.match(host or "")) and "@" not in parts.netloc

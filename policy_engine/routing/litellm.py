@@ -16,7 +16,7 @@ from policy_engine.catalog.entries import TOKENS_PER_PRICE_UNIT
 from policy_engine.errors import Problem, UsageError
 from policy_engine.routing.addresses import address_of, endpoint_of, is_bound
 from policy_engine.routing.chains import Chain
-from policy_engine.routing.gateway import Endpoint
+from policy_engine.routing.gateway import SERVERS, Endpoint
 from policy_engine.routing.legs import NOT_BEHIND, Leg, leg_name
 from policy_engine.routing.route import Route, duplicates, valid_until, why
 
@@ -163,6 +163,9 @@ def _deployment(name: str, leg: Leg, endpoint: Endpoint, address: str, info: Map
     params: dict[str, Any] = {"model": f"{endpoint.prefix}/{model}"}
     if endpoint.api_key is not None:
         params["api_key"] = f"os.environ/{endpoint.api_key}"
+    elif endpoint.prefix in SERVERS:
+        # no variable is meant: where nothing is said LiteLLM looks for one of its own
+        params["api_key"] = "none"
     # always: where a configuration names none LiteLLM asks whom its environment names
     params["api_base"] = address
     if leg.region is not None:
@@ -221,7 +224,20 @@ def heading(
             + (f", valid until {until}" if until is not None else "")
         )
     yield "A caller that names fallbacks in a request chooses them itself: give each key its own tasks' names alone."
+    yield from _keys_of_servers(found)
     for each in found.left_out:
         yield f"Left out: {each}"
     for each in found.to_fill:
         yield f"An address is missing, and nothing is reached there until a file for --gateway gives {each}"
+
+
+def _keys_of_servers(found: Configuration) -> Iterator[str]:
+    """Yield which keys LiteLLM sends to servers where the variable that a deployment names is not set."""
+    sent = set()
+    for each in found.document["model_list"]:
+        params = each["litellm_params"]
+        variable = SERVERS.get(params["model"].partition("/")[0])
+        if variable is not None and params["api_key"] not in ("none", f"os.environ/{variable}"):
+            sent.add((params["api_key"].removeprefix("os.environ/"), variable))
+    for own, variable in sorted(sent):
+        yield f"Set {own}: where it is not set LiteLLM sends {variable}, if that is set, to the servers that it is for."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import logging
+import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -155,13 +156,14 @@ def test_without_an_address_it_would_ask_openai_which_is_why_one_is_written(
         assert reached == [host]
 
 
-def test_no_key_goes_to_an_address_that_it_is_not_for(litellm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_key_goes_to_an_address_but_those_of_the_table(litellm: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     import httpx
 
-    from policy_engine.routing.gateway import KEEPS_KEYS
+    from policy_engine.routing.gateway import MAKERS, SERVERS
 
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-of-openai")
-    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-of-anthropic")
+    own = {name: each.variables for name, each in MAKERS.items()} | {name: (each,) for name, each in SERVERS.items()}
+    for variable in {each for variables in own.values() for each in variables}:
+        monkeypatch.setenv(variable, f"sk-of-{variable}.")
     monkeypatch.delenv("ACME_API_KEY", raising=False)
     sent: list[str] = []
 
@@ -171,17 +173,22 @@ def test_no_key_goes_to_an_address_that_it_is_not_for(litellm: Any, monkeypatch:
 
     monkeypatch.setattr(httpx.Client, "send", send)
 
-    def asked(prefix: str) -> str:
+    def asked(prefix: str, key: str = "os.environ/ACME_API_KEY") -> set[str]:
         sent.clear()
-        params = {"model": f"{prefix}/m", "api_base": "https://acme.example/v1", "api_key": "os.environ/ACME_API_KEY"}
+        params = {"model": f"{prefix}/m", "api_base": "https://acme.example/v1", "api_key": key}
         made = litellm.Router(model_list=[{"model_name": "a", "litellm_params": params}], num_retries=0)
         with suppress(Exception):
             made.completion("a", [{"role": "user", "content": "hello"}])
-        return "".join(sent)
+        return set(re.findall(r"sk-of-(\w+)", "".join(sent)))
 
-    assert [each for each in KEEPS_KEYS if "sk-of-" in asked(each)] == []
-    for leaking in ("openai", "custom_openai", "perplexity", "anthropic"):
-        assert "sk-of-" in asked(leaking)
+    found = {prefix: asked(prefix) for prefix in own}
+    assert [prefix for prefix, keys in found.items() if not keys <= set(own[prefix])] == []
+    assert {prefix for prefix, keys in found.items() if not keys} <= {"bedrock", "snowflake", "vertex_ai", "watsonx"}
+    for leaking in ("custom_openai", "perplexity"):
+        assert asked(leaking) == {"OPENAI_API_KEY"}
+    for server in SERVERS:
+        assert asked(server, "none") == set()
+        assert len(sent) == 1
 
 
 def test_addresses_of_the_environment_count_for_nothing(

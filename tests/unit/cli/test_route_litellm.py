@@ -11,6 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policy_engine.errors import InputError
+from policy_engine.routing.gateway import MAKERS, read_gateway
 from policy_engine.routing.route import alias_of
 from tests.unit.cli.conftest import Outcome
 from tests.unit.cli.given import AT, DENIED, MEMORY
@@ -197,7 +199,7 @@ def test_a_provider_that_is_not_known_is_an_error_that_names_it(
     assert f"[{code}]" in found.err
     if proposal["provider"] is not None:
         gateway = tmp_path / "gateway.yaml"
-        say = "{prefix: azure, api_key: AZURE_KEY, api_base: 'https://acme.openai.azure.example'}"
+        say = "{prefix: azure, api_key: AZURE_KEY, api_base: 'https://acme.openai.azure.com'}"
         gateway.write_text(f"{HEAD}  azure: {say}\n", encoding="utf-8")
         config, _ = written(path, "--gateway", gateway)
         params = config["model_list"][0]["litellm_params"]
@@ -252,6 +254,12 @@ def test_a_denied_workload_is_in_no_configuration(policy: Run, written: Any, tmp
         (("self_hosted", "acme: {prefix: openai, api_base: 'https://a.example'}\n  self_hosted"), "[key-leaves]"),
         (("self_hosted", "acme: {prefix: custom_openai, api_key: ACME}\n  self_hosted"), "hosted_vllm"),
         (("us.api.openai.example/v1}", "us.api.openai.example/v1}, api_key: OTHER"), "[key-leaves]"),
+        (
+            ("self_hosted", "acme: {prefix: groq, api_key: OTHER, api_base: 'https://a.example'}\n  self_hosted"),
+            "leaves]",
+        ),
+        (("https://models.example/v1", "https://evil.example\\.models.example/v1"), "`api_base` is no address"),
+        (("https://models.example/v1", "https://evil.example%2f.models.example/v1"), "`api_base` is no address"),
         (("self_hosted", "self_hosted: {prefix: 'a/b'}\n  x"), "`a/b` is no name of a provider"),
         (("regions: {us", "region: {us"), "`region` is not a key here"),
     ],
@@ -273,3 +281,48 @@ def test_no_report_takes_the_gateway_files_place(policy: Run, tmp_path: Path) ->
     path = write(tmp_path / "w.yaml", single())
     found = policy("route", str(path), *AT, *MEMORY, "--gateway", str(gateway), "-o", f"litellm={gateway}")
     assert (found.status, gateway.read_text(encoding="utf-8")) == (2, GATEWAY)
+
+
+HOSTS = {
+    "groq": ("api.groq.com", "groq.com.acme.example"),
+    "xai": ("api.x.ai", "api.lux.ai"),
+    "azure": ("acme.openai.azure.com", "acme.westeurope.cloudapp.azure.com"),
+    "bedrock": ("bedrock-runtime.eu-west-1.amazonaws.com", "ec2-1-2-3-4.eu-west-1.compute.amazonaws.com"),
+    "ovhcloud": ("oai.endpoints.kepler.ai.cloud.ovh.net", "vps-1.vps.ovh.net"),
+    "hosted_vllm": ("acme.example", None),
+}
+
+
+@pytest.mark.parametrize("prefix", HOSTS)
+def test_makers_keys_are_for_makers_hosts(prefix: str, tmp_path: Path) -> None:
+    def problems(host: str, key: str) -> list[str]:
+        endpoint = f"{{prefix: {prefix}, api_base: 'https://{host}/v1', api_key: {key}}}"
+        text = f"apiVersion: policy-engine/v1\nkind: Gateway\nproviders: {{acme: {endpoint}}}\n"
+        (tmp_path / "gateway.yaml").write_text(text, encoding="utf-8")
+        try:
+            read_gateway(tmp_path / "gateway.yaml")
+        except InputError as error:
+            return [each.code for each in error.problems]
+        return []
+
+    own, foreign = HOSTS[prefix]
+    assert problems(own, "ACME_API_KEY") == []
+    if foreign is not None:
+        assert problems(foreign, "ACME_API_KEY") == ["key-leaves"]
+        assert problems(foreign, MAKERS[prefix].variables[0]) == []
+
+
+def test_the_configuration_says_whose_key_stands_in(written: Any, tmp_path: Path) -> None:
+    _, text = written(write(tmp_path / "w.yaml", single()))
+    assert "# Set OPEN_MODEL_HOSTING_API_KEY: where it is not set LiteLLM sends HOSTED_VLLM_API_KEY" in text
+
+
+def test_a_server_without_a_key_is_sent_none(written: Any, tmp_path: Path) -> None:
+    gateway = tmp_path / "gateway.yaml"
+    gateway.write_text(
+        f"{HEAD}  azure: {{prefix: hosted_vllm, api_base: 'https://acme.example/v1'}}\n", encoding="utf-8"
+    )
+    path = write(tmp_path / "w.yaml", single(proposal={**GPT_4O, "provider": "azure"}))
+    config, text = written(path, "--gateway", gateway)
+    assert config["model_list"][0]["litellm_params"]["api_key"] == "none"
+    assert "Set none" not in text
