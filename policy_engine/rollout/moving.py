@@ -55,12 +55,17 @@ class Given(Struct, frozen=True):
 
     def is_done(self, task: str, standing: Standing) -> bool:
         """Whether all of a task's traffic has moved to what it moves to now."""
-        return standing.is_complete and self.is_same(task, standing)
+        return standing.is_complete and self.is_same(task, standing) is True
 
-    def is_same(self, task: str, standing: Standing) -> bool:
-        """Whether a task moves to what its rollout was begun with."""
-        begun = standing.candidate
-        return begun is not None and same_candidate(begun, self.candidates[task], self.catalog)
+    def is_same(self, task: str, standing: Standing) -> bool | None:
+        """Whether a task moves to what its rollout was begun with; None where the workload says nothing of it.
+
+        One that replaces nothing by now moves nowhere, and so to something else.
+        """
+        begun, migration = standing.candidate, self.workload.spec.migration
+        if migration is None:
+            return None
+        return migration != "none" and begun is not None and same_candidate(begun, self.candidates[task], self.catalog)
 
 
 class Move(Struct, frozen=True):
