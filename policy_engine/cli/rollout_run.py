@@ -97,7 +97,8 @@ class Call:
         results = tuple(decider.judge.judge(case) for case in cases)
         stands, notes = self._stands(loaded)
         ground = Ground(worst([result.verdict for result in results]), results, plan(results)["routes"])
-        given, course, still = self._laid_out(policy, rules, loaded, ground, stands or {})
+        begins = not any(each.has_begun for each in (stands or {}).values())
+        given, course, still = self._laid_out(policy, rules, loaded, ground, stands or {}, begins)
         documents = [decider.as_it_is(result) for result in results]
         return Rollout(loaded, given, course, documents, stands, notes=[*notes, *still], before=stands)
 
@@ -117,7 +118,9 @@ class Call:
         names = [task.name for task in loaded.workload.spec.tasks]
         rows, wrong = read_observations(observations, names, may_be_empty=bool(self.tasks))
         refused = Refused({str(task): problems for task, problems in wrong.items()})
-        if not begin:  # what has begun is on record: a mistyped place makes no ledger
+        if begin:
+            _check_migration(loaded)
+        else:  # what has begun is on record: a mistyped place makes no ledger
             with opened(self.choice, read_only=True):
                 pass
         with audited(), ExitStack() as stack:
@@ -130,7 +133,7 @@ class Call:
             refused.check(asked)
             decision = self._decision(policy, loaded, folder, door)
             ground = Ground(decision.verdict, decision.results, decision.document["plan"]["routes"])
-            given, course, still = self._laid_out(policy, rules, loaded, ground, stands)
+            given, course, still = self._laid_out(policy, rules, loaded, ground, stands, begin)
             seen = None if begin else rows
             moves = self._moves(given, refused.left(asked), stands, seen, door.ledger, refused)
             refused.check([each.task for each in moves])
@@ -187,12 +190,6 @@ class Call:
             raise RulesError(Problem("rollout-digest", message, help="check the --policy layers and their order"))
         loaded, folder = self._loaded(policy)
         moving.check_tasks(self.tasks, [task.name for task in loaded.workload.spec.tasks])
-        migration = loaded.workload.spec.migration
-        if migration is None or migration == "none":
-            what = "says nothing of a migration" if migration is None else "replaces nothing: `migration: none`"
-            hint = "state what it replaces under `migration`, as `from: {deployment: ..., model: ...}`"
-            span = loaded.document.key_span("spec", "migration")
-            raise InputError(Problem("no-migration", f"`{loaded.workload.identity}` {what}", span, hint))
         return policy, rules, loaded, folder
 
     def _loaded(self, policy: Policy) -> tuple[LoadedWorkload, Path]:
@@ -292,25 +289,28 @@ class Call:
         loaded: LoadedWorkload,
         ground: Ground,
         stands: Mapping[str, Standing],
+        begins: bool,
     ) -> tuple[Given, Timeline, list[str]]:
         """Return what decisions rest on, the weeks, and what stays; what is wrong is told before a decision.
 
+        `begins` is whether tasks are to begin: what has begun can be taken back whatever the workload says by now.
+
         Raises:
-            InputError: the workload states a start that is none, or no task moves.
+            InputError: no task moves, or one is to begin, and the workload states no migration or a start that is none.
             UsageError: no calendar has the timeline, or it has no time and is to be drawn.
         """
+        if begins:
+            _check_migration(loaded)
         facts, candidates = ground.facts, ground.candidates
         common = next(iter(facts.values()))
         try:
-            stages = plan_of(common, rules)
+            stages = plan_of(common, rules, begins=begins)
         except FieldError as error:
             raise placed(error, loaded) from None
-        migration = loaded.workload.spec.migration
-        replaced = migration.replaces if isinstance(migration, Migration) else None
         still = [
             name
             for name in facts
-            if stays(candidates[name], replaced, policy.catalog) and not stands.get(name, Standing()).has_begun
+            if _keeps(loaded, candidates[name], policy) and not stands.get(name, Standing()).has_begun
         ]
         if len(still) == len(facts):
             message = f"no task of `{loaded.workload.identity}` moves: each keeps the deployment and model that it has"
@@ -325,8 +325,30 @@ class Call:
             message = "there is nothing to draw: the migration is planned in 0 weeks"
             raise UsageError(Problem("nothing-to-draw", message, help="leave --plot out, or plan more weeks"))
         given = Given(loaded.workload, ground.verdict, facts, candidates, order, stages, rules, self.at, policy.catalog)
-        told = [f"{name} stays where it is, with {candidate_text(candidates[name])}, and is left out" for name in still]
+        moves = isinstance(loaded.workload.spec.migration, Migration)
+        where = {name: f", with {candidate_text(candidates[name])}," if moves else "" for name in still}
+        told = [f"{name} stays where it is{where[name]} and is left out" for name in still]
         return given, course, told
+
+
+def _check_migration(loaded: LoadedWorkload) -> None:
+    """Refuse a workload that replaces nothing.
+
+    Raises:
+        InputError: it says so, or does not say what it replaces.
+    """
+    migration = loaded.workload.spec.migration
+    if migration is None or migration == "none":
+        what = "says nothing of a migration" if migration is None else "replaces nothing: `migration: none`"
+        hint = "state what it replaces under `migration`, as `from: {deployment: ..., model: ...}`"
+        span = loaded.document.key_span("spec", "migration")
+        raise InputError(Problem("no-migration", f"`{loaded.workload.identity}` {what}", span, hint))
+
+
+def _keeps(loaded: LoadedWorkload, candidate: Mapping[str, str | None], policy: Policy) -> bool:
+    """Whether a task that has not begun is to keep what it has."""
+    migration = loaded.workload.spec.migration
+    return not isinstance(migration, Migration) or stays(candidate, migration.replaces, policy.catalog)
 
 
 def _overtaken(decided: Sequence[Decided], after: Mapping[str, Standing]) -> tuple[list[Problem], frozenset[int]]:

@@ -11,7 +11,9 @@ from policy_engine.decide import format_time
 from policy_engine.rollout.moved import candidate_text
 from policy_engine.rollout.on_record import Standing
 from policy_engine.rollout.risk import TaskRisk
+from policy_engine.rollout.stages import START
 from policy_engine.rollout.timeline import Bar, days_needed
+from policy_engine.rollout.vocabulary import NOTHING
 
 
 def as_value(found: Rollout) -> dict[str, Any]:
@@ -128,7 +130,12 @@ def _notes(found: Rollout) -> list[str]:
     """Return what has to be said of the plan."""
     notes, values = [], found.given.rules.values
     start, low = found.given.plan.stages[0].percent, float(values["rollout_start_percent_min"])
-    if not found.given.plan.stated:
+    if next(iter(found.given.facts.values())).get(START) == NOTHING:
+        notes.append(
+            "the workload starts with 0 percent of traffic, which is no start: what has begun goes by the stages of "
+            "the rules, and nothing else begins"
+        )
+    elif not found.given.plan.stated:
         notes.append(f"the workload does not say where it starts: {start:g} percent is the least that is advised")
     elif start < low:
         notes.append(
@@ -158,9 +165,11 @@ def _to_take_back(found: Rollout) -> Iterator[str]:
         where = "complete" if standing.is_complete else f"at {standing.stage.percent:g} percent"
         if found.given.verdict == "deny":
             yield f"the workload is denied, and {each.task} is {where}: {command}"
-        if not found.given.is_same(each.task, standing):
-            now = candidate_text(found.given.candidates[each.task])
-            yield f"{each.task} is {where} with {candidate_text(standing.candidate)}, and {now} is judged: {command}"
+        if found.given.is_same(each.task, standing) is False:
+            replaces = found.loaded.workload.spec.migration != "none"
+            judged = f"{candidate_text(found.given.candidates[each.task])} is judged"
+            is_now = judged if replaces else "the workload replaces nothing by now"
+            yield f"{each.task} is {where} with {candidate_text(standing.candidate)}, and {is_now}: {command}"
 
 
 def _past(found: Rollout, task: str, standing: Standing) -> list[str]:

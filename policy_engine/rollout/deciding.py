@@ -7,7 +7,7 @@ that rolls back whatever the unknown may be does so: a line that says nothing hi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
@@ -40,19 +40,19 @@ class Judged(Struct, frozen=True):
 
 
 def judge(
-    rules: RolloutRules, facts: Mapping[str, Any], stage: Stage, bounds: Mapping[str, Any] | None = None
+    rules: RolloutRules, facts: Mapping[str, Any], stage: Stage, bounds: Sequence[Mapping[str, Any]] = ()
 ) -> Judged:
     """Return the next step of a task of which `stage` is on, and every rule that led to it.
 
-    `bounds` are the facts with the best in place of what was not observed; only rules that roll back read them, where
-    the facts leave them without an answer.
+    `bounds` are the facts with the extremes in place of what was not observed, the best first. Only rules that roll
+    back read them, where the facts leave them without an answer: one that holds of all of them fires.
     """
     answers = [(rule, *truth(rule.condition, facts, rules.matches)) for rule in rules.rules]
     back = [_fired(rule, rules, facts) for rule, answer, _ in answers if rule.effect == "roll_back" and answer]
     for rule, answer, missing in answers:
-        is_open = bounds is not None and rule.effect == "roll_back" and answer is None
-        if is_open and truth(rule.condition, bounds or {}, rules.matches)[0]:
-            back.append(_bounded(rule, rules, bounds or {}, missing))
+        is_open = bool(bounds) and rule.effect == "roll_back" and answer is None
+        if is_open and all(truth(rule.condition, each, rules.matches)[0] for each in bounds):
+            back.append(_bounded(rule, rules, bounds[0], missing))
     if back:
         return Judged("roll_back", tuple(back))
     holding = []

@@ -6,10 +6,10 @@ Each fact is monotone in what is known: an observation that leaves something out
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
-from itertools import pairwise
+from itertools import pairwise, product
 from typing import Any
 
 from msgspec.structs import replace
@@ -61,22 +61,46 @@ def stage_facts(
     return {name: value for name, value in facts.items() if value is not None}
 
 
-def at_best(rows: Sequence[Observation]) -> list[Observation]:
-    """Return observations with the best for the candidate in place of what is not known: facts of these are bounds.
+def corners(
+    rows: Sequence[Observation], baseline: Sequence[Observation]
+) -> list[tuple[list[Observation], list[Observation]]]:
+    """Return both with the extremes in place of what is not known, in every combination; the first is the best.
 
-    Its errors are 0 then and its quality 1, the current model's requests all failed and its quality is 0. A latency is
-    left out, so that the highest that is known stays.
+    A rule that is monotone in each figure by itself holds of whatever is not known where it holds of each of these. The
+    best for the candidate is without errors, with the quality 1 and a current model of which everything failed. Nothing
+    bounds a latency: the candidate's is 0 or a whole day, and the current model's stays unknown.
     """
+    seen = [row for row in (*rows, *baseline) if row.requests]
+    gone = [
+        (model, name)
+        for model, name in _EXTREMES
+        if any(row.model == model and getattr(row, name) is None for row in seen)
+    ]
     found = []
-    for row in rows:
-        own = row.model == CANDIDATE
-        errors = row.errors if row.errors is not None else 0 if own else row.requests
-        quality = row.quality if row.quality is not None else Fraction(int(own))
-        known = row.latency_p95_ms if row.latency_p95_ms is not None or not own else Fraction(0)
-        found.append(replace(row, errors=errors, quality=quality, latency_p95_ms=known))
-    return found
+    for ends in product((0, 1), repeat=len(gone)):
+        chosen = {key: _EXTREMES[key][end] for key, end in zip(gone, ends, strict=True)}
+        found.append(tuple([_filled(row, chosen) for row in each] for each in (rows, baseline)))
+    return [(own, before) for own, before in found]
 
 
+def _filled(row: Observation, chosen: Mapping[tuple[str, str], Fraction]) -> Observation:
+    """Return an observation with the figures that it leaves out; errors are a share of its requests."""
+    given = {name: value for (model, name), value in chosen.items() if model == row.model}
+    left_out: dict[str, Fraction | int] = {name: value for name, value in given.items() if getattr(row, name) is None}
+    if "errors" in left_out:
+        left_out["errors"] = int(left_out["errors"] * row.requests)
+    return replace(row, **left_out)
+
+
+_NONE, _WHOLE, _DAY_MS = Fraction(0), Fraction(1), Fraction(86_400_000)
+#: The extremes of each figure, the best for the candidate first.
+_EXTREMES = {
+    (CANDIDATE, "errors"): (_NONE, _WHOLE),
+    (CANDIDATE, "quality"): (_WHOLE, _NONE),
+    (CANDIDATE, "latency_p95_ms"): (_NONE, _DAY_MS),
+    (CURRENT, "errors"): (_WHOLE, _NONE),
+    (CURRENT, "quality"): (_NONE, _WHOLE),
+}
 _BASELINE = frozenset({"baseline.requests", "baseline.error_rate", "baseline.error_rate_high"})
 
 

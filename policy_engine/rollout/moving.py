@@ -19,7 +19,7 @@ from policy_engine.loading.wording import quoted
 from policy_engine.model.workload import Workload
 from policy_engine.recorder import recordable
 from policy_engine.rollout.deciding import Judged, Reason, judge
-from policy_engine.rollout.figures import at_best, stage_facts
+from policy_engine.rollout.figures import corners, stage_facts
 from policy_engine.rollout.moved import same_candidate
 from policy_engine.rollout.observations import Observation, merged
 from policy_engine.rollout.on_record import OBSERVATIONS, RULES, Standing, observed
@@ -55,12 +55,17 @@ class Given(Struct, frozen=True):
 
     def is_done(self, task: str, standing: Standing) -> bool:
         """Whether all of a task's traffic has moved to what it moves to now."""
-        return standing.is_complete and self.is_same(task, standing)
+        return standing.is_complete and self.is_same(task, standing) is True
 
-    def is_same(self, task: str, standing: Standing) -> bool:
-        """Whether a task moves to what its rollout was begun with."""
-        begun = standing.candidate
-        return begun is not None and same_candidate(begun, self.candidates[task], self.catalog)
+    def is_same(self, task: str, standing: Standing) -> bool | None:
+        """Whether a task moves to what its rollout was begun with; None where the workload says nothing of it.
+
+        One that replaces nothing by now moves nowhere, and so to something else.
+        """
+        begun, migration = standing.candidate, self.workload.spec.migration
+        if migration is None:
+            return None
+        return migration != "none" and begun is not None and same_candidate(begun, self.candidates[task], self.catalog)
 
 
 class Move(Struct, frozen=True):
@@ -126,7 +131,7 @@ def begin(given: Given, task: str, standings: Mapping[str, Standing]) -> Move:
         message = f"the rollout of {quoted(task)} has begun: `{standing.stage.name}` is on"
         hint = "give what was observed of it with --observations"
         raise InputError(Problem("rollout-begun", message, help=hint))
-    return _move(given, task, standings, (), {}, {})
+    return _move(given, task, standings, (), {}, ())
 
 
 def go_on(
@@ -155,8 +160,8 @@ def go_on(
     own = tuple(sorted(seen.values(), key=lambda row: (row.at, row.model)))
     assert standing.since is not None  # noqa: S101 - a stage that is on began
     before, times = observed(ledger, standing.before), (standing.stage, standing.since, given.at)
-    facts, bounds = stage_facts(own, before, *times), stage_facts(at_best(own), at_best(before), *times)
-    found = _move(given, task, standings, own, facts, bounds)
+    bounds = [stage_facts(own_at, before_at, *times) for own_at, before_at in corners(own, before)]
+    found = _move(given, task, standings, own, stage_facts(own, before, *times), bounds)
     if rows or found.judged.step in ("hold", "roll_back"):
         return found
     return replace(found, judged=Judged("hold", (NOTHING_NEW,)), next=None)
@@ -168,7 +173,7 @@ def _move(
     standings: Mapping[str, Standing],
     seen: tuple[Observation, ...],
     observations: Mapping[str, Any],
-    bounds: Mapping[str, Any],
+    bounds: Sequence[Mapping[str, Any]],
 ) -> Move:
     standing, plan = standings.get(task, Standing()), given.plan
     risk = next(each for each in given.risks if each.task == task)
@@ -185,8 +190,8 @@ def _move(
         "stage.percent": standing.stage.percent,
         "stage.hours_min": hours_min,
     }
-    facts, best = ({**given.facts[task], **each, **known} for each in (observations, bounds))
-    judged = judge(given.rules, facts, standing.stage, best)
+    facts, *extremes = ({**given.facts[task], **each, **known} for each in (observations, *bounds))
+    judged = judge(given.rules, facts, standing.stage, extremes)
     following = plan.after(standing.stage) if judged.step == "advance" else None
     return Move(task, standing, judged, following, seen, facts, hours_min)
 

@@ -47,8 +47,8 @@ def percent_text(percent: float) -> str:
 class Plan(Struct, frozen=True):
     """The stages of a rollout in order, from where the workload starts up to 100 percent.
 
-    `stated` is whether the workload says where it starts. `configured` are the stages by the rules: what has begun goes
-    on by these, wherever the workload says by now that it starts.
+    `stated` is whether the workload says where it starts, with some traffic. `configured` are the stages by the
+    rules: what has begun goes on by these, wherever the workload says by now that it starts.
     """
 
     steps: tuple[Step, ...]
@@ -70,14 +70,18 @@ class Plan(Struct, frozen=True):
         return _hours(self.configured, stage.percent)
 
 
-def plan_of(facts: Mapping[str, Any], rules: RolloutRules) -> Plan:
-    """Return the stages for a workload with these facts.
+def plan_of(facts: Mapping[str, Any], rules: RolloutRules, *, begins: bool = True) -> Plan:
+    """Return the stages for a workload with these facts; `begins` is whether a task of it is to begin.
+
+    Where none is, a start with no traffic is no matter: what has begun goes on, or back, by the stages of the rules.
 
     Raises:
-        FieldError: it would start with no traffic at all, which is no start.
+        FieldError: a task is to start with no traffic at all, which is no start.
     """
     given = facts.get(START)
     start = float(given if given is not None else rules.values["rollout_start_percent_min"])
+    if start <= NOTHING and not begins:
+        return Plan(rules.steps, False, rules.steps)
     if start <= NOTHING:
         message = "a rollout that starts with 0 percent of traffic never starts"
         low, high = (rules.values[f"rollout_start_percent_{end}"] for end in ("min", "max"))

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from policy_engine.rollout.deciding import judge
-from policy_engine.rollout.figures import at_best
+from policy_engine.rollout.figures import corners
 from policy_engine.rollout.observations import Observation
 from policy_engine.rollout.stages import Stage
 from tests.rollouts import judged_facts, seen, shipped
@@ -49,11 +49,11 @@ def decided(percent: float, own: list[Observation], before: list[Observation], *
     at = (last - seen("current", 0.0).at).total_seconds() / 3600 + AFTER
     # traffic is as it fell: the share has a rule of its own, which says nothing of the laws here
     share = {"observed.share_percent": percent}
-    found, best = (
-        judged_facts(at_best(rows) if bound else rows, percent, at, at_best(before) if bound else before, **share)
-        for bound, rows in ((False, own), (True, own))
+    found, *bounds = (
+        {**judged_facts(rows, percent, at, others, **share), **facts}
+        for rows, others in ((own, before), *corners(own, before))
     )
-    return judge(shipped(), {**found, **facts}, Stage(percent), {**best, **facts}).step
+    return judge(shipped(), found, Stage(percent), bounds).step
 
 
 def test_the_laws_speak_of_stages_that_go_on() -> None:

@@ -279,6 +279,53 @@ def test_what_is_denied_or_another_candidate_is_taken_back_without_observations(
     assert (again.status, "[rollout-not-begun]" in again.err) == (2, True)
 
 
+@pytest.mark.parametrize(
+    ("changes", "step"),
+    [
+        # denied, and by now with a start that is none
+        ({"may_leave_network: true": "may_leave_network: false", "start_percent: 5.0": "start_percent: 0.0"}, "denied"),
+        ({"migration: {from": "migration: none #"}, "another-candidate"),
+        # what it replaces is not known any more: it is held, and errors take it back
+        ({"migration: {from": "migration: null #"}, None),
+    ],
+)
+def test_what_has_begun_is_taken_back_whatever_the_workload_says_of_a_start(
+    world: World, changes: dict[str, str], step: str | None
+) -> None:
+    world.begin("--task", "tagging")
+    text = WORKLOAD.replace("weeks_planned: 6.0,\n    ", "weeks_planned: 6.0, ")
+    for old, new in changes.items():
+        assert text.count(old) == 1
+        text = text.replace(old, new)
+    world.file.write_text(text, encoding="utf-8")
+    plan = world.run("-o", "json").json
+    assert any("takes it back" in note for note in plan["notes"]) == (step is not None)
+    assert [each["percent"] for each in plan["stages"]] == [5, 10, 25, 50, 100]
+    found = world.run("--task", "tagging", "--observations", "/dev/null", "-o", "json")
+    assert _steps(found) == [("tagging", "roll_back" if step else "hold", None)]
+    rules = {each["rule"]: each["missing"] for each in found.json["decisions"][0]["reasons"]}
+    assert step in rules if step else rules["another-candidate"] == ["rollout.same_candidate"]
+    if not step:
+        assert _steps(world.observe("5-percent", "tagging", "-o", "json", errors=40)) == [
+            ("tagging", "roll_back", None)
+        ]
+    # and nothing begins by such a workload
+    refused = world.begin("--task", "replies")
+    assert (refused.status, "starts" in refused.err or "[no-migration]" in refused.err) == (2, True)
+
+
+def test_a_start_that_is_none_keeps_what_fails_from_nothing_and_what_goes_well_goes_on(world: World) -> None:
+    world.begin("--task", "tagging")
+    none = WORKLOAD.replace("rollout_start_percent: 5.0", "rollout_start_percent: 0.0")
+    world.file.write_text(none, encoding="utf-8")
+    notes = world.run("-o", "json").json["notes"]
+    assert any("0 percent of traffic, which is no start" in note for note in notes)
+    assert _steps(world.observe("5-percent", "tagging", "-o", "json")) == [("tagging", "advance", 10)]
+    assert _steps(world.observe("10-percent", "tagging", "-o", "json", errors=40)) == [("tagging", "roll_back", None)]
+    refused = world.run()
+    assert (refused.status, "never starts" in refused.err) == (2, True)
+
+
 def _two(world: World, more: str) -> Path:
     """Let both tasks be at 5 percent, and write what was seen of both: of tagging what fails, of replies `more`."""
     world.begin()

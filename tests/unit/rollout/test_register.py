@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from policy_engine.errors import RulesError
 from policy_engine.loading.policy import load_policy
 from policy_engine.rollout.deciding import judge
+from policy_engine.rollout.figures import corners
 from policy_engine.rollout.register import EFFECTS, RolloutRules, read_rollout
 from policy_engine.rollout.stages import Stage
 from policy_engine.rollout.vocabulary import FACTS
@@ -65,6 +68,40 @@ rules:
     facts = judged_facts(rows, 50.0, 24)
     assert judge(shipped(), facts, Stage(50.0)).step == "advance"
     assert judge(found, facts, Stage(50.0)).step == "roll_back"
+
+
+@pytest.mark.parametrize(
+    ("condition", "gone", "known", "step"),
+    [
+        # of the current model alone: what nobody observed is neither the worst nor the best
+        ("baseline.error_rate > 0.4", "current", {}, "hold"),
+        ("baseline.error_rate < 0.5", "current", {}, "hold"),
+        ("baseline.quality < 0.5", "current", {}, "hold"),
+        ("baseline.error_rate > 0.4", "current", {"errors": 200}, "roll_back"),
+        # one of the two holds of either extreme, and neither of it where both went well
+        ("observed.error_rate > 0.4 || baseline.error_rate > 0.4", "both", {}, "hold"),
+        # of the candidate: what is known is enough, or is not
+        ("observed.error_rate > 0.3", "candidate", {"errors": 200}, "roll_back"),
+        ("observed.error_rate > 0.01", "candidate", {}, "hold"),
+        ("observed.quality < 0.6", "candidate", {"quality": Fraction(0)}, "roll_back"),
+        ("observed.latency_p95_ms > 900", "candidate", {"latency": Fraction(1000)}, "roll_back"),
+        ("observed.latency_p95_ms < 900", "candidate", {}, "hold"),
+    ],
+)
+def test_a_rule_of_a_layer_rolls_back_only_where_it_does_whatever_was_left_out(
+    tmp_path: Path, condition: str, gone: str, known: dict[str, Any], step: str
+) -> None:
+    text = f"rules: [{{id: ours, title: Ours, when: '{condition}', effect: roll_back, message: ours}}]\n"
+    nothing = {"errors": None, "quality": None, "latency": None}
+    # two observations of each model: the second says nothing of whom it leaves out, the others as `known` says
+    rows = [
+        seen(model, at, **(nothing if at == 24 else known) if gone in (model, "both") else {})
+        for at in (12, 24)
+        for model in ("candidate", "current")
+    ]
+    facts, *bounds = (judged_facts(each, 50.0, 24) for each in (rows, *(own for own, _ in corners(rows, []))))
+    judged = judge(_read(_layer(tmp_path, text)), facts, Stage(50.0), bounds)
+    assert (judged.step, "ours" in [each.rule for each in judged.reasons]) == (step, True)
 
 
 @pytest.mark.parametrize(
