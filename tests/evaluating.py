@@ -50,8 +50,8 @@ def evaluation(*tasks: Task, **more: Any) -> Evaluation:
     """Return the report of these tasks, else of one in which the candidate is equivalent."""
     of = tasks or (task(),)
     models = [of[0].current.model, *(each.model for each in of[0].candidates)]
-    answers = tuple(Answers(model, f"{number:064x}") for number, model in enumerate(models, 1))
-    found = Evaluation(Golden(GOLDEN, 500), answers, 0.02, 0.95, 10_000, 0, of)
+    answers = tuple(Answers(model, f"{number:064x}", f"{number:064x}") for number, model in enumerate(models, 1))
+    found = Evaluation(Golden(GOLDEN, GOLDEN, 500), answers, 0.02, 0.95, 10_000, 0, of)
     return replace(found, **more)
 
 

@@ -63,8 +63,8 @@ def compare(golden: GoldenFile, files: Sequence[AnswerFile], asked: Sequence[Ask
     alpha = alpha_of(terms.confidence, len(files) - 1)
     tasks = [_task(number, *both, terms) for number, both in enumerate(zip(asked, scored, strict=True))]
     report = Evaluation(
-        golden=Golden(golden.sha256, len(golden.examples)),
-        answers=tuple(Answers(each.model, each.sha256) for each in files),
+        golden=Golden(golden.sha256, golden.content_sha256, len(golden.examples)),
+        answers=tuple(Answers(each.model, each.sha256, each.content_sha256) for each in files),
         margin=terms.margin,
         confidence=terms.confidence,
         resamples=terms.resamples,

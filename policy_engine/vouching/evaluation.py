@@ -66,17 +66,19 @@ class _Form(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Golden(_Form, frozen=True):
-    """The golden dataset: its file's digest, and how many examples it has."""
+    """The golden dataset: digests of its file and of what that says, and how many examples it has."""
 
     sha256: Digest
+    content_sha256: Digest
     examples: int
 
 
 class Answers(_Form, frozen=True):
-    """A model, and the digest of the file with its answers."""
+    """A model, and the digests of the file with its answers and of the answers, however they are written."""
 
     model: str
     sha256: Digest
+    content_sha256: Digest
 
 
 class Side(_Form, frozen=True):

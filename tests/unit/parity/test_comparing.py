@@ -22,11 +22,12 @@ def compared(
     rows: list[tuple[str, ...]], metric: str, order: tuple[int, int] = (1, 2), **more: float | None
 ) -> Comparison:
     examples = {str(n): Example(str(n), n + 1, row[0], None) for n, row in enumerate(rows)}
-    golden = GoldenFile(Path("golden"), "0" * 64, examples)
+    golden = GoldenFile(Path("golden"), "0" * 64, examples, "0" * 64)
     files = tuple(
         AnswerFile(
             f"model {place}", Path("answers"), f"{place:064x}",
             {str(n): Answer(n + 1, row[place], more.get("latency_ms"), None) for n, row in enumerate(rows)},
+            f"{place:064x}", f"{place:064x}",
         )
         for place in order
     )  # fmt: skip
