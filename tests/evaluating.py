@@ -33,7 +33,7 @@ ENDS: dict[str, tuple[float, float, float]] = {
 def task(verdict: Verdict = "equivalent", model: str = OPEN, **more: Any) -> Task:
     """Return 500 examples of one task, with figures that give this verdict."""
     value, low, high = ENDS[verdict]
-    candidate = Candidate(model, rounded(0.85 + value), Difference(value, low, high), 40, verdict)
+    candidate = Candidate(model, rounded(0.85 + value), Difference(value, low, high), 40, None, verdict)
     known = {
         "name": "work",
         "kind": "classification",

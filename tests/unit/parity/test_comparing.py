@@ -57,6 +57,13 @@ def test_who_answers_the_same_differs_by_nothing_and_a_report_is_one(rows: list[
     assert evaluation_of(document_of(found)) == found
 
 
+def test_of_macro_averages_two_wrong_answers_differ_where_they_are_not_the_same() -> None:
+    rows = [("a", "b", "c"), ("a", "b", "b"), ("a", "d", "e"), ("b", "b", "a"), ("c", "c", "c")]
+    (macro,) = compared(rows, "macro_f1").report.tasks[0].candidates
+    (rate,) = compared(rows, "accuracy").report.tasks[0].candidates
+    assert (macro.differing, rate.differing) == (2, 1), "`d` and `e` are no labels, both"
+
+
 def test_what_some_answers_do_not_say_is_unknown() -> None:
     rows = [("a", "a", "b")] * 20
     (first, _) = compared(rows, "accuracy", latency_ms=5.0).speed
