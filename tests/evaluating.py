@@ -33,7 +33,7 @@ ENDS: dict[str, tuple[float, float, float]] = {
 def task(verdict: Verdict = "equivalent", model: str = OPEN, **more: Any) -> Task:
     """Return 500 examples of one task, with figures that give this verdict."""
     value, low, high = ENDS[verdict]
-    candidate = Candidate(model, rounded(0.85 + value), Difference(value, low, high), 40, verdict)
+    candidate = Candidate(model, rounded(0.85 + value), Difference(value, low, high), 40, None, verdict)
     known = {
         "name": "work",
         "kind": "classification",
@@ -50,8 +50,8 @@ def evaluation(*tasks: Task, **more: Any) -> Evaluation:
     """Return the report of these tasks, else of one in which the candidate is equivalent."""
     of = tasks or (task(),)
     models = [of[0].current.model, *(each.model for each in of[0].candidates)]
-    answers = tuple(Answers(model, f"{number:064x}") for number, model in enumerate(models, 1))
-    found = Evaluation(Golden(GOLDEN, 500), answers, 0.02, 0.95, 10_000, 0, of)
+    answers = tuple(Answers(model, f"{number:064x}", f"{number:064x}") for number, model in enumerate(models, 1))
+    found = Evaluation(Golden(GOLDEN, GOLDEN, 500), answers, 0.02, 0.95, 10_000, 0, of)
     return replace(found, **more)
 
 

@@ -146,11 +146,11 @@ def _named(text: str) -> tuple[str, Path]:
 
 
 def _tell_apart(files: Sequence[AnswerFile], problems: Problems) -> None:
-    """Refuse one file for two models: what was answered twice is not the same byte for byte."""
+    """Refuse one file for two models, however it is written: what was answered twice is not all the same."""
     for place, file in enumerate(files):
         for other in files[:place]:
-            if file.sha256 == other.sha256 and not problems.found(file.path):
-                message = f"its bytes are those of the answers of `{other.model}`, `{other.path}`"
+            if file.said_sha256 == other.said_sha256 and not problems.found(file.path):
+                message = f"it says what the answers say of `{other.model}`, `{other.path}`"
                 hint = "give each model its own answers; where they are all alike, tell the two runs apart under `meta`"
                 problems.add(file.path, "same-answers", message, hint=hint)
                 break

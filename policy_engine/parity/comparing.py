@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from policy_engine.parity.labels import Coded
 from policy_engine.parity.reading import AnswerFile, GoldenFile, Problems
-from policy_engine.parity.resampling import draws, interval, of_macro, of_means
+from policy_engine.parity.resampling import chance_of, draws, interval, of_macro, of_means
 from policy_engine.parity.scoring import Asked, Scored, score
 from policy_engine.vouching.evaluation import (
     FEWEST,
@@ -22,6 +22,7 @@ from policy_engine.vouching.evaluation import (
     Side,
     Task,
     alpha_of,
+    is_mean,
     judge,
     needed,
     rounded,
@@ -63,8 +64,8 @@ def compare(golden: GoldenFile, files: Sequence[AnswerFile], asked: Sequence[Ask
     alpha = alpha_of(terms.confidence, len(files) - 1)
     tasks = [_task(number, *both, terms) for number, both in enumerate(zip(asked, scored, strict=True))]
     report = Evaluation(
-        golden=Golden(golden.sha256, len(golden.examples)),
-        answers=tuple(Answers(each.model, each.sha256) for each in files),
+        golden=Golden(golden.sha256, golden.content_sha256, len(golden.examples)),
+        answers=tuple(Answers(each.model, each.sha256, each.content_sha256) for each in files),
         margin=terms.margin,
         confidence=terms.confidence,
         resamples=terms.resamples,
@@ -97,9 +98,13 @@ def _task(number: int, asked: Asked, scored: Scored, terms: Terms) -> Task:
         value = scored.metrics[place][asked.metric] or 0.0
         ends = interval(differences[place - 1], alpha)
         difference = Difference(rounded(value - current), *map(rounded, ends))
-        differing = sum(one != other for one, other in zip(scored.each[0], scored.each[place], strict=True))
-        verdict = judge(difference, examples, differing, resolution, terms.margin, alpha, asked.metric)
-        candidates.append(Candidate(file.model, rounded(value), difference, differing, verdict))
+        answered = scored.each if macro is None else macro.answers
+        pairs = list(zip(answered[0], answered[place], strict=True))
+        differing = sum(one != other for one, other in pairs)
+        mean = is_mean(asked.metric)
+        chance = rounded(chance_of([other - one for one, other in pairs], terms.margin)) if mean else None
+        verdict = judge(difference, examples, differing, resolution, terms.margin, alpha, asked.metric, chance)
+        candidates.append(Candidate(file.model, rounded(value), difference, differing, chance, verdict))
     side = Side(asked.files[0].model, rounded(current))
     return Task(asked.name, asked.kind, asked.metric, examples, resolution, side, tuple(candidates))
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,6 +13,7 @@ from msgspec import Struct
 from policy_engine.errors import InputError, Problem, Span, did_you_mean
 from policy_engine.fleet.lines import LONGEST, as_text, read_lines
 from policy_engine.loading.wording import quoted
+from policy_engine.parity.labels import plain
 from policy_engine.parity.lines import LineError, read_json
 
 MOST_EXAMPLES = 100_000
@@ -41,20 +43,26 @@ class Answer(Struct, frozen=True):
 
 
 class GoldenFile(Struct, frozen=True):
-    """The examples by id, in the order of the file."""
+    """The examples by id, in the order of the file; `content_sha256` is that of what is right, however written."""
 
     path: Path
     sha256: str
     examples: Mapping[str, Example]
+    content_sha256: str
 
 
 class AnswerFile(Struct, frozen=True):
-    """The answers of one model, by the id of the example."""
+    """The answers of one model, by the id of the example.
+
+    `content_sha256` is that of the answers, however they are written; `said_sha256` of all that the lines say.
+    """
 
     model: str
     path: Path
     sha256: str
     answers: Mapping[str, Answer]
+    content_sha256: str
+    said_sha256: str
 
 
 class Problems:
@@ -127,12 +135,14 @@ def read_golden(path: Path, problems: Problems) -> GoldenFile:
         problems.add(
             path, "no-examples", "it has no example", hint='a line is {"id": ..., "input": ..., "expected": ...}'
         )
-    return GoldenFile(path, digest, found)
+    content = content_digest([each.id, _plain(each.expected)] for each in found.values())
+    return GoldenFile(path, digest, found, content)
 
 
 def read_answers(model: str, path: Path, golden: GoldenFile, problems: Problems) -> AnswerFile:
     """Read what one model answered; an answer for each example of the dataset, and no other."""
     found: dict[str, Answer] = {}
+    said: list[list[Any]] = []
     known = golden.examples if not problems.found(golden.path) else None
     strangers: list[str] = []
 
@@ -145,6 +155,7 @@ def read_answers(model: str, path: Path, golden: GoldenFile, problems: Problems)
         if not isinstance(row.get("answer"), str):
             raise LineError("its `answer` is no text: give it as the model did, JSON too")
         found[key] = Answer(number, row["answer"], _figure(row, "latency_ms"), _figure(row, "usd"))
+        said.append([key, *(row.get(name) for name in _ANSWER[1:])])
 
     digest = _read(path, problems, _ANSWER, take)
     if not found and not problems.found(path):
@@ -154,7 +165,27 @@ def read_answers(model: str, path: Path, golden: GoldenFile, problems: Problems)
         if key not in found:
             line = golden.examples[key].line
             problems.add(path, "no-answer", f"no answer for the id {quoted(key)}, line {line} of `{golden.path}`")
-    return AnswerFile(model, path, digest, found)
+    content = content_digest([each, plain(answer.text)] for each, answer in found.items())
+    return AnswerFile(model, path, digest, found, content, content_digest(said))
+
+
+def content_digest(rows: Iterable[Sequence[Any]]) -> str:
+    """Return the SHA-256 of what lines say: in whichever order, and however they are spaced, escaped and ended."""
+    digest = hashlib.sha256()
+    for line in sorted(json.dumps(list(row), sort_keys=True, separators=(",", ":")) for row in rows):
+        digest.update(line.encode() + b"\n")
+    return digest.hexdigest()
+
+
+def _plain(value: Any) -> Any:
+    """Return what is right without what no metric looks at: spaces around words, case, and `1.0` for 1."""
+    if isinstance(value, dict):
+        return {plain(name): _plain(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if isinstance(value, str):
+        return plain(value)
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _figure(row: Mapping[str, Any], name: str) -> float | None:

@@ -5,6 +5,7 @@ The whole metric is worked out anew of each draw, macro averages too. Arrays are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ from policy_engine.parity.labels import NO_LABEL, Coded
 
 #: Indexes drawn at once: 32 MB of them.
 _AT_ONCE = 4_000_000
+#: So often the part is halved in which the best stake lies.
+_HALVED = 40
 
 
 def library() -> Any:
@@ -88,6 +91,28 @@ def _macro(metric: str, support: Any, said: Any, right: Any) -> Any:
     parts = numpy.divide(above, below, out=numpy.zeros_like(above), where=below > 0)
     there = support > 0
     return (parts * there).sum(axis=1) / there.sum(axis=1)
+
+
+def chance_of(gains: Any, margin: float) -> float:
+    """Return at most how likely such gains are, if on average an example loses the margin or more; from 0 to 1.
+
+    A gain is from -1 to 1. Whoever stakes the same part of what they own on each example, that its gain is above the
+    loss of the margin, gains nothing in the long run (Waudby-Smith and Ramdas, 2024). This is one over what the best
+    part would have made of 1: `1 - margin` to the number of examples, where nothing differs. Some great losses are
+    ruined by a large part, and a small one makes little of few examples, whatever else differs a little.
+    """
+    numpy = library()
+    spare = numpy.asarray(gains, dtype=float) + min(margin, 0.999)
+    # the whole is lost where an example may lose 1
+    low, high = 0.0, (1 - 1e-12) / (1 - min(margin, 0.999))
+    part = high
+    for _ in range(_HALVED):
+        if (spare / (1 + part * spare)).sum() > 0:
+            low = part
+        else:
+            high = part
+        part = (low + high) / 2
+    return min(1.0, math.exp(-float(numpy.log1p(low * spare).sum())))
 
 
 def interval(differences: Any, alpha: float) -> tuple[float, float]:

@@ -108,11 +108,12 @@ def names_of(raw: bytes) -> frozenset[str]:
 def compared_names(body: Mapping[str, Any]) -> tuple[str, ...]:
     """Return a digest for each candidate of a report: of the golden dataset, and of its answers and those it replaces.
 
-    Nothing where the entry holds no report.
+    They are digests of what the files say: a file that is written otherwise is no other comparison. Nothing where the
+    entry holds no report.
     """
     try:
-        golden = body["report"]["golden"]["sha256"]
-        current, *others = [each["sha256"] for each in body["report"]["answers"]]
+        golden = body["report"]["golden"]["content_sha256"]
+        current, *others = [each["content_sha256"] for each in body["report"]["answers"]]
         whole = [canonical_bytes({"golden": golden, "current": current, "candidate": each}) for each in others]
     except (AuditError, LookupError, TypeError, ValueError, RecursionError):
         return ()

@@ -66,17 +66,19 @@ class _Form(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Golden(_Form, frozen=True):
-    """The golden dataset: its file's digest, and how many examples it has."""
+    """The golden dataset: digests of its file and of what that says, and how many examples it has."""
 
     sha256: Digest
+    content_sha256: Digest
     examples: int
 
 
 class Answers(_Form, frozen=True):
-    """A model, and the digest of the file with its answers."""
+    """A model, and the digests of the file with its answers and of the answers, however they are written."""
 
     model: str
     sha256: Digest
+    content_sha256: Digest
 
 
 class Side(_Form, frozen=True):
@@ -95,12 +97,16 @@ class Difference(_Form, frozen=True):
 
 
 class Candidate(_Form, frozen=True):
-    """A candidate on one task; `differing` counts the examples on which one of the two is better."""
+    """A candidate on one task; `differing` counts the examples that the two did not answer alike.
+
+    `chance` is of means of shares, and None of others: at most so likely is what was seen, of one worse by the margin.
+    """
 
     model: str
     value: float
     difference: Difference
     differing: int
+    chance: float | None
     verdict: Verdict
 
 
@@ -144,7 +150,7 @@ def needed(margin: float, alpha: float) -> int:
 
 
 def judge(difference: Difference, examples: int, differing: int, resolution: float, margin: float, alpha: float,
-          metric: str) -> Verdict:  # fmt: skip
+          metric: str, chance: float | None = None) -> Verdict:  # fmt: skip
     """Return the verdict, as the head of this module has it.
 
     What rests on so few examples that a sign test could not tell it from chance is neither better nor worse.
@@ -158,18 +164,22 @@ def judge(difference: Difference, examples: int, differing: int, resolution: flo
         return "too_few"
     if told and difference.low > 0:
         return "better"
-    held = difference.low > -margin and holds(difference, examples, differing, margin, alpha, metric)
+    held = difference.low > -margin and holds(difference, examples, differing, margin, alpha, metric, chance)
     return "equivalent" if held else "inconclusive"
 
 
-def holds(difference: Difference, examples: int, differing: int, margin: float, alpha: float, metric: str) -> bool:
+def holds(difference: Difference, examples: int, differing: int, margin: float, alpha: float, metric: str,
+          chance: float | None = None) -> bool:  # fmt: skip
     """Whether a candidate that is worse by just the margin would seldom look like this.
 
     Draws of the few examples that differ are all alike, so that the bootstrap's interval is too short where it counts.
     Of right and wrong answers the score test of paired shares decides (Tango, 1998) and, where nothing was lost, the
-    exact bound, which is `unseen`. Of other metrics the lower half of the interval is widened as that test does it: by
-    how much wider the spread is with so many losses that the margin is reached.
+    exact bound, which is `unseen`. Of means of shares `chance` does, which rare great losses that were not drawn cannot
+    hide from behind many small differences. Of macro averages the lower half of the interval is widened as the score
+    test does it: by how much wider the spread is with so many losses that the margin is reached.
     """
+    if is_mean(metric):
+        return chance is not None and chance <= alpha / 2
     gained, lost = counts(difference.value, examples, differing)
     supposed = _spread(lost, gained, examples, margin)
     spare = difference.value + margin
@@ -178,6 +188,16 @@ def holds(difference: Difference, examples: int, differing: int, margin: float, 
         return spare > bound or (lost == 0 and spare > 0)
     seen = max(differing / examples - difference.value**2, 1 / examples)
     return spare > (difference.value - difference.low) * max(1.0, math.sqrt(supposed / seen))
+
+
+def is_mean(metric: str) -> bool:
+    """Whether an example is worth a share by this metric, of which the value is the mean."""
+    return metric not in RATES and metric not in MACRO
+
+
+def least_chance(value: float, examples: int, margin: float) -> float:
+    """Return the chance if every example differed alike, below which it never is; 1 where the margin is reached."""
+    return min(1.0, math.pow((1 - min(margin, 0.999)) / (1 + value), examples)) if value > -margin else 1.0
 
 
 def counts(value: float, examples: int, differing: int) -> tuple[int, int]:
@@ -261,9 +281,9 @@ def evaluation_of(report: Any) -> Evaluation:
         if found.resamples < draws_needed(alpha):
             raise ValueError("it has fewer draws than its confidence takes")
         for each in task.candidates:
-            _check(task, each, alpha)
+            _check(task, each, alpha, found.margin)
             verdict = judge(each.difference, task.examples, each.differing, task.resolution, found.margin, alpha,
-                            task.metric)  # fmt: skip
+                            task.metric, each.chance)  # fmt: skip
             if verdict != each.verdict:
                 raise ValueError("a verdict does not follow from its figures")
     return found
@@ -274,7 +294,7 @@ def draws_needed(alpha: float) -> int:
     return max(FEWEST_DRAWS, math.ceil(2 * _OUTSIDE / alpha - _CLOSE))
 
 
-def _check(task: Task, candidate: Candidate, alpha: float) -> None:
+def _check(task: Task, candidate: Candidate, alpha: float, margin: float) -> None:
     """Refuse figures that nothing can have."""
     shares = (task.current.value, candidate.value, task.resolution)
     value, low, high = candidate.difference.value, candidate.difference.low, candidate.difference.high
@@ -294,6 +314,18 @@ def _check(task: Task, candidate: Candidate, alpha: float) -> None:
         raise ValueError("a difference lies outside of its interval")
     if not macro:
         _check_mean(task, candidate)
+    _check_chance(task, candidate, margin)
+
+
+def _check_chance(task: Task, candidate: Candidate, margin: float) -> None:
+    """Refuse a chance that is smaller than the difference allows, or of a metric that has none."""
+    chance = candidate.chance
+    if (chance is not None) != is_mean(task.metric):
+        raise ValueError("a chance is of means of shares, and of nothing else")
+    if chance is not None:
+        least = least_chance(candidate.difference.value - _CLOSE, task.examples, margin)
+        if not least * (1 - 1e-3) - _CLOSE <= chance <= 1:
+            raise ValueError("a chance is smaller than the difference allows")
 
 
 def _check_mean(task: Task, candidate: Candidate) -> None:

@@ -139,14 +139,14 @@ def test_what_is_no_number_is_said_of_its_option(scene: ParityScene) -> None:
 
 
 def test_one_file_is_of_one_model(scene: ParityScene) -> None:
-    (scene.folder / "copy.jsonl").write_bytes((scene.folder / "gpt-4o.jsonl").read_bytes())
+    (scene.folder / "copy.jsonl").write_bytes((scene.folder / "gpt-4o.jsonl").read_bytes() + b"\n")
     for name in ("gpt-4o", "copy"):
         found = scene.run(
             "parity", "w.yaml", "--golden", "golden.jsonl", "--current", "gpt-4o=gpt-4o.jsonl", "--candidate",
             f"qwen3-14b={name}.jsonl",
         )  # fmt: skip
         assert (found.status, found.out) == (2, "")
-        assert f"{name}.jsonl:1:1: error: its bytes are those of the answers of `gpt-4o`, `gpt-4o.jsonl`" in found.err
+        assert f"{name}.jsonl:1:1: error: it says what the answers say of `gpt-4o`, `gpt-4o.jsonl`" in found.err
 
 
 def test_the_same_seed_gives_the_same_bytes(scene: ParityScene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,6 +155,19 @@ def test_a_revoked_report_is_evidence_no_more_also_where_it_is_recorded_again(sc
         assert set(why(scene).values()) == {"its entry was revoked in the entry 1 of this ledger"}
     with open_ledger(f"sqlite:///{scene.folder}/l.db", read_only=True) as ledger:
         assert ledger.entry(1).document["body"]["evidence"] == "golden_dataset, parallel_test"
+
+
+@pytest.mark.parametrize("name", ["alike", "golden"])
+def test_a_revoked_comparison_stays_so_however_its_files_are_written(scene: ParityScene, name: str) -> None:
+    equivalent(scene)
+    assert scene.run("evidence", "revoke", "0", "--reason", "the dataset was a draft").status == 0
+    path = scene.folder / f"{name}.jsonl"
+    rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    said = {"answer", "expected"}
+    scene.lines(name, ({key: f"{row[key]} " if key in said else row[key] for key in row} for row in reversed(rows)))
+    path.write_text(path.read_text(encoding="utf-8").replace(":", " : ") + "\n", encoding="utf-8")
+    kept = equivalent(scene, "-o", "json").json["record"]
+    assert (kept["counts"], kept["problem"]) == (False, "what it compared was revoked in the entry 1 of this ledger")
 
 
 def test_one_candidate_of_a_revoked_report_is_revoked_too(scene: ParityScene) -> None:

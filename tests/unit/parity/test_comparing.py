@@ -22,11 +22,12 @@ def compared(
     rows: list[tuple[str, ...]], metric: str, order: tuple[int, int] = (1, 2), **more: float | None
 ) -> Comparison:
     examples = {str(n): Example(str(n), n + 1, row[0], None) for n, row in enumerate(rows)}
-    golden = GoldenFile(Path("golden"), "0" * 64, examples)
+    golden = GoldenFile(Path("golden"), "0" * 64, examples, "0" * 64)
     files = tuple(
         AnswerFile(
             f"model {place}", Path("answers"), f"{place:064x}",
             {str(n): Answer(n + 1, row[place], more.get("latency_ms"), None) for n, row in enumerate(rows)},
+            f"{place:064x}", f"{place:064x}",
         )
         for place in order
     )  # fmt: skip
@@ -54,6 +55,13 @@ def test_who_answers_the_same_differs_by_nothing_and_a_report_is_one(rows: list[
     assert (candidate.difference.low, candidate.difference.high, candidate.differing) == (0, 0, 0)
     assert candidate.verdict == "too_few", "sixty examples show no margin of 2 in 100"
     assert evaluation_of(document_of(found)) == found
+
+
+def test_of_macro_averages_two_wrong_answers_differ_where_they_are_not_the_same() -> None:
+    rows = [("a", "b", "c"), ("a", "b", "b"), ("a", "d", "e"), ("b", "b", "a"), ("c", "c", "c")]
+    (macro,) = compared(rows, "macro_f1").report.tasks[0].candidates
+    (rate,) = compared(rows, "accuracy").report.tasks[0].candidates
+    assert (macro.differing, rate.differing) == (2, 1), "`d` and `e` are no labels, both"
 
 
 def test_what_some_answers_do_not_say_is_unknown() -> None:

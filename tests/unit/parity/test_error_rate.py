@@ -9,7 +9,7 @@ import pytest
 
 from policy_engine.parity.comparing import _hidden, _least
 from policy_engine.parity.labels import coded
-from policy_engine.parity.resampling import draws, interval, of_macro
+from policy_engine.parity.resampling import chance_of, draws, interval, of_macro
 from policy_engine.parity.scoring import Scored
 from policy_engine.vouching.evaluation import Difference, alpha_of, holds, judge, needed, rounded, unseen
 
@@ -46,9 +46,36 @@ def test_of_right_and_wrong_answers_the_error_is_what_the_confidence_says(candid
 def test_what_the_bootstrap_alone_called_equivalent_is_not() -> None:
     """One loss in 183, of which a candidate that is worse by the margin has at most one in 117 of 1,000 cases."""
     known = (183, 1, unseen(183, 0.05), MARGIN, 0.05)
+    chance = chance_of([-1] + [0] * 182, MARGIN)
     for metric in ("accuracy", "macro_f1", "rouge_l"):
-        assert judge(Difference(-1 / 183, -3 / 183, 0.0), *known, metric) == "inconclusive"
+        assert judge(Difference(-1 / 183, -3 / 183, 0.0), *known, metric, chance) == "inconclusive"
     assert judge(Difference(0.0, 0.0, 0.0), 183, 0, unseen(183, 0.05), MARGIN, 0.05, "accuracy") == "equivalent"
+
+
+@pytest.mark.parametrize("noise", [0, 0.001, 0.01])
+@pytest.mark.parametrize(("rate", "loss"), [(0.0223, 0.9), (0.02, 1.0)])
+def test_small_differences_everywhere_hide_no_great_losses(rate: float, loss: float, noise: float) -> None:
+    """Of 400 datasets 10 would be the nominal: the bound that counted what differs called 31 of them equivalent."""
+    random, called = numpy.random.default_rng(3), 0
+    for _ in range(400):
+        gains = numpy.clip(noise * random.standard_normal(183) - loss * (random.random(183) < rate), -1, 1)
+        difference = Difference(float(gains.mean()), -MARGIN / 2, 1)
+        chance = rounded(chance_of(gains, MARGIN))
+        called += holds(difference, 183, int((gains != 0).sum()), MARGIN, 0.05, "rouge_l", chance)
+    assert called <= 16, "more than chance makes of 10"
+
+
+def test_the_chance_is_that_of_what_can_be_counted_out() -> None:
+    """Where nothing differs it is exact; half of 400 lost and gained alike is Chernoff's bound of a fair coin."""
+    assert chance_of([0.0] * 183, MARGIN) == pytest.approx(0.98**183)
+    coin = exp(-400 * (0.5 * log(0.5 / 0.49) + 0.5 * log(0.5 / 0.51)))
+    assert chance_of([1, -1] * 200, MARGIN) == pytest.approx(coin)
+    assert chance_of([-0.02] * 400, MARGIN) == chance_of([-0.5] * 400, MARGIN) == 1
+
+
+def test_models_that_are_alike_but_for_noise_are_found_equivalent() -> None:
+    noise = numpy.random.default_rng(3).normal(0, 0.1, 600)
+    assert chance_of(noise - noise.mean(), MARGIN) < 0.025
 
 
 @pytest.mark.parametrize("support", [(92, 92), (20,) * 10])

@@ -135,6 +135,10 @@ def test_a_report_that_was_changed_is_none(path: str, value: Any) -> None:
         evaluation_of(_changed(document_of(evaluation()), path, value))
 
 
+#: 0.98 to the 500, and a little more.
+CHANCE = "0.00006"
+
+
 def _rates(**more: Any) -> Any:
     """Return the report of 500 examples by accuracy: 2 gained, 2 lost."""
     even = {"value": "0", "low": "-0.008", "high": "0.008"}
@@ -142,6 +146,12 @@ def _rates(**more: Any) -> Any:
     document = _changed(document_of(evaluation()), "tasks.0.metric", "accuracy")
     document["tasks"][0]["candidates"][0] |= candidate
     return document
+
+
+def _means(**more: Any) -> Any:
+    """Return the report of 500 examples by ROUGE, of which 4 differ by 0.1."""
+    even = {"value": "0", "low": "-0.0008", "high": "0.0008"}
+    return _changed(_rates(**{"difference": even, "chance": CHANCE} | more), "tasks.0.metric", "rouge_l")
 
 
 FORGED: dict[str, Any] = {
@@ -157,6 +167,10 @@ FORGED: dict[str, Any] = {
                  {"value": "-0.85", "low": "-0.01", "high": "0"}),
         "tasks.0.candidates.0.value", "0",
     ),
+    "a chance of labels": _rates(chance="0.01"),
+    "no chance of a mean": _means(chance=None),
+    "a smaller chance than can be": _means(chance="0.00001"),
+    "a chance that is none": _means(chance="1.5"),
     "few draws": _changed(document_of(evaluation()), "resamples", 999),
     "too few draws for it": _changed(document_of(evaluation(confidence=0.999)), "resamples", 9_999),
     "one file of answers": _changed(document_of(evaluation()), "answers.1.sha256", f"{1:064x}"),
@@ -166,6 +180,7 @@ FORGED: dict[str, Any] = {
 
 @pytest.mark.parametrize("case", FORGED)
 def test_figures_that_nothing_can_have_are_no_report(case: str) -> None:
+    assert evaluation_of(_means()).tasks[0].candidates[0].chance == float(CHANCE)
     assert evaluation_of(_rates()).tasks[0].candidates[0].differing == 4
     with pytest.raises(ValueError, match=r"^(?!a verdict)"):
         evaluation_of(FORGED[case])
