@@ -10,6 +10,7 @@ from policy_engine.migrating.item import Ground, Item, State, Step
 from policy_engine.migrating.obliged import evidence_item
 from policy_engine.migrating.records import Evaluation
 from policy_engine.migrating.shortlist import Shortlist
+from policy_engine.vouching.evaluated import problem_of
 from policy_engine.wording import listed
 
 GOLDEN = "golden_dataset"
@@ -32,11 +33,17 @@ def reported_item(case: Case, name: str, title: str) -> Item:
     A report that the workload does not name shows nothing to a decision: it is told, with the field to write.
     """
     reports = [each for each in case.records.evaluations if name in each.body.evidence]
-    standing = [each for each in reports if each.problem(case.day) is None]
-    action = _name_it(name, standing[0]) if standing else parity_command(case)
+    # the newest one that stands: what it says against the workload, no older one takes back
+    newest = next((each for each in reports if each.problem(case.day) is None), None)
+    counts = newest is not None and _against(newest, case) is None
+    action = _name_it(name, newest) if newest is not None and counts else parity_command(case)
     found = evidence_item(case, name, title, action)
     grounds = (*found.shown_by, *(_report(each, case) for each in reports[:1]))
     return Item(found.id, found.title, found.state, found.asks, grounds, found.action)
+
+
+def _against(report: Evaluation, case: Case) -> str | None:
+    return problem_of(report.body.report, case.workload, case.decider.policy)
 
 
 def _name_it(name: str, report: Evaluation) -> str:
@@ -44,7 +51,7 @@ def _name_it(name: str, report: Evaluation) -> str:
 
 
 def _report(each: Evaluation, case: Case) -> Ground:
-    problem = each.problem(case.day)
+    problem = each.problem(case.day) or _against(each, case)
     golden = each.body.report.golden
     said = f"the newest report, of {each.day}, on {golden.examples:,} examples of the dataset {golden.sha256[:12]}"
     return Ground("entry", f"entry {each.index}", said + (f"; {problem}" if problem is not None else ""), each.index)

@@ -8,78 +8,29 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import date
-from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from policy_audit.canonical import canonical_bytes
+
+from policy_engine.vouching.evaluated import read_report
+from policy_engine.vouching.evaluation import Evaluation
 
 #: What msgspec says of a form, and where.
 _MISSING = re.compile(r"missing required field `(\w+)`")
 _PLACE = re.compile(r"at `\$\.?([^`]*)`")
 
-Verdict = Literal["better", "equivalent", "worse", "inconclusive", "too_few"]
 StageDecision = Literal["advance", "hold", "roll_back", "complete"]
 
 
-class Value(Struct, frozen=True):
-    """What a model reached: a share of one, as the metrics of tasks are."""
-
-    model: str
-    value: float
-
-
-class Difference(Struct, frozen=True):
-    """The candidate's value less the current one's, with the ends of its interval."""
-
-    value: float
-    low: float
-    high: float
-
-
-class Compared(Value, frozen=True, kw_only=True):
-    """A candidate, and how it came out against the current model."""
-
-    difference: Difference
-    verdict: Verdict
-
-
-class ComparedTask(Struct, frozen=True):
-    """One task of a report; one without a name is of a workload that has no other."""
-
-    name: str | None
-    kind: str | None
-    metric: str
-    examples: int
-    current: Value
-    candidates: list[Compared]
-
-
-class Golden(Struct, frozen=True):
-    """The golden dataset that a report rests on."""
-
-    sha256: str
-    examples: int
-
-
-class Report(Struct, frozen=True):
-    """What is read of a report; answers, resamples and the like are for whoever compares again."""
-
-    golden: Golden
-    margin: float
-    confidence: float
-    tasks: list[ComparedTask]
-
-
 class EvaluationBody(Struct, frozen=True):
-    """The body of an entry `evaluation-report`."""
+    """The body of an entry `evaluation-report`, as a decision reads it."""
 
     workload: str
     evidence: list[str]
     sha256: str
     valid_until: date | None
-    report: Report
+    report: Evaluation
 
 
 class StageOf(Struct, frozen=True):
@@ -113,17 +64,20 @@ def read_body(body: Mapping[str, Any], form: Any) -> Any:
     Raises:
         ValueError: it has another form, or numbers that nothing measures; the text says where.
     """
+    if form is EvaluationBody:
+        return _evaluation(body)
     try:
         found = msgspec.convert(body, form, strict=False)
     except msgspec.ValidationError as error:
         raise ValueError(_told(str(error))) from None
-    if isinstance(found, RolloutBody):
-        _check_rollout(found)
-    else:
-        if sha256(canonical_bytes(body["report"])).hexdigest() != found.sha256:
-            raise ValueError("it names another report than it holds")
-        _check_report(found.report)
+    _check_rollout(found)
     return found
+
+
+def _evaluation(body: Mapping[str, Any]) -> EvaluationBody:
+    workload = str(body.get("workload"))
+    report, ends = read_report(body, workload)
+    return EvaluationBody(workload, list(body["evidence"]), body["sha256"], ends, report)
 
 
 def _told(text: str) -> str:
@@ -143,25 +97,3 @@ def _check_rollout(found: RolloutBody) -> None:
         raise ValueError("it is said to be complete, and not all of the traffic has moved")
     if found.decision == "advance" and (after is None or after.percent <= stage.percent):
         raise ValueError("it is said to advance, and no larger stage comes next")
-
-
-def _check_report(found: Report) -> None:
-    if not (0 <= found.margin <= 1 and 0 < found.confidence < 1):
-        raise ValueError("its margin or confidence is none")
-    for task in found.tasks:
-        values = [task.current.value, *(each.value for each in task.candidates)]
-        if task.examples < 0 or not all(0 <= value <= 1 for value in values):
-            raise ValueError(f"a value of the task `{task.name}` is not from 0 to 1")
-        for each in task.candidates:
-            ends = (each.difference.low, each.difference.value, each.difference.high)
-            if not all(-1 <= end <= 1 for end in ends) or ends[0] > ends[2]:
-                raise ValueError(f"a difference of the task `{task.name}`, or its interval, is none")
-            if not _agrees(each, found.margin):
-                raise ValueError(f"the verdict on `{each.model}` is not what its interval says")
-
-
-def _agrees(each: Compared, margin: float) -> bool:
-    """Whether a verdict that says something is one that its interval allows; the others claim nothing."""
-    ends = each.difference
-    sides = {"better": ends.low >= 0, "equivalent": ends.low >= -margin, "worse": ends.high <= 0}
-    return sides.get(each.verdict, True)

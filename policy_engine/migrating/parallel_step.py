@@ -9,15 +9,16 @@ from policy_audit.entry import EntryType
 
 from policy_engine.migrating.bed_step import PARALLEL, parity_command, reported_item
 from policy_engine.migrating.case import Case, TaskView, named
-from policy_engine.migrating.forms import Compared, ComparedTask
 from policy_engine.migrating.item import Asks, Ground, Item, State, Step
 from policy_engine.migrating.obliged import evidence_item, owed_of
 from policy_engine.migrating.records import Evaluation
 from policy_engine.migrating.shortlist import Shortlist
+from policy_engine.vouching.evaluated import open_proposals, problem_of_task
+from policy_engine.vouching.evaluation import Candidate
+from policy_engine.vouching.evaluation import Task as Compared
 from policy_engine.wording import listed
 
 _METRIC = "MIGRATE-03"
-_PASSED = ("better", "equivalent")
 _BENCHMARK = "own_benchmark"
 _NOTE = "tune the prompt for each model before you compare: nothing on record shows whether that was done"
 
@@ -29,8 +30,8 @@ class Outcome(Struct, frozen=True):
     """How one candidate came out for one task, by one report."""
 
     report: Evaluation
-    task: ComparedTask
-    candidate: Compared
+    task: Compared
+    candidate: Candidate
 
     def says(self) -> str:
         """Return the outcome as people read it; metrics are parts of one."""
@@ -56,13 +57,9 @@ def outcomes(case: Case, task: TaskView) -> list[Outcome]:
     found: dict[str | None, Outcome] = {}
     for report in case.records.evaluations:
         for compared in report.body.report.tasks:
-            for candidate in compared.candidates if _is_of(case, compared, task) else ():
+            for candidate in compared.candidates if compared.name == task.name else ():
                 found.setdefault(named(case.catalog, candidate.model), Outcome(report, compared, candidate))
     return list(found.values())
-
-
-def _is_of(case: Case, compared: ComparedTask, task: TaskView) -> bool:
-    return compared.name == task.name or (compared.name is None and len(case.tasks) == 1)
 
 
 def metric_of(task: TaskView) -> str | None:
@@ -97,33 +94,24 @@ def _judge(case: Case, task: TaskView, own: Outcome | None) -> tuple[State, str 
     problem = own.report.problem(case.day)
     if problem is not None:
         return ("missing" if own.report.revoked is not None else "overdue"), f"{problem}: {command}"
-    against = named(case.catalog, own.task.current.model)
     if case.replaced_model is None:
-        return "unknown", f"write `migration.from.model`: it compares with {against}, and nobody says what is replaced"
-    if against != case.replaced_model:
-        return "missing", f"it compares with {against}, and {case.replaced_model} is what is replaced: {command}"
-    if own.task.kind != task.facts["task.kind"]:
-        return "missing", f"it is of {own.task.kind}, and the task is {task.facts['task.kind']}: {command}"
-    loose = _looser(case, own.report)
-    if loose is not None:
-        return "missing", f"{loose}: {command}"
-    if own.candidate.verdict in _PASSED:
-        garbled = case.records.garbled_after(EntryType.EVALUATION_REPORT, own.report.index)
-        return ("done", None) if garbled is None else ("unknown", f"{_GARBLED.format(garbled.index)}: {command}")
-    if own.candidate.verdict == "worse":
-        return "missing", f"it is worse: propose another candidate, or tune its prompt, and then {command}"
-    return "missing", f"it settles nothing: run more examples, {command}"
+        current = named(case.catalog, own.task.current.model)
+        return "unknown", f"write `migration.from.model`: it compares with {current}, and nobody says what is replaced"
+    against = _against(case, task, own)
+    if against is not None:
+        instead = "propose another candidate, or tune its prompt, and then " if own.candidate.verdict == "worse" else ""
+        return "missing", f"{against}: {instead}{command}"
+    garbled = case.records.garbled_after(EntryType.EVALUATION_REPORT, own.report.index)
+    return ("done", None) if garbled is None else ("unknown", f"{_GARBLED.format(garbled.index)}: {command}")
 
 
-def _looser(case: Case, report: Evaluation) -> str | None:
-    """Return what of a report is looser than the policy has it, where that says."""
-    most, least = (case.parameters.get(name) for name in ("parity_margin", "parity_confidence"))
-    found = report.body.report
-    if isinstance(most, float) and found.margin > most:
-        return f"its margin of {found.margin:g} is wider than the {most:g} of param.parity_margin"
-    if isinstance(least, float) and found.confidence < least:
-        return f"its confidence of {found.confidence:g} is lower than the {least:g} of param.parity_confidence"
-    return None
+def _against(case: Case, view: TaskView, own: Outcome) -> str | None:
+    """Say what a decision has against the report on this task: of the judged model, and of an open fallback."""
+    workload, policy, report = case.workload, case.decider.policy, own.report.body.report
+    task = next(each for each in workload.spec.tasks if each.name == view.name)
+    proposed = [each.model for of, each in open_proposals(workload) if of.name == task.name]
+    found = (problem_of_task(report, own.task, task, model, workload, policy) for model in [view.model, *proposed])
+    return next((each for each in found if each is not None), None)
 
 
 def _asks(case: Case, task: TaskView) -> Asks:

@@ -16,8 +16,10 @@ same kind, by a metric that counts for it, and with the model replaced.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
+from itertools import chain
+from typing import Any
 
 from policy_audit.entry import Entry
 from policy_audit.errors import AuditError
@@ -59,24 +61,40 @@ def check_evaluation(entry: Entry, workload: Workload, named: str | None, policy
 
     `named` is the digest that the workload gives with the evidence, None where it gives none.
     """
-    body = entry.body
+    try:
+        report, ends = read_report(entry.body, workload.identity)
+    except ValueError as error:
+        return str(error)
+    if named is not None and named not in (entry.body["sha256"], report.golden.sha256):
+        return "its report is of another golden dataset than the file"
+    if ends is not None and ends < day:
+        return f"the report ended on {ends}"
+    return Speaks(ends, problem_of(report, workload, policy), _shown(report, workload, policy.catalog))
+
+
+def read_report(body: Mapping[str, Any], identity: str) -> tuple[Evaluation, date | None]:
+    """Return the report that the body of an entry holds on the workload `identity`, and its last day; step 1.
+
+    Raises:
+        ValueError: it holds none that `policy parity` writes; the text says why.
+    """
     try:
         report = evaluation_of(body.get("report"))
         until = body.get("valid_until")
         ends = date.fromisoformat(until) if until is not None else None
         # what a report of other members says is none that this program wrote
-        same = evaluation_body(report, workload.identity, until)
+        same = evaluation_body(report, identity, until)
     except (AuditError, ValueError, TypeError, ArithmeticError, RecursionError):
-        return "its entry holds no report of `policy parity` whose verdicts follow from its figures"
+        raise ValueError(
+            "its entry holds no report of `policy parity` whose verdicts follow from its figures"
+        ) from None
+    if body.get("workload") != identity:
+        raise ValueError("its entry is about another workload")
     if body.get("sha256") != same["sha256"]:
-        return "its entry names another report than it holds"
+        raise ValueError("its entry names another report than it holds")
     if body.get("evidence") != list(EVIDENCE) or body.keys() != same.keys():
-        return "its entry is none that `policy parity` writes"
-    if named is not None and named not in (same["sha256"], report.golden.sha256):
-        return "its report is of another golden dataset than the file"
-    if ends is not None and ends < day:
-        return f"the report ended on {ends}"
-    return Speaks(ends, problem_of(report, workload, policy), _shown(report, workload, policy.catalog))
+        raise ValueError("its entry is none that `policy parity` writes")
+    return report, ends
 
 
 def _shown(report: Evaluation, workload: Workload, catalog: Catalog) -> dict[str, tuple[str, ...]]:
@@ -115,11 +133,7 @@ def open_proposals(workload: Workload) -> list[tuple[Task, Proposal | Fallback]]
 
 def _against(report: Evaluation, workload: Workload, policy: Policy) -> Iterator[str]:
     """Yield what keeps a report that is one from showing anything; steps 4 to 6."""
-    most, least = parameter(policy, MARGIN), parameter(policy, CONFIDENCE)
-    if report.margin > most:
-        yield f"its margin of {report.margin:g} is wider than param.{MARGIN} ({most:g})"
-    if report.confidence < least:
-        yield f"its confidence of {report.confidence:g} is lower than param.{CONFIDENCE} ({least:g})"
+    yield from _looser(report, policy)
     proposals = open_proposals(workload)
     if not proposals:
         yield "no task of the workload proposes an open model that it could be held to"
@@ -136,7 +150,23 @@ def _against(report: Evaluation, workload: Workload, policy: Policy) -> Iterator
         if found is None:
             yield f"its report has no task {quoted(task.name)}"
         else:
-            yield from _of_task(found, task, proposal, workload, policy.catalog)
+            yield from _of_task(found, task, proposal.model, workload, policy.catalog)
+
+
+def problem_of_task(
+    report: Evaluation, found: Compared, task: Task, model: str | None, workload: Workload, policy: Policy
+) -> str | None:
+    """Say what keeps a report from showing that `model` may do one task, as it was compared; None where it does."""
+    of_task = _of_task(found, task, model, workload, policy.catalog)
+    return next(chain(_looser(report, policy), of_task), None)
+
+
+def _looser(report: Evaluation, policy: Policy) -> Iterator[str]:
+    most, least = parameter(policy, MARGIN), parameter(policy, CONFIDENCE)
+    if report.margin > most:
+        yield f"its margin of {report.margin:g} is wider than param.{MARGIN} ({most:g})"
+    if report.confidence < least:
+        yield f"its confidence of {report.confidence:g} is lower than param.{CONFIDENCE} ({least:g})"
 
 
 def _other_work(found: Compared, task: Task, workload: Workload, catalog: Catalog) -> Iterator[str]:
@@ -154,17 +184,15 @@ def _other_work(found: Compared, task: Task, workload: Workload, catalog: Catalo
             yield f"it compares with {quoted(current)}, and the workload replaces {quoted(replaced.model)}"
 
 
-def _of_task(
-    found: Compared, task: Task, proposal: Proposal | Fallback, workload: Workload, catalog: Catalog
-) -> Iterator[str]:
+def _of_task(found: Compared, task: Task, model: str | None, workload: Workload, catalog: Catalog) -> Iterator[str]:
     yield from _other_work(found, task, workload, catalog)
     name = quoted(task.name)
-    if proposal.model is None:
+    if model is None:
         yield f"the task {name} names no model that it could be held to"
         return
-    of = [each for each in found.candidates if is_same(catalog, proposal.model, each.model)]
+    of = [each for each in found.candidates if is_same(catalog, model, each.model)]
     if not of:
-        yield f"it does not compare {quoted(proposal.model)}, which the task {name} proposes"
+        yield f"it does not compare {quoted(model)}, which the task {name} proposes"
     for each in of:
         if each.verdict not in SHOWN:
             said = _FOUND[each.verdict].format(model=quoted(each.model), other=quoted(found.current.model))

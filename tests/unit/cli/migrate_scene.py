@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from msgspec.structs import replace as replaced
 from policy_audit.ledger import Draft, EntryType, open_ledger
+
+from policy_engine.vouching.evaluation import (
+    Candidate,
+    Difference,
+    Golden,
+    Side,
+    Task,
+    evaluation_body,
+    rounded,
+    unseen,
+)
+from tests.evaluating import GOLDEN, evaluation
+from tests.evaluating import task as evaluated
 
 TICKETS = "help-desk/tickets"
 #: What the example proposes for its tasks, and what stands for the entry before.
 CANDIDATE = {"deployment": "open_api", "model": "qwen3-14b", "provider": "open-model-hosting", "region": "us"}
 BEFORE = "the entry before"
-#: The interval of the difference that a verdict is about, at a margin of 0.02.
-ENDS = {
-    "better": ("0.01", "0.02", "0.03"),
-    "equivalent": ("-0.015", "-0.005", "0.005"),
-    "worse": ("-0.09", "-0.06", "-0.03"),
-    "inconclusive": ("-0.05", "-0.01", "0.03"),
-    "too_few": ("-0.4", "0", "0.4"),
-}
 RECORDED = datetime(2026, 11, 20, 12, 0, tzinfo=UTC)
+
+
+#: A metric that counts for a kind of task.
+METRICS = {"summarisation": "rouge_l", "extraction": "token_f1"}
 
 
 def compared(
@@ -33,45 +41,24 @@ def compared(
     model: str = "qwen3-14b",
     verdict: str = "equivalent",
     current: str = "gpt-4o",
-) -> dict[str, Any]:
-    """Return a task of a report with one candidate; numbers that are not whole are decimal text, as in entries."""
-    low, middle, high = ENDS[verdict]
-    difference = {"value": middle, "low": low, "high": high}
-    candidate = {"model": model, "value": "0.925", "difference": difference, "verdict": verdict}
-    return {
-        "name": task,
-        "kind": kind,
-        "metric": "accuracy",
-        "examples": 400,
-        "current": {"model": current, "value": "0.93"},
-        "candidates": [candidate],
-    }
+    metric: str | None = None,
+) -> Task:
+    """Return a task of a report with one candidate, with figures that give this verdict."""
+    more = {"name": task, "kind": kind, "metric": metric or METRICS.get(kind, "macro_f1")}
+    side = Side(current, 0.85)
+    if verdict != "too_few":
+        found = evaluated(cast("Any", verdict), model, **more, current=side)
+        more_differ = tuple(replaced(each, differing=60) for each in found.candidates)
+        return replaced(found, candidates=more_differ) if verdict == "worse" else found
+    candidate = Candidate(model, 0.85, Difference(0.0, -0.4, 0.4), 4, "too_few")
+    few = {"examples": 20, "resolution": rounded(unseen(20, 0.05)), "candidates": (candidate,)}
+    return evaluated(**more, **few, current=side)
 
 
-def digest(value: Any) -> str:
-    """Return the SHA-256 of its canonical bytes: for such values JSON without blanks, the keys in order."""
-    return sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-
-
-def report(*tasks: Mapping[str, Any], **more: Any) -> Draft:
-    """Return the entry of a report on these tasks."""
-    found = {
-        "golden": {"sha256": "b" * 64, "examples": 400},
-        "answers": [{"model": "gpt-4o", "sha256": "c" * 64}],
-        "margin": "0.02",
-        "confidence": "0.95",
-        "resamples": 10000,
-        "seed": 0,
-        "tasks": [dict(task) for task in tasks],
-    }
-    body = {
-        "workload": TICKETS,
-        "evidence": ["golden_dataset", "parallel_test"],
-        "sha256": digest(found),
-        "valid_until": None,
-        "report": found,
-    }
-    return Draft(EntryType.EVALUATION_REPORT, body={**body, **more})
+def report(*tasks: Task, **more: Any) -> Draft:
+    """Return the entry of a report on these tasks; `more` takes the place of what the body holds."""
+    found = evaluation(*tasks, golden=Golden(GOLDEN, sum(task.examples for task in tasks)))
+    return Draft(EntryType.EVALUATION_REPORT, body={**evaluation_body(found, TICKETS, None), **more})
 
 
 def rollout(task: str, decision: str, percent: int = 10, to: int = 25, **more: Any) -> Draft:

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from msgspec.structs import replace as changed
 from policy_audit.ledger import Draft, EntryType, open_ledger
 
+from policy_engine.vouching.evaluation import Task, evaluation_body
+from tests.evaluating import evaluation
 from tests.unit.cli.given import AT, EXAMPLES
 from tests.unit.cli.migrate_scene import CANDIDATE, RECORDED, compared, completed, ledger_with, report, rollout
 from tests.unit.cli.test_migrate import edited, items, playbook
@@ -36,11 +39,12 @@ def test_a_report_on_the_judged_model_shows_how_it_came_out(policy: Run, tmp_pat
 @pytest.mark.parametrize(
     ("task", "more", "state", "says"),
     [
-        (compared(verdict="worse"), {}, "missing", "it is worse"),
-        (compared(verdict="inconclusive"), {}, "missing", "settles nothing"),
-        (compared(verdict="too_few"), {}, "missing", "settles nothing"),
-        (compared(current="gpt-4o-mini"), {}, "missing", "it compares with gpt-4o-mini"),
-        (compared(kind="extraction"), {}, "missing", "it is of extraction"),
+        (compared(verdict="worse"), {}, "missing", "found `qwen3-14b` worse than `gpt-4o`"),
+        (compared(verdict="inconclusive"), {}, "missing", "did not find whether `qwen3-14b` is worse"),
+        (compared(verdict="too_few"), {}, "missing", "has too few examples"),
+        (compared(current="gpt-4o-mini"), {}, "missing", "it compares with `gpt-4o-mini`"),
+        (compared(kind="extraction"), {}, "missing", "as extraction, and the workload says classification"),
+        (compared(metric="macro_recall"), {}, "missing", "by macro_recall, which does not count"),
         (compared(), {"valid_until": "2026-11-21"}, "overdue", "it ended on 2026-11-21"),
         (compared(), {"workload": "help-desk/other"}, "unknown", "policy parity"),
         (compared(model="llama-3.1-8b"), {}, "unknown", "policy parity"),
@@ -48,7 +52,7 @@ def test_a_report_on_the_judged_model_shows_how_it_came_out(policy: Run, tmp_pat
     ],
 )
 def test_what_a_report_does_not_show(
-    policy: Run, tmp_path: Path, task: dict[str, Any], more: dict[str, Any], state: str, says: str
+    policy: Run, tmp_path: Path, task: Task, more: dict[str, Any], state: str, says: str
 ) -> None:
     """Without evidence that counts, what is not on record is missing; with it, how it came out is unknown."""
     item = on_record(policy, tmp_path, [report(task, **more)])["outcome", "sorting"]
@@ -101,7 +105,7 @@ def test_as_of_a_time_before_it_was_revoked_a_report_shows_what_it_did(policy: R
 
 
 def test_a_malformed_entry_is_told_and_leaves_nothing_later_than_itself_done(policy: Run, tmp_path: Path) -> None:
-    broken, strange = report({"name": "sorting"}), rollout("sorting", "frobnicate")
+    broken, strange = report(compared(), report={"tasks": []}), rollout("sorting", "frobnicate")
     drafts = [report(*PASSED), *completed("sorting"), broken, strange]
     url = ledger_with(tmp_path, drafts)
     document = playbook(policy, TICKETS, "--ledger", url)
@@ -178,6 +182,33 @@ def test_a_report_that_the_workload_does_not_name_is_named_as_the_next_field(pol
     for name in ("golden_dataset", "parallel_test"):
         assert found[name, None]["state"] == "missing"
         assert f"write `evidence.{name}: {{ledger_index: 0}}`" in found[name, None]["action"]
+
+
+def test_a_report_that_speaks_against_the_workload_is_not_said_to_count(policy: Run, tmp_path: Path) -> None:
+    """The judge of one half of F1, and a task that was left out: a decision takes neither, and nor does a hint."""
+    bare = edited(tmp_path, lambda spec: spec.update(evidence={}))
+    easy = report(compared(metric="macro_recall"), compared("summaries", "summarisation"))
+    for name, newest, says in (
+        ("easy.db", easy, "by macro_recall, which does not count for classification"),
+        ("part.db", report(compared()), "its report has no task `summaries`"),
+        ("worse.db", report(compared(verdict="worse"), PASSED[1]), "found `qwen3-14b` worse than `gpt-4o`"),
+    ):
+        document = playbook(policy, bare, "--ledger", ledger_with(tmp_path, [report(*PASSED), newest], name))
+        for evidence in ("golden_dataset", "parallel_test"):
+            item = items(document)[evidence, None]
+            assert "ledger_index" not in item["action"]
+            assert says in item["shown_by"][-1]["says"]
+
+
+def test_a_forged_report_is_malformed(policy: Run, tmp_path: Path) -> None:
+    """Three examples and a verdict that does not follow from them; the digest is right."""
+    found = evaluation(compared())
+    (task,) = found.tasks
+    forged = changed(found, tasks=(changed(task, examples=3),))
+    draft = Draft(EntryType.EVALUATION_REPORT, body=evaluation_body(forged, "help-desk/tickets", None))
+    document = playbook(policy, TICKETS, "--ledger", ledger_with(tmp_path, [draft]))
+    assert [each["entry"] for each in document["ledger"]["malformed"]] == [0]
+    assert items(document)["outcome", "sorting"]["state"] == "unknown"
 
 
 def test_other_workloads_of_the_namespace_are_where_it_is_applied_next(policy: Run, tmp_path: Path) -> None:

@@ -27,9 +27,12 @@ AT = datetime(2026, 11, 22, 9, tzinfo=UTC)
 #: Of two tasks one was compared with another model than is replaced, and the other came out worse.
 REPORTS = [compared(current="gpt-4o-mini"), compared("summaries", "summarisation", verdict="worse")]
 RECORDS = Records(
-    2,
-    (Evaluation(0, date(2026, 11, 20), read_body(report(*REPORTS).body, EvaluationBody), None),),
-    (Rollout(1, date(2026, 11, 20), read_body(rollout("sorting", "hold").body, RolloutBody)),),
+    3,
+    tuple(
+        Evaluation(index, date(2026, 11, 20), read_body(report(each).body, EvaluationBody), None)
+        for index, each in enumerate(REPORTS)
+    ),
+    (Rollout(2, date(2026, 11, 20), read_body(rollout("sorting", "hold").body, RolloutBody)),),
 )
 
 
