@@ -1,7 +1,8 @@
 """The models and providers of a refreshed file: only what its prices need, and what the source says of retirement.
 
-INVARIANT: nothing is claimed that the source does not say. A provider's regions are those of every model that it
-serves, or unknown; a new model's weights are closed because its vendor keeps them, and all else is unknown.
+INVARIANT: nothing is claimed that the source does not say. A provider's regions are first known where every model says
+them that it serves, and then until others are stated; a new model's weights are closed because its vendor keeps them,
+and all else is unknown.
 """
 
 from __future__ import annotations
@@ -103,9 +104,13 @@ def _moved(name: str, base: Catalog, before: Entry | None, entry: Entry) -> list
 
 
 def provider_entries(
-    prices: Mapping[str, Entry], offers: Mapping[Slot, Offer], data: SourceData, elsewhere: Set[str]
+    old: Mapping[str, Entry],
+    prices: Mapping[str, Entry],
+    offers: Mapping[Slot, Offer],
+    data: SourceData,
+    elsewhere: Set[str],
 ) -> dict[str, Entry]:
-    """Return the providers that prices name and no other file has, which are `elsewhere`.
+    """Return the providers that prices name and no other file has, which are `elsewhere`; `old` are those before.
 
     A vendor serves its own models. Another serves those that it has a price for, each on the days of its prices.
     """
@@ -119,14 +124,33 @@ def provider_entries(
         if vendor.own is None:
             entry["serves"] = sorted({each["model"] for each in of_it})
             entry["while_priced"] = True
-        regions = _regions([offers[slot] for slot in open_now if slot in offers])
+        before = _stated_before(old.get(key), of_it)
+        regions = _regions([offers[slot].regions for slot in open_now if slot in offers], before)
         if regions:
             entry["regions"] = regions
         found[key] = {**entry, "source": data.title, "as_of": data.day.isoformat()}
     return found
 
 
-def _regions(offers: list[Offer]) -> list[str]:
-    """Return the regions in which all of them are offered; none where one does not say."""
-    stated = [set(each.regions) for each in offers if each.regions is not None]
-    return sorted(set.intersection(*stated)) if stated and len(stated) == len(offers) else []
+def _stated_before(old: Entry | None, prices: Iterable[Entry]) -> set[str]:
+    """Return the regions that were known of a provider, or else those of all its prices, the ended ones included."""
+    if old is not None and old.get("regions"):
+        return set(old["regions"])
+    found = {each.get("region") for each in prices}
+    return set() if None in found else {str(each) for each in found}
+
+
+def _regions(offered: list[tuple[str, ...] | None], before: set[str]) -> list[str]:
+    """Return the regions of a provider, by those of the models that it offers now (None: not said), and those `before`.
+
+    They are those in which all are offered. What denies a residency is lifted by a statement alone: where one does
+    not say, or none is left, what was known before stays, with what the others say beside it.
+    """
+    stated = [set(each) for each in offered if each is not None]
+    if any(not each for each in stated):
+        return []  # anywhere
+    said_by_all = bool(stated) and len(stated) == len(offered)
+    shared = set.intersection(*stated) if said_by_all else set()
+    if shared or not before:
+        return sorted(shared)
+    return sorted(set().union(*stated, *([] if said_by_all else [before])))

@@ -29,7 +29,10 @@ class Slot(NamedTuple):
 
 
 class Offer(Struct, frozen=True):
-    """A price as it is to stand in the catalog: dollars per million tokens."""
+    """A price as it is to stand in the catalog: dollars per million tokens.
+
+    `regions` are where it is offered: empty is anywhere, and None not known.
+    """
 
     slot: Slot
     input: float
@@ -97,15 +100,29 @@ def _offer(data: SourceData, quote: Quote, key: str, seller: Seller, catalog: Ca
         return quote.problem or why or ""
     # both are numbers: `problem` says otherwise
     into, out = (float(each) for each in (quote.input, quote.output) if each is not None)
-    regions = quote.regions
-    if regions is None or _REGIONLESS in regions or any(each not in catalog.regions.by_name for each in regions):
-        regions = None
     name = model or quote.name
     note = "; ".join([*([f"listed as {quote.name}"] if name != quote.name else []), *quote.notes])[:_LONGEST_NOTE]
     slot = Slot(name, seller.option, key, region)
     return Offer(
-        slot, into, out, note or None, quote.name, model is None, quote.context_tokens, quote.retires_on, regions
+        slot,
+        into,
+        out,
+        note or None,
+        quote.name,
+        model is None,
+        quote.context_tokens,
+        quote.retires_on,
+        _regions(quote, catalog),
     )
+
+
+def _regions(quote: Quote, catalog: Catalog) -> tuple[str, ...] | None:
+    """Return the regions that a quote states, none where that is anywhere; None where what it states is not known."""
+    if quote.regions is None:
+        return None
+    if _REGIONLESS in quote.regions:
+        return ()
+    return quote.regions if all(each in catalog.regions.by_name for each in quote.regions) else None
 
 
 def _known(source: str, name: str, seller: Seller, catalog: Catalog) -> str | None:

@@ -104,7 +104,7 @@ def refresh(scene: Scene, data: SourceData, at: datetime, wanted: Collection[str
     old_providers = {} if scene.old is None else scene.old.providers
     raw = raw_models(scene)
     models, retirements = model_entries(old_models, placed.offers.values(), data, base, raw)
-    providers = provider_entries(prices, placed.offers, data, elsewhere(scene))
+    providers = provider_entries(old_providers, prices, placed.offers, data, elsewhere(scene))
     sections = {"models": models, "providers": providers, "prices": prices}
     content = _content(scene, data, at, named, sections)
     return Refresh(

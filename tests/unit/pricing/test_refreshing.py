@@ -184,14 +184,6 @@ def test_regions_are_those_of_all_models_or_unknown(tmp_path: Path) -> None:
     own = done.after.price("llama-3-70b", "open_api", FIRST, "aws-eu-west-1")
     assert own is not None
     assert (own.region, own.input_usd_per_million) == ("eu-west-1", 2.86)
-    # one that says nothing of where leaves the provider's regions unknown
-    more = source(
-        quote("gpt-4o", "2.75", "11", "azure/eu", regions=("eu",)),
-        quote("o1", "16", "66", "azure/eu"),
-        day=date(2026, 11, 2),
-        name="litellm",
-    )
-    assert refreshed(tmp_path, more, SECOND).after.providers["azure-eu"].regions is None
 
 
 def test_a_retirement_lies_over_the_models_own_entry_and_stays(tmp_path: Path) -> None:
