@@ -16,6 +16,7 @@ from policy_engine.vouching.evaluation import (
     Task,
     Verdict,
     evaluation_body,
+    is_mean,
     rounded,
     unseen,
 )
@@ -28,12 +29,15 @@ ENDS: dict[str, tuple[float, float, float]] = {
     "inconclusive": (-0.01, -0.0375, 0.02),
     "worse": (-0.1, -0.15, -0.05),
 }
+#: Of means of shares, what was seen is so likely of a candidate that is worse by the margin.
+CHANCES = {"better": 0.01, "equivalent": 0.01, "inconclusive": 0.5, "worse": 1.0}
 
 
 def task(verdict: Verdict = "equivalent", model: str = OPEN, **more: Any) -> Task:
     """Return 500 examples of one task, with figures that give this verdict."""
     value, low, high = ENDS[verdict]
-    candidate = Candidate(model, rounded(0.85 + value), Difference(value, low, high), 40, None, verdict)
+    chance = CHANCES[verdict] if is_mean(more.get("metric", "macro_f1")) else None
+    candidate = Candidate(model, rounded(0.85 + value), Difference(value, low, high), 40, chance, verdict)
     known = {
         "name": "work",
         "kind": "classification",

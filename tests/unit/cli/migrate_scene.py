@@ -18,6 +18,7 @@ from policy_engine.vouching.evaluation import (
     Side,
     Task,
     evaluation_body,
+    is_mean,
     rounded,
     unseen,
 )
@@ -50,14 +51,16 @@ def compared(
         found = evaluated(cast("Any", verdict), model, **more, current=side)
         more_differ = tuple(replaced(each, differing=60) for each in found.candidates)
         return replaced(found, candidates=more_differ) if verdict == "worse" else found
-    candidate = Candidate(model, 0.85, Difference(0.0, -0.4, 0.4), 4, "too_few")
+    candidate = Candidate(
+        model, 0.85, Difference(0.0, -0.4, 0.4), 4, 0.7 if is_mean(more["metric"]) else None, "too_few"
+    )
     few = {"examples": 20, "resolution": rounded(unseen(20, 0.05)), "candidates": (candidate,)}
     return evaluated(**more, **few, current=side)
 
 
 def report(*tasks: Task, **more: Any) -> Draft:
     """Return the entry of a report on these tasks; `more` takes the place of what the body holds."""
-    found = evaluation(*tasks, golden=Golden(GOLDEN, sum(task.examples for task in tasks)))
+    found = evaluation(*tasks, golden=Golden(GOLDEN, GOLDEN, sum(task.examples for task in tasks)))
     return Draft(EntryType.EVALUATION_REPORT, body={**evaluation_body(found, TICKETS, None), **more})
 
 

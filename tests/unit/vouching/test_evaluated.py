@@ -190,7 +190,7 @@ def test_of_other_work_a_report_shows_no_model(case: str, folder: Path, ledger: 
             for name, option, model in (("work", "open_api", OPEN), ("more", "proprietary_api", CURRENT))
         ]
     )
-    report = evaluation(task(), task(**({"name": "more"} | change)), golden=Golden(GOLDEN, 1000))
+    report = evaluation(task(), task(**({"name": "more"} | change)), golden=Golden(GOLDEN, GOLDEN, 1000))
     status = found(ledger, folder, body(report, WORKLOAD), of)
     assert (status.grade, status.problem) == ("recorded", None)
     assert status.shows == {"work": (OPEN,)} | ({"more": shows} if shows is not None else {})
