@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from policy_engine.cli.new import command
+from policy_engine.cli.main import command as root
 from policy_engine.cli.new_questions import QUESTIONS
 from policy_engine.errors import UsageError
 from policy_engine.loading.vocabulary_file import read_vocabulary
@@ -21,7 +21,7 @@ REQUIRED += ["--task-name", "t", "--task-kind", "classification"]
 
 
 def run(*arguments: str, given: str = "") -> Result:
-    return CliRunner().invoke(command, list(arguments), input=given)
+    return CliRunner().invoke(root, ["new", *arguments], input=given)
 
 
 def usage(result: Result) -> str:
