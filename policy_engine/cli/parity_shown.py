@@ -111,8 +111,15 @@ def why(report: Evaluation, task: Task, candidate: Candidate, needed: int, score
         "better": f"the whole interval of {name} is above 0",
         "equivalent": f"not worse by more than {margin} of {name}",
         "worse": f"worse by more than {margin} of {name}",
-        "inconclusive": f"the interval of {name} goes below -{margin}: more examples tell",
+        "inconclusive": _open(candidate, report.margin, name),
     }[candidate.verdict]
+
+
+def _open(candidate: Candidate, margin: float, name: str) -> str:
+    """Say what an open comparison lacks; the stricter bound may be open where the interval shown is not."""
+    if candidate.difference.low > -margin:
+        return f"worse by {margin:g} of {name} stays possible, with so few examples that differ: more tell"
+    return f"the interval of {name} goes below -{margin:g}: more examples tell"
 
 
 def _task(task: Task, scored: Scored) -> Iterator[Section]:

@@ -8,19 +8,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from policy_engine.errors import Problem, RulesError, Span, did_you_mean
 from policy_engine.language.tree import Node
-from policy_engine.language.words import strays
+from policy_engine.loading.condition_text import read_condition
 from policy_engine.loading.fact_declaration import RESERVED
 from policy_engine.loading.layers import PROPERTIES, read_layers
-from policy_engine.loading.places import locate, locate_node
 from policy_engine.loading.reader import Reader
 from policy_engine.loading.rule_file import ID_PATTERN
-from policy_engine.loading.wording import among, quoted
 from policy_engine.loading.yaml_source import load_yaml, read_bytes
 from policy_engine.model.rule import TOPICS
 from policy_engine.model.task_case import VERDICTS
@@ -195,25 +193,8 @@ class _Reading:
             self.properties[name] = Property(name, title, text, holds, when, known, reason, layer, span)
 
     def _check(self, item: Reader, key: str, required: bool = False) -> Node | None:
-        from policy_engine.language.cel import ConditionError
-
-        text = item.text(key, required)
-        if text is None:
-            return None
-        path: Any = (*item.path, key)
-        try:
-            node = self._checker.check(text, "bool")
-        except ConditionError as error:
-            for each in error.problems:
-                span = locate(item.document, path, text, each.line, each.column)
-                self.problems.append(Problem("bad-condition", each.message, span, each.help))
-            return None
-        # with such a typo it would be proved, and of nothing
-        for stray in strays(node, self._words):
-            span = locate_node(item.document, path, text, stray.constant.at)
-            message = f"{quoted(stray.constant.value)} is not among the values of `{stray.name}`"
-            self.problems.append(Problem("unknown-value", message, span, among(str(stray.constant.value), stray.words)))
-        return self._conditions.substitute(node)
+        node = read_condition(self._checker, item, key, self._words, self.problems, required=required)
+        return None if node is None else self._conditions.substitute(node)
 
     def _words(self, name: str) -> tuple[str, ...] | None:
         return self._outcomes[name][1] if name in self._outcomes else self._vocabulary.words(name)

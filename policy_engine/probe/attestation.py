@@ -42,7 +42,7 @@ def attestation_of(
         "claims": claims,
         "report": msgspec.to_builtins(report),
     }
-    found: dict[str, Any] = _without_floats(document)
+    found: dict[str, Any] = without_floats(document)
     return found
 
 
@@ -69,11 +69,12 @@ def report_of(attestation: Any) -> Report:
     return report
 
 
-def _without_floats(value: Any) -> Any:
+def without_floats(value: Any) -> Any:
+    """Return plain data in the profile of entries, which hold no floats: they stand as decimal strings."""
     if isinstance(value, dict):
-        return {key: _without_floats(each) for key, each in value.items()}
+        return {key: without_floats(each) for key, each in value.items()}
     if isinstance(value, list | tuple):
-        return [_without_floats(each) for each in value]
+        return [without_floats(each) for each in value]
     return decimal(value) if isinstance(value, float) else value
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from policy_engine.errors import Problem, did_you_mean
 from policy_engine.language.tree import Const, Node, replace_facts
-from policy_engine.language.words import strays
-from policy_engine.loading.places import locate, locate_node
+from policy_engine.loading.condition_text import read_condition
 from policy_engine.loading.reader import Reader
-from policy_engine.loading.wording import among, quoted
 from policy_engine.rollout.vocabulary import FACTS
 
 if TYPE_CHECKING:
@@ -40,26 +38,8 @@ class ConditionChecker:
 
     def check(self, item: Reader, key: str) -> Node | None:
         """Return the condition at `key`; None where it is missing or wrong, which is told."""
-        from policy_engine.language.cel import ConditionError
-
-        text = item.text(key, required=True)
-        if text is None:
-            return None
-        path: Any = (*item.path, key)
-        try:
-            node = self._checker.check(text, "bool")
-        except ConditionError as error:
-            for each in error.problems:
-                span = locate(item.document, path, text, each.line, each.column)
-                self._problems.append(Problem("bad-condition", each.message, span, each.help))
-            return None
-        # with such a typo the rule would never fire, and nobody would notice
-        for stray in strays(node, self._words):
-            span = locate_node(item.document, path, text, stray.constant.at)
-            message = f"{quoted(stray.constant.value)} is not among the values of `{stray.name}`"
-            hint = among(str(stray.constant.value), stray.words)
-            self._problems.append(Problem("unknown-value", message, span, hint))
-        return replace_facts(node, self._constants)
+        node = read_condition(self._checker, item, key, self._words, self._problems, required=True)
+        return None if node is None else replace_facts(node, self._constants)
 
     def check_fields(self, item: Reader, message: str) -> None:
         """Report what a message names in braces and nobody knows."""

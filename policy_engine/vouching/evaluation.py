@@ -23,7 +23,7 @@ import msgspec
 from msgspec import Meta, Struct
 from policy_audit.canonical import canonical_bytes
 
-from policy_engine.probe.attestation import decimal
+from policy_engine.probe.attestation import decimal, without_floats
 
 EVIDENCE = ("golden_dataset", "parallel_test")
 Verdict = Literal["better", "equivalent", "worse", "inconclusive", "too_few"]
@@ -221,16 +221,8 @@ def rounded(value: float) -> float:
 
 def document_of(evaluation: Evaluation) -> dict[str, Any]:
     """Return the report in the profile of entries, which hold no floats: they stand as decimal strings."""
-    found: dict[str, Any] = _without_floats(msgspec.to_builtins(evaluation))
+    found: dict[str, Any] = without_floats(msgspec.to_builtins(evaluation))
     return found
-
-
-def _without_floats(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_floats(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_floats(each) for each in value]
-    return decimal(value) if isinstance(value, float) else value
 
 
 def evaluation_digest(report: Any) -> str:
