@@ -74,6 +74,15 @@ def test_the_status_is_the_verdicts_where_it_is_asked_for(
     assert scene.parity("--margin", margin, *more, of=(of,)).status == status
 
 
+@pytest.mark.parametrize(("margin", "says"), [("0.012", "goes below -0.012"), ("0.014", "stays possible")])
+def test_what_is_open_is_said_by_the_bound_that_is_open(scene: ParityScene, margin: str, says: str) -> None:
+    given = ("--margin", margin)
+    (each,) = scene.parity("-o", "json", *given).json["tasks"][0]["candidates"]
+    assert each["verdict"] == "inconclusive"
+    assert (float(each["difference"]["low"]) > -float(margin)) == (says == "stays possible")
+    assert says in " ".join(scene.parity(*given).out.split())
+
+
 def test_five_of_five_right_is_too_few(scene: ParityScene) -> None:
     scene.examples(5)
     (task,) = scene.parity("-o", "json").json["tasks"]
