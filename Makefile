@@ -61,7 +61,7 @@ $(READY): $(TOOLS_READY) pyproject.toml constraints.txt
 	@$(PY) -c 'import durable_rules_engine' 2>/dev/null || \
 		CC="$(ENGINE_CC)" $(PIP) install $(ENGINE_FLAGS) --force-reinstall '$(ENGINE)'
 	@$(PY) -c 'import durable_rules_engine'
-	@$(INSTALL) --group dev --no-build-isolation --editable '.[postgres,otlp,timestamp,parquet,probe,plot,fleet,prove,ray,prices,parity]'
+	@$(INSTALL) --group dev --no-build-isolation --editable '.[postgres,otlp,timestamp,parquet,probe,plot,fleet,prove,ray,prices,parity,server,client]'
 	@touch $@
 
 .PHONY: demo
@@ -153,7 +153,7 @@ wheelhouse: $(TOOLS_READY) ## a folder that installs offline and without a compi
 lock: $(READY) ## write constraints.txt anew; ARGS=--upgrade takes newer releases
 	@$(INSTALL) --group lock
 	$(VENV)/bin/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --no-annotate $(ARGS) \
-		--extra postgres --extra otlp --extra timestamp --extra parquet --extra probe --extra plot --extra fleet --extra prove --extra ray --extra prices --extra parity --group dev --group bench --group lock \
+		--extra postgres --extra otlp --extra timestamp --extra parquet --extra probe --extra plot --extra fleet --extra prove --extra ray --extra prices --extra parity --extra server --extra client --group dev --group bench --group lock \
 		--custom-compile-command 'make lock    (one file for Python 3.11 to 3.13; ARGS=--upgrade takes newer releases)' \
 		--output-file constraints.txt
 

@@ -62,6 +62,10 @@ class EntryType(StrEnum):
     ANCHOR = "anchor"
     HEARTBEAT = "heartbeat"
     COLLECTION = "collection"
+    ACCESS_TOKEN_CREATED = "access-token-created"  # noqa: S105 - a type of entry
+    ACCESS_TOKEN_REVOKED = "access-token-revoked"  # noqa: S105 - a type of entry
+    LOG_INS_FAILED = "log-ins-failed"
+    ACCESS_EVALUATED = "access-evaluated"
 
 
 @dataclass(frozen=True)
