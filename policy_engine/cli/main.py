@@ -67,6 +67,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     },
     "operate": {
         "probe": ("probe", "Measure this host's devices, and judge hardware claims by it."),
+        "serve": ("serve", "Serve the HTTP API and the console."),
         "db": ("db", "Migrate the ledger's database, say where it stands, give rights."),
     },
 }

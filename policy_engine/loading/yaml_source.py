@@ -47,6 +47,13 @@ class Document:
             node = child
         return Span(self.file, *node.place)
 
+    def items(self) -> list[Document] | None:
+        """Return each item of a list as a document of its own, in the same places; None where this is no list."""
+        if not isinstance(self.value, list):
+            return None
+        found = [(value, self._root.child(index)) for index, value in enumerate(self.value)]
+        return [Document(self.file, value, node) for value, node in found if node is not None]
+
     def key_span(self, *path: str | int) -> Span:
         """Return where the key at the end of `path` stands; as `span` where there is no such key."""
         node: Node | None = self._root

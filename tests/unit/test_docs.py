@@ -17,7 +17,15 @@ from policy_engine.loading.policy import load_policy
 
 ROOT = Path(__file__).resolve().parents[2]
 README = ROOT / "README.md"
-DOCUMENTS = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "audit/README.md", "policy_engine/README.md", "Makefile")
+DOCUMENTS = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "audit/README.md",
+    "policy_engine/README.md",
+    "deploy/README.md",
+    "Makefile",
+)
 #: Unfinished work, praise, and paths of somebody's machine.
 FORBIDDEN = re.compile(
     r"\b(TODO|FIXME|XXX|TBD|coming soon|simply|obviously|seamless(ly)?|blazing(ly)?|leverag(e|es|ing)|"

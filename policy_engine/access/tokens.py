@@ -1,0 +1,157 @@
+"""Bearer tokens: random, on record by their hash alone, with roles, reach and an end.
+
+A token is `pe_<id>_<secret>`. That it was made, and that it was revoked, are entries of the ledger: whoever could
+write to the database can make none unseen. The secret has 256 bits, so that its plain SHA-256 gives nothing away.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
+from policy_audit.entry import Draft, EntryType
+
+from policy_engine.access.principal import ROLES, Principal, UnauthenticatedError
+from policy_engine.errors import Problem
+from policy_engine.waivers.on_record import Record, Source, opened_value, records
+
+if TYPE_CHECKING:
+    from policy_engine.recorder import Context
+
+_TOKEN = re.compile(r"pe_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+#: What is on record of tokens; `ledger.latest` of these says whether anything changed.
+TYPES = frozenset({EntryType.ACCESS_TOKEN_CREATED.value, EntryType.ACCESS_TOKEN_REVOKED.value})
+
+
+class Token(Struct, frozen=True):
+    """A token on record. `subject` is None where the name was erased: then it counts for nothing."""
+
+    id: str
+    digest: str
+    subject: str | None
+    roles: frozenset[str]
+    namespaces: frozenset[str] | None
+    expires_at: datetime
+    index: int
+    revoked_in: int | None = None
+
+
+def new_token() -> tuple[str, str, str]:
+    """Return the text of a new token, its id, and the SHA-256 of its text in hexadecimal."""
+    name, secret = secrets.token_hex(6), secrets.token_urlsafe(32)
+    text = f"pe_{name}_{secret}"
+    return text, name, _digest(text)
+
+
+def created_draft(
+    name: str,
+    digest: str,
+    subject: str,
+    roles: Collection[str],
+    namespaces: Collection[str] | None,
+    expires_at: datetime,
+    by: Context,
+) -> Draft:
+    """Return the entry that puts a token on record."""
+    body = {
+        "token": name,
+        "sha256": digest,
+        "roles": sorted(roles),
+        "namespaces": sorted(namespaces) if namespaces is not None else None,
+        "expires_at": expires_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+    }
+    personal = {"subject": subject, **({"actor": by.actor} if by.actor else {})}
+    context = {"actor_known_by": by.actor_known_by, **by.details}
+    return Draft(EntryType.ACCESS_TOKEN_CREATED, body=body, context=context, personal=personal)
+
+
+def revoked_draft(name: str, reason: str, by: Context) -> Draft:
+    """Return the entry that revokes a token."""
+    personal = {"actor": by.actor} if by.actor else {}
+    context = {"actor_known_by": by.actor_known_by, **by.details}
+    body = {"token": name, "reason": reason}
+    return Draft(EntryType.ACCESS_TOKEN_REVOKED, body=body, context=context, personal=personal)
+
+
+class Tokens:
+    """The tokens on record in one ledger, read once."""
+
+    def __init__(self, known: Mapping[str, Token]) -> None:
+        self._known = known
+
+    @classmethod
+    def read(cls, ledger: Source) -> Tokens:
+        """Read them.
+
+        Raises:
+            LedgerError: the ledger cannot be read.
+        """
+        found: dict[str, Token] = {}
+        for record in records(ledger, EntryType.ACCESS_TOKEN_CREATED):
+            token = _token_of(ledger, record)
+            if token is not None and token.id not in found:
+                found[token.id] = token
+        for record in records(ledger, EntryType.ACCESS_TOKEN_REVOKED):
+            name = str(record.body.get("token"))
+            if name in found and found[name].revoked_in is None:
+                found[name] = _revoked(found[name], record.index)
+        return cls(found)
+
+    def __len__(self) -> int:
+        return len(self._known)
+
+    def all(self) -> list[Token]:
+        """Return every token that was ever made, in the order in which they were."""
+        return sorted(self._known.values(), key=lambda token: token.index)
+
+    def principal(self, text: str, now: datetime) -> Principal:
+        """Return whom a token's text speaks for.
+
+        Raises:
+            UnauthenticatedError: it is none, or is expired, revoked or nobody's.
+        """
+        match = _TOKEN.fullmatch(text)
+        token = self._known.get(match.group(1)) if match else None
+        # one answer for all of these: whoever guesses learns nothing of which tokens there are
+        if token is None or not hmac.compare_digest(token.digest, _digest(text)):
+            raise _refused("token-unknown", "the token is not known")
+        if token.revoked_in is not None:
+            raise _refused("token-revoked", f"the token {token.id} was revoked")
+        if token.expires_at <= now:
+            raise _refused("token-expired", f"the token {token.id} expired at {token.expires_at.isoformat()}")
+        if token.subject is None:
+            raise _refused("token-nobody", f"whose the token {token.id} was is erased")
+        return Principal(token.subject, token.roles, "token", token.id, token.namespaces)
+
+
+def _token_of(ledger: Source, record: Record) -> Token | None:
+    body = record.body
+    try:
+        expires = datetime.fromisoformat(str(body["expires_at"])).astimezone(UTC)
+        roles = frozenset(str(role) for role in body["roles"]) & frozenset(ROLES)
+        reach = body["namespaces"]
+        namespaces = None if reach is None else frozenset(str(each) for each in reach)
+        subject = opened_value(ledger, record, "subject")
+        return Token(str(body["token"]), str(body["sha256"]), subject, roles, namespaces, expires, record.index)
+    except (KeyError, TypeError, ValueError):
+        return None  # it is no token, and lets nobody in
+
+
+def _revoked(token: Token, index: int) -> Token:
+    from msgspec.structs import replace
+
+    return replace(token, revoked_in=index)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _refused(code: str, message: str) -> UnauthenticatedError:
+    return UnauthenticatedError(Problem(code, message, help="ask an administrator for a new token"))

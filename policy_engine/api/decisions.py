@@ -1,0 +1,45 @@
+"""`POST /v1/decisions`: decide, record, answer."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policy_engine.api.documents import json_bytes
+from policy_engine.api.requests import (
+    JSON,
+    YAML,
+    authorization_of,
+    body_of,
+    check_media_type,
+    principal_of,
+    service_of,
+)
+from policy_engine.errors import InputError, Problem
+from policy_engine.recorder import PURPOSES
+from policy_engine.service.service import Asked
+
+router = APIRouter()
+#: What CI systems say of a run, as `recorder.context_from_environment` names it.
+DETAILS = ("repository", "commit", "run", "ref", "pull_request")
+
+
+@router.post("/v1/decisions")
+async def decide(request: Request) -> Response:
+    """Decide one workload or a list, record the decisions, and answer them."""
+    # before the body is read; the decision itself asks again, on the ground that it is recorded on
+    await principal_of(request, "decide", exact=False)
+    check_media_type(request, JSON | YAML)
+    purpose = request.query_params.get("purpose", "draft")
+    if purpose not in PURPOSES:
+        message = f"`{purpose[:40]}` is no purpose of a decision"
+        raise InputError(Problem("purpose", message, help=f"one of {', '.join(PURPOSES)}"))
+    details = {name: request.query_params[name] for name in DETAILS if name in request.query_params}
+    asked = Asked(
+        await body_of(request), authorization_of(request), purpose, details, request.headers.get("idempotency-key")
+    )
+    answer = await service_of(request).decide(asked)
+    return Response(
+        json_bytes(answer.decisions if answer.listed else answer.decisions[0]), media_type="application/json"
+    )

@@ -1,0 +1,27 @@
+"""`/healthz` and `/readyz`: is the process alive; can it decide and record."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policy_engine.api.documents import json_bytes
+from policy_engine.api.requests import service_of
+
+router = APIRouter()
+
+
+@router.get("/healthz")
+async def alive() -> Response:
+    """Say that the process answers."""
+    return Response(json_bytes({"status": "alive"}), media_type="application/json")
+
+
+@router.get("/readyz")
+async def ready(request: Request) -> Response:
+    """Say whether rules and ledger are usable; 503 where they are not."""
+    service = service_of(request)
+    await service.read(lambda ledger: ledger.checkpoint())
+    found = {"status": "ready", "policy": service.policy.digest}
+    return Response(json_bytes(found), media_type="application/json")

@@ -1,0 +1,82 @@
+"""What handlers read of a request: who asks, and a body of bounded size in bounded time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from starlette.requests import ClientDisconnect, Request
+
+from policy_engine.errors import InputError, Problem, UsageError
+
+if TYPE_CHECKING:
+    from policy_engine.access.principal import Principal
+    from policy_engine.service.service import Service
+
+JSON = frozenset({"application/json"})
+YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
+
+
+def service_of(request: Request) -> Service:
+    """Return the worker's service."""
+    service: Service = request.app.state.service
+    return service
+
+
+def authorization_of(request: Request) -> str | None:
+    """Return what says who asks."""
+    return request.headers.get("authorization")
+
+
+async def principal_of(request: Request, role: str, *, exact: bool = True) -> Principal:
+    """Return who asks, who has to have `role`; `exact` as `Service.principal` has it.
+
+    Raises:
+        UnauthenticatedError, ForbiddenError: they may not.
+        RecordingError: the ledger, which says so, cannot be read.
+    """
+    principal = await service_of(request).principal(authorization_of(request), exact=exact)
+    principal.require(role)
+    request.state.principal = principal
+    return principal
+
+
+def check_media_type(request: Request, allowed: frozenset[str]) -> None:
+    """Refuse a body of another kind.
+
+    Raises:
+        InputError: with the code `media-type`.
+    """
+    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if given not in allowed:
+        message = f"the body is `{given[:80]}`" if given else "the request has no Content-Type"
+        hint = f"send one of {', '.join(sorted(allowed))}"
+        raise InputError(Problem("media-type", message, help=hint))
+
+
+async def body_of(request: Request) -> bytes:
+    """Return the request's body.
+
+    Raises:
+        InputError: it is larger than is taken, or came too slowly.
+        UsageError: whoever sent it left.
+    """
+    limits = service_of(request).settings.limits
+    too_large = Problem("body-too-large", f"the body is larger than {limits.body_bytes // 1024:,} KiB")
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limits.body_bytes:
+        raise InputError(too_large)
+    parts, size = [], 0
+    try:
+        async with asyncio.timeout(limits.body_seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > limits.body_bytes:
+                    raise InputError(too_large)
+                parts.append(part)
+    except TimeoutError:
+        message = f"the body did not come within {limits.body_seconds:g} seconds"
+        raise InputError(Problem("request-timeout", message)) from None
+    except ClientDisconnect:
+        raise UsageError(Problem("client-gone", "the client left before its body was there")) from None
+    return b"".join(parts)

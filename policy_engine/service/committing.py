@@ -1,0 +1,110 @@
+"""One thread of a worker that appends: what waits is committed together, and each request gets its own answer.
+
+A commit costs one sync of the disk however many entries it holds. Nothing waits for company: whoever comes while a
+commit is under way is in the next one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import queue
+import threading
+from typing import TYPE_CHECKING, Any
+
+from policy_engine.errors import Problem, RecordingError
+from policy_engine.recorder import recording_error
+from policy_engine.service.groups import Group, append_groups
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Recorded
+
+    from policy_engine.service.ledgers import LedgerDoor
+
+MOST_GROUPS = 128
+
+
+class _Waiting:
+    __slots__ = ("answer", "group")
+
+    def __init__(self, group: Group, answer: asyncio.Future[Any]) -> None:
+        self.group, self.answer = group, answer
+
+
+class Committer:
+    """Appends groups of entries for the coroutines of one event loop."""
+
+    def __init__(self, door: LedgerDoor) -> None:
+        self._door = door
+        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin; answers are given in `loop`."""
+        self._loop = loop
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Commit what waits, and end. To be called once nobody hands in more."""
+        if self._thread.is_alive():
+            self._queue.put(None)
+            self._thread.join()
+
+    async def append(self, group: Group) -> list[Recorded]:
+        """Return once the group is durable.
+
+        Raises:
+            RecordingError: it was refused; nothing of it was recorded.
+        """
+        answer: asyncio.Future[list[Recorded] | Exception] = asyncio.get_running_loop().create_future()
+        self._queue.put(_Waiting(group, answer))
+        # what was handed in is committed whether or not whoever asked is still there
+        found = await asyncio.shield(answer)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    def _run(self) -> None:
+        ended = False
+        while not ended:
+            first = self._queue.get()
+            taken = [] if first is None else [first]
+            ended = first is None
+            while not ended and len(taken) < MOST_GROUPS:
+                try:
+                    following = self._queue.get_nowait()
+                except queue.Empty:
+                    break
+                if following is None:
+                    ended = True
+                else:
+                    taken.append(following)
+            if taken:
+                self._commit(taken)
+
+    def _commit(self, taken: list[_Waiting]) -> None:
+        answers: list[Any]
+        try:
+            answers = append_groups(self._door.open(), [each.group for each in taken])
+        except BaseException as error:  # noqa: BLE001 - the thread goes on, and everybody is told
+            answers = [error] * len(taken)
+        told = [_answer(each) for each in answers]
+        assert self._loop is not None  # noqa: S101 - `start` comes before `append`
+        self._loop.call_soon_threadsafe(_give, list(zip(taken, told, strict=True)))
+
+
+def _answer(found: Any) -> Any:
+    from policy_audit.errors import AuditError
+
+    if isinstance(found, AuditError):
+        return recording_error(found)
+    if isinstance(found, BaseException) and not isinstance(found, RecordingError):
+        text = f"the append failed: {type(found).__name__}"
+        return RecordingError(Problem("ledger-interrupted", text, help="nothing is handed out; try again"))
+    return found
+
+
+def _give(answers: list[tuple[_Waiting, Any]]) -> None:
+    for waiting, answer in answers:
+        if not waiting.answer.done():
+            waiting.answer.set_result(answer)

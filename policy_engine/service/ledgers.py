@@ -1,0 +1,69 @@
+"""The ledger of a worker: opened when it is first needed, and again where that failed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from policy_engine.errors import RecordingError
+from policy_engine.recorder import recording_error
+from policy_engine.service.settings import Settings
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+#: For so long a refusal stands, so that a server that is away is not asked by every request.
+REFUSED_SECONDS = 1.0
+
+
+class LedgerDoor:
+    """Gives the open ledger; safe in several threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._lock = threading.Lock()
+        self._ledger: Ledger | None = None
+        self._refused: tuple[float, RecordingError] | None = None
+
+    def open(self) -> Ledger:
+        """Return the ledger.
+
+        Raises:
+            RecordingError: it cannot be opened now; it is tried again a second later.
+        """
+        if self._ledger is not None:
+            return self._ledger
+        with self._lock:
+            if self._ledger is None:
+                self._check_refused()
+                self._ledger = self._open()
+            return self._ledger
+
+    def _check_refused(self) -> None:
+        if self._refused is not None and time.monotonic() - self._refused[0] < REFUSED_SECONDS:
+            error = self._refused[1]
+            raise type(error)(error.problems)
+
+    def _open(self) -> Ledger:
+        from policy_audit.errors import AuditError
+        from policy_audit.ledger import open_ledger
+        from policy_audit.pinning import require_pinned
+
+        settings = self._settings
+        try:
+            if settings.pinned is not None:
+                require_pinned(settings.ledger, settings.pinned)
+            return open_ledger(settings.ledger, key_path=settings.key)
+        except AuditError as caught:
+            error = recording_error(caught)
+            refused = error if isinstance(error, RecordingError) else RecordingError(error.problems)
+            self._refused = time.monotonic(), refused
+            raise refused from caught
+
+    def close(self) -> None:
+        """Close it, where it is open."""
+        with self._lock:
+            if self._ledger is not None:
+                self._ledger.close()
+                self._ledger = None

@@ -1,0 +1,248 @@
+"""The served engine without HTTP: decides, records, and only then answers.
+
+One for each worker. What blocks runs in threads: evaluation in those of the evaluator, reading of the ledger in those
+of `reading`, and appending in the committer's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from msgspec import Struct
+
+from policy_engine.access.authenticating import authenticate
+from policy_engine.access.principal import Principal, UnauthenticatedError
+from policy_engine.errors import PolicyError, RecordingError
+from policy_engine.recorder import Context, Drafter, recordable, shown
+from policy_engine.service.committing import Committer
+from policy_engine.service.deciding import Decided, Evaluator, workloads_of
+from policy_engine.service.errors import BusyError
+from policy_engine.service.ground import BEARING, Ground, now
+from policy_engine.service.groups import Group, latest
+from policy_engine.service.ledgers import LedgerDoor
+from policy_engine.service.settings import Settings
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+    from policy_engine.loading.policy import Policy
+
+T = TypeVar("T")
+_READERS = 4
+#: So often a decision is made anew because the ledger moved on before it was recorded.
+_TRIES = 5
+
+
+class Asked(Struct, frozen=True):
+    """A request for decisions. `details` go into the entries' context: run, repository, commit and the like."""
+
+    body: bytes
+    authorization: str | None
+    purpose: str = "draft"
+    details: Mapping[str, str] = {}
+    key: str | None = None
+    """The idempotency key, where one was given."""
+
+
+class Answer(Struct, frozen=True):
+    """What may be shown: the decisions in the order of the body, and whether that was a list."""
+
+    decisions: list[dict[str, Any]]
+    listed: bool
+    repeated: bool = False
+
+
+class Service:
+    """Decides and reads for one worker."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.door = LedgerDoor(settings)
+        self.evaluator = Evaluator(settings.threads, settings.limits.documents)
+        self.committer = Committer(self.door)
+        self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
+        self._policy: Policy | None = None
+        self._ground: Ground | None = None
+        self._drafter: Drafter | None = None
+        self._refreshing = threading.Lock()
+        self._working = 0
+
+    async def start(self) -> None:
+        """Load the rules and begin; the ledger is opened when it can be.
+
+        Raises:
+            RulesError: the rules are invalid.
+        """
+        self.committer.start(asyncio.get_running_loop())
+        await self._in(self._readers, self._load)
+        # not there yet: the service starts all the same, is not ready, and tries again
+        with contextlib.suppress(PolicyError):
+            await self._in(self._readers, self.ground, now())
+
+    def _load(self) -> None:
+        from policy_engine.loading.policy import load_policy
+
+        self._policy = load_policy(self.settings.layers, self.settings.policy_digest)
+        self._drafter = Drafter(self._policy)
+
+    async def stop(self) -> None:
+        """End once what was accepted is done."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(None, self.evaluator.close)
+        await loop.run_in_executor(None, self.committer.stop)
+        await asyncio.sleep(0)  # the last answers are given
+        self._readers.shutdown()
+        self.door.close()
+
+    @property
+    def policy(self) -> Policy:
+        """The policy in force."""
+        assert self._policy is not None  # noqa: S101 - `start` comes first
+        return self._policy
+
+    def ground(self, at: datetime, *, anew: bool = False) -> Ground:
+        """Return what a decision at `at` stands on, read from the ledger where the last reading does not do.
+
+        Raises:
+            RecordingError: the ledger cannot be read.
+        """
+        found = self._ground
+        if found is not None and not anew and found.holds(self.policy, at):
+            return found
+        with self._refreshing:
+            current = self._ground
+            if current is not None and current is not found and current.holds(self.policy, at):
+                return current
+            try:
+                self._ground = Ground(self.policy, self.door.open())
+            except RecordingError:
+                raise
+            except PolicyError as error:
+                raise RecordingError(error.problems) from error
+            except Exception as error:
+                from policy_audit.errors import AuditError
+
+                from policy_engine.recorder import recording_error
+
+                if isinstance(error, AuditError):
+                    raise recording_error(error) from error
+                raise
+            self.evaluator.forget()
+            return self._ground
+
+    async def principal(self, authorization: str | None, *, exact: bool = True) -> Principal:
+        """Return who asks. Not `exact`: by a ground that may be some minutes old, for what a guard holds to the ledger.
+
+        Raises:
+            UnauthenticatedError: that is not known.
+            RecordingError: the ledger, which says who may ask, cannot be read.
+        """
+        moment = now()
+        ground = await self._current(moment)
+        if not exact:
+            with contextlib.suppress(UnauthenticatedError):
+                return self._identify(authorization, ground, moment)
+        # a token may have been made, or revoked, since the ground was read
+        if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
+            ground = await self._current(moment, anew=True)
+        return self._identify(authorization, ground, moment)
+
+    def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
+        return authenticate(authorization, ground.tokens, at, open_access=self.settings.on_loopback)
+
+    async def _current(self, at: datetime, *, anew: bool = False) -> Ground:
+        found = self._ground
+        if found is not None and not anew and found.holds(self.policy, at):
+            return found
+        return await self._in(self._readers, lambda: self.ground(at, anew=anew))
+
+    async def decide(self, asked: Asked) -> Answer:
+        """Decide the workloads of a body, record all in one commit, and return what may be shown.
+
+        Raises:
+            InputError: a workload is invalid; nothing was recorded.
+            RecordingError: the ledger refused; nothing was recorded, and no decision is handed out.
+            ForbiddenError: the principal may not do this, or not there.
+            BusyError: too much is under way.
+        """
+        if self._working >= self.settings.limits.waiting:
+            from policy_engine.errors import Problem
+
+            raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
+        self._working += 1
+        try:
+            return await self._decide(asked)
+        finally:
+            self._working -= 1
+
+    async def _decide(self, asked: Asked) -> Answer:
+        anew = False
+        for left in range(_TRIES - 1, -1, -1):
+            at = now()
+            ground = await self._current(at, anew=anew)
+            principal = self._identify(asked.authorization, ground, at)
+            principal.require("decide")
+            decided = self.evaluator.remembered(asked.body, ground, at)
+            if decided is None:
+                decided = await self._in(self.evaluator.pool, self.evaluator.decide, asked.body, ground, at)
+            principal.require_namespaces(workloads_of(decided))
+            try:
+                return await self._record(asked, principal, decided, ground)
+            except RecordingError as error:
+                if error.code != "ledger-moved" or not left:
+                    raise
+                anew = True
+        raise AssertionError("unreachable")
+
+    async def _record(self, asked: Asked, principal: Principal, decided: Decided, ground: Ground) -> Answer:
+        assert self._drafter is not None  # noqa: S101 - `start` comes first
+        details = {key: kept for key, value in asked.details.items() if (kept := recordable(value))}
+        if principal.token is not None:
+            details["token"] = principal.token
+        context = Context(asked.purpose, recordable(principal.subject) or None, principal.known_by, details)
+        drafts = [self._drafter.draft(each, context) for each in decided.decisions]
+        used = [draft for each in decided.decisions for draft in self._drafter.used(each, context)]
+        recorded = await self.committer.append(Group([*drafts, *used], ground.guard))
+        scratch = ground.ledger.is_scratch
+        parts = [ledger_part(each, scratch) for each in recorded[: len(drafts)]]
+        rows = [shown(each, part) for each, part in zip(decided.decisions, parts, strict=True)]
+        return Answer(rows, decided.listed)
+
+    async def read(self, question: Callable[[Ledger], T]) -> T:
+        """Ask the ledger in a thread.
+
+        Raises:
+            RecordingError: it cannot be read.
+        """
+
+        def ask() -> T:
+            from policy_audit.errors import AuditError
+
+            from policy_engine.recorder import recording_error
+
+            try:
+                return question(self.door.open())
+            except AuditError as error:
+                raise recording_error(error) from error
+
+        return await self._in(self._readers, ask)
+
+    async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+
+
+def ledger_part(recorded: Any, scratch: bool) -> dict[str, Any]:
+    """Return what a decision's document says of its place in the ledger."""
+    return {
+        "index": recorded.index,
+        "leaf_hash": recorded.leaf_hash,
+        "tree_size": recorded.tree_size,
+        "recorded_at": recorded.recorded_at,
+        "status": "scratch" if scratch else "recorded",
+    }

@@ -1,0 +1,51 @@
+"""What a server is told: where it listens, its ledger, its rules, and its limits. Passed on to each worker."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from msgspec import Struct
+
+MIB = 1 << 20
+
+
+class Limits(Struct, frozen=True):
+    """What one request may take. Times in seconds, sizes in bytes."""
+
+    body_bytes: int = MIB
+    body_seconds: float = 10.0
+    request_seconds: float = 30.0
+    documents: int = 100
+    """Workloads in one request."""
+    waiting: int = 256
+    """Requests that a worker works on at once; one more is told to come back."""
+    requests_per_minute: int = 0
+    """Of one principal, for each worker; 0 is no limit."""
+
+
+class Settings(Struct, frozen=True):
+    """A server's settings; plain values, so that they reach another process."""
+
+    ledger: str
+    key: Path | None = None
+    pinned: str | None = None
+    layers: tuple[Path, ...] = ()
+    policy_digest: str | None = None
+    host: str = "127.0.0.1"
+    port: int = 8181
+    workers: int = 1
+    threads: int = 2
+    """Engines of each worker."""
+    limits: Limits = Limits()
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody but this machine reaches it."""
+        from ipaddress import ip_address
+
+        if self.host == "localhost":
+            return True
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return False

@@ -1,0 +1,79 @@
+"""`POST /v1/decisions`: decided, recorded, and only then answered."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from policy_audit.ledger import open_ledger
+
+from tests.serving import WORKLOAD, Server, serving
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    with serving(f"sqlite:///{tmp_path_factory.mktemp('served') / 'ledger.db'}") as running:
+        yield running
+
+
+def test_a_decision_is_on_record_when_it_is_answered(server: Server) -> None:
+    with server.client(server.token("decide")) as client:
+        answer = client.post("/v1/decisions?purpose=deploy&run=17", json=WORKLOAD)
+    assert answer.status_code == 200, answer.text
+    decision = answer.json()
+    with open_ledger(server.ledger, read_only=True) as ledger:
+        entry = ledger.entry(decision["ledger"]["index"])
+        assert entry.document["view"]["decision_id"] == decision["id"]
+        assert entry.document["context"] | {"token": ""} == {
+            "purpose": "deploy",
+            "actor_known_by": "token",
+            "namespace": "support",
+            "workload": "triage",
+            "run": "17",
+            "token": "",
+        }
+        assert ledger.personal(entry.index)["actor"] == "alice@acme.example"
+        recorded = json.loads(ledger.blob(entry.document["blobs"]["decision"]))
+    assert recorded["verdict"] == decision["verdict"]
+
+
+def test_a_list_is_decided_in_its_order_and_an_invalid_workload_keeps_all_back(server: Server) -> None:
+    other = copy.deepcopy(WORKLOAD)
+    other["metadata"]["name"] = "other"
+    with server.client(server.token("decide")) as client:
+        both = client.post("/v1/decisions", json=[WORKLOAD, other]).json()
+        assert [each["workload"]["name"] for each in both] == ["triage", "other"]
+        other["spec"]["tasks"][0]["kind"] = "no-such-kind"
+        refused = client.post("/v1/decisions", json=[WORKLOAD, other])
+    assert refused.status_code == 422
+    problem = refused.json()
+    assert problem["code"] == problem["problems"][0]["code"]
+    assert problem["problems"][0]["line"] == 1
+    assert problem["problems"][0]["column"] > len(json.dumps(WORKLOAD, separators=(",", ":")))
+    with open_ledger(server.ledger, read_only=True) as ledger:
+        assert ledger.list_entries(limit=1)[0].index == both[-1]["ledger"]["index"]
+
+
+def test_nobody_known_is_answered_nothing(server: Server) -> None:
+    server.token("read")
+    with server.client() as client:
+        refused = client.post("/v1/decisions", json=WORKLOAD)
+        assert refused.status_code == 401
+        assert refused.headers["www-authenticate"].startswith("Bearer")
+    with server.client(server.token("read")) as client:
+        assert client.post("/v1/decisions", json=WORKLOAD).status_code == 403
+
+
+def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back(tmp_path: Path) -> None:
+    place = tmp_path / "ledger.db"
+    place.write_bytes(b"no database at all, but a text that somebody put here")
+    with serving(f"sqlite:///{place}") as server, server.client() as client:
+        answer = client.post("/v1/decisions", json=WORKLOAD)
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"].isdigit()
+        assert answer.json()["code"] == "not-a-ledger"
+        assert client.get("/readyz").status_code == 503
+        assert client.get("/healthz").status_code == 200
