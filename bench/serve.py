@@ -22,6 +22,7 @@ from policy_engine.decide import Decider
 from policy_engine.loading.policy import load_policy
 
 CALLS = {"evaluation": serve_engine.EVALUATION, "decisions": serve_engine.DECISIONS}
+WORDS = {"evaluation": "ours: AuthZEN's evaluation", "decisions": "ours: the whole decision"}
 
 
 @dataclass(frozen=True)
@@ -86,13 +87,15 @@ def _setting(arguments: Namespace) -> Iterator[Setting]:
 def _all_figures(setting: Setting, arguments: Namespace) -> bool:
     """Print everything; tell whether answers agree, all requests were answered, and all of that is on record."""
     cerbos, engines = setting.cerbos, setting.engines
-    print(f"{len(setting.chosen.ids)} conditions, {os.cpu_count()} CPU cores, Cerbos {cerbos.version}\n")
+    print(f"{len(setting.chosen.ids)} conditions, {os.cpu_count()} CPU cores, Cerbos {cerbos.version}\n", flush=True)
     sides = [*(Side(each.name, each.processes) for each in engines), Side("Cerbos", (cerbos.process,))]
+    print("A decision in parts, in one thread, median of the workloads")
     serve_parts.report(setting.decider.policy, arguments.seed)
+    print("\nAnswers")
     agreed = _compare(setting, sides)
     first = 1000
     for texts in setting.streams:
-        print(f"\n{texts.name.capitalize()} ({arguments.call}s): medians of {arguments.rounds} rounds, in turns")
+        print(f"\n{texts.name.capitalize()} ({WORDS[arguments.call]}): medians of {arguments.rounds} rounds, in turns")
         streams = serve_streams.streams(setting.engines, cerbos, texts, setting.folder, CALLS[arguments.call])
         for connections in arguments.connections:
             figures = Figures(sides, streams, connections)

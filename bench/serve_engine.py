@@ -16,6 +16,7 @@ from bench.serve_processes import end, wait_for
 from tests.postgres import Server
 
 POLICY = str(Path(sys.executable).with_name("policy"))
+SUBJECT = "bench@acme.example"
 DECISIONS, EVALUATION = "/v1/decisions", "/access/v1/evaluation"
 #: What PostgreSQL is given: what was committed is on the disk, and memory as a small server has it.
 _POSTGRES = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "512MB", "max_wal_size": "4GB"}
@@ -82,9 +83,14 @@ def _started(
     ledger: str, others: tuple[int, ...], folder: Path, layer: Path, rules: Sequence[str], workers: int
 ) -> Iterator[Engine]:
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("POLICY_", "OTEL_", "XDG_", "CI", "GIT"))}
-    environment = {**kept, "HOME": str(folder), "POLICY_LEDGER_KEY": str(folder / "ledger.key")}
+    environment = {
+        **kept,
+        "HOME": str(folder),
+        "POLICY_LEDGER_KEY": str(folder / "ledger.key"),
+        "POLICY_ACTOR": SUBJECT,
+    }
     _run(environment, "db", "upgrade", "--ledger", ledger)
-    token = _run(environment, "token", "create", "--role", "decide", "--ledger", ledger).split()[-1]
+    token = _run(environment, "token", "create", "--subject", SUBJECT, "--role", "decide", "--ledger", ledger).strip()
     port = free_port()
     command = [POLICY, "serve", "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
     with (folder / "output").open("wb") as output:
