@@ -11,7 +11,6 @@ from typing import Any
 
 from policy_audit.canonical import document_bytes
 from policy_audit.entry import prepare
-from policy_audit.ledger import open_ledger
 
 from bench.serve_rules import AT
 from bench.serve_workloads import documents, loaded
@@ -23,7 +22,7 @@ from policy_engine.judging import Judge
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import Policy
 from policy_engine.model.personal import redacted_document
-from policy_engine.recorder import Recorder, context_from_environment
+from policy_engine.recorder import Drafter, context_from_environment
 
 ROUNDS = 10
 
@@ -37,6 +36,14 @@ def report(policy: Policy, seed: int) -> None:
             print(f"  {name:<62} {median(runs) / len(bodies) * 1e6:8.1f} us")
 
 
+def _each(function: Callable[..., object], *columns: Sequence[Any]) -> Callable[[], object]:
+    def run() -> None:
+        for row in zip(*columns, strict=True):
+            function(*row)  # kept nowhere: what is kept would be gone through by the collector
+
+    return run
+
+
 def _parts(policy: Policy, bodies: Sequence[str], folder: str) -> list[tuple[str, Callable[[], object]]]:
     decider, judge = Decider(policy), Judge(policy)
     workloads = [loaded(each, policy) for each in bodies]
@@ -48,34 +55,26 @@ def _parts(policy: Policy, bodies: Sequence[str], folder: str) -> list[tuple[str
     results = [judge.judge(case) for case in cases]
     decisions = [decider.decide(*pair, AT) for pair in pairs]
     explainer = Explainer(judge)
-    ledger = open_ledger("sqlite:///:memory:")
-    recorder, context = Recorder(ledger, policy), context_from_environment("deploy", {"POLICY_ACTOR": "bench"})
-    drafts = [recorder.draft(each, context) for each in decisions]
-
-    def each(function: Callable[..., object], *columns: Sequence[Any]) -> Callable[[], object]:
-        def run() -> None:
-            for row in zip(*columns, strict=True):
-                function(*row)  # kept nowhere: what is kept would be gone through by the collector
-
-        return run
+    drafter, context = Drafter(policy), context_from_environment("deploy", {"POLICY_ACTOR": "bench"})
+    drafts = [drafter.draft(each, context) for each in decisions]
 
     def combined(number: int) -> object:
         return judge.combine(cases[number], completed[number], outcomes[number], policy.catalog)
 
     return [
-        ("the request's bytes -> a workload (YAML reader, model)", each(lambda body: loaded(body, policy), bodies)),
-        ("  of it json.loads alone", each(json.loads, bodies)),
-        ("evidence", each(lambda w: check_evidence(w, AT.date(), Path(folder)), workloads)),
-        ("declared facts", each(lambda w, h: decider.cases(w, h, AT), workloads, held)),
-        ("computed facts (catalog, cost)", each(lambda c: complete(c, policy.catalog, judge.parameters), cases)),
-        ("the 40 conditions, durable_rules", each(judge.infer, completed)),
-        ("combining", each(combined, range(len(cases)))),
-        ("explanation of the task", each(explainer.task, results)),
-        ("  with missing, disputes, releases", each(decider.as_it_is, results)),
-        ("counterfactuals", each(decider._changes.of, results)),
-        ("the workload's own canonical bytes", each(lambda w: document_bytes(redacted_document(w)), workloads)),
-        ("the decision as a whole, without its bytes", each(lambda w, h: decider.decide(w, h, AT), workloads, held)),
-        ("the decision's canonical bytes", each(lambda d: document_bytes(d.document), decisions)),
-        ("draft of the entry", each(lambda d: recorder.draft(d, context), decisions)),
-        ("prepare: canonical JSON of the entry, commitments, digests", each(prepare, drafts)),
+        ("the request's bytes -> a workload (YAML reader, model)", _each(lambda body: loaded(body, policy), bodies)),
+        ("  of it json.loads alone", _each(json.loads, bodies)),
+        ("evidence", _each(lambda w: check_evidence(w, AT.date(), Path(folder)), workloads)),
+        ("declared facts", _each(lambda w, h: decider.cases(w, h, AT), workloads, held)),
+        ("computed facts (catalog, cost)", _each(lambda c: complete(c, policy.catalog, judge.parameters), cases)),
+        ("the 40 conditions, durable_rules", _each(judge.infer, completed)),
+        ("combining", _each(combined, range(len(cases)))),
+        ("explanation of the task", _each(explainer.task, results)),
+        ("  with missing, disputes, releases", _each(decider.as_it_is, results)),
+        ("counterfactuals", _each(decider._changes.of, results)),
+        ("the workload's own canonical bytes", _each(lambda w: document_bytes(redacted_document(w)), workloads)),
+        ("the decision as a whole, without its bytes", _each(lambda w, h: decider.decide(w, h, AT), workloads, held)),
+        ("the decision's canonical bytes", _each(lambda d: document_bytes(d.document), decisions)),
+        ("draft of the entry", _each(lambda d: drafter.draft(d, context), decisions)),
+        ("prepare: canonical JSON of the entry, commitments, digests", _each(prepare, drafts)),
     ]

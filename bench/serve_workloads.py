@@ -54,14 +54,7 @@ def _document(draw: random.Random, number: int) -> dict[str, Any]:
             "organisation": one(fields.Organisation),
             "deploy_within_days": draw.randrange(1, 60),
             "tasks": [_task(draw)],
-            "data": {
-                "sensitivity": one(fields.Sensitivity),
-                "regulations": draw.sample(["gdpr", "hipaa", "soc2"], draw.randrange(3)),
-                "may_leave_network": yes(),
-                "residency": draw.choice([["anywhere"], ["eu"], ["eu", "us"], ["us"]]),
-                "must_own_logs": yes(),
-                "third_party_accepted": yes(),
-            },
+            "data": _data(draw),
             "volume": {
                 "input_tokens_per_month": sent,
                 "output_tokens_per_month": sent // 5 // _PLACES * _PLACES,
@@ -96,6 +89,16 @@ _NEEDS = (
     "newest_capabilities",
     "edge",
 )
+
+
+def _data(draw: random.Random) -> dict[str, Any]:
+    said = ("may_leave_network", "must_own_logs", "third_party_accepted")
+    return {
+        "sensitivity": draw.choice(get_args(fields.Sensitivity)),
+        "regulations": draw.sample(["gdpr", "hipaa", "soc2"], draw.randrange(3)),
+        "residency": draw.choice([["anywhere"], ["eu"], ["eu", "us"], ["us"]]),
+        **{name: draw.random() < 0.5 for name in said},
+    }
 
 
 def _task(draw: random.Random) -> dict[str, Any]:
