@@ -29,7 +29,7 @@ class Answer(NamedTuple):
     """The rows that a statement gave, and how many it was about."""
 
     rows: list[Row]
-    count: int
+    affected: int
 
 
 def asks_in(beginning: str, values: Sequence[Any]) -> list[Ask]:
@@ -100,6 +100,4 @@ def translated(connection: Connection, statement: str, kind: type[Exception]) ->
     except kind as error:
         dialect = connection.dialect
         lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)  # type: ignore[arg-type]
-        raise DBAPIError.instance(
-            statement, None, error, kind, connection_invalidated=lost, dialect=dialect
-        ) from error
+        raise DBAPIError.instance(statement, None, error, kind, connection_invalidated=lost, dialect=dialect) from error

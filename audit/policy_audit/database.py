@@ -166,9 +166,7 @@ class Database:
             self.engine.dispose()
 
     @contextmanager
-    def _transaction(
-        self, begin: Sequence[str], asks: Sequence[Ask] = ()
-    ) -> Iterator[tuple[Connection, list[Answer]]]:
+    def _transaction(self, begin: Sequence[str], asks: Sequence[Ask] = ()) -> Iterator[tuple[Connection, list[Answer]]]:
         committing = False
         try:
             connection, answers = self._begin([*map(Ask, begin), *asks])

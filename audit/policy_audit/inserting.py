@@ -50,7 +50,7 @@ def insert_all(connection: Connection, tables: Sequence[Rows]) -> None:
     few = [(table, rows) for table, rows in given if len(rows) < LEAST_COPIED]
     answers = ask_all(connection, [_unnested(table, rows) for table, rows in few])
     for (table, rows), answer in zip(few, answers, strict=True):
-        _check(table, rows, answer.count)
+        _check(table, rows, answer.affected)
 
 
 def _check(table: TableClause, rows: Sequence[Row], count: int) -> None:
