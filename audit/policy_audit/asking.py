@@ -73,9 +73,25 @@ def _ask_server(connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
     with translated(connection, asks[-1].statement, psycopg.Error):
         if len(asks) == 1 or not psycopg.Pipeline.is_supported():
             return [_answer(_execute(driver, ask)) for ask in asks]
+        return [_answer(cursor) for cursor in _pipelined(driver, asks)]
+
+
+def _pipelined(driver: Any, asks: Sequence[Ask]) -> list[Any]:
+    """Run statements without waiting between them; return their cursors."""
+    import psycopg
+
+    cursors, refused = [], None
+    try:
         with driver.pipeline():
-            cursors = [_execute(driver, ask) for ask in asks]
-        return [_answer(cursor) for cursor in cursors]
+            try:
+                cursors = [_execute(driver, ask) for ask in asks]
+            except psycopg.Error as error:
+                refused = error  # told once the pipeline has ended, which warns where it is left with an error
+    except psycopg.Error as error:
+        refused = refused or error
+    if refused is not None:
+        raise refused
+    return cursors
 
 
 def _execute(driver: Any, ask: Ask) -> Any:

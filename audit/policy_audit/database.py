@@ -195,6 +195,7 @@ class Database:
         for last in (self.on_sqlite, True):
             connection = self.engine.connect()
             try:
+                connection.begin()  # SQLAlchemy's own word for it, to which Alembic listens: it sends nothing
                 return connection, ask_all(connection, asks)
             except BaseException as error:
                 lost = isinstance(error, DBAPIError) and error.connection_invalidated
