@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from functools import cache
@@ -42,7 +42,7 @@ def listed(
         period = {name: wanted.get(name) for name in ("since", "until")}
         found = _entries(snapshot, kind, period, page, counting)
     asked = {"as_of": exact(as_of), **{name: exact(wanted.get(name)) for name in ("since", "until", "at")}}
-    return {**found, "to_come": to_come(as_of), **asked, "checkpoint": _bound(snapshot)}
+    return {**found, "to_come": to_come(as_of), **asked, "checkpoint": bound(snapshot)}
 
 
 def shown_count(found: Mapping[str, Any]) -> int:
@@ -62,11 +62,16 @@ def _decisions(
         hint = _why(snapshot, query) if not count else None
         return {"kind": "DecisionCount", "count": count, "unread": selection.unread, "hint": hint}
     found = selection.page(**page)
-    erased = cache(snapshot.erased)  # read once, and only where an owner is not held
-    shown = [{**_columns(each), **_owner(snapshot, each, erased)} for each in found.decisions]
+    shown = rows_shown(snapshot, found.decisions)
     hint = _why(snapshot, query) if not shown and page["start"] is None else None
     more = {"more": found.next is not None, "next": found.next, "oldest_first": not page["newest"]}
     return {"kind": "DecisionList", "decisions": shown, **more, "unread": found.unread, "hint": hint}
+
+
+def rows_shown(snapshot: Snapshot, decisions: Sequence[CheckedDecision]) -> list[dict[str, Any]]:
+    """Return the rows of a list of decisions: their query columns, and their owners where these are held."""
+    erased = cache(snapshot.erased)  # read once, and only where an owner is not held
+    return [{**_columns(each), **_owner(snapshot, each, erased)} for each in decisions]
 
 
 def _why(snapshot: Snapshot, query: DecisionQuery) -> str | None:
@@ -112,7 +117,8 @@ def _entry(row: StoredEntry) -> dict[str, Any]:
     }
 
 
-def _bound(snapshot: Snapshot) -> dict[str, Any]:
+def bound(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the checkpoint that an answer is bound to."""
     checkpoint = snapshot.checkpoint
     named = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
     return {**named, "note": snapshot.note}
