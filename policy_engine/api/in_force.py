@@ -14,7 +14,7 @@ from starlette.responses import Response
 from policy_engine import __version__
 from policy_engine.api import parameters as given
 from policy_engine.api.documents import answer, kept, tag_of, unchanged
-from policy_engine.api.openapi import in_path, parameters, problems, ref
+from policy_engine.api.openapi import documents, in_path, parameters, problems, ref
 from policy_engine.api.parameters import Parameter, as_of, choice, documented, flag, number, text
 from policy_engine.api.requests import principal_with, service_of
 from policy_engine.browsing.asked import COMMERCIAL, MODALITIES
