@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from policy_engine import __version__
 from policy_engine.api import decisions, fallbacks, health, in_force, log, openapi_document, recorded
+from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
@@ -39,6 +40,7 @@ def create_app(settings: Settings) -> FastAPI:
     fallbacks.answer_head(app.state.documented)
     for module in API:
         app.include_router(module.router)
+    app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, fallbacks.refuse)
     return app

@@ -240,6 +240,21 @@ def test_yaml_where_it_is_asked_for_and_json_to_everything_else(client: httpx.Cl
         assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json"), accept
 
 
+def test_long_answers_are_packed_for_who_takes_it(
+    server: Server, client: httpx.Client, decided: list[dict[str, Any]]
+) -> None:
+    path = f"/v1/decisions/{decided[0]['id']}"
+    packed = client.get(path, headers={"Accept-Encoding": "gzip"})
+    plain = client.get(path, headers={"Accept-Encoding": "identity"})
+    assert packed.headers["content-encoding"] == "gzip"
+    assert "content-encoding" not in plain.headers
+    assert packed.json() == plain.json()
+    assert int(packed.headers["content-length"]) * 3 < len(plain.content)
+    with server.client(server.token("decide")) as other:
+        made = other.post("/v1/decisions", json=workload("support", "triage"), headers={"Accept-Encoding": "gzip"})
+    assert "content-encoding" not in made.headers
+
+
 def test_what_no_route_answers_is_a_problem_document(client: httpx.Client) -> None:
     wrong = client.request("DELETE", "/v1/decisions")
     assert (wrong.status_code, wrong.headers["allow"]) == (405, "GET, HEAD, POST")
