@@ -28,6 +28,7 @@ ACTS = (
     EntryType.KEY_ROTATION,
     EntryType.PERSONAL_KEY_ROTATION,
     EntryType.RESTORE,
+    EntryType.ACCESS_TOKEN_CREATED,
     EntryType.ACCESS_TOKEN_REVOKED,
 )
 UNNAMED, NOBODY_NAMED = "(nobody named)", "nobody named"
@@ -38,7 +39,7 @@ ACTOR = (Column("actor", personal=True), Column("actor_known_by"))
 
 
 def hipaa_access(asked: Asked) -> Report:
-    """Return who read or exported what, as far as it is on record, and which log-ins failed."""
+    """Return who read or exported what, and who could not log in, as far as it is on record."""
     columns = (
         _ENTRY,
         _RECORDED,
@@ -86,8 +87,7 @@ def separation_of_duties(asked: Asked) -> Report:
     rows: list[Sequence[Cell]] = []
     activated = {each.index: each for each in activations(asked.source)}
     granted = _granted(asked)
-    kinds = (EntryType.WAIVER_GRANTED, EntryType.POLICY_ACTIVATION, EntryType.ACCESS_TOKEN_CREATED)
-    for entry in asked.entries(*kinds, *ACTS):
+    for entry in asked.entries(EntryType.WAIVER_GRANTED, EntryType.POLICY_ACTIVATION, *ACTS):
         told = _told(asked, entry, activated.get(entry.index), granted)
         if told is not None:
             rows.append((entry.index, entry.recorded_at, entry.type, *told))
@@ -103,8 +103,8 @@ def separation_of_duties(asked: Asked) -> Report:
             ("nobody named", sum(UNNAMED in row for row in rows)),
         ),
         remarks=(
-            "`nobody named`: whoever erased, disposed of, held, released, revoked, restored or changed a key gave no "
-            "name; `asked` says so of an activation. A name that was given is asserted, or from CI.",
+            "`nobody named`: whoever erased, disposed of, held, released, revoked, restored, changed a key or made a "
+            "token gave no name; `asked` says so of an activation. A name that was given is asserted, or from CI.",
             "A token of the served engine lets in whom `asked` names, and was made by whom `approved` names.",
             "Persons are compared as recorded, whatever their spelling: one person under two names is not seen.",
             "Signatures of activations are judged by the policy in force before. Those of waivers are not: "
@@ -121,9 +121,9 @@ def _told(
     body = entry.document["body"]
     if entry.type in ACTS:
         what = brief({name: value for name, value in body.items() if name not in _LISTS})
-        return (what or None, UNNAMED, (), NOBODY_NAMED) if _nobody_named(entry) else None
-    if entry.type == EntryType.ACCESS_TOKEN_CREATED:
-        return _token(asked, entry)
+        if _nobody_named(entry):
+            return what or None, UNNAMED, (), NOBODY_NAMED
+        return _token(asked, entry) if entry.type == EntryType.ACCESS_TOKEN_CREATED else None
     if judged is None:
         finding, requester, approvers = approval(asked, entry)
         if finding == APART:  # by the names that the grant gives itself
