@@ -31,8 +31,8 @@ class Limits(Struct, frozen=True):
     url_bytes: int = 8 << 10
     stalled_seconds: float = 30.0
     """For so long a client may take nothing of an answer."""
-    connections: int = 1000
-    """Of one worker; one more is closed at once."""
+    connections: int = 800
+    """Of one worker; for one more an idle one is closed, or it is itself."""
     requests: int = 512
     """Under way in one worker; one more is told to come back."""
 

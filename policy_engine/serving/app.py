@@ -16,6 +16,7 @@ from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+from policy_engine.serving.front import Front
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -28,11 +29,20 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await service.stop()
 
-    app = FastAPI(title="policy-engine", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="policy-engine",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        # a redirect would be made of whatever `Host` says
+        redirect_slashes=False,
+    )
     app.state.service = service
     for module in (decisions, health, logging_in):
         app.include_router(module.router)
     app.add_exception_handler(PolicyError, _refuse)
+    app.add_middleware(Front, service=service)
     return app
 
 
