@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
-from policy_engine.access.authenticating import authenticate
+from policy_engine.access.authenticating import ANYBODY, authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
 from policy_engine.errors import PolicyError, RecordingError
 from policy_engine.recorder import Context, Drafter, recordable, shown
@@ -173,7 +173,7 @@ class Service:
                 self.admission.check_stranger(address)
                 raise
             self.admission.check_unknown(error, address)
-        if known is not None and not exact:
+        if known is not None and not exact and known.known_by != ANYBODY.known_by:
             return known
         # a token may have been made, or revoked, since the ground was read
         if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:

@@ -31,6 +31,8 @@ class Limits(Struct, frozen=True):
     url_bytes: int = 8 << 10
     stalled_seconds: float = 30.0
     """For so long a client may take nothing of an answer."""
+    linger_seconds: float = 2.0
+    """For so long a body is still read whose request is answered."""
     connections: int = 800
     """Of one worker; for one more an idle one is closed, or it is itself."""
     requests: int = 512

@@ -32,8 +32,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(
         title="policy-engine",
         version=__version__,
-        docs_url=None,
-        redoc_url=None,
+        openapi_url=None,
         lifespan=lifespan,
         # a redirect would be made of whatever `Host` says
         redirect_slashes=False,

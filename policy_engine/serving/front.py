@@ -98,6 +98,8 @@ class Front:
         host = headers.get(b"host", b"")
         if (host or scope["http_version"] != "1.0") and not _HOST.fullmatch(host):
             return UsageError(Problem("host", "the request has no `Host`, or one that is none"))
+        if headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+            return UsageError(Problem("transfer-encoding", "the body comes in another coding than `chunked`"))
         if headers.get(b"content-encoding", b"identity").lower() != b"identity":
             hint = "send the body as it is"
             return InputError(Problem("content-encoding", "the body is compressed, which is not taken", help=hint))

@@ -15,8 +15,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from policy_engine.service.settings import Settings
 from policy_engine.serving.headers import refusal, security_headers
 
-#: What still comes of a body whose request is answered: so long, and so much of it, is read before the end.
-_LINGER_SECONDS, _LINGER_BYTES = 2.0, 4 << 20
+#: So much of a body is still read when its request is answered, so that the answer arrives before the end.
+_LINGER_BYTES = 4 << 20
 _MOST_PIPELINED = 64
 
 
@@ -111,7 +111,7 @@ class Protocol(HttpToolsProtocol):
         unread = self.cycle.response_complete and self.cycle.more_body
         super().on_response_complete()
         if unread and not self.transport.is_closing() and self._linger_timer is None:
-            self._linger_timer = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+            self._linger_timer = self.loop.call_later(self.limits.linger_seconds, self.transport.close)
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -146,8 +146,9 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()  # nothing ever came
 
     def _refuse(self, status: int, code: str, detail: str) -> None:
-        """Answer before there is a request, and close; within another's answer, only close."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        """Answer before any route does, and close; within another's answer, or before its turn, only close."""
+        cycle = self.cycle
+        if self.pipeline or (cycle is not None and cycle.response_started and not cycle.response_complete):
             self.transport.close()
             return
         title = HTTPStatus(status).phrase
