@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 __all__ = ["STAGES", "TYPES", "VERDICTS", "command"]
 
 TYPES = (
-    "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used evidence-approved "
-    "evidence-recorded evidence-revoked probe-attestation evaluation-report rollout-decided catalog-refreshed erasure "
-    "disposal hold key-rotation personal-key-rotation export officer-query verification-run restore anchor heartbeat "
-    "collection"
+    "decision all policy-activation waiver-requested waiver-approved waiver-granted waiver-revoked waiver-used "
+    "evidence-approved evidence-recorded evidence-revoked probe-attestation evaluation-report rollout-decided "
+    "catalog-refreshed erasure disposal hold key-rotation personal-key-rotation export officer-query verification-run "
+    "restore anchor heartbeat collection"
 ).split()
 
 
