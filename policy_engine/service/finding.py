@@ -1,4 +1,4 @@
-"""A decision on record, by its id or as the last one on a workload: by its entry's bytes, and never by columns alone."""
+"""A decision on record, by its id or as the last one on a workload, held to its entry's bytes."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from policy_engine.access.principal import Principal
+from policy_engine.asking.entries import decision_document, listed_entry
 from policy_engine.errors import InputError, Problem, VerificationFailedError
-from policy_engine.recorded import read_json
 from policy_engine.service.errors import NotFoundError
 
 if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger, StoredEntry
+    from policy_audit.ledger import Ledger, StoredDecision, StoredEntry
 
 _ID = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
 _LONGEST_NAME = 253
@@ -63,7 +63,7 @@ def decision_by_id(ledger: Ledger, principal: Principal, identifier: str) -> Fou
         raise _missing() from error
     if principal.namespaces is not None and row.namespace not in principal.namespaces:
         raise _missing()
-    return _found(ledger, row.index, row.decision_id)
+    return _found(ledger, row)
 
 
 def latest_decision(ledger: Ledger, principal: Principal, workload: str, purpose: str | None = None) -> Found:
@@ -81,18 +81,17 @@ def latest_decision(ledger: Ledger, principal: Principal, workload: str, purpose
     rows = ledger.list_decisions(DecisionFilter(namespace=namespace, workload=name, purpose=purpose), limit=1)
     if not rows:
         raise _missing()
-    return _found(ledger, rows[0].index, rows[0].decision_id)
+    return _found(ledger, rows[0])
 
 
-def _found(ledger: Ledger, index: int, identifier: str) -> Found:
-    """Return the decision of an entry, compared with it: columns only lead there."""
-    entry = ledger.entry(index)
-    document = read_json(ledger.blob(f"sha256:{identifier}"))
-    said = (entry.document.get("view", {}).get("decision_id"), entry.document.get("blobs", {}).get("decision"))
-    if said != (identifier, f"sha256:{identifier}") or not isinstance(document, dict):
-        message = f"the query columns of the entry {index} are not those of its bytes"
+def _found(ledger: Ledger, row: StoredDecision) -> Found:
+    """Return the decision of an entry, compared with the columns that led there."""
+    entry = listed_entry(ledger, row.index)
+    view = entry.document.get("view", {})
+    if any(view.get(name) != getattr(row, name) for name in ("decision_id", "namespace", "workload", "purpose")):
+        message = f"the query columns of the entry {row.index} are not those of its bytes"
         raise VerificationFailedError(Problem("view-changed", message, help="run `policy audit verify`"))
-    return Found(entry, identifier, document)
+    return Found(entry, row.decision_id, decision_document(ledger, entry))
 
 
 def _missing() -> NotFoundError:

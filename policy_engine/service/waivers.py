@@ -53,7 +53,7 @@ _CONFLICTS = frozenset({"revoked", "granted-already", "approved-already", "other
 
 
 class WaiverRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is asked for: as the options of `policy waiver request`. `workload` (NAMESPACE/NAME) is its last decision."""
+    """What is asked for: as the options of `policy waiver request`. `workload` is NAMESPACE/NAME."""
 
     rule: str
     reason: str
