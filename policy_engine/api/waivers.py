@@ -9,12 +9,11 @@ from msgspec import Meta, Struct
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.access.principal import ForbiddenError, Principal
 from policy_engine.api.bodies import json_of
 from policy_engine.api.documents import json_bytes
-from policy_engine.api.openapi import answers, in_path, json_body, parameters, problems, query, ref
-from policy_engine.api.queries import check_query, chosen, one, whole
-from policy_engine.api.requests import authorization_of, principal_of, service_of
+from policy_engine.api.openapi import answers, in_path, json_body, parameters, problems, ref
+from policy_engine.api.parameters import choice, documented, number, read, text
+from policy_engine.api.requests import authorization_of, principal_of, principal_with, service_of
 from policy_engine.api.waiver_schemas import APPROVAL_EXAMPLE, REQUEST_EXAMPLE
 from policy_engine.errors import Problem, UsageError
 from policy_engine.service import waivers
@@ -27,7 +26,11 @@ router = APIRouter()
 _ID = in_path("id", "The waiver's id, or the beginning of one: 4 digits or more.", example="4f1c2a7e")
 _ANSWER = answers(ref("Waiver"), "The waiver.")
 _REFUSED = problems(400, 401, 403, 404, 422, 503)
-_MOST_DAYS = 36_500
+_LISTED = (
+    choice("status", WANTED, f"Which ones; `{WANTED[0]}` where nothing is said."),
+    number("expiring", 0, 36_500, "Active, and ending within so many days."),
+)
+_REASON = (text("reason", "Why; wanted, and kept for good: name no people."),)
 
 
 class Approval(Struct, frozen=True, forbid_unknown_fields=True):
@@ -52,7 +55,7 @@ async def request_waiver(request: Request) -> Response:
     Whoever is authenticated asks. The answer has the `text` that approvers sign.
     """
     await principal_of(request, "decide")
-    check_query(request, ())
+    read(request, ())
     wanted = await json_of(request, WaiverRequest)
     found, warning = await waivers.ask(service_of(request), authorization_of(request), wanted)
     answer = _json({**found, "warning": warning}, 201)
@@ -63,27 +66,21 @@ async def request_waiver(request: Request) -> Response:
 @router.get(
     "/v1/waivers",
     responses={**answers(ref("WaiverList"), "The waivers."), **problems(400, 401, 403, 503)},
-    openapi_extra=parameters(
-        query("status", {"type": "string", "enum": list(WANTED)}, "Which ones; `active` where nothing is said."),
-        query(
-            "expiring", {"type": "integer", "minimum": 0, "maximum": _MOST_DAYS}, "Active, and ending in so many days."
-        ),
-    ),
+    openapi_extra=documented(_LISTED),
 )
 async def list_waivers(request: Request) -> Response:
     """List the waivers on record, their signatures verified by the policy in force. Role `read` or `approve`."""
-    principal = await _reader(request)
-    check_query(request, ("status", "expiring"))
-    status = chosen(request, "status", WANTED) or WANTED[0]
-    expiring = whole(request, "expiring", 0, _MOST_DAYS)
-    return _json(await waivers.waivers(service_of(request), principal, status, expiring))
+    principal = await principal_with(request, "read", "approve")
+    asked = read(request, _LISTED)
+    status = asked["status"] or WANTED[0]
+    return _json(await waivers.waivers(service_of(request), principal, status, asked["expiring"]))
 
 
 @router.get("/v1/waivers/{id}", responses={**_ANSWER, **_REFUSED}, openapi_extra=parameters(_ID))
 async def show_waiver(request: Request) -> Response:
     """Show one waiver, with the exact `text` that its approvers sign. Role `read` or `approve`."""
-    principal = await _reader(request)
-    check_query(request, ())
+    principal = await principal_with(request, "read", "approve")
+    read(request, ())
     return _json(await waivers.waiver(service_of(request), principal, request.path_params["id"]))
 
 
@@ -94,8 +91,8 @@ async def show_waiver(request: Request) -> Response:
 )
 async def waiver_file(request: Request) -> Response:
     """Return the file that `policy waiver sign` and `policy waiver approve` take. Role `read` or `approve`."""
-    principal = await _reader(request)
-    check_query(request, ())
+    principal = await principal_with(request, "read", "approve")
+    read(request, ())
     found = await waivers.waiver(service_of(request), principal, request.path_params["id"])
     if found["file"] is None:
         message = "the ledger does not hold who asked for this waiver, and nobody can sign it"
@@ -118,7 +115,7 @@ async def approve_waiver(request: Request) -> Response:
     Nobody approves what they asked for (409 `own-waiver`), and nobody with another person's key (403).
     """
     await principal_of(request, "approve")
-    check_query(request, ())
+    read(request, ())
     signed = await json_of(request, Approval)
     identifier = request.path_params["id"]
     found, granted = await waivers.approve(
@@ -130,28 +127,17 @@ async def approve_waiver(request: Request) -> Response:
 @router.delete(
     "/v1/waivers/{id}",
     responses={**_ANSWER, **_REFUSED},
-    openapi_extra=parameters(
-        _ID, query("reason", {"type": "string", "minLength": 1}, "Why; kept for good: name no people.", required=True)
-    ),
+    openapi_extra={"parameters": [_ID, {**documented(_REASON)["parameters"][0], "required": True}]},
 )
 async def revoke_waiver(request: Request) -> Response:
     """Take a waiver back: it lifts nothing any more. One that was taken back stays so. Role `approve`."""
     await principal_of(request, "approve")
-    check_query(request, ("reason",))
-    reason = one(request, "reason")
+    reason = read(request, _REASON)["reason"]
     if reason is None:
-        raise UsageError(Problem("parameter", "`reason` is wanted", help="say why, and name no people"))
+        raise UsageError(Problem("parameter", "the parameter `reason` is wanted", help="say why, and name no people"))
     return _json(
         await waivers.revoke(service_of(request), authorization_of(request), request.path_params["id"], reason)
     )
-
-
-async def _reader(request: Request) -> Principal:
-    """Return who asks: who reads the record, or who is to sign."""
-    try:
-        return await principal_of(request, "read")
-    except ForbiddenError:
-        return await principal_of(request, "approve")
 
 
 def _json(value: Any, status: int = 200) -> Response:

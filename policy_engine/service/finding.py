@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +11,11 @@ from policy_engine.access.principal import Principal
 from policy_engine.asking.entries import decision_document, listed_entry
 from policy_engine.errors import InputError, Problem, VerificationFailedError
 from policy_engine.service.errors import NotFoundError
+from policy_engine.service.recorded import decision_entry
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredDecision, StoredEntry
 
-_ID = re.compile(r"(?:sha256:)?([0-9a-f]{8,64})")
 _LONGEST_NAME = 253
 
 
@@ -43,27 +42,14 @@ def split_workload(text: str) -> tuple[str, str]:
 
 
 def decision_by_id(ledger: Ledger, principal: Principal, identifier: str) -> Found:
-    """Return the decision with this id, or with the only id that begins so (8 digits or more).
+    """Return the decision with this id, with the only id that begins so (8 digits or more), or at this index.
 
     Raises:
         NotFoundError: there is none, or not for the principal.
         VerificationFailedError: what is on record is not what it says it is.
     """
-    from policy_audit.errors import LedgerError
-
-    wanted = _ID.fullmatch(identifier.strip().lower())
-    if wanted is None:
-        message = "an id of a decision has 64 hexadecimal digits, of which 8 are enough"
-        raise InputError(Problem("decision-id", message, help="it is the `id` of the decision's document"))
-    try:
-        row = ledger.find_decision(wanted[1])
-    except LedgerError as error:
-        if error.code not in ("decision-missing", "decision-ambiguous"):
-            raise
-        raise _missing() from error
-    if principal.namespaces is not None and row.namespace not in principal.namespaces:
-        raise _missing()
-    return _found(ledger, row)
+    entry = decision_entry(ledger, identifier, principal.namespaces)
+    return Found(entry, entry.document["view"]["decision_id"], decision_document(ledger, entry))
 
 
 def latest_decision(ledger: Ledger, principal: Principal, workload: str, purpose: str | None = None) -> Found:
@@ -95,4 +81,4 @@ def _found(ledger: Ledger, row: StoredDecision) -> Found:
 
 
 def _missing() -> NotFoundError:
-    return NotFoundError(Problem("decision-missing", "there is no such decision on record"))
+    return NotFoundError(Problem("workload-missing", "there is no such decision on this workload on record"))

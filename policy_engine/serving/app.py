@@ -12,6 +12,7 @@ from starlette.responses import Response
 from policy_engine import __version__
 from policy_engine.api import decisions, health, openapi_document, recorded, waivers
 from policy_engine.api.problems import problem_response
+from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
@@ -33,7 +34,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="policy-engine", version=__version__, openapi_url=None, lifespan=lifespan)
     app.state.service = service
     app.state.documented = [module.router for module in API]
-    for module in API:
+    for module in (*API, logging_in):
         app.include_router(module.router)
     app.add_exception_handler(PolicyError, _refuse)
     return app
