@@ -8,13 +8,13 @@ import msgspec
 from starlette.requests import Request
 
 from policy_engine.api.requests import JSON, body_of, check_media_type
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 
 T = TypeVar("T")
 
 
-async def json_of(request: Request, kind: type[T]) -> T:
-    """Return the request's JSON body as `kind`.
+async def json_of(request: Request, kind: type[T], refusal: type[PolicyError] = InputError) -> T:
+    """Return the request's JSON body as `kind`; what is not of that kind is the error `refusal`.
 
     Raises:
         InputError: it is of another media type, too large, or not what the route takes.
@@ -26,6 +26,6 @@ async def json_of(request: Request, kind: type[T]) -> T:
         return msgspec.json.decode(body, type=kind)
     except msgspec.ValidationError as error:
         text = str(error)
-        raise InputError(Problem("body", text[:1].lower() + text[1:], help="see /openapi.json")) from None
+        raise refusal(Problem("body", text[:1].lower() + text[1:], help="see /openapi.json")) from None
     except (ValueError, RecursionError):  # the decoder's own error is a ValueError
         raise UsageError(Problem("json", "the body is not JSON in UTF-8")) from None
