@@ -28,6 +28,7 @@ from policy_engine.service.groups import Group, latest
 from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.reads import Parameters, Reads
+from policy_engine.service.reports import Reporter
 from policy_engine.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class Service:
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door)
         self.reads = Reads(self.committer)
+        self.reporter = Reporter()
         self.rule_sheets = RuleSheets(settings.layers)
         self._tiles: ServedTiles | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
@@ -101,6 +103,7 @@ class Service:
     async def stop(self) -> None:
         """End once what was accepted is done."""
         await self.reads.stop()
+        self.reporter.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
         await loop.run_in_executor(None, self.committer.stop)

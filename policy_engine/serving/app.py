@@ -20,6 +20,7 @@ from policy_engine.api import (
     log,
     openapi_document,
     recorded,
+    reports,
     waivers,
 )
 from policy_engine.api.problems import problem_response
@@ -29,7 +30,7 @@ from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 
 #: The modules whose routes `/openapi.json` describes.
-API = (decisions, recorded, log, in_force, waivers, authzen, health, openapi_document)
+API = (decisions, recorded, log, in_force, waivers, reports, authzen, health, openapi_document)
 
 
 def create_app(settings: Settings) -> FastAPI:
