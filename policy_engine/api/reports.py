@@ -18,6 +18,7 @@ from policy_engine.api.recorded import FILTERS
 from policy_engine.api.requests import principal_of, record_read, service_of
 from policy_engine.api.schemas import COUNT, NULLABLE, SCHEMAS, STRING, TIME, listed, opened
 from policy_engine.asking.reporting import report_value
+from policy_engine.reports.registry import FILTERS as DECISION_FILTERS
 from policy_engine.reports.registry import REPORTS
 from policy_engine.service import reports
 from policy_engine.service.reports import NOT_SERVED
@@ -66,6 +67,11 @@ SCHEMAS.update(
 def parameters_of(name: str) -> list[Parameter]:
     """Return the parameters that a report takes."""
     return [each for option, each in _ALL.items() if option in REPORTS[name].takes - NOT_SERVED]
+
+
+def filters_of_decisions() -> list[Parameter]:
+    """Return the parameters that select decisions, of a report or an export."""
+    return [_ALL[name] for name in _ALL if name in (DECISION_FILTERS - {"as_of"}) | {"expired", "at"}]
 
 
 def options_of(asked: dict[str, Any]) -> dict[str, Any]:

@@ -14,6 +14,12 @@ from policy_engine.cli.options import ledger_options, policy_options
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="What the workers share: exports, for a day.  [default: a folder of its own, gone when it ends]",
+)
 @policy_options
 @ledger_options
 @click.pass_context
@@ -23,6 +29,7 @@ def command(
     *,
     listen: str,
     workers: int,
+    state: Path | None,
     public_log: bool,
     layers: Sequence[Path],
     policy_digest: str | None,
@@ -51,6 +58,7 @@ def command(
             host=host.strip("[]"),
             port=int(port),
             workers=workers,
+            state=state.absolute() if state is not None else None,
             public_log=public_log,
         )
     )

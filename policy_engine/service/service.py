@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
@@ -23,6 +25,7 @@ from policy_engine.recorder import Context, Drafter, recordable, shown
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
 from policy_engine.service.errors import MISSING, BusyError, NotFoundError
+from policy_engine.service.exports import Exporter
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import Group, latest
 from policy_engine.service.in_force import RuleSheets
@@ -72,6 +75,8 @@ class Service:
         self.committer = Committer(self.door)
         self.reads = Reads(self.committer)
         self.reporter = Reporter()
+        self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
+        self.exporter = Exporter(self, (settings.state or Path(self._own_state.name)) / "exports")  # type: ignore[union-attr]
         self.rule_sheets = RuleSheets(settings.layers)
         self._tiles: ServedTiles | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
@@ -104,6 +109,9 @@ class Service:
         """End once what was accepted is done."""
         await self.reads.stop()
         self.reporter.stop()
+        await asyncio.to_thread(self.exporter.stop)
+        if self._own_state is not None:
+            self._own_state.cleanup()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
         await loop.run_in_executor(None, self.committer.stop)

@@ -14,6 +14,7 @@ from policy_engine import __version__
 from policy_engine.api import (
     authzen,
     decisions,
+    exports,
     fallbacks,
     health,
     in_force,
@@ -30,7 +31,7 @@ from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 
 #: The modules whose routes `/openapi.json` describes.
-API = (decisions, recorded, log, in_force, waivers, reports, authzen, health, openapi_document)
+API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, openapi_document)
 
 
 def create_app(settings: Settings) -> FastAPI:
