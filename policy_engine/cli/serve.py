@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from policy_engine.cli.options import ledger_options, policy_options
+from policy_engine.cli.serve_access import access_options, check_open, listening_at, oidc_of
 
 
 @click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
@@ -20,6 +21,7 @@ from policy_engine.cli.options import ledger_options, policy_options
     type=click.Path(path_type=Path, file_okay=False),
     help="What the workers share: exports, for a day.  [default: a folder of its own, gone when it ends]",
 )
+@access_options
 @policy_options
 @ledger_options
 @click.pass_context
@@ -31,34 +33,49 @@ def command(
     workers: int,
     state: Path | None,
     public_log: bool,
+    behind_tls: bool,
+    rate: float,
+    oidc_issuer: str | None,
+    oidc_audience: str | None,
+    oidc_keys: Path | None,
+    oidc_roles_claim: str | None,
+    oidc_subject_claim: str | None,
+    oidc_roles: Sequence[str],
     layers: Sequence[Path],
     policy_digest: str | None,
     ledger: str | None,
     ledger_key: Path | None,
 ) -> None:
-    """Serve the HTTP API and the console."""
+    """Serve the HTTP API and the console.
+
+    Whoever asks sends a token of `policy token create`, or an access token of --oidc-issuer. As long as the ledger has
+    never had a token, and no issuer is named, it serves on loopback alone, and everybody there.
+    """
     from policy_engine.cli.options import choose_ledger
     from policy_engine.errors import Problem, UsageError
-    from policy_engine.service.settings import Settings
+    from policy_engine.service.settings import Limits, Settings
 
     try:
         from policy_engine.serving.run import serve
     except ImportError:
         message = "`policy serve` needs packages that are not installed"
         raise UsageError(Problem("extra-missing", message, help="pip install policy-engine[server]")) from None
-    host, _, port = listen.rpartition(":")
+    host, port = listening_at(listen)
     choice = choose_ledger(ctx, ledger, ledger_key)
-    serve(
-        Settings(
-            ledger=choice.url,
-            key=choice.key,
-            pinned=choice.pinned,
-            layers=tuple(layers),
-            policy_digest=policy_digest,
-            host=host.strip("[]"),
-            port=int(port),
-            workers=workers,
-            state=state.absolute() if state is not None else None,
-            public_log=public_log,
-        )
+    settings = Settings(
+        ledger=choice.url,
+        key=choice.key,
+        pinned=choice.pinned,
+        layers=tuple(layers),
+        policy_digest=policy_digest,
+        host=host,
+        port=port,
+        workers=workers,
+        limits=Limits(rate=rate),
+        behind_tls=behind_tls,
+        oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
+        state=state.absolute() if state is not None else None,
+        public_log=public_log,
     )
+    check_open(settings, choice)
+    serve(settings)

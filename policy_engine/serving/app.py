@@ -29,6 +29,7 @@ from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+from policy_engine.serving.front import Front
 
 #: The modules whose routes `/openapi.json` describes.
 API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, openapi_document)
@@ -45,7 +46,12 @@ def create_app(settings: Settings) -> FastAPI:
         await service.stop()
 
     app = FastAPI(
-        title="policy-engine", version=__version__, openapi_url=None, redirect_slashes=False, lifespan=lifespan
+        title="policy-engine",
+        version=__version__,
+        openapi_url=None,
+        lifespan=lifespan,
+        # a redirect would be made of whatever `Host` says
+        redirect_slashes=False,
     )
     app.state.service = service
     app.state.documented = [module.router for module in API]
@@ -54,6 +60,7 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, fallbacks.refuse)
+    app.add_middleware(Front, service=service)
     return app
 
 
