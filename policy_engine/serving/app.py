@@ -24,6 +24,7 @@ from policy_engine.api import (
     reports,
     waivers,
 )
+from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
 from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
@@ -58,6 +59,7 @@ def create_app(settings: Settings) -> FastAPI:
     fallbacks.answer_head(app.state.documented)
     for module in (*API, logging_in):
         app.include_router(module.router)
+    app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, fallbacks.refuse)
     app.add_middleware(Front, service=service)
