@@ -28,12 +28,12 @@ _numbers = itertools.count()
 class World:
     """Callers of a server, by name: each with a token of their own."""
 
-    def __init__(self, server: Server) -> None:
-        self.server = server
+    def __init__(self, server: Server, key: Path | None = None) -> None:
+        self.server, self._key = server, key
         self._tokens: dict[str, str] = {}
         self._clients: dict[str, httpx.Client] = {}
         self.name = f"triage-{next(_numbers)}"
-        server.token("administer", subject="admin@acme.example")
+        self._make("administer", subject="admin@acme.example")
 
     def call(self, who: str, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask as `NAME@acme.example` with all roles, or with those after a colon, in namespaces after an `@`."""
@@ -42,8 +42,14 @@ class World:
             roles, _, reach = rest.partition("@")
             given = {"namespaces": reach.split(",")} if reach else {}
             made = filter(None, roles.split(","))
-            self._tokens[who] = make_token(self.server.ledger, *made, subject=f"{name}@acme.example", **given)
+            self._tokens[who] = self._make(*made, subject=f"{name}@acme.example", **given)
         return self.send(self._tokens[who], method, path, **more)
+
+    def _make(self, *roles: str, **more: Any) -> str:
+        """Put a token on record; a ledger on a server has its key beside no file of its own."""
+        if self._key is None:
+            return make_token(self.server.ledger, *roles, **more)
+        return make_token(self.server.ledger, *roles, key=self._key, **more)
 
     def send(self, token: str, method: str, path: str, **more: Any) -> httpx.Response:
         if token not in self._clients:
