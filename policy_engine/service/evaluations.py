@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from policy_audit.entry import Draft, EntryType
 
 from policy_engine.access.principal import Principal
@@ -58,8 +58,8 @@ class Action(Struct, frozen=True):
 class Properties(Struct, frozen=True):
     """The workload's document, or the digest that the decision on record has to be of (`sha256:...`)."""
 
-    workload: msgspec.Raw = msgspec.Raw(b"null")
-    digest: Text | None = None
+    workload: msgspec.Raw = msgspec.Raw(b"")
+    digest: Text | UnsetType = UNSET
 
 
 class Resource(Struct, frozen=True):
@@ -67,16 +67,16 @@ class Resource(Struct, frozen=True):
 
     type: Text
     id: Text
-    properties: Properties | None = None
+    properties: Properties | UnsetType = UNSET
 
 
 class Evaluation(Struct, frozen=True):
     """One question. `context` is taken and not looked at: no rule reads it."""
 
-    subject: Subject | None = None
-    action: Action | None = None
-    resource: Resource | None = None
-    context: dict[str, Any] | None = None
+    subject: Subject | UnsetType = UNSET
+    action: Action | UnsetType = UNSET
+    resource: Resource | UnsetType = UNSET
+    context: dict[str, Any] | UnsetType = UNSET
 
 
 class Options(Struct, frozen=True):
@@ -108,12 +108,12 @@ async def evaluate(service: Service, authorization: str | None, asked: Evaluatio
         UsageError: it lacks a part, or its workload is another than the resource.
         PolicyError: as `Service.decide`; nothing is answered that is not on record.
     """
-    if asked.subject is None or asked.action is None or asked.resource is None:
+    if asked.subject is UNSET or asked.action is UNSET or asked.resource is UNSET:
         raise UsageError(Problem("authzen-request", "`subject`, `action` and `resource` are wanted"))
     properties = asked.resource.properties or Properties()
     known = (asked.action.name, asked.resource.type) == (ACTION, RESOURCE)
     document = bytes(properties.workload)
-    if document == b"null" or not known:
+    if not document or not known:
         return await _by_record(service, authorization, asked.subject, asked.action, asked.resource)
     _check_same(asked.resource.id, document)
     answer = await service.decide(Asked(document, authorization, DEPLOY))
@@ -198,8 +198,8 @@ def _standing(ledger: Ledger, policy: Policy, found: Found, resource: Resource) 
         reasons.append(_reason("verdict", f"its verdict is {view['verdict']}"))
     if view.get("policy_digest") != policy.digest:
         reasons.append(_reason("policy", "it was decided under another policy than the one in force"))
-    wanted = resource.properties.digest if resource.properties is not None else None
-    if wanted is not None and view.get("workload_digest") != wanted:
+    wanted = resource.properties.digest if resource.properties is not UNSET else UNSET
+    if wanted is not UNSET and view.get("workload_digest") != wanted:
         reasons.append(_reason("workload", "it was decided on another version of the workload"))
     moment = now()
     persons = Persons(ledger, sealed_is_fine=True)

@@ -25,6 +25,7 @@ from policy_audit.errors import AuditError
 from policy_engine.access.principal import Principal
 from policy_engine.asking.exporting import FORMATS, Asked, export_draft, write_format
 from policy_engine.errors import PolicyError, Problem, UsageError
+from policy_engine.exports.evidence import MODES
 from policy_engine.recorder import recording_error
 from policy_engine.reports.registry import FILTERS, REPORTS
 from policy_engine.service.acting import context_of
@@ -231,6 +232,8 @@ def _check(wanted: Wanted) -> None:
     if wanted.format not in allowed:
         message = f"`{wanted.report}` is exported as {', '.join(allowed)}, and not as `{wanted.format[:20]}`"
         raise UsageError(Problem("export-format", message))
+    if wanted.proofs not in (None, *MODES):
+        raise UsageError(Problem("export-proofs", f"`proofs` is one of {', '.join(MODES)}"))
     if wanted.report == LOG and (wanted.given or wanted.proofs or wanted.with_personal):
         raise UsageError(Problem("export-filters", "`log` is the whole log: it takes no filters"))
     if wanted.report != LOG and wanted.documents:

@@ -137,8 +137,11 @@ class Service:
         assert self._policy is not None  # noqa: S101 - `start` comes first
         return self._policy
 
-    def ground(self, at: datetime, *, anew: bool = False) -> Ground:
+    def ground(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         """Return what a decision at `at` stands on, read from the ledger where the last reading does not do.
+
+        `least`: what was appended before this index has to be in it. What somebody else was reading meanwhile may lack
+        a revocation that the caller was told of.
 
         Raises:
             RecordingError: the ledger cannot be read.
@@ -148,7 +151,8 @@ class Service:
             return found
         with self._refreshing:
             current = self._ground
-            if current is not None and current is not found and current.holds(self.policy, at):
+            moved = current is not None and current is not found and current.size >= least
+            if current is not None and moved and current.holds(self.policy, at):
                 return current
             try:
                 self._ground = Ground(self.policy, self.door.open())
@@ -191,8 +195,9 @@ class Service:
         if known is not None and not exact and known.known_by != ANYBODY.known_by:
             return known
         # a token may have been made, or revoked, since the ground was read
-        if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
-            ground = await self._current(moment, anew=True)
+        size = await self.read(lambda ledger: latest(ledger, BEARING))
+        if size != ground.size:
+            ground = await self._current(moment, anew=True, least=size)
         try:
             return self._identify(authorization, ground, moment)
         except UnauthenticatedError as error:
@@ -217,11 +222,11 @@ class Service:
         on_loopback = self.settings.on_loopback
         return authenticate(authorization, ground.tokens, at, open_access=on_loopback, oidc=self._oidc)
 
-    async def _current(self, at: datetime, *, anew: bool = False) -> Ground:
+    async def _current(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         found = self._ground
         if found is not None and not anew and found.holds(self.policy, at):
             return found
-        return await self._in(self._readers, lambda: self.ground(at, anew=anew))
+        return await self._in(self._readers, lambda: self.ground(at, anew=anew, least=least))
 
     async def decide(self, asked: Asked) -> Answer:
         """Decide the workloads of a body, record all in one commit, and return what may be shown.
