@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from policy_audit.keys import write_key_file
 from policy_audit.ledger import open_ledger
 from policy_audit.note import open_note
 
+from policy_engine.cli.main import call
 from tests.serving import make_token, serving
 from tests.unit.served.waiver_world import ANN, BOB, RULE, World, layer_in, line_of, soon, status_of, world
 from tests.unit.waivers.making import EVE
@@ -81,6 +83,21 @@ def test_a_waiver_is_asked_for_granted_used_and_taken_back(one: World, folder: P
         again = beside.revoke(waiver)
         assert (again.status_code, again.json()["revoked_index"]) == (200, taken.json()["revoked_index"])
     assert len(one.entries("waiver-revoked")) == 1
+
+
+def test_what_the_command_signs_is_what_the_server_takes(
+    one: World, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    waiver = one.asked()
+    file, key = tmp_path / "waiver.json", tmp_path / "ann.key"
+    file.write_bytes(one.call("ann:approve", "GET", f"/v1/waivers/{waiver['id']}/file").content)
+    write_key_file(key, ANN.signer)
+    assert call(["waiver", "sign", str(file), "--key", str(key)]) == 0
+    told = capsys.readouterr()
+    assert "no-mlops-no-self-hosting" in told.err
+    body = {"content": told.out, "headers": {"Content-Type": "application/json"}}
+    answer = one.call("ann:approve", "POST", f"/v1/waivers/{waiver['id']}/approval", **body)
+    assert (answer.status_code, answer.json()["status"]) == (200, "active")
 
 
 def test_two_people_sign_one_after_the_other_and_each_is_on_record(two: World, tmp_path: Path) -> None:
