@@ -12,8 +12,9 @@ PUBLIC: tuple[str, ...] = ()
 READ, DECIDE, APPROVE, ADMINISTER = ("read",), ("decide",), ("approve",), ("administer",)
 #: Whoever is known, whatever they may do.
 KNOWN = ROLES
+#: A pipeline may have what it had decided, with its proof, and without the persons in it.
+RECORDED = ("read", "decide")
 WAIVERS = ("read", "approve")
-READ_OR_DECIDE = ("read", "decide")
 
 #: Method and path of a route, as the application has it, and the roles of which one is wanted.
 ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
@@ -23,20 +24,20 @@ ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/metrics"): READ,
     ("POST", "/v1/decisions"): DECIDE,
     ("GET", "/v1/decisions"): READ,
-    ("GET", "/v1/decisions/{identifier}"): READ_OR_DECIDE,
-    ("GET", "/v1/decisions/{identifier}/receipt"): READ_OR_DECIDE,
-    ("GET", "/v1/decisions/{identifier}/entry"): READ_OR_DECIDE,
+    ("GET", "/v1/decisions/{id}"): RECORDED,
+    ("GET", "/v1/decisions/{id}/receipt"): RECORDED,
+    ("GET", "/v1/decisions/{id}/entry"): RECORDED,
     ("GET", "/v1/workloads"): READ,
     ("GET", "/v1/workloads/{namespace}/{name}"): READ,
-    ("GET", "/checkpoint"): READ_OR_DECIDE,
-    ("GET", "/tile/{path:path}"): READ_OR_DECIDE,
-    ("GET", "/v1/policy"): READ_OR_DECIDE,
-    ("GET", "/v1/rules"): READ_OR_DECIDE,
-    ("GET", "/v1/rules/{identifier}"): READ_OR_DECIDE,
-    ("GET", "/v1/catalog/models"): READ_OR_DECIDE,
-    ("GET", "/v1/catalog/models/{name:path}"): READ_OR_DECIDE,
-    ("GET", "/v1/catalog/compare"): READ_OR_DECIDE,
-    ("GET", "/v1/catalog/disputes"): READ_OR_DECIDE,
+    ("GET", "/checkpoint"): KNOWN,
+    ("GET", "/tile/{path:path}"): KNOWN,
+    ("GET", "/v1/policy"): KNOWN,
+    ("GET", "/v1/rules"): KNOWN,
+    ("GET", "/v1/rules/{id}"): KNOWN,
+    ("GET", "/v1/catalog/models"): KNOWN,
+    ("GET", "/v1/catalog/models/{name:path}"): KNOWN,
+    ("GET", "/v1/catalog/compare"): KNOWN,
+    ("GET", "/v1/catalog/disputes"): KNOWN,
     ("GET", "/v1/waivers"): WAIVERS,
     ("POST", "/v1/waivers"): DECIDE,
     ("GET", "/v1/waivers/{id}"): WAIVERS,

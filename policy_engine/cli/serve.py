@@ -72,10 +72,10 @@ def command(
         port=port,
         workers=workers,
         limits=Limits(rate=rate),
+        public_log=public_log,
         behind_tls=behind_tls,
         oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
         state=state.absolute() if state is not None else None,
-        public_log=public_log,
     )
     check_open(settings, choice)
     serve(settings)

@@ -6,7 +6,6 @@ The first goes on record at once. A request without any token is no log-in, and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -35,6 +34,7 @@ class LogIns:
         self._since: datetime | None = None
         self._last: float | None = None
         self._waiting: asyncio.Task[None] | None = None
+        self._recording: asyncio.Task[None] | None = None
 
     def failed(self, error: UnauthenticatedError) -> None:
         """Count a log-in that failed; whoever tried is not kept waiting for the entry."""
@@ -51,15 +51,16 @@ class LogIns:
         """Put on record what was counted."""
         if self._waiting is not None:
             self._waiting.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._waiting
+        if self._recording is not None:
+            await self._recording
         await self._record()
 
     async def _wait(self) -> None:
         while self._counts:
             if self._last is not None:
                 await asyncio.sleep(max(0.0, self._last + APART_SECONDS - self._clock()))
-            await asyncio.shield(self._record())
+            self._recording = asyncio.create_task(self._record())
+            await asyncio.shield(self._recording)
         self._waiting = None
 
     async def _record(self) -> None:

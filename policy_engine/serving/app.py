@@ -47,7 +47,6 @@ def create_app(settings: Settings) -> FastAPI:
         await service.stop()
 
     app = FastAPI(
-        title="policy-engine",
         version=__version__,
         openapi_url=None,
         lifespan=lifespan,
