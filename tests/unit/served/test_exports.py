@@ -183,9 +183,10 @@ def test_an_export_that_is_taken_away_while_it_runs_stops_and_leaves_nothing(
 ) -> None:
     from policy_engine.service import exports
 
-    write, go, ended_with = exports._write, threading.Event(), []
+    write, began, go, ended_with = exports._write, threading.Event(), threading.Event(), []
 
     def slow(service: Any, target: Any, wanted: Any, record: Any, told: Any) -> Any:
+        began.set()
         go.wait(20)
         try:
             told(1, 2)
@@ -196,6 +197,7 @@ def test_an_export_that_is_taken_away_while_it_runs_stops_and_leaves_nothing(
 
     monkeypatch.setattr(exports, "_write", slow)
     place = begin(one).headers["location"]
+    assert began.wait(20)
     before = len(one_exports(one))
     assert one.call("olga:read", "DELETE", place).status_code == 204
     go.set()
