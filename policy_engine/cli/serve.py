@@ -15,6 +15,12 @@ from policy_engine.cli.serve_access import access_options, check_open, listening
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="What the workers share: exports, for a day.  [default: a folder of its own, gone when it ends]",
+)
 @access_options
 @policy_options
 @ledger_options
@@ -25,6 +31,7 @@ def command(
     *,
     listen: str,
     workers: int,
+    state: Path | None,
     public_log: bool,
     behind_tls: bool,
     rate: float,
@@ -68,6 +75,7 @@ def command(
         public_log=public_log,
         behind_tls=behind_tls,
         oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
+        state=state.absolute() if state is not None else None,
     )
     check_open(settings, choice)
     serve(settings)
