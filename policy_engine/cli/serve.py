@@ -21,6 +21,14 @@ from policy_engine.cli.serve_access import access_options, check_open, listening
     type=click.Path(path_type=Path, file_okay=False),
     help="What the workers share: exports, for a day.  [default: a folder of its own, gone when it ends]",
 )
+@click.option(
+    "--reload-seconds",
+    metavar="N",
+    type=click.FloatRange(0, 86_400),
+    default=0,
+    show_default=True,
+    help="Look so often whether the rules changed, and reload them; 0 is on SIGHUP alone.",
+)
 @access_options
 @policy_options
 @ledger_options
@@ -32,6 +40,7 @@ def command(
     listen: str,
     workers: int,
     state: Path | None,
+    reload_seconds: float,
     public_log: bool,
     behind_tls: bool,
     rate: float,
@@ -76,6 +85,7 @@ def command(
         behind_tls=behind_tls,
         oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
         state=state.absolute() if state is not None else None,
+        reload_seconds=reload_seconds,
     )
     check_open(settings, choice)
     serve(settings)

@@ -17,6 +17,7 @@ from policy_audit.entry import EntryType
 from policy_engine.access.tokens import TYPES as TOKENS
 from policy_engine.access.tokens import Tokens
 from policy_engine.model.approvers import WAIVERS
+from policy_engine.recorder import Drafter
 from policy_engine.service.groups import Guard, latest
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ class Ground:
         self.tokens = Tokens.read(ledger)
         self.read_at = ledger.now()
         self.guard = Guard(BEARING, self.size)
+        self.drafter = Drafter(policy)
 
     @cached_property
     def _on_record(self) -> WaiversOnRecord | None:

@@ -21,7 +21,7 @@ from msgspec import Struct
 from policy_engine.access.authenticating import ANYBODY, authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
 from policy_engine.errors import PolicyError, Problem, RecordingError
-from policy_engine.recorder import Context, Drafter, recordable, shown
+from policy_engine.recorder import Context, recordable, shown
 from policy_engine.service.admitting import Admission
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
@@ -33,17 +33,19 @@ from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
+from policy_engine.service.rules_in_force import RulesInForce
 from policy_engine.service.settings import Settings
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
     from policy_audit.served_tiles import ServedTiles
 
-    from policy_engine.access.oidc import Verifier
     from policy_engine.loading.policy import Policy
 
 T = TypeVar("T")
 _READERS = 4
+#: So long a start waits for the ledger at most.
+_FIRST_SECONDS = 2.0
 #: So often a decision is made anew because the ledger moved on before it was recorded.
 _TRIES = 5
 
@@ -83,10 +85,8 @@ class Service:
         self._tiles: ServedTiles | None = None
         self.admission = Admission(settings.limits, self.committer)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
-        self._policy: Policy | None = None
-        self._oidc: Verifier | None = None
+        self.rules = RulesInForce(settings)
         self._ground: Ground | None = None
-        self._drafter: Drafter | None = None
         self._refreshing = threading.Lock()
         self._working = 0
 
@@ -99,25 +99,20 @@ class Service:
         self.committer.start(asyncio.get_running_loop())
         self.reads.start()
         await self._in(self._readers, self._load)
-        # not there yet: the service starts all the same, is not ready, and tries again
+        self.rules.follow()
+        # not there yet, or silent: the service starts all the same, is not ready, and tries again
+        await asyncio.wait([asyncio.create_task(self._first_ground())], timeout=_FIRST_SECONDS)
+
+    async def _first_ground(self) -> None:
         with contextlib.suppress(PolicyError):
             await self._in(self._readers, self.ground, now())
 
     def _load(self) -> None:
-        from policy_engine.loading.policy import load_policy
-
-        oidc = self.settings.oidc
-        verifier = None
-        if oidc is not None:
-            from policy_engine.access.oidc import Verifier
-
-            verifier = Verifier(oidc)
-        self._policy = load_policy(self.settings.layers, self.settings.policy_digest)
-        self._oidc = verifier
-        self._drafter = Drafter(self._policy)
+        self.rules.load()
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
+        self.rules.stop()
         await self.reads.stop()
         self.reporter.stop()
         await asyncio.to_thread(self.exporter.stop)
@@ -134,8 +129,7 @@ class Service:
     @property
     def policy(self) -> Policy:
         """The policy in force."""
-        assert self._policy is not None  # noqa: S101 - `start` comes first
-        return self._policy
+        return self.rules.policy
 
     def ground(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         """Return what a decision at `at` stands on, read from the ledger where the last reading does not do.
@@ -220,7 +214,7 @@ class Service:
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
         on_loopback = self.settings.on_loopback
-        return authenticate(authorization, ground.tokens, at, open_access=on_loopback, oidc=self._oidc)
+        return authenticate(authorization, ground.tokens, at, open_access=on_loopback, oidc=self.rules.oidc)
 
     async def _current(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         found = self._ground
@@ -265,13 +259,12 @@ class Service:
         raise AssertionError("unreachable")
 
     async def _record(self, asked: Asked, principal: Principal, decided: Decided, ground: Ground) -> Answer:
-        assert self._drafter is not None  # noqa: S101 - `start` comes first
         details = {key: kept for key, value in asked.details.items() if (kept := recordable(value))}
         if principal.token is not None:
             details["token"] = principal.token
         context = Context(asked.purpose, recordable(principal.subject) or None, principal.known_by, details)
-        drafts = [self._drafter.draft(each, context) for each in decided.decisions]
-        used = [draft for each in decided.decisions for draft in self._drafter.used(each, context)]
+        drafts = [ground.drafter.draft(each, context) for each in decided.decisions]
+        used = [draft for each in decided.decisions for draft in ground.drafter.used(each, context)]
         recorded = await self.committer.append(Group([*drafts, *used], ground.guard))
         scratch = ground.ledger.is_scratch
         parts = [ledger_part(each, scratch) for each in recorded[: len(drafts)]]
