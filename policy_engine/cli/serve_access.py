@@ -94,15 +94,14 @@ def oidc_of(
             missing = ", ".join(f"`--oidc-{name}`" for name, value in named if value is None)
             raise UsageError(Problem("oidc", f"access tokens need {missing}, too", help="give all three, or none"))
         return None
-    pairs = [each.rpartition("=") for each in roles]
-    for value, _, role in pairs:
+    mapped = []
+    for each in roles:
+        value, _, role = each.rpartition("=")
         if not value or role not in ROLES:
-            hint = f"ROLE is one of {', '.join(ROLES)}"
-            raise UsageError(
-                Problem("oidc-role", f"`--oidc-role` takes VALUE=ROLE, and not `{value}={role}`", help=hint)
-            )
-    mapped = tuple((value, role) for value, _, role in pairs)
-    return Oidc(issuer, audience, keys, roles_claim or "roles", subject_claim or "sub", mapped)
+            message = f"`--oidc-role` takes VALUE=ROLE, and not `{each}`"
+            raise UsageError(Problem("oidc-role", message, help=f"ROLE is one of {', '.join(ROLES)}"))
+        mapped.append((value, role))
+    return Oidc(issuer, audience, keys, roles_claim or "roles", subject_claim or "sub", tuple(mapped))
 
 
 def check_open(settings: Settings, choice: LedgerChoice) -> None:
