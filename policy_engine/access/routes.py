@@ -12,6 +12,8 @@ PUBLIC: tuple[str, ...] = ()
 READ, DECIDE, APPROVE, ADMINISTER = ("read",), ("decide",), ("approve",), ("administer",)
 #: Whoever is known, whatever they may do.
 KNOWN = ROLES
+#: A pipeline may have what it had decided, with its proof, and without the persons in it.
+RECORDED = ("read", "decide")
 WAIVERS = ("read", "approve")
 
 #: Method and path of a route, as the application has it, and the roles of which one is wanted.
@@ -22,8 +24,9 @@ ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/metrics"): READ,
     ("POST", "/v1/decisions"): DECIDE,
     ("GET", "/v1/decisions"): READ,
-    ("GET", "/v1/decisions/{id}"): READ,
-    ("GET", "/v1/decisions/{id}/receipt"): READ,
+    ("GET", "/v1/decisions/{id}"): RECORDED,
+    ("GET", "/v1/decisions/{id}/receipt"): RECORDED,
+    ("GET", "/v1/decisions/{id}/entry"): RECORDED,
     ("GET", "/v1/workloads"): READ,
     ("GET", "/v1/workloads/{namespace}/{name}"): READ,
     ("GET", "/checkpoint"): KNOWN,
@@ -32,7 +35,7 @@ ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
     ("GET", "/v1/rules"): KNOWN,
     ("GET", "/v1/rules/{id}"): KNOWN,
     ("GET", "/v1/catalog/models"): KNOWN,
-    ("GET", "/v1/catalog/models/{name}"): KNOWN,
+    ("GET", "/v1/catalog/models/{name:path}"): KNOWN,
     ("GET", "/v1/catalog/compare"): KNOWN,
     ("GET", "/v1/catalog/disputes"): KNOWN,
     ("GET", "/v1/waivers"): WAIVERS,

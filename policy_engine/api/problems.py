@@ -26,6 +26,7 @@ _STATUSES: tuple[tuple[type[PolicyError], int], ...] = (
     (RecordingError, 503),
 )
 _BY_CODE = {
+    "blob-disposed": 410,
     "body-too-large": 413,
     "content-encoding": 415,
     "headers-too-large": 431,

