@@ -86,7 +86,9 @@ class Front:
         own = self._headers
         if not self._names.isdisjoint(said):
             own = [each for each in own if each[0] not in said]
-        return [*headers, *own, (b"x-request-id", request_id)]
+        # AuthZEN's routes answer with whatever identifier the client gave
+        named = [] if b"x-request-id" in said else [(b"x-request-id", request_id)]
+        return [*headers, *own, *named]
 
     def _refused(self, scope: Scope, headers: dict[bytes, bytes]) -> PolicyError | None:
         """Return why a request is refused whoever sent it; None where it is not."""
