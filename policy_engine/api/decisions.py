@@ -6,7 +6,6 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.api.documents import json_bytes
 from policy_engine.api.requests import (
     JSON,
     YAML,
@@ -40,6 +39,5 @@ async def decide(request: Request) -> Response:
         await body_of(request), authorization_of(request), purpose, details, request.headers.get("idempotency-key")
     )
     answer = await service_of(request).decide(asked)
-    return Response(
-        json_bytes(answer.decisions if answer.listed else answer.decisions[0]), media_type="application/json"
-    )
+    headers = {"Idempotency-Replayed": "true"} if answer.repeated else None
+    return Response(answer.content, headers=headers, media_type="application/json")

@@ -9,22 +9,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct
-
 from policy_engine.access.authenticating import authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
 from policy_engine.errors import PolicyError, RecordingError
-from policy_engine.recorder import Context, Drafter, recordable, shown
+from policy_engine.service.answering import Decisions
+from policy_engine.service.asking import Answer, Asked
 from policy_engine.service.committing import Committer
-from policy_engine.service.deciding import Decided, Evaluator, workloads_of
-from policy_engine.service.errors import BusyError
+from policy_engine.service.deciding import Evaluator
 from policy_engine.service.ground import BEARING, Ground, now
-from policy_engine.service.groups import Group, latest
+from policy_engine.service.groups import latest
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.settings import Settings
 
@@ -35,27 +33,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 _READERS = 4
-#: So often a decision is made anew because the ledger moved on before it was recorded.
-_TRIES = 5
-
-
-class Asked(Struct, frozen=True):
-    """A request for decisions. `details` go into the entries' context: run, repository, commit and the like."""
-
-    body: bytes
-    authorization: str | None
-    purpose: str = "draft"
-    details: Mapping[str, str] = {}
-    key: str | None = None
-    """The idempotency key, where one was given."""
-
-
-class Answer(Struct, frozen=True):
-    """What may be shown: the decisions in the order of the body, and whether that was a list."""
-
-    decisions: list[dict[str, Any]]
-    listed: bool
-    repeated: bool = False
+__all__ = ["Answer", "Asked", "Service"]
 
 
 class Service:
@@ -69,9 +47,10 @@ class Service:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
         self._ground: Ground | None = None
-        self._drafter: Drafter | None = None
         self._refreshing = threading.Lock()
-        self._working = 0
+        self.decisions = Decisions(
+            self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits
+        )
 
     async def start(self) -> None:
         """Load the rules and begin; the ledger is opened when it can be.
@@ -89,7 +68,7 @@ class Service:
         from policy_engine.loading.policy import load_policy
 
         self._policy = load_policy(self.settings.layers, self.settings.policy_digest)
-        self._drafter = Drafter(self._policy)
+        self.evaluator.warm(self._policy)
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
@@ -133,7 +112,6 @@ class Service:
                 if isinstance(error, AuditError):
                     raise recording_error(error) from error
                 raise
-            self.evaluator.forget()
             return self._ground
 
     async def principal(self, authorization: str | None, *, exact: bool = True) -> Principal:
@@ -171,48 +149,7 @@ class Service:
             ForbiddenError: the principal may not do this, or not there.
             BusyError: too much is under way.
         """
-        if self._working >= self.settings.limits.waiting:
-            from policy_engine.errors import Problem
-
-            raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
-        self._working += 1
-        try:
-            return await self._decide(asked)
-        finally:
-            self._working -= 1
-
-    async def _decide(self, asked: Asked) -> Answer:
-        anew = False
-        for left in range(_TRIES - 1, -1, -1):
-            at = now()
-            ground = await self._current(at, anew=anew)
-            principal = self._identify(asked.authorization, ground, at)
-            principal.require("decide")
-            decided = self.evaluator.remembered(asked.body, ground, at)
-            if decided is None:
-                decided = await self._in(self.evaluator.pool, self.evaluator.decide, asked.body, ground, at)
-            principal.require_namespaces(workloads_of(decided))
-            try:
-                return await self._record(asked, principal, decided, ground)
-            except RecordingError as error:
-                if error.code != "ledger-moved" or not left:
-                    raise
-                anew = True
-        raise AssertionError("unreachable")
-
-    async def _record(self, asked: Asked, principal: Principal, decided: Decided, ground: Ground) -> Answer:
-        assert self._drafter is not None  # noqa: S101 - `start` comes first
-        details = {key: kept for key, value in asked.details.items() if (kept := recordable(value))}
-        if principal.token is not None:
-            details["token"] = principal.token
-        context = Context(asked.purpose, recordable(principal.subject) or None, principal.known_by, details)
-        drafts = [self._drafter.draft(each, context) for each in decided.decisions]
-        used = [draft for each in decided.decisions for draft in self._drafter.used(each, context)]
-        recorded = await self.committer.append(Group([*drafts, *used], ground.guard))
-        scratch = ground.ledger.is_scratch
-        parts = [ledger_part(each, scratch) for each in recorded[: len(drafts)]]
-        rows = [shown(each, part) for each, part in zip(decided.decisions, parts, strict=True)]
-        return Answer(rows, decided.listed)
+        return await self.decisions.decide(asked)
 
     async def read(self, question: Callable[[Ledger], T]) -> T:
         """Ask the ledger in a thread.
@@ -235,14 +172,3 @@ class Service:
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-
-
-def ledger_part(recorded: Any, scratch: bool) -> dict[str, Any]:
-    """Return what a decision's document says of its place in the ledger."""
-    return {
-        "index": recorded.index,
-        "leaf_hash": recorded.leaf_hash,
-        "tree_size": recorded.tree_size,
-        "recorded_at": recorded.recorded_at,
-        "status": "scratch" if scratch else "recorded",
-    }
