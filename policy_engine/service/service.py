@@ -41,6 +41,7 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
+        self._open_access = settings.on_loopback
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door)
@@ -132,7 +133,7 @@ class Service:
         return self._identify(authorization, ground, moment)
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
-        return authenticate(authorization, ground.tokens, at, open_access=self.settings.on_loopback)
+        return authenticate(authorization, ground.tokens, at, open_access=self._open_access)
 
     async def _current(self, at: datetime, *, anew: bool = False) -> Ground:
         found = self._ground

@@ -15,6 +15,7 @@ from policy_engine.api.problems import problem_response
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+from policy_engine.serving.direct import Direct
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -32,6 +33,7 @@ def create_app(settings: Settings) -> FastAPI:
     for module in (decisions, health):
         app.include_router(module.router)
     app.add_exception_handler(PolicyError, _refuse)
+    app.add_middleware(Direct, route=decisions.ROUTE, endpoint=decisions.decide, refuse=_refuse)
     return app
 
 
