@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol
 
 from policy_engine.access.principal import Principal
@@ -53,7 +52,7 @@ class Decisions:
     ) -> None:
         self._current, self._identify, self._read = current, identify, read
         self._evaluator, self._committer, self._limits = evaluator, committer, limits
-        self._working = 0
+        self.working = 0
 
     async def decide(self, asked: Asked) -> Answer:
         """Decide the workloads of a body, record all in one commit, and return what may be shown.
@@ -66,13 +65,13 @@ class Decisions:
             BusyError: too much is under way.
         """
         check_key(asked.key)
-        if self._working >= self._limits.waiting:
+        if self.working >= self._limits.waiting:
             raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
-        self._working += 1
+        self.working += 1
         try:
             return await self._decide(asked)
         finally:
-            self._working -= 1
+            self.working -= 1
 
     async def _decide(self, asked: Asked) -> Answer:
         anew = False
@@ -81,9 +80,9 @@ class Decisions:
             ground = await self._current(at, anew=anew)
             principal = self._identify(asked.authorization, ground, at)
             principal.require("decide")
-            decided = ground.memory.get(sha256(asked.body).digest())
+            decided = ground.memory.get(asked.digest)
             if decided is None:
-                decided = await self._in_time(self._evaluator.decide(asked.body, ground, at))
+                decided = await self._in_time(self._evaluator.decide(asked, ground, at))
             principal.require_namespaces(decided.namespaces)
             try:
                 return await self._record(asked, principal, decided, ground, at)

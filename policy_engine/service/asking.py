@@ -27,6 +27,16 @@ class Asked(Struct, frozen=True):
     details: Mapping[str, str] = {}
     key: str | None = None
     """The idempotency key, where one was given."""
+    files: Mapping[str, bytes] = {}
+    """What came with the workloads, by the names that their evidence has for it."""
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of what is to be decided."""
+        if not self.files:
+            return sha256(self.body).digest()
+        named = [(name, sha256(content).hexdigest()) for name, content in sorted(self.files.items())]
+        return sha256(json.dumps([sha256(self.body).hexdigest(), named]).encode()).digest()
 
     def context(self, principal: Principal) -> Context:
         """Return what the entries say of who asked and why."""
@@ -39,8 +49,7 @@ class Asked(Struct, frozen=True):
         """Return what makes it the same request of the same principal; None where it has no key."""
         if self.key is None:
             return None
-        body = sha256(self.body).hexdigest()
-        request = [body, self.purpose, sorted(self.details.items())]
+        request = [self.digest.hex(), self.purpose, sorted(self.details.items())]
         return Once(_digest([principal.known_by, principal.subject, self.key]), _digest(request))
 
 

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -22,12 +21,14 @@ from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.service.bodies import read_workloads
 from policy_engine.service.memory import Decided
+from policy_engine.service.sent_files import folder_of
 from policy_engine.service.standing import Standing
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.service.asking import Asked
     from policy_engine.service.ground import Ground
 
 T = TypeVar("T")
@@ -44,8 +45,9 @@ class Evaluator:
         self._threads = threads
         self._most = most_documents
         self._local = threading.local()
-        # files that evidence names are looked for here, and none is: the server's own files are nobody's evidence
         self._folder = tempfile.TemporaryDirectory(prefix="policy-serve-")
+        self._empty = Path(self._folder.name) / "empty"
+        self._empty.mkdir()
 
     def warm(self, policy: Policy) -> None:
         """Give each thread its engine, so that no request waits for one."""
@@ -60,33 +62,34 @@ class Evaluator:
         ]:
             each.result()
 
-    async def decide(self, body: bytes, ground: Ground, at: datetime) -> Decided:
-        """Decide the workloads of `body` on `ground`, and remember it there.
+    async def decide(self, asked: Asked, ground: Ground, at: datetime) -> Decided:
+        """Decide the workloads that are `asked` for on `ground`, and remember it there.
 
         Raises:
             InputError: a workload is invalid; none of the body is decided.
         """
-        pool = self._large if len(body) > LARGE_BYTES else self._pool
-        loaded, listed, found = await _in(pool, partial(self._first, body, ground, at))
-        made = [found, *[await _in(pool, partial(self._one, each, ground, at)) for each in loaded[1:]]]
+        pool = self._large if len(asked.body) > LARGE_BYTES else self._pool
+        loaded, listed, found = await _in(pool, partial(self._first, asked, ground, at))
+        made = [found, *[await _in(pool, partial(self._one, each, asked, ground, at)) for each in loaded[1:]]]
         problems = [problem for each in made if isinstance(each, list) for problem in each]
         if problems:
             raise InputError(problems)
         decided = Decided(tuple(each for each in made if isinstance(each, Standing)), listed)
         if ground.lasts(at):
-            ground.memory.keep(sha256(body).digest(), decided)
+            ground.memory.keep(asked.digest, decided)
         return decided
 
     def _first(
-        self, body: bytes, ground: Ground, at: datetime
+        self, asked: Asked, ground: Ground, at: datetime
     ) -> tuple[list[LoadedWorkload], bool, Standing | list[Problem]]:
-        loaded, listed = read_workloads(body, ground.policy.vocabulary, self._most)
-        return loaded, listed, self._one(loaded[0], ground, at)
+        loaded, listed = read_workloads(asked.body, ground.policy.vocabulary, self._most)
+        return loaded, listed, self._one(loaded[0], asked, ground, at)
 
-    def _one(self, loaded: LoadedWorkload, ground: Ground, at: datetime) -> Standing | list[Problem]:
-        workload, folder = loaded.workload, Path(self._folder.name)
-        vouch = Voucher(ground.policy, lambda: ground.ledger).of(workload, at, folder)
-        evidence = check_evidence(workload, at.date(), folder, vouch)
+    def _one(self, loaded: LoadedWorkload, asked: Asked, ground: Ground, at: datetime) -> Standing | list[Problem]:
+        workload = loaded.workload
+        with folder_of(asked.files, self._empty) as folder:
+            vouch = Voucher(ground.policy, lambda: ground.ledger).of(workload, at, folder)
+            evidence = check_evidence(workload, at.date(), folder, vouch)
         try:
             decision = self._decider(ground.policy).decide(workload, evidence, at, ground.waivers(workload, at))
         except InputError as error:

@@ -20,7 +20,7 @@ Refuse = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Direct:
-    """A middleware, the innermost one. INVARIANT: `endpoint` takes nothing but the request, and `route` is its route."""
+    """The innermost middleware. INVARIANT: `endpoint` takes nothing but the request, and `route` is its route."""
 
     def __init__(self, app: ASGIApp, route: Route, endpoint: Endpoint, refuse: Refuse) -> None:
         self._app, self._route, self._endpoint, self._refuse = app, route, endpoint, refuse
