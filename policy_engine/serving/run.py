@@ -9,6 +9,7 @@ from uvicorn.supervisors import Multiprocess
 
 from policy_engine.service.settings import Settings
 from policy_engine.serving.app import create_app
+from policy_engine.serving.draining import DrainingProtocol
 
 GRACE_SECONDS = 30
 
@@ -21,7 +22,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        http="httptools",
+        http=DrainingProtocol,
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -33,4 +34,14 @@ def serve(settings: Settings) -> None:
         log_level="warning",
     )
     listening = config.bind_socket()
-    Multiprocess(config, sockets=[listening]).run()
+    Supervisor(config, sockets=[listening]).run()
+
+
+class Supervisor(Multiprocess):
+    """Starts the workers and keeps them."""
+
+    def terminate_all(self) -> None:
+        """Have the workers end; who connects from now on is refused, rather than left waiting for nobody."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
