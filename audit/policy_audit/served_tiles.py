@@ -2,11 +2,14 @@
 
 No file takes more than a few hundred short reads, however long the log is. The root of any perfect subtree follows from
 the last checkpoint inside of it, whose frontier has all of it but its end, and the leaves of that end, which are not
-more than one commit has. Nothing is kept in memory: a database that is restored under a server is served as it is.
+more than one commit has. Full tiles above level 0 never change and are remembered, by the last leaf that they cover:
+where a database was restored under a server, the log that grew in the place of the lost one has other leaves.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,12 +25,17 @@ from policy_audit.tiles import ENTRIES, WIDTH, Tile, encode_bundle, join_hashes,
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
+#: Of 8 KiB each.
+MOST_REMEMBERED = 256
+
 
 class ServedTiles:
     """The files of a ledger's log, as of its latest checkpoint at each call; safe to share among threads."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._lock = threading.Lock()
+        self._known: OrderedDict[tuple[Tile, bytes], bytes] = OrderedDict()
 
     @property
     def checkpoint(self) -> bytes:
@@ -53,7 +61,21 @@ class ServedTiles:
                 raise _missing(f"a log of {size:,} entries has no `{tile.path}`")
             if tile.level == ENTRIES:
                 return encode_bundle(_entries(connection, tile))
-            return join_hashes(_hashes(connection, tile))
+            if tile.level == 0 or tile.width < WIDTH:
+                return join_hashes(_hashes(connection, tile))
+            return self._remembered(connection, tile)
+
+    def _remembered(self, connection: Connection, tile: Tile) -> bytes:
+        end = (tile.index + 1) * WIDTH ** (tile.level + 1)
+        key = tile, _leaves(connection, [(end - 1, end)])[0][0]
+        with self._lock:
+            known = self._known.pop(key, None)
+        data = join_hashes(_hashes(connection, tile)) if known is None else known
+        with self._lock:
+            self._known[key] = data
+            while len(self._known) > MOST_REMEMBERED:
+                self._known.popitem(last=False)
+        return data
 
 
 def tiles_of(ledger: Ledger) -> ServedTiles:
