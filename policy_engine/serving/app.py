@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -18,13 +18,14 @@ from policy_engine.service.settings import Settings
 from policy_engine.serving.direct import Direct
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application; its service starts with it and ends with it."""
+def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -> FastAPI:
+    """Return the application; its service starts with it and ends with it. `started` is called once it has."""
     service = Service(settings)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await service.start()
+        started()
         yield
         await service.stop()
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from functools import partial
 
 import uvicorn
+from fastapi import FastAPI
 from uvicorn.supervisors import Multiprocess
 
 from policy_engine.service.settings import Settings
@@ -12,12 +15,13 @@ from policy_engine.serving.app import create_app
 from policy_engine.serving.draining import DrainingProtocol
 
 GRACE_SECONDS = 30
+SWITCH_SECONDS = 0.001
 
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop: SIGTERM or SIGINT lets what was accepted finish."""
     config = uvicorn.Config(
-        partial(create_app, settings),
+        partial(application, settings),
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -35,6 +39,19 @@ def serve(settings: Settings) -> None:
     )
     listening = config.bind_socket()
     Supervisor(config, sockets=[listening]).run()
+
+
+def application(settings: Settings) -> FastAPI:
+    """Return the application of a process that does nothing else."""
+    # evaluations share the interpreter with the event loop, which is to have its turn soon
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return create_app(settings, started=_freeze)
+
+
+def _freeze() -> None:
+    """Let the collector pass over what stays: the rules and the catalog, which it would go through again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 class Supervisor(Multiprocess):
