@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,38 +49,27 @@ def hold(store: Store, clients: Clients, killed: int = 0) -> None:
     assert sorted(index for index, _ in found) == list(range(1, len(found) + 1))
 
 
-def test_two_servers_with_two_workers_each_keep_one_tree(store: Store, tmp_path: Path) -> None:
+def test_two_servers_keep_one_tree_and_answer_what_was_asked_before_they_end(store: Store, tmp_path: Path) -> None:
     token = token_in(store)
     with ExitStack() as until_then:
-        urls = [
-            until_then.enter_context(serving_process(store.url, *options(store), home=tmp_path / home))[0].url
-            for home in ("one", "other")
+        served = [
+            until_then.enter_context(serving_process(store.url, *given, home=tmp_path / given[1]))
+            for given in (options(store), ("--workers", "1", "--ledger-key", str(store.key)))
         ]
-        clients = [Clients(url, token, CLIENTS // 2, bodies(8)) for url in urls]
+        clients = [Clients(server.url, token, CLIENTS // 2, bodies(8)) for server, _ in served]
         for each in clients:
             each.wait_for(40)
+        for _, process in served:
+            process.send_signal(signal.SIGTERM)
         for each in clients:
-            each.stop()
+            each.join()
             assert (each.refused, each.cut) == ([], [])
-    both = clients[0]
-    both.answered += clients[1].answered
-    hold(store, both)
-
-
-def test_who_is_told_to_stop_answers_what_was_asked(store: Store, tmp_path: Path) -> None:
-    token = token_in(store)
-    with serving_process(store.url, *options(store), home=tmp_path) as (server, process):
-        clients = Clients(server.url, token, CLIENTS, bodies(8))
-        clients.wait_for(60)
-        told = time.monotonic()
-        process.send_signal(signal.SIGTERM)
-        clients.join()
-        assert process.wait(30) == 0
-        assert time.monotonic() - told < 25
-        assert process.stderr is not None
-        assert process.stderr.read() == b""
-    assert (clients.refused, clients.cut) == ([], [])
-    hold(store, clients)
+        for _, process in served:
+            assert process.wait(30) == 0
+            assert process.stderr is not None
+            assert process.stderr.read() == b""
+    clients[0].answered += clients[1].answered
+    hold(store, clients[0])
 
 
 def test_a_worker_that_is_killed_loses_nothing_that_was_answered(store: Store, tmp_path: Path) -> None:
