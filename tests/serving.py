@@ -24,6 +24,7 @@ from policy_engine.recorder import Context
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 from policy_engine.serving.app import create_app
+from policy_engine.serving.protocol import Protocol
 
 WORKLOAD: dict[str, Any] = {
     "apiVersion": "policy-engine/v1",
@@ -58,12 +59,13 @@ def make_token(
     subject: str = "alice@acme.example",
     days: float = 1,
     namespaces: list[str] | None = None,
+    key: Path | None = None,
 ) -> str:
     """Put a token on record in a ledger and return its text; without roles it has all."""
     text, name, digest = new_token()
     expires = datetime.now(UTC) + timedelta(days=days)
     by = Context("draft", "admin@acme.example", "asserted", {})
-    with open_ledger(ledger) as opened:
+    with open_ledger(ledger, key_path=key) as opened:
         opened.append(created_draft(name, digest, subject, roles or ROLES, namespaces, expires, by))
     return text
 
@@ -73,8 +75,18 @@ def serving(ledger: str, **settings: Any) -> Iterator[Server]:
     """Serve in a thread of this process until the block ends."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    app = create_app(Settings(ledger=ledger, port=listening.getsockname()[1], **settings))
-    config = uvicorn.Config(app, http="httptools", ws="none", lifespan="on", access_log=False, log_level="critical")
+    told = Settings(ledger=ledger, port=listening.getsockname()[1], **settings)
+    app = create_app(told)
+    config = uvicorn.Config(
+        app,
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="critical",
+        server_header=False,
+        proxy_headers=False,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

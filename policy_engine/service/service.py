@@ -8,27 +8,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from policy_engine.access.authenticating import authenticate
+from policy_engine.access.authenticating import ANYBODY, authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
-from policy_engine.errors import PolicyError, RecordingError
+from policy_engine.errors import PolicyError, Problem, RecordingError
+from policy_engine.service.admitting import Admission
 from policy_engine.service.answering import Decisions
 from policy_engine.service.asking import Answer, Asked
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Evaluator
+from policy_engine.service.errors import MISSING, NotFoundError
+from policy_engine.service.exports import Exporter
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import latest
+from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
+from policy_engine.service.reads import Parameters, Reads
+from policy_engine.service.reports import Reporter
 from policy_engine.service.settings import Settings
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+    from policy_audit.served_tiles import ServedTiles
 
+    from policy_engine.access.oidc import Verifier
     from policy_engine.loading.policy import Policy
 
 T = TypeVar("T")
@@ -41,14 +51,22 @@ class Service:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self._open_access = settings.on_loopback
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door)
+        self.reads = Reads(self.committer)
+        self.reporter = Reporter()
+        self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
+        self.exporter = Exporter(self, (settings.state or Path(self._own_state.name)) / "exports")  # type: ignore[union-attr]
+        self.rule_sheets = RuleSheets(settings.layers)
+        self._tiles: ServedTiles | None = None
+        self.admission = Admission(settings.limits, self.committer)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
+        self._oidc: Verifier | None = None
         self._ground: Ground | None = None
         self._refreshing = threading.Lock()
+        self._open_access = settings.on_loopback
         self.decisions = Decisions(
             self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits
         )
@@ -60,6 +78,7 @@ class Service:
             RulesError: the rules are invalid.
         """
         self.committer.start(asyncio.get_running_loop())
+        self.reads.start()
         await self._in(self._readers, self._load)
         # not there yet: the service starts all the same, is not ready, and tries again
         with contextlib.suppress(PolicyError):
@@ -68,11 +87,24 @@ class Service:
     def _load(self) -> None:
         from policy_engine.loading.policy import load_policy
 
+        oidc = self.settings.oidc
+        verifier = None
+        if oidc is not None:
+            from policy_engine.access.oidc import Verifier
+
+            verifier = Verifier(oidc)
         self._policy = load_policy(self.settings.layers, self.settings.policy_digest)
+        self._oidc = verifier
         self.evaluator.warm(self._policy)
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
+        await self.reads.stop()
+        self.reporter.stop()
+        await asyncio.to_thread(self.exporter.stop)
+        if self._own_state is not None:
+            self._own_state.cleanup()
+        await self.admission.log_ins.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
         await loop.run_in_executor(None, self.committer.stop)
@@ -86,8 +118,11 @@ class Service:
         assert self._policy is not None  # noqa: S101 - `start` comes first
         return self._policy
 
-    def ground(self, at: datetime, *, anew: bool = False) -> Ground:
+    def ground(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         """Return what a decision at `at` stands on, read from the ledger where the last reading does not do.
+
+        `least`: what was appended before this index has to be in it. What somebody else was reading meanwhile may lack
+        a revocation that the caller was told of.
 
         Raises:
             RecordingError: the ledger cannot be read.
@@ -97,7 +132,8 @@ class Service:
             return found
         with self._refreshing:
             current = self._ground
-            if current is not None and current is not found and current.holds(self.policy, at):
+            moved = current is not None and current is not found and current.size >= least
+            if current is not None and moved and current.holds(self.policy, at):
                 return current
             try:
                 self._ground = Ground(self.policy, self.door.open())
@@ -115,31 +151,61 @@ class Service:
                 raise
             return self._ground
 
-    async def principal(self, authorization: str | None, *, exact: bool = True) -> Principal:
+    async def principal(self, authorization: str | None, *, exact: bool = True, address: str = "") -> Principal:
         """Return who asks. Not `exact`: by a ground that may be some minutes old, for what a guard holds to the ledger.
+
+        `address` is where the request comes from: those of nobody known are counted by it.
 
         Raises:
             UnauthenticatedError: that is not known.
+            BusyError: they, or this address, ask too often.
             RecordingError: the ledger, which says who may ask, cannot be read.
         """
         moment = now()
         ground = await self._current(moment)
-        if not exact:
-            with contextlib.suppress(UnauthenticatedError):
-                return self._identify(authorization, ground, moment)
+        known: Principal | None = None
+        try:
+            known = self._identify(authorization, ground, moment)
+            self.admission.admit(known)
+        except UnauthenticatedError as error:
+            if authorization is None and not (self.settings.on_loopback and not len(ground.tokens)):
+                self.admission.check_stranger(address)
+                raise
+            self.admission.check_unknown(error, address)
+        if known is not None and not exact and known.known_by != ANYBODY.known_by:
+            return known
         # a token may have been made, or revoked, since the ground was read
-        if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
-            ground = await self._current(moment, anew=True)
-        return self._identify(authorization, ground, moment)
+        size = await self.read(lambda ledger: latest(ledger, BEARING))
+        if size != ground.size:
+            ground = await self._current(moment, anew=True, least=size)
+        try:
+            return self._identify(authorization, ground, moment)
+        except UnauthenticatedError as error:
+            self.admission.failed(error, address)
+            raise
+
+    async def is_open(self) -> bool:
+        """Whether whoever reaches this server may use it: on loopback, as long as nobody was ever given a token.
+
+        Where the ledger cannot say so, it is.
+        """
+        if not self.settings.on_loopback or self.settings.oidc is not None:
+            return False
+        with contextlib.suppress(PolicyError):
+            ground = await self._current(now())
+            if not len(ground.tokens) and await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
+                ground = await self._current(now(), anew=True)
+            return not len(ground.tokens)
+        return True
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
-        return authenticate(authorization, ground.tokens, at, open_access=self._open_access)
+        return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self._oidc)
 
-    async def _current(self, at: datetime, *, anew: bool = False) -> Ground:
+    async def _current(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         found = self._ground
         if found is not None and not anew and found.holds(self.policy, at):
             return found
-        return await self._in(self._readers, lambda: self.ground(at, anew=anew))
+        return await self._in(self._readers, lambda: self.ground(at, anew=anew, least=least))
 
     async def decide(self, asked: Asked) -> Answer:
         """Decide the workloads of a body, record all in one commit, and return what may be shown.
@@ -148,9 +214,24 @@ class Service:
             InputError: a workload is invalid; nothing was recorded.
             RecordingError: the ledger refused; nothing was recorded, and no decision is handed out.
             ForbiddenError: the principal may not do this, or not there.
+            ConflictError: the idempotency key was given with another request.
             BusyError: too much is under way.
         """
         return await self.decisions.decide(asked)
+
+    async def record_read(
+        self, principal: Principal, query: str, parameters: Parameters, count: int, *, where: str = ""
+    ) -> None:
+        """Put on record that `principal` was shown what `query` found; to be awaited before the answer is given.
+
+        `query` is the question's name as the command line has it (`audit list`), `parameters` what it was asked with,
+        by the names of the command's options, `count` how much was found, and `where` the route that asks it again.
+        What is a person by its parameter's name (`access.officer_reads.PERSONS`) stays out of the text.
+
+        Raises:
+            RecordingError: the ledger refused; the answer is to be withheld.
+        """
+        await self.reads.record(principal, query, parameters, count, where)
 
     async def read(self, question: Callable[[Ledger], T]) -> T:
         """Ask the ledger in a thread.
@@ -167,9 +248,23 @@ class Service:
             try:
                 return question(self.door.open())
             except AuditError as error:
+                if error.code in MISSING:
+                    raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error
 
         return await self._in(self._readers, ask)
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Work something out in a thread of those that read."""
+        return await self._in(self._readers, function, *arguments)
+
+    def tiles(self, ledger: Ledger) -> ServedTiles:
+        """Return the tiles of the ledger's log; they remember those that never change."""
+        from policy_audit.served_tiles import tiles_of
+
+        if self._tiles is None:
+            self._tiles = tiles_of(ledger)
+        return self._tiles
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)

@@ -6,16 +6,35 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
-from policy_engine.api import decisions, health
+from policy_engine.api import (
+    authzen,
+    decisions,
+    exports,
+    fallbacks,
+    health,
+    in_force,
+    log,
+    openapi_document,
+    recorded,
+    reports,
+    waivers,
+)
+from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
+from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 from policy_engine.serving.direct import Direct
+from policy_engine.serving.front import Front
+
+#: The modules whose routes `/openapi.json` describes.
+API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, openapi_document)
 
 
 def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -> FastAPI:
@@ -29,12 +48,23 @@ def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -
         yield
         await service.stop()
 
-    app = FastAPI(title="policy-engine", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        version=__version__,
+        openapi_url=None,
+        lifespan=lifespan,
+        # a redirect would be made of whatever `Host` says
+        redirect_slashes=False,
+    )
     app.state.service = service
-    for module in (decisions, health):
+    app.state.documented = [module.router for module in API]
+    fallbacks.answer_head(app.state.documented)
+    for module in (*API, logging_in):
         app.include_router(module.router)
-    app.add_exception_handler(PolicyError, _refuse)
     app.add_middleware(Direct, route=decisions.ROUTE, endpoint=decisions.decide, refuse=_refuse)
+    app.add_middleware(CompressedReads)
+    app.add_exception_handler(PolicyError, _refuse)
+    app.add_exception_handler(HTTPException, fallbacks.refuse)
+    app.add_middleware(Front, service=service)
     return app
 
 

@@ -7,13 +7,13 @@ from then on says `Connection: close`.
 
 from __future__ import annotations
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from policy_engine.serving.protocol import Protocol
 
 LAST_REQUEST_SECONDS = 1.0
 _CLOSE = (b"connection", b"close")
 
 
-class DrainingProtocol(HttpToolsProtocol):
+class DrainingProtocol(Protocol):
     """One connection."""
 
     def shutdown(self) -> None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import gc
 import sys
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvicorn
 from fastapi import FastAPI
+from msgspec.structs import replace
 from uvicorn.supervisors import Multiprocess
 
 from policy_engine.service.settings import Settings
@@ -20,6 +23,11 @@ SWITCH_SECONDS = 0.001
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop: SIGTERM or SIGINT lets what was accepted finish."""
+    with TemporaryDirectory(prefix="policy-serve-") as own:
+        _serve(settings if settings.state is not None else replace(settings, state=Path(own)))
+
+
+def _serve(settings: Settings) -> None:
     config = uvicorn.Config(
         partial(application, settings),
         factory=True,
