@@ -104,10 +104,12 @@ def test_what_is_handed_to_the_ledger_is_waited_for(url: str, monkeypatch: pytes
 
 
 def test_long_lists_and_slow_workloads_do_not_hold_up_a_short_one(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    one = Evaluator._one
+    one, begun = Evaluator._one, list[str]()
 
     def slowly(self: Evaluator, loaded: Any, *rest: Any) -> Any:
-        time.sleep(0.05 if loaded.workload.metadata.name.startswith("long") else 0)
+        if loaded.workload.metadata.name.startswith("long"):
+            begun.append(loaded.workload.metadata.name)
+            time.sleep(0.05)
         return one(self, loaded, *rest)
 
     monkeypatch.setattr(Evaluator, "_one", slowly)
@@ -115,12 +117,12 @@ def test_long_lists_and_slow_workloads_do_not_hold_up_a_short_one(url: str, monk
     with serving(url, threads=1) as server, ThreadPoolExecutor(3) as pool:
         lists = [pool.submit(ask, server, each) for each in many]
         until(lambda: server.service is not None and server.service.decisions.working == 3)
-        start = time.monotonic()
+        before = len(begun)
         assert ask(server, called("short")).status_code == 200
-        taken = time.monotonic() - start
+        meanwhile = len(begun) - before
         assert not any(each.done() for each in lists)
         assert [each.result().status_code for each in lists] == [200] * 3
-    assert taken < 1  # the lists take more than 2.4 seconds together
+    assert meanwhile < 24  # of the 48 that the lists have
     assert len(names(url)) == 49
 
 
