@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ from policy_engine.tags import decision_tags
 from policy_engine.telemetry import span
 
 if TYPE_CHECKING:
+    from policy_audit.entry import Blob
     from policy_audit.ledger import Draft, Ledger
 
 PURPOSES = ("draft", "pull_request", "deploy")
@@ -81,43 +82,92 @@ class Drafter:
 
     def used(self, decision: Decision, context: Context) -> list[Any]:
         """Return the entries of the waivers that the decision used: on record with it, or neither is."""
-        if decision.waivers_content is None:
-            return []
-        from policy_engine.waivers.on_record import stored_context, used_drafts
-
-        workload = decision.document["workload"]
-        own = {"purpose": context.purpose, "namespace": workload["namespace"], "workload": workload["name"]}
-        return used_drafts(decision.document, decision.id, {**stored_context(context), **own})
+        return self.template(decision).used(context) if decision.waivers_content is not None else []
 
     def draft(self, decision: Decision, context: Context) -> Any:
         """Return the draft of the entry that records `decision`."""
-        from policy_audit.entry import Draft, EntryType
+        return self.template(decision).draft(context)
 
-        document = decision.document
+    def template(self, decision: Decision) -> Template:
+        """Return what the entries of `decision` are made from, whoever asks for it."""
+        from policy_audit.entry import Blob
+
         personal = {"owner": decision.workload.metadata.owner}
         migration = decision.workload.spec.migration
         if migration is not None and migration != "none" and migration.champion is not None:
             personal["champion"] = migration.champion
-        if context.actor:
-            personal["actor"] = context.actor
-        workload = document["workload"]
         more = {"waivers": decision.waivers_content, "proofs": decision.proofs_content}
-        given = {role: content for role, content in more.items() if content is not None}
+        given = {role: Blob(content) for role, content in more.items() if content is not None}
+        own = {"decision": Blob(decision.content), "workload": Blob(decision.workload_content)}
+        blobs = {**own, **self._policy_blobs, **given}
+        body, view = body_of(decision), view_of(decision, None, None)
+        return Template(body, view, tags_of(decision), personal, blobs, _waived(decision))
+
+
+@dataclass(frozen=True)
+class Template:
+    """The entries of a decision, but for who asked and why.
+
+    `waived` has what `used_drafts` reads of the decision's document; None where it was told of no waiver.
+    """
+
+    body: Mapping[str, Any]
+    view: Mapping[str, str | None]
+    tags: Mapping[str, list[str]]
+    personal: Mapping[str, str]
+    blobs: Mapping[str, Any]
+    waived: Mapping[str, Any] | None
+
+    def draft(self, context: Context) -> Draft:
+        """Return the draft of the decision's entry."""
+        from policy_audit.entry import Draft, EntryType
+
         return Draft(
             type=EntryType.DECISION,
-            body=body_of(decision),
+            body=self.body,
             context={
                 "purpose": context.purpose,
                 "actor_known_by": context.actor_known_by,
-                "namespace": workload["namespace"],
-                "workload": workload["name"],
+                **self._place,
                 **context.details,
             },
-            personal=personal,
-            blobs={"decision": decision.content, "workload": decision.workload_content, **self._policy_blobs} | given,
-            view=view_of(decision, context.purpose, context.details.get("run")),
-            tags=tags_of(decision),
+            personal={**self.personal, **({"actor": context.actor} if context.actor else {})},
+            blobs=self.blobs,
+            view={**self.view, "purpose": context.purpose, "run": context.details.get("run")},
+            tags=self.tags,
         )
+
+    def used(self, context: Context) -> list[Draft]:
+        """Return the entries of the waivers that the decision used."""
+        if self.waived is None:
+            return []
+        from policy_engine.waivers.on_record import stored_context, used_drafts
+
+        own = {"purpose": context.purpose, **self._place}
+        return used_drafts(self.waived, self.body["id"], {**stored_context(context), **own})
+
+    def at(self, decided_at: str, content: Blob, name: str) -> Template:
+        """Return the same for the decision as of another time: with those bytes and, as their SHA-256, that id."""
+        return replace(
+            self,
+            body={**self.body, "id": name},
+            view={**self.view, "decision_id": name, "decided_at": decided_at},
+            blobs={**self.blobs, "decision": content},
+            waived={**self.waived, "decided_at": decided_at} if self.waived is not None else None,
+        )
+
+    @property
+    def _place(self) -> dict[str, Any]:
+        return {"namespace": self.view["namespace"], "workload": self.view["workload"]}
+
+
+def _waived(decision: Decision) -> dict[str, Any] | None:
+    if decision.waivers_content is None:
+        return None
+    document = decision.document
+    kept = ("name", "verdict", "waivers")
+    tasks = [{key: task[key] for key in kept if key in task} for task in document["tasks"]]
+    return {"decided_at": document["decided_at"], "tasks": tasks}
 
 
 class Recorder(Drafter):

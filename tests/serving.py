@@ -21,6 +21,7 @@ from policy_audit.ledger import open_ledger
 from policy_engine.access.principal import ROLES
 from policy_engine.access.tokens import created_draft, new_token
 from policy_engine.recorder import Context
+from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 from policy_engine.serving.app import create_app
 from policy_engine.serving.protocol import Protocol
@@ -39,8 +40,8 @@ WORKLOAD: dict[str, Any] = {
 class Server:
     """A server that answers at `url`."""
 
-    def __init__(self, url: str, ledger: str) -> None:
-        self.url, self.ledger = url, ledger
+    def __init__(self, url: str, ledger: str, service: Service | None = None) -> None:
+        self.url, self.ledger, self.service = url, ledger, service
 
     def client(self, token: str | None = None, **more: Any) -> httpx.Client:
         """Return a client; the caller closes it."""
@@ -75,8 +76,9 @@ def serving(ledger: str, **settings: Any) -> Iterator[Server]:
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
     told = Settings(ledger=ledger, port=listening.getsockname()[1], **settings)
+    app = create_app(told)
     config = uvicorn.Config(
-        create_app(told),
+        app,
         http=Protocol,
         ws="none",
         lifespan="on",
@@ -91,7 +93,7 @@ def serving(ledger: str, **settings: Any) -> Iterator[Server]:
     try:
         _until(lambda: server.started or not thread.is_alive())
         assert server.started, "the server did not start"
-        yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}", ledger)
+        yield Server(f"http://127.0.0.1:{listening.getsockname()[1]}", ledger, app.state.service)
     finally:
         server.should_exit = True
         thread.join(20)

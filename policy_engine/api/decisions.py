@@ -5,8 +5,10 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
-from policy_engine.api.documents import json_bytes
+from policy_engine.access.principal import ForbiddenError
+from policy_engine.api.multipart import MEDIA_TYPE, read_parts
 from policy_engine.api.openapi import JSON as JSON_TYPE
 from policy_engine.api.openapi import YAML as YAML_TYPE
 from policy_engine.api.openapi import answers, in_header, json_body, parameters, problems, query, ref
@@ -16,6 +18,7 @@ from policy_engine.api.requests import (
     authorization_of,
     body_of,
     check_media_type,
+    media_type_of,
     principal_of,
     service_of,
 )
@@ -24,6 +27,7 @@ from policy_engine.recorder import PURPOSES
 from policy_engine.service.service import Asked
 
 router = APIRouter()
+FORM = frozenset({MEDIA_TYPE})
 #: What CI systems say of a run, as `recorder.context_from_environment` names it.
 DETAILS = ("repository", "commit", "run", "ref", "pull_request")
 
@@ -39,11 +43,19 @@ _DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decisio
         **problems(400, 401, 403, 408, 413, 415, 422, 429, 503, _409="The key was used for another request."),
     },
     openapi_extra={
-        **json_body(_WORKLOADS, description="A workload, or a list of them.", media_types=(JSON_TYPE, YAML_TYPE)),
+        **json_body(
+            _WORKLOADS,
+            description="A workload, or a list of them; as a form the files that their evidence names may come along.",
+            media_types=(JSON_TYPE, YAML_TYPE),
+        ),
         **parameters(
             query("purpose", {"type": "string", "enum": list(PURPOSES), "default": "draft"}, "What it is decided for."),
             *(query(name, {"type": "string"}, "What a CI system says of its run.") for name in DETAILS),
-            in_header("Idempotency-Key", {"type": "string"}, "Within 24 h the same key is the same request."),
+            in_header(
+                "Idempotency-Key",
+                {"type": "string", "minLength": 1, "maxLength": 255},
+                "Within 24 h the same key is the same request.",
+            ),
         ),
     },
 )
@@ -51,16 +63,36 @@ async def decide(request: Request) -> Response:
     """Decide one workload or a list, record the decisions, and answer them."""
     # before the body is read; the decision itself asks again, on the ground that it is recorded on
     await principal_of(request, "decide", exact=False)
-    check_media_type(request, JSON | YAML)
+    check_media_type(request, JSON | YAML | FORM)
+    refuse_forms_of_others(request)
     purpose = request.query_params.get("purpose", "draft")
     if purpose not in PURPOSES:
         message = f"`{purpose[:40]}` is no purpose of a decision"
         raise InputError(Problem("purpose", message, help=f"one of {', '.join(PURPOSES)}"))
     details = {name: request.query_params[name] for name in DETAILS if name in request.query_params}
-    asked = Asked(
-        await body_of(request), authorization_of(request), purpose, details, request.headers.get("idempotency-key")
-    )
+    body = await body_of(request)
+    body, files = read_parts(request.headers["content-type"], body) if is_multipart(request) else (body, {})
+    key = request.headers.get("idempotency-key")
+    asked = Asked(body, authorization_of(request), purpose, details, key, files)
     answer = await service_of(request).decide(asked)
-    return Response(
-        json_bytes(answer.decisions if answer.listed else answer.decisions[0]), media_type="application/json"
-    )
+    headers = {"Idempotency-Replayed": "true"} if answer.repeated else None
+    return Response(answer.content, headers=headers, media_type="application/json")
+
+
+def is_multipart(request: Request) -> bool:
+    """Whether files came along."""
+    return media_type_of(request) == MEDIA_TYPE
+
+
+def refuse_forms_of_others(request: Request) -> None:
+    """Refuse a form that a page of another site may have sent: browsers ask nobody before they send one.
+
+    Raises:
+        ForbiddenError: it has an origin, and nothing says who asks.
+    """
+    if is_multipart(request) and "origin" in request.headers and authorization_of(request) is None:
+        raise ForbiddenError(Problem("cross-site", "a page in a browser sends this", help="send a token with it"))
+
+
+#: The route of `decide`, which `serving.direct` answers by itself.
+ROUTE: Route = next(each for each in router.routes if isinstance(each, Route) and each.endpoint is decide)

@@ -107,13 +107,18 @@ async def record_read(
     await service_of(request).record_read(request.state.principal, query, everything, count, where=where)
 
 
+def media_type_of(request: Request) -> str:
+    """Return the media type of a request's body, without its parameters."""
+    return request.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
 def check_media_type(request: Request, allowed: frozenset[str]) -> None:
     """Refuse a body of another kind.
 
     Raises:
         InputError: with the code `media-type`.
     """
-    given = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    given = media_type_of(request)
     if given not in allowed:
         message = f"the body is `{given[:80]}`" if given else "the request has no Content-Type"
         hint = f"send one of {', '.join(sorted(allowed))}"

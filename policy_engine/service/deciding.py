@@ -1,106 +1,105 @@
-"""Decisions off the event loop: an engine for each thread, and what was decided once a day ago is not worked out again.
+"""Decisions off the event loop: an engine for each thread, and no request holds the others up for long.
 
-The same workload on the same ground and day has the same decision but for the second that it was made in. So what
-takes long is remembered by the body's digest, and a decision of another second is that one with its time put in.
+Each workload of a list is a job of its own, so that who asks for one gets a turn between those of who asks for a
+hundred. Bodies that take long to read have a thread to themselves.
 """
 
 from __future__ import annotations
 
+import asyncio
 import tempfile
 import threading
-from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from datetime import datetime
-from hashlib import sha256
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from msgspec import Struct
-
-from policy_engine.decide import Decider, format_time
+from policy_engine.decide import Decider
 from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
-from policy_engine.model.decision import Decision
 from policy_engine.service.bodies import read_workloads
+from policy_engine.service.memory import Decided
+from policy_engine.service.sent_files import folder_of
+from policy_engine.service.standing import Standing
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
     from policy_engine.loading.workload_file import LoadedWorkload
+    from policy_engine.service.asking import Asked
     from policy_engine.service.ground import Ground
 
-MOST_REMEMBERED = 512
-
-
-class Decided(Struct, frozen=True):
-    """What a body came to: its decisions in its order, and whether it was a list."""
-
-    decisions: tuple[Decision, ...]
-    listed: bool
+T = TypeVar("T")
+#: Bodies of more bytes wait for each other, in a thread of their own.
+LARGE_BYTES = 64 << 10
 
 
 class Evaluator:
     """Decides bodies in threads of its own."""
 
     def __init__(self, threads: int, most_documents: int) -> None:
-        self.pool = ThreadPoolExecutor(threads, thread_name_prefix="evaluator")
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="evaluator")
+        self._large = ThreadPoolExecutor(1, thread_name_prefix="evaluator-large")
+        self._threads = threads
         self._most = most_documents
         self._local = threading.local()
-        self._remembered: OrderedDict[tuple[bytes, int], Decided] = OrderedDict()
-        self._lock = threading.Lock()
-        # files that evidence names are looked for here, and none is: the server's own files are nobody's evidence
         self._folder = tempfile.TemporaryDirectory(prefix="policy-serve-")
+        self._empty = Path(self._folder.name) / "empty"
+        self._empty.mkdir()
 
-    def remembered(self, body: bytes, ground: Ground, at: datetime) -> Decided | None:
-        """Return what was decided on this body on this ground, as of `at`; None where it has to be decided."""
-        key = (sha256(body).digest(), id(ground))
-        with self._lock:
-            found = self._remembered.get(key)
-            if found is None:
-                return None
-            self._remembered.move_to_end(key)
-            if found.decisions[0].document["decided_at"] != format_time(at):
-                found = Decided(tuple(_again(each, at) for each in found.decisions), found.listed)
-                self._remembered[key] = found
-            return found
+    def warm(self, policy: Policy) -> None:
+        """Give each thread its engine, so that no request waits for one."""
+        together = threading.Barrier(self._threads)
 
-    def decide(self, body: bytes, ground: Ground, at: datetime) -> Decided:
-        """Decide the workloads of `body`; to be called in a thread of the pool.
+        def make() -> None:
+            together.wait(60)
+            self._decider(policy)
+
+        for each in [self._pool.submit(make) for _ in range(self._threads)] + [
+            self._large.submit(self._decider, policy)
+        ]:
+            each.result()
+
+    async def decide(self, asked: Asked, ground: Ground, at: datetime) -> Decided:
+        """Decide the workloads that are `asked` for on `ground`, and remember it there.
 
         Raises:
             InputError: a workload is invalid; none of the body is decided.
         """
-        loaded, listed = read_workloads(body, ground.policy.vocabulary, self._most)
-        decider = self._decider(ground.policy)
-        voucher = Voucher(ground.policy, lambda: ground.ledger)
-        folder = Path(self._folder.name)
-        problems: list[Problem] = []
-        made: list[Decision] = []
-        for each in loaded:
-            evidence = check_evidence(each.workload, at.date(), folder, voucher.of(each.workload, at, folder))
-            try:
-                made.append(decider.decide(each.workload, evidence, at, ground.waivers(each.workload, at)))
-            except InputError as error:
-                problems += placed(error, each).problems
+        pool = self._large if len(asked.body) > LARGE_BYTES else self._pool
+        loaded, listed, found = await _in(pool, partial(self._first, asked, ground, at))
+        made = [found, *[await _in(pool, partial(self._one, each, asked, ground, at)) for each in loaded[1:]]]
+        problems = [problem for each in made if isinstance(each, list) for problem in each]
         if problems:
             raise InputError(problems)
-        found = Decided(tuple(made), listed)
-        with self._lock:
-            self._remembered[sha256(body).digest(), id(ground)] = found
-            while len(self._remembered) > MOST_REMEMBERED:
-                self._remembered.popitem(last=False)
-        return found
+        decided = Decided(tuple(each for each in made if isinstance(each, Standing)), listed)
+        if ground.lasts(at):
+            ground.memory.keep(asked.digest, decided)
+        return decided
 
-    def forget(self) -> None:
-        """Forget all decisions: the ground is another."""
-        with self._lock:
-            self._remembered.clear()
+    def _first(
+        self, asked: Asked, ground: Ground, at: datetime
+    ) -> tuple[list[LoadedWorkload], bool, Standing | list[Problem]]:
+        loaded, listed = read_workloads(asked.body, ground.policy.vocabulary, self._most)
+        return loaded, listed, self._one(loaded[0], asked, ground, at)
+
+    def _one(self, loaded: LoadedWorkload, asked: Asked, ground: Ground, at: datetime) -> Standing | list[Problem]:
+        workload = loaded.workload
+        with folder_of(asked.files, self._empty) as folder:
+            vouch = Voucher(ground.policy, lambda: ground.ledger).of(workload, at, folder)
+            evidence = check_evidence(workload, at.date(), folder, vouch)
+        try:
+            decision = self._decider(ground.policy).decide(workload, evidence, at, ground.waivers(workload, at))
+        except InputError as error:
+            return list(placed(error, loaded).problems)
+        return Standing(decision, ground.drafter)
 
     def close(self) -> None:
         """End the threads, once what they do is done."""
-        self.pool.shutdown()
+        self._pool.shutdown()
+        self._large.shutdown()
         self._folder.cleanup()
 
     def _decider(self, policy: Policy) -> Decider:
@@ -110,8 +109,8 @@ class Evaluator:
         return decider
 
 
-def _again(decision: Decision, at: datetime) -> Decision:
-    return replace(decision, document={**decision.document, "decided_at": format_time(at)})
+async def _in(pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+    return await asyncio.get_running_loop().run_in_executor(pool, function)
 
 
 def placed(error: InputError, loaded: LoadedWorkload) -> InputError:
@@ -119,8 +118,3 @@ def placed(error: InputError, loaded: LoadedWorkload) -> InputError:
     document = loaded.document
     place = document.key_span(*error.path) if isinstance(error, FieldError) else document.span("spec", "tasks")
     return InputError(Problem(p.code, p.message, p.span or place, p.help) for p in error.problems)
-
-
-def workloads_of(decided: Decided) -> Sequence[str]:
-    """Return the namespaces that decisions are in."""
-    return [each.workload.namespace for each in decided.decisions]

@@ -7,7 +7,6 @@ decides again on new ground.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from policy_engine.access.tokens import Tokens
 from policy_engine.model.approvers import WAIVERS
 from policy_engine.recorder import Drafter
 from policy_engine.service.groups import Guard, latest
+from policy_engine.service.memory import Memory
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -63,6 +63,7 @@ class Ground:
         self.read_at = ledger.now()
         self.guard = Guard(BEARING, self.size)
         self.drafter = Drafter(policy)
+        self.memory = Memory()
 
     @cached_property
     def _on_record(self) -> WaiversOnRecord | None:
@@ -82,6 +83,14 @@ class Ground:
         read = self.read_at.replace(microsecond=0)
         return policy is self.policy and read <= at < self.read_at + LONGEST and at.date() == self.day
 
+    def lasts(self, at: datetime) -> bool:
+        """Whether what is decided at `at` holds for the rest of the ground's time.
+
+        It does not where a clock ahead of this one dated a grant later than that: its waiver counts from then on.
+        """
+        latest = self._on_record.latest_grant if self._on_record is not None else None
+        return latest is None or latest.replace(microsecond=0) <= at
+
     def waivers(self, workload: Workload, at: datetime) -> tuple[Waiver, ...]:
         """Return the waivers on a workload, as checked."""
         if self._on_record is None:
@@ -92,8 +101,3 @@ class Ground:
 def now() -> datetime:
     """Return the time of a decision: the clock, to the second."""
     return datetime.now(UTC).replace(microsecond=0)
-
-
-def namespaces(workloads: Sequence[Workload]) -> set[str]:
-    """Return the namespaces of workloads."""
-    return {each.namespace for each in workloads}

@@ -32,6 +32,8 @@ class RulesInForce:
         self._standing: Standing | None = None
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
+        #: Called, in the thread that looks, after other rules came into force.
+        self.changed: Callable[[], None] = lambda: None
 
     @property
     def policy(self) -> Policy:
@@ -94,23 +96,25 @@ class RulesInForce:
             self._held = policy, _verifier(settings)
         self._standing, self._stamp = standing, stamp
 
-    def follow(self, changed: Callable[[], None] = lambda: None) -> None:
-        """Take what comes into force from now on; call `changed`, in the thread that looks, after each time."""
+    def follow(self) -> None:
+        """Take what comes into force from now on."""
         if self._folder is None:
             return
-        self._thread = threading.Thread(target=self._look, args=(self._folder, changed), name="rules", daemon=True)
+        self._thread = threading.Thread(target=self._look, args=(self._folder,), name="rules", daemon=True)
         self._thread.start()
 
-    def _look(self, folder: RulesFolder, changed: Callable[[], None]) -> None:
+    def _look(self, folder: RulesFolder) -> None:
         while not self._ended.wait(LOOK_SECONDS):
             stamp = folder.stamp()
             if stamp is None or stamp == self._stamp:
                 continue
+            before = self._held
             try:
                 self._take(folder)
             except (OSError, ValueError, RulesError):
                 continue  # it was checked before it was put there: tried again, with what is in force until then
-            changed()
+            if self._held is not before:
+                self.changed()
 
     def stop(self) -> None:
         """Look no more."""

@@ -10,25 +10,24 @@ import asyncio
 import contextlib
 import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from msgspec import Struct
-
 from policy_engine.access.authenticating import ANYBODY, authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
 from policy_engine.errors import PolicyError, Problem, RecordingError
-from policy_engine.recorder import Context, recordable, shown
 from policy_engine.service.admitting import Admission
+from policy_engine.service.answering import Decisions
+from policy_engine.service.asking import Answer, Asked
 from policy_engine.service.committing import Committer
-from policy_engine.service.deciding import Decided, Evaluator, workloads_of
-from policy_engine.service.errors import MISSING, BusyError, NotFoundError
+from policy_engine.service.deciding import Evaluator
+from policy_engine.service.errors import MISSING, NotFoundError
 from policy_engine.service.exports import Exporter
 from policy_engine.service.ground import BEARING, Ground, now
-from policy_engine.service.groups import Group, latest
+from policy_engine.service.groups import latest
 from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.reads import Parameters, Reads
@@ -46,27 +45,7 @@ T = TypeVar("T")
 _READERS = 4
 #: So long a start waits for the ledger at most.
 _FIRST_SECONDS = 2.0
-#: So often a decision is made anew because the ledger moved on before it was recorded.
-_TRIES = 5
-
-
-class Asked(Struct, frozen=True):
-    """A request for decisions. `details` go into the entries' context: run, repository, commit and the like."""
-
-    body: bytes
-    authorization: str | None
-    purpose: str = "draft"
-    details: Mapping[str, str] = {}
-    key: str | None = None
-    """The idempotency key, where one was given."""
-
-
-class Answer(Struct, frozen=True):
-    """What may be shown: the decisions in the order of the body, and whether that was a list."""
-
-    decisions: list[dict[str, Any]]
-    listed: bool
-    repeated: bool = False
+__all__ = ["Answer", "Asked", "Service"]
 
 
 class Service:
@@ -88,7 +67,10 @@ class Service:
         self.rules = RulesInForce(settings)
         self._ground: Ground | None = None
         self._refreshing = threading.Lock()
-        self._working = 0
+        self._open_access = settings.on_loopback
+        self.decisions = Decisions(
+            self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits
+        )
 
     async def start(self) -> None:
         """Load the rules and begin; the ledger is opened when it can be.
@@ -109,6 +91,7 @@ class Service:
 
     def _load(self) -> None:
         self.rules.load()
+        self.evaluator.warm(self.policy)
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
@@ -162,7 +145,6 @@ class Service:
                 if isinstance(error, AuditError):
                     raise recording_error(error) from error
                 raise
-            self.evaluator.forget()
             return self._ground
 
     async def principal(self, authorization: str | None, *, exact: bool = True, address: str = "") -> Principal:
@@ -213,8 +195,7 @@ class Service:
         return True
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
-        on_loopback = self.settings.on_loopback
-        return authenticate(authorization, ground.tokens, at, open_access=on_loopback, oidc=self.rules.oidc)
+        return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self.rules.oidc)
 
     async def _current(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         found = self._ground
@@ -229,47 +210,10 @@ class Service:
             InputError: a workload is invalid; nothing was recorded.
             RecordingError: the ledger refused; nothing was recorded, and no decision is handed out.
             ForbiddenError: the principal may not do this, or not there.
+            ConflictError: the idempotency key was given with another request.
             BusyError: too much is under way.
         """
-        if self._working >= self.settings.limits.waiting:
-            raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
-        self._working += 1
-        try:
-            return await self._decide(asked)
-        finally:
-            self._working -= 1
-
-    async def _decide(self, asked: Asked) -> Answer:
-        anew = False
-        for left in range(_TRIES - 1, -1, -1):
-            at = now()
-            ground = await self._current(at, anew=anew)
-            principal = self._identify(asked.authorization, ground, at)
-            principal.require("decide")
-            decided = self.evaluator.remembered(asked.body, ground, at)
-            if decided is None:
-                decided = await self._in(self.evaluator.pool, self.evaluator.decide, asked.body, ground, at)
-            principal.require_namespaces(workloads_of(decided))
-            try:
-                return await self._record(asked, principal, decided, ground)
-            except RecordingError as error:
-                if error.code != "ledger-moved" or not left:
-                    raise
-                anew = True
-        raise AssertionError("unreachable")
-
-    async def _record(self, asked: Asked, principal: Principal, decided: Decided, ground: Ground) -> Answer:
-        details = {key: kept for key, value in asked.details.items() if (kept := recordable(value))}
-        if principal.token is not None:
-            details["token"] = principal.token
-        context = Context(asked.purpose, recordable(principal.subject) or None, principal.known_by, details)
-        drafts = [ground.drafter.draft(each, context) for each in decided.decisions]
-        used = [draft for each in decided.decisions for draft in ground.drafter.used(each, context)]
-        recorded = await self.committer.append(Group([*drafts, *used], ground.guard))
-        scratch = ground.ledger.is_scratch
-        parts = [ledger_part(each, scratch) for each in recorded[: len(drafts)]]
-        rows = [shown(each, part) for each, part in zip(decided.decisions, parts, strict=True)]
-        return Answer(rows, decided.listed)
+        return await self.decisions.decide(asked)
 
     async def record_read(
         self, principal: Principal, query: str, parameters: Parameters, count: int, *, where: str = ""
@@ -320,14 +264,3 @@ class Service:
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
-
-
-def ledger_part(recorded: Any, scratch: bool) -> dict[str, Any]:
-    """Return what a decision's document says of its place in the ledger."""
-    return {
-        "index": recorded.index,
-        "leaf_hash": recorded.leaf_hash,
-        "tree_size": recorded.tree_size,
-        "recorded_at": recorded.recorded_at,
-        "status": "scratch" if scratch else "recorded",
-    }

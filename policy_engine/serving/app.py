@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -30,19 +30,25 @@ from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+from policy_engine.serving.direct import Direct
 from policy_engine.serving.front import Front
 
 #: The modules whose routes `/openapi.json` describes.
 API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, openapi_document)
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Return the application; its service starts with it and ends with it."""
+def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -> FastAPI:
+    """Return the application; its service starts with it and ends with it.
+
+    `started` is called once it has, and whenever other rules came into force.
+    """
     service = Service(settings)
+    service.rules.changed = started
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         await service.start()
+        started()
         yield
         await service.stop()
 
@@ -58,6 +64,7 @@ def create_app(settings: Settings) -> FastAPI:
     fallbacks.answer_head(app.state.documented)
     for module in (*API, logging_in):
         app.include_router(module.router)
+    app.add_middleware(Direct, route=decisions.ROUTE, endpoint=decisions.decide, refuse=_refuse)
     app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, fallbacks.refuse)

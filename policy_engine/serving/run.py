@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import gc
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -17,7 +19,7 @@ from msgspec.structs import replace
 from policy_engine.errors import Problem, UsageError
 from policy_engine.service.settings import Settings
 from policy_engine.serving.app import create_app
-from policy_engine.serving.protocol import Protocol
+from policy_engine.serving.draining import DrainingProtocol
 from policy_engine.serving.reloading import Reloader
 from policy_engine.serving.saying import say
 from policy_engine.serving.supervisor import Supervisor
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 GRACE_SECONDS = 30
+SWITCH_SECONDS = 0.001
 #: What a worker needs beyond that, to commit what waits and to close the ledger.
 _CLOSING_SECONDS = 15
 
@@ -59,7 +62,7 @@ def configuration(settings: Settings) -> uvicorn.Config:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        http=Protocol,
+        http=DrainingProtocol,
         loop="uvloop",
         ws="none",
         lifespan="on",
@@ -74,7 +77,16 @@ def configuration(settings: Settings) -> uvicorn.Config:
 
 def application(settings: Settings) -> FastAPI:
     """Return the application of a process that does nothing else."""
-    return create_app(settings)
+    # evaluations share the interpreter with the event loop, which is to have its turn soon
+    sys.setswitchinterval(SWITCH_SECONDS)
+    return create_app(settings, started=_freeze)
+
+
+def _freeze() -> None:
+    """Let the collector pass over what stays: the rules and the catalog, which it would go through again and again."""
+    gc.unfreeze()  # rules that are no longer in force are to go
+    gc.collect()
+    gc.freeze()
 
 
 @contextmanager

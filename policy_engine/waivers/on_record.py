@@ -238,6 +238,11 @@ class WaiversOnRecord:
         """The requests, by their commitment to whoever asked."""
         return {r.commitments.get("requester"): r for r in records(self._ledger, EntryType.WAIVER_REQUESTED)}
 
+    @property
+    def latest_grant(self) -> datetime | None:
+        """When the last grant on record was made, by the clock of whoever recorded it; None where there is none."""
+        return max((each.recorded_at for found in self._granted.values() for each in found), default=None)
+
     def workloads(self) -> list[tuple[str, str]]:
         """Return the namespaces and names of the workloads for which somebody was ever granted a waiver."""
         return sorted((str(namespace), str(name)) for namespace, name in self._granted)

@@ -1,0 +1,151 @@
+"""From a request to its answer: decided, recorded, and only then answered."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Protocol
+
+from policy_engine.access.principal import Principal
+from policy_engine.errors import Problem, RecordingError
+from policy_engine.service.asking import Answer, Asked, check_key
+from policy_engine.service.committing import Committer
+from policy_engine.service.deciding import Evaluator
+from policy_engine.service.errors import BusyError, ConflictError
+from policy_engine.service.ground import Ground, now
+from policy_engine.service.groups import Group
+from policy_engine.service.memory import Decided
+from policy_engine.service.settings import Limits
+from policy_engine.service.written import answer_on_record
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger, Recorded
+
+#: So often a decision is made anew because the ledger moved on before it was recorded.
+_TRIES = 5
+#: More decisions than these are prepared for the ledger in a thread, so that nobody else waits for it.
+_AT_ONCE = 4
+
+
+class Current(Protocol):
+    """Gives the ground of a decision at `at`, read anew where that is asked for."""
+
+    def __call__(self, at: datetime, *, anew: bool = False) -> Awaitable[Ground]: ...
+
+
+Identify = Callable[[str | None, Ground, datetime], Principal]
+Read = Callable[[Callable[["Ledger"], list[bytes]]], Awaitable[list[bytes]]]
+
+
+class Decisions:
+    """Answers requests for decisions: on what `current` gives, for whom `identify` says it is."""
+
+    def __init__(
+        self,
+        current: Current,
+        identify: Identify,
+        read: Read,
+        evaluator: Evaluator,
+        committer: Committer,
+        limits: Limits,
+    ) -> None:
+        self._current, self._identify, self._read = current, identify, read
+        self._evaluator, self._committer, self._limits = evaluator, committer, limits
+        self.working = 0
+
+    async def decide(self, asked: Asked) -> Answer:
+        """Decide the workloads of a body, record all in one commit, and return what may be shown.
+
+        Raises:
+            InputError: a workload is invalid; nothing was recorded.
+            RecordingError: the ledger refused; nothing was recorded, and no decision is handed out.
+            ForbiddenError: the principal may not do this, or not there.
+            ConflictError: the idempotency key was given with another request.
+            BusyError: too much is under way.
+        """
+        check_key(asked.key)
+        if self.working >= self._limits.waiting:
+            raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
+        self.working += 1
+        try:
+            return await self._decide(asked)
+        finally:
+            self.working -= 1
+
+    async def _decide(self, asked: Asked) -> Answer:
+        anew = False
+        for left in range(_TRIES - 1, -1, -1):
+            at = now()
+            ground = await self._current(at, anew=anew)
+            principal = self._identify(asked.authorization, ground, at)
+            principal.require("decide")
+            decided = ground.memory.get(asked.digest)
+            if decided is None:
+                decided = await self._in_time(self._evaluator.decide(asked, ground, at))
+            principal.require_namespaces(decided.namespaces)
+            try:
+                return await self._record(asked, principal, decided, ground, at)
+            except RecordingError as error:
+                if error.code == "once-conflict":
+                    help_ = "send the same request, or another key"
+                    message = "the idempotency key was given with another request"
+                    raise ConflictError(Problem("idempotency-conflict", message, help=help_)) from error
+                if error.code != "ledger-moved" or not left:
+                    raise
+                anew = True
+        raise AssertionError("unreachable")
+
+    async def _in_time(self, deciding: Awaitable[Decided]) -> Decided:
+        seconds = self._limits.request_seconds
+        try:
+            async with asyncio.timeout(seconds):
+                return await deciding
+        except TimeoutError:
+            message = f"the request was not decided within {seconds:g} seconds, and nothing of it was recorded"
+            help_ = "send fewer workloads at once, or come back when there is less to do"
+            raise RecordingError(Problem("evaluation-timeout", message, help=help_)) from None
+
+    async def _record(
+        self, asked: Asked, principal: Principal, decided: Decided, ground: Ground, at: datetime
+    ) -> Answer:
+        once, context = asked.once(principal), asked.context(principal)
+        made = [each.at(at) for each in decided.decisions]
+
+        def entries() -> list[Any]:
+            own = [each.entry(context) for each in made[1 if once is not None else 0 :]]
+            used = [entry for each in made for entry in each.used(context)]
+            return [*([made[0].draft(context, once)] if once is not None else []), *own, *used]
+
+        loop = asyncio.get_running_loop()
+        drafts = entries() if len(made) <= _AT_ONCE else await loop.run_in_executor(None, entries)
+        recorded = await self._committer.append(Group(drafts, ground.guard))
+        if recorded[0].repeated:
+            return Answer(await self._read(lambda ledger: _answered(ledger, recorded)), decided.listed, True)
+        scratch = ground.ledger.is_scratch
+        places = [ledger_part(each, scratch) for each in recorded[: len(made)]]
+        return Answer([each.answer(place) for each, place in zip(made, places, strict=True)], decided.listed)
+
+
+def _answered(ledger: Ledger, recorded: Sequence[Recorded]) -> list[bytes]:
+    """Return what was answered when these entries were recorded."""
+    found = []
+    for each in recorded:
+        document = ledger.entry(each.index).document
+        if document["type"] == "decision":
+            content = ledger.blob(document["blobs"]["decision"])
+            owner = ledger.personal(each.index).get("owner")
+            place = ledger_part(each, ledger.is_scratch)
+            found.append(answer_on_record(content, owner, document["view"]["decision_id"], place))
+    return found
+
+
+def ledger_part(recorded: Recorded, scratch: bool) -> dict[str, Any]:
+    """Return what a decision's document says of its place in the ledger."""
+    return {
+        "index": recorded.index,
+        "leaf_hash": recorded.leaf_hash,
+        "tree_size": recorded.tree_size,
+        "recorded_at": recorded.recorded_at,
+        "status": "scratch" if scratch else "recorded",
+    }

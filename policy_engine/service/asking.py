@@ -1,0 +1,88 @@
+"""What is asked for in a request for decisions, and what is answered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from msgspec import Struct
+
+from policy_engine.access.principal import Principal
+from policy_engine.errors import Problem, UsageError
+from policy_engine.recorder import Context, recordable
+from policy_engine.service.groups import Once
+
+LONGEST_KEY = 255
+
+
+class Asked(Struct, frozen=True):
+    """A request for decisions. `details` go into the entries' context: run, repository, commit and the like."""
+
+    body: bytes
+    authorization: str | None
+    purpose: str = "draft"
+    details: Mapping[str, str] = {}
+    key: str | None = None
+    """The idempotency key, where one was given."""
+    files: Mapping[str, bytes] = {}
+    """What came with the workloads, by the names that their evidence has for it."""
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of what is to be decided."""
+        if not self.files:
+            return sha256(self.body).digest()
+        named = [(name, sha256(content).hexdigest()) for name, content in sorted(self.files.items())]
+        return sha256(json.dumps([sha256(self.body).hexdigest(), named]).encode()).digest()
+
+    def context(self, principal: Principal) -> Context:
+        """Return what the entries say of who asked and why."""
+        details = {key: kept for key, value in self.details.items() if (kept := recordable(value))}
+        if principal.token is not None:
+            details["token"] = principal.token
+        return Context(self.purpose, recordable(principal.subject) or None, principal.known_by, details)
+
+    def once(self, principal: Principal) -> Once | None:
+        """Return what makes it the same request of the same principal; None where it has no key."""
+        if self.key is None:
+            return None
+        request = [self.digest.hex(), self.purpose, sorted(self.details.items())]
+        return Once(_digest([principal.known_by, principal.subject, self.key]), _digest(request))
+
+
+def check_key(key: str | None) -> None:
+    """Refuse what is no idempotency key.
+
+    Raises:
+        UsageError: it is empty, too long, or has other characters than printable ones of ASCII.
+    """
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isascii() and key.isprintable()):
+        message = f"an idempotency key has 1 to {LONGEST_KEY} printable characters of ASCII"
+        raise UsageError(Problem("idempotency-key", message, help="send a UUID in `Idempotency-Key`, or leave it out"))
+
+
+class Answer:
+    """What may be shown: the decisions in the order of the body, as JSON, and whether that was a list.
+
+    `repeated` where it is the answer of an earlier request with the same idempotency key.
+    """
+
+    def __init__(self, documents: Sequence[bytes], listed: bool, repeated: bool = False) -> None:
+        self.documents, self.listed, self.repeated = tuple(documents), listed, repeated
+
+    @property
+    def content(self) -> bytes:
+        """The answer as JSON: one document, or a list."""
+        return b"[%s]" % b",".join(self.documents) if self.listed else self.documents[0]
+
+    @cached_property
+    def decisions(self) -> list[dict[str, Any]]:
+        """The documents as values."""
+        return [json.loads(each) for each in self.documents]
+
+
+def _digest(value: Any) -> str:
+    return sha256(json.dumps(value).encode()).hexdigest()
