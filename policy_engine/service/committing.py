@@ -37,8 +37,8 @@ class _Waiting:
 class Committer:
     """Appends groups of entries for the coroutines of one event loop."""
 
-    def __init__(self, door: LedgerDoor) -> None:
-        self._door = door
+    def __init__(self, door: LedgerDoor, seconds: float = 30.0) -> None:
+        self._door, self._seconds = door, seconds
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -58,12 +58,16 @@ class Committer:
         """Return once the group is durable.
 
         Raises:
-            RecordingError: it was refused; nothing of it was recorded.
+            RecordingError: it was refused, and nothing of it was recorded; or the ledger did not say so in time.
         """
         answer: asyncio.Future[list[Recorded] | Exception] = asyncio.get_running_loop().create_future()
         self._queue.put(_Waiting(group, answer))
         # what was handed in is committed whether or not whoever asked is still there
-        found = await asyncio.shield(answer)
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = await asyncio.shield(answer)
+        except TimeoutError:
+            raise silent("whether this was recorded is not known; its Idempotency-Key, sent again, tells") from None
         if isinstance(found, Exception):
             raise found
         return found
@@ -98,6 +102,11 @@ class Committer:
         told = [_answer(each) for each in answers]
         assert self._loop is not None  # noqa: S101 - `start` comes before `append`
         self._loop.call_soon_threadsafe(_give, list(zip(taken, told, strict=True)))
+
+
+def silent(known: str) -> RecordingError:
+    """Return the refusal of a request whose ledger does not answer; `known` says what became of it."""
+    return RecordingError(Problem("ledger-timeout", "the ledger does not answer", help=f"{known}; come back later"))
 
 
 def _answer(found: Any) -> Any:

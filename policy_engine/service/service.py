@@ -22,7 +22,7 @@ from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.service.admitting import Admission
 from policy_engine.service.answering import Decisions
 from policy_engine.service.asking import Answer, Asked
-from policy_engine.service.committing import Committer
+from policy_engine.service.committing import Committer, silent
 from policy_engine.service.deciding import Evaluator
 from policy_engine.service.errors import MISSING, NotFoundError
 from policy_engine.service.exports import Exporter
@@ -55,7 +55,7 @@ class Service:
         self.settings = settings
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
-        self.committer = Committer(self.door)
+        self.committer = Committer(self.door, settings.limits.request_seconds)
         self.reads = Reads(self.committer)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
@@ -201,7 +201,7 @@ class Service:
         found = self._ground
         if found is not None and not anew and found.holds(self.policy, at):
             return found
-        return await self._in(self._readers, lambda: self.ground(at, anew=anew, least=least))
+        return await self._in_time(lambda: self.ground(at, anew=anew, least=least))
 
     async def decide(self, asked: Asked) -> Answer:
         """Decide the workloads of a body, record all in one commit, and return what may be shown.
@@ -248,7 +248,14 @@ class Service:
                     raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error
 
-        return await self._in(self._readers, ask)
+        return await self._in_time(ask)
+
+    async def _in_time(self, ask: Callable[[], T]) -> T:
+        try:
+            async with asyncio.timeout(self.settings.limits.request_seconds):
+                return await self._in(self._readers, ask)
+        except TimeoutError:
+            raise silent("nothing was recorded") from None
 
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         """Work something out in a thread of those that read."""

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 30
 SWITCH_SECONDS = 0.001
+#: A server of the ledger that says nothing for so long is asked, and has as long again to answer.
+SILENT_SECONDS = 5.0
 #: What a worker needs beyond that, to commit what waits and to close the ledger.
 _CLOSING_SECONDS = 15
 
@@ -79,6 +81,10 @@ def application(settings: Settings) -> FastAPI:
     """Return the application of a process that does nothing else."""
     # evaluations share the interpreter with the event loop, which is to have its turn soon
     sys.setswitchinterval(SWITCH_SECONDS)
+    if settings.ledger.startswith("postgresql"):
+        from policy_audit.server_silence import expect_answers_within
+
+        expect_answers_within(SILENT_SECONDS)
     return create_app(settings, started=_freeze)
 
 

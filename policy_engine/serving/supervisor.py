@@ -20,7 +20,7 @@ from policy_engine.serving.saying import Say
 from policy_engine.serving.worker import Worker, how, join
 
 #: So often a worker is asked whether it is there; so long its answer may take, and so long the first one. Seconds.
-ASK_SECONDS, ANSWER_SECONDS, START_SECONDS = 1.0, 10.0, 120.0
+ASK_SECONDS, ANSWER_SECONDS, START_SECONDS = 1.0, 5.0, 120.0
 #: A worker that lived so long was no failed start.
 _SETTLED_SECONDS = 10.0
 _LONGEST_PAUSE = 30.0
