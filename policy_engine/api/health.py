@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from policy_engine.api.documents import json_bytes
 from policy_engine.api.requests import service_of
+from policy_engine.errors import PolicyError
 
 router = APIRouter()
 
@@ -22,6 +23,11 @@ async def alive() -> Response:
 async def ready(request: Request) -> Response:
     """Say whether rules and ledger are usable; 503 where they are not."""
     service = service_of(request)
-    await service.read(lambda ledger: ledger.checkpoint())
+    try:
+        await service.read(lambda ledger: ledger.checkpoint())
+    except PolicyError:
+        service.ready = False
+        raise
+    service.ready = True
     found = {"status": "ready", "policy": service.policy.digest}
     return Response(json_bytes(found), media_type="application/json")

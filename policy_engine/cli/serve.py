@@ -13,6 +13,19 @@ from policy_engine.cli.options import ledger_options, policy_options
 @click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["json", "text"]),
+    help="Of the log on standard error: a line for each request and event.  [default: text on a terminal, else json]",
+)
+@click.option(
+    "--log-level",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="The least that is logged.",
+)
+@click.option("--public-metrics", is_flag=True, help="Let everybody read /metrics, and not the role `read` alone.")
 @policy_options
 @ledger_options
 @click.pass_context
@@ -22,6 +35,9 @@ def command(
     *,
     listen: str,
     workers: int,
+    log_format: str | None,
+    log_level: str,
+    public_metrics: bool,
     layers: Sequence[Path],
     policy_digest: str | None,
     ledger: str | None,
@@ -33,6 +49,7 @@ def command(
     from policy_engine.service.settings import Settings
 
     try:
+        from policy_engine.serving.logs import form_of
         from policy_engine.serving.run import serve
     except ImportError:
         message = "`policy serve` needs packages that are not installed"
@@ -49,5 +66,8 @@ def command(
             host=host.strip("[]"),
             port=int(port),
             workers=workers,
+            public_metrics=public_metrics,
+            log_form=form_of(log_format),
+            log_level=log_level,
         )
     )

@@ -24,6 +24,7 @@ from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.model.decision import Decision
 from policy_engine.service.bodies import read_workloads
+from policy_engine.service.observing import fired_rules
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class Decided(Struct, frozen=True):
 
     decisions: tuple[Decision, ...]
     listed: bool
+    fired: tuple[frozenset[str], ...] = ()
+    """The rules that fired in each."""
 
 
 class Evaluator:
@@ -62,7 +65,7 @@ class Evaluator:
                 return None
             self._remembered.move_to_end(key)
             if found.decisions[0].document["decided_at"] != format_time(at):
-                found = Decided(tuple(_again(each, at) for each in found.decisions), found.listed)
+                found = Decided(tuple(_again(each, at) for each in found.decisions), found.listed, found.fired)
                 self._remembered[key] = found
             return found
 
@@ -86,7 +89,7 @@ class Evaluator:
                 problems += placed(error, each).problems
         if problems:
             raise InputError(problems)
-        found = Decided(tuple(made), listed)
+        found = Decided(tuple(made), listed, tuple(fired_rules(each) for each in made))
         with self._lock:
             self._remembered[sha256(body).digest(), id(ground)] = found
             while len(self._remembered) > MOST_REMEMBERED:

@@ -20,13 +20,19 @@ from policy_engine.access.authenticating import authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
 from policy_engine.errors import PolicyError, RecordingError
 from policy_engine.recorder import Context, Drafter, recordable, shown
+from policy_engine.service import metrics
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
 from policy_engine.service.errors import BusyError
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import Group, latest
 from policy_engine.service.ledgers import LedgerDoor
+from policy_engine.service.meter import Meter
+from policy_engine.service.observed_service import measured, watch
+from policy_engine.service.observing import note_decisions
 from policy_engine.service.settings import Settings
+from policy_engine.telemetry import span
+from policy_engine.telemetry.requests import carried
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -61,17 +67,22 @@ class Answer(Struct, frozen=True):
 class Service:
     """Decides and reads for one worker."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
         self.settings = settings
+        self.meter = meter or Meter()
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
-        self.committer = Committer(self.door)
+        self.committer = Committer(self.door, self.meter)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
         self._ground: Ground | None = None
         self._drafter: Drafter | None = None
         self._refreshing = threading.Lock()
         self._working = 0
+        self.evaluating = self.reading = 0
+        #: Whether rules and ledger were usable when that was last asked.
+        self.ready = False
+        watch(self)
 
     async def start(self) -> None:
         """Load the rules and begin; the ledger is opened when it can be.
@@ -84,6 +95,7 @@ class Service:
         # not there yet: the service starts all the same, is not ready, and tries again
         with contextlib.suppress(PolicyError):
             await self._in(self._readers, self.ground, now())
+            self.ready = True
 
     def _load(self) -> None:
         from policy_engine.loading.policy import load_policy
@@ -99,6 +111,11 @@ class Service:
         await asyncio.sleep(0)  # the last answers are given
         self._readers.shutdown()
         self.door.close()
+
+    @property
+    def known_policy(self) -> Policy | None:
+        """The policy in force; None before it is loaded."""
+        return self._policy
 
     @property
     def policy(self) -> Policy:
@@ -143,6 +160,10 @@ class Service:
             UnauthenticatedError: that is not known.
             RecordingError: the ledger, which says who may ask, cannot be read.
         """
+        with span("authenticate"):
+            return await self._principal(authorization, exact)
+
+    async def _principal(self, authorization: str | None, exact: bool) -> Principal:
         moment = now()
         ground = await self._current(moment)
         if not exact:
@@ -152,6 +173,21 @@ class Service:
         if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
             ground = await self._current(moment, anew=True)
         return self._identify(authorization, ground, moment)
+
+    async def acquainted(self, authorization: str | None) -> Principal:
+        """Return who asks by what was read of the ledger last, however long ago: for what holds nothing of anybody.
+
+        Raises:
+            UnauthenticatedError: that is not known.
+            RecordingError: nothing was ever read of the ledger, and it cannot be read now.
+        """
+        moment = now()
+        try:
+            return await self.principal(authorization, exact=False)
+        except RecordingError:
+            if self._ground is None:
+                raise
+            return self._identify(authorization, self._ground, moment)
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
         return authenticate(authorization, ground.tokens, at, open_access=self.settings.on_loopback)
@@ -190,7 +226,9 @@ class Service:
             principal.require("decide")
             decided = self.evaluator.remembered(asked.body, ground, at)
             if decided is None:
-                decided = await self._in(self.evaluator.pool, self.evaluator.decide, asked.body, ground, at)
+                decided = await self._evaluate(asked.body, ground, at)
+            else:
+                self.meter.count(metrics.REMEMBERED)
             principal.require_namespaces(workloads_of(decided))
             try:
                 return await self._record(asked, principal, decided, ground)
@@ -200,6 +238,14 @@ class Service:
                 anew = True
         raise AssertionError("unreachable")
 
+    async def _evaluate(self, body: bytes, ground: Ground, at: datetime) -> Decided:
+        self.evaluating += 1
+        try:
+            decide = measured(self.meter, self.evaluator.decide)
+            return await self._in(self.evaluator.pool, decide, body, ground, at)
+        finally:
+            self.evaluating -= 1
+
     async def _record(self, asked: Asked, principal: Principal, decided: Decided, ground: Ground) -> Answer:
         assert self._drafter is not None  # noqa: S101 - `start` comes first
         details = {key: kept for key, value in asked.details.items() if (kept := recordable(value))}
@@ -208,7 +254,10 @@ class Service:
         context = Context(asked.purpose, recordable(principal.subject) or None, principal.known_by, details)
         drafts = [self._drafter.draft(each, context) for each in decided.decisions]
         used = [draft for each in decided.decisions for draft in self._drafter.used(each, context)]
-        recorded = await self.committer.append(Group([*drafts, *used], ground.guard))
+        with span("record", decisions=len(drafts)) as current:
+            recorded = await self.committer.append(Group([*drafts, *used], ground.guard))
+            current.set("entry", lambda: recorded[0].index)
+        note_decisions(self.meter, decided.decisions, decided.fired, recorded, asked.purpose)
         scratch = ground.ledger.is_scratch
         parts = [ledger_part(each, scratch) for each in recorded[: len(drafts)]]
         rows = [shown(each, part) for each, part in zip(decided.decisions, parts, strict=True)]
@@ -231,10 +280,14 @@ class Service:
             except AuditError as error:
                 raise recording_error(error) from error
 
-        return await self._in(self._readers, ask)
+        self.reading += 1
+        try:
+            return await self._in(self._readers, ask)
+        finally:
+            self.reading -= 1
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(pool, carried(function), *arguments)
 
 
 def ledger_part(recorded: Any, scratch: bool) -> dict[str, Any]:

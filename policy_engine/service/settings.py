@@ -37,6 +37,12 @@ class Settings(Struct, frozen=True):
     threads: int = 2
     """Engines of each worker."""
     limits: Limits = Limits()
+    state: Path | None = None
+    """A folder of this host that the workers share; None: this one is alone."""
+    public_metrics: bool = False
+    """Whether `/metrics` is for everybody, and not only for the role `read`."""
+    log_form: str = "json"
+    log_level: str = "info"
 
     @property
     def on_loopback(self) -> bool:

@@ -2,35 +2,88 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
+from msgspec.structs import replace
 from uvicorn.supervisors import Multiprocess
 
+from policy_engine import telemetry
 from policy_engine.service.settings import Settings
+from policy_engine.serving import logs
 from policy_engine.serving.app import create_app
+from policy_engine.serving.counting import FOLDER
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
 
 GRACE_SECONDS = 30
 
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop: SIGTERM or SIGINT lets what was accepted finish."""
-    config = uvicorn.Config(
-        partial(create_app, settings),
-        factory=True,
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        http="httptools",
-        loop="uvloop",
-        ws="none",
-        lifespan="on",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        timeout_keep_alive=75,
-        log_level="warning",
-    )
-    listening = config.bind_socket()
-    Multiprocess(config, sockets=[listening]).run()
+    log = logs.begin(settings.log_form, settings.log_level)
+    with shared_state(settings) as shared:
+        config = uvicorn.Config(
+            partial(worker_app, shared),
+            factory=True,
+            host=settings.host,
+            port=settings.port,
+            workers=settings.workers,
+            http="httptools",
+            loop="uvloop",
+            ws="none",
+            lifespan="on",
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_keep_alive=75,
+            log_config=None,
+            log_level="warning",
+        )
+        listening = config.bind_socket()
+        log.event("info", "started", listen=f"{settings.host}:{settings.port}", workers=settings.workers)
+        Multiprocess(config, sockets=[listening]).run()
+    log.event("info", "stopped")
+    log.close()
+
+
+def worker_app(settings: Settings) -> FastAPI:
+    """Return the application of a process that is a worker: with a log and telemetry of its own."""
+    log = logs.begin(settings.log_form, settings.log_level)
+    telemetry.configure_from_environment()
+    telemetry.warn_with(lambda text: log.event("warning", "telemetry", message=text))
+    app = create_app(settings, log)
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(of: FastAPI) -> AsyncIterator[None]:
+        async with inner(of):
+            log.event("info", "worker started")
+            yield
+        telemetry.shutdown()
+        log.event("info", "worker stopped")
+        log.close()
+
+    app.router.lifespan_context = lifespan
+    return app
+
+
+@contextmanager
+def shared_state(settings: Settings) -> Iterator[Settings]:
+    """Give the workers a folder that they share: the one that is set, else a private one for as long as they live."""
+    if settings.state is not None:
+        settings.state.mkdir(parents=True, exist_ok=True)
+        # counts are those of one supervisor: what an earlier one left is no part of them
+        shutil.rmtree(settings.state / FOLDER, ignore_errors=True)
+        yield settings
+        return
+    with tempfile.TemporaryDirectory(prefix="policy-serve-state-", ignore_cleanup_errors=True) as folder:
+        yield replace(settings, state=Path(folder))
