@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections import deque
 from collections.abc import Mapping
@@ -34,7 +35,7 @@ _PAUSE = 0.2
 class Log:
     """Writes lines to a file descriptor. Safe in several threads; never waits, never fails."""
 
-    def __init__(self, form: str = "json", level: str = "info", handle: int = 2) -> None:
+    def __init__(self, form: str = "json", level: str = "info", handle: int | None = 2) -> None:
         self._form, self._handle = form, handle
         self.level = LEVELS[level]
         self._waiting: deque[tuple[float, str, str, Mapping[str, Any]]] = deque()
@@ -96,36 +97,34 @@ class Log:
 
     def _line(self, at: float, level: str, event: str, fields: Mapping[str, Any]) -> bytes:
         time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        said = {name: _bounded(value) for name, value in fields.items() if value is not None}
+        said = {name: _shown(value) for name, value in fields.items() if value is not None}
         if self._form == "json":
             return orjson.dumps(
                 {"time": time, "level": level, "event": event, **said}, option=orjson.OPT_APPEND_NEWLINE
             )
         words = " ".join(f"{name}={_word(value)}" for name, value in said.items())
-        return f"{time} {level:<7} {event} {words}".rstrip().encode("utf-8", "backslashreplace") + b"\n"
+        return f"{time} {level:<7} {event} {words}".rstrip().encode() + b"\n"
 
     def _out(self, part: bytes) -> None:
-        if not part:
+        handle = self._handle
+        if not part or handle is None:
             return
         try:
             left = part
             while left:
-                left = left[os.write(self._handle, left) :]
+                left = left[os.write(handle, left) :]
         except OSError:
             self.lost += part.count(b"\n")
 
 
-def _bounded(value: Any) -> Any:
-    if isinstance(value, str):
-        return value[:_LONGEST_TEXT].encode("utf-8", "backslashreplace").decode()
-    return value
+def _shown(value: Any) -> Any:
+    """Return a text in a bounded length, with what is not printable as escapes: a log is read on terminals, too."""
+    return printable(value[:_LONGEST_TEXT]).replace("\n", "\\n") if isinstance(value, str) else value
 
 
 def _word(value: Any) -> str:
-    """Return a value as one word: what is not printable is an escape, and what could end the word is quoted."""
-    if isinstance(value, list | dict):
-        value = orjson.dumps(value).decode()
-    text = printable(str(value)).replace("\n", "\\n")
+    """Return a value as one word: quoted where it has spaces."""
+    text = orjson.dumps(value).decode() if isinstance(value, list) else str(value)
     return f'"{text}"' if " " in text or not text else text
 
 
@@ -175,7 +174,8 @@ def begin(form: str, level: str) -> Log:
     global _log  # noqa: PLW0603 - as in `log`
     if _log is not None:
         _log.close()
-    _log = Log(form, level)
+    # where it was closed another file has its number by now, the ledger's perhaps
+    _log = Log(form, level, 2 if sys.stderr is not None else None)
     handler = Handler(_log)
     for name in ("", "uvicorn", "uvicorn.error", "uvicorn.access", "asyncio"):
         logger = logging.getLogger(name)
