@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
+from policy_engine.access.browsers import SAFE
+from policy_engine.access.principal import UnauthenticatedError
+from policy_engine.access.sessions import cookie_name, token_of
 from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.service.ground import now
 
 if TYPE_CHECKING:
     from policy_engine.access.principal import Principal
@@ -24,8 +29,28 @@ def service_of(request: Request) -> Service:
 
 
 def authorization_of(request: Request) -> str | None:
-    """Return what says who asks."""
-    return request.headers.get("authorization")
+    """Return what says who asks: the header, or for what changes nothing the console's session (downloads by links).
+
+    Raises:
+        UnauthenticatedError: the session has ended, or another site's page asks.
+    """
+    header = request.headers.get("authorization")
+    if header is not None or request.method not in SAFE:
+        return header
+    value = session_of(request)
+    if value is None:
+        return None
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise UnauthenticatedError(Problem("cross-site", "a page of another site asks for this"))
+    return f"Bearer {token_of(value, now())}"
+
+
+def session_of(request: Request) -> str | None:
+    """Return the value of the request's session cookie; None where it has none, or several."""
+    name = cookie_name(service_of(request).settings.behind_tls)
+    pairs = [each.strip().partition("=") for each in ";".join(request.headers.getlist("cookie")).split(";")]
+    found = [value for key, _, value in pairs if key == name]
+    return found[0] if len(found) == 1 else None
 
 
 async def principal_of(request: Request, role: str, *, exact: bool = True) -> Principal:
@@ -35,10 +60,52 @@ async def principal_of(request: Request, role: str, *, exact: bool = True) -> Pr
         UnauthenticatedError, ForbiddenError: they may not.
         RecordingError: the ledger, which says so, cannot be read.
     """
-    principal = await service_of(request).principal(authorization_of(request), exact=exact)
+    return await identified(request, authorization_of(request), role, exact=exact)
+
+
+async def identified(request: Request, authorization: str | None, role: str, *, exact: bool = True) -> Principal:
+    """Return whom `authorization` speaks for, who has to have `role`, and keep them for what the request does.
+
+    Raises:
+        UnauthenticatedError, ForbiddenError: they may not.
+        RecordingError: the ledger, which says so, cannot be read.
+    """
+    address = request.client.host if request.client is not None else ""
+    principal = await service_of(request).principal(authorization, exact=exact, address=address)
     principal.require(role)
     request.state.principal = principal
     return principal
+
+
+async def principal_with(request: Request, *roles: str) -> Principal:
+    """Return who asks, who has to have one of `roles`; the first one is named to whoever has none.
+
+    Raises:
+        as `principal_of`.
+    """
+    principal = await service_of(request).principal(authorization_of(request))
+    if not principal.roles & set(roles):
+        principal.require(roles[0])
+    request.state.principal = principal
+    return principal
+
+
+async def record_read(
+    request: Request, query: str, count: int, parameters: Mapping[str, str | Sequence[str]] | None = None
+) -> None:
+    """Put on record that whoever was authenticated is shown `count` things; call it before the answer is returned.
+
+    `query` is the name of the question, as the command line has it (`audit list`). `parameters` are what the request
+    asks for, as far as it is not in the query string or the path; persons among them are known by their names.
+
+    Raises:
+        RecordingError: the ledger refused; nothing may be answered.
+    """
+    found: dict[str, str | Sequence[str]] = {name: request.query_params.getlist(name) for name in request.query_params}
+    route = request.scope.get("route")
+    where = f"{request.method} {getattr(route, 'path', '')}"
+    everything = {**found, **{name: str(value) for name, value in request.path_params.items()}, **(parameters or {})}
+    await service_of(request).record_read(request.state.principal, query, everything, count, where=where)
 
 
 def check_media_type(request: Request, allowed: frozenset[str]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from policy_engine.cli.options import ledger_options, policy_options
+from policy_engine.cli.serve_access import access_options, check_open, listening_at, oidc_of
 
 
 @click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
@@ -26,6 +27,8 @@ from policy_engine.cli.options import ledger_options, policy_options
     help="The least that is logged.",
 )
 @click.option("--public-metrics", is_flag=True, help="Let everybody read /metrics, and not the role `read` alone.")
+@click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
+@access_options
 @policy_options
 @ledger_options
 @click.pass_context
@@ -38,15 +41,28 @@ def command(
     log_format: str | None,
     log_level: str,
     public_metrics: bool,
+    public_log: bool,
+    behind_tls: bool,
+    rate: float,
+    oidc_issuer: str | None,
+    oidc_audience: str | None,
+    oidc_keys: Path | None,
+    oidc_roles_claim: str | None,
+    oidc_subject_claim: str | None,
+    oidc_roles: Sequence[str],
     layers: Sequence[Path],
     policy_digest: str | None,
     ledger: str | None,
     ledger_key: Path | None,
 ) -> None:
-    """Serve the HTTP API and the console."""
+    """Serve the HTTP API and the console.
+
+    Whoever asks sends a token of `policy token create`, or an access token of --oidc-issuer. As long as the ledger has
+    never had a token, and no issuer is named, it serves on loopback alone, and everybody there.
+    """
     from policy_engine.cli.options import choose_ledger
     from policy_engine.errors import Problem, UsageError
-    from policy_engine.service.settings import Settings
+    from policy_engine.service.settings import Limits, Settings
 
     try:
         from policy_engine.serving.logs import form_of
@@ -54,20 +70,24 @@ def command(
     except ImportError:
         message = "`policy serve` needs packages that are not installed"
         raise UsageError(Problem("extra-missing", message, help="pip install policy-engine[server]")) from None
-    host, _, port = listen.rpartition(":")
+    host, port = listening_at(listen)
     choice = choose_ledger(ctx, ledger, ledger_key)
-    serve(
-        Settings(
-            ledger=choice.url,
-            key=choice.key,
-            pinned=choice.pinned,
-            layers=tuple(layers),
-            policy_digest=policy_digest,
-            host=host.strip("[]"),
-            port=int(port),
-            workers=workers,
-            public_metrics=public_metrics,
-            log_form=form_of(log_format),
-            log_level=log_level,
-        )
+    settings = Settings(
+        ledger=choice.url,
+        key=choice.key,
+        pinned=choice.pinned,
+        layers=tuple(layers),
+        policy_digest=policy_digest,
+        host=host,
+        port=port,
+        workers=workers,
+        limits=Limits(rate=rate),
+        public_log=public_log,
+        public_metrics=public_metrics,
+        log_form=form_of(log_format),
+        log_level=log_level,
+        behind_tls=behind_tls,
+        oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
     )
+    check_open(settings, choice)
+    serve(settings)

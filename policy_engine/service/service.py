@@ -16,27 +16,32 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
-from policy_engine.access.authenticating import authenticate
+from policy_engine.access.authenticating import ANYBODY, authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
-from policy_engine.errors import PolicyError, RecordingError
+from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.recorder import Context, Drafter, recordable, shown
 from policy_engine.service import metrics
+from policy_engine.service.admitting import Admission
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
-from policy_engine.service.errors import BusyError
+from policy_engine.service.errors import MISSING, BusyError, NotFoundError
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import Group, latest
+from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.meter import Meter
 from policy_engine.service.observed_service import measured, watch
 from policy_engine.service.observing import note_decisions
+from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.settings import Settings
 from policy_engine.telemetry import span
 from policy_engine.telemetry.requests import carried
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+    from policy_audit.served_tiles import ServedTiles
 
+    from policy_engine.access.oidc import Verifier
     from policy_engine.loading.policy import Policy
 
 T = TypeVar("T")
@@ -73,8 +78,13 @@ class Service:
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door, self.meter)
+        self.reads = Reads(self.committer)
+        self.rule_sheets = RuleSheets(settings.layers)
+        self._tiles: ServedTiles | None = None
+        self.admission = Admission(settings.limits, self.committer)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
+        self._oidc: Verifier | None = None
         self._ground: Ground | None = None
         self._drafter: Drafter | None = None
         self._refreshing = threading.Lock()
@@ -91,6 +101,7 @@ class Service:
             RulesError: the rules are invalid.
         """
         self.committer.start(asyncio.get_running_loop())
+        self.reads.start()
         await self._in(self._readers, self._load)
         # not there yet: the service starts all the same, is not ready, and tries again
         with contextlib.suppress(PolicyError):
@@ -100,11 +111,20 @@ class Service:
     def _load(self) -> None:
         from policy_engine.loading.policy import load_policy
 
+        oidc = self.settings.oidc
+        verifier = None
+        if oidc is not None:
+            from policy_engine.access.oidc import Verifier
+
+            verifier = Verifier(oidc)
         self._policy = load_policy(self.settings.layers, self.settings.policy_digest)
+        self._oidc = verifier
         self._drafter = Drafter(self._policy)
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
+        await self.reads.stop()
+        await self.admission.log_ins.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
         await loop.run_in_executor(None, self.committer.stop)
@@ -153,28 +173,57 @@ class Service:
             self.evaluator.forget()
             return self._ground
 
-    async def principal(self, authorization: str | None, *, exact: bool = True) -> Principal:
+    async def principal(self, authorization: str | None, *, exact: bool = True, address: str = "") -> Principal:
         """Return who asks. Not `exact`: by a ground that may be some minutes old, for what a guard holds to the ledger.
+
+        `address` is where the request comes from: those of nobody known are counted by it.
 
         Raises:
             UnauthenticatedError: that is not known.
+            BusyError: they, or this address, ask too often.
             RecordingError: the ledger, which says who may ask, cannot be read.
         """
         with span("authenticate"):
-            return await self._principal(authorization, exact)
+            return await self._principal(authorization, exact, address)
 
-    async def _principal(self, authorization: str | None, exact: bool) -> Principal:
+    async def _principal(self, authorization: str | None, exact: bool, address: str) -> Principal:
         moment = now()
         ground = await self._current(moment)
-        if not exact:
-            with contextlib.suppress(UnauthenticatedError):
-                return self._identify(authorization, ground, moment)
+        known: Principal | None = None
+        try:
+            known = self._identify(authorization, ground, moment)
+            self.admission.admit(known)
+        except UnauthenticatedError as error:
+            if authorization is None and not (self.settings.on_loopback and not len(ground.tokens)):
+                self.admission.check_stranger(address)
+                raise
+            self.admission.check_unknown(error, address)
+        if known is not None and not exact and known.known_by != ANYBODY.known_by:
+            return known
         # a token may have been made, or revoked, since the ground was read
         if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
             ground = await self._current(moment, anew=True)
-        return self._identify(authorization, ground, moment)
+        try:
+            return self._identify(authorization, ground, moment)
+        except UnauthenticatedError as error:
+            self.admission.failed(error, address)
+            raise
 
-    async def acquainted(self, authorization: str | None) -> Principal:
+    async def is_open(self) -> bool:
+        """Whether whoever reaches this server may use it: on loopback, as long as nobody was ever given a token.
+
+        Where the ledger cannot say so, it is.
+        """
+        if not self.settings.on_loopback or self.settings.oidc is not None:
+            return False
+        with contextlib.suppress(PolicyError):
+            ground = await self._current(now())
+            if not len(ground.tokens) and await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
+                ground = await self._current(now(), anew=True)
+            return not len(ground.tokens)
+        return True
+
+    async def acquainted(self, authorization: str | None, address: str) -> Principal:
         """Return who asks by what was read of the ledger last, however long ago: for what holds nothing of anybody.
 
         Raises:
@@ -183,14 +232,15 @@ class Service:
         """
         moment = now()
         try:
-            return await self.principal(authorization, exact=False)
+            return await self.principal(authorization, exact=False, address=address)
         except RecordingError:
             if self._ground is None:
                 raise
             return self._identify(authorization, self._ground, moment)
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
-        return authenticate(authorization, ground.tokens, at, open_access=self.settings.on_loopback)
+        on_loopback = self.settings.on_loopback
+        return authenticate(authorization, ground.tokens, at, open_access=on_loopback, oidc=self._oidc)
 
     async def _current(self, at: datetime, *, anew: bool = False) -> Ground:
         found = self._ground
@@ -208,8 +258,6 @@ class Service:
             BusyError: too much is under way.
         """
         if self._working >= self.settings.limits.waiting:
-            from policy_engine.errors import Problem
-
             raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
         self._working += 1
         try:
@@ -263,6 +311,20 @@ class Service:
         rows = [shown(each, part) for each, part in zip(decided.decisions, parts, strict=True)]
         return Answer(rows, decided.listed)
 
+    async def record_read(
+        self, principal: Principal, query: str, parameters: Parameters, count: int, *, where: str = ""
+    ) -> None:
+        """Put on record that `principal` was shown what `query` found; to be awaited before the answer is given.
+
+        `query` is the question's name as the command line has it (`audit list`), `parameters` what it was asked with,
+        by the names of the command's options, `count` how much was found, and `where` the route that asks it again.
+        What is a person by its parameter's name (`access.officer_reads.PERSONS`) stays out of the text.
+
+        Raises:
+            RecordingError: the ledger refused; the answer is to be withheld.
+        """
+        await self.reads.record(principal, query, parameters, count, where)
+
     async def read(self, question: Callable[[Ledger], T]) -> T:
         """Ask the ledger in a thread.
 
@@ -278,6 +340,8 @@ class Service:
             try:
                 return question(self.door.open())
             except AuditError as error:
+                if error.code in MISSING:
+                    raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error
 
         self.reading += 1
@@ -285,6 +349,18 @@ class Service:
             return await self._in(self._readers, ask)
         finally:
             self.reading -= 1
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Work something out in a thread of those that read."""
+        return await self._in(self._readers, function, *arguments)
+
+    def tiles(self, ledger: Ledger) -> ServedTiles:
+        """Return the tiles of the ledger's log; they remember those that never change."""
+        from policy_audit.served_tiles import tiles_of
+
+        if self._tiles is None:
+            self._tiles = tiles_of(ledger)
+        return self._tiles
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, carried(function), *arguments)

@@ -6,19 +6,26 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
-from policy_engine.api import decisions, health, metrics
+from policy_engine.api import decisions, fallbacks, health, in_force, log, metrics, openapi_document, recorded
+from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
+from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
 from policy_engine.service.meter import Meter
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 from policy_engine.serving.counting import counting
+from policy_engine.serving.front import Front
 from policy_engine.serving.logs import Log
 from policy_engine.serving.observed import Observed
+
+#: The modules whose routes `/openapi.json` describes.
+API = (decisions, recorded, log, in_force, health, metrics, openapi_document)
 
 
 def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
@@ -33,11 +40,22 @@ def create_app(settings: Settings, log: Log | None = None) -> FastAPI:
             yield
             await service.stop()
 
-    app = FastAPI(title="policy-engine", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(
+        version=__version__,
+        openapi_url=None,
+        lifespan=lifespan,
+        # a redirect would be made of whatever `Host` says
+        redirect_slashes=False,
+    )
     app.state.service = service
-    for module in (decisions, health, metrics):
+    app.state.documented = [module.router for module in API]
+    fallbacks.answer_head(app.state.documented)
+    for module in (*API, logging_in):
         app.include_router(module.router)
+    app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
+    app.add_exception_handler(HTTPException, fallbacks.refuse)
+    app.add_middleware(Front, service=service)
     app.add_middleware(Observed, meter=meter, log=log)  # the last one is the outermost
     return app
 

@@ -19,6 +19,7 @@ from policy_engine.service.settings import Settings
 from policy_engine.serving import logs
 from policy_engine.serving.app import create_app
 from policy_engine.serving.counting import FOLDER
+from policy_engine.serving.protocol import Protocol
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -36,7 +37,7 @@ def serve(settings: Settings) -> None:
             host=settings.host,
             port=settings.port,
             workers=settings.workers,
-            http="httptools",
+            http=Protocol,
             loop="uvloop",
             ws="none",
             lifespan="on",
