@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -116,8 +116,13 @@ def read(request: Request, known: Sequence[Parameter]) -> dict[str, Any]:
     Raises:
         UsageError: one is unknown, wrong, or given twice.
     """
+    return read_items(request.query_params.multi_items(), known)
+
+
+def read_items(items: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:
+    """Return parameters that were given otherwise, as `read` does."""
     given: dict[str, list[str]] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in items:
         given.setdefault(name, []).append(value)
     names = [each.name for each in known]
     problems = [_unknown(name, names) for name in given if name not in names][:_MOST_NAMES]

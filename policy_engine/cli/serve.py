@@ -16,18 +16,26 @@ from policy_engine.cli.serve_access import access_options, check_open, listening
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option(
     "--log-format",
+    metavar="FORM",
     type=click.Choice(["json", "text"]),
-    help="Of the log on standard error: a line for each request and event.  [default: text on a terminal, else json]",
+    help="Of the log on standard error, json or text.  [default: text on a terminal, else json]",
 )
 @click.option(
     "--log-level",
+    metavar="LEVEL",
     type=click.Choice(["debug", "info", "warning", "error"]),
     default="info",
     show_default=True,
-    help="The least that is logged.",
+    help="The least that is logged: debug, info, warning or error.",
 )
 @click.option("--public-metrics", is_flag=True, help="Let everybody read /metrics, and not the role `read` alone.")
 @click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="What the workers share: exports, for a day.  [default: a folder of its own, gone when it ends]",
+)
 @access_options
 @policy_options
 @ledger_options
@@ -41,6 +49,7 @@ def command(
     log_format: str | None,
     log_level: str,
     public_metrics: bool,
+    state: Path | None,
     public_log: bool,
     behind_tls: bool,
     rate: float,
@@ -88,6 +97,7 @@ def command(
         log_level=log_level,
         behind_tls=behind_tls,
         oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
+        state=state.absolute() if state is not None else None,
     )
     check_open(settings, choice)
     serve(settings)

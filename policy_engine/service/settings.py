@@ -58,7 +58,7 @@ class Settings(Struct, frozen=True):
     """Whether clients come by HTTPS, through something in front that ends it."""
     limits: Limits = Limits()
     state: Path | None = None
-    """A folder of this host that the workers share; None: this one is alone."""
+    """A folder of this host, private, that its workers share; None: a worker makes one of its own."""
     public_metrics: bool = False
     """Whether `/metrics` is for everybody, and not only for the role `read`."""
     log_form: str = "json"

@@ -11,7 +11,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
-from policy_engine.api import decisions, fallbacks, health, in_force, log, metrics, openapi_document, recorded
+from policy_engine.api import (
+    authzen,
+    decisions,
+    exports,
+    fallbacks,
+    health,
+    in_force,
+    log,
+    metrics,
+    openapi_document,
+    recorded,
+    reports,
+    waivers,
+)
 from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
 from policy_engine.console import logging_in
@@ -25,7 +38,7 @@ from policy_engine.serving.logs import Log
 from policy_engine.serving.observed import Observed
 
 #: The modules whose routes `/openapi.json` describes.
-API = (decisions, recorded, log, in_force, health, metrics, openapi_document)
+API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, metrics, openapi_document)
 
 
 def create_app(settings: Settings, log: Log | None = None) -> FastAPI:

@@ -79,7 +79,9 @@ class Front:
 
     def _completed(self, headers: list[tuple[bytes, bytes]], request_id: bytes) -> list[tuple[bytes, bytes]]:
         said = {name for name, _ in headers}
-        return [*headers, *(each for each in self._headers if each[0] not in said), (b"x-request-id", request_id)]
+        # AuthZEN's routes answer with whatever identifier the client gave
+        added = (*self._headers, (b"x-request-id", request_id))
+        return [*headers, *(each for each in added if each[0] not in said)]
 
     def _refused(self, scope: Scope, headers: dict[bytes, bytes]) -> PolicyError | None:
         """Return why a request is refused whoever sent it; None where it is not."""

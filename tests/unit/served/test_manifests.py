@@ -13,7 +13,7 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from policy_engine.cli.serve import command as serve
+from policy_engine.cli.main import command
 
 ROOT = Path(__file__).parents[3]
 DEPLOY = ROOT / "deploy"
@@ -143,7 +143,7 @@ def test_the_server_is_probed_where_it_answers_and_stopped_in_its_time() -> None
 
 def test_what_servers_are_started_with_is_what_the_command_takes() -> None:
     (deployment,) = objects("Deployment")
-    known = CliRunner().invoke(serve, ["--help"]).output
+    known = CliRunner().invoke(command, ["serve", "--help"]).output
     started = [
         deployment["spec"]["template"]["spec"]["containers"][0]["args"],
         compose()["services"]["server"]["command"],
