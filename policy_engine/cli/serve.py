@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -53,16 +54,11 @@ def command(
     public_log: bool,
     behind_tls: bool,
     rate: float,
-    oidc_issuer: str | None,
-    oidc_audience: str | None,
-    oidc_keys: Path | None,
-    oidc_roles_claim: str | None,
-    oidc_subject_claim: str | None,
-    oidc_roles: Sequence[str],
     layers: Sequence[Path],
     policy_digest: str | None,
     ledger: str | None,
     ledger_key: Path | None,
+    **oidc: Any,
 ) -> None:
     """Serve the HTTP API and the console.
 
@@ -96,7 +92,7 @@ def command(
         log_form=form_of(log_format),
         log_level=log_level,
         behind_tls=behind_tls,
-        oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
+        oidc=oidc_of(**oidc),
         state=state.absolute() if state is not None else None,
     )
     check_open(settings, choice)
