@@ -25,9 +25,15 @@ __all__ = ["collector"]
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 
 
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all servers, so that one of them alone parses the rules."""
+    return tmp_path_factory.mktemp("observed")
+
+
 @pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path
+def ledger(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path}/ledger.db"
 
 
 def counted(server: Server, token: str) -> dict[str, float]:
@@ -41,8 +47,8 @@ def counted(server: Server, token: str) -> dict[str, float]:
 
 
 @pytest.mark.slow
-def test_counts_of_all_workers_never_go_back_though_one_is_killed(home: Path) -> None:
-    with serving_process(f"sqlite:///{home}/ledger.db", "--workers", "2", home=home) as (server, process):
+def test_counts_of_all_workers_never_go_back_though_one_is_killed(home: Path, ledger: str) -> None:
+    with serving_process(ledger, "--workers", "2", home=home) as (server, process):
         token = server.token("decide", "read")
 
         def ask(_: int) -> int:
@@ -83,10 +89,10 @@ def test_counts_of_all_workers_never_go_back_though_one_is_killed(home: Path) ->
 
 @pytest.mark.slow
 def test_a_request_arrives_at_a_collector_as_one_trace(
-    home: Path, collector: Collector, monkeypatch: pytest.MonkeyPatch
+    home: Path, ledger: str, collector: Collector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.endpoint)
-    with serving_process(f"sqlite:///{home}/ledger.db", home=home) as (server, process):
+    with serving_process(ledger, home=home) as (server, process):
         with server.client() as client:
             headers = {"traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
             answer = client.post("/v1/decisions", json=WORKLOAD, headers=headers)
@@ -114,9 +120,9 @@ def test_a_request_arrives_at_a_collector_as_one_trace(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("how", ["2>&-", "2>/dev/full"])
-def test_a_standard_error_that_takes_nothing_stops_no_service(home: Path, how: str) -> None:
+def test_a_standard_error_that_takes_nothing_stops_no_service(home: Path, ledger: str, how: str) -> None:
     url = f"http://127.0.0.1:{(port := free_port())}"
-    command = f'exec "$0" -m policy_engine serve --listen 127.0.0.1:{port} --ledger sqlite:///{home}/ledger.db {how}'
+    command = f'exec "$0" -m policy_engine serve --listen 127.0.0.1:{port} --ledger {ledger} {how}'
     env = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     process = subprocess.Popen(["sh", "-c", command, sys.executable], env=env)
     try:
@@ -135,7 +141,7 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _until(condition: object, seconds: float = 30) -> None:
+def _until(condition: object, seconds: float = 60) -> None:
     assert callable(condition)
     deadline = time.monotonic() + seconds
     while not condition():
