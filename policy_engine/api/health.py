@@ -10,6 +10,7 @@ from policy_engine.api.documents import json_bytes
 from policy_engine.api.openapi import PUBLIC, answers, problems
 from policy_engine.api.requests import service_of
 from policy_engine.api.schemas import STRING, closed
+from policy_engine.errors import PolicyError
 
 router = APIRouter()
 
@@ -28,6 +29,11 @@ async def alive() -> Response:
 async def ready(request: Request) -> Response:
     """Say whether rules and ledger are usable; 503 where they are not."""
     service = service_of(request)
-    await service.read(lambda ledger: ledger.checkpoint())
+    try:
+        await service.read(lambda ledger: ledger.checkpoint())
+    except PolicyError:
+        service.ready = False
+        raise
+    service.ready = True
     found = {"status": "ready", "policy": service.policy.digest}
     return Response(json_bytes(found), media_type="application/json")

@@ -30,9 +30,13 @@ from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import latest
 from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
+from policy_engine.service.meter import Meter
+from policy_engine.service.observed_service import watch
 from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
 from policy_engine.service.settings import Settings
+from policy_engine.telemetry import span
+from policy_engine.telemetry.requests import carried
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -49,11 +53,12 @@ __all__ = ["Answer", "Asked", "Service"]
 class Service:
     """Decides and reads for one worker."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
         self.settings = settings
+        self.meter = meter or Meter()
         self.door = LedgerDoor(settings)
-        self.evaluator = Evaluator(settings.threads, settings.limits.documents)
-        self.committer = Committer(self.door)
+        self.evaluator = Evaluator(settings.threads, settings.limits.documents, self.meter)
+        self.committer = Committer(self.door, self.meter)
         self.reads = Reads(self.committer)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
@@ -68,8 +73,12 @@ class Service:
         self._refreshing = threading.Lock()
         self._open_access = settings.on_loopback
         self.decisions = Decisions(
-            self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits
+            self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits, self.meter
         )
+        self.reading = 0
+        #: Whether rules and ledger were usable when that was last asked.
+        self.ready = False
+        watch(self)
 
     async def start(self) -> None:
         """Load the rules and begin; the ledger is opened when it can be.
@@ -83,6 +92,7 @@ class Service:
         # not there yet: the service starts all the same, is not ready, and tries again
         with contextlib.suppress(PolicyError):
             await self._in(self._readers, self.ground, now())
+            self.ready = True
 
     def _load(self) -> None:
         from policy_engine.loading.policy import load_policy
@@ -111,6 +121,11 @@ class Service:
         await asyncio.sleep(0)  # the last answers are given
         self._readers.shutdown()
         self.door.close()
+
+    @property
+    def known_policy(self) -> Policy | None:
+        """The policy in force; None before it is loaded."""
+        return self._policy
 
     @property
     def policy(self) -> Policy:
@@ -161,6 +176,10 @@ class Service:
             BusyError: they, or this address, ask too often.
             RecordingError: the ledger, which says who may ask, cannot be read.
         """
+        with span("authenticate"):
+            return await self._principal(authorization, exact, address)
+
+    async def _principal(self, authorization: str | None, exact: bool, address: str) -> Principal:
         moment = now()
         ground = await self._current(moment)
         known: Principal | None = None
@@ -197,6 +216,21 @@ class Service:
                 ground = await self._current(now(), anew=True)
             return not len(ground.tokens)
         return True
+
+    async def acquainted(self, authorization: str | None, address: str) -> Principal:
+        """Return who asks by what was read of the ledger last, however long ago: for what holds nothing of anybody.
+
+        Raises:
+            UnauthenticatedError: that is not known.
+            RecordingError: nothing was ever read of the ledger, and it cannot be read now.
+        """
+        moment = now()
+        try:
+            return await self.principal(authorization, exact=False, address=address)
+        except RecordingError:
+            if self._ground is None:
+                raise
+            return self._identify(authorization, self._ground, moment)
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
         return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self._oidc)
@@ -252,7 +286,11 @@ class Service:
                     raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error
 
-        return await self._in(self._readers, ask)
+        self.reading += 1
+        try:
+            return await self._in(self._readers, ask)
+        finally:
+            self.reading -= 1
 
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         """Work something out in a thread of those that read."""
@@ -267,4 +305,4 @@ class Service:
         return self._tiles
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(pool, carried(function), *arguments)

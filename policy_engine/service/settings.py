@@ -59,6 +59,10 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
     state: Path | None = None
     """A folder of this host, private, that its workers share; None: a worker makes one of its own."""
+    public_metrics: bool = False
+    """Whether `/metrics` is for everybody, and not only for the role `read`."""
+    log_form: str = "json"
+    log_level: str = "info"
     public_log: bool = False
     """Whether anybody may read checkpoint and tiles."""
 
