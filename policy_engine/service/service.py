@@ -18,18 +18,21 @@ from msgspec import Struct
 
 from policy_engine.access.authenticating import authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
-from policy_engine.errors import PolicyError, RecordingError
+from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.recorder import Context, Drafter, recordable, shown
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
-from policy_engine.service.errors import BusyError
+from policy_engine.service.errors import MISSING, BusyError, NotFoundError
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import Group, latest
+from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
+from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.settings import Settings
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+    from policy_audit.served_tiles import ServedTiles
 
     from policy_engine.loading.policy import Policy
 
@@ -66,6 +69,9 @@ class Service:
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door)
+        self.reads = Reads(self.committer)
+        self.rule_sheets = RuleSheets(settings.layers)
+        self._tiles: ServedTiles | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
         self._ground: Ground | None = None
@@ -80,6 +86,7 @@ class Service:
             RulesError: the rules are invalid.
         """
         self.committer.start(asyncio.get_running_loop())
+        self.reads.start()
         await self._in(self._readers, self._load)
         # not there yet: the service starts all the same, is not ready, and tries again
         with contextlib.suppress(PolicyError):
@@ -93,6 +100,7 @@ class Service:
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
+        await self.reads.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
         await loop.run_in_executor(None, self.committer.stop)
@@ -172,8 +180,6 @@ class Service:
             BusyError: too much is under way.
         """
         if self._working >= self.settings.limits.waiting:
-            from policy_engine.errors import Problem
-
             raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
         self._working += 1
         try:
@@ -214,6 +220,20 @@ class Service:
         rows = [shown(each, part) for each, part in zip(decided.decisions, parts, strict=True)]
         return Answer(rows, decided.listed)
 
+    async def record_read(
+        self, principal: Principal, query: str, parameters: Parameters, count: int, *, where: str = ""
+    ) -> None:
+        """Put on record that `principal` was shown what `query` found; to be awaited before the answer is given.
+
+        `query` is the question's name as the command line has it (`audit list`), `parameters` what it was asked with,
+        by the names of the command's options, `count` how much was found, and `where` the route that asks it again.
+        What is a person by its parameter's name (`access.officer_reads.PERSONS`) stays out of the text.
+
+        Raises:
+            RecordingError: the ledger refused; the answer is to be withheld.
+        """
+        await self.reads.record(principal, query, parameters, count, where)
+
     async def read(self, question: Callable[[Ledger], T]) -> T:
         """Ask the ledger in a thread.
 
@@ -229,9 +249,23 @@ class Service:
             try:
                 return question(self.door.open())
             except AuditError as error:
+                if error.code in MISSING:
+                    raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error
 
         return await self._in(self._readers, ask)
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Work something out in a thread of those that read."""
+        return await self._in(self._readers, function, *arguments)
+
+    def tiles(self, ledger: Ledger) -> ServedTiles:
+        """Return the tiles of the ledger's log; they remember those that never change."""
+        from policy_audit.served_tiles import tiles_of
+
+        if self._tiles is None:
+            self._tiles = tiles_of(ledger)
+        return self._tiles
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)

@@ -37,6 +37,8 @@ class Settings(Struct, frozen=True):
     threads: int = 2
     """Engines of each worker."""
     limits: Limits = Limits()
+    public_log: bool = False
+    """Whether anybody may read checkpoint and tiles."""
 
     @property
     def on_loopback(self) -> bool:
