@@ -64,9 +64,14 @@ def command(
         known.read()
         attesting = prepare(run, attest, attest_key, subjects)
         gather = attesting.gather if attesting is not None else None
-        decide_files(
-            run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
-        )
+        if run.server is not None:
+            from policy_engine.cli.served import decide_on_server
+
+            decide_on_server(run, show_error, judged, collect=True, on_record=gather)
+        else:
+            decide_files(
+                run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
+            )
         known.finish(judged)
         status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
