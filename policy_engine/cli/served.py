@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
+import click
 from msgspec import Struct
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 MOST_WORKLOADS, MOST_BYTES = 25, 256 * 1024
 #: How far the server's clock may be off ours: an answer of another time is another's.
 CLOCK = timedelta(minutes=5)
+#: What of a piece of evidence names a file beside the workload.
+_FILES = frozenset({"file", "signature", "receipt", "entry"})
 Refuse = Callable[[InputError], None]
 
 
@@ -60,12 +63,15 @@ def decide_on_server(
     sent = list(_read(run, judged, refuse))
     if not sent:
         return
+    judged.notes = tuple(_unseen(sent))
+    for note in judged.notes:
+        click.echo(f"note: {note}", err=True)
     with span("run", files=len(run.files), purpose=run.purpose), _client(run) as client:
         desk = _Desk(run, client, refuse, collect)
         made: list[JudgedWorkload] = []
         try:
             if run.policy_digest is not None:
-                desk.check_policy(str(client.policy().get("digest")))
+                desk.check_policy(str(client.policy().get("policy")))
             for batch in _batches(sent):
                 made += desk.decide(batch)
         except PolicyError as error:
@@ -93,6 +99,17 @@ def _read(run: Run, judged: Judged, refuse: Refuse) -> Iterator[Sent]:
                 refuse(loaded)
             else:
                 yield Sent(name, loaded)
+
+
+def _unseen(sent: Sequence[Sent]) -> Iterator[str]:
+    """Say of how many workloads the server did not see files that their evidence names."""
+    count = 0
+    for each in sent:
+        evidence = each.loaded.document.value["spec"].get("evidence") or {}
+        count += any(isinstance(one, dict) and not _FILES.isdisjoint(one) for one in evidence.values())
+    if count:
+        named = "1 workload names" if count == 1 else f"{count:,} workloads name"
+        yield f"{named} files as evidence, which were not sent, and the server did not see them"
 
 
 def _client(run: Run) -> Client:

@@ -46,12 +46,12 @@ class Client:
         *,
         plain: bool | None = None,
         longest: float = LONGEST,
-        waits: Sequence[float] = WAITS,
+        waits: Sequence[float] | None = None,
     ) -> None:
         allowed = plain_allowed() if plain is None else plain
         shown: Secret | None = secret(token) if token is not None else token_from()
         self.address = server_address(url, plain=allowed)
-        self._connection = Connection(self.address, shown, longest=longest, waits=waits)
+        self._connection = Connection(self.address, shown, longest=longest, waits=WAITS if waits is None else waits)
 
     def __enter__(self) -> Client:
         return self

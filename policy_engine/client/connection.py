@@ -7,12 +7,15 @@ is used, and `SSL_CERT_FILE` names a company's own authorities.
 
 from __future__ import annotations
 
+import os
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from typing import Any
 
 import httpx
@@ -64,6 +67,7 @@ class Connection:
                 headers=headers,
                 timeout=httpx.Timeout(READ, connect=CONNECT),
                 follow_redirects=False,
+                verify=_authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
                 auth=_nobody,  # else httpx would look into .netrc
             )
         except (OSError, ValueError, ImportError) as error:
@@ -173,6 +177,12 @@ class Connection:
             self._sockets = [*(each for each in self._sockets if each.fileno() >= 0), found]
 
 
+@lru_cache(maxsize=4)
+def _authorities(file: str | None, folder: str | None) -> ssl.SSLContext:
+    """Return what certificates are verified by, as httpx has it, for these settings: it takes a while to make."""
+    return httpx.create_ssl_context()
+
+
 def _nobody(request: Any) -> Any:
     return request
 
@@ -196,8 +206,6 @@ def _told() -> Iterator[None]:
 
 
 def _is_of_tls(error: BaseException | None) -> bool:
-    import ssl
-
     while error is not None:
         if isinstance(error, ssl.SSLError) or "CERTIFICATE_VERIFY" in str(error) or "[SSL" in str(error):
             return True
