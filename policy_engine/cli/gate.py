@@ -102,7 +102,7 @@ def _check_ledger(choice: LedgerChoice) -> None:
     if in_ci() and not choice.explicit:
         message = "in CI the gate wants to be told its ledger"
         choices = "sqlite:///PATH, postgresql+psycopg://..., spool:DIR, or sqlite:///:memory: to try"
-        hint = f"give --ledger (or POLICY_LEDGER): {choices}"
+        hint = f"give --ledger (or POLICY_LEDGER): {choices}; or have a server decide: `policy --server URL gate`"
         raise UsageError(Problem("no-ledger", message, help=hint))
 
 
