@@ -16,14 +16,16 @@ from msgspec import Struct
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.cli.deciding import OnRecord, read_source
-from policy_engine.errors import InputError, PolicyError, Problem, RecordingError, RulesError, UsageError
+from policy_engine.client import Client, Proved, RefusedError
+from policy_engine.client.answering import answered
+from policy_engine.client.errors import untrusted
+from policy_engine.client.sending import Body, body_of
+from policy_engine.errors import InputError, PolicyError, Problem, RecordingError, RulesError
 from policy_engine.recorder import context_from_environment
 from policy_engine.telemetry import span
 
 if TYPE_CHECKING:
     from policy_engine.cli.run_options import Run
-    from policy_engine.client import Client, Proved
-    from policy_engine.client.sending import Body
     from policy_engine.loading.workload_file import LoadedWorkload
 
 #: Of one request: workloads, and bytes of its body.
@@ -66,7 +68,7 @@ def decide_on_server(
     judged.notes = tuple(_unseen(sent))
     for note in judged.notes:
         click.echo(f"note: {note}", err=True)
-    with span("run", files=len(run.files), purpose=run.purpose), _client(run) as client:
+    with span("run", files=len(run.files), purpose=run.purpose), Client(str(run.server)) as client:
         desk = _Desk(run, client, refuse, collect)
         made: list[JudgedWorkload] = []
         try:
@@ -112,17 +114,6 @@ def _unseen(sent: Sequence[Sent]) -> Iterator[str]:
         yield f"{named} files as evidence, which were not sent, and the server did not see them"
 
 
-def _client(run: Run) -> Client:
-    try:
-        from policy_engine.client import Client
-    except ImportError as error:
-        if error.name != "httpx":
-            raise
-        hint = "pip install 'policy-engine[client]'"
-        raise UsageError(Problem("extra-missing", "`--server` needs the extra `client`", help=hint)) from None
-    return Client(str(run.server))
-
-
 def _batches(sent: Sequence[Sent]) -> Iterator[list[Sent]]:
     """Yield the workloads in parts that one request takes."""
     batch: list[Sent] = []
@@ -139,8 +130,6 @@ def _batches(sent: Sequence[Sent]) -> Iterator[list[Sent]]:
 
 
 def _body(sent: Sequence[Sent]) -> Body:
-    from policy_engine.client.sending import body_of
-
     return body_of([each.loaded.document for each in sent])
 
 
@@ -166,8 +155,6 @@ class _Desk:
 
     def decide(self, batch: list[Sent]) -> list[JudgedWorkload]:
         """Return what was decided on the workloads of a batch, without those that the server finds invalid."""
-        from policy_engine.client import RefusedError
-
         waiting = [batch]
         made: list[JudgedWorkload] = []
         while waiting:
@@ -210,8 +197,6 @@ class _Desk:
 
     def _judged(self, sent: Sent, answer: Any, seconds: float) -> JudgedWorkload:
         from policy_engine.cli.options import now
-        from policy_engine.client.answering import answered
-        from policy_engine.client.errors import untrusted
 
         decision = answered(answer, sent.loaded.workload, now(), CLOCK)
         self.check_policy(answer.policy_digest)

@@ -34,13 +34,18 @@ def served_by(ctx: click.Context) -> str | None:
     """Return the address of the server that decides; None where this program does.
 
     Raises:
-        UsageError: it is none.
+        UsageError: it is none, or the extra is missing.
     """
     given = ctx.find_root().params.get("server")
     if given is None:
         return None
-    from policy_engine.client.credentials import plain_allowed, server_address
-
+    try:
+        from policy_engine.client.credentials import plain_allowed, server_address
+    except ImportError as error:
+        if error.name != "httpx":
+            raise
+        hint = "pip install 'policy-engine[client]'"
+        raise UsageError(Problem("extra-missing", "`--server` needs the extra `client`", help=hint)) from None
     return server_address(str(given), plain=plain_allowed())
 
 

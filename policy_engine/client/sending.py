@@ -7,6 +7,7 @@ reads the file, and what it says of a line is said of the field of the file.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from policy_engine.errors import Problem
 from policy_engine.loading.yaml_source import Document
 
 Path = tuple[str | int, ...]
+_ESCAPED = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 
 
 class Body(Struct, frozen=True):
@@ -53,14 +55,23 @@ def body_of(documents: Sequence[Document]) -> Body:
     return Body("\n".join(lines).encode(), tuple(places))
 
 
+def _scalar(value: Any) -> str:
+    """Return a value of JSON that has no parts, so that a reader of YAML takes it for the same.
+
+    That reader takes no halves of characters as escapes, and of some characters nothing but their escapes.
+    """
+    text = json.dumps(value, allow_nan=False, ensure_ascii=False)
+    return text if text.isascii() else _ESCAPED.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
 def _lines(value: Any, path: Path, before: str = "") -> Iterator[tuple[str, Path]]:
     """Yield the lines of a value with their paths. Its depth is bounded by the reader of YAML."""
     if isinstance(value, dict) and value:
-        items = [(key, each, f"{json.dumps(key)}: ") for key, each in value.items()]
+        items = [(key, each, f"{_scalar(key)}: ") for key, each in value.items()]
     elif isinstance(value, list) and value:
         items = [(index, each, "") for index, each in enumerate(value)]
     else:
-        yield before + json.dumps(value, allow_nan=False), path
+        yield before + _scalar(value), path
         return
     opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
     yield before + opening, path

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -221,3 +223,18 @@ def test_a_receipt_is_what_the_log_proves(server: Server) -> None:
         with pytest.raises(Exception, match="another purpose"):
             client.prove(decision, key_of(server), "draft")
         assert client.policy()["policy"] == decision.policy_digest
+
+
+def test_without_the_extra_it_is_said_which_to_install() -> None:
+    given = ["--server", "http://127.0.0.1:1", "gate", str(ALLOWED)]
+    code = f"import sys; sys.modules['httpx'] = None; from policy_engine.cli.main import run; run({given!r})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2, done.stderr
+    assert "pip install 'policy-engine[client]'" in done.stderr
+
+
+def test_a_local_gate_loads_nothing_of_it() -> None:
+    given = ["gate", str(ALLOWED), "-q", "--ledger", "sqlite:///:memory:"]
+    code = f"import sys; from policy_engine.cli.main import call; call({given!r}); print('httpx' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False\n")
