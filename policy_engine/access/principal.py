@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
@@ -11,10 +11,18 @@ from policy_engine.errors import PolicyError, Problem
 #: decide: have workloads decided. read: see what is on record. approve: approve and revoke waivers.
 #: administer: create and revoke tokens, reload the rules.
 ROLES = ("decide", "read", "approve", "administer")
+#: How long a token counts, in days.
+DEFAULT_DAYS, LONGEST_DAYS = 90, 366
+#: Whoever is known, whatever their roles.
+ANY = "any"
 
 
 class UnauthenticatedError(PolicyError):
-    """Nobody known asks: no token, or one that does not count."""
+    """Nobody known asks: no token, or one that does not count; `token` is its id where it is one of ours."""
+
+    def __init__(self, problems: Problem | Iterable[Problem], token: str | None = None) -> None:
+        super().__init__(problems)
+        self.token = token
 
 
 class ForbiddenError(PolicyError):
@@ -35,12 +43,12 @@ class Principal(Struct, frozen=True):
     namespaces: frozenset[str] | None = None
 
     def require(self, role: str) -> None:
-        """Refuse whoever has not this role.
+        """Refuse whoever has not this role; `ANY` refuses nobody.
 
         Raises:
             ForbiddenError: they have not.
         """
-        if role not in self.roles:
+        if role != ANY and role not in self.roles:
             had = ", ".join(sorted(self.roles)) or "none"
             message = f"this needs the role `{role}`, and yours are: {had}"
             raise ForbiddenError(Problem("role", message, help="ask an administrator for a token with that role"))

@@ -12,10 +12,13 @@ from starlette.responses import Response
 
 from policy_engine import __version__
 from policy_engine.api import decisions, fallbacks, health, in_force, log, openapi_document, recorded
+from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
+from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+from policy_engine.serving.front import Front
 
 #: The modules whose routes `/openapi.json` describes.
 API = (decisions, recorded, log, in_force, health, openapi_document)
@@ -32,15 +35,21 @@ def create_app(settings: Settings) -> FastAPI:
         await service.stop()
 
     app = FastAPI(
-        title="policy-engine", version=__version__, openapi_url=None, redirect_slashes=False, lifespan=lifespan
+        version=__version__,
+        openapi_url=None,
+        lifespan=lifespan,
+        # a redirect would be made of whatever `Host` says
+        redirect_slashes=False,
     )
     app.state.service = service
     app.state.documented = [module.router for module in API]
     fallbacks.answer_head(app.state.documented)
-    for module in API:
+    for module in (*API, logging_in):
         app.include_router(module.router)
+    app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, fallbacks.refuse)
+    app.add_middleware(Front, service=service)
     return app
 
 
