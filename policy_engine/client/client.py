@@ -10,6 +10,9 @@ again, and a request for decisions has a key of its own (`Idempotency-Key`).
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,7 +24,15 @@ import orjson
 
 from policy_engine.client.believing import decided
 from policy_engine.client.connection import LONGEST, WAITS, Answer, Connection, Query, retry_after
-from policy_engine.client.credentials import Secret, plain_allowed, secret, server_address, token_from
+from policy_engine.client.credentials import (
+    TOKEN,
+    TOKEN_FILE,
+    Secret,
+    plain_allowed,
+    secret,
+    server_address,
+    token_from,
+)
 from policy_engine.client.documents import Allowed, Decided, Page, Proved, Purpose
 from policy_engine.client.errors import UnavailableError, answered_error, untrusted
 from policy_engine.client.proving import proved
@@ -50,6 +61,7 @@ class Client:
     ) -> None:
         allowed = plain_allowed() if plain is None else plain
         shown: Secret | None = secret(token) if token is not None else token_from()
+        self._known = shown is not None
         self.address = server_address(url, plain=allowed)
         self._connection = Connection(self.address, shown, longest=longest, waits=WAITS if waits is None else waits)
 
@@ -95,7 +107,7 @@ class Client:
         answer = self._asked("POST", "/v1/decisions", query=query, body=body, headers=headers)
         found = _json(answer)
         if not isinstance(found, list) or len(found) != count:
-            raise untrusted(f"the server's answer is no list of {count:,} decisions")
+            raise untrusted("the server's answer has not one decision for each workload that was sent")
         return [decided(each) for each in found]
 
     def decisions(
@@ -203,7 +215,7 @@ class Client:
             made = self._document(path)
         if state != "done":
             raise UnavailableError(_problems(made.get("error"), "export-failed", f"the export is {_plain(state)}"))
-        return self._asked("GET", f"{path}/content").body
+        return _checked(self._asked("GET", f"{path}/content"))
 
     def evaluate_access(self, request: Mapping[str, Any]) -> Allowed:
         """Ask whether a subject may deploy a workload (OpenID AuthZEN); anything but a plain yes is none."""
@@ -229,6 +241,9 @@ class Client:
             return answer
         message = f"the server answers {answer.status}"
         found = _problems(_parsed(answer), f"http-{answer.status}", message)
+        if answer.status == 401 and not self._known:
+            hint = f"set {TOKEN}, or {TOKEN_FILE} to the file that holds it"
+            found = [Problem(each.code, each.message, each.span, hint) for each in found]
         raise answered_error(answer.status, found, retry_after(answer))
 
 
@@ -266,6 +281,14 @@ def _mapping(answer: Answer) -> Mapping[str, Any]:
     if not isinstance(found, dict):
         raise untrusted("the server's answer is no document")
     return found
+
+
+def _checked(answer: Answer) -> bytes:
+    """Return an answer's bytes, held to the digest that it names (RFC 9530), where it names one."""
+    named = re.search(r"sha-256=:([A-Za-z0-9+/=]{44}):", answer.headers.get("repr-digest", ""))
+    if named is not None and base64.b64encode(hashlib.sha256(answer.body).digest()).decode() != named.group(1):
+        raise untrusted("what came is not what its digest names")
+    return answer.body
 
 
 def _text(answer: Answer) -> str:

@@ -187,6 +187,7 @@ def test_who_is_not_known_or_may_not_gets_nothing(
         outcome = policy("--server", server.url, "gate", str(ALLOWED), "-o", f"sarif={report}")
         assert (outcome.status, outcome.out) == (6, "")
         assert f"[{code}]" in outcome.err
+        assert (token is None) == ("set POLICY_TOKEN" in outcome.err)
         assert token is None or (token not in outcome.err and token not in report.read_text())
         run = json.loads(report.read_text())["runs"][0]
         assert run["invocations"][0]["executionSuccessful"] is False

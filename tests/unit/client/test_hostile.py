@@ -149,7 +149,7 @@ def test_what_is_no_decision_is_an_error(given: Reply) -> None:
 
 
 def test_fewer_or_more_decisions_than_workloads_are_none() -> None:
-    with pytest.raises(UntrustedError, match="no list of 1 decisions"):
+    with pytest.raises(UntrustedError, match="one decision for each workload"):
         asked(reply([honest(), honest()]))
     with pytest.raises(UntrustedError):
         asked(reply(honest()))
