@@ -37,6 +37,23 @@ class _Policy(Struct):
     version: str
 
 
+class _Catalog(Struct):
+    digest: str
+    as_of: str
+    stale: list[str]
+
+
+class _Engine(Struct):
+    version: str
+    semantics: int | str
+
+
+class _Plan(Struct):
+    kind: Literal["single", "hybrid"]
+    monthly_usd: float | None
+    routes: list[dict[str, Any]]
+
+
 class _Option(Struct):
     deployment: str
     status: Status
@@ -111,9 +128,9 @@ class _Decision(Struct):
     verdict: Verdict
     workload: _Workload
     policy: _Policy
-    catalog: dict[str, Any]
-    engine: dict[str, Any]
-    plan: dict[str, Any]
+    catalog: _Catalog
+    engine: _Engine
+    plan: _Plan
     evidence: dict[str, dict[str, Any]]
     tasks: list[_Task]
     ledger: Place

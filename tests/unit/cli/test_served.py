@@ -239,3 +239,28 @@ def test_a_local_gate_loads_nothing_of_it() -> None:
     code = f"import sys; from policy_engine.cli.main import call; call({given!r}); print('httpx' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.endswith("False\n")
+
+
+def test_what_changed_since_a_revision_is_sent_alone(
+    served: Policy, server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "repository"
+    folder.mkdir()
+    for name in ("a", "b"):
+        (folder / f"{name}.yaml").write_text(ALLOWED.read_text().replace("name: writing-assistant", f"name: {name}"))
+    git = ["git", "-c", "user.name=x", "-c", "user.email=x@acme.example", "-C", str(folder)]
+    for words in (["init", "-q"], ["add", "."], ["commit", "-qm", "first"]):
+        subprocess.run([*git, *words], check=True)
+    (folder / "b.yaml").write_text((folder / "b.yaml").read_text().replace("name: b", "name: c"))
+    before = size_of(server)
+    monkeypatch.chdir(folder)
+    outcome = served("gate", "--since", "HEAD", "-o", "json", "-o", f"markdown={tmp_path}/comment.md")
+    assert [each["workload"]["name"] for each in outcome.json] == ["c"], outcome.err
+    assert size_of(server) == before + 1
+    assert "default/c" in (tmp_path / "comment.md").read_text()
+
+
+def test_two_places_of_record_are_one_too_many(served: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLICY_LEDGER", "sqlite:///own.db")
+    outcome = served("gate", str(ALLOWED))
+    assert (outcome.status, "`--ledger` is not for `--server`" in outcome.err) == (2, True)

@@ -179,3 +179,25 @@ def test_invalid_ones_are_told_apart_without_a_place(policy: Policy, tmp_path: P
     assert names == ["writing-assistant", "a", "c"]
     assert f"{tmp_path}/b.yaml:" in outcome.err
     assert outcome.err.count("error: ") == 1
+
+
+def test_what_is_on_record_and_not_handed_out_is_counted(
+    policy: Policy, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("policy_engine.cli.served.MOST_WORKLOADS", 1)
+    (tmp_path / "other.yaml").write_text(ALLOWED.read_text().replace("name: writing-assistant", "name: other"))
+    busy = reply({"code": "busy", "detail": "busy"}, 503)
+    outcome = gate(policy, reply([allowed()]), busy, files=(ALLOWED, tmp_path / "other.yaml"))
+    assert (outcome.status, outcome.out) == (6, "")
+    assert "1 decisions of this run are on the server's record, and are not handed out" in outcome.err
+
+
+@pytest.mark.parametrize("part", ["plan", "catalog", "engine"])
+def test_a_document_with_holes_is_not_green(policy: Policy, part: str) -> None:
+    answer = allowed()
+    outcome = gate(policy, reply([resealed({**answer, part: {}})]), more=("-v",))
+    assert (outcome.status, outcome.out) == (6, "")
+    for holed in ({"reasons": 1}, {"rules": None}, {"deployment": "elsewhere"}):
+        broken = copy.deepcopy(answer)
+        broken["tasks"][0]["options"][0] |= holed
+        assert gate(policy, reply([resealed(broken)])).status == 6
