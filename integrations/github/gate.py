@@ -51,7 +51,13 @@ _ONE = {
 }
 _MANY = {"policy": "POLICY", "waivers": "WAIVERS", "subject": "SUBJECTS"}
 #: Into the environment, not the command line, which everybody on the machine may read.
-_PRIVATE = ("POLICY_LEDGER", "POLICY_LEDGER_KEY", "POLICY_LEDGER_VKEY")
+_PRIVATE = {
+    "POLICY_LEDGER": "LEDGER",
+    "POLICY_LEDGER_KEY": "LEDGER_KEY",
+    "POLICY_LEDGER_VKEY": "LEDGER_VKEY",
+    "POLICY_SERVER": "SERVER",
+    "POLICY_TOKEN": "SERVER_TOKEN",
+}
 _NOT_PASSED_ON = ("INPUT_", "PYTHONPATH", "PYTHONHOME", "PYTHONSTARTUP")
 
 
@@ -114,7 +120,7 @@ def arguments(reports: Path) -> list[str]:
 def environment() -> dict[str, str]:
     """Return what `policy` is given: the inputs that are nobody's to read, and nothing that leads to other code."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(_NOT_PASSED_ON)}
-    named = {name: given(name.removeprefix("POLICY_")) for name in _PRIVATE}
+    named = {name: given(own) for name, own in _PRIVATE.items()}
     return {**kept, **{name: value for name, value in named.items() if value}}
 
 

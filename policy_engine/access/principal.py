@@ -53,6 +53,16 @@ class Principal(Struct, frozen=True):
             message = f"this needs the role `{role}`, and yours are: {had}"
             raise ForbiddenError(Problem("role", message, help="ask an administrator for a token with that role"))
 
+    def require_everywhere(self) -> None:
+        """Refuse whoever reaches some namespaces alone, for what is of all of them at once.
+
+        Raises:
+            ForbiddenError: they do.
+        """
+        if self.namespaces is not None:
+            message = "this is of all namespaces, and your token reaches some"
+            raise ForbiddenError(Problem("namespace", message, help="ask an administrator for one that reaches all"))
+
     def require_namespaces(self, namespaces: Collection[str]) -> None:
         """Refuse whoever may not act in one of these namespaces.
 

@@ -12,6 +12,8 @@ from policy_engine.api.documents import json_bytes
 from policy_engine.api.openapi import PUBLIC, answers, problems
 from policy_engine.api.requests import service_of
 from policy_engine.api.schemas import STRING, TIME, closed
+from policy_engine.errors import PolicyError
+from policy_engine.service.ledgers import usable
 
 router = APIRouter()
 
@@ -33,7 +35,12 @@ async def ready(request: Request) -> Response:
     `reload` is there as long as older rules are in force than were given: those could not be loaded.
     """
     service = service_of(request)
-    await service.read(lambda ledger: ledger.checkpoint())
+    try:
+        await service.read(usable)
+    except PolicyError:
+        service.ready = False
+        raise
+    service.ready = True
     found: dict[str, Any] = {"status": "ready", "policy": service.policy.digest}
     if service.rules.failed is not None:
         found["reload"] = {"status": "failed", "since": service.rules.failed.since}

@@ -11,6 +11,7 @@ from policy_engine.access.principal import ForbiddenError, UnauthenticatedError
 from policy_engine.api.documents import json_bytes
 from policy_engine.errors import InputError, PolicyError, Problem, RecordingError, UsageError
 from policy_engine.service.errors import BusyError, ConflictError, NotFoundError
+from policy_engine.service.observing import note_problem
 
 MEDIA_TYPE = "application/problem+json"
 #: When to come back where the ledger refused, in seconds.
@@ -47,6 +48,7 @@ def status_of(error: PolicyError) -> int:
 def problem_response(error: PolicyError) -> Response:
     """Return the answer that an error is."""
     status = status_of(error)
+    note_problem(error.problems[0].code)
     headers = {"Cache-Control": "no-store"}
     if status == 401:
         headers["WWW-Authenticate"] = 'Bearer realm="policy-engine"'

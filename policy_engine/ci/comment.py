@@ -75,8 +75,8 @@ def lines(judged: Judged, status: int) -> Iterator[str]:
     for workload in ordered:
         yield from _next(workload)
     yield from _section("Advice", [_finding(each) for each in _of(ordered) if each.effect == "advice"])
-    if judged.policy is not None:
-        yield f"Policy `{judged.policy.digest}`."
+    if judged.policy_digest is not None:
+        yield f"Policy `{judged.policy_digest}`."
 
 
 def _result(judged: Judged, status: int) -> str:

@@ -61,7 +61,8 @@ class Judged:
 
     `selection` says what was judged and what was not, `baseline` what the baseline of a gate came to, and `compared`
     how workloads were (None where no revision was named, or no report compares). `stopped` is why nothing may be
-    handed out: then there are no workloads. `policy` is None where it stopped before the rules were read. `notes` are
+    handed out: then there are no workloads. `policy` is None where it stopped before the rules were read, and where a
+    server has them. `notes` are
     lines that every report has beside its numbers.
     """
 
@@ -74,6 +75,14 @@ class Judged:
     baseline: Use | None = None
     compared: Compared | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def policy_digest(self) -> str | None:
+        """The digest of the effective policy; of what a server decided, that which all its decisions name."""
+        if self.policy is not None:
+            return self.policy.digest
+        named = {each.decision.document["policy"]["digest"] for each in self.workloads}
+        return named.pop() if len(named) == 1 else None
 
     @property
     def decisions(self) -> list[tuple[str, Mapping[str, Any]]]:

@@ -52,7 +52,7 @@ def render(judged: Judged, status: int) -> str:
 def _totals(judged: Judged) -> Element:
     """Return a suite without cases, which says what the whole comes to."""
     found = tally(judged)
-    digest = {"policy": judged.policy.digest} if judged.policy is not None else {}
+    digest = {"policy": judged.policy_digest} if judged.policy_digest is not None else {}
     suite = _suite("policy gate: totals", {**found.numbers(), **digest})
     SubElement(suite, "system-out").text = "\n".join([whole_text(judged), *notes(judged)])
     return suite

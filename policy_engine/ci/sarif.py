@@ -62,7 +62,7 @@ def _run(judged: Judged, status: int) -> dict[str, Any]:
 
 
 def _policy(judged: Judged) -> dict[str, Any]:
-    return {"policyDigest": judged.policy.digest} if judged.policy is not None else {}
+    return {"policyDigest": judged.policy_digest} if judged.policy_digest is not None else {}
 
 
 def _invocation(judged: Judged, status: int) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class Descriptors:
 
     def of_finding(self, finding: Finding) -> int:
         """Return the index of the rule behind a finding."""
-        return self._add(finding.code, lambda: self._rule(finding) or _general(finding))
+        return self._add(finding.code, lambda: self._rule(finding) or self._named(finding) or _general(finding))
 
     def of_problem(self, problem: Problem) -> int:
         """Return the index of what is wrong with a file."""
@@ -68,6 +68,20 @@ class Descriptors:
                 "criteria": list(rule.criteria),
                 "layer": rule.layer,
             },
+        }
+
+    def _named(self, finding: Finding) -> dict[str, Any] | None:
+        """Describe a rule by what its finding says, where a server has the rules; None where there is no single one."""
+        if self._policy is not None or finding.code not in finding.rules:
+            return None
+        cited = ", ".join(finding.criteria) or "none"
+        text = f"Enforcement: {finding.enforcement or 'none'}\nCriteria: {cited}\nIn full: GET /v1/rules/{finding.code}"
+        return {
+            "shortDescription": message(finding.title),
+            "fullDescription": message(f"{finding.title}."),
+            "help": message(text),
+            "defaultConfiguration": {"level": LEVELS[finding.effect]},
+            "properties": {"tags": list(finding.criteria)[:_MOST_TAGS], "enforcement": finding.enforcement},
         }
 
 

@@ -35,7 +35,12 @@ def command(run: Run, fail_on: str | None) -> int:
     take_away(run.for_ci)
     judged = Judged()
     try:
-        decide_files(run, show_error, judged=judged, collect=run.wants_findings)
+        if run.server is not None:
+            from policy_engine.cli.served import decide_on_server
+
+            decide_on_server(run, show_error, judged, collect=run.wants_findings)
+        else:
+            decide_files(run, show_error, judged=judged, collect=run.wants_findings)
     except BaseException as error:  # CI systems hear of it, as they do of the gate
         report_failure(judged, run, error)
         raise

@@ -64,9 +64,14 @@ def command(
         known.read()
         attesting = prepare(run, attest, attest_key, subjects)
         gather = attesting.gather if attesting is not None else None
-        decide_files(
-            run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
-        )
+        if run.server is not None:
+            from policy_engine.cli.served import decide_on_server
+
+            decide_on_server(run, show_error, judged, collect=True, on_record=gather)
+        else:
+            decide_files(
+                run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
+            )
         known.finish(judged)
         status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
@@ -97,7 +102,7 @@ def _check_ledger(choice: LedgerChoice) -> None:
     if in_ci() and not choice.explicit:
         message = "in CI the gate wants to be told its ledger"
         choices = "sqlite:///PATH, postgresql+psycopg://..., spool:DIR, or sqlite:///:memory: to try"
-        hint = f"give --ledger (or POLICY_LEDGER): {choices}"
+        hint = f"give --ledger (or POLICY_LEDGER): {choices}; or have a server decide: `policy --server URL gate`"
         raise UsageError(Problem("no-ledger", message, help=hint))
 
 

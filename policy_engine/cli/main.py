@@ -74,6 +74,10 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
 }
 
 
+#: The commands that a server can be asked to do.
+SERVED = ("evaluate", "gate")
+
+
 def status_of(error: PolicyError) -> int:
     """Return the exit status of an error."""
     for kind, status in ((RecordingError, LEDGER), (RulesError, RULES), (CaseError, CASES)):
@@ -123,8 +127,23 @@ class LazyGroup(click.Group):
     epilog="Example: policy evaluate workload.yaml",
 )
 @click.version_option(__version__, prog_name="policy")
-def command() -> None:
+@click.option(
+    "--server",
+    metavar="URL",
+    envvar="POLICY_SERVER",
+    help="For evaluate and gate: have this served engine decide and record, under its rules and in its ledger.",
+)
+@click.pass_context
+def command(ctx: click.Context, server: str | None) -> None:
     """Decide where an AI workload may run, and prove why."""
+    source = ctx.get_parameter_source("server")
+    typed = source is not None and source.name == "COMMANDLINE"
+    if typed and ctx.invoked_subcommand not in SERVED:
+        from policy_engine.errors import Problem
+
+        message = f"`--server` is for {' and '.join(SERVED)}, and not for `{ctx.invoked_subcommand}`"
+        hint = "leave it out; what a server has on record is asked over its API, or in its console"
+        raise UsageError(Problem("usage", message, help=hint))
 
 
 def show_error(error: PolicyError) -> None:

@@ -106,6 +106,12 @@ def _pinned(ctx: click.Context, param: click.Parameter, value: Any) -> None:
     ctx.meta[_PIN] = _settings(ctx, param, value)
 
 
+def pinned_key(ctx: click.Context) -> str | None:
+    """Return the verifier key that the ledger must have; None where none is pinned."""
+    found: str | None = ctx.meta.get(_PIN)
+    return found
+
+
 def ledger_options(command: F) -> F:
     """`--ledger`, `--ledger-key` and `--ledger-vkey`, which `choose_ledger` is told of through the context."""
     return _ledger_options(command, "sqlite:///PATH or postgresql+psycopg://...")

@@ -97,6 +97,8 @@ class Run:
     all_rules: bool
     verbose: int
     quiet: bool
+    server: str | None = None
+    """The address of the served engine that decides in place of this program."""
     comment: str | None = None
     """The name of the comment that markdown is for a gate; None: markdown is the decisions."""
 
@@ -143,10 +145,17 @@ def run_options(*own: Option, comment: bool = False) -> Option:
         ) -> int:
             from policy_engine.cli.output import parse_outputs
             from policy_engine.cli.run_places import check_places
+            from policy_engine.cli.served_options import check_served, served_by, served_ledger
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
-            chosen = choose_ledger(ctx, ledger, ledger_key, spools=True)
+            server = served_by(ctx)
+            if server is not None:
+                check_served(ctx, shared, given)
+                shared |= {"layers": (), "waivers": ()}
+                chosen, at = served_ledger(ctx, server), None
+            else:
+                chosen = choose_ledger(ctx, ledger, ledger_key, spools=True)
             selection, unselected = Selection(), None
             try:
                 by = [*shared["layers"], *shared["waivers"], *([given["baseline"]] if given.get("baseline") else [])]
@@ -156,6 +165,7 @@ def run_options(*own: Option, comment: bool = False) -> Option:
                     raise
                 unselected = error
             shared |= {"targets": targets, "ledger": chosen, "at": at or now(), "comment": comment_name}
+            shared["server"] = server
             run = Run(selection, unselected, **shared)
             check_places(run, given, files)
             return command(run, **given)

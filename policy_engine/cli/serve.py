@@ -15,6 +15,21 @@ from policy_engine.cli.serve_access import access_options, check_open, listening
 @click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option(
+    "--log-format",
+    metavar="FORM",
+    type=click.Choice(["json", "text"]),
+    help="Of the log on standard error, json or text.  [default: text on a terminal, else json]",
+)
+@click.option(
+    "--log-level",
+    metavar="LEVEL",
+    type=click.Choice(["debug", "info", "warning", "error"]),
+    default="info",
+    show_default=True,
+    help="The least that is logged: debug, info, warning or error.",
+)
+@click.option("--public-metrics", is_flag=True, help="Let everybody read /metrics, and not the role `read` alone.")
 @click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
 @click.option(
     "--state",
@@ -40,6 +55,9 @@ def command(
     *,
     listen: str,
     workers: int,
+    log_format: str | None,
+    log_level: str,
+    public_metrics: bool,
     state: Path | None,
     reload_seconds: float,
     public_log: bool,
@@ -61,6 +79,7 @@ def command(
     from policy_engine.service.settings import Limits, Settings
 
     try:
+        from policy_engine.serving.logs import form_of
         from policy_engine.serving.run import serve
     except ImportError:
         message = "`policy serve` needs packages that are not installed"
@@ -78,6 +97,9 @@ def command(
         workers=workers,
         limits=Limits(rate=rate),
         public_log=public_log,
+        public_metrics=public_metrics,
+        log_form=form_of(log_format),
+        log_level=log_level,
         behind_tls=behind_tls,
         oidc=oidc_of(**oidc),
         state=state.absolute() if state is not None else None,

@@ -136,4 +136,6 @@ def check_open(settings: Settings, choice: LedgerChoice) -> None:
         message = f"nobody could log in: the ledger has no token, and `{settings.host}` is not loopback"
         hint = "make one with `policy token create`, name an issuer with --oidc-issuer, or listen on 127.0.0.1"
         raise UsageError(Problem("open-access", message, help=hint))
-    click.echo(OPEN, err=True)
+    from policy_engine.serving.logs import begin
+
+    begin(settings.log_form, settings.log_level).event("warning", "open", message=OPEN)

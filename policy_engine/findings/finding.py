@@ -45,7 +45,7 @@ class Acceptance(Struct, frozen=True):
 class Finding(Struct, frozen=True):
     """One thing that a decision says against a task, or for its attention.
 
-    `code` is stable: the id of the rule behind it, else one of `collecting.GENERAL`. `rules` are all rules behind it.
+    `code` is stable: the id of the rule behind it, else one of `task.GENERAL`. `rules` are all rules behind it.
     `facts` are those that decided with their values, `missing` those that nobody knows, and `grounds` what decided
     beside facts: what the catalog says, what is wrong with evidence. `span` is the line that caused it.
     `standing` says, for a waiver that lifts nothing, why.

@@ -33,11 +33,12 @@ class LoadedWorkload:
 
 
 def load_workload_documents(
-    source: str | bytes | Path, file: str | None, vocabulary: Vocabulary
+    source: str | bytes | Path, file: str | None, vocabulary: Vocabulary | None
 ) -> list[LoadedWorkload | InputError]:
     """Load each document of `source`, a text or a path, in order: as a workload or as what is wrong with it.
 
-    `file` is the name that problems give; None takes the path. What cannot be read at all is one error.
+    Without a vocabulary the names that layers may add to are not checked: whoever decides does so. `file` is the name
+    that problems give; None takes the path. What cannot be read at all is one error.
     """
     try:
         text = read_bytes(source) if isinstance(source, Path) else source
@@ -63,11 +64,14 @@ def load_workloads(source: str | bytes | Path, file: str | None, vocabulary: Voc
     return [each for each in found if isinstance(each, LoadedWorkload)]
 
 
-def load_document(document: Document, index: int, vocabulary: Vocabulary) -> LoadedWorkload | InputError:
+def load_document(document: Document, index: int, vocabulary: Vocabulary | None) -> LoadedWorkload | InputError:
     """Return the workload that `document` describes, or all of its problems in the file's order."""
     if wrong := list(_not_a_workload(document)):
         return InputError(wrong)
-    problems = [*_unknown_names(document, vocabulary), *custom_problems(document, vocabulary)]
+    problems: list[Problem] = []
+    if vocabulary is not None:
+        problems = [*_unknown_names(document, vocabulary), *custom_problems(document, vocabulary)]
+    vocabulary = vocabulary or Vocabulary({})
     workload = None
     try:
         workload = Workload.model_validate(with_typed_custom(document.value, vocabulary))

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from policy_engine.access.principal import Principal
 from policy_engine.errors import Problem, RecordingError
+from policy_engine.service import metrics
 from policy_engine.service.asking import Answer, Asked, check_key
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Evaluator
@@ -16,8 +17,12 @@ from policy_engine.service.errors import BusyError, ConflictError
 from policy_engine.service.ground import Ground, now
 from policy_engine.service.groups import Group
 from policy_engine.service.memory import Decided
+from policy_engine.service.meter import Meter
+from policy_engine.service.observing import note_decisions
 from policy_engine.service.settings import Limits
 from policy_engine.service.written import answer_on_record
+from policy_engine.telemetry import span
+from policy_engine.telemetry.requests import carried
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, Recorded
@@ -49,10 +54,12 @@ class Decisions:
         evaluator: Evaluator,
         committer: Committer,
         limits: Limits,
+        meter: Meter,
     ) -> None:
         self._current, self._identify, self._read = current, identify, read
         self._evaluator, self._committer, self._limits = evaluator, committer, limits
-        self.working = 0
+        self._meter = meter
+        self.working = self.evaluating = 0
 
     async def decide(self, asked: Asked) -> Answer:
         """Decide the workloads of a body, record all in one commit, and return what may be shown.
@@ -82,7 +89,9 @@ class Decisions:
             principal.require("decide")
             decided = ground.memory.get(asked.digest)
             if decided is None:
-                decided = await self._in_time(self._evaluator.decide(asked, ground, at))
+                decided = await self._in_time(self._evaluate(asked, ground, at))
+            else:
+                self._meter.count(metrics.REMEMBERED)
             principal.require_namespaces(decided.namespaces)
             try:
                 return await self._record(asked, principal, decided, ground, at)
@@ -95,6 +104,13 @@ class Decisions:
                     raise
                 anew = True
         raise AssertionError("unreachable")
+
+    async def _evaluate(self, asked: Asked, ground: Ground, at: datetime) -> Decided:
+        self.evaluating += 1
+        try:
+            return await self._evaluator.decide(asked, ground, at)
+        finally:
+            self.evaluating -= 1
 
     async def _in_time(self, deciding: Awaitable[Decided]) -> Decided:
         seconds = self._limits.request_seconds
@@ -118,10 +134,13 @@ class Decisions:
             return [*([made[0].draft(context, once)] if once is not None else []), *own, *used]
 
         loop = asyncio.get_running_loop()
-        drafts = entries() if len(made) <= _AT_ONCE else await loop.run_in_executor(None, entries)
-        recorded = await self._committer.append(Group(drafts, ground.guard))
+        with span("record", decisions=len(made)) as current:
+            drafts = entries() if len(made) <= _AT_ONCE else await loop.run_in_executor(None, carried(entries))
+            recorded = await self._committer.append(Group(drafts, ground.guard))
+            current.set("entry", lambda: recorded[0].index)
         if recorded[0].repeated:
             return Answer(await self._read(lambda ledger: _answered(ledger, recorded)), decided.listed, True)
+        note_decisions(self._meter, decided.decisions, recorded, asked.purpose)
         scratch = ground.ledger.is_scratch
         places = [ledger_part(each, scratch) for each in recorded[: len(made)]]
         return Answer([each.answer(place) for each, place in zip(made, places, strict=True)], decided.listed)

@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from policy_engine.errors import Problem, RecordingError
 from policy_engine.recorder import recording_error
+from policy_engine.service import metrics
 from policy_engine.service.groups import Group, append_groups
+from policy_engine.service.meter import Meter
+from policy_engine.telemetry.requests import here, shared_span
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Recorded
@@ -28,17 +31,20 @@ SECONDS_EACH, MOST_SECONDS = 0.0001, 0.001
 
 
 class _Waiting:
-    __slots__ = ("answer", "group")
+    __slots__ = ("answer", "group", "place")
 
     def __init__(self, group: Group, answer: asyncio.Future[Any]) -> None:
         self.group, self.answer = group, answer
+        self.place = here()
 
 
 class Committer:
     """Appends groups of entries for the coroutines of one event loop."""
 
-    def __init__(self, door: LedgerDoor, seconds: float = 30.0) -> None:
-        self._door, self._seconds = door, seconds
+    def __init__(self, door: LedgerDoor, meter: Meter | None = None, seconds: float = 30.0) -> None:
+        self._door, self._meter, self._seconds = door, meter or Meter(), seconds
+        #: How large the ledger was after the last commit; 0 before the first.
+        self.tree_size = 0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -53,6 +59,11 @@ class Committer:
         if self._thread.is_alive():
             self._queue.put(None)
             self._thread.join()
+
+    @property
+    def waiting(self) -> int:
+        """How many groups wait for a commit."""
+        return self._queue.qsize()
 
     async def append(self, group: Group) -> list[Recorded]:
         """Return once the group is durable.
@@ -95,13 +106,28 @@ class Committer:
 
     def _commit(self, taken: list[_Waiting]) -> None:
         answers: list[Any]
-        try:
-            answers = append_groups(self._door.open(), [each.group for each in taken])
-        except BaseException as error:  # noqa: BLE001 - the thread goes on, and everybody is told
-            answers = [error] * len(taken)
+        started = time.perf_counter()
+        with shared_span("commit", [each.place for each in taken], groups=len(taken)):
+            try:
+                answers = append_groups(self._door.open(), [each.group for each in taken])
+            except BaseException as error:  # noqa: BLE001 - the thread goes on, and everybody is told
+                answers = [error] * len(taken)
         told = [_answer(each) for each in answers]
+        self._count(told, time.perf_counter() - started)
         assert self._loop is not None  # noqa: S101 - `start` comes before `append`
         self._loop.call_soon_threadsafe(_give, list(zip(taken, told, strict=True)))
+
+    def _count(self, told: list[Any], seconds: float) -> None:
+        meter = self._meter
+        entries = [each for found in told if isinstance(found, list) for each in found]
+        for found in told:
+            if isinstance(found, RecordingError):
+                meter.count(metrics.LEDGER_REFUSALS, found.code)
+        meter.count(metrics.COMMITS, "committed" if entries else "refused")
+        meter.observe(metrics.COMMIT_SECONDS, seconds)
+        if entries:
+            meter.observe(metrics.COMMIT_ENTRIES, len(entries))
+            self.tree_size = max(self.tree_size, max(each.index for each in entries) + 1)
 
 
 def silent(known: str) -> RecordingError:

@@ -21,8 +21,11 @@ from policy_engine.errors import FieldError, InputError, Problem
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.service.bodies import read_workloads
 from policy_engine.service.memory import Decided
+from policy_engine.service.meter import Meter
+from policy_engine.service.observed_service import measured
 from policy_engine.service.sent_files import folder_of
 from policy_engine.service.standing import Standing
+from policy_engine.telemetry.requests import carried
 from policy_engine.vouching.voucher import Voucher
 
 if TYPE_CHECKING:
@@ -39,7 +42,8 @@ LARGE_BYTES = 64 << 10
 class Evaluator:
     """Decides bodies in threads of its own."""
 
-    def __init__(self, threads: int, most_documents: int) -> None:
+    def __init__(self, threads: int, most_documents: int, meter: Meter | None = None) -> None:
+        self._meter = meter or Meter()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="evaluator")
         self._large = ThreadPoolExecutor(1, thread_name_prefix="evaluator-large")
         self._threads = threads
@@ -69,8 +73,8 @@ class Evaluator:
             InputError: a workload is invalid; none of the body is decided.
         """
         pool = self._large if len(asked.body) > LARGE_BYTES else self._pool
-        loaded, listed, found = await _in(pool, partial(self._first, asked, ground, at))
-        made = [found, *[await _in(pool, partial(self._one, each, asked, ground, at)) for each in loaded[1:]]]
+        loaded, listed, found = await self._in(pool, partial(self._first, asked, ground, at))
+        made = [found, *[await self._in(pool, partial(self._one, each, asked, ground, at)) for each in loaded[1:]]]
         problems = [problem for each in made if isinstance(each, list) for problem in each]
         if problems:
             raise InputError(problems)
@@ -96,6 +100,9 @@ class Evaluator:
             return list(placed(error, loaded).problems)
         return Standing(decision, ground.drafter)
 
+    async def _in(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(pool, carried(measured(self._meter, function)))
+
     def close(self) -> None:
         """End the threads, once what they do is done."""
         self._pool.shutdown()
@@ -107,10 +114,6 @@ class Evaluator:
         if decider is None or decider.policy is not policy:
             decider = self._local.decider = Decider(policy)
         return decider
-
-
-async def _in(pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
-    return await asyncio.get_running_loop().run_in_executor(pool, function)
 
 
 def placed(error: InputError, loaded: LoadedWorkload) -> InputError:

@@ -67,3 +67,13 @@ class LedgerDoor:
             if self._ledger is not None:
                 self._ledger.close()
                 self._ledger = None
+
+
+def usable(ledger: Ledger) -> None:
+    """Check that decisions can be recorded, as far as reading tells.
+
+    Raises:
+        LedgerError: it cannot be read, or another version has migrated it.
+    """
+    ledger.checkpoint()
+    ledger.check_schema()

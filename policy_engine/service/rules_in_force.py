@@ -34,12 +34,19 @@ class RulesInForce:
         self._thread: threading.Thread | None = None
         #: Called, in the thread that looks, after other rules came into force.
         self.changed: Callable[[], None] = lambda: None
+        #: Called with `loaded` or `failed` after a reload.
+        self.reloaded: Callable[[str], None] = lambda _: None
 
     @property
     def policy(self) -> Policy:
         """The policy in force."""
         assert self._held is not None  # noqa: S101 - `load` comes first
         return self._held[0]
+
+    @property
+    def known_policy(self) -> Policy | None:
+        """The policy in force; None before it is loaded."""
+        return self._held[0] if self._held is not None else None
 
     @property
     def oidc(self) -> Verifier | None:
@@ -113,6 +120,7 @@ class RulesInForce:
                 self._take(folder)
             except (OSError, ValueError, RulesError):
                 continue  # it was checked before it was put there: tried again, with what is in force until then
+            self.reloaded("loaded" if self.failed is None else "failed")
             if self._held is not before:
                 self.changed()
 

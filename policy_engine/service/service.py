@@ -30,10 +30,14 @@ from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import latest
 from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
+from policy_engine.service.meter import Meter
+from policy_engine.service.observed_service import watch
 from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
 from policy_engine.service.rules_in_force import RulesInForce
 from policy_engine.service.settings import Settings
+from policy_engine.telemetry import span
+from policy_engine.telemetry.requests import carried
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -51,11 +55,12 @@ __all__ = ["Answer", "Asked", "Service"]
 class Service:
     """Decides and reads for one worker."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, meter: Meter | None = None) -> None:
         self.settings = settings
+        self.meter = meter or Meter()
         self.door = LedgerDoor(settings)
-        self.evaluator = Evaluator(settings.threads, settings.limits.documents)
-        self.committer = Committer(self.door, settings.limits.request_seconds)
+        self.evaluator = Evaluator(settings.threads, settings.limits.documents, self.meter)
+        self.committer = Committer(self.door, self.meter, settings.limits.request_seconds)
         self.reads = Reads(self.committer)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
@@ -69,8 +74,12 @@ class Service:
         self._refreshing = threading.Lock()
         self._open_access = settings.on_loopback
         self.decisions = Decisions(
-            self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits
+            self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits, self.meter
         )
+        self.reading = 0
+        #: Whether rules and ledger were usable when that was last asked.
+        self.ready = False
+        watch(self)
 
     async def start(self) -> None:
         """Load the rules and begin; the ledger is opened when it can be.
@@ -88,6 +97,7 @@ class Service:
     async def _first_ground(self) -> None:
         with contextlib.suppress(PolicyError):
             await self._in(self._readers, self.ground, now())
+            self.ready = True
 
     def _load(self) -> None:
         self.rules.load()
@@ -157,6 +167,10 @@ class Service:
             BusyError: they, or this address, ask too often.
             RecordingError: the ledger, which says who may ask, cannot be read.
         """
+        with span("authenticate"):
+            return await self._principal(authorization, exact, address)
+
+    async def _principal(self, authorization: str | None, exact: bool, address: str) -> Principal:
         moment = now()
         ground = await self._current(moment)
         known: Principal | None = None
@@ -193,6 +207,21 @@ class Service:
                 ground = await self._current(now(), anew=True)
             return not len(ground.tokens)
         return True
+
+    async def acquainted(self, authorization: str | None, address: str) -> Principal:
+        """Return who asks by what was read of the ledger last, however long ago: for what holds nothing of anybody.
+
+        Raises:
+            UnauthenticatedError: that is not known.
+            RecordingError: nothing was ever read of the ledger, and it cannot be read now.
+        """
+        moment = now()
+        try:
+            return await self.principal(authorization, exact=False, address=address)
+        except RecordingError:
+            if self._ground is None:
+                raise
+            return self._identify(authorization, self._ground, moment)
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
         return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self.rules.oidc)
@@ -251,11 +280,14 @@ class Service:
         return await self._in_time(ask)
 
     async def _in_time(self, ask: Callable[[], T]) -> T:
+        self.reading += 1
         try:
             async with asyncio.timeout(self.settings.limits.request_seconds):
                 return await self._in(self._readers, ask)
         except TimeoutError:
             raise silent("nothing was recorded") from None
+        finally:
+            self.reading -= 1
 
     async def work(self, function: Callable[..., T], *arguments: Any) -> T:
         """Work something out in a thread of those that read."""
@@ -270,4 +302,4 @@ class Service:
         return self._tiles
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)
+        return await asyncio.get_running_loop().run_in_executor(pool, carried(function), *arguments)

@@ -63,6 +63,10 @@ class Settings(Struct, frozen=True):
     """Where the supervisor puts the rules that it read and checked; None: a worker reads the layers itself."""
     reload_seconds: float = 0
     """How often the supervisor looks whether the layers changed; 0 is never."""
+    public_metrics: bool = False
+    """Whether `/metrics` is for everybody, and not only for the role `read`."""
+    log_form: str = "json"
+    log_level: str = "info"
     public_log: bool = False
     """Whether anybody may read checkpoint and tiles."""
 

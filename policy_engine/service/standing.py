@@ -19,6 +19,7 @@ from policy_audit.renewing import Renewable
 
 from policy_engine.decide import format_time
 from policy_engine.recorder import Context, Drafter, Template
+from policy_engine.service.observing import fired_rules
 from policy_engine.service.written import TIME, Written
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Standing:
         self.namespace: str = decision.workload.namespace
         self.name: str = decision.workload.metadata.name
         self.verdict: str = decision.verdict
+        self.fired: frozenset[str] = fired_rules(decision)
         self._written = Written(decision.document, decision.workload.metadata.owner)
         # what `content` would write is written already
         vars(decision)["content"] = self._written.content(decision.document[TIME])

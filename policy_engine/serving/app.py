@@ -19,6 +19,7 @@ from policy_engine.api import (
     health,
     in_force,
     log,
+    metrics,
     openapi_document,
     recorded,
     reports,
@@ -28,29 +29,35 @@ from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
 from policy_engine.console import logging_in
 from policy_engine.errors import PolicyError
+from policy_engine.service.meter import Meter
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+from policy_engine.serving.counting import counting
 from policy_engine.serving.direct import Direct
 from policy_engine.serving.front import Front
+from policy_engine.serving.logs import Log
+from policy_engine.serving.observed import Observed
 
 #: The modules whose routes `/openapi.json` describes.
-API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, openapi_document)
+API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, metrics, openapi_document)
 
 
-def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -> FastAPI:
+def create_app(settings: Settings, log: Log | None = None, started: Callable[[], None] = lambda: None) -> FastAPI:
     """Return the application; its service starts with it and ends with it.
 
-    `started` is called once it has, and whenever other rules came into force.
+    `log`: where its requests are written. `started` is called once it has, and whenever other rules came into force.
     """
-    service = Service(settings)
+    meter = Meter()
+    service = Service(settings, meter)
     service.rules.changed = started
 
     @asynccontextmanager
-    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        await service.start()
-        started()
-        yield
-        await service.stop()
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        async with counting(app, settings, meter, log):
+            await service.start()
+            started()
+            yield
+            await service.stop()
 
     app = FastAPI(
         version=__version__,
@@ -69,6 +76,7 @@ def create_app(settings: Settings, started: Callable[[], None] = lambda: None) -
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, fallbacks.refuse)
     app.add_middleware(Front, service=service)
+    app.add_middleware(Observed, meter=meter, log=log)  # the last one is the outermost
     return app
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import gc
-import socket
+import shutil
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,23 +15,26 @@ from typing import TYPE_CHECKING
 import uvicorn
 from msgspec.structs import replace
 
+from policy_engine import telemetry
 from policy_engine.errors import Problem, UsageError
 from policy_engine.service.settings import Settings
+from policy_engine.serving import logs
 from policy_engine.serving.app import create_app
+from policy_engine.serving.counting import FOLDER
 from policy_engine.serving.draining import DrainingProtocol
+from policy_engine.serving.listening import address_of, listening_on
 from policy_engine.serving.reloading import Reloader
-from policy_engine.serving.saying import say
 from policy_engine.serving.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 GRACE_SECONDS = 30
+#: What a worker needs beyond that, to commit what waits and to close the ledger.
+_CLOSING_SECONDS = 15
 SWITCH_SECONDS = 0.001
 #: A server of the ledger that says nothing for so long is asked, and has as long again to answer.
 SILENT_SECONDS = 5.0
-#: What a worker needs beyond that, to commit what waits and to close the ledger.
-_CLOSING_SECONDS = 15
 
 
 def serve(settings: Settings) -> None:
@@ -41,25 +43,29 @@ def serve(settings: Settings) -> None:
     Raises:
         PolicyError: it cannot start, or was stopped hard.
     """
-    with listening_on(settings) as listening, private_state(settings) as shared:
-        reloader = Reloader(shared, say)
-        policy = reloader.load()
-        place = f"http://{_address(settings)}"
-        say("info", "serving", listen=place, ledger=_named(settings), policy=policy, workers=settings.workers)
-        supervisor = Supervisor(configuration(shared), [listening], say, GRACE_SECONDS + _CLOSING_SECONDS)
-        supervisor.reload, supervisor.before_start = reloader.ask, reloader.keep
-        reloader.start()
+    with listening_on(settings) as listening, shared_state(settings) as shared:
+        log = logs.begin(settings.log_form, settings.log_level)
         try:
-            supervisor.run()
+            reloader = Reloader(shared, log.event)
+            policy = reloader.load()
+            place = f"http://{address_of(settings)}"
+            log.event("info", "serving", listen=place, ledger=_named(settings), policy=policy, workers=settings.workers)
+            supervisor = Supervisor(configuration(shared), [listening], log.event, GRACE_SECONDS + _CLOSING_SECONDS)
+            supervisor.reload, supervisor.before_start = reloader.ask, reloader.keep
+            reloader.start()
+            try:
+                supervisor.run()
+            finally:
+                reloader.stop()
+            log.event("info", "stopped")
         finally:
-            reloader.stop()
-        say("info", "stopped")
+            log.close()
 
 
 def configuration(settings: Settings) -> uvicorn.Config:
     """Return what uvicorn is told."""
     return uvicorn.Config(
-        partial(application, settings),
+        partial(worker_app, settings),
         factory=True,
         host=settings.host,
         port=settings.port,
@@ -73,19 +79,36 @@ def configuration(settings: Settings) -> uvicorn.Config:
         proxy_headers=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
         timeout_keep_alive=75,
+        log_config=None,
         log_level="warning",
     )
 
 
-def application(settings: Settings) -> FastAPI:
-    """Return the application of a process that does nothing else."""
+def worker_app(settings: Settings) -> FastAPI:
+    """Return the application of a process that is a worker: with a log and telemetry of its own."""
     # evaluations share the interpreter with the event loop, which is to have its turn soon
     sys.setswitchinterval(SWITCH_SECONDS)
     if settings.ledger.startswith("postgresql"):
         from policy_audit.server_silence import expect_answers_within
 
         expect_answers_within(SILENT_SECONDS)
-    return create_app(settings, started=_freeze)
+    log = logs.begin(settings.log_form, settings.log_level)
+    telemetry.configure_from_environment()
+    telemetry.warn_with(lambda text: log.event("warning", "telemetry", message=text))
+    app = create_app(settings, log, started=_freeze)
+    inner = app.router.lifespan_context
+
+    @asynccontextmanager
+    async def lifespan(of: FastAPI) -> AsyncIterator[None]:
+        async with inner(of):
+            log.event("info", "worker started")
+            yield
+        telemetry.shutdown()
+        log.event("info", "worker stopped")
+        log.close()
+
+    app.router.lifespan_context = lifespan
+    return app
 
 
 def _freeze() -> None:
@@ -95,59 +118,15 @@ def _freeze() -> None:
     gc.freeze()
 
 
-@contextmanager
-def listening_on(settings: Settings) -> Iterator[socket.socket]:
-    """Take the address, so that nobody else has it; who connects is answered once a worker is there.
-
-    Raises:
-        UsageError: it cannot be had.
-    """
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
-        )[0]
-        listening = socket.socket(family, kind, protocol)
-    except OSError as error:
-        raise _not_there(settings, error) from error
-    with listening:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listening.bind(address)
-            # a port that another process listens on is free to be bound, until somebody listens
-            listening.listen(2048)
-        except OSError as error:
-            raise _not_there(settings, error) from error
-        yield listening
-
-
-def _not_there(settings: Settings, error: OSError) -> UsageError:
-    hints = {
-        errno.EADDRINUSE: "another process listens there: stop it, or choose another port with --listen",
-        errno.EACCES: "choose a port from 1024 on with --listen, or give the process the right",
-        errno.EADDRNOTAVAIL: "this machine has no such address; 0.0.0.0 or [::] is any of its own",
-    }
-    message = f"cannot listen on `{_address(settings)}`: {(error.strerror or str(error)).lower()}"
-    hint = hints.get(error.errno or 0, "--listen takes HOST:PORT, an address of this machine")
-    return UsageError(Problem("listen", message, help=hint))
-
-
-def _address(settings: Settings) -> str:
-    return f"[{settings.host}]:{settings.port}" if ":" in settings.host else f"{settings.host}:{settings.port}"
-
-
 def _named(settings: Settings) -> str:
     """Return the ledger's place, without a password."""
     from policy_audit.database import locate
-    from policy_audit.errors import AuditError
 
-    try:
-        return str(locate(settings.ledger))
-    except AuditError:
-        return "?"
+    return str(locate(settings.ledger))
 
 
 @contextmanager
-def private_state(settings: Settings) -> Iterator[Settings]:
+def shared_state(settings: Settings) -> Iterator[Settings]:
     """Give the workers folders that they share: `state`, and one of this supervisor alone for the rules.
 
     Raises:
@@ -156,6 +135,8 @@ def private_state(settings: Settings) -> Iterator[Settings]:
     try:
         if settings.state is not None:
             settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # counts are those of one supervisor: what an earlier one left is no part of them
+            shutil.rmtree(settings.state / FOLDER, ignore_errors=True)
         own = TemporaryDirectory(prefix="policy-serve-", dir=settings.state, ignore_cleanup_errors=True)
     except OSError as error:
         message = f"cannot make a folder for the workers: {(error.strerror or str(error)).lower()}"

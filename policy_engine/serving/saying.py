@@ -18,16 +18,3 @@ def problem_text(problem: Problem) -> str:
     place = f"{problem.span}: " if problem.span is not None else ""
     more = f"; {problem.help}" if problem.help else ""
     return f"{place}{problem.message} [{problem.code}]{more}"
-
-
-def say(level: str, event: str, **fields: Any) -> None:
-    """Say it as a line of text. That nobody reads it stops no server."""
-    import contextlib
-    import sys
-
-    from policy_engine.wording import printable
-
-    words = " ".join(f"{name}={value}" for name, value in fields.items() if value is not None)
-    with contextlib.suppress(OSError, ValueError, AttributeError):
-        sys.stderr.write(printable(f"{level}: {event} {words}".rstrip().replace("\n", "\\n")) + "\n")
-        sys.stderr.flush()

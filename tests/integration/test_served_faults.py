@@ -176,11 +176,13 @@ def test_a_newer_version_migrates_the_ledger(served: Served) -> None:
     with served.asked() as load:
         with served.store.connection() as connection:
             connection.execute("UPDATE alembic_version SET version_num = '9999'")
-        load.refused_after(time.monotonic(), "ledger-newer")
-        answer = served.get("/readyz")
-        assert (answer.status_code, answer.json()["code"]) == (503, "ledger-newer")
-        with served.store.connection() as connection:
-            connection.execute("UPDATE alembic_version SET version_num = '0004'")
+        try:
+            load.refused_after(time.monotonic(), "ledger-newer")
+            answer = served.get("/readyz")
+        finally:
+            with served.store.connection() as connection:
+                connection.execute("UPDATE alembic_version SET version_num = '0004'")
+        assert (answer.status_code, answer.json().get("code")) == (503, "ledger-newer")
         said("schema as it was", load.answered_after(time.monotonic()))
 
 

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from policy_engine.decide import Decider
 from policy_engine.findings import EFFECTS, Collector, Finding, effect_of, worst_effect
+from policy_engine.findings.answered import findings_of
 from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import with_rules
 from policy_engine.loading.yaml_source import Document, load_yaml
@@ -55,6 +56,23 @@ def test_the_gravest_finding_is_as_grave_as_the_verdict(raw: dict[str, Any], lay
         assert [EFFECTS.index(each.effect) for each in own] == sorted(EFFECTS.index(e.effect) for e in own)[::-1]
     assert all(each.code != "verdict" for each in findings), "the net below the findings is not needed"
     assert len({each.fingerprint for each in findings}) == len(findings), "none is there twice"
+
+
+@cases(60)
+@given(raw=workloads(), layered=st.booleans(), waived=st.booleans())
+def test_the_document_alone_gives_the_same_reasons(raw: dict[str, Any], layered: bool, waived: bool) -> None:
+    decision, document, by_rules = collected(raw, layered, waived)
+    by_document = findings_of(decision.document, decision.workload, document)
+    for task in decision.document["tasks"]:
+        own = [each for each in by_document if each.task == task["name"]]
+        assert worst_effect(own) == effect_of(task["verdict"])
+    # of these the document does not say everything
+    doubted = ("proposal-not-qualified", "fallback-not-qualified", "option-unavailable", "option-uncertain")
+    told, answered = (
+        {(each.identity, each.effect): each for each in found if each.code not in doubted and each.kind != "fallback"}
+        for found in (by_rules, by_document)
+    )
+    assert answered.keys() == told.keys()
 
 
 def places(node: Any, mapping: bool = True) -> Iterator[tuple[int, int]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 _KNOWN = {
-    "ARG", "FROM", "RUN", "WORKDIR", "COPY", "LABEL", "ENV", "USER", "HEALTHCHECK", "ENTRYPOINT", "CMD",
+    "ARG", "FROM", "RUN", "WORKDIR", "COPY", "LABEL", "ENV", "USER", "HEALTHCHECK", "ENTRYPOINT", "CMD", "EXPOSE",
 }  # fmt: skip
 
 

@@ -11,8 +11,10 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import tomllib
 import zipfile
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -151,15 +153,58 @@ def test_what_is_said_to_build_it_keeps_the_health_check(name: str) -> None:
         assert each.split()[2:4] == ["--format", "docker"]
 
 
+def shared(folder: Path) -> list[str]:
+    """What the last stage copies beside the engine, in a folder; return the words of the health check there."""
+    for origin, (name,), target in [copy for copy in FINAL.copies() if copy[0] is None]:
+        assert origin is None
+        shutil.copyfile(ROOT / name, folder / Path(target).name)
+    words = FINAL.one("HEALTHCHECK").words
+    assert (folder / Path(words[-1]).name).exists()
+    return [*words[:-1], str(folder / Path(words[-1]).name)]
+
+
 @pytest.mark.slow
 def test_the_health_check_decides_and_fails_where_the_engine_is_broken(installed: Installed, tmp_path: Path) -> None:
     """It writes nowhere: its home cannot be made, as on a file system that is read-only."""
-    ((name,), target) = next((names, target) for origin, names, target in FINAL.copies() if origin is None)
-    words = [str(ROOT / name) if word == target else word for word in FINAL.one("HEALTHCHECK").words]
-    assert str(ROOT / name) in words
-    (tmp_path / "sitecustomize.py").write_text(BROKEN, encoding="utf-8")
+    share, work = tmp_path / "share", tmp_path / "work"
+    share.mkdir()
+    work.mkdir()
+    words = shared(share)
+    (work / "sitecustomize.py").write_text(BROKEN, encoding="utf-8")
     env = cleared(Path("/proc/none"), XDG_DATA_HOME="/proc/none", PYTHONDONTWRITEBYTECODE="1")
     env["PATH"] = f"{installed.bin}:{env['PATH']}"
-    for more, status in (({}, 0), ({"PYTHONPATH": str(tmp_path)}, 3)):
-        assert subprocess.run(words, cwd=tmp_path, env=env | more, check=False).returncode == status
-    assert [path.name for path in tmp_path.iterdir()] == ["sitecustomize.py"]
+    for more, status in (({}, 0), ({"PYTHONPATH": str(work)}, 3)):
+        assert subprocess.run(words, cwd=work, env=env | more, check=False).returncode == status
+    assert [path.name for path in work.iterdir()] == ["sitecustomize.py"]
+
+
+class _Health(BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/healthz" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_the_health_check_of_a_server_asks_it(tmp_path: Path) -> None:
+    words = shared(tmp_path)
+    (tmp_path / "cmdline").write_bytes(b"/opt/policy/bin/python\0/opt/policy/bin/policy\0serve\0--workers\0002\0")
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Health) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        more = {"POLICY_HEALTH_OF": str(tmp_path), "POLICY_HEALTH_PORT": str(server.server_address[1])}
+        # a proxy of the environment is for others
+        env = cleared(tmp_path, http_proxy="http://127.0.0.1:1", **more)
+        statuses = []
+        for _Health.status in (200, 503):
+            statuses.append(subprocess.run(words, env=env, check=False).returncode)
+        server.shutdown()
+    statuses.append(subprocess.run(words, env=env, check=False).returncode)
+    assert statuses == [0, 1, 1]
+
+
+def test_the_image_has_the_server_and_says_its_port() -> None:
+    assert make_words()[-1] == "EXTRAS=postgres,otlp,server"
+    assert FINAL.one("EXPOSE").text == "8181"

@@ -1,7 +1,8 @@
 """Traces and metrics: the only place that imports opentelemetry, and only where the `OTEL_*` variables ask.
 
-Spans: run, and in it load, evaluate, combine, record. Metrics: `policy.decisions` by verdict, `policy.rules.fired` by
-rule, `policy.decision.duration` in seconds. Without a request for them every call here is idle and no import happens.
+Spans: run, and in it load, evaluate, combine, record; of a server's request, authenticate, evaluate, combine, record
+and commit (`telemetry.requests`). Metrics: `policy.decisions` by verdict, `policy.rules.fired` by rule,
+`policy.decision.duration` in seconds. Without a request for them every call here is idle and no import happens.
 
 INVARIANT: telemetry never keeps a decision back, changes an exit status or prints more than a line: what goes wrong in
 it is one warning, and what is not sent in time is dropped.
@@ -15,8 +16,17 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import Any
+
+from policy_engine.telemetry.providers import meter_provider as _meter_provider
+from policy_engine.telemetry.providers import tracer_provider as _tracer_provider
+from policy_engine.telemetry.providers import views
+
+__all__ = [
+    "FLUSH_SECONDS", "Span", "Telemetry", "configure_from_environment", "count", "listening", "shutdown", "span",
+    "tracer", "use", "views", "warn_with",
+]  # fmt: skip
 
 _TRACES = "TRACES"
 _METRICS = "METRICS"
@@ -24,8 +34,6 @@ _EXPORTERS = ("otlp", "console")
 _PROTOCOL = "http/protobuf"
 #: How long the end of a run waits for a collector, for all signals together.
 FLUSH_SECONDS = 2.0
-#: A decision takes a fraction of a millisecond, a recorded one some milliseconds.
-_DURATION_BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
 class Span:
@@ -85,6 +93,11 @@ class Telemetry:
     def on(self) -> bool:
         return bool(self._providers)
 
+    @property
+    def tracer(self) -> Any:
+        """OpenTelemetry's tracer; None where no traces are sent."""
+        return self._tracer
+
     def shutdown(self, seconds: float = FLUSH_SECONDS) -> bool:
         """Send what is waiting; return whether all of it left in `seconds`.
 
@@ -137,11 +150,23 @@ def _active() -> Telemetry:
     return _current
 
 
-@contextmanager
-def span(name: str, **attributes: Any) -> Iterator[Span]:
+class _Idle:
+    """The span of no telemetry: one for all, so that it costs a look at a variable."""
+
+    def __enter__(self) -> Span:
+        return _SILENT
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+
+_IDLE = _Idle()
+
+
+def span(name: str, **attributes: Any) -> AbstractContextManager[Span]:
     """Report a block of work as the span `policy.<name>`."""
-    with _active().span(name, attributes) as current:
-        yield current
+    active = _active()
+    return _IDLE if active.tracer is None else active.span(name, attributes)
 
 
 def count(verdict: str, fired: Iterable[str], seconds: float) -> None:
@@ -152,6 +177,11 @@ def count(verdict: str, fired: Iterable[str], seconds: float) -> None:
 def listening() -> bool:
     """Whether anybody asked for telemetry."""
     return _active().on
+
+
+def tracer() -> Any:
+    """Return OpenTelemetry's tracer; None where no traces are sent."""
+    return _active().tracer
 
 
 def shutdown() -> None:
@@ -222,9 +252,22 @@ def _usable(name: str, signal: str, env: Mapping[str, str], refused: dict[str, N
     return True
 
 
+def warn_with(say: Callable[[str], None]) -> None:
+    """Have warnings said by `say` instead of as a line on standard error."""
+    global _say  # noqa: PLW0603 - as in `use`
+    _say = say
+
+
 def _warn(text: str) -> None:
+    _say(text)
+
+
+def _on_stderr(text: str) -> None:
     if sys.stderr is not None:
         sys.stderr.write(f"warning: {text}\n")
+
+
+_say: Callable[[str], None] = _on_stderr
 
 
 class _Noise(logging.Handler):
@@ -256,55 +299,3 @@ class _Noise(logging.Handler):
             _warn(f"telemetry is incomplete: the collector did not take it in {FLUSH_SECONDS:g} s")
         elif self.first is not None:
             _warn(f"telemetry is incomplete: {self.first}")
-
-
-def _resource(env: Mapping[str, str]) -> Any:
-    from opentelemetry.sdk.resources import Resource
-
-    from policy_engine import __version__
-
-    attributes = {"service.version": __version__}
-    named = env.get("OTEL_SERVICE_NAME") or "service.name=" in env.get("OTEL_RESOURCE_ATTRIBUTES", "")
-    if not named:
-        attributes["service.name"] = "policy-engine"
-    return Resource.create(attributes)
-
-
-def _tracer_provider(exporters: Sequence[str], env: Mapping[str, str]) -> Any:
-    from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
-
-    provider = TracerProvider(resource=_resource(env), shutdown_on_exit=False)
-    for name in exporters:
-        if name == "console":
-            exporter: Any = ConsoleSpanExporter(out=sys.stderr)
-        else:
-            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-
-            exporter = OTLPSpanExporter()
-        provider.add_span_processor(BatchSpanProcessor(exporter))
-    return provider
-
-
-def _meter_provider(exporters: Sequence[str], env: Mapping[str, str]) -> Any:
-    from opentelemetry.sdk.metrics import MeterProvider
-    from opentelemetry.sdk.metrics.export import ConsoleMetricExporter, PeriodicExportingMetricReader
-
-    readers = []
-    for name in exporters:
-        if name == "console":
-            exporter: Any = ConsoleMetricExporter(out=sys.stderr)
-        else:
-            from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter
-
-            exporter = OTLPMetricExporter()
-        readers.append(PeriodicExportingMetricReader(exporter))
-    return MeterProvider(readers, resource=_resource(env), shutdown_on_exit=False, views=views())
-
-
-def views() -> list[Any]:
-    """Return the views that give durations buckets of their size."""
-    from opentelemetry.sdk.metrics.view import ExplicitBucketHistogramAggregation, View
-
-    buckets = ExplicitBucketHistogramAggregation(boundaries=_DURATION_BUCKETS)
-    return [View(instrument_name="policy.decision.duration", aggregation=buckets)]
