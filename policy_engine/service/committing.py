@@ -112,6 +112,9 @@ class Committer:
                 answers = append_groups(self._door.open(), [each.group for each in taken])
             except BaseException as error:  # noqa: BLE001 - the thread goes on, and everybody is told
                 answers = [error] * len(taken)
+        for each in answers:
+            if isinstance(each, BaseException):
+                self._door.heed(each)
         told = [_answer(each) for each in answers]
         self._count(told, time.perf_counter() - started)
         assert self._loop is not None  # noqa: S101 - `start` comes before `append`

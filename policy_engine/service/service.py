@@ -134,12 +134,12 @@ class Service:
             RecordingError: the ledger cannot be read.
         """
         found = self._ground
-        if found is not None and not anew and found.holds(self.policy, at):
+        if found is not None and not anew and self._holds(found, at):
             return found
         with self._refreshing:
             current = self._ground
             moved = current is not None and current is not found and current.size >= least
-            if current is not None and moved and current.holds(self.policy, at):
+            if current is not None and moved and self._holds(current, at):
                 return current
             try:
                 self._ground = Ground(self.policy, self.door.open())
@@ -226,9 +226,12 @@ class Service:
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
         return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self.rules.oidc)
 
+    def _holds(self, ground: Ground, at: datetime) -> bool:
+        return ground.holds(self.policy, at) and self.door.is_open(ground.ledger)
+
     async def _current(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         found = self._ground
-        if found is not None and not anew and found.holds(self.policy, at):
+        if found is not None and not anew and self._holds(found, at):
             return found
         return await self._in_time(lambda: self.ground(at, anew=anew, least=least))
 
