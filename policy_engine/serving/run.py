@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 import shutil
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,13 +44,14 @@ def serve(settings: Settings) -> None:
     Raises:
         PolicyError: it cannot start, or was stopped hard.
     """
+    ledger, place = _named(settings), f"http://{address_of(settings)}"
     with listening_on(settings) as listening, shared_state(settings) as shared:
         log = logs.begin(settings.log_form, settings.log_level)
         try:
             reloader = Reloader(shared, log.event)
             policy = reloader.load()
-            place = f"http://{address_of(settings)}"
-            log.event("info", "serving", listen=place, ledger=_named(settings), policy=policy, workers=settings.workers)
+            log.event("info", "serving", listen=place, ledger=ledger, policy=policy, workers=settings.workers)
+            threading.Thread(target=_warn_of_rights, args=(settings, log), daemon=True).start()
             supervisor = Supervisor(configuration(shared), [listening], log.event, GRACE_SECONDS + _CLOSING_SECONDS)
             supervisor.reload, supervisor.before_start = reloader.ask, reloader.keep
             reloader.start()
@@ -119,10 +121,31 @@ def _freeze() -> None:
 
 
 def _named(settings: Settings) -> str:
-    """Return the ledger's place, without a password."""
-    from policy_audit.database import locate
+    """Return the ledger's place, without a password.
 
-    return str(locate(settings.ledger))
+    Raises:
+        RecordingError: there can be no such ledger.
+    """
+    from policy_audit.database import locate
+    from policy_audit.errors import AuditError
+
+    from policy_engine.recorder import recording_error
+
+    try:
+        return str(locate(settings.ledger))
+    except AuditError as error:
+        raise recording_error(error) from error
+
+
+def _warn_of_rights(settings: Settings, log: logs.Log) -> None:
+    """Say which rights the server's user lacks on a ledger on PostgreSQL: after a migration they are granted anew."""
+    from policy_audit.errors import AuditError
+    from policy_audit.grants import lacking
+
+    with suppress(AuditError):  # it is away: that is said by whoever needs it
+        if lacked := lacking(settings.ledger):
+            hint = "`policy db grants` prints the statements that give them"
+            log.event("warning", "rights lacking", rights=", ".join(lacked), help=hint)
 
 
 @contextmanager
