@@ -1,0 +1,66 @@
+"""Routes of pages: an error is a page, too, and whoever is not known is led to the form to log in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from policy_engine.access.principal import UnauthenticatedError
+from policy_engine.api.problems import RETRY_SECONDS, status_of
+from policy_engine.console.urls import url
+from policy_engine.console.visiting import page
+from policy_engine.errors import PolicyError
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+_TITLES = {
+    403: "You may not do this",
+    404: "There is no such page",
+    409: "That cannot be done",
+    429: "Too much at once",
+    503: "The ledger cannot be used",
+}
+
+
+class PageRoute(APIRoute):
+    """A route whose errors are pages."""
+
+    def get_route_handler(self) -> Handler:
+        """Return the handler, with errors as pages."""
+        handler = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except UnauthenticatedError:
+                return to_log_in(request)
+            except PolicyError as error:
+                return await problem_page(request, error)
+
+        return guarded
+
+
+def page_router() -> APIRouter:
+    """Return a router for pages."""
+    return APIRouter(include_in_schema=False, route_class=PageRoute)
+
+
+def to_log_in(request: Request) -> Response:
+    """Lead to the form to log in, and from there back to where the visitor was."""
+    back = url(request.url.path, **dict(request.query_params)) if request.method == "GET" else request.url.path
+    return RedirectResponse(url("/login", next=back), 303, headers={"Cache-Control": "no-store"})
+
+
+async def problem_page(request: Request, error: PolicyError) -> Response:
+    """Answer with what is wrong, and what to do about it."""
+    status = status_of(error)
+    title = _TITLES.get(status, HTTPStatus(status).phrase)
+    answer = await page(request, "problem.html", title, status=status, problems=error.problems, code=status)
+    if status in (429, 503):
+        answer.headers["Retry-After"] = str(getattr(error, "seconds", RETRY_SECONDS))
+    return answer

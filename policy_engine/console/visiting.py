@@ -1,0 +1,69 @@
+"""Who visits the console, and what their pages are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policy_engine import __version__
+from policy_engine.access.principal import Principal
+from policy_engine.api.requests import service_of
+from policy_engine.console.navigation import SECTIONS
+from policy_engine.console.styles import stylesheet
+from policy_engine.console.templates import render
+from policy_engine.errors import Problem
+from policy_engine.service.errors import NotFoundError
+
+COOKIE = "policy"
+#: No script at all, nothing from elsewhere, no frame around it, and forms that lead here alone.
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+
+
+async def visitor(request: Request, role: str = "read") -> Principal:
+    """Return who visits, who has to have `role`.
+
+    Raises:
+        UnauthenticatedError: nobody known does; the visitor is led to the form to log in.
+        ForbiddenError: they may not.
+        RecordingError: the ledger, which says so, cannot be read.
+    """
+    token = request.cookies.get(COOKIE)
+    authorization = request.headers.get("authorization") or (f"Bearer {token}" if token else None)
+    principal = await service_of(request).principal(authorization)
+    request.state.principal = principal
+    principal.require(role)
+    return principal
+
+
+def check_reach(principal: Principal, namespace: str, what: str) -> None:
+    """Refuse what is in a namespace that the principal does not reach, as what is not there.
+
+    Raises:
+        NotFoundError: it is.
+    """
+    if principal.namespaces is not None and namespace not in principal.namespaces:
+        raise NotFoundError(Problem("not-found", f"there is no such {what}"))
+
+
+async def page(request: Request, template: str, title: str, /, *, status: int = 200, **values: Any) -> Response:
+    """Answer with a page: what its template makes of `values`, and of what stands on every page."""
+    service = service_of(request)
+    principal: Principal | None = getattr(request.state, "principal", None)
+    frame = {
+        "title": title,
+        "path": request.url.path,
+        "sections": SECTIONS,
+        "principal": principal,
+        "stylesheet": stylesheet()[0],
+        "policy": service.policy,
+        "engine": __version__,
+    }
+    text = await asyncio.to_thread(render, template, {**frame, **values})
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_POLICY}
+    return Response(text.encode(), status, headers, "text/html; charset=utf-8")
