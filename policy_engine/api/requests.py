@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -39,6 +40,24 @@ async def principal_of(request: Request, role: str, *, exact: bool = True) -> Pr
     principal.require(role)
     request.state.principal = principal
     return principal
+
+
+async def record_read(
+    request: Request, query: str, count: int, parameters: Mapping[str, str | Sequence[str]] | None = None
+) -> None:
+    """Put on record that whoever was authenticated is shown `count` things; call it before the answer is returned.
+
+    `query` is the name of the question, as the command line has it (`audit list`). `parameters` are what the request
+    asks for, as far as it is not in the query string or the path; persons among them are known by their names.
+
+    Raises:
+        RecordingError: the ledger refused; nothing may be answered.
+    """
+    found: dict[str, str | Sequence[str]] = {name: request.query_params.getlist(name) for name in request.query_params}
+    route = request.scope.get("route")
+    where = f"{request.method} {getattr(route, 'path', '')}"
+    everything = {**found, **{name: str(value) for name, value in request.path_params.items()}, **(parameters or {})}
+    await service_of(request).record_read(request.state.principal, query, everything, count, where=where)
 
 
 def check_media_type(request: Request, allowed: frozenset[str]) -> None:

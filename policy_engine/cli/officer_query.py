@@ -23,10 +23,6 @@ EXPORTED = ("export", "export_format", "proofs", "with_personal", "unrecorded")
 _NOT_ASKED = frozenset(
     {"outputs", "ledger", "ledger_key", "ledger_vkey", "record_query", "receipts", "receipt", *EXPORTED}
 )
-PERSONS = frozenset({"owner", "subject"})
-#: What an entry could never be rid of, and what stands for it: a person, a path with a login, a URL with a password.
-_UNTOLD = {**dict.fromkeys(PERSONS, "PERSON"), "kept": "KEPT", "layers": "DIR"}
-_MOST_TEXT = 4000
 
 
 def query_options(command: F) -> F:
@@ -43,6 +39,8 @@ def query_options(command: F) -> F:
 
 def command_line(ctx: click.Context, *, persons: bool = True) -> str:
     """Return the command line that asks this again; without `persons`, what names somebody is left out."""
+    from policy_engine.access.officer_reads import UNTOLD
+
     words = ctx.command_path.split()
     for parameter in ctx.command.params:
         name, value = parameter.name or "", ctx.params.get(parameter.name or "")
@@ -55,7 +53,7 @@ def command_line(ctx: click.Context, *, persons: bool = True) -> str:
             continue
         option = max(parameter.opts, key=len)
         for each in values:
-            shown = _word(each) if persons else _UNTOLD.get(name, _word(each))
+            shown = _word(each) if persons else UNTOLD.get(name, _word(each))
             words += [option] if each is True or each == "" else [option, shown]
     return shlex.join(words)
 
@@ -73,26 +71,17 @@ def record_query(ctx: click.Context, choice: LedgerChoice) -> None:
     """
     if not ctx.params.get("record_query"):
         return
-    from policy_audit.entry import Draft, EntryType
-
+    from policy_engine.access.officer_reads import PERSONS, read_draft
     from policy_engine.recorder import context_from_environment
 
     count, checkpoint = ctx.meta.get(_ANSWER, (0, None))
-    body: dict[str, Any] = {
-        "query": " ".join(ctx.command_path.split()[1:]),
-        "command": command_line(ctx, persons=False)[:_MOST_TEXT],
-        "count": count,
-    }
-    if checkpoint is not None:
-        body["checkpoint"] = {"size": checkpoint.size, "root": checkpoint.root.hex()}
-    known = context_from_environment("draft")
-    personal = {"actor": known.actor} if known.actor else {}
+    query = " ".join(ctx.command_path.split()[1:])
+    by = context_from_environment("draft")
     asked = next((ctx.params[name] for name in sorted(PERSONS) if ctx.params.get(name)), None)
-    if asked is not None and count:  # a question does not put anybody into the ledger
-        personal["subject"] = asked
-    context = {"actor_known_by": known.actor_known_by, **known.details}
+    command = command_line(ctx, persons=False)
+    draft = read_draft(query, command, count, by, person=asked, checkpoint=checkpoint)
     with opened(choice) as ledger:
-        ledger.append(Draft(EntryType.OFFICER_QUERY, body=body, context=context, personal=personal))
+        ledger.append(draft)
 
 
 def _word(value: Any) -> str:

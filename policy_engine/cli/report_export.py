@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from policy_engine.cli.exporting import UNRECORDED, Asked, exporting, recorder
-from policy_engine.cli.officer_query import EXPORTED, PERSONS, command_line
+from policy_engine.cli.officer_query import EXPORTED, command_line
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import Section
 from policy_engine.errors import Problem, UsageError
@@ -103,5 +103,7 @@ def export_report(
 
 def _about(ctx: click.Context, report: Report) -> dict[str, str]:
     """Return the person whom a question is about: a question that found nothing puts nobody into the ledger."""
+    from policy_engine.access.officer_reads import PERSONS
+
     found = next((ctx.params[name] for name in sorted(PERSONS) if ctx.params.get(name)), None)
     return {"subject": found} if found and report.population else {}

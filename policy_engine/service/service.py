@@ -26,6 +26,7 @@ from policy_engine.service.errors import BusyError
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import Group, latest
 from policy_engine.service.ledgers import LedgerDoor
+from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Service:
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door)
+        self.reads = Reads(self.committer)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
         self._ground: Ground | None = None
@@ -80,6 +82,7 @@ class Service:
             RulesError: the rules are invalid.
         """
         self.committer.start(asyncio.get_running_loop())
+        self.reads.start()
         await self._in(self._readers, self._load)
         # not there yet: the service starts all the same, is not ready, and tries again
         with contextlib.suppress(PolicyError):
@@ -93,6 +96,7 @@ class Service:
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
+        await self.reads.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
         await loop.run_in_executor(None, self.committer.stop)
@@ -213,6 +217,20 @@ class Service:
         parts = [ledger_part(each, scratch) for each in recorded[: len(drafts)]]
         rows = [shown(each, part) for each, part in zip(decided.decisions, parts, strict=True)]
         return Answer(rows, decided.listed)
+
+    async def record_read(
+        self, principal: Principal, query: str, parameters: Parameters, count: int, *, where: str = ""
+    ) -> None:
+        """Put on record that `principal` was shown what `query` found; to be awaited before the answer is given.
+
+        `query` is the question's name as the command line has it (`audit list`), `parameters` what it was asked with,
+        by the names of the command's options, `count` how much was found, and `where` the route that asks it again.
+        What is a person by its parameter's name (`access.officer_reads.PERSONS`) stays out of the text.
+
+        Raises:
+            RecordingError: the ledger refused; the answer is to be withheld.
+        """
+        await self.reads.record(principal, query, parameters, count, where)
 
     async def read(self, question: Callable[[Ledger], T]) -> T:
         """Ask the ledger in a thread.
