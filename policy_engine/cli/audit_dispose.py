@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
+from policy_engine.asking.moments import exact
 from policy_engine.cli.audit_erase import LEFT
 from policy_engine.cli.audit_retention import due_text
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import officer, reason_options, writing
-from policy_engine.cli.moments import Before, exact
+from policy_engine.cli.moments import Before
 from policy_engine.cli.options import Folder, ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 

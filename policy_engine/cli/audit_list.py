@@ -3,32 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.asking.decision_query import STAGES, VERDICTS
+from policy_engine.asking.listing import bound, decision_list, entry_list
+from policy_engine.asking.moments import check_period, exact, to_come
 from policy_engine.cli.audit_list_shown import sections
-from policy_engine.cli.decision_filters import (
-    STAGES,
-    VERDICTS,
-    decision_filters,
-    decision_query,
-    given_filters,
-    why_nothing,
-)
-from policy_engine.cli.ledger_reading import personal_status, personal_values, reading
-from policy_engine.cli.moments import AsOf, check_period, exact, to_come
+from policy_engine.cli.decision_filters import decision_filters, given_filters
+from policy_engine.cli.ledger_reading import reading
+from policy_engine.cli.moments import AsOf
 from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
-    from policy_audit.records import CheckedDecision, StoredEntry
-    from policy_audit.snapshot import Snapshot
+    pass
 
 __all__ = ["STAGES", "TYPES", "VERDICTS", "command"]
 
@@ -96,76 +89,13 @@ def command(
     page = {"limit": limit, "newest": not oldest_first, "start": start}
     with reading(ctx, ledger, ledger_key) as open_ledger, open_snapshot(open_ledger, as_of=as_of) as snapshot:
         if kind == "decision":
-            found = _decisions(snapshot, {**wanted, "since": since, "until": until}, page, counting)
+            found = decision_list(snapshot, {**wanted, "since": since, "until": until}, page, counting)
         else:
-            found = _entries(snapshot, kind, {"since": since, "until": until}, page, counting)
+            found = entry_list(snapshot, kind, {"since": since, "until": until}, page, counting)
         answered(ctx, _answer(found), snapshot.checkpoint)
         asked = {"as_of": exact(as_of), "since": exact(since), "until": exact(until), "at": exact(wanted["at"])}
-        found |= {"to_come": to_come(as_of), **asked, "checkpoint": _bound(snapshot)}
+        found |= {"to_come": to_come(as_of), **asked, "checkpoint": bound(snapshot)}
     write_reports(targets, report_writers(lambda: found, lambda: sections(found)))
-
-
-def _decisions(
-    snapshot: Snapshot, wanted: Mapping[str, Any], page: Mapping[str, Any], counting: bool
-) -> dict[str, Any]:
-    from policy_engine.reports.documents import tags_of
-
-    query = decision_query(snapshot, wanted)
-    selection = snapshot.select(query, tags_of(snapshot))
-    if counting:
-        count = selection.count()
-        hint = why_nothing(snapshot, query) if not count else None
-        return {"kind": "DecisionCount", "count": count, "unread": selection.unread, "hint": hint}
-    found = selection.page(**page)
-    erased = cache(snapshot.erased)  # read once, and only where an owner is not held
-    shown = [{**_columns(each), **_owner(snapshot, each, erased)} for each in found.decisions]
-    hint = why_nothing(snapshot, query) if not shown and page["start"] is None else None
-    more = {"more": found.next is not None, "next": found.next, "oldest_first": not page["newest"]}
-    return {"kind": "DecisionList", "decisions": shown, **more, "unread": found.unread, "hint": hint}
-
-
-def _columns(decision: CheckedDecision) -> dict[str, Any]:
-    return {name: value for name, value in asdict(decision.row).items() if name != "tag_set"}
-
-
-def _owner(snapshot: Snapshot, decision: CheckedDecision, erased: Any) -> dict[str, str | None]:
-    """Return the owner on record, and where none can be shown whether it was altered or erased, or is missing."""
-    found = personal_values(snapshot, decision.stored, erased)
-    return {"owner": found["personal"].get("owner"), "owner_status": personal_status(found, "owner")}
-
-
-def _entries(
-    snapshot: Snapshot, kind: str, period: Mapping[str, Any], page: Mapping[str, Any], counting: bool
-) -> dict[str, Any]:
-    types = None if kind == "all" else [kind]
-    if counting:
-        return {"kind": "EntryCount", "count": snapshot.count_entries(types, **period), "unread": False}
-    limit = page["limit"]
-    rows = list(snapshot.entries(types, **period, **{**page, "limit": limit + 1}))
-    more = rows[limit].index if len(rows) > limit else None
-    return {
-        "kind": "EntryList",
-        "entries": [_entry(row) for row in rows[:limit]],
-        "more": more is not None,
-        "next": more,
-        "oldest_first": not page["newest"],
-    }
-
-
-def _entry(row: StoredEntry) -> dict[str, Any]:
-    return {
-        "index": row.index,
-        "type": row.type,
-        "recorded_at": row.recorded_at,
-        "leaf_hash": row.leaf_hash,
-        "context": row.document.get("context", {}),
-    }
-
-
-def _bound(snapshot: Snapshot) -> dict[str, Any]:
-    checkpoint = snapshot.checkpoint
-    named = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
-    return {**named, "note": snapshot.note}
 
 
 def _answer(found: Mapping[str, Any]) -> int:

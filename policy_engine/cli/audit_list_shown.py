@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from policy_engine.cli.ledger_reading import ALTERED, DISPOSED, ERASED, LOST
-from policy_engine.cli.moments import minute
+from policy_engine.asking.moments import minute
+from policy_engine.asking.persons import ALTERED, DISPOSED, ERASED, LOST
 from policy_engine.cli.sections import Section
 
 _DECISION_HEADER = (">#", "=Recorded (UTC)", "=Verdict", "=Purpose", "=Decision", "~Workload, owner")

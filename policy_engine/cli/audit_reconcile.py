@@ -8,8 +8,9 @@ from pathlib import Path
 
 import click
 
+from policy_engine.asking.moments import check_period
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.moments import AsOf, Since, Until, check_period
+from policy_engine.cli.moments import AsOf, Since, Until
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.options import PURPOSES
 from policy_engine.cli.sections import FORMATS

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import find_entry, reading
-from policy_engine.cli.moments import Since, Until, check_period
+from policy_engine.asking.entries import find_entry
+from policy_engine.asking.moments import check_period
+from policy_engine.cli.ledger_reading import reading
+from policy_engine.cli.moments import Since, Until
 from policy_engine.cli.options import Folder, Time, choose_ledger, ledger_files, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, report_writers

@@ -11,17 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.asking.decision_query import decision_query, policy_digest
+from policy_engine.asking.moments import to_come
+from policy_engine.asking.why_nothing import why_nothing
 from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify import check_keys
-from policy_engine.cli.decision_filters import (
-    decision_filters,
-    decision_query,
-    given_filters,
-    policy_digest,
-    why_nothing,
-)
+from policy_engine.cli.decision_filters import decision_filters, given_filters
 from policy_engine.cli.ledger_reading import reading
-from policy_engine.cli.moments import AsOf, to_come
+from policy_engine.cli.moments import AsOf
 from policy_engine.cli.officer_query import answered, command_line, query_options
 from policy_engine.cli.options import Folder
 from policy_engine.cli.progress import progress

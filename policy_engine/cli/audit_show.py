@@ -8,14 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import (
-    DISPOSED,
-    find_entry,
-    personal_text,
-    personal_values,
-    reading,
-    write_bytes,
-)
+from policy_engine.asking.entries import find_entry
+from policy_engine.asking.persons import DISPOSED, personal_text
+from policy_engine.asking.shown import entry_shown
+from policy_engine.cli.ledger_reading import reading, write_bytes
 from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
@@ -61,7 +57,7 @@ def command(
         entry = find_entry(open_ledger, target)
         proof = open_ledger.receipt(entry.index)
         content = _content(open_ledger, entry, blob) if blob else entry.raw
-        shown = {} if alone else _shown(open_ledger, entry, proof)
+        shown = {} if alone else entry_shown(open_ledger, entry, proof)
         answered(ctx, 1)
     if receipt is not None:
         write_bytes(receipt, proof.encode())
@@ -80,50 +76,6 @@ def _content(ledger: Ledger, entry: StoredEntry, role: str) -> bytes:
         )
         raise InputError(Problem("blob-missing", message, help=did_you_mean(role, sorted(blobs)) or known))
     return ledger.blob(blobs[role])
-
-
-def _shown(ledger: Ledger, entry: StoredEntry, proof: str) -> dict[str, Any]:
-    from policy_audit.checkpoint import parse_checkpoint
-    from policy_audit.proof import parse_proof
-
-    document = entry.document
-    note = parse_proof(proof).checkpoint
-    checkpoint = parse_checkpoint(note)
-    return {
-        "kind": "Entry",
-        "index": entry.index,
-        "type": entry.type,
-        "recorded_at": entry.recorded_at,
-        "leaf_hash": entry.leaf_hash,
-        "bytes": len(entry.raw),
-        "view": document.get("view", {}),
-        "context": document.get("context", {}),
-        **personal_values(ledger, entry),
-        "commitments": document.get("commitments", {}),
-        "blobs": {
-            role: {"digest": digest, "bytes": _length(ledger, digest)}
-            for role, digest in sorted(document.get("blobs", {}).items())
-        },
-        "body": document.get("body", {}),
-        "checkpoint": {
-            "origin": checkpoint.origin,
-            "size": checkpoint.size,
-            "root": checkpoint.root.hex(),
-            "note": note,
-        },
-    }
-
-
-def _length(ledger: Ledger, digest: str) -> int | None:
-    """Return a document's length; None where it was disposed of."""
-    from policy_audit.errors import LedgerError
-
-    try:
-        return len(ledger.blob(digest))
-    except LedgerError as error:
-        if error.code != "blob-disposed":
-            raise
-        return None
 
 
 def _sections(shown: Mapping[str, Any]) -> list[Section]:

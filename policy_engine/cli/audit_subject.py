@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import ALTERED, reading
+from policy_engine.asking.persons import ALTERED
+from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.ledger_writing import given_subject, officer, writing
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from policy_engine.asking.moments import exact
 from policy_engine.catalog.entries import Entry
-from policy_engine.cli.moments import exact
 from policy_engine.costing.compared import Compared
 from policy_engine.costing.estimate import OptionCost, TaskCost, WorkloadCost
 from policy_engine.costing.examples import examples_of

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from policy_engine.asking.moments import exact
 from policy_engine.cli.evidence_common import one_workload, workload_option
-from policy_engine.cli.moments import AsOf, exact
+from policy_engine.cli.moments import AsOf
 from policy_engine.cli.options import policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 

@@ -8,19 +8,14 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.ledger_reading import (
-    decision_document,
-    decision_entry,
-    personal_text,
-    personal_values,
-    reading,
-)
+from policy_engine.asking.entries import decision_entry
+from policy_engine.asking.persons import personal_text
+from policy_engine.asking.shown import decision_shown
+from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.options import ledger_options, output_options
 from policy_engine.cli.sections import FORMATS, Section, as_markdown, as_text, report_writers
 
 if TYPE_CHECKING:
-    from policy_audit.ledger import Ledger, StoredEntry
-
     from policy_engine.cli.output import Writer
 
 
@@ -58,38 +53,8 @@ def command(
     targets = parse_outputs(outputs, FORMATS)
     with reading(ctx, ledger, ledger_key) as open_ledger:
         entry = decision_entry(open_ledger, identifier)
-        document = _recorded(open_ledger, entry)
+        document = decision_shown(open_ledger, entry)
     write_reports(targets, _why_not(document, asked) if asked is not None else _writers(document, all_rules, quiet))
-
-
-def _recorded(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:
-    """Return the recorded document with id, names and its place in the ledger; an owner not held is absent."""
-    from policy_audit.checkpoint import parse_checkpoint
-    from policy_audit.proof import parse_proof
-
-    document = decision_document(ledger, entry)
-    personal = personal_values(ledger, entry)
-    owner = personal["personal"].get("owner")
-    workload = {name: value for name, value in document["workload"].items() if name != "owner"}
-    if owner is not None:
-        workload["owner"] = owner
-    place = {
-        "index": entry.index,
-        "leaf_hash": entry.leaf_hash,
-        "tree_size": parse_checkpoint(parse_proof(ledger.receipt(entry.index)).checkpoint).size,
-        "recorded_at": entry.recorded_at,
-        "status": "recorded",
-    }
-    return {
-        "apiVersion": document.pop("apiVersion"),
-        "kind": document.pop("kind"),
-        "id": entry.document["view"]["decision_id"],
-        **document,
-        "workload": workload,
-        "ledger": place,
-        "context": entry.document["context"],
-        **personal,
-    }
 
 
 def _writers(document: Mapping[str, Any], all_rules: bool, quiet: bool) -> Mapping[str, Writer]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from policy_engine.cli.decision_filters import TAGS, decision_filters, decision_query, given_filters
+from policy_engine.asking.decision_query import TAGS, decision_query
+from policy_engine.cli.decision_filters import decision_filters, given_filters
 from policy_engine.errors import Problem, UsageError
 from policy_engine.exports.evidence import ALL_UP_TO, MODES, SAMPLE
 from policy_engine.wording import listed, number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from policy_engine.cli.moments import minute
+from policy_engine.asking.moments import minute
 from policy_engine.migrating.item import Item
 from policy_engine.migrating.money import Money
 from policy_engine.migrating.playbook import Playbook

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.decision_filters import identity
+from policy_engine.asking.decision_query import identity
 from policy_engine.cli.ending import Ending, terminated_as_interrupted
 from policy_engine.cli.help_alone import HelpAlone
 from policy_engine.cli.ledger_reading import reading

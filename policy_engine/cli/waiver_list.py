@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from policy_engine.cli.moments import AsOf, exact
+from policy_engine.asking.moments import exact
+from policy_engine.cli.moments import AsOf
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.cli.waiver_common import audited, by_file, left_out, of_another, scope_text

@@ -100,7 +100,7 @@ def _check_target(target: Path) -> None:
 
 def _decided(ledger: Ledger, target: str) -> tuple[dict[str, Any], str, dict[str, Any], dict[str, str]]:
     """Return a recorded decision's document, its id, the policy that it was made under, and the persons it names."""
-    from policy_engine.cli.ledger_reading import decision_document, find_entry
+    from policy_engine.asking.entries import decision_document, find_entry
     from policy_engine.errors import VerificationFailedError
 
     entry = find_entry(ledger, target)

@@ -10,11 +10,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
-from policy_engine.api import decisions, health
+from policy_engine.api import decisions, health, openapi_document
 from policy_engine.api.problems import problem_response
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+
+#: The modules whose routes `/openapi.json` describes.
+API = (decisions, health, openapi_document)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -27,9 +30,10 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await service.stop()
 
-    app = FastAPI(title="policy-engine", version=__version__, docs_url=None, redoc_url=None, lifespan=lifespan)
+    app = FastAPI(title="policy-engine", version=__version__, openapi_url=None, lifespan=lifespan)
     app.state.service = service
-    for module in (decisions, health):
+    app.state.documented = [module.router for module in API]
+    for module in API:
         app.include_router(module.router)
     app.add_exception_handler(PolicyError, _refuse)
     return app
