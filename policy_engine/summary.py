@@ -36,6 +36,16 @@ def option_row(task: Document, option: str) -> Document:
     return next(row for row in task["options"] if row["deployment"] == option)
 
 
+def denying_rules(task: Document) -> list[str]:
+    """Return the rules that stand against what is judged: its option, and what is proposed on it."""
+    judged, proposal = task["judged_option"], task["proposal"]
+    found = list(option_row(task, judged)["rules"]) if judged is not None else []
+    found += proposal["rules"] if proposal is not None else ()
+    if judged is None and task["collision"]:
+        found += task["collision"]["rules"]
+    return list(dict.fromkeys(found))
+
+
 def proposal_text(proposal: Document) -> str:
     """Name a proposal or fallback: option, model, precision, provider, region."""
     parts = [proposal["deployment"], proposal.get("model") or NO_MODEL]

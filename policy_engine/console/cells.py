@@ -97,6 +97,4 @@ def cell(value: Cell) -> str:
 def columns(*headings: str) -> tuple[Column, ...]:
     """Return columns by their headings: `>` before one is a number's, `#` a code's, `~` takes the room there is."""
     kinds = {">": "number", "#": "code", "~": "wide"}
-    return tuple(
-        Column(each[1:], kinds[each[0]]) if each[:1] in kinds else Column(each) for each in headings
-    )
+    return tuple(Column(each[1:], kinds[each[0]]) if each[:1] in kinds else Column(each) for each in headings)

@@ -1,7 +1,10 @@
-"""The console's pages."""
+"""The console's pages, put together: a module for each, with its `router`."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from policy_engine.console import overview, styles
 
-router = APIRouter(include_in_schema=False)
+ROUTERS = (
+    styles.router,
+    overview.router,
+)

@@ -12,7 +12,7 @@ from markupsafe import Markup, escape
 
 from policy_engine.console.cells import cell
 from policy_engine.console.urls import current, url
-from policy_engine.wording import number, printable, price_text, usd
+from policy_engine.wording import number, price_text, printable, usd
 
 FOLDER = Path(__file__).parent / "html"
 
@@ -48,6 +48,7 @@ def _environment() -> jinja2.Environment:
         "words": words,
     }
     environment.globals |= {"url": url, "current": current, "cell": cell}
+    environment.globals["ui"] = environment.get_template("macros.html").module
     return environment
 
 

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from policy_engine import __version__
 from policy_engine.api import decisions, health, openapi_document
 from policy_engine.api.problems import problem_response
+from policy_engine.console.pages import ROUTERS
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
@@ -35,6 +36,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.documented = [module.router for module in API]
     for module in API:
         app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.add_exception_handler(PolicyError, _refuse)
     return app
 
