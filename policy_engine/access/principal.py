@@ -11,6 +11,8 @@ from policy_engine.errors import PolicyError, Problem
 #: decide: have workloads decided. read: see what is on record. approve: approve and revoke waivers.
 #: administer: create and revoke tokens, reload the rules.
 ROLES = ("decide", "read", "approve", "administer")
+#: Whoever is known, whatever their roles.
+ANY = "any"
 
 
 class UnauthenticatedError(PolicyError):
@@ -35,12 +37,12 @@ class Principal(Struct, frozen=True):
     namespaces: frozenset[str] | None = None
 
     def require(self, role: str) -> None:
-        """Refuse whoever has not this role.
+        """Refuse whoever has not this role; `ANY` refuses nobody.
 
         Raises:
             ForbiddenError: they have not.
         """
-        if role not in self.roles:
+        if role != ANY and role not in self.roles:
             had = ", ".join(sorted(self.roles)) or "none"
             message = f"this needs the role `{role}`, and yours are: {had}"
             raise ForbiddenError(Problem("role", message, help="ask an administrator for a token with that role"))

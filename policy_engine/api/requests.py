@@ -8,7 +8,11 @@ from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
 
+from policy_engine.access.browsers import SAFE
+from policy_engine.access.principal import UnauthenticatedError
+from policy_engine.access.sessions import cookie_name, token_of
 from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.service.ground import now
 
 if TYPE_CHECKING:
     from policy_engine.access.principal import Principal
@@ -25,8 +29,28 @@ def service_of(request: Request) -> Service:
 
 
 def authorization_of(request: Request) -> str | None:
-    """Return what says who asks."""
-    return request.headers.get("authorization")
+    """Return what says who asks: the header, or for what changes nothing the console's session (downloads by links).
+
+    Raises:
+        UnauthenticatedError: the session has ended, or another site's page asks.
+    """
+    header = request.headers.get("authorization")
+    if header is not None or request.method not in SAFE:
+        return header
+    value = session_of(request)
+    if value is None:
+        return None
+    if request.headers.get("sec-fetch-site", "none") not in ("same-origin", "none"):
+        raise UnauthenticatedError(Problem("cross-site", "a page of another site asks for this"))
+    return f"Bearer {token_of(value, now())}"
+
+
+def session_of(request: Request) -> str | None:
+    """Return the value of the request's session cookie; None where it has none, or several."""
+    name = cookie_name(service_of(request).settings.behind_tls)
+    pairs = [each.strip().partition("=") for each in ";".join(request.headers.getlist("cookie")).split(";")]
+    found = [value for key, _, value in pairs if key == name]
+    return found[0] if len(found) == 1 else None
 
 
 async def principal_of(request: Request, role: str, *, exact: bool = True) -> Principal:
@@ -36,7 +60,17 @@ async def principal_of(request: Request, role: str, *, exact: bool = True) -> Pr
         UnauthenticatedError, ForbiddenError: they may not.
         RecordingError: the ledger, which says so, cannot be read.
     """
-    principal = await service_of(request).principal(authorization_of(request), exact=exact)
+    return await identified(request, authorization_of(request), role, exact=exact)
+
+
+async def identified(request: Request, authorization: str | None, role: str, *, exact: bool = True) -> Principal:
+    """Return whom `authorization` speaks for, who has to have `role`, and keep them for what the request does.
+
+    Raises:
+        UnauthenticatedError, ForbiddenError: they may not.
+        RecordingError: the ledger, which says so, cannot be read.
+    """
+    principal = await service_of(request).principal(authorization, exact=exact)
     principal.require(role)
     request.state.principal = principal
     return principal

@@ -36,6 +36,8 @@ class Settings(Struct, frozen=True):
     workers: int = 1
     threads: int = 2
     """Engines of each worker."""
+    behind_tls: bool = False
+    """Whether clients come by HTTPS, through something in front that ends it."""
     limits: Limits = Limits()
 
     @property

@@ -1,0 +1,68 @@
+"""The console's session: a cookie that is the bearer token itself, with an end.
+
+No session is stored anywhere: whoever revokes a token ends its sessions at once, in every worker. The token of a form
+is made of the cookie, so that only a page that was served to its bearer can hold it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+from datetime import datetime, timedelta
+
+from policy_engine.access.principal import ForbiddenError, UnauthenticatedError
+from policy_engine.errors import Problem
+
+LONGEST = timedelta(hours=8)
+#: The name of the field of a form that holds its token.
+FORM_TOKEN = "form_token"  # noqa: S105 - a field's name
+#: Tokens of ours and JWTs are of these characters, which need no quotes in a cookie; browsers drop longer ones.
+_VALUE = re.compile(r"([1-9][0-9]{9})\.([A-Za-z0-9._-]{1,3800})", re.ASCII)
+
+
+def cookie_name(tls: bool) -> str:
+    """Return the cookie's name; where browsers come by TLS, one that no other host can set."""
+    return "__Host-policy" if tls else "policy"
+
+
+def session_value(token: str, at: datetime) -> str:
+    """Return the value of the cookie of a session that begins at `at`.
+
+    Raises:
+        UnauthenticatedError: no cookie can hold this.
+    """
+    value = f"{int((at + LONGEST).timestamp())}.{token.strip()}"
+    if not _VALUE.fullmatch(value):
+        raise UnauthenticatedError(Problem("token-unknown", "the token is not known"))
+    return value
+
+
+def token_of(value: str, at: datetime) -> str:
+    """Return the token of a session.
+
+    Raises:
+        UnauthenticatedError: it is none, or has ended.
+    """
+    match = _VALUE.fullmatch(value)
+    left = int(match.group(1)) - at.timestamp() if match is not None else 0.0
+    # whoever wrote a later end into the cookie has no session at all
+    if match is None or not 0 < left <= LONGEST.total_seconds():
+        raise UnauthenticatedError(Problem("session-ended", "the session has ended", help="log in again"))
+    return match.group(2)
+
+
+def form_token(value: str) -> str:
+    """Return what forms of the session with this cookie hold."""
+    return hmac.new(value.encode(), b"policy-engine form", hashlib.sha256).hexdigest()
+
+
+def check_form_token(value: str, given: str) -> None:
+    """Refuse a form that was not served to this session.
+
+    Raises:
+        ForbiddenError: it was not.
+    """
+    if not hmac.compare_digest(form_token(value).encode(), given.encode("utf-8", "replace")):
+        hint = "load the page again, and send the form once more"
+        raise ForbiddenError(Problem("form-token", "the form is not of this session", help=hint))
