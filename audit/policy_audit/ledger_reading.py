@@ -5,7 +5,7 @@ The modules that read are imported where they are used: whoever appends needs no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -80,8 +80,10 @@ class LedgerReading(LedgerBase):
         with self._database.read() as connection:
             return reading.read_decisions(connection, wanted or DecisionFilter(), limit, newest_first)
 
-    def find_decision(self, identifier: str) -> StoredDecision:
+    def find_decision(self, identifier: str, namespaces: Collection[str] | None = None) -> StoredDecision:
         """Return the decision with this id, or with the only id that begins so (four characters or more).
+
+        With `namespaces` decisions of others are as if they were not there.
 
         Raises:
             LedgerError: there is none (`decision-missing`), or several (`decision-ambiguous`).
@@ -89,7 +91,7 @@ class LedgerReading(LedgerBase):
         from policy_audit import reading
 
         with self._database.read() as connection:
-            return reading.find_decision(connection, identifier)
+            return reading.find_decision(connection, identifier, namespaces)
 
     def blob(self, digest: str) -> bytes:
         """Return a document by its digest, checked.

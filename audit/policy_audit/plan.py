@@ -75,6 +75,9 @@ def sources(connection: Connection, query: DecisionQuery) -> list[Source]:
     found = [_workload(connection, query)] if query.workload is not None else []
     if query.workload is None and query.namespace is not None:
         found.append(_one("namespace", query.namespace, ordered=False))
+    if query.namespaces is not None:
+        reach = sorted(query.namespaces)
+        found.append(Source(DECISION.c.namespace.in_(reach), _opaque("namespace").in_(reach)))
     if query.run is not None:
         found.append(_one("run", query.run, ordered=False, present=True))
     if query.policy_digest is not None:

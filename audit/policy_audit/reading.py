@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from hashlib import sha256
 from typing import Any
@@ -62,17 +63,20 @@ def read_decisions(
     return [stored_decision(row) for row in connection.execute(query)]
 
 
-def find_decision(connection: Connection, identifier: str) -> StoredDecision:
+def find_decision(connection: Connection, identifier: str, namespaces: Collection[str] | None = None) -> StoredDecision:
     """Return the decision with this id or unique beginning of an id; the latest where it was recorded twice.
+
+    With `namespaces` those of others are as if they were not there.
 
     Raises:
         LedgerError: there is none, or there are several.
     """
     column = DECISION.c.decision_id
+    seen = () if namespaces is None else (DECISION.c.namespace.in_(sorted(namespaces)),)
     chosen = identifier
-    if connection.execute(select(column).where(column == identifier).limit(1)).first() is None:
-        chosen = _complete(connection, identifier)
-    query = select(DECISION).where(column == chosen).order_by(DECISION.c.leaf_index.desc()).limit(1)
+    if connection.execute(select(column).where(column == identifier, *seen).limit(1)).first() is None:
+        chosen = _complete(connection, identifier, seen)
+    query = select(DECISION).where(column == chosen, *seen).order_by(DECISION.c.leaf_index.desc()).limit(1)
     return stored_decision(connection.execute(query).one())
 
 
@@ -232,11 +236,11 @@ def _select(wanted: DecisionFilter) -> Select[Any]:
     return query
 
 
-def _complete(connection: Connection, prefix: str) -> str:
+def _complete(connection: Connection, prefix: str, seen: Sequence[Any]) -> str:
     column = DECISION.c.decision_id
     if len(prefix) < MIN_PREFIX:
         raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
-    found = _beginning(connection, column, prefix, 4)
+    found = _beginning(connection, column, prefix, 4, seen)
     if not found:
         raise LedgerError(f"the ledger has no decision `{prefix}`", code="decision-missing")
     if len(found) > 1:
@@ -247,8 +251,8 @@ def _complete(connection: Connection, prefix: str) -> str:
     return found[0]
 
 
-def _beginning(connection: Connection, column: Any, prefix: str, limit: int) -> list[str]:
-    query = select(column).distinct().where(column >= prefix, column < prefix + _LAST_CHARACTER)
+def _beginning(connection: Connection, column: Any, prefix: str, limit: int, seen: Sequence[Any] = ()) -> list[str]:
+    query = select(column).distinct().where(column >= prefix, column < prefix + _LAST_CHARACTER, *seen)
     rows = connection.execute(query.order_by(column).limit(limit)).scalars()
     return [stored_text(value, "the query columns of a decision") for value in rows]
 

@@ -80,7 +80,7 @@ class DecisionQuery:
 
     `tags` are pairs of kind and value (`policy_audit.view.TAG_KINDS`); None for the value means that there is any.
     `since` <= recorded < `until`; `expired_at` wants decisions whose `valid_until` is before it. Times need a zone.
-    `owner` is a person, in whatever spelling.
+    `owner` is a person, in whatever spelling. `namespaces` are those that may be seen at all; None is every one.
     """
 
     namespace: str | None = None
@@ -95,6 +95,7 @@ class DecisionQuery:
     until: datetime | str | None = None
     expired_at: datetime | str | None = None
     owner: str | None = None
+    namespaces: frozenset[str] | None = None
 
 
 @dataclass(frozen=True, slots=True)

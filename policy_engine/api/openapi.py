@@ -25,6 +25,7 @@ WHEN = {
     405: "The path does not take this method.",
     408: "The body did not come in time.",
     409: "It cannot be done to what is there.",
+    410: "Its document was disposed of: the retention period had ended.",
     413: "The body is too large.",
     415: "The body is of another media type.",
     422: "What was sent is invalid; every problem has its code, and its place where there is one.",

@@ -25,7 +25,7 @@ _STATUSES: tuple[tuple[type[PolicyError], int], ...] = (
     (UsageError, 400),
     (RecordingError, 503),
 )
-_BY_CODE = {"body-too-large": 413, "media-type": 415, "request-timeout": 408, "method": 405}
+_BY_CODE = {"body-too-large": 413, "media-type": 415, "request-timeout": 408, "method": 405, "blob-disposed": 410}
 
 
 def status_of(error: PolicyError) -> int:

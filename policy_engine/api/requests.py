@@ -76,6 +76,19 @@ async def identified(request: Request, authorization: str | None, role: str, *, 
     return principal
 
 
+async def principal_with(request: Request, *roles: str) -> Principal:
+    """Return who asks, who has to have one of `roles`; the first one is named to whoever has none.
+
+    Raises:
+        as `principal_of`.
+    """
+    principal = await service_of(request).principal(authorization_of(request))
+    if not principal.roles & set(roles):
+        principal.require(roles[0])
+    request.state.principal = principal
+    return principal
+
+
 async def record_read(
     request: Request, query: str, count: int, parameters: Mapping[str, str | Sequence[str]] | None = None
 ) -> None:

@@ -25,12 +25,15 @@ TAGS = {
     "deployment": "deployment",
     "missing_evidence": "evidence",
 }
+_PLAIN = ("purpose", "stage", "run", "since", "until", "owner", "namespaces")
 _HEX = re.compile(r"[0-9a-f]+")
 _DIGEST_DIGITS, _MIN_DIGEST_DIGITS = 64, 8
 
 
 def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuery:
-    """Return the query of the options; those that a command does not have are as if they were not given.
+    """Return the query of the filters; those that the caller does not have are as if they were not given.
+
+    `namespaces` are those that whoever asks may see; absent or None are all.
 
     Raises:
         InputError: `--policy-digest` names no policy, or several.
@@ -50,7 +53,7 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
         policy_digest=policy_digest(snapshot, wanted["policy_digest"]),
         tags=tuple((kind, wanted[name] or None) for name, kind in TAGS.items() if wanted[name] is not None),
         expired_at=_second(wanted["at"] or now()) if wanted.get("expired") else None,
-        **{name: wanted.get(name) for name in ("purpose", "stage", "run", "since", "until", "owner")},
+        **{name: wanted.get(name) for name in _PLAIN},
     )
 
 

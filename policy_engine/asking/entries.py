@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.errors import InputError, Problem, VerificationFailedError
@@ -14,11 +15,14 @@ if TYPE_CHECKING:
 MIN_PREFIX = 4
 _MOST_DIGITS = 18
 _RECENT = 2000
+_LISTED = "`policy audit list` shows what is on record"
 _DAMAGED = "the ledger is damaged: run `policy audit verify`"
 
 
-def find_entry(ledger: Ledger, target: str) -> StoredEntry:
+def find_entry(ledger: Ledger, target: str, namespaces: Collection[str] | None = None) -> StoredEntry:
     """Return the entry at an index, or the one that records the decision with this id.
+
+    With `namespaces` decisions of others are as if their ids were not there.
 
     Raises:
         InputError: there is none, or the beginning of an id fits several.
@@ -34,9 +38,8 @@ def find_entry(ledger: Ledger, target: str) -> StoredEntry:
                 raise
             _refuse_gap(ledger, int(target), error)
             if len(target) < MIN_PREFIX:
-                hint = "`policy audit list` shows what is on record"
-                raise InputError(Problem(error.code, error.message, help=hint)) from error
-    return decision_entry(ledger, target)
+                raise InputError(Problem(error.code, error.message, help=_LISTED)) from error
+    return decision_entry(ledger, target, namespaces)
 
 
 def _refuse_gap(ledger: Ledger, index: int, error: LedgerError) -> None:
@@ -65,14 +68,14 @@ def listed_entry(ledger: Ledger, index: int) -> StoredEntry:
         raise VerificationFailedError(Problem(error.code, message, help=_DAMAGED)) from error
 
 
-def decision_entry(ledger: Ledger, identifier: str) -> StoredEntry:
+def decision_entry(ledger: Ledger, identifier: str, namespaces: Collection[str] | None = None) -> StoredEntry:
     """Return the entry that records the decision with this id, or with the only id that begins so.
 
     Raises:
         InputError: there is none, or there are several.
         VerificationFailedError: the query column that led to the entry is not what its bytes say.
     """
-    found = _find_decision(ledger, identifier)
+    found = _find_decision(ledger, identifier, namespaces)
     entry = listed_entry(ledger, found.index)
     if entry.document.get("view", {}).get("decision_id") != found.decision_id:
         message = f"the query columns of the entry {entry.index} are not those of its bytes"
@@ -80,7 +83,7 @@ def decision_entry(ledger: Ledger, identifier: str) -> StoredEntry:
     return entry
 
 
-def _find_decision(ledger: Ledger, identifier: str) -> StoredDecision:
+def _find_decision(ledger: Ledger, identifier: str, namespaces: Collection[str] | None) -> StoredDecision:
     from policy_audit.errors import LedgerError
 
     wanted = identifier.strip().lower().removeprefix("sha256:")
@@ -88,14 +91,16 @@ def _find_decision(ledger: Ledger, identifier: str) -> StoredDecision:
         message = f"`{identifier}` is too short for the id of a decision"
         raise InputError(Problem("decision-missing", message, help=f"give at least {MIN_PREFIX} characters of it"))
     try:
-        return ledger.find_decision(wanted)
+        return ledger.find_decision(wanted, namespaces)
     except LedgerError as error:
         if error.code == "decision-ambiguous":
             raise InputError(Problem(error.code, error.message, help=error.help)) from error
         if error.code != "decision-missing":
             raise
         message = f"the ledger has no decision `{identifier}`"
-        raise InputError(Problem(error.code, message, help=_near(ledger, identifier, wanted))) from error
+        # what is near may be in a namespace that whoever asks does not see
+        near = _near(ledger, identifier, wanted) if namespaces is None else _LISTED
+        raise InputError(Problem(error.code, message, help=near)) from error
 
 
 def _near(ledger: Ledger, identifier: str, wanted: str) -> str:
@@ -108,7 +113,7 @@ def _near(ledger: Ledger, identifier: str, wanted: str) -> str:
         return f"that is a workload; `policy audit list --workload {identifier}` shows its decisions"
     known = {d.decision_id[: len(wanted)]: d.decision_id for d in ledger.list_decisions(limit=_RECENT)}
     near = get_close_matches(wanted, list(known), n=1, cutoff=0.7)
-    return f"did you mean `{known[near[0]][:16]}`?" if near else "`policy audit list` shows what is on record"
+    return f"did you mean `{known[near[0]][:16]}`?" if near else _LISTED
 
 
 def decision_document(ledger: Ledger, entry: StoredEntry) -> dict[str, Any]:

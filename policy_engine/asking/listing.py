@@ -2,21 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from datetime import datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.asking.decision_query import decision_query
+from policy_engine.asking.moments import exact, to_come
 from policy_engine.asking.persons import personal_status, personal_values
 from policy_engine.asking.why_nothing import why_nothing
 
 if TYPE_CHECKING:
-    from policy_audit.records import CheckedDecision, StoredEntry
+    from policy_audit.records import CheckedDecision, DecisionQuery, StoredEntry
     from policy_audit.snapshot import Snapshot
 
 
-def decision_list(
+def listed(
+    snapshot: Snapshot,
+    kind: str,
+    wanted: Mapping[str, Any],
+    page: Mapping[str, Any],
+    *,
+    counting: bool = False,
+    as_of: datetime | None = None,
+) -> dict[str, Any]:
+    """Return a page of decisions, or with another `kind` than `decision` of such entries, or how many there are.
+
+    `wanted` are the filters by their names (`asking.decision_query`), `page` the limit, whether the newest come first
+    (`newest`), and the index to `start` at; `as_of` is what the snapshot was opened with.
+
+    Raises:
+        InputError, UsageError: a filter is wrong.
+        VerificationError: what is shown is not what the entries' bytes say.
+    """
+    if kind == "decision":
+        found = _decisions(snapshot, wanted, page, counting)
+    else:
+        period = {name: wanted.get(name) for name in ("since", "until")}
+        found = _entries(snapshot, kind, period, page, counting)
+    asked = {"as_of": exact(as_of), **{name: exact(wanted.get(name)) for name in ("since", "until", "at")}}
+    return {**found, "to_come": to_come(as_of), **asked, "checkpoint": bound(snapshot)}
+
+
+def shown_count(found: Mapping[str, Any]) -> int:
+    """Return how much an answer of `listed` tells of."""
+    return int(found["count"]) if "count" in found else len(found.get("decisions", found.get("entries", ())))
+
+
+def _decisions(
     snapshot: Snapshot, wanted: Mapping[str, Any], page: Mapping[str, Any], counting: bool
 ) -> dict[str, Any]:
     from policy_engine.reports.documents import tags_of
@@ -25,14 +59,24 @@ def decision_list(
     selection = snapshot.select(query, tags_of(snapshot))
     if counting:
         count = selection.count()
-        hint = why_nothing(snapshot, query) if not count else None
+        hint = _why(snapshot, query) if not count else None
         return {"kind": "DecisionCount", "count": count, "unread": selection.unread, "hint": hint}
     found = selection.page(**page)
-    erased = cache(snapshot.erased)  # read once, and only where an owner is not held
-    shown = [{**_columns(each), **_owner(snapshot, each, erased)} for each in found.decisions]
-    hint = why_nothing(snapshot, query) if not shown and page["start"] is None else None
+    shown = rows_shown(snapshot, found.decisions)
+    hint = _why(snapshot, query) if not shown and page["start"] is None else None
     more = {"more": found.next is not None, "next": found.next, "oldest_first": not page["newest"]}
     return {"kind": "DecisionList", "decisions": shown, **more, "unread": found.unread, "hint": hint}
+
+
+def rows_shown(snapshot: Snapshot, decisions: Sequence[CheckedDecision]) -> list[dict[str, Any]]:
+    """Return the rows of a list of decisions: their query columns, and their owners where these are held."""
+    erased = cache(snapshot.erased)  # read once, and only where an owner is not held
+    return [{**_columns(each), **_owner(snapshot, each, erased)} for each in decisions]
+
+
+def _why(snapshot: Snapshot, query: DecisionQuery) -> str | None:
+    # what is near may be in a namespace that whoever asks does not see
+    return why_nothing(snapshot, query) if query.namespaces is None else None
 
 
 def _columns(decision: CheckedDecision) -> dict[str, Any]:
@@ -45,7 +89,7 @@ def _owner(snapshot: Snapshot, decision: CheckedDecision, erased: Any) -> dict[s
     return {"owner": found["personal"].get("owner"), "owner_status": personal_status(found, "owner")}
 
 
-def entry_list(
+def _entries(
     snapshot: Snapshot, kind: str, period: Mapping[str, Any], page: Mapping[str, Any], counting: bool
 ) -> dict[str, Any]:
     types = None if kind == "all" else [kind]
@@ -74,6 +118,7 @@ def _entry(row: StoredEntry) -> dict[str, Any]:
 
 
 def bound(snapshot: Snapshot) -> dict[str, Any]:
+    """Return the checkpoint that an answer is bound to."""
     checkpoint = snapshot.checkpoint
     named = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
     return {**named, "note": snapshot.note}

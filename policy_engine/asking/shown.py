@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.asking.entries import decision_document
 from policy_engine.asking.persons import personal_values
+from policy_engine.explain import used_rules
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
@@ -83,3 +85,11 @@ def _length(ledger: Ledger, digest: str) -> int | None:
         if error.code != "blob-disposed":
             raise
         return None
+
+
+def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
+    """Return the document with the rules that did not fire left out, unless all are asked for."""
+    if all_rules:
+        return dict(document)
+    tasks = [{**task, "rules": used_rules(task["rules"])} for task in document["tasks"]]
+    return {**document, "tasks": tasks}

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from policy_engine.asking.decision_query import STAGES, VERDICTS
-from policy_engine.asking.listing import bound, decision_list, entry_list
-from policy_engine.asking.moments import check_period, exact, to_come
+from policy_engine.asking.listing import listed, shown_count
+from policy_engine.asking.moments import check_period
 from policy_engine.cli.audit_list_shown import sections
 from policy_engine.cli.decision_filters import decision_filters, given_filters
 from policy_engine.cli.ledger_reading import reading
@@ -19,9 +19,6 @@ from policy_engine.cli.moments import AsOf
 from policy_engine.cli.officer_query import answered, query_options
 from policy_engine.cli.sections import FORMATS, report_writers
 from policy_engine.errors import Problem, UsageError
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["STAGES", "TYPES", "VERDICTS", "command"]
 
@@ -88,15 +85,7 @@ def command(
     check_period(since, until)
     page = {"limit": limit, "newest": not oldest_first, "start": start}
     with reading(ctx, ledger, ledger_key) as open_ledger, open_snapshot(open_ledger, as_of=as_of) as snapshot:
-        if kind == "decision":
-            found = decision_list(snapshot, {**wanted, "since": since, "until": until}, page, counting)
-        else:
-            found = entry_list(snapshot, kind, {"since": since, "until": until}, page, counting)
-        answered(ctx, _answer(found), snapshot.checkpoint)
-        asked = {"as_of": exact(as_of), "since": exact(since), "until": exact(until), "at": exact(wanted["at"])}
-        found |= {"to_come": to_come(as_of), **asked, "checkpoint": bound(snapshot)}
+        wanted |= {"since": since, "until": until}
+        found = listed(snapshot, kind, wanted, page, counting=counting, as_of=as_of)
+        answered(ctx, shown_count(found), snapshot.checkpoint)
     write_reports(targets, report_writers(lambda: found, lambda: sections(found)))
-
-
-def _answer(found: Mapping[str, Any]) -> int:
-    return int(found["count"]) if "count" in found else len(found.get("decisions", found.get("entries", ())))

@@ -58,7 +58,7 @@ def command(
 
 
 def _writers(document: Mapping[str, Any], all_rules: bool, quiet: bool) -> Mapping[str, Writer]:
-    from policy_engine.cli.reports import trimmed
+    from policy_engine.asking.shown import trimmed
 
     shown = trimmed(document, all_rules)
     recorded = {**shown, "ledger": None}  # what is on record is told at the end

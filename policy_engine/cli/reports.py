@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -10,12 +10,12 @@ from typing import IO, TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.asking.shown import trimmed
 from policy_engine.ci.judged import Judged
 from policy_engine.cli.job_summary import append_summary
 from policy_engine.cli.output import Target, Writer, to_json, to_yaml, write_reports
 from policy_engine.cli.run_options import CI_FORMATS
 from policy_engine.errors import PolicyError, Problem, UsageError
-from policy_engine.explain import used_rules
 
 if TYPE_CHECKING:
     from policy_engine.cli.run_options import Run
@@ -84,14 +84,6 @@ def take_away(targets: Sequence[Target]) -> None:
         if path is not None and not path.is_symlink() and is_report(path):
             with suppress(OSError):  # writing it says why it cannot be
                 path.unlink()
-
-
-def trimmed(document: Mapping[str, Any], all_rules: bool) -> dict[str, Any]:
-    """Return the document with the rules that did not fire left out, unless all are asked for."""
-    if all_rules:
-        return dict(document)
-    tasks = [{**task, "rules": used_rules(task["rules"])} for task in document["tasks"]]
-    return {**document, "tasks": tasks}
 
 
 def _writers(judged: Judged, run: Run, status: int) -> dict[str, Writer]:

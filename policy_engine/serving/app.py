@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
-from policy_engine.api import decisions, health, openapi_document
+from policy_engine.api import decisions, health, openapi_document, recorded
 from policy_engine.api.problems import problem_response
 from policy_engine.console.pages import ROUTERS
 from policy_engine.errors import PolicyError
@@ -18,7 +18,7 @@ from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 
 #: The modules whose routes `/openapi.json` describes.
-API = (decisions, health, openapi_document)
+API = (decisions, recorded, health, openapi_document)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -1,0 +1,187 @@
+"""What is on record, as API and console show it: the documents of `policy audit list`, `explain` and `prove`.
+
+All functions block, and are asked through `Service.read`. `reach` are the namespaces of whoever asks, None for all:
+what lies outside is as if it were not there.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from policy_engine.errors import InputError, PolicyError, Problem, UsageError
+from policy_engine.service import cursors
+from policy_engine.service.errors import NotFoundError
+from policy_engine.service.ground import now
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger, StoredEntry
+
+MOST = 500
+Reach = Collection[str] | None
+_INDEX = re.compile(r"\d{1,18}", re.ASCII)
+_ID = re.compile(r"(sha256:)?[0-9a-f]{8,64}", re.ASCII)
+_OPTION = re.compile(r"--([a-z][a-z-]*)")
+_SEEN = 80
+
+
+def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a page of decisions, or their count, as `policy audit list -o json` has them; `next` is a cursor.
+
+    `asked` has the filters (`asking.decision_query`), `as_of`, `limit`, `oldest_first`, `cursor` and `count`. All pages
+    of one question are of the tree that the first one was read of, whatever is appended meanwhile.
+
+    Raises:
+        UsageError: a filter, or the cursor, is wrong.
+        LedgerError, VerificationFailedError: the ledger cannot be read, or is not what it should be.
+    """
+    from policy_audit.errors import LedgerError
+    from policy_audit.snapshot import open_snapshot
+
+    from policy_engine.asking.listing import listed
+
+    at = cursors.read(asked["cursor"], asked) if asked.get("cursor") else None
+    moment = _moment(at.asked_at) if at else now()
+    wanted = {**asked, "namespaces": None if reach is None else frozenset(reach)}
+    if wanted.get("expired") and wanted.get("at") is None:
+        wanted["at"] = moment  # else what has expired would move on from page to page
+    newest = not asked.get("oldest_first")
+    page = {"limit": asked.get("limit") or 50, "newest": newest, "start": at.start if at else None}
+    size, as_of = (at.size, None) if at else (None, asked.get("as_of"))
+    try:
+        with open_snapshot(ledger, as_of=as_of, size=size) as snapshot:
+            found = listed(snapshot, "decision", wanted, page, counting=bool(asked.get("count")), as_of=as_of)
+            covered = snapshot.size
+    except LedgerError as error:
+        if at is None or error.code != "checkpoint-missing":
+            raise
+        raise UsageError(Problem("cursor", "the cursor is of a tree that this ledger never had")) from None
+    except (InputError, UsageError) as error:
+        raise _as_parameters(error) from error
+    if found.get("next") is not None:
+        found["next"] = cursors.written(cursors.Cursor(found["next"], covered, _text(moment)), asked)
+    return found
+
+
+def decision_entry(ledger: Ledger, target: str, reach: Reach) -> StoredEntry:
+    """Return the entry of a decision: by its id, 8 digits or more of it, or the entry's index.
+
+    Raises:
+        NotFoundError: there is none, or it is outside of `reach`.
+        UsageError: several decisions begin so.
+    """
+    from policy_engine.asking.entries import find_entry
+
+    wanted = target.strip().lower()
+    if not _INDEX.fullmatch(wanted) and not _ID.fullmatch(wanted):
+        _refuse(target)
+    try:
+        entry = find_entry(ledger, wanted, reach)
+    except InputError as error:
+        if error.code == "decision-ambiguous":
+            raise UsageError(error.problems) from error
+        _refuse(target)
+    view = entry.document.get("view", {})
+    if "decision_id" not in view or (reach is not None and view.get("namespace") not in reach):
+        _refuse(target)
+    return entry
+
+
+def decision(
+    ledger: Ledger, target: str, reach: Reach, *, persons: bool = True, all_rules: bool = False
+) -> dict[str, Any]:
+    """Return a recorded decision as `policy explain -o json` has it, held to the bytes that its entry names.
+
+    Without `persons` its personal values are left out, with `all_rules` the rules that did not fire are not.
+
+    Raises:
+        as `decision_entry`; VerificationFailedError: the document is not the one that was recorded.
+    """
+    from policy_audit.errors import LedgerError
+
+    from policy_engine.asking.shown import decision_shown, trimmed
+
+    entry = decision_entry(ledger, target, reach)
+    try:
+        document = trimmed(decision_shown(ledger, entry), all_rules)
+    except LedgerError as error:
+        if error.code != "blob-disposed":
+            raise
+        raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
+    if persons:
+        return document
+    workload = {name: value for name, value in document["workload"].items() if name != "owner"}
+    return {**document, "workload": workload, "personal": {}}
+
+
+def receipt(ledger: Ledger, target: str, reach: Reach) -> str:
+    """Return the proof (C2SP tlog-proof) that a decision's entry is in the log, as `policy audit prove` writes it.
+
+    Raises:
+        as `decision_entry`.
+    """
+    return ledger.receipt(decision_entry(ledger, target, reach).index)
+
+
+def workloads(ledger: Ledger, reach: Reach, namespace: str | None = None) -> dict[str, Any]:
+    """Return the last decision on each workload, in the order of their names.
+
+    Raises:
+        VerificationError: what is shown is not what the entries' bytes say.
+    """
+    from policy_audit.snapshot import open_snapshot
+
+    from policy_engine.asking.listing import bound, rows_shown
+
+    with open_snapshot(ledger) as snapshot:
+        rows = [row for row in snapshot.latest(namespace=namespace) if reach is None or row.namespace in reach]
+        found = rows_shown(snapshot, snapshot.checked(rows))
+        return {"kind": "WorkloadList", "workloads": found, "count": len(found), "checkpoint": bound(snapshot)}
+
+
+def history(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the decisions on a workload, page by page, as `decisions` does.
+
+    Raises:
+        NotFoundError: there is none, or not within `reach`.
+    """
+    if reach is not None and namespace not in reach:
+        _refuse_workload(namespace, name)
+    found = decisions(ledger, reach, {**asked, "namespace": namespace, "workload": f"{namespace}/{name}"})
+    if not found.get("decisions") and not found.get("count") and not asked.get("cursor"):
+        _refuse_workload(namespace, name)
+    return found
+
+
+def _refuse(target: str) -> NoReturn:
+    message = f"there is no decision `{target[:_SEEN]}`, or not for you"
+    hint = "give its id, 8 digits or more of it, or its index; `GET /v1/decisions` lists them"
+    raise NotFoundError(Problem("decision-missing", message, help=hint))
+
+
+def _refuse_workload(namespace: str, name: str) -> NoReturn:
+    message = f"there is no decision on a workload `{namespace[:_SEEN]}/{name[:_SEEN]}`, or not for you"
+    raise NotFoundError(Problem("workload-missing", message, help="`GET /v1/workloads` lists them"))
+
+
+def _as_parameters(error: PolicyError) -> UsageError:
+    """Return an error of the command's options as one of the parameters that have their names."""
+
+    def named(text: str | None) -> str | None:
+        return None if text is None else _OPTION.sub(lambda found: found.group(1).replace("-", "_"), text)
+
+    return UsageError([Problem(each.code, str(named(each.message)), None, named(each.help)) for each in error.problems])
+
+
+def _moment(text: str) -> datetime:
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(Problem("cursor", "the cursor is none that this server gave")) from None
+    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
+
+
+def _text(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat()
