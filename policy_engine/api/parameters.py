@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -116,20 +116,32 @@ def read(request: Request, known: Sequence[Parameter]) -> dict[str, Any]:
     Raises:
         UsageError: one is unknown, wrong, or given twice.
     """
-    given: dict[str, list[str]] = {}
-    for name, value in request.query_params.multi_items():
-        given.setdefault(name, []).append(value)
+    items = request.query_params.multi_items()
     names = [each.name for each in known]
-    problems = [_unknown(name, names) for name in given if name not in names][:_MOST_NAMES]
+    problems = [_unknown(name, names) for name in dict(items) if name not in names][:_MOST_NAMES]
+    found, wrong = converted(items, known)
+    about = {each.name: each.description for each in known}
+    problems += [
+        Problem("parameter", f"the parameter `{name}` {what}", help=about[name]) for name, what in wrong.items()
+    ]
+    if problems:
+        raise UsageError(problems)
+    return found
+
+
+def converted(items: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of parameters by their names, and of those that are wrong what is wrong with them."""
+    given: dict[str, list[str]] = {}
+    for name, value in items:
+        given.setdefault(name, []).append(value)
     found: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
     for each in known:
         try:
             found[each.name] = _value(each, given.get(each.name, []))
         except ValueError as error:
-            problems.append(Problem("parameter", f"the parameter `{each.name}` {error}", help=each.description))
-    if problems:
-        raise UsageError(problems)
-    return found
+            wrong[each.name] = str(error)
+    return found, wrong
 
 
 def _value(parameter: Parameter, values: Sequence[str]) -> Any:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 from msgspec import Struct
 from msgspec.structs import replace
+
+
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Field(Struct, frozen=True):
@@ -30,6 +34,11 @@ class Field(Struct, frozen=True):
     def id(self) -> str:
         """The id of the element."""
         return f"field-{self.name}"
+
+    @property
+    def input(self) -> str:
+        """The type of an input; a date's field that was given something else shows it as text."""
+        return "text" if self.kind == "date" and self.value and not _DATE.fullmatch(self.value) else self.kind
 
 
 def filled(fields: Sequence[Field], given: Sequence[tuple[str, str]]) -> list[Field]:

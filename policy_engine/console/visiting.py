@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from policy_engine import __version__
 from policy_engine.access.principal import Principal
+from policy_engine.api.forms import check_form, csrf_field, principal_of_page
 from policy_engine.api.requests import service_of
 from policy_engine.console.navigation import SECTIONS
 from policy_engine.console.styles import stylesheet
@@ -17,28 +18,12 @@ from policy_engine.console.templates import render
 from policy_engine.errors import Problem
 from policy_engine.service.errors import NotFoundError
 
-COOKIE = "policy"
+__all__ = ["check_form", "check_reach", "page", "principal_of_page"]
 #: No script at all, nothing from elsewhere, no frame around it, and forms that lead here alone.
 CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
-
-
-async def visitor(request: Request, role: str = "read") -> Principal:
-    """Return who visits, who has to have `role`.
-
-    Raises:
-        UnauthenticatedError: nobody known does; the visitor is led to the form to log in.
-        ForbiddenError: they may not.
-        RecordingError: the ledger, which says so, cannot be read.
-    """
-    token = request.cookies.get(COOKIE)
-    authorization = request.headers.get("authorization") or (f"Bearer {token}" if token else None)
-    principal = await service_of(request).principal(authorization)
-    request.state.principal = principal
-    principal.require(role)
-    return principal
 
 
 def check_reach(principal: Principal, namespace: str, what: str) -> None:
@@ -62,6 +47,7 @@ async def page(request: Request, template: str, title: str, /, *, status: int = 
         "principal": principal,
         "stylesheet": stylesheet()[0],
         "policy": service.policy,
+        "form_token": csrf_field(request),
         "engine": __version__,
     }
     text = await asyncio.to_thread(render, template, {**frame, **values})
