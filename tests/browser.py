@@ -115,13 +115,15 @@ def overflowing(page: Page) -> list[str]:
     return found
 
 
-def violations(page: Page) -> list[str]:
-    """Return what axe-core has against the page, each with the elements."""
-    script = axe_script()
-    assert script is not None
-    page.evaluate(script.read_text("utf-8"))
+def violations(page: Page, *rules: str) -> list[str]:
+    """Return what axe-core has against the page by all rules of `TAGS`, or by `rules`, each with the elements."""
+    if not page.evaluate("typeof axe === 'object'"):
+        script = axe_script()
+        assert script is not None
+        page.evaluate(script.read_text("utf-8"))
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": list(TAGS)}
     found: dict[str, Any] = page.evaluate(
-        "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']})", list(TAGS)
+        "only => axe.run(document, {runOnly: only, resultTypes: ['violations']})", only
     )
     return [
         f"{each['id']} ({each['impact']}): {each['help']}: {[node['html'][:160] for node in each['nodes'][:3]]}"

@@ -102,19 +102,20 @@ def table(rows: Any, empty: str, caption: str = "Decisions") -> Table:
             Verdict(row["verdict"]),
             workload(row),
             owner(row),
+            row["stage"],
             words(row["purpose"]) if row["purpose"] else None,
             Code(row["decision_id"], 12),
         )
         for row in rows
     ]
-    heads = columns("Entry", "Recorded", "Verdict", "~Workload", "Owner", "Purpose", "Decision")
+    heads = columns("Entry", "Recorded", "Verdict", "~Workload", "Owner", "Stage", "Purpose", "Decision")
     return Table(caption, heads, shown, empty, hidden_caption=True)
 
 
 def workload(row: Mapping[str, Any]) -> Cell:
     """Return the name of a row's workload, which leads to its history."""
     name = f"{row['namespace']}/{row['workload']}"
-    return Link(name, url("/workloads", row["namespace"], row["workload"]), row["stage"])
+    return Link(name, url("/workloads", row["namespace"], row["workload"]))
 
 
 def owner(row: Mapping[str, Any]) -> Cell:

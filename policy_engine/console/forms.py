@@ -9,7 +9,6 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 

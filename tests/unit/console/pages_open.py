@@ -1,0 +1,22 @@
+"""Which pages there are: every test that is of all pages takes them from here."""
+
+from __future__ import annotations
+
+from tests.console_ledger import Seeded
+
+#: Paths as they are, or as made of a seeded ledger: `{decisions[denied]}`, `{waivers[active]}`.
+PATHS = (
+    "/",
+    "/?days=365",
+    "/login",
+    "/login?problem=token-unknown",
+    "/decisions",
+    "/decisions?verdict=deny&purpose=deploy&limit=5",
+    "/decisions?since=yesterday&limit=0",
+    "/decisions?workload=nobody",
+)
+
+
+def path_of(path: str, seeded: Seeded) -> str:
+    """Return a path of `PATHS` for a ledger."""
+    return path.format(decisions=seeded.decisions, waivers=seeded.waivers)
