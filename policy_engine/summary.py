@@ -46,6 +46,15 @@ def denying_rules(task: Document) -> list[str]:
     return list(dict.fromkeys(found))
 
 
+def task_facts(task: Document) -> dict[str, tuple[Any, str, list[str]]]:
+    """Return the facts that rules which acted read: value, grade, and the rules, by the facts' names."""
+    found: dict[str, tuple[Any, str, list[str]]] = {}
+    for row in task["rules"]:
+        for name, fact in row["facts"].items():
+            found.setdefault(name, (fact["value"], fact["grade"], []))[2].append(row["id"])
+    return dict(sorted(found.items()))
+
+
 def proposal_text(proposal: Document) -> str:
     """Name a proposal or fallback: option, model, precision, provider, region."""
     parts = [proposal["deployment"], proposal.get("model") or NO_MODEL]

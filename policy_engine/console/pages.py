@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from policy_engine.console import decisions, logging_in, overview, styles
+from policy_engine.console import decision, decisions, logging_in, overview, styles
 
 ROUTERS = (
     styles.router,
     logging_in.router,
     overview.router,
     decisions.router,
+    decision.router,
 )
