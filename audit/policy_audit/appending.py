@@ -5,46 +5,28 @@ All functions run inside the caller's write transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection
 
+from policy_audit.asking import Ask, Row, ask_all
 from policy_audit.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
 from policy_audit.commitment import Disclosure
-from policy_audit.entry import Blob, EntryType, Prepared, seal
+from policy_audit.entry import Blob, Prepared, seal
 from policy_audit.errors import LedgerError, VerificationError
-from policy_audit.inserting import Row, insert_rows
+from policy_audit.groups import Recorded
+from policy_audit.inserting import Rows, insert_all
 from policy_audit.keys import Signer
+from policy_audit.lookups import DOCUMENTS, PERSONS, TAGS, Found, KnownTags, document_asks, look, lookups
 from policy_audit.merkle import Frontier, leaf_hash
-from policy_audit.names import (
-    BLOB,
-    CHECKPOINT,
-    DECISION,
-    ENTRY,
-    LOCK_FUNCTION,
-    REVISION,
-    TAG,
-    TAG_SET,
-    VERSION,
-)
+from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, LOCK, ONCE, REVISION, TAG, TAG_SET, VERSION
 from policy_audit.note import unpinned_keys
+from policy_audit.once_rows import once_row
 from policy_audit.rotating import refuse_rotated
 from policy_audit.vault import Vault
 from policy_audit.view import COLUMNS, read_tags
 
-_MAX_PARAMETERS = 500
-KnownTags = dict[bytes, int]
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """Where an entry stands: its index, its leaf hash (hexadecimal), and the size of the tree that was committed."""
-
-    index: int
-    leaf_hash: str
-    tree_size: int
-    recorded_at: str
+__all__ = ["Recorded", "extend", "lock_head", "read_head", "start_log", "store_blobs"]
 
 
 def lock_head(connection: Connection) -> None:
@@ -53,12 +35,25 @@ def lock_head(connection: Connection) -> None:
     Raises:
         LedgerError: since the ledger was opened, another process has migrated it: this one would write as before.
     """
-    if connection.dialect.name != "sqlite":
-        connection.exec_driver_sql(f"SELECT {LOCK_FUNCTION}()")
-    current = connection.execute(select(VERSION.c.version_num)).scalars().all()
-    if current != [REVISION]:
+    asks = lock_asks(connection.dialect.name == "sqlite")
+    check_revision(ask_all(connection, asks)[-1].rows)
+
+
+def lock_asks(on_sqlite: bool) -> list[Ask]:
+    """Return the statements that take the head's lock; the last one's rows are for `check_revision`."""
+    version = Ask(f"SELECT version_num FROM {VERSION.name}")  # noqa: S608
+    return [version] if on_sqlite else [Ask(LOCK), version]
+
+
+def check_revision(rows: Sequence[Row]) -> None:
+    """Refuse a schema that is not this program's.
+
+    Raises:
+        LedgerError: the rows of Alembic's table are others.
+    """
+    if [tuple(row) for row in rows] != [(REVISION,)]:
         raise LedgerError(
-            f"the ledger has the schema `{', '.join(map(str, current))}` by now, not `{REVISION}`",
+            f"the ledger has the schema `{', '.join(str(row[0]) for row in rows)}` by now, not `{REVISION}`",
             code="ledger-newer",
             help="nothing was recorded; start this program again, in the version that the schema is of",
         )
@@ -66,38 +61,47 @@ def lock_head(connection: Connection) -> None:
 
 def start_log(connection: Connection, signer: Signer) -> str:
     """Sign the checkpoint of the empty tree, which every ledger begins with; return its note."""
-    return _sign_head(connection, signer, Frontier())
+    note, head = _signed_head(signer, Frontier())
+    insert_all(connection, [head])
+    return note
 
 
-def read_head(connection: Connection, signer: Signer, trusted: str | None) -> Frontier:
+HEAD_ASK = Ask("SELECT size, root, frontier, note FROM log_checkpoint ORDER BY size DESC LIMIT 1")
+
+
+def read_head(
+    connection: Connection, signer: Signer, trusted: str | None, found: Sequence[Row] | None = None
+) -> Frontier:
     """Return the frontier that the last checkpoint signs.
 
     `trusted` is the note that this process signed last: where it is still the head, its signature is not
-    verified again. What is signed is always read from the note, never from the columns beside it.
+    verified again. What is signed is always read from the note, never from the columns beside it. `found` are the
+    rows that `HEAD_ASK` gave in this transaction, where it was asked.
 
     Raises:
         LedgerError: the head is not what this key signed. A tampered head is never extended.
     """
-    row = connection.execute(select(CHECKPOINT).order_by(CHECKPOINT.c.size.desc()).limit(1)).one_or_none()
-    if row is None:
+    rows = ask_all(connection, [HEAD_ASK])[0].rows if found is None else found
+    if not rows:
         raise _tampered("it has no checkpoint")
-    if not (isinstance(row.note, str) and isinstance(row.root, bytes) and isinstance(row.frontier, bytes)):
+    size, root, nodes, note = rows[0]
+    if not (isinstance(note, str) and isinstance(root, bytes) and isinstance(nodes, bytes)):
         raise _tampered("its columns are malformed")
     try:
-        frontier = Frontier.from_bytes(row.frontier)
-        if row.note == trusted:
-            checkpoint = parse_checkpoint(row.note)
+        frontier = Frontier.from_bytes(nodes)
+        if note == trusted:
+            checkpoint = parse_checkpoint(note)
         else:
-            refuse_rotated(connection, signer, row.note)
-            checkpoint = open_checkpoint(row.note, [signer.verifier_key], signer.name)
+            refuse_rotated(connection, signer, note)
+            checkpoint = open_checkpoint(note, [signer.verifier_key], signer.name)
     except VerificationError as error:
-        others = unpinned_keys(row.note, signer.name, [signer.verifier_key])
+        others = unpinned_keys(note, signer.name, [signer.verifier_key])
         if error.code == "no-known-signature" and others:
             raise _signed_by(others[-1], signer) from error
         raise _tampered(error.message) from error
-    if (checkpoint.size, checkpoint.root) != (row.size, row.root) or frontier.size != row.size:
+    if (checkpoint.size, checkpoint.root) != (size, root) or frontier.size != size:
         raise _tampered("its columns are not what is signed")
-    if frontier.root() != row.root:
+    if frontier.root() != root:
         raise _tampered("its frontier does not give the signed root")
     return frontier
 
@@ -111,19 +115,25 @@ def extend(
     known_tags: KnownTags,
     vault: Vault,
     cosigner: Signer | None = None,
+    *,
+    found: Found | None = None,
+    beside: Sequence[Rows] = (),
 ) -> tuple[list[Recorded], str, KnownTags]:
     """Add entries after `frontier` and sign the new head.
 
-    `cosigner` signs the head too: the new key, where the batch is its rotation.
+    `cosigner` signs the head too: the new key, where the batch is its rotation. `found` is what `look` found for the
+    batch, or for more, in this transaction, where it was asked; `beside` are rows to be stored with the entries.
     Returns where they stand, the head's note, and the sets of tags that were met, by digest.
 
     Raises:
         PersonalKeyError: there are personal values, and the key that they are to be sealed under is not there.
     """
     first = frontier.size
-    met = _tag_sets(connection, batch, first, known_tags)
+    found = look(connection, lookups(batch, known_tags, vault)) if found is None else found
+    met, tags = _tag_sets(batch, first, known_tags, found)
     entries: list[Row] = []
     views: list[Row] = []
+    once: list[Row] = []
     personal: list[tuple[int, Disclosure]] = []
     for index, prepared in enumerate(batch, start=first):
         data = seal(prepared, recorded_at)
@@ -133,62 +143,51 @@ def extend(
         if prepared.view:
             tag_set = met[prepared.tags.digest] if prepared.tags else None
             views.append((index, recorded_at, *map(prepared.view.get, COLUMNS), tag_set))
+        if prepared.once is not None:
+            once.append(once_row(index, prepared.once, recorded_at))
         personal += [(index, disclosure) for disclosure in prepared.disclosures]
-    for table, rows in ((ENTRY, entries), (DECISION, views)):
-        insert_rows(connection, table, rows)
-    vault.store(connection, personal)
-    note = _sign_head(connection, signer, frontier, *([cosigner] if cosigner else []))
+    sealed = vault.sealed(connection, personal, found[PERSONS])
+    note, head = _signed_head(signer, frontier, *([cosigner] if cosigner else []))
+    insert_all(connection, [*beside, *tags, (ENTRY, entries), (DECISION, views), *sealed, (ONCE, once), head])
     size = frontier.size
     return [Recorded(row[0], row[3].hex(), size, recorded_at) for row in entries], note, met
 
 
-def _tag_sets(connection: Connection, batch: Sequence[Prepared], first: int, known: KnownTags) -> KnownTags:
-    """Return the ids of the sets of tags that `batch` has, by digest; those that are new are stored."""
+def _tag_sets(batch: Sequence[Prepared], first: int, known: KnownTags, found: Found) -> tuple[KnownTags, list[Rows]]:
+    """Return the ids of the sets of tags that `batch` has, by digest, and the rows of those that are new."""
     wanted: dict[bytes, tuple[int, bytes]] = {}
     for index, prepared in enumerate(batch, start=first):
         if prepared.tags:
             wanted.setdefault(prepared.tags.digest, (index, prepared.tags.data))
-    met = {digest: known[digest] for digest in wanted if digest in known}
-    unsure = [digest for digest in wanted if digest not in met]
-    for start in range(0, len(unsure), _MAX_PARAMETERS):
-        part = unsure[start : start + _MAX_PARAMETERS]
-        met.update(connection.execute(select(TAG_SET.c.digest, TAG_SET.c.id).where(TAG_SET.c.digest.in_(part))).all())
-    new = [(*wanted[digest], digest) for digest in unsure if digest not in met]
-    insert_rows(connection, TAG_SET, [(index, digest) for index, _, digest in new])
-    insert_rows(connection, TAG, [(index, *tag) for index, tags, _ in new for tag in read_tags(tags)])
+    met: KnownTags = {digest: index for digest, index in found[TAGS] if digest in wanted}
+    met |= {digest: known[digest] for digest in wanted if digest in known}
+    new = [(*place, digest) for digest, place in wanted.items() if digest not in met]
     met.update({digest: index for index, _, digest in new})
-    return met
+    sets = [(index, digest) for index, _, digest in new]
+    return met, [(TAG_SET, sets), (TAG, [(index, *tag) for index, tags, _ in new for tag in read_tags(tags)])]
 
 
-def store_blobs(connection: Connection, blobs: Iterable[Blob], known: set[str]) -> set[str]:
-    """Store the blobs that are not stored yet; return all their digests.
-
-    `known` are digests that this process has seen stored, which are not looked up.
-    """
+def store_blobs(connection: Connection, blobs: Iterable[Blob]) -> None:
+    """Store the blobs that are not stored yet."""
     wanted = {blob.digest: blob for blob in blobs}
-    unsure = [digest for digest in wanted if digest not in known]
-    stored: set[str] = set()
-    for start in range(0, len(unsure), _MAX_PARAMETERS):
-        part = unsure[start : start + _MAX_PARAMETERS]
-        stored.update(connection.execute(select(BLOB.c.digest).where(BLOB.c.digest.in_(part))).scalars())
-    new = [(digest, wanted[digest].content) for digest in unsure if digest not in stored]
-    insert_rows(connection, BLOB, new)
-    return set(wanted)
+    rows, _ = new_blobs(wanted, look(connection, {DOCUMENTS: document_asks(wanted)}))
+    insert_all(connection, [rows])
 
 
-def has_disposal_since(connection: Connection, since: int, size: int) -> bool:
-    """Whether an entry of the indexes [since, size) disposes of documents, so that what was stored may be gone."""
-    if size <= since:
-        return False
-    query = select(ENTRY.c.leaf_index).where(ENTRY.c.leaf_index >= since, ENTRY.c.type == EntryType.DISPOSAL.value)
-    return connection.execute(query.limit(1)).first() is not None
+def new_blobs(wanted: Mapping[str, Blob], found: Found, known: Collection[str] = ()) -> tuple[Rows, set[str]]:
+    """Return the rows of the blobs that are not stored yet, and the digests of all.
+
+    `known` are digests that this process has seen stored, which were not looked up.
+    """
+    stored = {digest for (digest,) in found[DOCUMENTS]}
+    new = [(digest, blob.content) for digest, blob in wanted.items() if digest not in known and digest not in stored]
+    return (BLOB, new), set(wanted)
 
 
-def _sign_head(connection: Connection, signer: Signer, frontier: Frontier, *cosigners: Signer) -> str:
+def _signed_head(signer: Signer, frontier: Frontier, *cosigners: Signer) -> tuple[str, Rows]:
     root = frontier.root()
     note = sign_checkpoint(Checkpoint(signer.name, frontier.size, root), signer, *cosigners)
-    insert_rows(connection, CHECKPOINT, [(frontier.size, root, frontier.to_bytes(), note)])
-    return note
+    return note, (CHECKPOINT, [(frontier.size, root, frontier.to_bytes(), note)])
 
 
 def _tampered(reason: str) -> LedgerError:

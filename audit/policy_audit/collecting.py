@@ -222,7 +222,7 @@ def append_batch(ledger: Ledger, parcels: Sequence[tuple[Lot, Parcel]], closing:
         tags: dict[bytes, int] = {}
         batch = [prepared for _, prepared in entries]
         end = [_closing(draft, who)] if draft is not None else []
-        store_blobs(connection, (blob for each in [*batch, *end] for blob in each.blobs), set())
+        store_blobs(connection, (blob for each in [*batch, *end] for blob in each.blobs))
         for moment, group in groupby(entries, key=lambda each: each[0]):
             part = [prepared for _, prepared in group]
             _, note, met = extend(connection, signer, frontier, part, moment, tags, ledger._vault)

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from policy_audit import server as pg
+from policy_audit.asking import Answer, Ask, ask_all
 from policy_audit.errors import LedgerError
 
 BUSY_SECONDS = 10.0
@@ -91,12 +92,18 @@ class Database:
         On a server this begins the transaction only: `appending.lock_head` takes the lock. A `patient` writer may
         take as long as it takes.
         """
+        with self.write_asking((), patient) as (connection, _):
+            yield connection
+
+    @contextmanager
+    def write_asking(self, asks: Sequence[Ask], patient: bool = False) -> Iterator[tuple[Connection, list[Answer]]]:
+        """Do as `write`, and ask `asks` as the transaction's first statements, which takes no round trip more."""
         self.check_process()
         begin: tuple[str, ...] = ("BEGIN IMMEDIATE",)
         if not self.on_sqlite:
             begin = pg.writing(self.location.schema, BUSY_SECONDS, patient)
-        with self._writing, self._transaction(begin) as connection:
-            yield connection
+        with self._writing, self._transaction(begin, asks) as begun:
+            yield begun
 
     @contextmanager
     def turn(self) -> Iterator[None]:
@@ -110,10 +117,10 @@ class Database:
         self.check_process()
         begin = ("BEGIN",) if self.on_sqlite else pg.reading(self.location.schema)
         if self._reading is None:
-            with self._transaction(begin) as connection:
+            with self._transaction(begin) as (connection, _):
                 yield connection
         else:
-            with self._reading, self._transaction(begin) as connection:
+            with self._reading, self._transaction(begin) as (connection, _):
                 yield connection
 
     def fold_log(self) -> bool:
@@ -159,14 +166,13 @@ class Database:
             self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, begin: Sequence[str]) -> Iterator[Connection]:
+    def _transaction(self, begin: Sequence[str], asks: Sequence[Ask] = ()) -> Iterator[tuple[Connection, list[Answer]]]:
         committing = False
         try:
-            with self.engine.connect() as connection:
+            connection, answers = self._begin([*map(Ask, begin), *asks])
+            with connection:
                 try:
-                    for statement in begin:
-                        connection.exec_driver_sql(statement)
-                    yield connection
+                    yield connection, answers[len(begin) :]
                     if not self.on_sqlite and pg.in_failed_transaction(connection):
                         raise LedgerError(f"the ledger `{self.location}` refused a statement", code="ledger-database")
                     committing = True
@@ -179,6 +185,30 @@ class Database:
             if committing and refused.code == "ledger-unreachable":
                 refused = _unknown(self.location)
             raise refused from error
+
+    def _begin(self, asks: Sequence[Ask]) -> tuple[Connection, list[Answer]]:
+        """Begin a transaction, on a new connection where the one that was kept has died meanwhile.
+
+        Nothing has been done in it yet, so that it is begun anew without harm: a connection need not be tried before
+        each use, which would cost a round trip.
+        """
+        for last in (self.on_sqlite, True):
+            connection = self.engine.connect()
+            try:
+                connection.begin()  # SQLAlchemy's own word for it, to which Alembic listens: it sends nothing
+                return connection, ask_all(connection, asks)
+            except BaseException as error:
+                lost = isinstance(error, DBAPIError) and error.connection_invalidated
+                if not lost:
+                    _roll_back(connection)
+                    connection.close()
+                    raise
+                connection.invalidate()
+                connection.close()
+                self.engine.dispose()  # the others that were kept are of the same server
+                if last:
+                    raise
+        raise AssertionError("one of the two attempts returns or raises")
 
 
 def connect(location: Location) -> Database:

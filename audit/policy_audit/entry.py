@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 from policy_audit.canonical import MAX_DOCUMENT_BYTES, check_profile, check_size, dump_checked, parse_canonical
 from policy_audit.commitment import Disclosure, disclose
 from policy_audit.errors import CanonicalError
+from policy_audit.once_sealed import CONTEXT, Once, SealedOnce, seal_once
 from policy_audit.view import TagSet, check_tags, check_view, settle_tags
 
 FORMAT = "policy-audit/v1"
@@ -90,7 +91,7 @@ class Draft:
     `personal` holds values by name (owner, approver, ...): the entry gets salted commitments to them.
     `blobs` holds documents by role (workload, decision, rules, catalog): the entry gets their digests.
     `view` holds the query columns of a decision, and `tags` the values, by kind, that several of which a decision can
-    have (see `policy_audit.view`); both are empty for other types.
+    have (see `policy_audit.view`); both are empty for other types. `once` stands on the first draft of a group.
     """
 
     type: EntryType
@@ -100,6 +101,7 @@ class Draft:
     blobs: Mapping[str, Blob | bytes] = field(default_factory=dict)
     view: Mapping[str, str | None] = field(default_factory=dict)
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    once: Once | None = None
 
 
 class Prepared(NamedTuple):  # made in bulk, and a frozen dataclass takes six times as long to make
@@ -112,6 +114,7 @@ class Prepared(NamedTuple):  # made in bulk, and a frozen dataclass takes six ti
     tags: TagSet | None
     disclosures: tuple[Disclosure, ...]
     blobs: tuple[Blob, ...]
+    once: SealedOnce | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +141,11 @@ def prepare(draft: Draft) -> Prepared:
         if not name or not isinstance(value, str):
             raise CanonicalError(f"the personal field `{name}` is not named text")
     context, body = dict(draft.context), dict(draft.body)
+    once = seal_once(draft.once) if draft.once is not None else None
+    if CONTEXT in context:
+        raise CanonicalError(f"the context of an entry has `{CONTEXT}` from the ledger alone", code="not-an-entry")
+    if once is not None:
+        context[CONTEXT] = once.member(1)
     for given in (context, body):  # what is in an entry can never be erased, so no name may get there by oversight
         check_profile(given, PERSONAL_FIELDS)
     refuse_nul([*draft.personal, *draft.personal.values(), *draft.view.values()])
@@ -160,7 +168,23 @@ def prepare(draft: Draft) -> Prepared:
     before = dump_checked(first)[:-1] + b',"recorded_at":"'
     after = b'",' + (b'"tags":' + tags.data + b"," if tags else b"") + dump_checked(last)[1:]
     check_size(len(before) + _TIME_BYTES + len(after))
-    return Prepared(kind, before, after, view, tags, disclosures, tuple(blobs.values()))
+    return Prepared(kind, before, after, view, tags, disclosures, tuple(blobs.values()), once)
+
+
+def covering(prepared: Prepared, entries: int) -> Prepared:
+    """Return the draft whose `once` covers so many entries, of which it is the first.
+
+    Raises:
+        CanonicalError: the entry has no room for the number.
+    """
+    once = prepared.once
+    if once is None or once.entries == entries:
+        return prepared
+    # the commitment is 256 random bits: nothing else in the entry is written like this
+    old, new = (dump_checked(once.member(count)) for count in (once.entries, entries))
+    before = prepared.before.replace(old, new)
+    check_size(len(before) + _TIME_BYTES + len(prepared.after))
+    return prepared._replace(before=before, once=replace(once, entries=entries))
 
 
 def seal(prepared: Prepared, recorded_at: str) -> bytes:

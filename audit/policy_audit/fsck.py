@@ -18,6 +18,7 @@ from policy_audit.cosignature import Quorum
 from policy_audit.entry import DIGEST, Entry, EntryType, parse_entry
 from policy_audit.epochs import Restore, explain, findings, lost_checkpoint, read_restore
 from policy_audit.errors import CanonicalError, VerificationError
+from policy_audit.fsck_once import OnceCheck
 from policy_audit.fsck_personal import DocumentCheck, PersonalCheck, by_index_and_name
 from policy_audit.fsck_views import ViewCheck, number, page
 from policy_audit.merkle import Frontier, leaf_hash
@@ -94,6 +95,7 @@ class _Verification:
         self.agreed: list[int] = []
         self.restores: list[Restore] = []
         self.views = ViewCheck(connection, self.report.step("view"))
+        self.once = OnceCheck(connection, self.report.step("view"))
 
     def open_kept(self, kept: Sequence[str], quorum: Quorum) -> None:
         """Step 8, first half: verify the kept checkpoints themselves."""
@@ -168,17 +170,21 @@ class _Verification:
             end = rows[-1].leaf_index if more else None
             personal = by_index_and_name(page(self.connection, PERSONAL.c.leaf_index, last, end))
             self.views.read_page(last, end)
+            self.once.read_page(last, end)
             for row in rows:
                 entry = self._check_entry(row)
                 due = self._check_roots(due, checkpoints)
                 self.personal.check(row.leaf_index, entry, personal.pop(row.leaf_index, {}))
                 self.views.check(row.leaf_index, entry)
+                self.once.check(row.leaf_index, entry)
             for index, rows_of in personal.items():
                 self.personal.used.update(r.subject for r in rows_of.values() if isinstance(r.subject, str))
                 self.report.step("personal").fail("a personal value belongs to no entry", number(index))
             self.views.end_page()
+            self.once.end_page()
             last = rows[-1].leaf_index if rows else last
         self.views.end()
+        self.once.end()
         self._check_end(due, checkpoints)
 
     def check_left_over(self) -> None:

@@ -3,7 +3,8 @@
 | role   | may                                                                                   |
 |--------|---------------------------------------------------------------------------------------|
 | owner  | everything; makes and migrates the tables, and is used for nothing else               |
-| writer | read, insert, and take the head's lock; neither UPDATE, DELETE, TRUNCATE nor CREATE   |
+| writer | read, insert, take the head's lock, and DELETE what is kept for a day (`once`);       |
+|        | neither UPDATE, TRUNCATE nor CREATE, and no DELETE of anything else                   |
 | eraser | what a writer may, and DELETE where the triggers let rows be deleted                  |
 | reader | read                                                                                  |
 
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from policy_audit.database import connect, locate
 from policy_audit.errors import LedgerError
-from policy_audit.names import HEAD, LOCK_FUNCTION, REVISION, REVISION_TABLE
+from policy_audit.names import HEAD, LOCK_FUNCTION, ONCE, REVISION, REVISION_TABLE
 from policy_audit.server import is_identifier, quoted, verbatim
 from policy_audit.state import revision
 
@@ -108,6 +109,7 @@ def _statements(schema: str, roles: Roles) -> Iterator[str]:
     for name in (roles.writer, roles.eraser):
         if name is not None:
             yield f"GRANT INSERT ON {written} TO {quoted(name)}"
+            yield f"GRANT DELETE ON {schema}.{quoted(ONCE.name)} TO {quoted(name)}"
             yield f"GRANT EXECUTE ON FUNCTION {lock} TO {quoted(name)}"
     if roles.eraser is not None:
         yield f"GRANT DELETE ON {erased} TO {quoted(roles.eraser)}"
@@ -118,9 +120,9 @@ def _rights(name: str, roles: Roles) -> set[str]:
     from policy_audit.schema import DELETABLE, DISPOSABLE
     from policy_audit.tables import METADATA
 
-    insert = {f"INSERT on {table}" for table in METADATA.tables if table != HEAD.name}
+    write = {f"INSERT on {table}" for table in METADATA.tables if table != HEAD.name} | {f"DELETE on {ONCE.name}"}
     delete = {f"DELETE on {table}" for table in DELETABLE | {DISPOSABLE}}
-    return {roles.writer: insert, roles.eraser: insert | delete}.get(name, set())
+    return {roles.writer: write, roles.eraser: write | delete}.get(name, set())
 
 
 def _schema(url: str) -> str:

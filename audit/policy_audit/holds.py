@@ -46,6 +46,7 @@ _ABOUT_WORKLOADS = frozenset(
         EntryType.PROBE_ATTESTATION,
         EntryType.EVALUATION_REPORT,
         EntryType.ROLLOUT_DECIDED,
+        EntryType.ACCESS_EVALUATED,
     }
 )
 

@@ -1,25 +1,27 @@
-"""Many rows at once, as the driver takes them: what bulk appending spends most of its time on.
+"""Many rows at once, as the driver takes them: what appending spends most of its time on.
 
 SQLAlchemy's own executemany turns every row into a mapping and back, which costs more than SQLite's insert. On
-PostgreSQL many rows go through COPY, which costs a third of psycopg's executemany.
+PostgreSQL the rows of a table are one statement, with an array for each column, and all statements one round trip;
+many rows go through COPY, which takes several, and costs a third for each row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+import sqlite3
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, TableClause
-from sqlalchemy.exc import DBAPIError
 
+from policy_audit.asking import Ask, Row, ask_all, translated
 from policy_audit.errors import LedgerError
 
-Row = tuple[Any, ...]
+Rows = tuple[TableClause, Sequence[Row]]
 LEAST_COPIED = 50
-_COUNTED = {"preserve_rowcount": True}
 _TYPES = ((int, "int8"), (str, "text"), (bytes, "bytea"))
+#: The columns that may be NULL in all rows and are no text.
+_NO_TEXT = {"tag_set": "int8"}
 
 
 def insert_rows(connection: Connection, table: TableClause, rows: Sequence[Row]) -> None:
@@ -28,13 +30,30 @@ def insert_rows(connection: Connection, table: TableClause, rows: Sequence[Row])
     Raises:
         LedgerError: the database took some and says nothing: a rule or a trigger of somebody's drops them.
     """
-    if not rows:
+    insert_all(connection, [(table, rows)])
+
+
+def insert_all(connection: Connection, tables: Sequence[Rows]) -> None:
+    """Insert the rows of several tables, each as `insert_rows` does.
+
+    Raises:
+        LedgerError: as `insert_rows`.
+    """
+    given = [(table, rows) for table, rows in tables if rows]
+    if connection.dialect.name == "sqlite":
+        for table, rows in given:
+            _check(table, rows, _insert_sqlite(connection, table, rows))
         return
-    if len(rows) >= LEAST_COPIED and connection.dialect.name == "postgresql":
-        count = _copy(connection, table, rows)
-    else:
-        statement = _statement(table.name, tuple(table.c.keys()), connection.dialect.name)
-        count = connection.exec_driver_sql(statement, list(rows), execution_options=_COUNTED).rowcount
+    for table, rows in given:
+        if len(rows) >= LEAST_COPIED:
+            _check(table, rows, _copy(connection, table, rows))
+    few = [(table, rows) for table, rows in given if len(rows) < LEAST_COPIED]
+    answers = ask_all(connection, [_unnested(table, rows) for table, rows in few])
+    for (table, rows), answer in zip(few, answers, strict=True):
+        _check(table, rows, answer.affected)
+
+
+def _check(table: TableClause, rows: Sequence[Row], count: int) -> None:
     if count != len(rows):
         raise LedgerError(
             f"the database drops what is written to `{table.name}`",
@@ -43,13 +62,28 @@ def insert_rows(connection: Connection, table: TableClause, rows: Sequence[Row])
         )
 
 
+def _insert_sqlite(connection: Connection, table: TableClause, rows: Sequence[Row]) -> int:
+    driver: Any = connection.connection.driver_connection
+    statement = _statement(table.name, tuple(table.c.keys()))
+    with translated(connection, statement, sqlite3.Error):
+        return int(driver.executemany(statement, rows).rowcount)
+
+
+def _unnested(table: TableClause, rows: Sequence[Row]) -> Ask:
+    columns = list(map(list, zip(*rows, strict=True)))
+    types = tuple(map(_type_of, table.c.keys(), columns))
+    return Ask(_array_statement(table.name, tuple(table.c.keys()), types), columns)
+
+
 def _copy(connection: Connection, table: TableClause, rows: Sequence[Row]) -> int:
     """Insert by COPY, in binary; return how many rows were. Triggers fire; rules of INSERT do not apply to it."""
+    import psycopg
+
     driver: Any = connection.connection.driver_connection
     statement = f"COPY {table.name} ({', '.join(table.c.keys())}) FROM STDIN (FORMAT BINARY)"
     # binary values have to be of the columns' types: an `int` alone would be sent as small as it is
-    types = [_type_of(column) for column in zip(*rows, strict=True)]
-    with _translated(connection, statement), driver.cursor() as cursor:
+    types = list(map(_type_of, table.c.keys(), zip(*rows, strict=True)))
+    with translated(connection, statement, psycopg.Error), driver.cursor() as cursor:
         with cursor.copy(statement) as copy:
             copy.set_types(types)
             for row in rows:
@@ -57,27 +91,19 @@ def _copy(connection: Connection, table: TableClause, rows: Sequence[Row]) -> in
         return int(cursor.rowcount)
 
 
-def _type_of(column: Sequence[Any]) -> str:
-    some = next((value for value in column if value is not None), "")
+def _type_of(name: str, column: Sequence[Any]) -> str:
+    some = next((value for value in column if value is not None), None)
+    if some is None:
+        return _NO_TEXT.get(name, "text")
     return next(name for kind, name in _TYPES if isinstance(some, kind))
 
 
-@contextmanager
-def _translated(connection: Connection, statement: str) -> Iterator[None]:
-    """Raise what the driver raises as SQLAlchemy does, which `database.translate` puts into words."""
-    import psycopg
-
-    try:
-        yield
-    except psycopg.Error as error:
-        dialect = connection.dialect
-        lost = dialect.is_disconnect(error, connection.connection.dbapi_connection, None)  # type: ignore[arg-type]
-        raise DBAPIError.instance(
-            statement, None, error, psycopg.Error, connection_invalidated=lost, dialect=dialect
-        ) from error
+@cache
+def _statement(table: str, columns: tuple[str, ...]) -> str:
+    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608
 
 
 @cache
-def _statement(table: str, columns: tuple[str, ...], dialect: str) -> str:
-    mark = "?" if dialect == "sqlite" else "%s"
-    return f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join([mark] * len(columns))})"  # noqa: S608
+def _array_statement(table: str, columns: tuple[str, ...], types: tuple[str, ...]) -> str:
+    arrays = ", ".join(f"?::pg_catalog.{kind}[]" for kind in types)
+    return f"INSERT INTO {table} ({', '.join(columns)}) SELECT * FROM unnest({arrays})"  # noqa: S608

@@ -7,12 +7,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from policy_audit.appending import Recorded
 from policy_audit.database import locate
-from policy_audit.entry import Draft, EntryType
+from policy_audit.entry import Draft, EntryType, Prepared
 from policy_audit.errors import LedgerError
+from policy_audit.groups import Group, Guard, Recorded, prepare_draft
 from policy_audit.ledger_reading import LedgerReading
 from policy_audit.ledger_writing import LedgerWriting
+from policy_audit.once_sealed import Once
 from policy_audit.opening import open_file, open_memory, open_server
 from policy_audit.records import DecisionFilter, StoredDecision, StoredEntry
 from policy_audit.vault_opening import open_vault
@@ -28,11 +29,16 @@ __all__ = [
     "DecisionFilter",
     "Draft",
     "EntryType",
+    "Group",
+    "Guard",
     "Ledger",
+    "Once",
+    "Prepared",
     "Recorded",
     "StoredDecision",
     "StoredEntry",
     "open_ledger",
+    "prepare_draft",
 ]
 
 

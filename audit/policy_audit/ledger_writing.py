@@ -8,20 +8,21 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
-from policy_audit.appending import Recorded, extend, has_disposal_since, lock_head, read_head, store_blobs
-from policy_audit.entry import Draft, EntryType, Prepared, prepare
+from policy_audit.appending import extend, lock_head, read_head
+from policy_audit.asking import ask_all
+from policy_audit.committing import Known, commit_groups
+from policy_audit.entry import Draft, Prepared, prepare
 from policy_audit.errors import CanonicalError, LedgerError
+from policy_audit.groups import Answer, Group, Ready, Recorded, prepare_group, refused
 from policy_audit.keys import Signer
 from policy_audit.ledger_base import LedgerBase
 from policy_audit.opening import Opened
 from policy_audit.vault import Vault
 from policy_audit.view import instant
-from policy_audit.waiting import SharedCommits
+from policy_audit.waiting import SharedCommits, own_copy
 
 if TYPE_CHECKING:
     from policy_audit.changing import By
-
-_MAX_KNOWN = 10_000
 
 
 class LedgerWriting(LedgerBase):
@@ -37,10 +38,7 @@ class LedgerWriting(LedgerBase):
         key_path: Path | None = None,
     ) -> None:
         super().__init__(opened, vault, read_only=read_only, clock=clock, key_path=key_path)
-        self._head_note: str | None = None
-        self._known_blobs: set[str] = set()
-        self._known_tags: dict[bytes, int] = {}
-        self._known_size = 0
+        self._known = Known()
         self._commits = SharedCommits(self._commit)
 
     def append(self, draft: Draft) -> Recorded:
@@ -51,7 +49,7 @@ class LedgerWriting(LedgerBase):
         """
         return self.append_many([draft])[0]
 
-    def append_many(self, drafts: Iterable[Draft]) -> list[Recorded]:
+    def append_many(self, drafts: Iterable[Draft | Prepared]) -> list[Recorded]:
         """Record drafts in this order, all or none, under one checkpoint; return only once they are durable.
 
         What other threads append meanwhile is committed along with them.
@@ -59,41 +57,61 @@ class LedgerWriting(LedgerBase):
         Raises:
             LedgerError: one was refused; nothing was recorded.
         """
-        if self._read_only or self._signer is None:
-            raise self._for_reading()
-        self._database.check_process()
-        if self._vault.missing is not None:
-            raise self._vault.missing
+        (answer,) = self.append_groups([Group(list(drafts))])
+        if isinstance(answer, LedgerError):
+            raise answer
+        return answer
+
+    def append_groups(self, groups: Sequence[Group]) -> list[Answer]:
+        """Record groups in this order under one checkpoint, each all or none; return only once they are durable.
+
+        Each is answered by itself: where its entries stand, or the error that it was refused with. What concerns the
+        ledger as a whole, such as a full disk, is the answer to all. The entries of a group are contiguous. A group
+        whose `once` was there within 24 hours is not recorded again: its answer is the first one, `repeated`.
+        """
         try:
-            batch = [prepare(_ordinary(draft)) for draft in drafts]
-        except CanonicalError as error:
-            raise _refused(error) from error
-        return self._commits.append(batch) if batch else []
+            if self._read_only or self._signer is None:
+                raise self._for_reading()
+            self._database.check_process()
+            if self._vault.missing is not None:
+                raise self._vault.missing
+        except LedgerError as error:
+            return [own_copy(error) for _ in groups]
+        prepared = [_ready(group) for group in groups]
+        ready = [each for each in prepared if isinstance(each, Ready) and each.batch]
+        answers = iter(self._commits.append(ready) if ready else [])
+        return [
+            each if isinstance(each, LedgerError) else next(answers) if each.batch else list[Recorded]()
+            for each in prepared
+        ]
+
+    def latest(self, types: Iterable[str]) -> int:
+        """Return one more than the index of the last entry of one of `types`; 0 where there is none.
+
+        Ask for it before what a group is made from is read: it is the size for the group's `Guard`.
+        """
+        from policy_audit.lookups import latest_asks
+
+        with self._database.read() as connection:
+            answers = ask_all(connection, latest_asks(sorted(map(str, types))))
+        return max((row[0] + 1 for answer in answers for row in answer.rows if row[0] is not None), default=0)
 
     def _for_reading(self) -> LedgerError:
         return LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")
 
-    def _commit(self, batch: Sequence[Prepared]) -> list[Recorded]:
-        with self._database.write() as connection:
-            lock_head(connection)
-            signer = cast("Signer", self._signer)  # as it is now: another thread may have rotated it meanwhile
-            frontier = read_head(connection, signer, self._head_note)
-            if self._known_blobs and has_disposal_since(connection, self._known_size, frontier.size):
-                self._known_blobs = set()
-            blobs = (blob for prepared in batch for blob in prepared.blobs)
-            stored = store_blobs(connection, blobs, self._known_blobs)
-            moment = instant(self._clock())
-            recorded, note, tags = extend(connection, signer, frontier, batch, moment, self._known_tags, self._vault)
-        # Only what is committed is remembered.
-        self._head_note = note
-        if len(self._known_blobs) + len(stored) > _MAX_KNOWN:
-            self._known_blobs = set()
-        self._known_blobs |= stored
-        if len(self._known_tags) + len(tags) > _MAX_KNOWN:
-            self._known_tags = {}
-        self._known_tags.update(tags)
-        self._known_size = recorded[-1].tree_size
-        return recorded
+    def _commit(self, groups: Sequence[Ready]) -> list[Answer]:
+        with self._database.turn():  # as they are now: another thread may have rotated a key meanwhile
+            signer = cast("Signer", self._signer)
+            return commit_groups(self._database, signer, self._vault, self._known, self._clock, groups)
+
+    @property
+    def _head_note(self) -> str | None:
+        """The note that this process signed last."""
+        return self._known.head
+
+    @_head_note.setter
+    def _head_note(self, note: str | None) -> None:
+        self._known.head = note
 
     def rotate_key(self, new: Signer, reason: str | None = None, *, by: By | None = None) -> Recorded:
         """Hand over to a new key of the same name, from the next entry on; return only once that is durable.
@@ -123,16 +141,13 @@ class LedgerWriting(LedgerBase):
                     moment = instant(self._clock())
                     recorded, _, _ = extend(connection, old, frontier, batch, moment, {}, self._vault, cosigner=new)
             except CanonicalError as error:
-                raise _refused(error) from error
+                raise refused(error) from error
             self._signer, self._head_note = new, None
         return recorded[0]
 
 
-def _refused(error: CanonicalError) -> LedgerError:
-    return LedgerError(f"the ledger refuses the entry: {error.message}", code=error.code, help=error.help)
-
-
-def _ordinary(draft: Draft) -> Draft:
-    if draft.type == EntryType.KEY_ROTATION:
-        raise CanonicalError("a key rotation is recorded by `rotate_key` alone", code="not-an-entry")
-    return draft
+def _ready(group: Group) -> Ready | LedgerError:
+    try:
+        return prepare_group(group)
+    except LedgerError as error:
+        return error

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from sqlalchemy import column, table
 
-REVISION = "0003"
+REVISION = "0004"
 REVISION_TABLE = "alembic_version"
 LOCK_FUNCTION = "policy_audit_lock_head"
+LOCK = f"SELECT {LOCK_FUNCTION}()"
 
 VERSION = table(REVISION_TABLE, column("version_num"))
 HEAD = table("log_head", column("id"))
@@ -47,3 +48,6 @@ DECISION = table(
 )
 TAG_SET = table("tag_set", column("id"), column("digest"))
 TAG = table("tag", *(column(name) for name in ("tag_set", "kind", "value")))
+ONCE = table(
+    "once", *(column(name) for name in ("leaf_index", "request_key", "request", "salt", "entries", "recorded_at"))
+)

@@ -15,7 +15,7 @@ from policy_audit.tables import HEAD, METADATA
 
 REFUSAL = "the ledger is append-only"
 #: The tables whose rows may be deleted, by the triggers' leave.
-DELETABLE = frozenset({"personal", "subject_key"})
+DELETABLE = frozenset({"once", "personal", "subject_key"})
 #: The table whose rows may be deleted once an entry says so.
 DISPOSABLE = "blob"
 # A document may go where the newest entry is a disposal that names it.

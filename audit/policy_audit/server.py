@@ -98,7 +98,6 @@ def connect_server(url: str) -> Engine:
         engine = create_engine(
             parsed,
             isolation_level="AUTOCOMMIT",
-            pool_pre_ping=True,
             use_native_hstore=False,
             connect_args={
                 **{name: value for name, value in _CONNECT.items() if name not in parsed.query},
@@ -147,7 +146,7 @@ def settings(values: dict[str, str]) -> str:
     """Return one statement that makes settings until the transaction ends."""
     quotable = ((name, value.replace("'", "''")) for name, value in values.items())
     calls = (f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in quotable)
-    return verbatim(f"SELECT {', '.join(calls)}")
+    return f"SELECT {', '.join(calls)}"
 
 
 def in_failed_transaction(connection: Connection) -> bool:

@@ -133,6 +133,8 @@ def new_call(run: str, **given: str | None) -> Call:
 
 
 def _spooled(draft: Draft, call: Call, n: int, of: int) -> Draft:
+    if draft.once is not None:
+        raise CanonicalError("a spool has no requests that are asked again", help="give the draft without `once`")
     return replace(draft, context={**draft.context, CONTEXT: {**call.document(), "n": n, "of": of}})
 
 

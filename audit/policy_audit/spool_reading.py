@@ -21,8 +21,9 @@ import orjson
 from policy_audit.canonical import MAX_DOCUMENT_BYTES, check_profile, dump_checked
 from policy_audit.commitment import Disclosure, opens
 from policy_audit.entry import PERSONAL_FIELDS, Blob, Entry, EntryType, Prepared, parse_entry, refuse_nul
-from policy_audit.errors import AuditError, SpoolError
+from policy_audit.errors import AuditError, CanonicalError, SpoolError
 from policy_audit.merkle import leaf_hash
+from policy_audit.once_sealed import CONTEXT as ONCE_CONTEXT
 from policy_audit.spool_format import BLOBS, COLLECTED, CONTEXT, FORMAT, SUFFIX, Call, read_call, read_name, read_place
 from policy_audit.view import settle_tags
 
@@ -239,6 +240,8 @@ def _entry(item: Any) -> Found:
         for given in (entry.context, entry.body):
             check_profile(given, PERSONAL_FIELDS)
         refuse_nul([*disclosures, *(each.value for each in disclosures.values()), *entry.view.values()])
+        if ONCE_CONTEXT in entry.context:
+            raise CanonicalError(f"its context has `{ONCE_CONTEXT}`, which the ledger alone gives")
     except AuditError as error:
         raise _refused("spool-entry", f"an entry is malformed: {error.message}") from error
     if disclosures.keys() != entry.commitments.keys():

@@ -11,6 +11,8 @@
 | `subject_key`    | each opens under the personal key and is some value's              |
 | `decision`       | derived again from the entry                                       |
 | `tag_set`, `tag` | derived again from the first entry that has these tags             |
+| `once`           | the commitment in the entry, and its time; a row may be missing    |
+|                  | once an entry after it was recorded 24 hours later                 |
 
 A tail dropped with its checkpoints, and a missing checkpoint between two commits of the same microsecond, are not
 found: what is left is a ledger that could have been written so. A kept checkpoint finds the former.
@@ -165,6 +167,22 @@ class Tag(_Row, table=True):
     value: str = _key(TEXT)
 
 
+class OnceAsked(_Row, table=True):
+    """What makes a request the same for 24 hours, with the salt that opens the entry's commitment to it.
+
+    `leaf_index` is the first of the `entries` that were the answer. Rows may be deleted.
+    """
+
+    __tablename__ = "once"
+    __table_args__ = (Index("ix_once_request_key", "request_key", unique=True),)
+    leaf_index: int = _key(INDEX)
+    request_key: str = Field(sa_type=TEXT)
+    request: str = Field(sa_type=TEXT)
+    salt: str = Field(sa_type=TEXT)
+    entries: int = Field(sa_type=INDEX)
+    recorded_at: str = Field(sa_type=TEXT)
+
+
 def table(model: type[SQLModel]) -> Table:
     """Return the Core table of a model."""
     return METADATA.tables[str(model.__tablename__)]
@@ -179,3 +197,4 @@ SUBJECT_KEY = table(SubjectKey)
 DECISION = table(DecisionView)
 TAG_SET = table(TagSet)
 TAG = table(Tag)
+ONCE = table(OnceAsked)

@@ -8,21 +8,21 @@ process has destroyed since is never used again.
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from sqlalchemy import Connection, select
 
+from policy_audit.asking import Row, ask_all, asks_in
 from policy_audit.commitment import Disclosure
 from policy_audit.errors import PersonalKeyError
-from policy_audit.inserting import insert_rows
+from policy_audit.inserting import Rows, insert_all
 from policy_audit.names import PERSONAL, SUBJECT_KEY
 from policy_audit.personal_key import KEY_BYTES, PersonalKey
 from policy_audit.sealing import open_value, read_plain, seal_value
 
 _MOST_REMEMBERED = 10_000
-_MAX_PARAMETERS = 500
 
 
 class Vault:
@@ -66,15 +66,29 @@ class Vault:
         Raises:
             PersonalKeyError: the personal key is missing, or is not the one that the ledger's values are sealed under.
         """
+        subjects = sorted({self.subject(disclosure.value) for _, disclosure in values})
+        insert_all(connection, self.sealed(connection, values, list(read_keys(connection, subjects))))
+
+    def sealed(
+        self, connection: Connection, values: Sequence[tuple[int, Disclosure]], keys: Iterable[Row]
+    ) -> list[Rows]:
+        """Return the rows of values, sealed, and before them those of the keys of persons that have none yet.
+
+        `keys` are the persons' wrapped keys, with their subjects, as they are in this transaction: all that there are
+        of those whose values these are, or of more.
+
+        Raises:
+            PersonalKeyError: as `store`.
+        """
         if not values:
-            return
+            return []
         subjects = [self.subject(disclosure.value) for _, disclosure in values]
-        ciphers = self._ready(connection, set(subjects))
+        ciphers, new = self._ready(connection, set(subjects), keys)
         rows = [
             (index, disclosure.name, subject, seal_value(ciphers[subject], index, disclosure))
             for subject, (index, disclosure) in zip(subjects, values, strict=True)
         ]
-        insert_rows(connection, PERSONAL, rows)
+        return [(SUBJECT_KEY, new), (PERSONAL, rows)]
 
     def open(self, index: int, name: str, subject: str, sealed: object, wrapped: object) -> Disclosure | None:
         """Return what a sealed row holds; None where it, or its person's key, was changed or is not there.
@@ -104,24 +118,26 @@ class Vault:
         assert isinstance(wrapped, bytes)  # noqa: S101 - it was unwrapped
         return self._remember(subject, wrapped, unwrapped)
 
-    def _ready(self, connection: Connection, subjects: Collection[str]) -> dict[str, AESGCM]:
-        """Return the ciphers of `subjects`, after making those that the database does not have."""
+    def _ready(
+        self, connection: Connection, subjects: Collection[str], keys: Iterable[Row]
+    ) -> tuple[dict[str, AESGCM], list[Row]]:
+        """Return the ciphers of `subjects`, and the rows of the keys that are made for those that have none."""
         key = self.require()
         ciphers: dict[str, AESGCM] = {}
-        for subject, wrapped in read_keys(connection, subjects):
+        for subject, wrapped in keys:
+            if subject not in subjects:
+                continue
             cipher = self.cipher(subject, wrapped)
             if cipher is None:
                 key.unwrap(subject, wrapped)  # says why
             else:
                 ciphers[subject] = cipher
         new = [subject for subject in subjects if subject not in ciphers]
-        if new:
-            if not ciphers:
-                check_key(connection, key)
-            made = {subject: os.urandom(KEY_BYTES) for subject in new}
-            insert_rows(connection, SUBJECT_KEY, [(each, key.wrap(each, secret)) for each, secret in made.items()])
-            ciphers |= {subject: AESGCM(secret) for subject, secret in made.items()}
-        return ciphers
+        if new and not ciphers:
+            check_key(connection, key)
+        made = {subject: os.urandom(KEY_BYTES) for subject in new}
+        ciphers |= {subject: AESGCM(secret) for subject, secret in made.items()}
+        return ciphers, [(each, key.wrap(each, secret)) for each, secret in made.items()]
 
     def _remember(self, subject: str, wrapped: bytes, unwrapped: bytes) -> AESGCM:
         if len(self._ciphers) >= _MOST_REMEMBERED:
@@ -157,14 +173,10 @@ def has_subject_keys(connection: Connection) -> bool:
     return connection.execute(select(SUBJECT_KEY.c.subject).limit(1)).first() is not None
 
 
-def read_keys(connection: Connection, subjects: Iterable[str]) -> Iterable[tuple[str, Any]]:
+def read_keys(connection: Connection, subjects: Sequence[str]) -> Iterator[Row]:
     """Yield the wrapped keys of those of `subjects` that have one."""
-    wanted = list(subjects)
-    for start in range(0, len(wanted), _MAX_PARAMETERS):
-        part = wanted[start : start + _MAX_PARAMETERS]
-        query = select(SUBJECT_KEY.c.subject, SUBJECT_KEY.c.wrapped).where(SUBJECT_KEY.c.subject.in_(part))
-        for row in connection.execute(query):
-            yield row.subject, row.wrapped
+    for answer in ask_all(connection, asks_in("SELECT subject, wrapped FROM subject_key WHERE subject", subjects)):
+        yield from answer.rows
 
 
 def open_row(vault: Vault, row: Any) -> Disclosure | None:

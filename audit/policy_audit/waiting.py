@@ -10,34 +10,41 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from policy_audit.appending import Recorded
-from policy_audit.entry import Prepared
 from policy_audit.errors import AuditError, LedgerError
+from policy_audit.groups import Answer, Ready
 
 MOST_ENTRIES = 1000
-Commit = Callable[[Sequence[Prepared]], list[Recorded]]
+Commit = Callable[[Sequence[Ready]], list[Answer]]
+
+
+class _Waiting:
+    """A group, and, once it is there, its answer."""
+
+    __slots__ = ("answer", "group")
+
+    def __init__(self, group: Ready) -> None:
+        self.group = group
+        self.answer: Answer | None = None
 
 
 class _Append:
-    """One caller's entries, and, once `done`, where they stand or why they were refused.
+    """One caller's groups.
 
-    `answered` is held until the caller has something to do: take its answer, or, where it `has_turn`, commit.
+    `answered` is held until the caller has something to do: take its answers, or, where it `has_turn`, commit.
     """
 
-    __slots__ = ("answered", "batch", "done", "error", "has_turn", "recorded")
+    __slots__ = ("answered", "entries", "groups", "has_turn")
 
-    def __init__(self, batch: Sequence[Prepared]) -> None:
-        self.batch = batch
-        self.done = False
-        self.recorded: list[Recorded] = []
-        self.error: LedgerError | None = None
+    def __init__(self, groups: Sequence[Ready]) -> None:
+        self.groups = [_Waiting(group) for group in groups]
+        self.entries = sum(len(group.batch) for group in groups)
         self.has_turn = False
         self.answered = threading.Lock()
         self.answered.acquire()
 
 
 class SharedCommits:
-    """Commits what threads hand in, in the order in which they came, each caller's entries all or none."""
+    """Commits what threads hand in, in the order in which they came, each group all or none."""
 
     def __init__(self, commit: Commit) -> None:
         self._commit = commit
@@ -45,13 +52,9 @@ class SharedCommits:
         self._turn_is_taken = False
         self._waiting: deque[_Append] = deque()
 
-    def append(self, batch: Sequence[Prepared]) -> list[Recorded]:
-        """Return once `batch` is committed.
-
-        Raises:
-            LedgerError: it was refused; nothing of it was recorded.
-        """
-        own = _Append(batch)
+    def append(self, groups: Sequence[Ready]) -> list[Answer]:
+        """Return where the entries of each group stand, once all are committed, or why it was refused."""
+        own = _Append(groups)
         with self._lock:
             self._waiting.append(own)
             own.has_turn = not self._turn_is_taken
@@ -63,9 +66,7 @@ class SharedCommits:
                 self._commit_together(self._take())
             finally:
                 self._pass_on()
-        if own.error is not None:
-            raise own.error
-        return own.recorded
+        return [each.answer if each.answer is not None else _interrupted() for each in own.groups]
 
     def _wait(self, own: _Append) -> None:
         try:
@@ -90,37 +91,34 @@ class SharedCommits:
     def _take(self) -> list[_Append]:
         with self._lock:
             taken = [self._waiting.popleft()]
-            entries = len(taken[0].batch)
-            while self._waiting and entries + len(self._waiting[0].batch) <= MOST_ENTRIES:
+            entries = taken[0].entries
+            while self._waiting and entries + self._waiting[0].entries <= MOST_ENTRIES:
                 taken.append(self._waiting.popleft())
-                entries += len(taken[-1].batch)
+                entries += taken[-1].entries
             return taken
 
     def _commit_together(self, taken: Sequence[_Append]) -> None:
         try:
-            self._commit_all(taken)
+            self._commit_all([group for each in taken for group in each.groups])
         finally:
-            for each in taken:
-                if not each.done:  # an interrupt: whether it was committed is not known, so it is not acknowledged
-                    each.error = LedgerError("the append was interrupted", code="ledger-interrupted")
-                    each.done = True
             for each in taken[1:]:  # the first is the caller's own
                 each.answered.release()
 
-    def _commit_all(self, taken: Sequence[_Append]) -> None:
+    def _commit_all(self, groups: Sequence[_Waiting]) -> None:
         try:
-            recorded = iter(self._commit([prepared for each in taken for prepared in each.batch]))
+            answers = self._commit([each.group for each in groups])
         except AuditError as error:
-            if len(taken) > 1 and not _concerns_all(error):
-                for each in taken:  # one caller's entry must not refuse the others'
-                    self._commit_all([each])
+            if len(groups) > 1 and not _concerns_all(error):
+                # one group's entry must not refuse the others': by halves, so that one costs few commits
+                middle = len(groups) // 2
+                self._commit_all(groups[:middle])
+                self._commit_all(groups[middle:])
                 return
-            for each in taken:
-                each.error, each.done = _own_copy(error), True
+            for each in groups:
+                each.answer = own_copy(error)
             return
-        for each in taken:
-            each.recorded = [next(recorded) for _ in each.batch]
-            each.done = True
+        for each, answer in zip(groups, answers, strict=True):
+            each.answer = answer
 
 
 def _concerns_all(error: AuditError) -> bool:
@@ -128,8 +126,13 @@ def _concerns_all(error: AuditError) -> bool:
     return error.code not in ("ledger-database", "ledger-tampered", "not-canonical", "entry-too-large")
 
 
-def _own_copy(error: AuditError) -> LedgerError:
-    # Each thread raises an error of its own: a traceback must not grow in several at once.
+def _interrupted() -> LedgerError:
+    # whether it was committed is not known, so it is not acknowledged
+    return LedgerError("the append was interrupted", code="ledger-interrupted")
+
+
+def own_copy(error: AuditError) -> LedgerError:
+    """Return the error as one of its own: a traceback must not grow in several threads at once."""
     kind = type(error) if isinstance(error, LedgerError) else LedgerError
     copy = kind(error.message, code=error.code, help=error.help)
     copy.__cause__ = error

@@ -7,6 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api.documents import json_bytes
+from policy_engine.api.openapi import JSON as JSON_TYPE
+from policy_engine.api.openapi import YAML as YAML_TYPE
+from policy_engine.api.openapi import answers, in_header, json_body, parameters, problems, query, ref
 from policy_engine.api.requests import (
     JSON,
     YAML,
@@ -25,7 +28,25 @@ router = APIRouter()
 DETAILS = ("repository", "commit", "run", "ref", "pull_request")
 
 
-@router.post("/v1/decisions")
+_WORKLOADS = {"oneOf": [ref("Workload"), {"type": "array", "items": ref("Workload"), "minItems": 1}]}
+_DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decision")}]}
+
+
+@router.post(
+    "/v1/decisions",
+    responses={
+        **answers(_DECISIONS, "The decision, or in the order of the list all of them; they are on record."),
+        **problems(400, 401, 403, 408, 413, 415, 422, 429, 503, _409="The key was used for another request."),
+    },
+    openapi_extra={
+        **json_body(_WORKLOADS, description="A workload, or a list of them.", media_types=(JSON_TYPE, YAML_TYPE)),
+        **parameters(
+            query("purpose", {"type": "string", "enum": list(PURPOSES), "default": "draft"}, "What it is decided for."),
+            *(query(name, {"type": "string"}, "What a CI system says of its run.") for name in DETAILS),
+            in_header("Idempotency-Key", {"type": "string"}, "Within 24 h the same key is the same request."),
+        ),
+    },
+)
 async def decide(request: Request) -> Response:
     """Decide one workload or a list, record the decisions, and answer them."""
     # before the body is read; the decision itself asks again, on the ground that it is recorded on

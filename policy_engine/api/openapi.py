@@ -78,6 +78,13 @@ def answers(
     return {status: answer}
 
 
+def documents(
+    schema: Schema, description: str, *, example: Any = None, headers: Mapping[str, str] | None = None
+) -> dict[int | str, dict[str, Any]]:
+    """Return the answer of a route that gives a document with `api.documents.answer`: JSON, or YAML."""
+    return answers(schema, description, media_types=(JSON, YAML), example=example, headers=headers)
+
+
 def json_body(
     schema: Schema,
     *,

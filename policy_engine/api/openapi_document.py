@@ -5,16 +5,21 @@ from __future__ import annotations
 import inspect
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policy_engine.api.document_schemas import workload_at
 from policy_engine.api.documents import json_bytes
 from policy_engine.api.openapi import PUBLIC, answers
+from policy_engine.api.requests import service_of
 from policy_engine.api.schemas import SCHEMAS
+
+if TYPE_CHECKING:
+    from policy_engine.model.vocabulary import Vocabulary
 
 router = APIRouter()
 _CONVERTER = re.compile(r"\{(\w+):\w+\}")
@@ -29,14 +34,18 @@ _BEARER = "`Authorization: Bearer ...`: a token of `policy token create`, or an 
 @router.get("/openapi.json", responses=answers({"type": "object"}, "This document."), openapi_extra=PUBLIC)
 async def openapi_json(request: Request) -> Response:
     """Return what this server takes and answers, as OpenAPI 3.1."""
-    state = request.app.state
-    if not hasattr(state, "openapi_bytes"):
-        state.openapi_bytes = json_bytes(openapi(state.documented, request.app.version))
-    return Response(state.openapi_bytes, media_type="application/json")
+    state, policy = request.app.state, service_of(request).policy
+    if getattr(state, "openapi", ("",))[0] != policy.digest:
+        found = openapi(state.documented, request.app.version, policy.vocabulary)
+        state.openapi = policy.digest, json_bytes(found)
+    return Response(state.openapi[1], media_type="application/json")
 
 
-def openapi(routers: Iterable[APIRouter], version: str) -> dict[str, Any]:
-    """Return the OpenAPI document of the routes of these routers; those with `include_in_schema=False` are left out."""
+def openapi(routers: Iterable[APIRouter], version: str, vocabulary: Vocabulary) -> dict[str, Any]:
+    """Return the OpenAPI document of the routes of these routers; those with `include_in_schema=False` are left out.
+
+    Workloads are described in the words of `vocabulary`, that of the policy in force.
+    """
     paths: dict[str, dict[str, Any]] = {}
     for route in (each for routes in routers for each in routes.routes):
         if not isinstance(route, APIRoute) or not route.include_in_schema:
@@ -45,6 +54,9 @@ def openapi(routers: Iterable[APIRouter], version: str) -> dict[str, Any]:
         for method in _methods(route):
             place[method.lower()] = _operation(route, method)
     paths = dict(sorted(paths.items()))
+    schemas = {name: SCHEMAS[name] for name in sorted(_used(paths))}
+    if "Workload" in schemas:
+        schemas["Workload"] = workload_at(f"{_REFERENCE}Workload", vocabulary)
     return {
         "openapi": "3.1.0",
         "info": {"title": "policy-engine", "version": version, "description": _ABOUT},
@@ -52,7 +64,7 @@ def openapi(routers: Iterable[APIRouter], version: str) -> dict[str, Any]:
         "security": [{"token": []}],
         "paths": paths,
         "components": {
-            "schemas": {name: SCHEMAS[name] for name in sorted(_used(paths))},
+            "schemas": schemas,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": _BEARER}},
         },
     }

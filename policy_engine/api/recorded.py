@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api import parameters as given
-from policy_engine.api.documents import json_bytes
-from policy_engine.api.openapi import answers, in_path, problems, ref
+from policy_engine.api.documents import NO_STORE, answer
+from policy_engine.api.openapi import answers, documents, in_path, problems, ref
 from policy_engine.api.parameters import as_of, choice, documented, flag, number, since, text, until
 from policy_engine.api.requests import principal_of, principal_with, record_read, service_of
 from policy_engine.asking.decision_query import STAGES, VERDICTS
@@ -54,9 +54,8 @@ _HISTORY = (*_PERIOD, *_PAGE)
 _ID = in_path("identifier", "The decision's id, 8 digits or more of it, or its entry's index.", example="569fa0a1")
 _ALL_RULES = (flag("all_rules", "With the rules that did not fire, too."),)
 _REFUSED = problems(400, 401, 403, 429, 503)
-_LISTED = answers(
-    ref("DecisionPage"), "A page of decisions, or how many there are.", headers={"Link": "The next page (RFC 8288)."}
-)
+_NEXT = {"Link": "The next page (RFC 8288)."}
+_LISTED = documents(ref("DecisionPage"), "A page of decisions, or how many there are.", headers=_NEXT)
 
 
 @router.get("/v1/decisions", responses={**_LISTED, **_REFUSED}, openapi_extra=documented(FILTERS))
@@ -74,7 +73,11 @@ async def list_decisions(request: Request) -> Response:
 
 @router.get(
     "/v1/decisions/{identifier}",
-    responses={**answers(ref("RecordedDecision"), "The decision."), **_REFUSED, **problems(404, 410)},
+    responses={
+        **documents(ref("RecordedDecision"), "The decision."),
+        **_REFUSED,
+        **problems(404, 410),
+    },
     openapi_extra={"parameters": [_ID, *documented(_ALL_RULES)["parameters"]]},
 )
 async def show_decision(request: Request, identifier: str) -> Response:
@@ -89,7 +92,7 @@ async def show_decision(request: Request, identifier: str) -> Response:
     found = await service_of(request).read(ask)
     if persons:
         await record_read(request, "explain", 1)
-    return _json(found)
+    return await answer(request, found)
 
 
 @router.get(
@@ -109,7 +112,7 @@ async def show_receipt(request: Request, identifier: str) -> Response:
     principal = await principal_with(request, "read", "decide")
     given.read(request, ())
     ask = partial(recorded.receipt, target=identifier, reach=principal.namespaces)
-    return Response(await service_of(request).read(ask), media_type="text/plain", headers=_PRIVATE)
+    return Response(await service_of(request).read(ask), media_type="text/plain", headers=NO_STORE)
 
 
 @router.get(
@@ -123,12 +126,12 @@ async def show_entry(request: Request, identifier: str) -> Response:
     given.read(request, ())
     ask = partial(recorded.decision_entry, target=identifier, reach=principal.namespaces)
     entry = await service_of(request).read(ask)
-    return Response(entry.raw, media_type="application/json", headers=_PRIVATE)
+    return Response(entry.raw, media_type="application/json", headers=NO_STORE)
 
 
 @router.get(
     "/v1/workloads",
-    responses={**answers(ref("WorkloadList"), "The workloads."), **_REFUSED},
+    responses={**documents(ref("WorkloadList"), "The workloads."), **_REFUSED},
     openapi_extra=documented((_NAMESPACE := text("namespace", "Workloads in this namespace."),)),
 )
 async def list_workloads(request: Request) -> Response:
@@ -137,7 +140,7 @@ async def list_workloads(request: Request) -> Response:
     asked = given.read(request, (_NAMESPACE,))
     found = await service_of(request).read(partial(recorded.workloads, reach=principal.namespaces, **asked))
     await record_read(request, "workloads", found["count"])
-    return _json(found)
+    return await answer(request, found)
 
 
 @router.get(
@@ -153,19 +156,12 @@ async def show_workload(request: Request, namespace: str, name: str) -> Response
     return await _page(request, await service_of(request).read(ask), "audit list")
 
 
-_PRIVATE = {"Cache-Control": "no-store"}
-
-
 async def _page(request: Request, found: dict[str, Any], query: str) -> Response:
     from policy_engine.asking.listing import shown_count
 
     await record_read(request, query, shown_count(found))
-    headers = dict(_PRIVATE)
+    headers = dict(NO_STORE)
     if found.get("next"):
         url = request.url.include_query_params(cursor=found["next"])
         headers["Link"] = f'<{url.path}?{url.query}>; rel="next"'
-    return Response(json_bytes(found), media_type="application/json", headers=headers)
-
-
-def _json(found: dict[str, Any]) -> Response:
-    return Response(json_bytes(found), media_type="application/json", headers=_PRIVATE)
+    return await answer(request, found, headers)

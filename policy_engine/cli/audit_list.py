@@ -26,7 +26,7 @@ TYPES = (
     "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used evidence-approved "
     "evidence-recorded evidence-revoked probe-attestation evaluation-report rollout-decided catalog-refreshed erasure "
     "disposal hold key-rotation personal-key-rotation export officer-query verification-run restore anchor heartbeat "
-    "collection"
+    "collection access-token-created access-token-revoked log-ins-failed access-evaluated"
 ).split()
 
 

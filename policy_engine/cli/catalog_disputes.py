@@ -10,7 +10,7 @@ import click
 
 from policy_engine.cli.moments import AsOf
 from policy_engine.cli.options import at_option, policy_options
-from policy_engine.cli.rules_common import known, output_option
+from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, report_writers
 
 
@@ -36,16 +36,14 @@ def command(
     Each has both sides, the arithmetic, worked out from the figures of the catalog, which figure counts on the day and
     why, and the parameters and rules that rest on it. A layer that changes a figure changes the result.
     """
-    from policy_engine.browsing.contest import Contest
-    from policy_engine.cli.catalog_disputes_shown import as_sections, as_value
+    from policy_engine.browsing.asked import disputes_asked
+    from policy_engine.browsing.dispute_value import as_value
+    from policy_engine.cli.catalog_disputes_shown import as_sections
     from policy_engine.cli.options import load, now
     from policy_engine.cli.output import parse_outputs, write_reports
 
     targets = parse_outputs(outputs, FORMATS)
     policy = load(layers, policy_digest)
-    register = policy.rules.disputes
-    names = [known(each, list(register), "dispute") for each in dict.fromkeys(ids)] or sorted(register)
-    day = (at or now()).date()
-    contests = [Contest(policy.catalog, policy.rules, register[name], day) for name in names]
+    contests = disputes_asked(policy, (at or now()).date(), ids)
     whole = bool(ids)
     write_reports(targets, report_writers(lambda: as_value(contests), lambda: as_sections(contests, whole)))

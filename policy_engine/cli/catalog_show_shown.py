@@ -6,9 +6,8 @@ from collections.abc import Iterable, Iterator
 
 from policy_engine.browsing.sheet import Sheet
 from policy_engine.browsing.standings import is_old
-from policy_engine.catalog.entries import Entry
-from policy_engine.cli.catalog_common import marks, price_text
-from policy_engine.cli.catalog_words import (
+from policy_engine.browsing.stated import marks, price_text
+from policy_engine.browsing.words import (
     example_words,
     hosting_words,
     memory_words,
@@ -18,6 +17,7 @@ from policy_engine.cli.catalog_words import (
     speed_words,
     standing_text,
 )
+from policy_engine.catalog.entries import Entry
 from policy_engine.cli.sections import Section
 
 GB = 1e9

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.cli.catalog_common import MOST, QUANTIZATIONS, named_gpu, named_model
+from policy_engine.browsing.named import MOST, QUANTIZATIONS, named_gpu, named_model
 from policy_engine.cli.moments import AsOf
 from policy_engine.cli.options import at_option, policy_options
 from policy_engine.cli.rules_common import output_option

@@ -88,7 +88,7 @@ def _unproved(each: RuleCoverage) -> list[Section]:
 
 
 def _effects(each: RuleCoverage) -> str:
-    from policy_engine.cli.rules_common import effect_names
+    from policy_engine.browsing.rules import effect_names
 
     return ", ".join(effect_names(each.rule))
 

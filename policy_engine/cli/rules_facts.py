@@ -8,8 +8,9 @@ from pathlib import Path
 import click
 from msgspec.structs import asdict
 
+from policy_engine.browsing.named import known
 from policy_engine.cli.options import policy_options
-from policy_engine.cli.rules_common import known, output_option
+from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.model.vocabulary import Fact
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from policy_engine.browsing.rules import EFFECTS, effect_names, list_value, selected
 from policy_engine.cli.options import policy_options
-from policy_engine.cli.rules_common import EFFECTS, effect_names, known, output_option
+from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.errors import Problem, UsageError
-from policy_engine.model.rule import TOPICS, Rule, RuleSet
+from policy_engine.model.rule import Rule
 
 if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
@@ -47,44 +47,8 @@ def command(
 
     targets = parse_outputs(outputs, FORMATS)
     policy = load(layers, policy_digest)
-    rules = policy.rules
-    if topic is not None:
-        known(topic, TOPICS, "topic")
-    if criterion is not None:
-        known(criterion, list(rules.criteria), "criterion")
-    if layer is not None:
-        known(layer, [each.name for each in rules.layers], "layer")
-    found = [
-        rule
-        for rule in rules.rules
-        if topic in (None, rule.topic)
-        and (criterion is None or criterion in rule.criteria)
-        and (effect is None or effect in effect_names(rule))
-        and layer in (None, rule.layer)
-    ]
-    if not found:
-        raise UsageError(Problem("no-match", "no rule in force fits", help=_why(rules, criterion)))
-    write_reports(targets, report_writers(lambda: _value(policy, found), lambda: _sections(policy, found)))
-
-
-def _why(rules: RuleSet, criterion: str | None) -> str:
-    mechanism = rules.mechanisms.get(criterion or "")
-    return f"{criterion} is answered by {mechanism}" if mechanism else "leave a filter out"
-
-
-def _value(policy: Policy, rules: Sequence[Rule]) -> dict[str, Any]:
-    return {
-        "kind": "RuleList",
-        "policy": policy.digest,
-        "rules": [rule_value(rule) for rule in rules],
-    }
-
-
-def rule_value(rule: Rule) -> Mapping[str, Any]:
-    """Return the rule as its file says it, with its layer and its place."""
-    from policy_engine.loading.rule_document import rule_document
-
-    return {**rule_document(rule), "layer": rule.layer, "place": str(rule.span) if rule.span else None}
+    found = selected(policy.rules, topic=topic, criterion=criterion, effect=effect, layer=layer)
+    write_reports(targets, report_writers(lambda: list_value(policy, found), lambda: _sections(policy, found)))
 
 
 def _sections(policy: Policy, rules: Sequence[Rule]) -> list[Section]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.browsing.named import known
 from policy_engine.cli.options import policy_options
-from policy_engine.cli.rules_common import known, output_option
+from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.rules_coverage import case_file, case_text, cases_section
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from policy_engine.cli.rules_common import known
+from policy_engine.browsing.named import known
 from policy_engine.errors import Problem, UsageError
 from policy_engine.model.rule import TOPICS
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from policy_engine.browsing.rules import cases_of, named_rule, parameters_of, rule_shown
 from policy_engine.cli.options import policy_options
-from policy_engine.cli.rules_common import effect_pairs, known, output_option
+from policy_engine.cli.rules_common import effect_pairs, output_option
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.model.rule import Parameter, Rule
 
@@ -34,38 +35,11 @@ def command(rule_id: str, outputs: Sequence[str], layers: Sequence[Path], policy
 
     targets = parse_outputs(outputs, FORMATS)
     policy = load(layers, policy_digest)
-    known(rule_id, [rule.id for rule in policy.rules.rules], "rule")
-    rule = next(rule for rule in policy.rules.rules if rule.id == rule_id)
-    cases = []
-    for each in gather(layers):
-        there = each.policy.rules.rule(rule_id)
-        if there is not None and there.layer == rule.layer:
-            cases += [case for file in each.files if file.rule == rule_id for case in file.cases]
-    write_reports(targets, report_writers(lambda: _value(policy, rule, cases), lambda: _sections(policy, rule, cases)))
-
-
-def _parameters(policy: Policy, rule: Rule) -> list[Parameter]:
-    return [policy.rules.parameters[name] for name in sorted(rule.parameters)]
-
-
-def _value(policy: Policy, rule: Rule, cases: Sequence[Case]) -> dict[str, Any]:
-    from policy_engine.cli.rules_list import rule_value
-    from policy_engine.loading.rule_document import parameter_document
-
-    rules = policy.rules
-    return {
-        "kind": "Rule",
-        **rule_value(rule),
-        "stratum": rule.stratum,
-        "reads": sorted(rule.reads),
-        "parameters": {p.name: {**parameter_document(p), "layer": p.layer} for p in _parameters(policy, rule)},
-        "criteria": {criterion: rules.criteria[criterion] for criterion in rule.criteria},
-        "disputes": {name: rules.disputes[name].about for name in rule.disputes},
-        "cases": [
-            {"name": case.name, "facts": dict(case.facts), "outcome": case.outcome, "place": str(case.span)}
-            for case in cases
-        ],
-    }
+    rule = named_rule(policy, rule_id)
+    cases = cases_of(gather(layers), rule)
+    write_reports(
+        targets, report_writers(lambda: rule_shown(policy, rule, cases), lambda: _sections(policy, rule, cases))
+    )
 
 
 def _sections(policy: Policy, rule: Rule, cases: Sequence[Case]) -> list[Section]:
@@ -81,7 +55,7 @@ def _sections(policy: Policy, rule: Rule, cases: Sequence[Case]) -> list[Section
             rows=[(name, facts[name].type, facts[name].meaning) for name in sorted(rule.reads)],
         ),
     ]
-    parameters = _parameters(policy, rule)
+    parameters = parameters_of(policy, rule)
     if parameters:
         sections.append(Section(title="Parameters", pairs=[(f"param.{p.name}", _parameter(p)) for p in parameters]))
         sides = [(f"{a.dispute}, {a.source}", _side(p, a.value, a.says)) for p in parameters for a in p.alternatives]

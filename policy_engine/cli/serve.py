@@ -13,6 +13,7 @@ from policy_engine.cli.options import ledger_options, policy_options
 @click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+@click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
 @policy_options
 @ledger_options
 @click.pass_context
@@ -22,6 +23,7 @@ def command(
     *,
     listen: str,
     workers: int,
+    public_log: bool,
     layers: Sequence[Path],
     policy_digest: str | None,
     ledger: str | None,
@@ -49,5 +51,6 @@ def command(
             host=host.strip("[]"),
             port=int(port),
             workers=workers,
+            public_log=public_log,
         )
     )

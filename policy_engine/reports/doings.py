@@ -28,6 +28,8 @@ ACTS = (
     EntryType.KEY_ROTATION,
     EntryType.PERSONAL_KEY_ROTATION,
     EntryType.RESTORE,
+    EntryType.ACCESS_TOKEN_CREATED,
+    EntryType.ACCESS_TOKEN_REVOKED,
 )
 UNNAMED, NOBODY_NAMED = "(nobody named)", "nobody named"
 _LISTS = ("erased", "disposed", "documents", "statement", "lost", "old", "new")
@@ -37,7 +39,7 @@ ACTOR = (Column("actor", personal=True), Column("actor_known_by"))
 
 
 def hipaa_access(asked: Asked) -> Report:
-    """Return who read or exported what, as far as it is on record."""
+    """Return who read or exported what, and who could not log in, as far as it is on record."""
     columns = (
         _ENTRY,
         _RECORDED,
@@ -48,7 +50,7 @@ def hipaa_access(asked: Asked) -> Report:
         Column("to_size", "count"),
     )
     rows: list[Sequence[Cell]] = []
-    for entry in asked.entries(EntryType.OFFICER_QUERY, EntryType.EXPORT):
+    for entry in asked.entries(EntryType.OFFICER_QUERY, EntryType.EXPORT, EntryType.LOG_INS_FAILED):
         body = entry.document["body"]
         what = text(body.get("command")) or brief({key: value for key, value in body.items() if key != "count"})
         bound = body.get("checkpoint")
@@ -57,8 +59,8 @@ def hipaa_access(asked: Asked) -> Report:
         found = (what, _number(count), _number(size))
         rows.append((entry.index, entry.recorded_at, entry.type, *actor_of(asked, entry), *found))
     return asked.answer(
-        "entries of the types officer-query and export",
-        "reads and exports on record",
+        "entries of the types officer-query, export and log-ins-failed",
+        "reads, exports and failed log-ins on record",
         columns,
         rows,
         remarks=(
@@ -99,8 +101,8 @@ def separation_of_duties(asked: Asked) -> Report:
             ("nobody named", sum(UNNAMED in row for row in rows)),
         ),
         remarks=(
-            "`nobody named`: whoever erased, disposed of, held, released, revoked, restored or changed a key gave no "
-            "name; `asked` says so of an activation. A name that was given is asserted, or from CI.",
+            "`nobody named`: whoever erased, disposed of, held, released, revoked, restored, changed a key or made a "
+            "token gave no name; `asked` says so of an activation. A name that was given is asserted, or from CI.",
             "Persons are compared as recorded, whatever their spelling: one person under two names is not seen.",
             "Signatures of activations are judged by the policy in force before. Those of waivers are not: "
             "`policy audit report waivers --policy DIR` does.",

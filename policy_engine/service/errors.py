@@ -19,3 +19,7 @@ class BusyError(PolicyError):
     def __init__(self, problem: object, seconds: int = 1) -> None:
         super().__init__(problem)  # type: ignore[arg-type]
         self.seconds = seconds
+
+
+#: Codes of the ledger that say that something is not there, which is no refusal.
+MISSING = frozenset({"tile-missing", "blob-disposed"})

@@ -59,7 +59,7 @@ def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[st
             raise
         raise UsageError(Problem("cursor", "the cursor is of a tree that this ledger never had")) from None
     except (InputError, UsageError) as error:
-        raise _as_parameters(error) from error
+        raise as_parameters(error) from error
     if found.get("next") is not None:
         found["next"] = cursors.written(cursors.Cursor(found["next"], covered, _text(moment)), asked)
     return found
@@ -99,17 +99,10 @@ def decision(
     Raises:
         as `decision_entry`; VerificationFailedError: the document is not the one that was recorded.
     """
-    from policy_audit.errors import LedgerError
-
     from policy_engine.asking.shown import decision_shown, trimmed
 
     entry = decision_entry(ledger, target, reach)
-    try:
-        document = trimmed(decision_shown(ledger, entry), all_rules)
-    except LedgerError as error:
-        if error.code != "blob-disposed":
-            raise
-        raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
+    document = trimmed(decision_shown(ledger, entry), all_rules)
     if persons:
         return document
     workload = {name: value for name, value in document["workload"].items() if name != "owner"}
@@ -166,7 +159,7 @@ def _refuse_workload(namespace: str, name: str) -> NoReturn:
     raise NotFoundError(Problem("workload-missing", message, help="`GET /v1/workloads` lists them"))
 
 
-def _as_parameters(error: PolicyError) -> UsageError:
+def as_parameters(error: PolicyError) -> UsageError:
     """Return an error of the command's options as one of the parameters that have their names."""
 
     def named(text: str | None) -> str | None:

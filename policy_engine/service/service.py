@@ -18,19 +18,21 @@ from msgspec import Struct
 
 from policy_engine.access.authenticating import authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
-from policy_engine.errors import PolicyError, RecordingError
+from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.recorder import Context, Drafter, recordable, shown
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
-from policy_engine.service.errors import BusyError
+from policy_engine.service.errors import MISSING, BusyError, NotFoundError
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import Group, latest
+from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.settings import Settings
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+    from policy_audit.served_tiles import ServedTiles
 
     from policy_engine.loading.policy import Policy
 
@@ -68,6 +70,8 @@ class Service:
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door)
         self.reads = Reads(self.committer)
+        self.rule_sheets = RuleSheets(settings.layers)
+        self._tiles: ServedTiles | None = None
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
         self._ground: Ground | None = None
@@ -176,8 +180,6 @@ class Service:
             BusyError: too much is under way.
         """
         if self._working >= self.settings.limits.waiting:
-            from policy_engine.errors import Problem
-
             raise BusyError(Problem("busy", "too many requests are under way", help="come back in a second"))
         self._working += 1
         try:
@@ -247,9 +249,23 @@ class Service:
             try:
                 return question(self.door.open())
             except AuditError as error:
+                if error.code in MISSING:
+                    raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error
 
         return await self._in(self._readers, ask)
+
+    async def work(self, function: Callable[..., T], *arguments: Any) -> T:
+        """Work something out in a thread of those that read."""
+        return await self._in(self._readers, function, *arguments)
+
+    def tiles(self, ledger: Ledger) -> ServedTiles:
+        """Return the tiles of the ledger's log; they remember those that never change."""
+        from policy_audit.served_tiles import tiles_of
+
+        if self._tiles is None:
+            self._tiles = tiles_of(ledger)
+        return self._tiles
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, function, *arguments)

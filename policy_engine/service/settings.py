@@ -39,6 +39,8 @@ class Settings(Struct, frozen=True):
     behind_tls: bool = False
     """Whether clients come by HTTPS, through something in front that ends it."""
     limits: Limits = Limits()
+    public_log: bool = False
+    """Whether anybody may read checkpoint and tiles."""
 
     @property
     def on_loopback(self) -> bool:

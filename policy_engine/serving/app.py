@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
-from policy_engine.api import decisions, health, openapi_document, recorded
+from policy_engine.api import decisions, fallbacks, health, in_force, log, openapi_document, recorded
 from policy_engine.api.problems import problem_response
 from policy_engine.console.pages import ROUTERS
 from policy_engine.errors import PolicyError
@@ -18,7 +19,7 @@ from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
 
 #: The modules whose routes `/openapi.json` describes.
-API = (decisions, recorded, health, openapi_document)
+API = (decisions, recorded, log, in_force, health, openapi_document)
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -31,14 +32,18 @@ def create_app(settings: Settings) -> FastAPI:
         yield
         await service.stop()
 
-    app = FastAPI(title="policy-engine", version=__version__, openapi_url=None, lifespan=lifespan)
+    app = FastAPI(
+        title="policy-engine", version=__version__, openapi_url=None, redirect_slashes=False, lifespan=lifespan
+    )
     app.state.service = service
     app.state.documented = [module.router for module in API]
+    fallbacks.answer_head(app.state.documented)
     for module in API:
         app.include_router(module.router)
     for router in ROUTERS:
         app.include_router(router)
     app.add_exception_handler(PolicyError, _refuse)
+    app.add_exception_handler(HTTPException, fallbacks.refuse)
     return app
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 from policy_audit.folder_check import Wanted, verify_folder
+from policy_audit.ledger import Ledger
+from policy_audit.served_tiles import tiles_of
 
 from tests.stores import Store
 from tests.unit.audit.folders import failed
@@ -48,11 +50,22 @@ def go_tlog(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "go_tlog"
 
 
+def serve(ledger: Ledger, like: Path, folder: Path) -> None:
+    """Write what is served out of the database, file by file, as another folder has it."""
+    served = tiles_of(ledger)
+    for path in like.rglob("*"):
+        name = path.relative_to(like)
+        if path.is_file() and name.parts[0] != "blob":
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_bytes(served.tile(name.as_posix()) if name.parts[0] == "tile" else served.checkpoint)
+
+
 def test_go_accepts_our_folder_our_receipts_and_no_change(go_tlog: Path, in_file: Store, tmp_path: Path) -> None:
     with in_file.open() as ledger:
         key = str(ledger.verifier_key)
         ledger.append_many([])
         ledger.export_log(tmp_path / "out", documents=True)
+        serve(ledger, tmp_path / "out", tmp_path / "served")
         (tmp_path / "proof").write_text(ledger.receipt(7), encoding="utf-8")
         (tmp_path / "entry").write_bytes(ledger.entry(7).raw)
         (tmp_path / "other").write_bytes(ledger.entry(6).raw)
@@ -61,6 +74,7 @@ def test_go_accepts_our_folder_our_receipts_and_no_change(go_tlog: Path, in_file
         return subprocess.run([go_tlog, *map(str, arguments)], capture_output=True, check=False, timeout=60).returncode
 
     assert run("verify", tmp_path / "out", key) == 0
+    assert run("verify", tmp_path / "served", key) == 0
     assert run("receipt", tmp_path / "proof", tmp_path / "entry", key) == 0
     assert run("receipt", tmp_path / "proof", tmp_path / "other", key) != 0
     assert run("verify", tmp_path / "out", PETER) != 0

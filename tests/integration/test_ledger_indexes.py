@@ -53,7 +53,7 @@ def test_a_changed_index_or_revision_is_found(filled: Store, change: str, proble
 @pytest.mark.parametrize(
     ("statements", "problem"),
     [
-        (["INSERT INTO alembic_version VALUES ('9999')"], "`alembic_version` does not hold exactly `0003`"),
+        (["INSERT INTO alembic_version VALUES ('9999')"], "`alembic_version` does not hold exactly `0004`"),
         (["ALTER TABLE alembic_version ADD more TEXT"], "the column `alembic_version.more` has another default"),
         (["CREATE TRIGGER more AFTER INSERT ON alembic_version BEGIN SELECT 1; END"], "the trigger `more` is not"),
         (

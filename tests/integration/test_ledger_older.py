@@ -130,18 +130,13 @@ import sys
 url, key, revision = sys.argv[1:]
 from policy_audit import names
 names.REVISION = revision  # before anybody has taken it from there
-from policy_audit import appending, ledger, ledger_writing, opening
+if revision == "0001" and "postgresql" in url:
+    names.LOCK = "SELECT id FROM log_head FOR UPDATE"  # its function is of 0002
+from policy_audit import ledger
 from policy_audit.errors import LedgerError
 from policy_audit.personal_key import generate_personal_key
 from policy_audit.vault import Vault
 
-lock_head = appending.lock_head
-def lock_by_row(connection):
-    connection.exec_driver_sql("SELECT id FROM log_head FOR UPDATE")  # its function is of 0002
-    names.LOCK_FUNCTION = appending.LOCK_FUNCTION = "version"
-    lock_head(connection)
-if revision == "0001" and "postgresql" in url:
-    appending.lock_head = ledger_writing.lock_head = opening.lock_head = lock_by_row
 ledger.open_vault = lambda *arguments: Vault(generate_personal_key("x"))
 with ledger.open_ledger(url, key_path=key) as opened:
     while True:

@@ -109,7 +109,7 @@ LOCK = "CREATE OR REPLACE FUNCTION policy_audit_lock_head() RETURNS void LANGUAG
             ["CREATE SCHEMA evil", "CREATE TABLE evil.more () INHERITS (log_entry)"],
             "the table `log_entry` shares rows with another by inheritance",
         ),
-        (["INSERT INTO alembic_version VALUES ('9999')"], "`alembic_version` does not hold exactly `0003`"),
+        (["INSERT INTO alembic_version VALUES ('9999')"], "`alembic_version` does not hold exactly `0004`"),
         (["ALTER TABLE alembic_version ADD more TEXT"], "the column `alembic_version.more` has another default"),
         (
             ["ALTER TABLE decision ALTER verdict SET DEFAULT 'allow'"],

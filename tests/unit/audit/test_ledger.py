@@ -252,7 +252,7 @@ def test_verifying_reports_each_step(ledger: Ledger) -> None:
     assert report.problems == []
     assert report.first_failing_index is None
     assert {step.name: step.checked for step in report.steps} == {
-        "schema": 9,
+        "schema": 10,
         "checkpoints": 3,
         "entries": 1501,
         "tree": 3,

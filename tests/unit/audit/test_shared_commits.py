@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from policy_audit.appending import Recorded
 from policy_audit.entry import Draft, EntryType, Prepared, prepare
 from policy_audit.errors import LedgerError
+from policy_audit.groups import Answer, Ready, Recorded
 from policy_audit.waiting import MOST_ENTRIES, SharedCommits
 
 
@@ -24,11 +24,13 @@ class Log:
         self.commits: list[list[Prepared]] = []
         self.before = before
 
-    def __call__(self, batch: Sequence[Prepared]) -> list[Recorded]:
+    def __call__(self, groups: Sequence[Ready]) -> list[Answer]:
+        batch = [prepared for group in groups for prepared in group.batch]
         self.before(batch)
         first = sum(map(len, self.commits))
         self.commits.append(list(batch))
-        return [Recorded(index, "00", first + len(batch), "t") for index in range(first, first + len(batch))]
+        each = (Recorded(index, "00", first + len(batch), "t") for index in range(first, first + len(batch)))
+        return [[next(each) for _ in group.batch] for group in groups]
 
     @property
     def entries(self) -> list[Prepared]:
@@ -42,11 +44,19 @@ class Gate(Log):
         super().__init__(before)
         self.first_is_in, self.release = threading.Event(), threading.Event()
 
-    def __call__(self, batch: Sequence[Prepared]) -> list[Recorded]:
+    def __call__(self, groups: Sequence[Ready]) -> list[Answer]:
         if not self.first_is_in.is_set():
             self.first_is_in.set()
             assert self.release.wait(10)
-        return super().__call__(batch)
+        return super().__call__(groups)
+
+
+def appended(shared: SharedCommits, batch: Sequence[Prepared]) -> list[Recorded]:
+    """Append one group, as `append_many` does."""
+    (answer,) = shared.append([Ready(batch)])
+    if isinstance(answer, LedgerError):
+        raise answer
+    return answer
 
 
 def together(log: Gate, shared: SharedCommits, batches: Sequence[list[Prepared]]) -> list[list[Recorded] | Exception]:
@@ -54,7 +64,7 @@ def together(log: Gate, shared: SharedCommits, batches: Sequence[list[Prepared]]
 
     def append(batch: list[Prepared]) -> list[Recorded] | Exception:
         try:
-            return shared.append(batch)
+            return appended(shared, batch)
         except LedgerError as error:
             return error
 
@@ -123,9 +133,9 @@ def test_an_interrupt_is_never_an_acknowledgement() -> None:
     log = Log(interrupt)
     shared = SharedCommits(log)
     with pytest.raises(KeyboardInterrupt):
-        shared.append(drafts(1))
+        appended(shared, drafts(1))
     log.before = lambda batch: None
-    assert [each.index for each in shared.append(drafts(2))] == [0]
+    assert [each.index for each in appended(shared, drafts(2))] == [0]
     assert log.entries == drafts(2), "what was interrupted was recorded by the next caller"
 
 
@@ -137,9 +147,9 @@ def test_an_interrupted_commit_answers_those_who_wait_too() -> None:
     log = Gate(interrupt)
     shared = SharedCommits(log)
     with ThreadPoolExecutor(4) as pool:
-        first = pool.submit(shared.append, drafts(-1))
+        first = pool.submit(appended, shared, drafts(-1))
         assert log.first_is_in.wait(10)
-        waiting = [pool.submit(shared.append, drafts(number)) for number in range(3)]
+        waiting = [pool.submit(appended, shared, drafts(number)) for number in range(3)]
         while len(shared._waiting) < 3:
             threading.Event().wait(0.001)
         log.release.set()
@@ -147,7 +157,7 @@ def test_an_interrupted_commit_answers_those_who_wait_too() -> None:
         errors = [each.exception() for each in waiting]
     assert sorted(type(error).__name__ for error in errors) == ["KeyboardInterrupt", "LedgerError", "LedgerError"]
     assert {error.code for error in errors if isinstance(error, LedgerError)} == {"ledger-interrupted"}
-    assert [each.index for each in shared.append(drafts(9))] == [1]
+    assert [each.index for each in appended(shared, drafts(9))] == [1]
 
 
 def test_a_caller_that_is_interrupted_while_it_waits_records_nothing_and_blocks_nobody(
@@ -169,13 +179,13 @@ def test_a_caller_that_is_interrupted_while_it_waits_records_nothing_and_blocks_
     log = Gate()
     shared = SharedCommits(log)
     with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(shared.append, drafts(1))
+        first = pool.submit(appended, shared, drafts(1))
         assert log.first_is_in.wait(10)
         with monkeypatch.context() as patch:
             patch.setattr("policy_audit.waiting.threading.Lock", Interrupted)
             with pytest.raises(KeyboardInterrupt):
-                shared.append(drafts(2))
+                appended(shared, drafts(2))
         log.release.set()
         first.result()
-    assert [each.index for each in shared.append(drafts(3))] == [1]
+    assert [each.index for each in appended(shared, drafts(3))] == [1]
     assert log.entries == drafts(1, 3)

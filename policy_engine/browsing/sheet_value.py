@@ -7,8 +7,8 @@ from typing import Any
 
 from policy_engine.browsing.sheet import Offerings, Sheet
 from policy_engine.browsing.standings import Standing, is_old
+from policy_engine.browsing.stated import document, figure_value
 from policy_engine.catalog.entries import Entry, Price
-from policy_engine.cli.catalog_common import document, figure_value
 
 _FIELDS = ("licence", "modalities", "context_tokens", "params_b", "active_b", "kv_bytes_per_token", "retires_on")
 

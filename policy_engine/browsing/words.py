@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from policy_engine.browsing.standings import Standing
+from policy_engine.browsing.stated import price_text
 from policy_engine.catalog.cost import Plan
 from policy_engine.catalog.entries import CostExample, HostingCost, MemoryRequirement, OwnershipCost, Price, Speed
-from policy_engine.cli.catalog_common import price_text
 from policy_engine.wording import number
 
 MEASURES = {

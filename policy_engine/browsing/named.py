@@ -1,25 +1,37 @@
-"""What the commands under `policy catalog` share: names that are looked up, and how a figure says where it is from."""
+"""Names that people give, of models, devices, rules and the like: looked up, or refused with what is near."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from policy_engine.errors import Problem, UsageError, did_you_mean
 from policy_engine.wording import listed
 
 if TYPE_CHECKING:
     from policy_engine.catalog import Catalog
-    from policy_engine.catalog.entries import Entry, Gpu, Model
+    from policy_engine.catalog.entries import Gpu, Model
 
-API_VERSION = "policy-engine/v1"
 #: As `catalog.sizing.QUANTIZATIONS`, which is not loaded for a help text.
 QUANTIZATIONS = ("bf16", "fp8", "int8", "int4")
 #: More than any window, batch or rack has.
 MOST = 1_000_000_000
 _ALIKE = 5
+
+
+def known(word: str, names: Sequence[str], what: str) -> str:
+    """Return `word` where it is one of `names`.
+
+    Raises:
+        UsageError: it is not, with the nearest name.
+    """
+    if word in names:
+        return word
+    hint = did_you_mean(word, names)
+    if hint is None and len(names) <= 12:
+        hint = f"one of {', '.join(names)}"
+    raise UsageError(Problem("unknown-name", f"there is no {what} `{word}`", help=hint))
 
 
 def named_model(catalog: Catalog, name: str) -> Model:
@@ -59,52 +71,3 @@ def _alike(name: str, names: Sequence[str]) -> str | None:
     if parts:
         return f"did you mean {listed([f'`{each}`' for each in parts[:_ALIKE]], 'or')}?"
     return did_you_mean(name, names)
-
-
-def marks(catalog: Catalog, figure: Entry, day: date) -> str:
-    """Say where `figure` stands: source, day, layer other than the shipped one, age and disputes."""
-    return ", ".join(_marks(catalog, figure, day))
-
-
-def _marks(catalog: Catalog, figure: Entry, day: date) -> list[str]:
-    found = [figure.source, figure.as_of.isoformat()]
-    found += [f"layer {figure.layer}"] if figure.rank else []
-    found += ["stale"] if catalog.is_stale(figure, day) else []
-    return [*found, *figure.disputes]
-
-
-def figure_value(catalog: Catalog, figure: Entry, day: date) -> dict[str, Any]:
-    """Return where `figure` stands, as a value for programs."""
-    return {
-        "figure": figure.key,
-        "source": figure.source,
-        "as_of": figure.as_of.isoformat(),
-        "starts": figure.starts.isoformat(),
-        "valid_to": _day(figure.valid_to),
-        "stale": catalog.is_stale(figure, day),
-        "layer": figure.layer,
-        "side": figure.side,
-        "disputes": list(figure.disputes),
-        "criteria": list(figure.criteria),
-        "note": figure.note,
-    }
-
-
-def document(kind: str, catalog: Catalog, day: date, **rest: Any) -> dict[str, Any]:
-    """Return the document of `kind`: the digest of the entries, the day whose prices count, and the `rest`."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": kind,
-        "catalog": catalog.digest,
-        "day": day.isoformat(),
-        **rest,
-    }
-
-
-def _day(day: date | None) -> str | None:
-    return None if day is None else day.isoformat()
-
-
-def price_text(value: float) -> str:
-    """Write dollars per million tokens: as many digits as the source gives."""
-    return f"{value:,.2f}" if round(value, 2) == value else f"{value:,.6g}"

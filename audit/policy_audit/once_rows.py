@@ -1,0 +1,85 @@
+"""The table `once`: requests that were asked before, answered from their entries, and forgotten after a day."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from sqlalchemy import Connection
+
+from policy_audit.asking import Ask, Row, ask_all, asks_in
+from policy_audit.entry import parse_entry
+from policy_audit.errors import CanonicalError, LedgerError
+from policy_audit.groups import Answer, Asked, Recorded
+from policy_audit.merkle import leaf_hash
+from policy_audit.once_sealed import SealedOnce, is_committed, said_once
+
+MOST_FORGOTTEN = 5_000
+"""So many rows are deleted by one commit at most: whoever waits for it is not to wait for a day's rows."""
+
+
+def once_row(index: int, once: SealedOnce, recorded_at: str) -> Row:
+    """Return the row of the entry at `index`."""
+    return index, once.key, once.request, once.salt, once.entries, recorded_at
+
+
+def requests(rows: Iterable[Row], expired: str) -> tuple[dict[str, Asked], list[int]]:
+    """Return the requests on record by key, and the indexes of those recorded up to `expired`: they no longer count."""
+    found, old = {}, []
+    for index, key, request, salt, entries, recorded_at in rows:
+        if recorded_at <= expired:
+            old.append(index)
+        else:
+            found[key] = Asked(index, request, salt, entries, recorded_at)
+    return found, old
+
+
+def forget(connection: Connection, indexes: Sequence[int], expired: str, all_old: bool) -> bool:
+    """Delete rows: those of `indexes`, and with `all_old` the oldest recorded up to `expired`; say whether some stay.
+
+    The commit records an entry later than all of them by a day, by which `verify` knows that they may be gone.
+    """
+    asks = asks_in("DELETE FROM once WHERE leaf_index", indexes)
+    if all_old:
+        oldest = f"SELECT leaf_index FROM once ORDER BY leaf_index LIMIT {MOST_FORGOTTEN}"  # noqa: S608
+        statement = f"DELETE FROM once WHERE leaf_index IN ({oldest}) AND recorded_at <= ?"  # noqa: S608
+        asks.append(Ask(statement, (expired,)))
+    answers = ask_all(connection, asks)
+    return all_old and answers[-1].affected >= MOST_FORGOTTEN
+
+
+def answered(connection: Connection, key: str, asked: Asked) -> Answer:
+    """Return where the entries stand that were recorded for a request, or why that cannot be told."""
+    index, end = asked.first, asked.first + asked.entries
+    entry, leaves, size = ask_all(
+        connection,
+        [
+            Ask("SELECT entry, leaf_hash FROM log_entry WHERE leaf_index = ?", (index,)),
+            Ask(
+                "SELECT leaf_index, leaf_hash, recorded_at FROM log_entry WHERE leaf_index >= ? AND leaf_index < ? "
+                "ORDER BY leaf_index",
+                (index, end),
+            ),
+            Ask("SELECT min(size) FROM log_checkpoint WHERE size >= ?", (end,)),
+        ],
+    )
+    if not _is_of(entry.rows, key, asked) or len(leaves.rows) != asked.entries or size.rows[0][0] is None:
+        return LedgerError(
+            f"what was recorded for the request is not the entry {index}",
+            code="ledger-tampered",
+            help="run `policy audit verify`",
+        )
+    tree_size = size.rows[0][0]
+    return [Recorded(number, bytes(leaf).hex(), tree_size, at, True) for number, leaf, at in leaves.rows]
+
+
+def _is_of(rows: Sequence[Row], key: str, asked: Asked) -> bool:
+    if not rows or not isinstance(rows[0][0], bytes) or leaf_hash(rows[0][0]) != rows[0][1]:
+        return False
+    try:
+        entry = parse_entry(rows[0][0])
+    except CanonicalError:
+        return False
+    said = said_once(entry.context)
+    if said is None or said[1] != asked.entries or entry.recorded_at != asked.recorded_at:
+        return False
+    return is_committed(said[0], key, asked.request, asked.salt)
