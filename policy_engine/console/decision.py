@@ -50,7 +50,7 @@ async def decision(request: Request, identifier: str) -> Response:
         expired=_expired(document["valid_until"]),
         head=_head(document),
         persons=_persons(document),
-        context=[(words(name), value) for name, value in document["context"].items() if name not in _SAID],
+        context=[(words(name).capitalize(), value) for name, value in document["context"].items() if name not in _SAID],
         plan=_plan(document),
         tasks=[task_parts(document, task) for task in document["tasks"]],
         evidence=_evidence(document),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy_engine.console import decision, decisions, logging_in, overview, styles
+from policy_engine.console import decision, decisions, evaluate, logging_in, overview, styles, workloads
 
 ROUTERS = (
     styles.router,
@@ -10,4 +10,6 @@ ROUTERS = (
     overview.router,
     decisions.router,
     decision.router,
+    workloads.router,
+    evaluate.router,
 )

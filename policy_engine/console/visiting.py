@@ -6,24 +6,37 @@ import asyncio
 from typing import Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 
 from policy_engine import __version__
 from policy_engine.access.principal import Principal
+from policy_engine.access.sessions import token_of
 from policy_engine.api.forms import check_form, csrf_field, principal_of_page
-from policy_engine.api.requests import service_of
+from policy_engine.api.requests import service_of, session_of
 from policy_engine.console.navigation import SECTIONS
 from policy_engine.console.styles import stylesheet
 from policy_engine.console.templates import render
 from policy_engine.errors import Problem
 from policy_engine.service.errors import NotFoundError
+from policy_engine.service.ground import now
 
-__all__ = ["check_form", "check_reach", "page", "principal_of_page"]
+__all__ = ["authorization_of_page", "check_form", "check_reach", "page", "principal_of_page", "see"]
 #: No script at all, nothing from elsewhere, no frame around it, and forms that lead here alone.
 CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
     "base-uri 'none'"
 )
+
+
+def authorization_of_page(request: Request) -> str | None:
+    """Return what says who sent a form, once `check_form` took it; None in open mode."""
+    value = session_of(request)
+    return f"Bearer {token_of(value, now())}" if value is not None else None
+
+
+def see(path: str) -> Response:
+    """Lead to another page, as the answer to a form: to load it again sends nothing again."""
+    return RedirectResponse(path, 303, headers={"Cache-Control": "no-store"})
 
 
 def check_reach(principal: Principal, namespace: str, what: str) -> None:
