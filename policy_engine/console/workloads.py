@@ -123,7 +123,7 @@ def _step(row: dict[str, Any], changed: list[Any] | None) -> dict[str, Any]:
         for each in changed or ()
         if each.kind != "nothing but the time"
     ]
-    heads = columns("What", "Fact", "~Before", "~After", "Read by")
+    heads = columns("What", "Fact", "Before", "After", "Read by")
     caption = f"Changed from the decision before entry {row['index']}"
     return {
         "row": row,

@@ -158,9 +158,8 @@ def steps(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mappin
     rows = found["decisions"]
     query = DecisionQuery(namespace=namespace, workload=name)
     with open_snapshot(ledger) as snapshot:
-        made = {
-            each.row.index: each for each in snapshot.checked(list(snapshot.decision_rows([r["index"] for r in rows])))
-        }
+        indexes = [row["index"] for row in rows]
+        made = {each.row.index: each for each in snapshot.checked(list(snapshot.decision_rows(indexes)))}
         shown = [made[index] for index in indexes]
         earlier = snapshot.select(query).page(1, start=indexes[-1] - 1).decisions if rows else ()
         before = [*shown[1:], *(earlier or (None,))]

@@ -14,6 +14,16 @@ PATHS = (
     "/decisions?verdict=deny&purpose=deploy&limit=5",
     "/decisions?since=yesterday&limit=0",
     "/decisions?workload=nobody",
+    "/decisions/{decisions[support-tickets]}",
+    "/decisions/{decisions[waived]}?rules=all",
+    "/decisions/{decisions[forged-0]}",
+    "/decisions/{decisions[forged-3]}",
+    "/decisions/ffffffffffffffff",
+    "/workloads",
+    "/workloads?name=nothing",
+    "/workloads/claims/triage",
+    "/evaluate",
+    "/evaluate?example=hospital",
 )
 
 
