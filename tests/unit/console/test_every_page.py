@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("path", PATHS)
 def test_a_page_fits_every_screen_and_size_of_text(visit: Watched, seeded: Seeded, path: str) -> None:
     page = visit.page
-    page.goto(f"{visit.base}{path_of(path, seeded)}", wait_until="domcontentloaded")
+    page.goto(f"{visit.base}{path_of(path, seeded)}")
     for scheme in ("dark", "light"):
         page.emulate_media(color_scheme=scheme)
         for width in WIDTHS:
@@ -34,7 +34,7 @@ def test_axe_finds_nothing(visit: Watched, seeded: Seeded, path: str) -> None:
     if axe_script() is None:
         pytest.skip("axe-core cannot be installed: there is no npm, or no registry that it reaches")
     page = visit.page
-    page.goto(f"{visit.base}{path_of(path, seeded)}", wait_until="domcontentloaded")
+    page.goto(f"{visit.base}{path_of(path, seeded)}")
     assert not violations(page)
     page.emulate_media(color_scheme="dark")
     page.set_viewport_size({"width": 360, "height": 900})
