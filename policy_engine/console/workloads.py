@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,7 +19,9 @@ from policy_engine.console.routing import page_router
 from policy_engine.console.templates import words
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page
+from policy_engine.errors import Problem
 from policy_engine.service import recorded
+from policy_engine.service.errors import NotFoundError
 
 if TYPE_CHECKING:
     from policy_audit.records import StoredDecision
@@ -72,10 +75,15 @@ async def workloads(request: Request) -> Response:
     )
 
 
-@router.get("/workloads/{namespace}/{name:path}")
-async def history(request: Request, namespace: str, name: str) -> Response:
+@router.get("/workloads/{which:path}")
+async def history(request: Request, which: str) -> Response:
     """Show the decisions on one workload, the newest first."""
     principal = await principal_of_page(request, "read")
+    # a slash within a name is told from one between names where the path is not decoded yet
+    names = [unquote(part) for part in request.scope["raw_path"].decode("ascii", "replace").split("/")[2:]]
+    if len(names) != 2:
+        raise NotFoundError(Problem("workload-missing", f"there is no workload `{which[:80]}`"))
+    namespace, name = names
     asked = {"limit": _STEPS, "oldest_first": False, "cursor": request.query_params.get("cursor") or None}
     ask = partial(recorded.steps, reach=principal.namespaces, namespace=namespace, name=name, asked=asked)
     found = await service_of(request).read(ask)

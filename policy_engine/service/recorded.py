@@ -179,7 +179,7 @@ def history(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapp
     """
     if reach is not None and namespace not in reach:
         _refuse_workload(namespace, name)
-    found = decisions(ledger, reach, {**asked, "namespace": namespace, "workload": f"{namespace}/{name}"})
+    found = decisions(ledger, reach, {**asked, "namespace": namespace, "name": name})
     if not found.get("decisions") and not found.get("count") and not asked.get("cursor"):
         _refuse_workload(namespace, name)
     return found

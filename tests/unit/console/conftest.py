@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, StorageState
 
@@ -30,6 +31,15 @@ def server(seeded: Seeded) -> Iterator[Server]:
 def officer(server: Server) -> str:
     """A token with every role."""
     return server.token(subject="olivia.officer@acme.example")
+
+
+@pytest.fixture(scope="session")
+def client(server: Server, officer: str) -> Iterator[httpx.Client]:
+    """The officer's session without a browser."""
+    with server.client() as opened:
+        answer = opened.post("/login", data={"token": officer}, headers={"Sec-Fetch-Site": "same-origin"})
+        assert answer.status_code == 303, answer.text
+        yield opened
 
 
 @pytest.fixture(scope="session")
