@@ -115,7 +115,7 @@ def _of_catalog(kind: str, required: dict[str, Any]) -> dict[str, Any]:
     return closed({**_OF_CATALOG, "kind": {"const": kind}, **required})
 
 
-_MODEL = opened({"name": STRING, "weights": {"enum": ["open", "closed"]}, "vendor": STRING})
+_MODEL = opened({"name": STRING, "weights": {"enum": ["open", "closed"]}, "vendor": NULLABLE})
 _RULE: dict[str, Any] = {"id": STRING, "topic": STRING, "title": STRING, "when": STRING, "message": STRING}
 
 SCHEMAS.update(

@@ -39,11 +39,11 @@ async def decision(request: Request, identifier: str) -> Response:
     ask = partial(_read, target=identifier, reach=principal.namespaces, all_rules=all_rules)
     document, entry, key = await service_of(request).read(ask)
     await record_read(request, "explain", 1)
-    workload = document["workload"]
+    namespace, name = (entry["view"][part] for part in ("namespace", "workload"))
     return await page(
         request,
         "decision.html",
-        f"{workload['namespace']}/{workload['name']}",
+        f"{namespace}/{name}",
         document=document,
         entry=entry,
         place=document["ledger"],
@@ -59,7 +59,7 @@ async def decision(request: Request, identifier: str) -> Response:
         documents=_documents(entry),
         all_rules=all_rules,
         key=key,
-        history=url("/workloads", workload["namespace"], workload["name"]),
+        history=url("/workloads", namespace, name),
     )
 
 

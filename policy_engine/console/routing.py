@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from http import HTTPStatus
 from typing import Any
 
@@ -14,10 +15,13 @@ from starlette.responses import RedirectResponse, Response
 from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.api.problems import RETRY_SECONDS, status_of
 from policy_engine.console.urls import url
-from policy_engine.console.visiting import page
-from policy_engine.errors import PolicyError
+from policy_engine.console.visiting import page, principal_of_page
+from policy_engine.errors import PolicyError, Problem
+from policy_engine.service.errors import NotFoundError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+#: Where the addresses of programs begin.
+_PROGRAMS = ("/v1/", "/access/", "/tile/")
 _TITLES = {
     403: "You may not do this",
     404: "There is no such page",
@@ -54,6 +58,20 @@ def to_log_in(request: Request) -> Response:
     """Lead to the form to log in, and from there back to where the visitor was."""
     back = url(request.url.path, **dict(request.query_params)) if request.method == "GET" else request.url.path
     return RedirectResponse(url("/login", next=back), 303, headers={"Cache-Control": "no-store"})
+
+
+def is_for_people(request: Request) -> bool:
+    """Whether a path that no route has was typed or followed by a person: programs do not ask for HTML."""
+    path = request.url.path
+    return "text/html" in request.headers.get("accept", "") and not path.startswith(_PROGRAMS)
+
+
+async def missing_page(request: Request) -> Response:
+    """Answer that there is no such page, in the frame of whoever is logged in."""
+    with suppress(PolicyError):
+        await principal_of_page(request)
+    message = "there is nothing at this address; it may be mistyped"
+    return await problem_page(request, NotFoundError(Problem("page-missing", message, help="the menu has all pages")))
 
 
 async def problem_page(request: Request, error: PolicyError) -> Response:

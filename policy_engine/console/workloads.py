@@ -98,7 +98,7 @@ async def history(request: Request, which: str) -> Response:
         steps=[_step(row, changed) for row, changed in zip(found["decisions"], found["changes"], strict=True)],
         links=near,
         latest=found["decisions"][0] if not asked["cursor"] else None,
-        all=url("/decisions", workload=f"{namespace}/{name}"),
+        all=url("/decisions", namespace=namespace, workload=name) if "/" not in name else None,
     )
 
 

