@@ -14,7 +14,7 @@ from policy_engine.console.cells import Link, Mark, Table, Verdict, When, column
 from policy_engine.console.charts import stacked_bars
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
-from policy_engine.console.visiting import page, principal_of_page
+from policy_engine.console.visiting import page, principal_of_page, see
 from policy_engine.reports.activity import MOST_DAYS, VERDICTS, Denials, Span, expiring, verdicts_over_time, what_denies
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ _ROWS = 10
 @router.get("/")
 async def overview(request: Request) -> Response:
     """Show the overview of a period of `days` until now."""
-    principal = await principal_of_page(request, "read")
+    principal = await principal_of_page(request)
+    if "read" not in principal.roles and "decide" in principal.roles:
+        return see("/evaluate")  # the first page of whoever may decide, and not read
+    principal.require("read")
     days = _days(request.query_params.get("days", ""))
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     since = (until - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)

@@ -22,6 +22,7 @@ from policy_engine.service.errors import NotFoundError
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: Where the addresses of programs begin.
 _PROGRAMS = ("/v1/", "/access/", "/tile/")
+_KNOWN = (403, 404)
 _TITLES = {
     403: "You may not do this",
     404: "There is no such page",
@@ -68,8 +69,6 @@ def is_for_people(request: Request) -> bool:
 
 async def missing_page(request: Request) -> Response:
     """Answer that there is no such page, in the frame of whoever is logged in."""
-    with suppress(PolicyError):
-        await principal_of_page(request)
     message = "there is nothing at this address; it may be mistyped"
     return await problem_page(request, NotFoundError(Problem("page-missing", message, help="the menu has all pages")))
 
@@ -77,6 +76,9 @@ async def missing_page(request: Request) -> Response:
 async def problem_page(request: Request, error: PolicyError) -> Response:
     """Answer with what is wrong, and what to do about it."""
     status = status_of(error)
+    if status in _KNOWN and not hasattr(request.state, "principal"):
+        with suppress(PolicyError):
+            await principal_of_page(request)  # so that the page has their menu
     title = _TITLES.get(status, HTTPStatus(status).phrase)
     answer = await page(request, "problem.html", title, status=status, problems=error.problems, code=status)
     if status in (429, 503):

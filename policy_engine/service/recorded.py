@@ -46,6 +46,7 @@ def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[st
     at = cursors.read(asked["cursor"], asked) if asked.get("cursor") else None
     moment = _moment(at.asked_at) if at else now()
     wanted = {**asked, "namespaces": None if reach is None else frozenset(reach)}
+    wanted["verdicts"] = asked.get("verdict") or ()
     if wanted.get("expired") and wanted.get("at") is None:
         wanted["at"] = moment  # else what has expired would move on from page to page
     newest = not asked.get("oldest_first")

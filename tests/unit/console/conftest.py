@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, StorageState
 
 from tests.browser import Watched, chromium, launched
 from tests.console_ledger import Seeded, seed
-from tests.serving import Server, serving
+from tests.serving import Server, make_token, serving
 
 
 @pytest.fixture(scope="session")
@@ -23,6 +23,7 @@ def seeded(tmp_path_factory: pytest.TempPathFactory) -> Seeded:
 @pytest.fixture(scope="session")
 def server(seeded: Seeded) -> Iterator[Server]:
     """The console over that ledger."""
+    make_token(seeded.url, subject="first@acme.example")  # from now on everybody has to log in
     with serving(seeded.url, layers=(seeded.layer,)) as running:
         yield running
 
@@ -80,9 +81,9 @@ def new_context(browser: Browser, **more: Any) -> BrowserContext:
     return context
 
 
-def log_in(watched: Watched, token: str) -> None:
-    """Log in as a person does."""
+def log_in(watched: Watched, token: str, first: str = "/") -> None:
+    """Log in as a person does, which leads to their first page."""
     page = watched.open("/login")
     page.get_by_label("Access token").fill(token)
     page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(f"{watched.base}/")
+    page.wait_for_url(f"{watched.base}{first}")
