@@ -23,6 +23,7 @@ from policy_engine.access.tokens import created_draft, new_token
 from policy_engine.recorder import Context
 from policy_engine.service.settings import Settings
 from policy_engine.serving.app import create_app
+from policy_engine.serving.protocol import Protocol
 
 WORKLOAD: dict[str, Any] = {
     "apiVersion": "policy-engine/v1",
@@ -72,8 +73,17 @@ def serving(ledger: str, **settings: Any) -> Iterator[Server]:
     """Serve in a thread of this process until the block ends."""
     listening = socket.socket()
     listening.bind(("127.0.0.1", 0))
-    app = create_app(Settings(ledger=ledger, port=listening.getsockname()[1], **settings))
-    config = uvicorn.Config(app, http="httptools", ws="none", lifespan="on", access_log=False, log_level="critical")
+    told = Settings(ledger=ledger, port=listening.getsockname()[1], **settings)
+    config = uvicorn.Config(
+        create_app(told),
+        http=Protocol,
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        log_level="critical",
+        server_header=False,
+        proxy_headers=False,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
     thread.start()

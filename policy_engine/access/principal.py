@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
@@ -11,12 +11,18 @@ from policy_engine.errors import PolicyError, Problem
 #: decide: have workloads decided. read: see what is on record. approve: approve and revoke waivers.
 #: administer: create and revoke tokens, reload the rules.
 ROLES = ("decide", "read", "approve", "administer")
+#: How long a token counts, in days.
+DEFAULT_DAYS, LONGEST_DAYS = 90, 366
 #: Whoever is known, whatever their roles.
 ANY = "any"
 
 
 class UnauthenticatedError(PolicyError):
-    """Nobody known asks: no token, or one that does not count."""
+    """Nobody known asks: no token, or one that does not count; `token` is its id where it is one of ours."""
+
+    def __init__(self, problems: Problem | Iterable[Problem], token: str | None = None) -> None:
+        super().__init__(problems)
+        self.token = token
 
 
 class ForbiddenError(PolicyError):

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from msgspec.structs import replace
 from policy_audit.entry import Draft, EntryType
 
 from policy_engine.access.principal import ROLES, Principal, UnauthenticatedError
@@ -29,8 +30,16 @@ _TOKEN = re.compile(r"pe_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
 TYPES = frozenset({EntryType.ACCESS_TOKEN_CREATED.value, EntryType.ACCESS_TOKEN_REVOKED.value})
 
 
+class Revocation(Struct, frozen=True):
+    """That a token was taken back: the entry, its time, and why."""
+
+    index: int
+    at: datetime
+    reason: str
+
+
 class Token(Struct, frozen=True):
-    """A token on record. `subject` is None where the name was erased: then it counts for nothing."""
+    """A token on record. `subject` is None where the name was erased or cannot be read: then it counts for nothing."""
 
     id: str
     digest: str
@@ -39,7 +48,16 @@ class Token(Struct, frozen=True):
     namespaces: frozenset[str] | None
     expires_at: datetime
     index: int
-    revoked_in: int | None = None
+    made_at: datetime
+    revoked: Revocation | None = None
+
+    def status(self, at: datetime) -> str:
+        """Return whether it counts at `at`: `active`, `revoked`, `expired`, or `nobody` where its subject is gone."""
+        if self.revoked is not None:
+            return "revoked"
+        if self.expires_at <= at:
+            return "expired"
+        return "active" if self.subject is not None else "nobody"
 
 
 def new_token() -> tuple[str, str, str]:
@@ -64,7 +82,7 @@ def created_draft(
         "sha256": digest,
         "roles": sorted(roles),
         "namespaces": sorted(namespaces) if namespaces is not None else None,
-        "expires_at": expires_at.astimezone(UTC).isoformat().replace("+00:00", "Z"),
+        "expires_at": _time(expires_at),
     }
     personal = {"subject": subject, **({"actor": by.actor} if by.actor else {})}
     context = {"actor_known_by": by.actor_known_by, **by.details}
@@ -77,6 +95,12 @@ def revoked_draft(name: str, reason: str, by: Context) -> Draft:
     context = {"actor_known_by": by.actor_known_by, **by.details}
     body = {"token": name, "reason": reason}
     return Draft(EntryType.ACCESS_TOKEN_REVOKED, body=body, context=context, personal=personal)
+
+
+def token_id(text: str) -> str:
+    """Return the id of a token that is given by its id or as a whole; what is neither, as it is."""
+    match = _TOKEN.fullmatch(text.strip())
+    return match.group(1) if match else text.strip().lower()
 
 
 class Tokens:
@@ -99,8 +123,9 @@ class Tokens:
                 found[token.id] = token
         for record in records(ledger, EntryType.ACCESS_TOKEN_REVOKED):
             name = str(record.body.get("token"))
-            if name in found and found[name].revoked_in is None:
-                found[name] = _revoked(found[name], record.index)
+            if name in found and found[name].revoked is None:
+                revocation = Revocation(record.index, record.recorded_at, str(record.body.get("reason")))
+                found[name] = replace(found[name], revoked=revocation)
         return cls(found)
 
     def __len__(self) -> int:
@@ -121,12 +146,13 @@ class Tokens:
         # one answer for all of these: whoever guesses learns nothing of which tokens there are
         if token is None or not hmac.compare_digest(token.digest, _digest(text)):
             raise _refused("token-unknown", "the token is not known")
-        if token.revoked_in is not None:
-            raise _refused("token-revoked", f"the token {token.id} was revoked")
-        if token.expires_at <= now:
-            raise _refused("token-expired", f"the token {token.id} expired at {token.expires_at.isoformat()}")
+        status = token.status(now)
+        if status == "revoked":
+            raise _refused("token-revoked", f"the token {token.id} was revoked", token.id)
+        if status == "expired":
+            raise _refused("token-expired", f"the token {token.id} expired at {_time(token.expires_at)}", token.id)
         if token.subject is None:
-            raise _refused("token-nobody", f"whose the token {token.id} was is erased")
+            raise _refused("token-nobody", f"whose the token {token.id} was is erased, or cannot be read", token.id)
         return Principal(token.subject, token.roles, "token", token.id, token.namespaces)
 
 
@@ -138,20 +164,20 @@ def _token_of(ledger: Source, record: Record) -> Token | None:
         reach = body["namespaces"]
         namespaces = None if reach is None else frozenset(str(each) for each in reach)
         subject = opened_value(ledger, record, "subject")
-        return Token(str(body["token"]), str(body["sha256"]), subject, roles, namespaces, expires, record.index)
+        name, digest = str(body["token"]), str(body["sha256"])
+        return Token(name, digest, subject, roles, namespaces, expires, record.index, record.recorded_at)
     except (KeyError, TypeError, ValueError):
         return None  # it is no token, and lets nobody in
-
-
-def _revoked(token: Token, index: int) -> Token:
-    from msgspec.structs import replace
-
-    return replace(token, revoked_in=index)
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _refused(code: str, message: str) -> UnauthenticatedError:
-    return UnauthenticatedError(Problem(code, message, help="ask an administrator for a new token"))
+def _time(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _refused(code: str, message: str, token: str | None = None) -> UnauthenticatedError:
+    problem = Problem(code, message, help="ask an administrator for a new token")
+    return UnauthenticatedError(problem, token)

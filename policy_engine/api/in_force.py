@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
+from policy_engine.access.routes import KNOWN
 from policy_engine.api import parameters as given
 from policy_engine.api.documents import answer, kept, tag_of, unchanged
 from policy_engine.api.openapi import documents, in_path, parameters, problems, ref
@@ -25,7 +26,6 @@ from policy_engine.service import in_force
 from policy_engine.service.ground import now
 
 router = APIRouter()
-ROLES = ("read", "decide")
 _REFUSED = problems(400, 401, 403, 429, 503)
 _UNCHANGED: dict[int | str, dict[str, Any]] = {304: {"description": "What `If-None-Match` names is still so."}}
 _AT = as_of("at", "Prices as of this time, or of this date (UTC); by default now.")
@@ -73,7 +73,7 @@ def _document(name: str) -> dict[int | str, dict[str, Any]]:
 @router.get("/v1/policy", responses=_document("Policy"))
 async def show_policy(request: Request) -> Response:
     """Show the policy in force: digests, layers, parameters, approvers, versions, and since when it decided."""
-    await principal_with(request, *ROLES)
+    await principal_with(request, *KNOWN)
     given.read(request, ())
     service = service_of(request)
     policy = service.policy
@@ -89,14 +89,14 @@ async def list_rules(request: Request) -> Response:
 
 
 @router.get(
-    "/v1/rules/{identifier}",
+    "/v1/rules/{id}",
     responses={**_document("Rule"), **problems(404)},
-    openapi_extra=parameters(in_path("identifier", "The rule's id.", example="high-api-spend-favours-self-hosting")),
+    openapi_extra=parameters(in_path("id", "The rule's id.", example="high-api-spend-favours-self-hosting")),
 )
-async def show_rule(request: Request, identifier: str) -> Response:
+async def show_rule(request: Request) -> Response:
     """Show a rule in full, with the parameters it reads, its criteria, its disputes and its cases."""
     sheets = service_of(request).rule_sheets
-    return await _told(request, (), lambda policy, _, __: sheets.rule(policy, identifier))
+    return await _told(request, (), lambda policy, _, __: sheets.rule(policy, request.path_params["id"]))
 
 
 @router.get("/v1/catalog/models", responses=_document("CatalogList"), openapi_extra=documented(MODEL_FILTERS))
@@ -137,7 +137,7 @@ async def _told(
     request: Request, known: Sequence[Parameter], ask: Callable[[Any, date, dict[str, Any]], dict[str, Any]]
 ) -> Response:
     """Answer what follows from policy, day and parameters alone, by the tag that these have."""
-    await principal_with(request, *ROLES)
+    await principal_with(request, *KNOWN)
     asked = given.read(request, known)
     day = (asked.pop("at", None) or now()).date()
     service = service_of(request)

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.access.principal import ForbiddenError
+from policy_engine.access.routes import KNOWN
 from policy_engine.api import parameters as given
 from policy_engine.api.openapi import answers, in_path, parameters, problems
 from policy_engine.api.requests import principal_with, service_of
 from policy_engine.errors import Problem
 
 router = APIRouter()
-ROLES = ("read", "decide")
 _REFUSED = problems(400, 401, 403, 404, 429, 503)
 _BYTES = {"type": "string", "format": "binary"}
 _YEAR = 31_536_000
@@ -60,7 +60,7 @@ async def _admit(request: Request, *, entries: bool) -> None:
         UnauthenticatedError, ForbiddenError: they may not.
     """
     if not service_of(request).settings.public_log:
-        principal = await principal_with(request, *(("read",) if entries else ROLES))
+        principal = await principal_with(request, *(("read",) if entries else KNOWN))
         if entries and principal.namespaces is not None:
             message = "entries of all namespaces stand in a bundle, and your token does not reach all"
             raise ForbiddenError(Problem("namespace", message, help="`/v1/decisions/{id}/entry` gives a single one"))

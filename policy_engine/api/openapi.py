@@ -18,16 +18,17 @@ JSON = "application/json"
 YAML = "application/yaml"
 #: When each problem is answered, where a route has nothing more exact to say.
 WHEN = {
-    400: "A parameter is unknown, or is not what it should be.",
+    400: "A parameter is unknown or wrong, or the request is not what HTTP has.",
     401: "Nobody known asks: the token is missing, unknown, expired or revoked.",
     403: "Whoever asks may not do this, or not there.",
     404: "It is not there, or not for whoever asks.",
     405: "The path does not take this method.",
-    408: "The body did not come in time.",
+    408: "The request did not come in time.",
     409: "It cannot be done to what is there.",
     410: "Its document was disposed of: the retention period had ended.",
     413: "The body is too large.",
-    415: "The body is of another media type.",
+    414: "The URL is too long.",
+    415: "The body is of another media type, or compressed.",
     422: "What was sent is invalid; every problem has its code, and its place where there is one.",
     429: "Too much at once; come back after `Retry-After`.",
     431: "The headers are too large.",

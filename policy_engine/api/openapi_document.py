@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from policy_engine.api.document_schemas import workload_at
 from policy_engine.api.documents import json_bytes
-from policy_engine.api.openapi import PUBLIC, answers
+from policy_engine.api.openapi import PUBLIC, answers, problems
 from policy_engine.api.requests import service_of
 from policy_engine.api.schemas import SCHEMAS
 
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from policy_engine.model.vocabulary import Vocabulary
 
 router = APIRouter()
+#: What is answered before any route is asked.
+EVERYWHERE = (400, 403, 408, 414, 415, 429, 431)
 _CONVERTER = re.compile(r"\{(\w+):\w+\}")
 _NAMED = re.compile(r"\{(\w+)\}")
 _REFERENCE = "#/components/schemas/"
@@ -65,6 +67,7 @@ def openapi(routers: Iterable[APIRouter], version: str, vocabulary: Vocabulary) 
         "paths": paths,
         "components": {
             "schemas": schemas,
+            "responses": {str(status): answer for status, answer in problems(*EVERYWHERE).items()},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer", "description": _BEARER}},
         },
     }
@@ -90,8 +93,9 @@ def _operation(route: APIRoute, method: str) -> dict[str, Any]:
     if plain or given:
         operation["parameters"] = [*plain, *given]
     operation |= {name: value for name, value in extra.items() if name != "parameters"}
-    found = {str(status): answer for status, answer in sorted(route.responses.items(), key=lambda each: str(each[0]))}
-    return {**operation, "responses": found}
+    found = {str(status): answer for status, answer in route.responses.items()}
+    everywhere = {str(status): {"$ref": f"#/components/responses/{status}"} for status in EVERYWHERE}
+    return {**operation, "responses": dict(sorted({**everywhere, **found}.items()))}
 
 
 def _used(value: Any) -> set[str]:

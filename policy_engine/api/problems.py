@@ -25,7 +25,16 @@ _STATUSES: tuple[tuple[type[PolicyError], int], ...] = (
     (UsageError, 400),
     (RecordingError, 503),
 )
-_BY_CODE = {"body-too-large": 413, "media-type": 415, "request-timeout": 408, "method": 405, "blob-disposed": 410}
+_BY_CODE = {
+    "blob-disposed": 410,
+    "body-too-large": 413,
+    "content-encoding": 415,
+    "headers-too-large": 431,
+    "media-type": 415,
+    "method": 405,
+    "request-timeout": 408,
+    "url-too-long": 414,
+}
 
 
 def status_of(error: PolicyError) -> int:

@@ -51,7 +51,7 @@ FILTERS = (
     flag("count", "Say how many there are, and list none."),
 )
 _HISTORY = (*_PERIOD, *_PAGE)
-_ID = in_path("identifier", "The decision's id, 8 digits or more of it, or its entry's index.", example="569fa0a1")
+_ID = in_path("id", "The decision's id, 8 digits or more of it, or its entry's index.", example="569fa0a1")
 _ALL_RULES = (flag("all_rules", "With the rules that did not fire, too."),)
 _REFUSED = problems(400, 401, 403, 429, 503)
 _NEXT = {"Link": "The next page (RFC 8288)."}
@@ -72,7 +72,7 @@ async def list_decisions(request: Request) -> Response:
 
 
 @router.get(
-    "/v1/decisions/{identifier}",
+    "/v1/decisions/{id}",
     responses={
         **documents(ref("RecordedDecision"), "The decision."),
         **_REFUSED,
@@ -80,7 +80,7 @@ async def list_decisions(request: Request) -> Response:
     },
     openapi_extra={"parameters": [_ID, *documented(_ALL_RULES)["parameters"]]},
 )
-async def show_decision(request: Request, identifier: str) -> Response:
+async def show_decision(request: Request) -> Response:
     """Show a recorded decision again, in full, as `policy explain` does.
 
     With the role `read`, personal values that are still held are shown; with `decide` alone they are left out.
@@ -88,7 +88,9 @@ async def show_decision(request: Request, identifier: str) -> Response:
     principal = await principal_with(request, "read", "decide")
     asked = given.read(request, _ALL_RULES)
     persons = "read" in principal.roles
-    ask = partial(recorded.decision, target=identifier, reach=principal.namespaces, persons=persons, **asked)
+    ask = partial(
+        recorded.decision, target=request.path_params["id"], reach=principal.namespaces, persons=persons, **asked
+    )
     found = await service_of(request).read(ask)
     if persons:
         await record_read(request, "explain", 1)
@@ -96,7 +98,7 @@ async def show_decision(request: Request, identifier: str) -> Response:
 
 
 @router.get(
-    "/v1/decisions/{identifier}/receipt",
+    "/v1/decisions/{id}/receipt",
     responses={
         **answers({"type": "string"}, "The proof (C2SP tlog-proof).", media_types=("text/plain",)),
         **_REFUSED,
@@ -104,27 +106,27 @@ async def show_decision(request: Request, identifier: str) -> Response:
     },
     openapi_extra={"parameters": [_ID]},
 )
-async def show_receipt(request: Request, identifier: str) -> Response:
+async def show_receipt(request: Request) -> Response:
     """Prove that a decision is in the log, as `policy audit prove` does.
 
-    The proof is over the bytes that `/v1/decisions/{identifier}/entry` gives, and is checked with the log's key alone.
+    The proof is over the bytes that `/v1/decisions/{id}/entry` gives, and is checked with the log's key alone.
     """
     principal = await principal_with(request, "read", "decide")
     given.read(request, ())
-    ask = partial(recorded.receipt, target=identifier, reach=principal.namespaces)
+    ask = partial(recorded.receipt, target=request.path_params["id"], reach=principal.namespaces)
     return Response(await service_of(request).read(ask), media_type="text/plain", headers=NO_STORE)
 
 
 @router.get(
-    "/v1/decisions/{identifier}/entry",
+    "/v1/decisions/{id}/entry",
     responses={**answers({"type": "object"}, "The entry's exact bytes."), **_REFUSED, **problems(404)},
     openapi_extra={"parameters": [_ID]},
 )
-async def show_entry(request: Request, identifier: str) -> Response:
+async def show_entry(request: Request) -> Response:
     """Give the exact bytes of the decision's entry, which its receipt is over; they name no person."""
     principal = await principal_with(request, "read", "decide")
     given.read(request, ())
-    ask = partial(recorded.decision_entry, target=identifier, reach=principal.namespaces)
+    ask = partial(recorded.decision_entry, target=request.path_params["id"], reach=principal.namespaces)
     entry = await service_of(request).read(ask)
     return Response(entry.raw, media_type="application/json", headers=NO_STORE)
 

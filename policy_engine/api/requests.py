@@ -70,7 +70,8 @@ async def identified(request: Request, authorization: str | None, role: str, *, 
         UnauthenticatedError, ForbiddenError: they may not.
         RecordingError: the ledger, which says so, cannot be read.
     """
-    principal = await service_of(request).principal(authorization, exact=exact)
+    address = request.client.host if request.client is not None else ""
+    principal = await service_of(request).principal(authorization, exact=exact, address=address)
     principal.require(role)
     request.state.principal = principal
     return principal

@@ -107,7 +107,7 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         *_body(shown),
         Section("Covered by the checkpoint", pairs=covering),
     ]
-    return [section for section in sections if section.pairs or section.rows]
+    return [section for section in sections if section.pairs or section.rows or section.lines]
 
 
 def _body(shown: Mapping[str, Any]) -> list[Section]:
@@ -125,7 +125,10 @@ def _body(shown: Mapping[str, Any]) -> list[Section]:
 
         if sections := report_sections(shown["body"]):
             return sections
-    return [Section("Body", pairs=_pairs(shown["body"]))]
+    from policy_engine.cli.audit_show_access import meaning
+
+    means = meaning(shown)
+    return [Section("Body", pairs=_pairs(shown["body"])), *([Section("What it says", lines=means)] if means else [])]
 
 
 def _pairs(value: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -68,6 +68,7 @@ SECTIONS: dict[str, dict[str, tuple[str, str]]] = {
     "operate": {
         "probe": ("probe", "Measure this host's devices, and judge hardware claims by it."),
         "serve": ("serve", "Serve the HTTP API and the console."),
+        "token": ("token", "Make, list and revoke the tokens of the served engine."),
         "db": ("db", "Migrate the ledger's database, say where it stands, give rights."),
     },
 }

@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 
 from policy_engine.cli.options import ledger_options, policy_options
+from policy_engine.cli.serve_access import access_options, check_open, listening_at, oidc_of
 
 
 @click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
+@access_options
 @policy_options
 @ledger_options
 @click.pass_context
@@ -24,33 +26,48 @@ def command(
     listen: str,
     workers: int,
     public_log: bool,
+    behind_tls: bool,
+    rate: float,
+    oidc_issuer: str | None,
+    oidc_audience: str | None,
+    oidc_keys: Path | None,
+    oidc_roles_claim: str | None,
+    oidc_subject_claim: str | None,
+    oidc_roles: Sequence[str],
     layers: Sequence[Path],
     policy_digest: str | None,
     ledger: str | None,
     ledger_key: Path | None,
 ) -> None:
-    """Serve the HTTP API and the console."""
+    """Serve the HTTP API and the console.
+
+    Whoever asks sends a token of `policy token create`, or an access token of --oidc-issuer. As long as the ledger has
+    never had a token, and no issuer is named, it serves on loopback alone, and everybody there.
+    """
     from policy_engine.cli.options import choose_ledger
     from policy_engine.errors import Problem, UsageError
-    from policy_engine.service.settings import Settings
+    from policy_engine.service.settings import Limits, Settings
 
     try:
         from policy_engine.serving.run import serve
     except ImportError:
         message = "`policy serve` needs packages that are not installed"
         raise UsageError(Problem("extra-missing", message, help="pip install policy-engine[server]")) from None
-    host, _, port = listen.rpartition(":")
+    host, port = listening_at(listen)
     choice = choose_ledger(ctx, ledger, ledger_key)
-    serve(
-        Settings(
-            ledger=choice.url,
-            key=choice.key,
-            pinned=choice.pinned,
-            layers=tuple(layers),
-            policy_digest=policy_digest,
-            host=host.strip("[]"),
-            port=int(port),
-            workers=workers,
-            public_log=public_log,
-        )
+    settings = Settings(
+        ledger=choice.url,
+        key=choice.key,
+        pinned=choice.pinned,
+        layers=tuple(layers),
+        policy_digest=policy_digest,
+        host=host,
+        port=port,
+        workers=workers,
+        limits=Limits(rate=rate),
+        public_log=public_log,
+        behind_tls=behind_tls,
+        oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
     )
+    check_open(settings, choice)
+    serve(settings)

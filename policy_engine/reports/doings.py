@@ -53,6 +53,8 @@ def hipaa_access(asked: Asked) -> Report:
     for entry in asked.entries(EntryType.OFFICER_QUERY, EntryType.EXPORT, EntryType.LOG_INS_FAILED):
         body = entry.document["body"]
         what = text(body.get("command")) or brief({key: value for key, value in body.items() if key != "count"})
+        if type(body.get("repeated")) is int:
+            what = f"{what} (asked {body['repeated']:,} times more within a minute)"
         bound = body.get("checkpoint")
         size = bound.get("size") if isinstance(bound, dict) else body.get("size")
         count = next((body[name] for name in ("count", "values", "selected") if name in body), None)
@@ -65,7 +67,7 @@ def hipaa_access(asked: Asked) -> Report:
         rows,
         remarks=(
             "Reads are on record where a server does so, and on the command line with --record-query. Whoever reads "
-            "the database itself leaves nothing here.",
+            "the database itself leaves nothing here. Failed log-ins are counted: nobody was known who could be named.",
             AS_RECORDED,
         ),
     )
@@ -91,7 +93,7 @@ def separation_of_duties(asked: Asked) -> Report:
             rows.append((entry.index, entry.recorded_at, entry.type, *told))
     same, untold = (sum(row[-1] in words for row in rows) for words in (SAME, UNTOLD))
     return asked.answer(
-        "waivers granted and policies activated: who asked, and who approved; and acts by nobody who is named",
+        "waivers granted, policies activated and tokens made: who asked, and who approved; acts by nobody who is named",
         "approvals, and acts by nobody named",
         columns,
         rows,
@@ -103,6 +105,7 @@ def separation_of_duties(asked: Asked) -> Report:
         remarks=(
             "`nobody named`: whoever erased, disposed of, held, released, revoked, restored, changed a key or made a "
             "token gave no name; `asked` says so of an activation. A name that was given is asserted, or from CI.",
+            "A token of the served engine lets in whom `asked` names, and was made by whom `approved` names.",
             "Persons are compared as recorded, whatever their spelling: one person under two names is not seen.",
             "Signatures of activations are judged by the policy in force before. Those of waivers are not: "
             "`policy audit report waivers --policy DIR` does.",
@@ -118,7 +121,9 @@ def _told(
     body = entry.document["body"]
     if entry.type in ACTS:
         what = brief({name: value for name, value in body.items() if name not in _LISTS})
-        return (what or None, UNNAMED, (), NOBODY_NAMED) if _nobody_named(entry) else None
+        if _nobody_named(entry):
+            return what or None, UNNAMED, (), NOBODY_NAMED
+        return _token(asked, entry) if entry.type == EntryType.ACCESS_TOKEN_CREATED else None
     if judged is None:
         finding, requester, approvers = approval(asked, entry)
         if finding == APART:  # by the names that the grant gives itself
@@ -126,6 +131,16 @@ def _told(
         return text(body.get("waiver")), requester, approvers, finding
     actor = asked.persons.one(entry, "actor")
     return judged.policy, UNNAMED if actor is None else actor, judged.by, _duties(judged)
+
+
+def _token(asked: Asked, entry: StoredEntry) -> tuple[Cell, ...]:
+    """Return which token was made, whom it lets in, who made it, and whether these are one person."""
+    people, body = asked.persons.of(entry), entry.document["body"]
+    subject, actor = people.get("subject"), people.get("actor")
+    what = brief({name: body[name] for name in ("token", "roles", "namespaces") if name in body})
+    if subject is None or actor is None or not (shown(subject) and shown(actor)):
+        return what, subject, () if actor is None else (actor,), UNTOLD[0]
+    return what, subject, (actor,), SAME[0] if same_person(subject, actor) else APART
 
 
 def approval(asked: Asked, entry: StoredEntry) -> tuple[str, str | None, tuple[str, ...]]:

@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
 
-from policy_engine.access.authenticating import authenticate
+from policy_engine.access.authenticating import ANYBODY, authenticate
 from policy_engine.access.principal import Principal, UnauthenticatedError
 from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.recorder import Context, Drafter, recordable, shown
+from policy_engine.service.admitting import Admission
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
 from policy_engine.service.errors import MISSING, BusyError, NotFoundError
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
     from policy_audit.served_tiles import ServedTiles
 
+    from policy_engine.access.oidc import Verifier
     from policy_engine.loading.policy import Policy
 
 T = TypeVar("T")
@@ -72,8 +74,10 @@ class Service:
         self.reads = Reads(self.committer)
         self.rule_sheets = RuleSheets(settings.layers)
         self._tiles: ServedTiles | None = None
+        self.admission = Admission(settings.limits, self.committer)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self._policy: Policy | None = None
+        self._oidc: Verifier | None = None
         self._ground: Ground | None = None
         self._drafter: Drafter | None = None
         self._refreshing = threading.Lock()
@@ -95,12 +99,20 @@ class Service:
     def _load(self) -> None:
         from policy_engine.loading.policy import load_policy
 
+        oidc = self.settings.oidc
+        verifier = None
+        if oidc is not None:
+            from policy_engine.access.oidc import Verifier
+
+            verifier = Verifier(oidc)
         self._policy = load_policy(self.settings.layers, self.settings.policy_digest)
+        self._oidc = verifier
         self._drafter = Drafter(self._policy)
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
         await self.reads.stop()
+        await self.admission.log_ins.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
         await loop.run_in_executor(None, self.committer.stop)
@@ -144,25 +156,55 @@ class Service:
             self.evaluator.forget()
             return self._ground
 
-    async def principal(self, authorization: str | None, *, exact: bool = True) -> Principal:
+    async def principal(self, authorization: str | None, *, exact: bool = True, address: str = "") -> Principal:
         """Return who asks. Not `exact`: by a ground that may be some minutes old, for what a guard holds to the ledger.
+
+        `address` is where the request comes from: those of nobody known are counted by it.
 
         Raises:
             UnauthenticatedError: that is not known.
+            BusyError: they, or this address, ask too often.
             RecordingError: the ledger, which says who may ask, cannot be read.
         """
         moment = now()
         ground = await self._current(moment)
-        if not exact:
-            with contextlib.suppress(UnauthenticatedError):
-                return self._identify(authorization, ground, moment)
+        known: Principal | None = None
+        try:
+            known = self._identify(authorization, ground, moment)
+            self.admission.admit(known)
+        except UnauthenticatedError as error:
+            if authorization is None and not (self.settings.on_loopback and not len(ground.tokens)):
+                self.admission.check_stranger(address)
+                raise
+            self.admission.check_unknown(error, address)
+        if known is not None and not exact and known.known_by != ANYBODY.known_by:
+            return known
         # a token may have been made, or revoked, since the ground was read
         if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
             ground = await self._current(moment, anew=True)
-        return self._identify(authorization, ground, moment)
+        try:
+            return self._identify(authorization, ground, moment)
+        except UnauthenticatedError as error:
+            self.admission.failed(error, address)
+            raise
+
+    async def is_open(self) -> bool:
+        """Whether whoever reaches this server may use it: on loopback, as long as nobody was ever given a token.
+
+        Where the ledger cannot say so, it is.
+        """
+        if not self.settings.on_loopback or self.settings.oidc is not None:
+            return False
+        with contextlib.suppress(PolicyError):
+            ground = await self._current(now())
+            if not len(ground.tokens) and await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
+                ground = await self._current(now(), anew=True)
+            return not len(ground.tokens)
+        return True
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
-        return authenticate(authorization, ground.tokens, at, open_access=self.settings.on_loopback)
+        on_loopback = self.settings.on_loopback
+        return authenticate(authorization, ground.tokens, at, open_access=on_loopback, oidc=self._oidc)
 
     async def _current(self, at: datetime, *, anew: bool = False) -> Ground:
         found = self._ground

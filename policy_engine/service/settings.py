@@ -6,6 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from policy_engine.access.issuer import Oidc
+
 MIB = 1 << 20
 
 
@@ -19,8 +21,22 @@ class Limits(Struct, frozen=True):
     """Workloads in one request."""
     waiting: int = 256
     """Requests that a worker works on at once; one more is told to come back."""
-    requests_per_minute: int = 0
-    """Of one principal, for each worker; 0 is no limit."""
+    rate: float = 2000.0
+    """Requests a second of one principal, for each worker, with twice as many at once; 0 is no limit."""
+    failures_rate: float = 1.0
+    """Requests a second of one address, for each worker, that may come from nobody known; 0 is no limit."""
+    head_bytes: int = 32 << 10
+    head_seconds: float = 10.0
+    headers: int = 100
+    url_bytes: int = 8 << 10
+    stalled_seconds: float = 30.0
+    """For so long a client may take nothing of an answer."""
+    linger_seconds: float = 2.0
+    """For so long a body is still read whose request is answered."""
+    connections: int = 800
+    """Of one worker; for one more an idle one is closed, or it is itself."""
+    requests: int = 512
+    """Under way in one worker; one more is told to come back."""
 
 
 class Settings(Struct, frozen=True):
@@ -36,6 +52,8 @@ class Settings(Struct, frozen=True):
     workers: int = 1
     threads: int = 2
     """Engines of each worker."""
+    oidc: Oidc | None = None
+    """Whose access tokens count beside the ledger's own."""
     behind_tls: bool = False
     """Whether clients come by HTTPS, through something in front that ends it."""
     limits: Limits = Limits()

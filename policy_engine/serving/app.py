@@ -19,6 +19,7 @@ from policy_engine.console.routing import is_for_people, missing_page
 from policy_engine.errors import PolicyError
 from policy_engine.service.service import Service
 from policy_engine.service.settings import Settings
+from policy_engine.serving.front import Front
 
 #: The modules whose routes `/openapi.json` describes.
 API = (decisions, recorded, log, in_force, health, openapi_document)
@@ -35,7 +36,11 @@ def create_app(settings: Settings) -> FastAPI:
         await service.stop()
 
     app = FastAPI(
-        title="policy-engine", version=__version__, openapi_url=None, redirect_slashes=False, lifespan=lifespan
+        version=__version__,
+        openapi_url=None,
+        lifespan=lifespan,
+        # a redirect would be made of whatever `Host` says
+        redirect_slashes=False,
     )
     app.state.service = service
     app.state.documented = [module.router for module in API]
@@ -47,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, _unrouted)
+    app.add_middleware(Front, service=service)
     return app
 
 

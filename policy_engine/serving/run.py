@@ -9,6 +9,7 @@ from uvicorn.supervisors import Multiprocess
 
 from policy_engine.service.settings import Settings
 from policy_engine.serving.app import create_app
+from policy_engine.serving.protocol import Protocol
 
 GRACE_SECONDS = 30
 
@@ -21,7 +22,7 @@ def serve(settings: Settings) -> None:
         host=settings.host,
         port=settings.port,
         workers=settings.workers,
-        http="httptools",
+        http=Protocol,
         loop="uvloop",
         ws="none",
         lifespan="on",

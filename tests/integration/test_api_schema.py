@@ -57,13 +57,13 @@ def test_nothing_undocumented_is_answered(server: Server, decided: list[dict[str
 @pytest.mark.parametrize(
     "path",
     [
-        "/v1/decisions/{identifier}",
-        "/v1/decisions/{identifier}/receipt",
-        "/v1/decisions/{identifier}/entry",
+        "/v1/decisions/{id}",
+        "/v1/decisions/{id}/receipt",
+        "/v1/decisions/{id}/entry",
         "/v1/workloads/{namespace}/{name}",
         "/v1/workloads",
         "/v1/policy",
-        "/v1/rules/{identifier}",
+        "/v1/rules/{id}",
         "/v1/catalog/models/{name}",
     ],
 )
@@ -72,7 +72,7 @@ def test_what_is_there_is_answered_as_it_is_described(server: Server, decided: l
     rule = "high-api-spend-favours-self-hosting"
     identifier = rule if "rules" in path else decided[0]["id"]
     name = "gpt-4o" if "catalog" in path else "triage"
-    values = {"identifier": identifier, "namespace": "support", "name": name}
+    values = {"id": identifier, "namespace": "support", "name": name}
     given = {key: value for key, value in values.items() if f"{{{key}}}" in path}
     case = schema[path]["GET"].Case(path_parameters=given)
     answer = case.call_and_validate(headers={"Authorization": f"Bearer {server.token('read')}"})

@@ -66,7 +66,9 @@ def test_operations_are_told_apart_and_say_what_they_answer(document: dict[str, 
 
 def test_each_error_is_a_problem_document(document: dict[str, Any]) -> None:
     for path, method, operation in operations(document):
-        for status, answer in operation["responses"].items():
+        for status, found in operation["responses"].items():
+            shared = found.get("$ref", "").rpartition("/")[2]
+            answer = document["components"]["responses"][shared] if shared else found
             if int(status) >= 400:
                 assert list(answer["content"]) == ["application/problem+json"], (path, method, status)
 
