@@ -50,7 +50,7 @@ async def begin(request: Request) -> Response:
     try:
         _, value = await log_in(request, next(iter(fields.get("token", ())), "").strip())
     except UnauthenticatedError as error:
-        return RedirectResponse(url(PAGE, problem=error.code, next=back), 303)
+        return RedirectResponse(url(PAGE, problem=error.code, next=back if back != "/" else None), 303)
     response = RedirectResponse(back, 303)
     set_session(request, response, value)
     return response
