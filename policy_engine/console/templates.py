@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-from markupsafe import Markup, escape
 
 from policy_engine.console.cells import cell
 from policy_engine.console.urls import current, url
@@ -59,10 +58,10 @@ def _shown(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _verbatim(text: str) -> Markup:
+def _verbatim(text: str) -> Any:
     """Return text that goes back as it came, for a form's field: escaped, and otherwise untouched."""
-    # a browser drops the first line break of a textarea, and takes no U+0000
-    return Markup("\n") + escape(text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
+    # a page takes no U+0000
+    return _environment().filters["forceescape"](text.replace("\x00", "\N{REPLACEMENT CHARACTER}"))
 
 
 def minute(moment: str) -> str:
