@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +60,10 @@ async def overview(request: Request) -> Response:
         series=_series(spans, days),
         denials=found["denials"],
         blocking=_blocking(found["denials"], titles, period),
-        soon=_soon(found["soon"], until),
+        soon=_soon(found["soon"].rows, until),
         waivers=_waivers(found["waivers"]),
-        workloads=found["workloads"],
+        workloads=found["soon"].workloads,
+        left_out=max(0, found["soon"].total - _ROWS),
         checkpoint=found["checkpoint"],
     )
 
@@ -80,13 +81,11 @@ def _read(ledger: Ledger, since: datetime, until: datetime, namespaces: Collecti
     with open_snapshot(ledger) as snapshot:
         rows = waiver_register(SnapshotSource(snapshot), until, unreadable=lambda *_: None)
         expiring_waivers = reports(rows)["expiring"]
-        workloads = {(row.namespace, row.workload) for row in snapshot.latest()}
         return {
             "spans": verdicts_over_time(snapshot, since, until, namespaces),
             "denials": what_denies(snapshot, since, until, namespaces),
-            "soon": expiring(snapshot, until, SOON, namespaces),
+            "soon": expiring(snapshot, until, SOON, _ROWS, namespaces),
             "waivers": [row for row in expiring_waivers if namespaces is None or row["namespace"] in namespaces],
-            "workloads": sum(namespaces is None or name in namespaces for name, _ in workloads),
             "checkpoint": {"size": snapshot.size, "origin": snapshot.checkpoint.origin},
         }
 
@@ -125,9 +124,9 @@ def _blocking(denials: Denials, titles: dict[str, str], period: dict[str, str]) 
     return Table("Rules by denials", columns("~Rule", ">Denials", ">Workloads"), rows, empty, hidden_caption=True)
 
 
-def _soon(found: list[StoredDecision], at: datetime) -> Table:
+def _soon(found: Sequence[StoredDecision], at: datetime) -> Table:
     rows = []
-    for each in found[:_ROWS]:
+    for each in found:
         left = (datetime.fromisoformat(str(each.valid_until)) - at).days
         name = f"{each.namespace}/{each.workload}"
         rows.append(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
-from policy_audit.records import DecisionQuery
+from policy_audit.records import DecisionQuery, StoredDecision
 from policy_audit.view import instant
 
 from policy_engine.reports.asking import Asked
@@ -17,7 +17,7 @@ from policy_engine.reports.workloads import governing
 from policy_engine.summary import denying_rules
 
 if TYPE_CHECKING:
-    from policy_audit.records import CheckedDecision, StoredDecision
+    from policy_audit.records import CheckedDecision
     from policy_audit.snapshot import Snapshot
 
 VERDICTS = ("allow", "allow_with_conditions", "review", "deny")
@@ -54,6 +54,14 @@ class Denials(Struct, frozen=True):
     total: int
 
 
+class Expiring(Struct, frozen=True):
+    """Decisions that end soon or have ended, the first ones; how many there are, and of how many workloads in all."""
+
+    rows: tuple[StoredDecision, ...]
+    total: int
+    workloads: int
+
+
 def verdicts_over_time(
     snapshot: Snapshot, since: datetime, until: datetime, namespaces: Collection[str] | None = None
 ) -> list[Span]:
@@ -61,13 +69,12 @@ def verdicts_over_time(
 
     By the query columns alone, as counts of lists are.
     """
-    days = (until.date() - since.date()).days or 1
+    first, days = since.date(), (until.date() - since.date()).days or 1
     length = 1 if days <= MOST_DAYS else _WEEK
-    first = since.date()
     found: dict[int, Counter[str]] = {}
-    for row in _rows(snapshot, DecisionQuery(since=since, until=until), namespaces):
-        place = (date.fromisoformat(row.recorded_at[:10]) - first).days // length
-        found.setdefault(place, Counter())[row.verdict] += 1
+    for (day, verdict), count in snapshot.count_by_day(since=since, until=until, namespaces=namespaces).items():
+        place = (date.fromisoformat(day) - first).days // length
+        found.setdefault(place, Counter())[verdict] += count
     last = max((days - 1) // length, *found, 0)
     return [
         Span(first + timedelta(days=place * length), tuple(found.get(place, Counter())[each] for each in VERDICTS))
@@ -79,42 +86,38 @@ def what_denies(
     snapshot: Snapshot, since: datetime, until: datetime, namespaces: Collection[str] | None = None
 ) -> Denials:
     """Return the rules behind the denials of a period; of more than `MOST_READ` denials behind the newest."""
-    rows = list(_rows(snapshot, DecisionQuery(verdicts=("deny",), since=since, until=until), namespaces))
-    read = rows[-MOST_READ:]
+    reach = None if namespaces is None else frozenset(namespaces)
+    query = DecisionQuery(verdicts=("deny",), since=since, until=until, namespaces=reach)
+    indexes = snapshot.select(query).indexes()
+    rows = list(snapshot.decision_rows(indexes[-MOST_READ:]))
     denials: Counter[str] = Counter()
     workloads: dict[str, set[tuple[str, str]]] = {}
-    for row, rules in _with_rules(snapshot, read):
+    for row, rules in _with_rules(snapshot, rows):
         denials.update(rules)
         for rule in rules:
             workloads.setdefault(rule, set()).add((row.namespace, row.workload))
     ordered = sorted(denials, key=lambda rule: (-denials[rule], rule))
-    return Denials(tuple(Blocking(each, denials[each], len(workloads[each])) for each in ordered), len(read), len(rows))
+    found = tuple(Blocking(each, denials[each], len(workloads[each])) for each in ordered)
+    return Denials(found, len(rows), len(indexes))
 
 
 def expiring(
-    snapshot: Snapshot, at: datetime, within: timedelta, namespaces: Collection[str] | None = None
-) -> list[StoredDecision]:
-    """Return the decisions that count for workloads and end before `at + within`, or have ended, the first first."""
-    asked = Asked(snapshot, "expiring", "", "", at)
+    snapshot: Snapshot, at: datetime, within: timedelta, most: int, namespaces: Collection[str] | None = None
+) -> Expiring:
+    """Return the decisions that count for workloads and end before `at + within`, or have ended: the first `most`."""
+    counting = governing(Asked(snapshot, "expiring", "", "", at))
+    rows = [each for each in counting if namespaces is None or each.namespace in namespaces]
     end = instant(at + within)
-    rows = [each for each in governing(asked) if each.valid_until is not None and each.valid_until < end]
-    kept = [each for each in rows if namespaces is None or each.namespace in namespaces]
-    snapshot.checked(kept)  # what is shown is what the entries say
-    return sorted(kept, key=lambda each: (str(each.valid_until), each.namespace, each.workload))
+    late = [each for each in rows if each.valid_until is not None and each.valid_until < end]
+    shown = sorted(late, key=lambda each: (str(each.valid_until), each.namespace, each.workload))[:most]
+    snapshot.checked(shown)  # what is shown is what the entries say
+    return Expiring(tuple(shown), len(late), len(rows))
 
 
-def _rows(snapshot: Snapshot, query: DecisionQuery, namespaces: Collection[str] | None) -> Iterator[StoredDecision]:
-    for row in snapshot.select(query).rows():
-        if namespaces is None or row.namespace in namespaces:
-            yield row
-
-
-def _with_rules(snapshot: Snapshot, rows: Iterable[StoredDecision]) -> Iterator[tuple[StoredDecision, tuple[str, ...]]]:
-    given = list(rows)
-    unknown = [row for row in given if row.decision_id not in _denying]
-    for made in snapshot.checked(unknown):
+def _with_rules(snapshot: Snapshot, rows: Sequence[StoredDecision]) -> Iterator[tuple[StoredDecision, tuple[str, ...]]]:
+    for made in snapshot.checked([row for row in rows if row.decision_id not in _denying]):
         _remember(made.row.decision_id, _rules(snapshot, made))
-    for row in given:
+    for row in rows:
         yield row, _denying.get(row.decision_id, ())
 
 
