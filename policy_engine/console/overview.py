@@ -98,7 +98,11 @@ def _chart(spans: list[Span], days: int) -> Any:
 
 
 def _series(spans: list[Span], days: int) -> Table:
-    rows = [(span.first.isoformat(), *span.counts, sum(span.counts)) for span in reversed(spans) if sum(span.counts)]
+    rows = [
+        (When(span.first.isoformat(), date=True), *span.counts, sum(span.counts))
+        for span in reversed(spans)
+        if sum(span.counts)
+    ]
     heading = "Day" if days <= MOST_DAYS else "Week from"
     return Table(
         "Decisions by verdict over time",

@@ -7,6 +7,7 @@ from typing import Any
 
 from policy_engine.console import links
 from policy_engine.console.cells import Cell, Lines, Mark, Muted, Table, columns
+from policy_engine.summary import ranked_options
 from policy_engine.why_not import Question, why_not
 from policy_engine.wording import usd
 
@@ -18,7 +19,7 @@ def why_nots(document: Document, task: Document) -> list[dict[str, Any]]:
     """Return, for each option that is not the recommendation, where it stands and what would change that."""
     best = task["recommendation"]
     asked = tuple(
-        row["deployment"] for row in task["options"] if best is None or row["deployment"] != best["deployment"]
+        row["deployment"] for row in ranked_options(task) if best is None or row["deployment"] != best["deployment"]
     )
     found = why_not({**document, "tasks": [task]}, Question(asked))["options"]
     return [_option(each) for each in found]
