@@ -35,7 +35,7 @@ def test_every_link_leads_somewhere_and_no_page_holds_more_than_it_should(client
         found = Parsed(answer.text, path)
         assert not found.faults(), (path, found.faults())
         waiting += [urlsplit(each)._replace(fragment="").geturl() for each in found.links]
-    assert pages > len(PATHS) - 8
+    assert pages > 40
     assert {"/", "/decisions", "/workloads", "/evaluate"} <= seen
 
 
