@@ -110,6 +110,19 @@ $(BENCH_READY): pyproject.toml constraints.txt | $(READY)
 	@$(INSTALL) --group bench
 	@touch $@
 
+CERBOS := 0.55.0
+CERBOS_READY := build/cerbos/.ready-$(CERBOS)
+
+.PHONY: bench-serve
+bench-serve: $(READY) $(CERBOS_READY) ## the served engine under load, beside Cerbos; takes npm and wrk; ARGS="--soak 600" watches memory
+	@$(PY) -m bench.serve $(ARGS)
+
+$(CERBOS_READY):
+	@command -v npm >/dev/null || { echo "Cerbos comes from npm, which is not installed: apt-get install npm" >&2; exit 1; }
+	@rm -rf build/cerbos && mkdir -p build/cerbos
+	@npm install --prefix build/cerbos --no-save --no-audit --no-fund --ignore-scripts --loglevel=error @cerbos/cerbos-linux-x64@$(CERBOS)
+	@touch $@
+
 .PHONY: golden
 golden: $(READY) ## rewrite the files under tests/golden and the generated schemas; read the difference before a commit
 	UPDATE_GOLDEN=1 $(PY) -m pytest -q $(ARGS)

@@ -169,7 +169,8 @@ class _Supervised:
         if "fsync=off" in settings:
             self._in_memory()
         command = [self.programs / "initdb", "--no-sync", "-U", OWNER, "-E", "UTF8", "--locale=C", "-D", self.data]
-        given = ["--auth-local=trust", "--auth-host=scram-sha-256", "--wal-segsize=1"]
+        given = ["--auth-local=trust", "--auth-host=scram-sha-256"]
+        given += ["--wal-segsize=1"] if "fsync=off" in settings else []
         log = (self.folder / "log").open("ab")
         subprocess.run([*command, *given], check=True, stdout=log, stderr=log, cwd=self.folder, **self.user)
         with (self.data / "postgresql.conf").open("a", encoding="utf-8") as file:

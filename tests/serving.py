@@ -58,12 +58,13 @@ def make_token(
     subject: str = "alice@acme.example",
     days: float = 1,
     namespaces: list[str] | None = None,
+    key: Path | None = None,
 ) -> str:
     """Put a token on record in a ledger and return its text; without roles it has all."""
     text, name, digest = new_token()
     expires = datetime.now(UTC) + timedelta(days=days)
     by = Context("draft", "admin@acme.example", "asserted", {})
-    with open_ledger(ledger) as opened:
+    with open_ledger(ledger, key_path=key) as opened:
         opened.append(created_draft(name, digest, subject, roles or ROLES, namespaces, expires, by))
     return text
 

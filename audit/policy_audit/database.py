@@ -114,14 +114,20 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Read one snapshot of the database."""
+        with self.read_asking(()) as (connection, _):
+            yield connection
+
+    @contextmanager
+    def read_asking(self, asks: Sequence[Ask]) -> Iterator[tuple[Connection, list[Answer]]]:
+        """Do as `read`, and ask `asks` as the transaction's first statements, which takes no round trip more."""
         self.check_process()
         begin = ("BEGIN",) if self.on_sqlite else pg.reading(self.location.schema)
         if self._reading is None:
-            with self._transaction(begin) as (connection, _):
-                yield connection
+            with self._transaction(begin, asks) as begun:
+                yield begun
         else:
-            with self._reading, self._transaction(begin) as (connection, _):
-                yield connection
+            with self._reading, self._transaction(begin, asks) as begun:
+                yield begun
 
     def fold_log(self) -> bool:
         """Fold SQLite's write-ahead log into the file and empty it, so that nothing deleted is left in it.

@@ -41,6 +41,7 @@ class EntryType(StrEnum):
     DECISION = "decision"
     POLICY_ACTIVATION = "policy-activation"
     WAIVER_REQUESTED = "waiver-requested"
+    WAIVER_APPROVED = "waiver-approved"
     WAIVER_GRANTED = "waiver-granted"
     WAIVER_REVOKED = "waiver-revoked"
     WAIVER_USED = "waiver-used"

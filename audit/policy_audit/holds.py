@@ -37,6 +37,7 @@ _ABOUT_WORKLOADS = frozenset(
     {
         EntryType.DECISION,
         EntryType.WAIVER_REQUESTED,
+        EntryType.WAIVER_APPROVED,
         EntryType.WAIVER_GRANTED,
         EntryType.WAIVER_REVOKED,
         EntryType.WAIVER_USED,

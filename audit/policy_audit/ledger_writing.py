@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from policy_audit.appending import extend, lock_head, read_head
-from policy_audit.asking import ask_all
 from policy_audit.committing import Known, commit_groups
 from policy_audit.entry import Draft, Prepared, prepare
 from policy_audit.errors import CanonicalError, LedgerError
 from policy_audit.groups import Answer, Group, Ready, Recorded, prepare_group, refused
 from policy_audit.keys import Signer
 from policy_audit.ledger_base import LedgerBase
+from policy_audit.lookups import latest_ask
 from policy_audit.opening import Opened
 from policy_audit.vault import Vault
 from policy_audit.view import instant
@@ -90,11 +90,8 @@ class LedgerWriting(LedgerBase):
 
         Ask for it before what a group is made from is read: it is the size for the group's `Guard`.
         """
-        from policy_audit.lookups import latest_asks
-
-        with self._database.read() as connection:
-            answers = ask_all(connection, latest_asks(sorted(map(str, types))))
-        return max((row[0] + 1 for answer in answers for row in answer.rows if row[0] is not None), default=0)
+        with self._database.read_asking([latest_ask(sorted(set(map(str, types))))]) as (_, (answer,)):
+            return max((index + 1 for index in answer.rows[0] if index is not None), default=0)
 
     def _for_reading(self) -> LedgerError:
         return LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")

@@ -60,11 +60,12 @@ def newest_asks(types: Sequence[str], since: int) -> list[Ask]:
     return asks
 
 
-def latest_asks(types: Sequence[str]) -> list[Ask]:
-    """Ask for the highest index of each type: one step in the index each, however many there are."""
-    highest = "SELECT max(leaf_index) FROM log_entry WHERE type = ? AND type <> 'decision'"
-    last = "SELECT max(leaf_index) FROM decision"
-    return [Ask(last) if kind == EntryType.DECISION else Ask(highest, (kind,)) for kind in types]
+def latest_ask(types: Sequence[str]) -> Ask:
+    """Ask for the highest index of each type, in one row: one step in the index each, however many there are."""
+    others = [kind for kind in types if kind != EntryType.DECISION]
+    highest = ["(SELECT max(leaf_index) FROM log_entry WHERE type = ? AND type <> 'decision')"] * len(others)
+    last = ["(SELECT max(leaf_index) FROM decision)"] * (len(types) > len(others))
+    return Ask(f"SELECT {', '.join([*highest, *last, 'NULL'])}", others)
 
 
 def asked_asks(keys: Sequence[str]) -> list[Ask]:

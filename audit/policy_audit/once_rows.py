@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
 
-from policy_audit.asking import Ask, Row, ask_all, asks_in
+from policy_audit.asking import Ask, Row, ask_all, ask_one, asks_in
 from policy_audit.entry import parse_entry
 from policy_audit.errors import CanonicalError, LedgerError
 from policy_audit.groups import Answer, Asked, Recorded
@@ -26,7 +26,7 @@ def requests(rows: Iterable[Row], expired: str) -> tuple[dict[str, Asked], list[
     """Return the requests on record by key, and the indexes of those recorded up to `expired`: they no longer count."""
     found, old = {}, []
     for index, key, request, salt, entries, recorded_at in rows:
-        if recorded_at <= expired:
+        if isinstance(recorded_at, str) and recorded_at <= expired:
             old.append(index)
         else:
             found[key] = Asked(index, request, salt, entries, recorded_at)
@@ -49,27 +49,33 @@ def forget(connection: Connection, indexes: Sequence[int], expired: str, all_old
 
 def answered(connection: Connection, key: str, asked: Asked) -> Answer:
     """Return where the entries stand that were recorded for a request, or why that cannot be told."""
-    index, end = asked.first, asked.first + asked.entries
-    entry, leaves, size = ask_all(
+    entry = ask_one(connection, "SELECT entry, leaf_hash FROM log_entry WHERE leaf_index = ?", asked.first)
+    if not _is_of(entry, key, asked):  # whose columns may hold anything, until then
+        return _changed(asked)
+    end = asked.first + asked.entries
+    leaves, sizes = ask_all(
         connection,
         [
-            Ask("SELECT entry, leaf_hash FROM log_entry WHERE leaf_index = ?", (index,)),
             Ask(
                 "SELECT leaf_index, leaf_hash, recorded_at FROM log_entry WHERE leaf_index >= ? AND leaf_index < ? "
                 "ORDER BY leaf_index",
-                (index, end),
+                (asked.first, end),
             ),
             Ask("SELECT min(size) FROM log_checkpoint WHERE size >= ?", (end,)),
         ],
     )
-    if not _is_of(entry.rows, key, asked) or len(leaves.rows) != asked.entries or size.rows[0][0] is None:
-        return LedgerError(
-            f"what was recorded for the request is not the entry {index}",
-            code="ledger-tampered",
-            help="run `policy audit verify`",
-        )
-    tree_size = size.rows[0][0]
-    return [Recorded(number, bytes(leaf).hex(), tree_size, at, True) for number, leaf, at in leaves.rows]
+    size = sizes.rows[0][0]
+    if len(leaves.rows) != asked.entries or size is None:
+        return _changed(asked)
+    return [Recorded(index, bytes(leaf).hex(), size, at, True) for index, leaf, at in leaves.rows]
+
+
+def _changed(asked: Asked) -> LedgerError:
+    return LedgerError(
+        f"what was recorded for the request is not the entry {asked.first}",
+        code="ledger-tampered",
+        help="run `policy audit verify`",
+    )
 
 
 def _is_of(rows: Sequence[Row], key: str, asked: Asked) -> bool:

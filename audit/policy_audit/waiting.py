@@ -10,6 +10,8 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from policy_audit.errors import AuditError, LedgerError
 from policy_audit.groups import Answer, Ready
 
@@ -122,8 +124,13 @@ class SharedCommits:
 
 
 def _concerns_all(error: AuditError) -> bool:
-    """Whether the ledger as a whole refuses, rather than one of the entries."""
-    return error.code not in ("ledger-database", "ledger-tampered", "not-canonical", "entry-too-large")
+    """Whether the ledger as a whole refuses, rather than one of the entries.
+
+    What looks tampered with concerns all, unless it is the database that said so of a row.
+    """
+    if error.code == "ledger-tampered":
+        return not isinstance(error.__cause__, SQLAlchemyError)
+    return error.code not in ("ledger-database", "not-canonical", "entry-too-large")
 
 
 def _interrupted() -> LedgerError:

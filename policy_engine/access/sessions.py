@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
+import secrets
 from datetime import datetime, timedelta
 
 from policy_engine.access.principal import ForbiddenError, UnauthenticatedError
@@ -53,8 +54,12 @@ def token_of(value: str, at: datetime) -> str:
 
 
 def form_token(value: str) -> str:
-    """Return what forms of the session with this cookie hold."""
-    return hmac.new(value.encode(), b"policy-engine form", hashlib.sha256).hexdigest()
+    """Return what a form of the session with this cookie holds: another each time.
+
+    A page that is packed and shows what somebody else chose would tell a constant one by its length (BREACH).
+    """
+    nonce = secrets.token_hex(8)
+    return f"{nonce}.{_mac(value, nonce)}"
 
 
 def check_form_token(value: str, given: str) -> None:
@@ -63,6 +68,12 @@ def check_form_token(value: str, given: str) -> None:
     Raises:
         ForbiddenError: it was not.
     """
-    if not hmac.compare_digest(form_token(value).encode(), given.encode("utf-8", "replace")):
+    nonce, _, mac = given.partition(".")
+    if not hmac.compare_digest(_mac(value, nonce).encode(), mac.encode("utf-8", "replace")):
         hint = "load the page again, and send the form once more"
         raise ForbiddenError(Problem("form-token", "the form is not of this session", help=hint))
+
+
+def _mac(value: str, nonce: str) -> str:
+    text = f"policy-engine form {nonce}".encode("utf-8", "replace")
+    return hmac.new(value.encode(), text, hashlib.sha256).hexdigest()

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from policy_engine.recorder import Context
 
 _TOKEN = re.compile(r"pe_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
+_NO_DIGEST = "-" * 64
 #: What is on record of tokens; `ledger.latest` of these says whether anything changed.
 TYPES = frozenset({EntryType.ACCESS_TOKEN_CREATED.value, EntryType.ACCESS_TOKEN_REVOKED.value})
 
@@ -143,8 +144,9 @@ class Tokens:
         """
         match = _TOKEN.fullmatch(text)
         token = self._known.get(match.group(1)) if match else None
-        # one answer for all of these: whoever guesses learns nothing of which tokens there are
-        if token is None or not hmac.compare_digest(token.digest, _digest(text)):
+        # one answer for all of these, after as much work: whoever guesses learns nothing of which tokens there are
+        same = hmac.compare_digest(token.digest if token is not None else _NO_DIGEST, _digest(text))
+        if token is None or not same:
             raise _refused("token-unknown", "the token is not known")
         status = token.status(now)
         if status == "revoked":
@@ -171,7 +173,7 @@ def _token_of(ledger: Source, record: Record) -> Token | None:
 
 
 def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _time(moment: datetime) -> str:

@@ -116,7 +116,11 @@ def read(request: Request, known: Sequence[Parameter]) -> dict[str, Any]:
     Raises:
         UsageError: one is unknown, wrong, or given twice.
     """
-    items = request.query_params.multi_items()
+    return read_items(request.query_params.multi_items(), known)
+
+
+def read_items(items: Sequence[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:
+    """Return parameters that were given otherwise, as `read` does."""
     names = [each.name for each in known]
     problems = [_unknown(name, names) for name in dict(items) if name not in names][:_MOST_NAMES]
     found, wrong = converted(items, known)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 
 from policy_engine.access.browsers import SAFE
-from policy_engine.access.principal import UnauthenticatedError
+from policy_engine.access.principal import ANY, UnauthenticatedError
 from policy_engine.access.sessions import cookie_name, token_of
 from policy_engine.errors import InputError, Problem, UsageError
 from policy_engine.service.ground import now
@@ -83,10 +83,9 @@ async def principal_with(request: Request, *roles: str) -> Principal:
     Raises:
         as `principal_of`.
     """
-    principal = await service_of(request).principal(authorization_of(request))
+    principal = await identified(request, authorization_of(request), ANY)
     if not principal.roles & set(roles):
         principal.require(roles[0])
-    request.state.principal = principal
     return principal
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 import click
 
+from policy_engine.asking.exporting import FORMATS, Asked, write_format
 from policy_engine.cli.export_selection import refuse_selection, selection_options
-from policy_engine.cli.exporting import FORMATS, UNRECORDED, Asked, exporting, recorder, write_format
+from policy_engine.cli.exporting import UNRECORDED, exporting, recorder
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS as OUTPUTS

@@ -23,10 +23,10 @@ from policy_engine.errors import Problem, UsageError
 __all__ = ["STAGES", "TYPES", "VERDICTS", "command"]
 
 TYPES = (
-    "decision all policy-activation waiver-requested waiver-granted waiver-revoked waiver-used evidence-approved "
-    "evidence-recorded evidence-revoked probe-attestation evaluation-report rollout-decided catalog-refreshed erasure "
-    "disposal hold key-rotation personal-key-rotation export officer-query verification-run restore anchor heartbeat "
-    "collection access-token-created access-token-revoked log-ins-failed access-evaluated"
+    "decision all policy-activation waiver-requested waiver-approved waiver-granted waiver-revoked waiver-used "
+    "evidence-approved evidence-recorded evidence-revoked probe-attestation evaluation-report rollout-decided "
+    "catalog-refreshed erasure disposal hold key-rotation personal-key-rotation export officer-query verification-run "
+    "restore anchor heartbeat collection access-token-created access-token-revoked log-ins-failed access-evaluated"
 ).split()
 
 

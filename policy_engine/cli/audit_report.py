@@ -4,16 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
-from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.asking.decision_query import decision_query, policy_digest
-from policy_engine.asking.moments import to_come
-from policy_engine.asking.why_nothing import why_nothing
 from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify import check_keys
 from policy_engine.cli.decision_filters import decision_filters, given_filters
@@ -24,11 +19,10 @@ from policy_engine.cli.options import Folder
 from policy_engine.cli.progress import progress
 from policy_engine.cli.report_export import export_options, export_report, take_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.errors import InputError, Problem, UsageError, did_you_mean
+from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
-    from policy_audit.snapshot import Snapshot
 
     from policy_engine.reports.registry import Named
     from policy_engine.reports.report import Report
@@ -96,89 +90,53 @@ def command(
         listed = _names()
         write_reports(targets, report_writers(lambda: listed, lambda: _name_sections(listed)))
         return OK
-    named = _named(name, given)
+    _check(name, given)
     check_keys(given["vkeys"])
     if exported is not None:
         place = (ledger, ledger_key)
-        report, value, told = export_report(ctx, place, exported, lambda each: make(ctx, each, name, named, given))
+        report, value, told = export_report(ctx, place, exported, lambda each: make(ctx, each, name, given))
         write_reports(targets, report_writers(lambda: value, lambda: told))
         return OK if report.ok else LEDGER
     with reading(ctx, ledger, ledger_key) as open_ledger:
-        report = make(ctx, open_ledger, name, named, given)
+        report = make(ctx, open_ledger, name, given)
     write_reports(targets, writers(report))
     return OK if report.ok else LEDGER
 
 
-def make(ctx: click.Context, ledger: Ledger, name: str, named: Named, given: Mapping[str, Any]) -> Report:
+def make(ctx: click.Context, ledger: Ledger, name: str, given: Mapping[str, Any]) -> Report:
     """Return the report as the options ask for it, from one snapshot."""
     from policy_audit.snapshot import open_snapshot
 
-    # what was in force at a time is read from the ledger of that time
-    as_of = given["at"] if name == "policy-in-force" else given["as_of"]
+    from policy_engine.asking.reporting import answer, compare_sampled, read_as_of
+
     origin = given["origin"] or (given["vkeys"][0].partition("+")[0] if given["vkeys"] else ledger.origin or "")
     own = {"own_key": ledger.verifier_key, "kept": kept_notes(given["kept"], origin)}
     bar = progress("verifying") if name == "integrity" else nullcontext(None)
-    with open_snapshot(ledger, as_of=as_of) as snapshot, bar as shown:
-        compare_sampled(snapshot, ledger, given)
-        report = answer(ctx, snapshot, name, named, {**given, **own, "progress": shown})
+    with open_snapshot(ledger, as_of=read_as_of(name, given)) as snapshot, bar as shown:
+        with progress("comparing") if given["sample"] is not None else nullcontext(None) as tell:
+            compare_sampled(snapshot, ledger, given, tell)
+        report = answer(snapshot, name, {**given, **own, "progress": shown}, command_line(ctx))
         answered(ctx, report.population, snapshot.checkpoint)
     return report
 
 
-def compare_sampled(snapshot: Snapshot, ledger: Ledger, given: Mapping[str, Any]) -> None:
-    """Compare all query columns with the entries where a sample is asked for: its total is what it is worth.
-
-    Raises:
-        VerificationError: they are not the entries'; it names the first.
-    """
-    if given.get("sample") is not None:
-        with progress("comparing") as tell:
-            snapshot.compare_view(ledger.verifier_key, given.get("owner") is not None, tell)
-
-
-def answer(ctx: click.Context, snapshot: Snapshot, name: str, named: Named, given: Mapping[str, Any]) -> Report:
-    """Return the report from a snapshot."""
-    from policy_engine.reports.asking import Asked
-
-    digests = {side: policy_digest(snapshot, given.get(side)) for side in ("before", "after")}
-    moment = datetime.now(UTC)
-    # reports have a time of their own; what selects decisions by it is `--expired` alone
-    query = decision_query(snapshot, {**given, "at": given["at"] if given.get("expired") else None})
-    asked = Asked(snapshot, name, named.title, command_line(ctx), moment, query, {**given, **digests})
-    report = named.make(asked)
-    # an incident's timeline has what was done to the whole ledger, also where nothing was decided on the workload
-    hint = why_nothing(snapshot, query) if not report.rows or name == "incident" else None
-    # what is in force is asked of the ledger of that time, as --as-of is; other reports may well look ahead
-    later = to_come(given["at"] if name == "policy-in-force" else given.get("as_of"))
-    told = [later] if later is not None else []
-    told += [f"No decision fits: {hint}"] if hint is not None else []
-    return replace(report, remarks=(*told, *report.remarks))
-
-
-def _named(name: str, given: Mapping[str, Any]) -> Named:
-    """Return the report of this name, which takes all options that were given.
+def _check(name: str, given: Mapping[str, Any]) -> None:
+    """Refuse what is no report, or does not take all options that were given.
 
     Raises:
         InputError: there is none.
         UsageError: it does not take one of the options, or lacks one.
     """
-    from policy_engine.reports.registry import REPORTS
+    from policy_engine.asking.reporting import check_asked, named_report
 
-    if name not in REPORTS:
-        hint = did_you_mean(name, list(REPORTS)) or "`policy audit report` lists them"
-        raise InputError(Problem("unknown-report", f"there is no report `{name}`", help=hint))
-    named = REPORTS[name]
+    named = named_report(name)
     foreign = given_filters({key: value for key, value in given.items() if key not in named.takes})
     if foreign:
         takes = ", ".join(sorted(given_filters(dict.fromkeys(named.takes, True))))
         raise UsageError(
             Problem("usage", f"the report `{name}` does not take `{foreign[0]}`", help=f"it takes {takes}")
         )
-    if (given["sample"] is None) is not (given["seed"] is None):
-        raise UsageError(Problem("usage", "`--sample` and `--seed` go together", help="give both, or neither"))
-    if name == "access" and not given["subject"]:
-        raise UsageError(Problem("usage", "this report is about a person", help="name them with `--subject PERSON`"))
-    return named
+    check_asked(name, given)
 
 
 def _names() -> dict[str, Any]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.anchor_options import checkpoint_of
-from policy_engine.cli.audit_report import answer, compare_sampled
 from policy_engine.cli.decision_filters import decision_filters
 from policy_engine.cli.ledger_reading import read_text, reading, write_bytes
 from policy_engine.cli.moments import AsOf
-from policy_engine.cli.officer_query import answered, query_options
+from policy_engine.cli.officer_query import answered, command_line, query_options
+from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS
 from policy_engine.errors import InputError, Problem, UsageError, VerificationFailedError
 
@@ -90,15 +90,16 @@ def _sample(
     from policy_audit.errors import LedgerError
     from policy_audit.snapshot import open_snapshot
 
-    from policy_engine.reports.registry import REPORTS
+    from policy_engine.asking.reporting import answer, compare_sampled
 
     as_of, size, note = tree
     try:
         with open_snapshot(ledger, as_of=as_of, size=_size_of(note) if note is not None else size) as snapshot:
             if note is not None:
                 _compare(snapshot, note)
-            compare_sampled(snapshot, ledger, given)
-            report = answer(ctx, snapshot, "soc2-population", REPORTS["soc2-population"], {**given, "as_of": as_of})
+            with progress("comparing") as tell:
+                compare_sampled(snapshot, ledger, given, tell)
+            report = answer(snapshot, "soc2-population", {**given, "as_of": as_of}, command_line(ctx))
             answered(ctx, len(report.rows), snapshot.checkpoint)
             return report, _files(snapshot, report) if proven else {}
     except LedgerError as error:

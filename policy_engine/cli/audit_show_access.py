@@ -55,9 +55,21 @@ def _read(shown: Shown) -> list[str]:
     return lines
 
 
+def _evaluated(shown: Shown) -> list[str]:
+    body = shown["body"]
+    what = f"the {body['resource']['type']} {body['resource']['id'] or '(not named)'}"
+    rests = f", by the decision in entry {body['entry']}" if body["entry"] is not None else ""
+    answer = "yes" if body["allowed"] is True else "no"
+    why = f": {', '.join(body['reasons'])}" if body["reasons"] else ""
+    return [
+        f"The actor asked whether the subject above may {body['action']} {what}; the answer was {answer}{rests}{why}."
+    ]
+
+
 _MEANINGS: dict[str, Callable[[Shown], list[str]]] = {
     EntryType.ACCESS_TOKEN_CREATED: _created,
     EntryType.ACCESS_TOKEN_REVOKED: _revoked,
     EntryType.LOG_INS_FAILED: _failed,
     EntryType.OFFICER_QUERY: _read,
+    EntryType.ACCESS_EVALUATED: _evaluated,
 }

@@ -9,7 +9,7 @@ import click
 from msgspec import Struct
 
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import acting, actor_of, audited, name_nobody
+from policy_engine.cli.waiver_common import acting, actor_of, audited
 from policy_engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def command(ctx: click.Context, /, *, entry: str, reason: str, ledger: str | Non
     from policy_engine.model.waiver import LONGEST_REASON
     from policy_engine.vouching.entries import revoked_draft
     from policy_engine.vouching.revoked import revocation_body, revoked_names
+    from policy_engine.waivers.acts import name_nobody
     from policy_engine.waivers.on_record import stored_context
     from policy_engine.waivers.requesting import plain
 

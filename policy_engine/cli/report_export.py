@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from policy_engine.cli.exporting import UNRECORDED, Asked, exporting, recorder
+from policy_engine.asking.exporting import Asked
+from policy_engine.cli.exporting import UNRECORDED, exporting, recorder
 from policy_engine.cli.officer_query import EXPORTED, command_line
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import Section
@@ -75,7 +76,7 @@ def export_report(
 
     INVARIANT: no person stands in what is recorded or handed out, but in columns where --with-personal asks for them.
     """
-    from policy_engine.cli.export_tables import write_report
+    from policy_engine.asking.export_tables import write_report
 
     # the entry of the export says what was asked, and how much was found: another one would say it again
     ctx.params["record_query"] = ctx.params["record_query"] and wanted["unrecorded"]

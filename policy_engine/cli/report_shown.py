@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from policy_engine.cli.output import Writer
 from policy_engine.cli.sections import Section, report_writers
@@ -18,34 +18,9 @@ _MOST_COLUMNS = 7
 
 def writers(report: Report) -> Mapping[str, Writer]:
     """Return a writer of the report for each format."""
-    return report_writers(lambda: as_value(report), lambda: as_sections(report))
+    from policy_engine.asking.reporting import report_value
 
-
-def as_value(report: Report) -> dict[str, Any]:
-    """Return the report as JSON holds it; everything but `generated_at` follows from the snapshot."""
-    return {
-        "kind": "Report",
-        "name": report.name,
-        "title": report.title,
-        "generated_at": report.generated_at,
-        "as_of": report.as_of,
-        "at": report.at,
-        "period": {"since": report.period.since, "until": report.period.until},
-        "query": {"words": report.query.words, "command": report.query.command},
-        "population": report.population,
-        "counted": report.counted,
-        "checkpoint": {
-            "origin": report.checkpoint.origin,
-            "size": report.checkpoint.size,
-            "root": report.checkpoint.root,
-            "note": report.checkpoint.note,
-        },
-        "ok": report.ok,
-        "summary": [{"name": name, "value": value} for name, value in report.summary],
-        "columns": [{"name": column.name, "kind": column.kind} for column in report.columns],
-        "rows": list(report.records()),
-        "remarks": list(report.remarks),
-    }
+    return report_writers(lambda: report_value(report), lambda: as_sections(report))
 
 
 def as_sections(report: Report) -> list[Section]:

@@ -11,7 +11,7 @@ import click
 
 from policy_engine.cli.ledger_writing import officer
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import audited, name_nobody, signer_of
+from policy_engine.cli.waiver_common import audited, signer_of
 from policy_engine.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def _activate(ledger: Ledger, policy: Policy, signer: Signer | None, reason: str
     from policy_engine.activating import activation_draft, agreed, judge_of, propose, statement_of, waiting
     from policy_engine.activations import activations
     from policy_engine.cli.options import now
+    from policy_engine.waivers.acts import name_nobody
 
     day = now().date()
     before = activations(ledger)

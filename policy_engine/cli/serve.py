@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -15,6 +16,12 @@ from policy_engine.cli.serve_access import access_options, check_open, listening
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option("--public-log", is_flag=True, help="Let anybody read /checkpoint and /tile: witnesses, and clients.")
+@click.option(
+    "--state",
+    metavar="DIR",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="What the workers share: exports, for a day.  [default: a folder of its own, gone when it ends]",
+)
 @access_options
 @policy_options
 @ledger_options
@@ -25,19 +32,15 @@ def command(
     *,
     listen: str,
     workers: int,
+    state: Path | None,
     public_log: bool,
     behind_tls: bool,
     rate: float,
-    oidc_issuer: str | None,
-    oidc_audience: str | None,
-    oidc_keys: Path | None,
-    oidc_roles_claim: str | None,
-    oidc_subject_claim: str | None,
-    oidc_roles: Sequence[str],
     layers: Sequence[Path],
     policy_digest: str | None,
     ledger: str | None,
     ledger_key: Path | None,
+    **oidc: Any,
 ) -> None:
     """Serve the HTTP API and the console.
 
@@ -67,7 +70,8 @@ def command(
         limits=Limits(rate=rate),
         public_log=public_log,
         behind_tls=behind_tls,
-        oidc=oidc_of(oidc_issuer, oidc_audience, oidc_keys, oidc_roles_claim, oidc_subject_claim, oidc_roles),
+        oidc=oidc_of(**oidc),
+        state=state.absolute() if state is not None else None,
     )
     check_open(settings, choice)
     serve(settings)

@@ -73,12 +73,13 @@ def listening_at(listen: str) -> tuple[str, int]:
 
 
 def oidc_of(
-    issuer: str | None,
-    audience: str | None,
-    keys: Path | None,
-    roles_claim: str | None,
-    subject_claim: str | None,
-    roles: Sequence[str],
+    *,
+    oidc_issuer: str | None,
+    oidc_audience: str | None,
+    oidc_keys: Path | None,
+    oidc_roles_claim: str | None,
+    oidc_subject_claim: str | None,
+    oidc_roles: Sequence[str],
 ) -> Oidc | None:
     """Return whose access tokens count; None where nobody's do.
 
@@ -87,22 +88,22 @@ def oidc_of(
     """
     from policy_engine.access.issuer import Oidc
 
-    if issuer is None or audience is None or keys is None:
-        given = [issuer, audience, keys, roles_claim, subject_claim, *roles]
-        if any(each is not None for each in given):
-            named = zip(_NEEDED, (issuer, audience, keys), strict=True)
+    needed = (oidc_issuer, oidc_audience, oidc_keys)
+    if oidc_issuer is None or oidc_audience is None or oidc_keys is None:
+        if any(each is not None for each in (*needed, oidc_roles_claim, oidc_subject_claim, *oidc_roles)):
+            named = zip(_NEEDED, needed, strict=True)
             missing = ", ".join(f"`--oidc-{name}`" for name, value in named if value is None)
             raise UsageError(Problem("oidc", f"access tokens need {missing}, too", help="give all three, or none"))
         return None
-    pairs = [each.rpartition("=") for each in roles]
-    for value, _, role in pairs:
+    mapped = []
+    for each in oidc_roles:
+        value, _, role = each.rpartition("=")
         if not value or role not in ROLES:
-            hint = f"ROLE is one of {', '.join(ROLES)}"
-            raise UsageError(
-                Problem("oidc-role", f"`--oidc-role` takes VALUE=ROLE, and not `{value}={role}`", help=hint)
-            )
-    mapped = tuple((value, role) for value, _, role in pairs)
-    return Oidc(issuer, audience, keys, roles_claim or "roles", subject_claim or "sub", mapped)
+            message = f"`--oidc-role` takes VALUE=ROLE, and not `{each}`"
+            raise UsageError(Problem("oidc-role", message, help=f"ROLE is one of {', '.join(ROLES)}"))
+        mapped.append((value, role))
+    claims = oidc_roles_claim or "roles", oidc_subject_claim or "sub"
+    return Oidc(oidc_issuer, oidc_audience, oidc_keys, *claims, tuple(mapped))
 
 
 def check_open(settings: Settings, choice: LedgerChoice) -> None:

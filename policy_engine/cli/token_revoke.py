@@ -26,7 +26,8 @@ def command(
     """
     from policy_engine.access.tokens import Tokens, revoked_draft, token_id
     from policy_engine.cli.options import choose_ledger, opened
-    from policy_engine.cli.waiver_common import acting, actor_of, audited, name_nobody
+    from policy_engine.cli.waiver_common import acting, actor_of, audited
+    from policy_engine.waivers.acts import name_nobody
     from policy_engine.waivers.requesting import plain
 
     context = acting()

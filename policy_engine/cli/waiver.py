@@ -10,6 +10,7 @@ from policy_engine.cli.lazy import LazyCommands
 MODULES = {
     "request": "waiver_request",
     "approve": "waiver_approve",
+    "sign": "waiver_sign",
     "list": "waiver_list",
     "show": "waiver_show",
     "revoke": "waiver_revoke",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -25,8 +24,6 @@ HEAD = (
     "# A request to waive one rule. `policy waiver approve` signs it; a file that was edited since is refused.\n"
     "# The requester's name stands in this file alone: the ledger and the signature hold a commitment to it.\n"
 )
-MIN_PREFIX = 4
-_HEX = re.compile(r"[0-9a-f]+")
 
 
 class Day(click.ParamType):  # type: ignore[type-arg,unused-ignore]
@@ -59,6 +56,32 @@ def write_waiver(path: Path, file: WaiverFile) -> None:
         raise UsageError(Problem("cannot-write", message)) from error
 
 
+def show_waiver(file: WaiverFile, *, err: bool = False) -> None:
+    """Say what is about to be signed."""
+    from policy_engine.cli.printable import printable
+    from policy_engine.wording import value_text
+
+    statement = file.statement
+    scope, decided = statement.scope, statement.decided
+    rows = [
+        ("rule", statement.rule.id),
+        ("workload", f"{scope.namespace}/{scope.name}"),
+        ("option", scope.option),
+        ("task", scope.task or "any"),
+        ("period", f"{statement.valid_from} through {statement.valid_until}"),
+        ("requester", f"{file.requester} ({statement.requester.known_by})"),
+        ("ledger", statement.origin),
+        ("ticket", statement.ticket),
+        ("reason", statement.reason),
+        ("decision", decided.decision),
+        ("outcome", decided.outcome),
+        *(("fact", f"{name} = {value_text(value)}") for name, value in sorted(decided.facts.items())),
+        *(("not known", name) for name in decided.missing),
+    ]
+    for name, text in rows:
+        click.echo(f"{name:<10} {printable(text)}", err=err)
+
+
 def left_out(record: Record, error: AuditError) -> None:
     """Say which entry was left out: whoever wrote one that holds no waiver must not keep others from being revoked.
 
@@ -88,21 +111,6 @@ def actor_of(context: Context, what: str) -> str:
     return context.actor
 
 
-def name_nobody(words: Mapping[str, str], people: Mapping[str, str | None]) -> None:
-    """Refuse texts that are kept for good and name one of `people`, as far as these are known.
-
-    Raises:
-        UsageError: one of them does.
-    """
-    from policy_audit.errors import LedgerError
-    from policy_audit.words import refuse_names
-
-    try:
-        refuse_names(words, {role: name for role, name in people.items() if name is not None})
-    except LedgerError as error:
-        raise UsageError(Problem(error.code, error.message, help=error.help)) from None
-
-
 @contextmanager
 def audited() -> Iterator[None]:
     """Turn what the ledger's own code raises into the program's errors."""
@@ -129,24 +137,6 @@ def signer_of(path: Path) -> Signer:
         return read_signer(path)
     except AuditError as error:
         raise InputError(Problem(error.code, error.message, help=error.help)) from error
-
-
-def find_row(rows: Sequence[Mapping[str, Any]], identifier: str) -> dict[str, Any]:
-    """Return the waiver with this id, or with the only id that begins so.
-
-    Raises:
-        InputError: there is none, or there are several.
-    """
-    wanted = identifier.strip().lower()
-    found = [row for row in rows if row["id"].startswith(wanted)]
-    if len(wanted) < MIN_PREFIX or not _HEX.fullmatch(wanted) or not found:
-        hint = f"`policy waiver list --all` shows them; give at least {MIN_PREFIX} characters"
-        raise InputError(Problem("waiver-missing", f"the ledger has no waiver `{identifier}`", help=hint))
-    if len(found) > 1:
-        some = ", ".join(f"`{row['id'][:16]}`" for row in found[:3])
-        message = f"several waivers begin with `{identifier}`"
-        raise InputError(Problem("waiver-ambiguous", message, help=f"among them {some}"))
-    return dict(found[0])
 
 
 def of_another(row: Mapping[str, Any]) -> str:

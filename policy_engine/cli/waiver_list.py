@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from policy_engine.asking.moments import exact
 from policy_engine.cli.moments import AsOf
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
@@ -50,6 +49,7 @@ def command(
     from policy_engine.cli.ledger_reading import reading
     from policy_engine.cli.options import load, now
     from policy_engine.cli.output import parse_outputs, write_reports
+    from policy_engine.waivers.listing import WANTED, waiver_list
     from policy_engine.waivers.register import waiver_register
 
     targets = parse_outputs(outputs, FORMATS)
@@ -57,34 +57,8 @@ def command(
     with audited(), reading(ctx, ledger, ledger_key) as open_ledger:
         moment = at or now()
         rows = waiver_register(open_ledger, moment, approvers, left_out)
-    kept = [row for row in rows if _fits(row, wanted or "active", expiring)]
-    found = {
-        "kind": "WaiverList",
-        "at": exact(moment),
-        "waivers": kept,
-        # of all: one that was taken back is not listed, and its late uses are what there is to look into
-        "used_out_of_time": [_late(row) for row in rows if row["used_out_of_time"]],
-        "verified": approvers is not None,
-    }
+    found = waiver_list(rows, wanted or WANTED[0], expiring, moment, verified=approvers is not None)
     write_reports(targets, report_writers(lambda: found, lambda: [*_sections(found), *_asked(found, at)]))
-
-
-def _fits(row: Mapping[str, Any], wanted: str, expiring: int | None) -> bool:
-    status = "active" if row["status"] == "file" else row["status"]
-    if wanted not in ("all", status):
-        return False
-    return expiring is None or (status == "active" and row["days_left"] <= expiring)
-
-
-def _late(row: Mapping[str, Any]) -> dict[str, Any]:
-    from policy_engine.waivers.uses import told_late
-
-    return {
-        "waiver": row["id"],
-        "status": row["status"],
-        "entries": [use["index"] for use in row["used_out_of_time"]],
-        "told": told_late(row),
-    }
 
 
 def _asked(found: Mapping[str, Any], at: datetime | None) -> list[Section]:

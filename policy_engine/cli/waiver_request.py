@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from policy_engine.cli.options import ledger_options
-from policy_engine.cli.waiver_common import Day, acting, actor_of, audited, name_nobody, write_waiver
+from policy_engine.cli.waiver_common import Day, acting, actor_of, audited, write_waiver
 from policy_engine.errors import InputError, Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
-
-    from policy_engine.waivers.files import WaiverFile
 
 
 @click.command(
@@ -60,10 +56,11 @@ def command(
     """
     from policy_engine.cli.ledger_reading import reading
     from policy_engine.cli.options import choose_ledger, now, opened
+    from policy_engine.waivers.acts import asked_for, asking, name_nobody, too_many_days
     from policy_engine.waivers.requesting import request_of, with_terms
 
     context = acting()
-    people = {"requester": actor_of(context, "asks for it")}
+    name = actor_of(context, "asks for it")
     _check_target(target)
     today = now().date()
     if until < today:
@@ -72,22 +69,15 @@ def command(
         document, identifier, policy, owners = _decided(open_ledger, decision)
     wanted = request_of(document, identifier, policy, rule, option, task)
     request = with_terms(wanted, reason, ticket, since or today, until)
-    name_nobody({name: request[name] for name in ("reason", "ticket")}, {**owners, **people})
+    name_nobody({name: request[name] for name in ("reason", "ticket")}, {**owners, "requester": name})
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
-        file = _record(open_ledger, request)
+        file = asked_for(open_ledger, open_ledger.append(asking(request, open_ledger.origin, name, context)).index)
     write_waiver(target, file)
     scope = file.statement.scope
     click.echo(f"asked to waive {rule} for {scope.option} on {scope.namespace}/{scope.name} through {until}: {target}")
-    _warn_of_length(policy, (until - (since or today)).days + 1)
+    if warning := too_many_days(policy, (until - (since or today)).days + 1):
+        click.echo(f"warning: {warning}", err=True)
     click.echo(f"next: policy waiver approve {target} --key KEYFILE --policy DIR, by somebody else")
-
-
-def _warn_of_length(policy: Mapping[str, Any], days: int) -> None:
-    """Say that nobody may grant so many days under the decision's policy; another may be in effect by then."""
-    most = policy.get("approvers", {}).get("waivers", {}).get("max_days")
-    if isinstance(most, int) and days > most:
-        said = f"the policy of that decision lets a waiver run {most} days, and this one asks for {days}"
-        click.echo(f"warning: {said}: nobody may approve it while that is so", err=True)
 
 
 def _check_target(target: Path) -> None:
@@ -102,37 +92,15 @@ def _decided(ledger: Ledger, target: str) -> tuple[dict[str, Any], str, dict[str
     """Return a recorded decision's document, its id, the policy that it was made under, and the persons it names."""
     from policy_engine.asking.entries import decision_document, find_entry
     from policy_engine.errors import VerificationFailedError
+    from policy_engine.waivers.acts import policy_of
 
     entry = find_entry(ledger, target)
     if entry.document["type"] != "decision":
         hint = "`policy audit list` shows the decisions"
         raise InputError(Problem("not-a-decision", f"the entry {entry.index} is no decision", help=hint))
-    try:
-        policy = json.loads(ledger.blob(entry.document["blobs"]["rules"]))
-    except (KeyError, ValueError, RecursionError):
+    policy = policy_of(ledger, entry.document)
+    if policy is None:
         message = f"the entry {entry.index} names no policy that can be read"
-        raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`")) from None
+        raise VerificationFailedError(Problem("decision-changed", message, help="run `policy audit verify`"))
     identifier = entry.document["view"]["decision_id"]
     return decision_document(ledger, entry), identifier, policy, ledger.personal(entry.index)
-
-
-def _record(ledger: Ledger, request: dict[str, Any]) -> WaiverFile:
-    """Record the request, and return its file: name and salt are those that open the entry's commitment."""
-    from msgspec.structs import replace
-
-    from policy_engine.model.waiver import Requester, read_statement
-    from policy_engine.waivers.files import WaiverFile
-    from policy_engine.waivers.on_record import request_draft, stored_context
-
-    context = acting()
-    name = actor_of(context, "asks for it")
-    # what the file could not hold is refused before it is recorded
-    request = {**request, "origin": ledger.origin}
-    blank = {"commitment": "A" * 43, "known_by": context.actor_known_by}
-    statement = read_statement({**request, "requester": blank})
-    personal = {"requester": name, "actor": name}
-    draft = request_draft(request, context.actor_known_by, personal, stored_context(context))
-    recorded = ledger.append(draft)
-    disclosure = ledger.disclosures(recorded.index)["requester"]
-    requester = Requester(disclosure.digest, context.actor_known_by)
-    return WaiverFile(replace(statement, requester=requester), name, disclosure.salt, ())

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from policy_engine.cli.options import ledger_options, policy_options
-from policy_engine.cli.waiver_common import acting, actor_of, audited, find_row, left_out, name_nobody, signer_of
+from policy_engine.cli.waiver_common import acting, actor_of, audited, left_out, signer_of
 from policy_engine.errors import InputError, Problem
 
 
@@ -39,9 +39,10 @@ def command(
     """
     from policy_engine.cli.options import choose_ledger, load, now, opened
     from policy_engine.model.waiver import LONGEST_REASON
+    from policy_engine.waivers.acts import revoking
     from policy_engine.waivers.approving import holder
+    from policy_engine.waivers.listing import find_row
     from policy_engine.waivers.notes import REVOCATION, note_text
-    from policy_engine.waivers.on_record import revoked_draft, statement_on_record, stored_context
     from policy_engine.waivers.register import waiver_register
     from policy_engine.waivers.requesting import plain
 
@@ -54,8 +55,6 @@ def command(
         personal["approver"] = person.identities[0]
     with audited(), opened(choose_ledger(ctx, ledger, ledger_key)) as open_ledger:
         row = find_row(waiver_register(open_ledger, now(), None, left_out), identifier)
-        approvers = {f"approver_{number}": name for number, name in enumerate(row["approvers"])}
-        name_nobody({"reason": text}, {**approvers, **personal, "requester": row["requester"]})
         if row["status"] == "revoked":
             raise InputError(Problem("revoked", f"the waiver {row['id'][:16]} is revoked already"))
         note = None
@@ -64,7 +63,5 @@ def command(
 
             document: dict[str, Any] = {"waiver": row["id"], "reason": text}
             note = sign_note(note_text(REVOCATION, document), signer)
-        statement = statement_on_record(open_ledger, row)
-        draft = revoked_draft(statement, text, note, personal, stored_context(context))
-        index = open_ledger.append(draft).index
+        index = open_ledger.append(revoking(open_ledger, row, text, note, personal, context)).index
     click.echo(f"revoked: entry {index}, waiver {row['id'][:16]}; it lifts nothing any more")

@@ -10,7 +10,7 @@ import click
 
 from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.cli.waiver_common import audited, by_file, find_row, left_out, of_another, scope_text
+from policy_engine.cli.waiver_common import audited, by_file, left_out, of_another, scope_text
 from policy_engine.wording import listed, value_text
 
 
@@ -35,6 +35,7 @@ def command(
     from policy_engine.cli.ledger_reading import reading
     from policy_engine.cli.options import load, now
     from policy_engine.cli.output import parse_outputs, write_reports
+    from policy_engine.waivers.listing import find_row
     from policy_engine.waivers.register import waiver_register
 
     targets = parse_outputs(outputs, FORMATS)
@@ -56,6 +57,7 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
         ("ticket", row["ticket"]),
         ("requester", f"{_name(row['requester'])} ({row['requester_known_by']})"),
         ("request", _entry(row["requested_index"], "not on record here")),
+        *([("signed by", _signed(row))] if row["signed"] and row["granted_index"] is None else []),
         ("granted", _entry(row["granted_index"], "no") + (f", {row['granted_at']}" if row["granted_at"] else "")),
         ("approved by", _approved_by(row)),
         ("keys", ", ".join(" ".join(filter(None, (each["by"], each["key"]))) for each in row["approvals"]) or "none"),
@@ -83,6 +85,11 @@ def _sections(row: Mapping[str, Any]) -> list[Section]:
     ]
     sections = [Section(f"Waiver {row['id']}", pairs=pairs), Section("Facts that decided", lines=facts)]
     return [*sections, Section("Used by", lines=uses)] if uses else sections
+
+
+def _signed(row: Mapping[str, Any]) -> str:
+    """Say who has signed a waiver that needs more people."""
+    return listed([f"{each['by']} (entry {each['index']})" for each in row["signed"]])
 
 
 def _approved_by(row: Mapping[str, Any]) -> str:

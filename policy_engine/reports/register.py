@@ -85,9 +85,10 @@ def waivers(asked: Asked) -> Report:
 
 
 def _approvers(asked: Asked) -> Approvers | None:
+    known: Approvers | None = asked.given.get("approvers")
     layers = asked.given.get("layers")
-    if not layers:
-        return None
+    if known is not None or not layers:
+        return known
     from policy_engine.loading.policy import load_policy
 
     return load_policy(list(layers)).approvers

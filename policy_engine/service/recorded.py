@@ -15,6 +15,7 @@ from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 from policy_engine.service import cursors
 from policy_engine.service.errors import NotFoundError
 from policy_engine.service.ground import now
+from policy_engine.wording import printable
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
@@ -25,6 +26,7 @@ Reach = Collection[str] | None
 _INDEX = re.compile(r"\d{1,18}", re.ASCII)
 _ID = re.compile(r"(sha256:)?[0-9a-f]{8,64}", re.ASCII)
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEEN = 80
 
 
@@ -178,7 +180,8 @@ def history(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapp
     Raises:
         NotFoundError: there is none, or not within `reach`.
     """
-    if reach is not None and namespace not in reach:
+    # no name on record has control characters, and a database may refuse to look for one
+    if (reach is not None and namespace not in reach) or _CONTROL.search(namespace + name):
         _refuse_workload(namespace, name)
     found = decisions(ledger, reach, {**asked, "namespace": namespace, "name": name})
     if not found.get("decisions") and not found.get("count") and not asked.get("cursor"):
@@ -187,13 +190,13 @@ def history(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapp
 
 
 def _refuse(target: str) -> NoReturn:
-    message = f"there is no decision `{target[:_SEEN]}`, or not for you"
+    message = f"there is no decision `{printable(target[:_SEEN])}`, or not for you"
     hint = "give its id, 8 digits or more of it, or its index; `GET /v1/decisions` lists them"
     raise NotFoundError(Problem("decision-missing", message, help=hint))
 
 
 def _refuse_workload(namespace: str, name: str) -> NoReturn:
-    message = f"there is no decision on a workload `{namespace[:_SEEN]}/{name[:_SEEN]}`, or not for you"
+    message = f"there is no decision on a workload `{printable(f'{namespace}/{name}'[:_SEEN])}`, or not for you"
     raise NotFoundError(Problem("workload-missing", message, help="`GET /v1/workloads` lists them"))
 
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from msgspec import Struct
@@ -24,11 +26,13 @@ from policy_engine.service.admitting import Admission
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import Decided, Evaluator, workloads_of
 from policy_engine.service.errors import MISSING, BusyError, NotFoundError
+from policy_engine.service.exports import Exporter
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.groups import Group, latest
 from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.reads import Parameters, Reads
+from policy_engine.service.reports import Reporter
 from policy_engine.service.settings import Settings
 
 if TYPE_CHECKING:
@@ -72,6 +76,9 @@ class Service:
         self.evaluator = Evaluator(settings.threads, settings.limits.documents)
         self.committer = Committer(self.door)
         self.reads = Reads(self.committer)
+        self.reporter = Reporter()
+        self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
+        self.exporter = Exporter(self, (settings.state or Path(self._own_state.name)) / "exports")  # type: ignore[union-attr]
         self.rule_sheets = RuleSheets(settings.layers)
         self._tiles: ServedTiles | None = None
         self.admission = Admission(settings.limits, self.committer)
@@ -112,6 +119,10 @@ class Service:
     async def stop(self) -> None:
         """End once what was accepted is done."""
         await self.reads.stop()
+        self.reporter.stop()
+        await asyncio.to_thread(self.exporter.stop)
+        if self._own_state is not None:
+            self._own_state.cleanup()
         await self.admission.log_ins.stop()
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self.evaluator.close)
@@ -126,8 +137,11 @@ class Service:
         assert self._policy is not None  # noqa: S101 - `start` comes first
         return self._policy
 
-    def ground(self, at: datetime, *, anew: bool = False) -> Ground:
+    def ground(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         """Return what a decision at `at` stands on, read from the ledger where the last reading does not do.
+
+        `least`: what was appended before this index has to be in it. What somebody else was reading meanwhile may lack
+        a revocation that the caller was told of.
 
         Raises:
             RecordingError: the ledger cannot be read.
@@ -137,7 +151,8 @@ class Service:
             return found
         with self._refreshing:
             current = self._ground
-            if current is not None and current is not found and current.holds(self.policy, at):
+            moved = current is not None and current is not found and current.size >= least
+            if current is not None and moved and current.holds(self.policy, at):
                 return current
             try:
                 self._ground = Ground(self.policy, self.door.open())
@@ -180,8 +195,9 @@ class Service:
         if known is not None and not exact and known.known_by != ANYBODY.known_by:
             return known
         # a token may have been made, or revoked, since the ground was read
-        if await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
-            ground = await self._current(moment, anew=True)
+        size = await self.read(lambda ledger: latest(ledger, BEARING))
+        if size != ground.size:
+            ground = await self._current(moment, anew=True, least=size)
         try:
             return self._identify(authorization, ground, moment)
         except UnauthenticatedError as error:
@@ -206,11 +222,11 @@ class Service:
         on_loopback = self.settings.on_loopback
         return authenticate(authorization, ground.tokens, at, open_access=on_loopback, oidc=self._oidc)
 
-    async def _current(self, at: datetime, *, anew: bool = False) -> Ground:
+    async def _current(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         found = self._ground
         if found is not None and not anew and found.holds(self.policy, at):
             return found
-        return await self._in(self._readers, lambda: self.ground(at, anew=anew))
+        return await self._in(self._readers, lambda: self.ground(at, anew=anew, least=least))
 
     async def decide(self, asked: Asked) -> Answer:
         """Decide the workloads of a body, record all in one commit, and return what may be shown.

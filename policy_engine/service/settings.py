@@ -57,6 +57,8 @@ class Settings(Struct, frozen=True):
     behind_tls: bool = False
     """Whether clients come by HTTPS, through something in front that ends it."""
     limits: Limits = Limits()
+    state: Path | None = None
+    """A folder of this host, private, that its workers share; None: a worker makes one of its own."""
     public_log: bool = False
     """Whether anybody may read checkpoint and tiles."""
 

@@ -11,7 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine import __version__
-from policy_engine.api import decisions, fallbacks, health, in_force, log, openapi_document, recorded
+from policy_engine.api import (
+    authzen,
+    decisions,
+    exports,
+    fallbacks,
+    health,
+    in_force,
+    log,
+    openapi_document,
+    recorded,
+    reports,
+    waivers,
+)
 from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
 from policy_engine.console.pages import ROUTERS
@@ -22,7 +34,7 @@ from policy_engine.service.settings import Settings
 from policy_engine.serving.front import Front
 
 #: The modules whose routes `/openapi.json` describes.
-API = (decisions, recorded, log, in_force, health, openapi_document)
+API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, openapi_document)
 
 
 def create_app(settings: Settings) -> FastAPI:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import re
-import secrets
 from collections import Counter
+from os import urandom
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -41,7 +41,9 @@ class Front:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
         self._limits = service.settings.limits
+        self._on_loopback = service.settings.on_loopback
         self._headers = security_headers(service.settings.behind_tls)
+        self._names = frozenset(name for name, _ in self._headers)
         self._under_way = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +54,7 @@ class Front:
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
-            request_id = secrets.token_hex(16).encode()
+            request_id = urandom(16).hex().encode()
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         begun = False
 
@@ -65,7 +67,9 @@ class Front:
 
         self._under_way += 1
         try:
-            refused = self._refused(scope, headers) or await self._refused_browser(scope, headers)
+            refused = self._refused(scope, headers)
+            if refused is None and self._on_loopback and b"authorization" not in headers:
+                refused = await self._refused_browser(scope, headers)
             await (self._app if refused is None else problem_response(refused))(scope, receive, answer)
         except Exception:
             # not expected for any input; what it was goes into the log, and not to whoever asked
@@ -78,8 +82,13 @@ class Front:
             self._under_way -= 1
 
     def _completed(self, headers: list[tuple[bytes, bytes]], request_id: bytes) -> list[tuple[bytes, bytes]]:
-        said = {name for name, _ in headers}
-        return [*headers, *(each for each in self._headers if each[0] not in said), (b"x-request-id", request_id)]
+        said = [name for name, _ in headers]
+        own = self._headers
+        if not self._names.isdisjoint(said):
+            own = [each for each in own if each[0] not in said]
+        # AuthZEN's routes answer with whatever identifier the client gave
+        named = [] if b"x-request-id" in said else [(b"x-request-id", request_id)]
+        return [*headers, *own, *named]
 
     def _refused(self, scope: Scope, headers: dict[bytes, bytes]) -> PolicyError | None:
         """Return why a request is refused whoever sent it; None where it is not."""
@@ -107,8 +116,6 @@ class Front:
 
     async def _refused_browser(self, scope: Scope, headers: dict[bytes, bytes]) -> PolicyError | None:
         """Return why a request without a token is refused in open mode: another site's page may have made it."""
-        if not self._service.settings.on_loopback or b"authorization" in headers:
-            return None
         host, origin, site = (_text(headers.get(name)) for name in (b"host", b"origin", b"sec-fetch-site"))
         foreign = not is_loopback_host(host or "") and scope["path"] not in _PROBES
         navigates = scope["method"] in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate"

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import uvicorn
+from msgspec.structs import replace
 from uvicorn.supervisors import Multiprocess
 
 from policy_engine.service.settings import Settings
@@ -16,6 +19,11 @@ GRACE_SECONDS = 30
 
 def serve(settings: Settings) -> None:
     """Serve until told to stop: SIGTERM or SIGINT lets what was accepted finish."""
+    with TemporaryDirectory(prefix="policy-serve-") as own:
+        _serve(settings if settings.state is not None else replace(settings, state=Path(own)))
+
+
+def _serve(settings: Settings) -> None:
     config = uvicorn.Config(
         partial(create_app, settings),
         factory=True,

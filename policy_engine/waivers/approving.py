@@ -16,6 +16,7 @@ from datetime import date
 from msgspec import Struct
 from policy_audit.errors import AuditError
 from policy_audit.keys import Signer, parse_verifier_key
+from policy_audit.note import Signature, parse_signatures
 
 from policy_engine.errors import InputError, Problem
 from policy_engine.loading.policy import Policy
@@ -24,7 +25,7 @@ from policy_engine.model.approvers import WAIVERS, Approver, ApproverKey, Approv
 from policy_engine.model.waiver import Statement
 from policy_engine.waivers.checking import Approval, approvals, asked_by, too_long, why_not
 from policy_engine.waivers.files import WaiverFile
-from policy_engine.waivers.notes import WAIVER, note_of, read_note, signature_line
+from policy_engine.waivers.notes import WAIVER, note_of, read_note, signature_line, waiver_text
 
 
 class Approved(Struct, frozen=True):
@@ -46,8 +47,7 @@ def holder(
         InputError: nobody's, or another's than is said.
     """
     if not approvers.acting(role):
-        hint = "a policy layer's approvers.yaml names them: give it with --policy; the shipped rules have none"
-        raise _refused("no-approvers", f"the effective policy names nobody who may approve {what}", hint)
+        raise _no_approvers(what)
     wanted = parse_verifier_key(signer.verifier_key)
     for person in approvers.people.values():
         for key in person.keys:
@@ -55,8 +55,7 @@ def holder(
                 if name is not None and name != person.id and not person.is_called(name):
                     raise _refused("other-approver", f"the key is that of `{person.id}`, and not of `{name}`", None)
                 return person, key
-    message = f"the effective policy names nobody with the key {wanted.key_id.hex()}"
-    raise _refused("not-an-approver", message, "check the --policy layers, or have the key added to approvers.yaml")
+    raise _nobodys(wanted.key_id.hex())
 
 
 def approve(file: WaiverFile, policy: Policy, signer: Signer, day: date, name: str | None = None) -> Approved:
@@ -65,8 +64,51 @@ def approve(file: WaiverFile, policy: Policy, signer: Signer, day: date, name: s
     Raises:
         InputError: the step that does not hold.
     """
+    person, key = holder(policy.approvers, signer, name)
+    before = _before(file, policy, person, key, day)
+    return _approved(
+        file, policy, (*before, Approval(person, key, None)), signature_line(WAIVER, file.statement.document(), signer)
+    )
+
+
+def admit(file: WaiverFile, policy: Policy, line: str, day: date) -> Approved:
+    """Add a signature that somebody made elsewhere, by the same steps; it has to be good.
+
+    Raises:
+        InputError: the step that does not hold.
+    """
+    person, key, signature = signer_of_line(policy.approvers, line)
+    before = _before(file, policy, person, key, day)
+    if not parse_verifier_key(key.text).is_signed(waiver_text(file.statement).encode(), signature.signature):
+        hint = "what is signed is the `text` of the waiver, to the byte: `policy waiver sign` does it"
+        raise _refused("bad-signature", f"the signature by `{person.id}` is not over this waiver", hint)
+    return _approved(file, policy, (*before, Approval(person, key, None)), line)
+
+
+def signer_of_line(approvers: Approvers, line: str) -> tuple[Approver, ApproverKey, Signature]:
+    """Return whose key a signature line names; whether it is good is not looked at.
+
+    Raises:
+        InputError: it is no signature line, or nobody's who approves waivers.
+    """
+    if not approvers.acting(WAIVERS):
+        raise _no_approvers("a waiver")
+    try:
+        (signature,) = parse_signatures(f"{line}\n")
+    except (AuditError, ValueError):
+        hint = "a line is `— NAME BASE64`, as `policy waiver sign` prints it"
+        raise _refused("bad-signature", "this is not a signature line", hint) from None
+    for person in approvers.people.values():
+        for key in person.keys:
+            verifier = parse_verifier_key(key.text)
+            if (verifier.name, verifier.key_id) == (signature.name, signature.key_id):
+                return person, key, signature
+    raise _nobodys(signature.key_id.hex())
+
+
+def _before(file: WaiverFile, policy: Policy, person: Approver, key: ApproverKey, day: date) -> list[Approval]:
+    """Return the approvals that are there already, where `person` may add theirs."""
     statement, approvers = file.statement, policy.approvers
-    person, key = holder(approvers, signer, name)
     asked = asked_by(approvers, file.requester).by
     if problem := why_not(person, key, statement, (day,), asked):
         raise _refused("self-approval" if person.is_called(file.requester) else "may-not-approve", problem, None)
@@ -75,11 +117,14 @@ def approve(file: WaiverFile, policy: Policy, signer: Signer, day: date, name: s
     before = _signed(file, approvers, day)
     if person.id in {each.person.id for each in before}:
         raise _refused("approved-already", f"`{person.id}` has signed it already", "another person has to")
-    line = signature_line(WAIVER, statement.document(), signer)
-    lines = (*file.signatures, line)
-    by = (*before, Approval(person, key, None))
+    return before
+
+
+def _approved(file: WaiverFile, policy: Policy, by: tuple[Approval, ...], line: str) -> Approved:
+    statement, lines = file.statement, (*file.signatures, line)
     signed = WaiverFile(statement, file.requester, file.salt, lines)
-    return Approved(signed, note_of(statement, lines), by, person, len(by) >= approvers.waiver_approvals)
+    granted = len(by) >= policy.approvers.waiver_approvals
+    return Approved(signed, note_of(statement, lines), by, by[-1].person, granted)
 
 
 def check_rule(statement: Statement, policy: Policy, day: date) -> None:
@@ -144,6 +189,16 @@ def _signed(file: WaiverFile, approvers: Approvers, day: date) -> list[Approval]
     if problem is not None:
         raise _refused("bad-signature", problem, "take that signature out, or have it made again")
     return found
+
+
+def _no_approvers(what: str) -> InputError:
+    hint = "a policy layer's approvers.yaml names them: give it with --policy; the shipped rules have none"
+    return _refused("no-approvers", f"the effective policy names nobody who may approve {what}", hint)
+
+
+def _nobodys(key_id: str) -> InputError:
+    message = f"the effective policy names nobody with the key {key_id}"
+    return _refused("not-an-approver", message, "check the --policy layers, or have the key added to approvers.yaml")
 
 
 def _refused(code: str, message: str, hint: str | None) -> InputError:

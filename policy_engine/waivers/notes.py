@@ -30,9 +30,14 @@ def signature_line(kind: str, document: Any, signer: Signer) -> str:
     return sign_note(note_text(kind, document), signer).rpartition("\n\n")[2].removesuffix("\n")
 
 
+def waiver_text(statement: Statement) -> str:
+    """Return the text that those who approve a waiver sign."""
+    return note_text(WAIVER, statement.document())
+
+
 def note_of(statement: Statement, lines: Sequence[str]) -> str:
     """Return the note of a statement and the signature lines that belong to it."""
-    return note_text(WAIVER, statement.document()) + "\n" + "".join(f"{line}\n" for line in lines)
+    return waiver_text(statement) + "\n" + "".join(f"{line}\n" for line in lines)
 
 
 def read_note(note: str) -> tuple[Statement, bytes, list[Signature]]:

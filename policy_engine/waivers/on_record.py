@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
@@ -89,6 +90,13 @@ def granted_draft(
         personal=personal,
         blobs={"waiver": note.encode()},
     )
+
+
+def approved_draft(
+    statement: Statement, note: str, more: Mapping[str, Any], personal: Mapping[str, str], context: Context
+) -> Draft:
+    """Return the entry of one person's approval, where more are needed: it lifts nothing. The note has their line."""
+    return replace(granted_draft(statement, note, more, personal, context), type=EntryType.WAIVER_APPROVED)
 
 
 def revoked_draft(

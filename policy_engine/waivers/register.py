@@ -45,6 +45,7 @@ class _Found:
 
     statement: Statement
     request: Record | None = None
+    signed: list[Record] = field(default_factory=list)
     grants: list[Record] = field(default_factory=list)
     note: str | None = None
     revocation: Record | None = None
@@ -70,6 +71,8 @@ def waiver_register(
     gone: set[str] = set()
     for record in records(ledger, EntryType.WAIVER_REQUESTED):
         _read(lambda each: _request(ledger, each, found), record, unreadable)
+    for record in records(ledger, EntryType.WAIVER_APPROVED):
+        _read(lambda each: _sign(ledger, each, found), record, unreadable)
     for record in records(ledger, EntryType.WAIVER_GRANTED):
         if _read(lambda each: _grant(ledger, each, found), record, unreadable) == DISPOSED:
             gone.add(str(record.body.get("waiver")))
@@ -127,6 +130,12 @@ def _request(ledger: Source, record: Record, found: dict[str, _Found]) -> None:
     found.setdefault(statement.id, _Found(statement)).request = record
 
 
+def _sign(ledger: Source, record: Record, found: dict[str, _Found]) -> None:
+    statement = read_note(note_on_record(ledger, record))[0]
+    if statement.id in found:  # an approval of what nobody asked for is nothing
+        found[statement.id].signed.append(record)
+
+
 def _grant(ledger: Source, record: Record, found: dict[str, _Found]) -> None:
     note = note_on_record(ledger, record)
     statement = read_note(note)[0]
@@ -161,6 +170,7 @@ def _row(
         "missing": list(statement.decided.missing),
         "decision": statement.decided.decision,
         "policy": statement.decided.policy,
+        "signed": [{**each, "index": record.index} for record in found.signed for each in _approvals(record.body)],
         "requested_index": found.request.index if found.request is not None else None,
         "granted_index": grant.index if grant is not None else None,
         "granted_at": _time(grant),

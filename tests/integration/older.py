@@ -20,6 +20,13 @@ def make(target: Store, source: Store, revision: str) -> Store:
 
     The signing key goes along; there was no personal key.
     """
+    _migrate(target, revision)
+    shutil.copy2(source.key, target.key)
+    _fill(target, source, revision)
+    return target
+
+
+def _migrate(target: Store, revision: str) -> None:
     if target.path is not None:
         create_sqlite_file(target.path)
     database = connect(locate(target.url))
@@ -30,9 +37,6 @@ def make(target: Store, source: Store, revision: str) -> Store:
         config.attributes["connection"] = connection
         command.upgrade(config, revision)
     database.close()
-    shutil.copy2(source.key, target.key)
-    _fill(target, source, revision)
-    return target
 
 
 def _fill(target: Store, source: Store, revision: str) -> None:
@@ -51,3 +55,17 @@ def _fill(target: Store, source: Store, revision: str) -> None:
                 connection.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({given})", row)
         for value in plain:
             connection.execute("INSERT INTO personal (leaf_index, name, salt, value) VALUES (?, ?, ?, ?)", value)
+
+
+def make_sealed(target: Store, source: Store) -> Store:
+    """Make at `target` what `source` holds, at revision 0003, whose tables had what they have now; keys go along."""
+    _migrate(target, "0003")
+    for old_key, key in ((source.key, target.key), (source.personal_key, target.personal_key)):
+        shutil.copy2(old_key, key)
+    with source.connection() as old, target.connection() as connection:
+        for table in sorted(METADATA.tables.keys() - {"once", "log_head"}):
+            names = [column.name for column in METADATA.tables[table].columns]
+            given = ", ".join("?" * len(names))
+            for row in old.execute(f"SELECT {', '.join(names)} FROM {table}"):
+                connection.execute(f"INSERT INTO {table} ({', '.join(names)}) VALUES ({given})", row)
+    return target

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from policy_audit import grants, migrate
 from policy_audit.errors import LedgerError
-from policy_audit.ledger import Draft, open_ledger
+from policy_audit.ledger import Draft, Once, open_ledger
 from policy_audit.names import REVISION
 
 from tests.integration import older
@@ -123,6 +123,28 @@ def test_a_writer_who_may_not_delete_appends_and_an_eraser_seals(
         for role in (writer, eraser):
             connection.execute(f"DROP OWNED BY {role}")
             connection.execute(f"DROP ROLE {role}")
+
+
+def test_a_sealed_ledger_of_before_goes_on_and_answers_requests_once(nowhere: Store, source: Store) -> None:
+    with source.open() as ledger:
+        ledger.append_many([tagged(decision(0, ALICE, actor=BOB)), decision(1, BOB)])
+    old = older.make_sealed(nowhere, source)
+    assert migrate.status(old.url).current == "0003"
+    with pytest.raises(LedgerError) as caught:
+        old.open(read_only=True)
+    assert caught.value.code in ("ledger-not-migrated", "ledger-missing")
+    assert migrate.upgrade(old.url).current == "0003"
+    with old.open() as ledger:
+        report = ledger.verify()
+        assert report.ok, report.problems
+        draft = replace(decision(2, ALICE), once=Once("a" * 64, "b" * 64))
+        assert [ledger.append(draft).index, ledger.append(draft).index, ledger.append(decision(3, BOB)).index] == [
+            2,
+            2,
+            3,
+        ]
+        assert ledger.personal(0) == {"owner": ALICE, "actor": BOB}
+        assert ledger.verify().ok
 
 
 WRITER = """

@@ -128,6 +128,7 @@ def test_what_the_tree_does_not_have_is_missing(store: Store) -> None:
         ("DELETE FROM log_entry WHERE leaf_index = 254", "tile/1/000.p/1"),
         ("UPDATE log_checkpoint SET frontier = zeroblob(40) WHERE size = 251", "tile/1/000.p/1"),
         ("UPDATE log_checkpoint SET frontier = 5 WHERE size = 251", "tile/1/000.p/1"),
+        (f"UPDATE log_checkpoint SET frontier = X'{251:016x}{'00' * 224}' WHERE size = 251", "tile/1/000.p/1"),
     ],
 )
 def test_what_was_changed_is_not_served(filled: Store, change: str, path: str) -> None:

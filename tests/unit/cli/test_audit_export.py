@@ -11,6 +11,7 @@ import pytest
 from policy_audit.folder_check import Wanted, verify_folder
 from policy_audit.ledger import open_ledger
 
+from policy_engine.asking.exporting import FORMATS
 from policy_engine.cli import exporting
 from tests.unit.cli.ledgers import tamper, vkey
 
@@ -105,7 +106,7 @@ def test_every_format_of_the_table_is_a_module_that_writes(policy: Run) -> None:
     from importlib import import_module
 
     shown = policy("audit", "export", "--help").out
-    for name, (module, text) in exporting.FORMATS.items():
-        assert callable(import_module(f"policy_engine.cli.{module}").write)
+    for name, (module, text) in FORMATS.items():
+        assert callable(import_module(f"policy_engine.asking.{module}").write)
         assert name in shown
         assert text.split(":")[0].split(",")[0] in " ".join(shown.split())

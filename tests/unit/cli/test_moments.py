@@ -14,6 +14,7 @@ from policy_audit.ledger import Draft, EntryType, open_ledger
 from policy_engine.cli.main import command as root
 from policy_engine.cli.moments import AsOf, Before, Since, Until
 from policy_engine.cli.options import Time
+from policy_engine.cli.token_create import End
 from tests.unit.cli.test_help import ALL
 
 Run = Callable[..., Any]
@@ -24,7 +25,7 @@ MARCH = {
     AsOf: "2026-03-31T23:59:59.999999+00:00",
 }
 #: Every option that takes a time, and what a date is there; a time alone where a decision is made.
-RULE: dict[str, type] = {"since": Since, "until": Until, "as_of": AsOf, "at": AsOf, "before": Before}
+RULE: dict[str, type] = {"since": Since, "until": Until, "as_of": AsOf, "at": AsOf, "before": Before, "expires": End}
 DECIDES = {
     "policy evaluate",
     "policy gate",

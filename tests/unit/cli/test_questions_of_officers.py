@@ -250,6 +250,7 @@ ANSWERS: dict[str, Callable[[Any, Everything], None]] = {
 NEVER = {
     *("disposal", "catalog-refreshed"),
     *("access-token-created", "access-token-revoked", "log-ins-failed", "access-evaluated"),
+    "waiver-approved",  # by the server alone
 }
 
 

@@ -136,3 +136,57 @@ def test_the_last_entry_that_a_token_made_is_told_where_it_is_asked(policy: Run,
     (row,) = policy("token", "list", "--last-used", "-o", "json").json["tokens"]
     assert row["last_entry"]["entry"] == index
     assert "last_entry" not in policy("token", "list", "-o", "json").json["tokens"][0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "told"),
+    [
+        (
+            "log-ins-failed",
+            {
+                "count": 1204,
+                "since": "2026-11-29T10:00:00Z",
+                "until": "2026-11-29T10:00:10Z",
+                "failures": [
+                    {"reason": "token-revoked", "token": "5f0c2a7e91bd", "count": 4},
+                    {"reason": "token-unknown", "token": None, "count": 1200},
+                ],
+            },
+            ("turned 1,204 requests away", "4 for the reason token-revoked, with the token 5f0c2a7e91bd", "Nobody was"),
+        ),
+        (
+            "officer-query",
+            {"query": "audit list", "command": "GET /v1/decisions", "count": 2, "repeated": 17},
+            ("asked `audit list` and was shown 2", "17 times more"),
+        ),
+        (
+            "access-evaluated",
+            {
+                "action": "deploy",
+                "resource": {"type": "workload", "id": "support/triage"},
+                "subject_type": "user",
+                "decision": None,
+                "entry": 7,
+                "allowed": False,
+                "reasons": ["expired"],
+            },
+            ("may deploy the workload support/triage; the answer was no, by the decision in entry 7: expired",),
+        ),
+        ("log-ins-failed", {"count": "many"}, ()),
+        ("access-token-created", {"token": 7}, ()),
+        ("access-evaluated", {"resource": None}, ()),
+    ],
+)
+def test_what_entries_say_is_told_in_sentences(
+    policy: Run, ledger: Path, kind: str, body: dict[str, Any], told: tuple[str, ...]
+) -> None:
+    from policy_audit.entry import Draft, EntryType
+
+    with open_ledger(f"sqlite:///{ledger}") as opened:
+        index = opened.append(Draft(EntryType(kind), body=body)).index
+    shown = policy("audit", "show", str(index), "-o", "markdown")
+    assert shown.status == 0, shown.err
+    plain = shown.out.replace("\\", "")
+    assert ("What it says" in plain) == bool(told)
+    for each in told:
+        assert each in plain

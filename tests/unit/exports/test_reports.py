@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from policy_audit.checkpoint import parse_checkpoint
 
-from policy_engine.cli.export_tables import write_report
-from policy_engine.cli.exporting import Asked
+from policy_engine.asking.export_tables import write_report
+from policy_engine.asking.exporting import Asked
 from policy_engine.exports.check import Pinned, check_export
 from policy_engine.exports.writing import export_report
 from policy_engine.reports.report import Bound, Column, Period, Query, Report

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from policy_engine.service.settings import Limits
 from tests.serving import Server, serving
@@ -187,3 +189,20 @@ def test_who_takes_no_answer_is_let_go(server: Server) -> None:
 
         assert gone(ask, 4000)
         assert time.monotonic() - began < 7
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_no_bytes_make_it_fail(server: Server, token: str, data: st.DataObject) -> None:
+    """A good request, with pieces taken out, doubled and replaced: answered, refused or closed, and never 500."""
+    good = post(token, "Content-Length: 2", "Connection: close", body=b"{}")
+    sent = bytearray(good)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(sent)))
+        sent[at : at + data.draw(st.integers(0, 6))] = data.draw(
+            st.sampled_from(
+                [b"", b"\r\n", b"\0", b"\r", b"\n", b":", b" ", b"\xff", b"\r\n\r\n", b"%00", b"{", b"9" * 20]
+            )
+            | st.binary(max_size=4)
+        )
+    assert all(status < 500 for status in statuses(exchange(server.url, bytes(sent))))

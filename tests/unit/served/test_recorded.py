@@ -10,9 +10,12 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from policy_audit.ledger import open_ledger
+from policy_audit.errors import LedgerError
+from policy_audit.ledger import Ledger, open_ledger
 from policy_audit.proof import parse_proof
 
+from policy_engine.service import recorded
+from policy_engine.service.errors import NotFoundError
 from tests.serving import Server, serving
 from tests.unit.served.reading import DECIDED, decide_all, told, workload
 
@@ -227,6 +230,26 @@ def test_no_text_is_taken_for_a_decision(client: httpx.Client, target: str) -> N
     for path in ("", "/receipt", "/entry"):
         answer = client.get(f"/v1/decisions/{target}{path}")
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+@pytest.mark.parametrize("name", ["a\x00b", "a\nb", "a\x85b", "\ud800"])
+def test_no_database_is_asked_for_a_name_with_control_characters(name: str) -> None:
+    nobody: Any = None  # PostgreSQL refuses a question with NUL
+    with pytest.raises(NotFoundError):
+        recorded.history(nobody, None, "support", name, {})
+
+
+def test_what_was_disposed_of_is_gone_and_no_refusal_of_the_ledger(
+    client: httpx.Client, decided: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def disposed(*_: object) -> bytes:
+        raise LedgerError("the document was disposed of", code="blob-disposed")
+
+    monkeypatch.setattr(Ledger, "blob", disposed)
+    answer = client.get(f"/v1/decisions/{decided[0]['id']}")
+    assert (answer.status_code, answer.json()["code"]) == (410, "blob-disposed")
+    assert "retry-after" not in answer.headers
+    assert client.get(f"/v1/decisions/{decided[0]['id']}/receipt").status_code == 200
 
 
 def test_yaml_where_it_is_asked_for_and_json_to_everything_else(client: httpx.Client) -> None:

@@ -36,7 +36,9 @@ def test_a_session_ends_after_eight_hours_and_no_cookie_makes_it_longer() -> Non
 def test_the_token_of_a_form_is_of_its_session_alone() -> None:
     one, other = (session_value(new_token()[0], NOW) for _ in range(2))
     check_form_token(one, form_token(one))
-    for given in (form_token(other), "", form_token(one)[:-1], "é", "\ud800"):
+    assert form_token(one) != form_token(one)
+    mac = form_token(one).partition(".")[2]
+    for given in (form_token(other), "", ".", form_token(one)[:-1], mac, f"0.{mac}", f"é.{mac}", "\ud800.\ud800"):
         with pytest.raises(ForbiddenError):
             check_form_token(one, given)
 

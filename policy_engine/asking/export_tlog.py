@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from policy_engine.cli.exporting import Asked, Written
+from policy_engine.asking.exporting import Asked, Written
 from policy_engine.errors import InputError, Problem, UsageError, VerificationFailedError
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from policy_engine import __version__
+from policy_engine.asking.export_selection import selection
+from policy_engine.asking.exporting import Asked, Written
 from policy_engine.asking.persons import personal_status, personal_values
-from policy_engine.cli.export_selection import selection
-from policy_engine.cli.exporting import Asked, Written
 from policy_engine.wording import number
 
 if TYPE_CHECKING:

@@ -1,0 +1,262 @@
+"""OpenID AuthZEN: may this subject deploy this workload? Answered by a decision, and on record before it is answered.
+
+With the workload's document it is decided now, as `POST /v1/decisions?purpose=deploy` does. Without it the last
+decision for a deployment counts, as long as it stands by all that `policy recheck` looks at: its end, the policy, the
+semantics, the waivers and the evidence. INVARIANT: what is unknown, or cannot be told, is never true.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+from policy_audit.entry import Draft, EntryType
+
+from policy_engine.access.principal import Principal
+from policy_engine.decide import Decider
+from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.rechecks.again import Rechecker
+from policy_engine.rechecks.persons import Persons
+from policy_engine.rechecks.problem import NotRecheckedError
+from policy_engine.rechecks.standing import DEPLOY, Standing
+from policy_engine.recorder import recordable
+from policy_engine.service.acting import act, context_of
+from policy_engine.service.errors import NotFoundError
+from policy_engine.service.finding import latest_decision, split_workload
+from policy_engine.service.ground import now
+from policy_engine.service.service import Asked
+from policy_engine.waivers.on_record import stored_context
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+
+    from policy_engine.loading.policy import Policy
+    from policy_engine.service.finding import Found
+    from policy_engine.service.service import Service
+
+ACTION, RESOURCE = "deploy", "workload"
+ALLOWING = ("allow", "allow_with_conditions")
+SEMANTICS = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
+Text = Annotated[str, Meta(min_length=1, max_length=500)]
+
+
+class Subject(Struct, frozen=True):
+    """Who wants to deploy; kept as a personal value, which can be erased."""
+
+    type: Text
+    id: Text
+
+
+class Action(Struct, frozen=True):
+    """What they want to do."""
+
+    name: Text
+
+
+class Properties(Struct, frozen=True):
+    """The workload's document, or the digest that the decision on record has to be of (`sha256:...`)."""
+
+    workload: msgspec.Raw = msgspec.Raw(b"")
+    digest: Text | UnsetType = UNSET
+
+
+class Resource(Struct, frozen=True):
+    """What it is about: `id` is NAMESPACE/NAME."""
+
+    type: Text
+    id: Text
+    properties: Properties | UnsetType = UNSET
+
+
+class Evaluation(Struct, frozen=True):
+    """One question. `context` is taken and not looked at: no rule reads it."""
+
+    subject: Subject | UnsetType = UNSET
+    action: Action | UnsetType = UNSET
+    resource: Resource | UnsetType = UNSET
+    context: dict[str, Any] | UnsetType = UNSET
+
+
+class Options(Struct, frozen=True):
+    """How several questions are answered."""
+
+    evaluations_semantic: str = SEMANTICS[0]
+
+
+class Evaluations(Evaluation, frozen=True):
+    """Several questions; what one does not say is taken from here."""
+
+    evaluations: list[Evaluation] = []
+    options: Options = Options()
+
+
+class _Named(Struct):
+    name: str
+    namespace: str = "default"
+
+
+class _Workload(Struct):
+    metadata: _Named
+
+
+async def evaluate(service: Service, authorization: str | None, asked: Evaluation) -> dict[str, Any]:
+    """Answer one question.
+
+    Raises:
+        UsageError: it lacks a part, or its workload is another than the resource.
+        PolicyError: as `Service.decide`; nothing is answered that is not on record.
+    """
+    if asked.subject is UNSET or asked.action is UNSET or asked.resource is UNSET:
+        raise UsageError(Problem("authzen-request", "`subject`, `action` and `resource` are wanted"))
+    properties = asked.resource.properties or Properties()
+    known = (asked.action.name, asked.resource.type) == (ACTION, RESOURCE)
+    document = bytes(properties.workload)
+    if not document or not known:
+        return await _by_record(service, authorization, asked.subject, asked.action, asked.resource)
+    _check_same(asked.resource.id, document)
+    answer = await service.decide(Asked(document, authorization, DEPLOY))
+    (decision,) = answer.decisions
+    return _answer(decision["verdict"] in ALLOWING, decision, [], decision["ledger"]["index"])
+
+
+async def evaluate_all(
+    service: Service, authorization: str | None, asked: Evaluations, errors: Any
+) -> list[dict[str, Any]]:
+    """Answer several questions, one after the other; `errors` makes of a refusal of one what its answer says of it.
+
+    Raises:
+        PolicyError: as `evaluate`, where the refusal is not of one question alone.
+    """
+    if asked.options.evaluations_semantic not in SEMANTICS:
+        message = f"`evaluations_semantic` is one of {', '.join(SEMANTICS)}"
+        raise UsageError(Problem("authzen-request", message))
+    most = service.settings.limits.documents
+    if len(asked.evaluations) > most:
+        message = f"there are {len(asked.evaluations):,} evaluations, and {most:,} are taken at once"
+        raise UsageError(Problem("too-many-evaluations", message, help="send them in several requests"))
+    stop = {"deny_on_first_deny": False, "permit_on_first_permit": True}.get(asked.options.evaluations_semantic)
+    found: list[dict[str, Any]] = []
+    for each in asked.evaluations:
+        whole = Evaluation(each.subject or asked.subject, each.action or asked.action, each.resource or asked.resource)
+        try:
+            answer = await evaluate(service, authorization, whole)
+        except (InputError, UsageError, NotFoundError) as error:
+            answer = {"decision": False, "context": {"error": errors(error)}}
+        found.append(answer)
+        if answer["decision"] is stop:
+            break
+    return found
+
+
+def _check_same(identifier: str, document: bytes) -> None:
+    """Refuse a document of another workload than the one that is asked about; what is no workload is refused later."""
+    try:
+        named = msgspec.json.decode(document, type=_Workload).metadata
+    except (ValueError, RecursionError):
+        return
+    if f"{named.namespace}/{named.name}" != identifier:
+        message = (
+            f"the workload is `{named.namespace[:80]}/{named.name[:80]}`, and not the resource that is asked about"
+        )
+        raise UsageError(Problem("other-resource", message, help="`resource.id` is NAMESPACE/NAME of the workload"))
+
+
+async def _by_record(
+    service: Service, authorization: str | None, subject: Subject, action: Action, resource: Resource
+) -> dict[str, Any]:
+    """Answer by the last decision for a deployment, and put the answer on record."""
+    known = (action.name, resource.type) == (ACTION, RESOURCE)
+    if known:
+        split_workload(resource.id)
+
+    def work(ledger: Ledger, principal: Principal) -> tuple[Sequence[Draft], dict[str, Any]]:
+        found, reasons = None, []
+        if not known:
+            reasons = [_reason("not-known", f"only `{ACTION}` of a `{RESOURCE}` is ever allowed here")]
+        else:
+            try:
+                found = latest_decision(ledger, principal, resource.id, DEPLOY)
+                reasons = _standing(ledger, service.policy, found, resource)
+            except NotFoundError:
+                reasons = [_reason("no-decision", "no decision for a deployment of it is on record")]
+        answer = _answer(not reasons, found.shown if found else None, reasons, found.entry.index if found else None)
+        # what is of another kind may be a person, and an entry is for good
+        named = resource.id if known and found is not None else None
+        return [_draft(answer, subject, action, resource.type, named, principal)], answer
+
+    done = await act(service, authorization, "decide", work)
+    context = {**done.told["context"], "evaluation_entry": done.recorded[0].index}
+    return {**done.told, "context": context}
+
+
+def _standing(ledger: Ledger, policy: Policy, found: Found, resource: Resource) -> list[dict[str, str]]:
+    """Return why the decision allows nothing now; no reason: it does."""
+    view, reasons = found.entry.document["view"], []
+    if view["verdict"] != found.document.get("verdict") or view["verdict"] not in ALLOWING:
+        reasons.append(_reason("verdict", f"its verdict is {view['verdict']}"))
+    if view.get("policy_digest") != policy.digest:
+        reasons.append(_reason("policy", "it was decided under another policy than the one in force"))
+    wanted = resource.properties.digest if resource.properties is not UNSET else UNSET
+    if wanted is not UNSET and view.get("workload_digest") != wanted:
+        reasons.append(_reason("workload", "it was decided on another version of the workload"))
+    moment = now()
+    persons = Persons(ledger, sealed_is_fine=True)
+    rechecker = Rechecker(ledger, Decider(policy), moment, None, persons)
+    facts = _facts(ledger, policy, moment)
+    try:
+        due = rechecker.find(Standing(found.entry.index, found.entry.document), *facts).reasons
+    except NotRecheckedError as error:
+        return [*reasons, _reason("not-told", f"whether it stands cannot be told: {error.why}")]
+    return [*reasons, *(_reason(each.kind, each.why) for each in due)]
+
+
+def _facts(ledger: Ledger, policy: Policy, moment: Any) -> tuple[Any, Any]:
+    from policy_engine.rechecks.waived import WaiversNow
+    from policy_engine.vouching.revoked import revoked_names
+
+    return WaiversNow(ledger, policy.approvers, moment).of, revoked_names(ledger).keys()
+
+
+def _reason(code: str, message: str) -> dict[str, str]:
+    return {"code": code, "message": message}
+
+
+def _answer(
+    allowed: bool, decision: Mapping[str, Any] | None, reasons: Sequence[Mapping[str, str]], entry: int | None
+) -> dict[str, Any]:
+    """Return the answer: the decision behind it, why it is no, and what is asked of whoever deploys."""
+    context: dict[str, Any] = {"reasons": [*reasons]}
+    if decision is not None:
+        tasks = decision["tasks"]
+        context |= {"id": decision["id"], "verdict": decision["verdict"], "entry": entry}
+        context["valid_until"] = decision["valid_until"]
+        context["obligations"] = [{"task": task["name"], **duty} for task in tasks for duty in task["obligations"]]
+        if not reasons and not allowed:
+            context["reasons"] = [
+                _reason(row["id"], row["message"])
+                for task in tasks
+                for row in task["rules"]
+                if row["outcome"] != "not_fired" and row["enforcement"] is not None
+            ]
+    return {"decision": allowed, "context": context}
+
+
+def _draft(
+    answer: Mapping[str, Any], subject: Subject, action: Action, kind: str, named: str | None, principal: Principal
+) -> Draft:
+    context = context_of(principal)
+    told = answer["context"]
+    body = {
+        "action": recordable(action.name),
+        "resource": {"type": recordable(kind), "id": named},
+        "subject_type": recordable(subject.type),
+        "decision": told.get("id"),
+        "entry": told.get("entry"),
+        "allowed": answer["decision"],
+        "reasons": [each["code"] for each in told["reasons"]],
+    }
+    where = dict(zip(("namespace", "workload"), split_workload(named), strict=True)) if named is not None else {}
+    personal = {"subject": recordable(subject.id) or "-", **({"actor": context.actor} if context.actor else {})}
+    return Draft(EntryType.ACCESS_EVALUATED, body=body, context={**stored_context(context), **where}, personal=personal)

@@ -1,0 +1,171 @@
+"""OpenID AuthZEN: yes only by a decision that stands, every answer on record, unknown is no."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from policy_audit.ledger import open_ledger
+
+from tests.serving import serving
+from tests.unit.served.waiver_world import ANN, World, line_of, world
+
+SUBJECT = {"type": "user", "id": "dora@acme.example"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("authzen")
+
+
+@pytest.fixture(scope="module")
+def served(folder: Path) -> Iterator[World]:
+    with world(folder) as found:
+        yield found
+
+
+@pytest.fixture
+def one(served: World) -> World:
+    return served.fresh()
+
+
+def question(one: World, **properties: Any) -> dict[str, Any]:
+    resource: dict[str, Any] = {"type": "workload", "id": f"claims/{one.name}"}
+    resource |= {"properties": properties} if properties else {}
+    return {"subject": SUBJECT, "action": {"name": "deploy"}, "resource": resource, "context": {"time": "now"}}
+
+
+def ask(one: World, body: Any, who: str = "ci:decide", path: str = "evaluation") -> Any:
+    answer = one.call(who, "POST", f"/access/v1/{path}", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def codes(answer: dict[str, Any]) -> list[str]:
+    return [each["code"] for each in answer["context"]["reasons"]]
+
+
+def granted(one: World) -> dict[str, Any]:
+    """The workload is allowed by a waiver, and decided for a deployment."""
+    waiver = one.asked()
+    assert one.approve(waiver, "ann", line_of(waiver, ANN)).status_code == 200
+    assert one.decide()["verdict"] in ("allow", "allow_with_conditions")
+    return waiver
+
+
+def test_with_a_document_it_is_decided_now_and_the_answer_is_that_decision(one: World) -> None:
+    document = yaml.safe_load(one.workload)
+    answer = ask(one, question(one, workload=document))
+    assert answer["decision"] is False
+    with open_ledger(one.server.ledger, read_only=True) as ledger:
+        entry = ledger.entry(answer["context"]["entry"]).document
+    assert (entry["view"]["decision_id"], entry["view"]["verdict"]) == (
+        answer["context"]["id"],
+        answer["context"]["verdict"],
+    )
+    assert entry["context"]["purpose"] == "deploy"
+    assert codes(answer)
+    granted(one)
+    allowed = ask(one, question(one, workload=document))
+    assert allowed["decision"] is True
+    assert allowed["context"]["entry"] > answer["context"]["entry"]
+
+
+def test_without_a_document_the_last_decision_counts_for_as_long_as_it_stands(one: World, folder: Path) -> None:
+    nothing = ask(one, question(one))
+    assert (nothing["decision"], codes(nothing)) == (False, ["no-decision"])
+    waiver = granted(one)
+    one_more = one.decide("draft")  # a draft is no decision for a deployment, and takes nothing back
+    answer = ask(one, question(one))
+    assert answer["decision"] is True, answer
+    assert answer["context"]["entry"] < one_more["ledger"]["index"]
+    entry = one.entries("access-evaluated")[-1]
+    assert entry["body"]["allowed"] is True
+    assert (entry["body"]["entry"], entry["body"]["decision"]) == (answer["context"]["entry"], answer["context"]["id"])
+    with open_ledger(one.server.ledger, read_only=True) as ledger:
+        assert ledger.personal(answer["context"]["evaluation_entry"])["subject"] == "dora@acme.example"
+        assert b"dora" not in ledger.entry(answer["context"]["evaluation_entry"]).raw
+        digest = ledger.entry(answer["context"]["entry"]).document["view"]["workload_digest"]
+    assert ask(one, question(one, digest=digest))["decision"] is True
+    assert codes(ask(one, question(one, digest=f"sha256:{'0' * 64}"))) == ["workload"]
+    with serving(one.server.ledger) as other:  # without the layer: another policy, under which nothing was decided
+        beside = World(other)
+        beside.name = one.name
+        assert "policy" in codes(ask(beside, question(one)))
+    assert one.revoke(waiver).status_code == 200
+    after = ask(one, question(one))
+    assert (after["decision"], codes(after)) == (False, ["waivers"])
+    one.decide()
+    assert codes(ask(one, question(one))) == ["verdict"]
+
+
+def test_what_is_not_known_is_no_and_on_record_without_its_name(one: World) -> None:
+    before = len(one_entries(one))
+    other = {**question(one), "action": {"name": "delete"}}
+    assert codes(ask(one, other)) == ["not-known"]
+    person = {**question(one), "resource": {"type": "account", "id": "dora@acme.example"}}
+    assert codes(ask(one, person)) == ["not-known"]
+    one.decide()
+    assert codes(ask(one, question(one), "foreign:decide@support")) == ["no-decision"]
+    new = one_entries(one)[before:]
+    assert [each["body"]["allowed"] for each in new] == [False] * 3
+    assert all("dora" not in str(each) and one.name not in str(each) for each in new)
+
+
+def one_entries(one: World) -> list[dict[str, Any]]:
+    with open_ledger(one.server.ledger, read_only=True) as ledger:
+        return [each.document for each in ledger.list_entries(type="access-evaluated", newest_first=False)]
+
+
+def test_questions_that_are_none_are_refused(one: World) -> None:
+    document = yaml.safe_load(one.workload)
+    elsewhere = {**document, "metadata": {**document["metadata"], "name": "other"}}
+    unnamed = {key: value for key, value in question(one).items() if key != "subject"}
+    refused = {
+        "400 other-resource": question(one, workload=elsewhere),
+        "400 authzen-request": unnamed,
+        "400 body": {"subject": "dora"},
+        "422 workload-name": {**question(one), "resource": {"type": "workload", "id": "no-namespace"}},
+    }
+    got = {key: one.call("ci:decide", "POST", "/access/v1/evaluation", json=body) for key, body in refused.items()}
+    assert {key: f"{each.status_code} {each.json()['code']}" for key, each in got.items()} == {k: k for k in refused}
+    invalid = one.call("ci:decide", "POST", "/access/v1/evaluation", json=question(one, workload={"kind": "x"}))
+    assert invalid.status_code == 422
+    assert one.call("ci:read", "POST", "/access/v1/evaluation", json=question(one)).status_code == 403
+    deep = f'{{"subject":{"[" * 100_000}'
+    given = {"content": deep, "headers": {"Content-Type": "application/json"}}
+    assert one.call("ci:decide", "POST", "/access/v1/evaluation", **given).status_code == 400
+
+
+def test_several_questions_are_answered_in_their_order_and_stop_where_that_is_asked_for(one: World) -> None:
+    granted(one)
+    yes, no = {"resource": question(one)["resource"]}, {"resource": {"type": "workload", "id": "claims/never"}}
+    broken = {"resource": {"type": "workload", "id": "broken"}}
+    whole = {key: value for key, value in question(one).items() if key != "resource"}
+
+    def decisions(semantic: str | None, *parts: Any) -> list[bool]:
+        options = {"options": {"evaluations_semantic": semantic}} if semantic else {}
+        found = ask(one, {**whole, "evaluations": list(parts), **options}, path="evaluations")
+        return [each["decision"] for each in found["evaluations"]]
+
+    assert decisions(None, yes, no, broken, yes) == [True, False, False, True]
+    assert decisions("deny_on_first_deny", yes, broken, yes) == [True, False]
+    assert decisions("permit_on_first_permit", no, yes, no) == [False, True]
+    assert ask(one, question(one), path="evaluations")["decision"] is True
+    found = ask(one, {**whole, "evaluations": [broken]}, path="evaluations")["evaluations"]
+    assert found[0]["context"]["error"]["status"] == 422
+    bad = {**whole, "evaluations": [yes], "options": {"evaluations_semantic": "any"}}
+    assert one.call("ci:decide", "POST", "/access/v1/evaluations", json=bad).status_code == 400
+    many = {**whole, "evaluations": [no] * 101}
+    assert one.call("ci:decide", "POST", "/access/v1/evaluations", json=many).status_code == 400
+
+
+def test_the_configuration_says_where_it_is_and_a_request_keeps_its_id(one: World) -> None:
+    with one.server.client() as client:
+        found = client.get("/.well-known/authzen-configuration").json()
+    assert found["access_evaluation_endpoint"] == f"{one.server.url}/access/v1/evaluation"
+    given = {"json": question(one), "headers": {"X-Request-ID": "bfe9eb29"}}
+    assert one.call("ci:decide", "POST", "/access/v1/evaluation", **given).headers["x-request-id"] == "bfe9eb29"
