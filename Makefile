@@ -142,7 +142,8 @@ dist: $(READY) ## build sdist and wheel under dist/
 wheel: dist ## dist, its contents checked, and the wheel tried in a fresh environment
 	@$(PY) -m zipfile -l $(WHEEL) > dist/contents
 	@for f in policy_engine/_rules/policy-set.yaml policy_engine/_rules/schemas/ policy_engine/py.typed \
-		policy_audit/_migrations/env.py policy_audit/_migrations/versions/ policy_audit/py.typed; do \
+		policy_audit/_migrations/env.py policy_audit/_migrations/versions/ policy_audit/py.typed \
+		policy_engine/_examples/hospital.yaml policy_engine/console/html/base.html policy_engine/console/html/console.css; do \
 		grep -q "^$$f" dist/contents || { echo "the wheel lacks $$f" >&2; exit 1; }; done
 	@! grep -E '^(tests|bench|audit|rules|migrations|examples)/' dist/contents
 	@rm -rf build/wheel && $(PY) -m venv build/wheel

@@ -12,6 +12,7 @@ from policy_engine.model.origins import ORIGINS, PROVIDER
 from policy_engine.summary import (
     NO_MODEL,
     cost_text,
+    denying_rules,
     option_row,
     proposal_text,
     ranked_options,
@@ -79,7 +80,7 @@ def _waiver_ways(task: Document, decision: str | None) -> list[str]:
     if judged is None or task["verdict"] != "deny":
         return []
     row, proposal = option_row(task, judged), task["proposal"]
-    rules = list(dict.fromkeys([*row["rules"], *(proposal["rules"] if proposal is not None else ())]))
+    rules = denying_rules(task)
     if row["status"] == "unavailable" or (proposal is not None and proposal["reasons"]):
         return []
     if not rules or not all(rule in rows and rows[rule]["enforcement"] == "waivable" for rule in rules):

@@ -36,6 +36,25 @@ def option_row(task: Document, option: str) -> Document:
     return next(row for row in task["options"] if row["deployment"] == option)
 
 
+def denying_rules(task: Document) -> list[str]:
+    """Return the rules that stand against what is judged: its option, and what is proposed on it."""
+    judged, proposal = task["judged_option"], task["proposal"]
+    found = list(option_row(task, judged)["rules"]) if judged is not None else []
+    found += proposal["rules"] if proposal is not None else ()
+    if judged is None and task["collision"]:
+        found += task["collision"]["rules"]
+    return list(dict.fromkeys(found))
+
+
+def task_facts(task: Document) -> dict[str, tuple[Any, str, list[str]]]:
+    """Return the facts that rules which acted read: value, grade, and the rules, by the facts' names."""
+    found: dict[str, tuple[Any, str, list[str]]] = {}
+    for row in task["rules"]:
+        for name, fact in row["facts"].items():
+            found.setdefault(name, (fact["value"], fact["grade"], []))[2].append(row["id"])
+    return dict(sorted(found.items()))
+
+
 def proposal_text(proposal: Document) -> str:
     """Name a proposal or fallback: option, model, precision, provider, region."""
     parts = [proposal["deployment"], proposal.get("model") or NO_MODEL]

@@ -269,6 +269,22 @@ class Snapshot:
         rows = self._connection.execute(query.group_by(verdict).order_by(verdict))
         return {reading.stored_text(value, "the query columns"): int(count) for value, count in rows}
 
+    def count_by_day(
+        self,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        namespaces: Collection[str] | None = None,
+    ) -> dict[tuple[str, str], int]:
+        """Return how many decisions of each verdict were recorded on each day (UTC) of a period, by day and verdict."""
+        day, verdict = func.substr(DECISION.c.recorded_at, 1, 10), DECISION.c.verdict
+        query = select(day, verdict, func.count()).where(*self._period(since, until))
+        if namespaces is not None:
+            query = query.where(DECISION.c.namespace.in_(sorted(namespaces)))
+        where = "the query columns"
+        rows = self._connection.execute(query.group_by(day, verdict)).all()
+        return {(reading.stored_text(row[0], where), reading.stored_text(row[1], where)): int(row[2]) for row in rows}
+
     def runs(self, *, since: datetime | str | None = None, until: datetime | str | None = None) -> dict[str, int]:
         """Return how many decisions of a period each run has, by the query columns."""
         run = DECISION.c.run

@@ -57,7 +57,11 @@ ROUTES: dict[tuple[str, str], tuple[str, ...]] = {
     ("POST", "/login"): PUBLIC,
     ("POST", "/logout"): PUBLIC,
     ("GET", "/console/{name}"): PUBLIC,
-    ("GET", "/"): READ,
+    ("GET", "/"): RECORDED,  # with `decide` alone it leads to the form for drafts
     ("GET", "/decisions"): READ,
     ("GET", "/decisions/{identifier}"): READ,
+    ("GET", "/workloads"): READ,
+    ("GET", "/workloads/{which:path}"): READ,
+    ("GET", "/evaluate"): DECIDE,
+    ("POST", "/evaluate"): DECIDE,
 }

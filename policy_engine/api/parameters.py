@@ -119,22 +119,33 @@ def read(request: Request, known: Sequence[Parameter]) -> dict[str, Any]:
     return read_items(request.query_params.multi_items(), known)
 
 
-def read_items(items: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:
+def read_items(items: Sequence[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:
     """Return parameters that were given otherwise, as `read` does."""
+    names = [each.name for each in known]
+    problems = [_unknown(name, names) for name in dict(items) if name not in names][:_MOST_NAMES]
+    found, wrong = converted(items, known)
+    about = {each.name: each.description for each in known}
+    problems += [
+        Problem("parameter", f"the parameter `{name}` {what}", help=about[name]) for name, what in wrong.items()
+    ]
+    if problems:
+        raise UsageError(problems)
+    return found
+
+
+def converted(items: Iterable[tuple[str, str]], known: Sequence[Parameter]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values of parameters by their names, and of those that are wrong what is wrong with them."""
     given: dict[str, list[str]] = {}
     for name, value in items:
         given.setdefault(name, []).append(value)
-    names = [each.name for each in known]
-    problems = [_unknown(name, names) for name in given if name not in names][:_MOST_NAMES]
     found: dict[str, Any] = {}
+    wrong: dict[str, str] = {}
     for each in known:
         try:
             found[each.name] = _value(each, given.get(each.name, []))
         except ValueError as error:
-            problems.append(Problem("parameter", f"the parameter `{each.name}` {error}", help=each.description))
-    if problems:
-        raise UsageError(problems)
-    return found
+            wrong[each.name] = str(error)
+    return found, wrong
 
 
 def _value(parameter: Parameter, values: Sequence[str]) -> Any:

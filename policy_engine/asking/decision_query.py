@@ -46,6 +46,7 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
         raise UsageError(Problem("usage", "`--at` goes with `--expired`", help="give both, or leave it out"))
     check_period(wanted.get("since"), wanted.get("until"))
     namespace, name = identity(wanted["workload"], wanted["namespace"])
+    name = wanted.get("name", name)  # a name as it is, which a slash in it does not part
     return DecisionQuery(
         namespace=namespace,
         workload=name,

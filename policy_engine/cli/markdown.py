@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from policy_engine.changes_wording import change_lines
-from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.hardware_wording import claim_lines
 from policy_engine.markdown_text import escape
 from policy_engine.next_steps import next_steps
+from policy_engine.option_wording import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.summary import (
     VERDICT_WORDS,
     dispute_lines,

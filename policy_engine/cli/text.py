@@ -14,11 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from policy_engine.changes_wording import change_lines
-from policy_engine.cli.cells import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.cli.hanging import Hanging
 from policy_engine.cli.printable import printable
 from policy_engine.hardware_wording import claim_lines
 from policy_engine.next_steps import next_steps
+from policy_engine.option_wording import AT_LEAST_NOTE, option_cells, plan_text
 from policy_engine.summary import (
     NO_MODEL,
     VERDICT_WORDS,

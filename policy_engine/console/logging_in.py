@@ -1,16 +1,44 @@
-"""`POST /login` and `POST /logout`: a session of the console begins and ends."""
+"""`/login` and `/logout`: a session of the console begins and ends."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.api.forms import check_form, check_origin, end_session, fields_of, log_in, set_session
+from policy_engine.console.forms import Field
+from policy_engine.console.routing import page_router
+from policy_engine.console.urls import local, url
+from policy_engine.console.visiting import page
 
-router = APIRouter(include_in_schema=False)
+router = page_router()
 PAGE = "/login"
+_PROBLEMS = {
+    "token-expired": "This token has expired. Ask an administrator for a new one.",
+    "token-revoked": "This token was revoked. Ask an administrator for a new one.",
+    "token-nobody": "Whose this token was is erased. Ask an administrator for a new one.",
+    "session-ended": "Your session has ended. Log in again.",
+}
+_UNKNOWN = "This is not a token that counts here. Copy it again, whole, from where you were given it."
+
+
+@router.get("/login")
+async def form(request: Request) -> Response:
+    """Show the form to log in."""
+    given = request.query_params
+    problem = _PROBLEMS.get(given["problem"], _UNKNOWN) if "problem" in given else None
+    field = Field(
+        "token",
+        "Access token",
+        "password",
+        required=True,
+        hint="It begins with pe_. An administrator makes one with policy token create.",
+        error=problem,
+        complete="current-password",
+    )
+    back = local(given.get("next", "/"))
+    return await page(request, "login.html", "Log in", field=field, back=back, status=401 if problem else 200)
 
 
 @router.post("/login")
@@ -18,11 +46,12 @@ async def begin(request: Request) -> Response:
     """Begin a session with the token of the field `token`; the page of the log-in says what was wrong with it."""
     check_origin(request)
     fields = await fields_of(request)
+    back = local(next(iter(fields.get("next", ())), "/"))
     try:
         _, value = await log_in(request, next(iter(fields.get("token", ())), "").strip())
     except UnauthenticatedError as error:
-        return RedirectResponse(f"{PAGE}?problem={error.code}", 303)
-    response = RedirectResponse("/", 303)
+        return RedirectResponse(url(PAGE, problem=error.code, next=back if back != "/" else None), 303)
+    response = RedirectResponse(back, 303)
     set_session(request, response, value)
     return response
 

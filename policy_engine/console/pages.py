@@ -1,7 +1,15 @@
-"""The console's pages."""
+"""The console's pages, put together: a module for each, with its `router`."""
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from policy_engine.console import decision, decisions, evaluate, logging_in, overview, styles, workloads
 
-router = APIRouter(include_in_schema=False)
+ROUTERS = (
+    styles.router,
+    logging_in.router,
+    overview.router,
+    decisions.router,
+    decision.router,
+    workloads.router,
+    evaluate.router,
+)

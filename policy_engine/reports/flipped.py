@@ -15,6 +15,7 @@ from policy_engine.reports.report import Cell, Column, Report
 
 if TYPE_CHECKING:
     from policy_audit.records import CheckedDecision, StoredDecision
+    from policy_audit.snapshot import Snapshot
 
 ALLOWED = ("allow", "allow_with_conditions")
 FACTS, WAIVER, POLICY, CATALOG, EVIDENCE, ENGINE = "facts", "waiver", "policy", "catalog", "evidence", "engine"
@@ -69,13 +70,13 @@ def flipped_facts(asked: Asked) -> Report:
     count = dict.fromkeys(KINDS, 0)
     for denied, allowed in _flips(asked):
         flips += 1
-        changes = list(_changes(*(_side(asked, each) for each in (denied, allowed))))
-        kinds = tuple(kind for kind in KINDS if any(each.kind == kind for each in changes))
+        found = list(changes(*(side_of(asked.snapshot, each) for each in (denied, allowed))))
+        kinds = tuple(kind for kind in KINDS if any(each.kind == kind for each in found))
         for kind in kinds:
             count[kind] += 1
         head = (denied.row.index, allowed.row.index, denied.row.recorded_at, allowed.row.recorded_at)
         who = (denied.row.namespace, denied.row.workload, asked.persons.one(allowed.stored, "owner"))
-        told = ((each.kind, each.fact, each.before, each.after, each.rules) for each in changes)
+        told = ((each.kind, each.fact, each.before, each.after, each.rules) for each in found)
         rows += [(*head, *who, kinds, *each) for each in told]
     return asked.answer(
         "workloads whose decision was deny, and whose next allow lies in the period; with all that changed meanwhile",
@@ -114,12 +115,16 @@ def _flips(asked: Asked) -> Iterator[tuple[CheckedDecision, CheckedDecision]]:
         yield first, next(both)
 
 
-def _side(asked: Asked, made: CheckedDecision) -> Side:
-    return Side(made, *(document(asked.snapshot, made, role) for role in ("workload", "decision")))
+def side_of(snapshot: Snapshot, made: CheckedDecision) -> Side:
+    """Return a decision with its documents."""
+    return Side(made, *(document(snapshot, made, role) for role in ("workload", "decision")))
 
 
-def _changes(denied: Side, allowed: Side) -> Iterator[Change]:
-    """Yield all that differs; `TIME` alone where nothing does, and `GONE` where that cannot be told."""
+def changes(denied: Side, allowed: Side) -> Iterator[Change]:
+    """Yield all that differs between a decision and a later one on the same workload.
+
+    `TIME` alone where nothing does, and `GONE` where that cannot be told.
+    """
     found = [*_of_workload(denied, allowed), *_of_policy(denied, allowed)]
     whole = None not in (denied.workload, allowed.workload, denied.decided, allowed.decided)
     if denied.decided is not None and allowed.decided is not None:

@@ -7,7 +7,7 @@ what lies outside is as if it were not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,6 +19,7 @@ from policy_engine.wording import printable
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
+    from policy_audit.records import StoredDecision
 
 MOST = 500
 Reach = Collection[str] | None
@@ -47,6 +48,7 @@ def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[st
     at = cursors.read(asked["cursor"], asked) if asked.get("cursor") else None
     moment = _moment(at.asked_at) if at else now()
     wanted = {**asked, "namespaces": None if reach is None else frozenset(reach)}
+    wanted["verdicts"] = asked.get("verdict") or ()
     if wanted.get("expired") and wanted.get("at") is None:
         wanted["at"] = moment  # else what has expired would move on from page to page
     newest = not asked.get("oldest_first")
@@ -120,8 +122,16 @@ def receipt(ledger: Ledger, target: str, reach: Reach) -> str:
     return ledger.receipt(decision_entry(ledger, target, reach).index)
 
 
-def workloads(ledger: Ledger, reach: Reach, namespace: str | None = None) -> dict[str, Any]:
-    """Return the last decision on each workload, in the order of their names.
+def workloads(
+    ledger: Ledger,
+    reach: Reach,
+    namespace: str | None = None,
+    fits: Callable[[StoredDecision], bool] | None = None,
+    part: slice = slice(None),
+) -> dict[str, Any]:
+    """Return the last decision on each workload, in the order of their names, and how many there are.
+
+    `fits` leaves out those that it is false for; `part` are those of the rest that are listed.
 
     Raises:
         VerificationError: what is shown is not what the entries' bytes say.
@@ -132,8 +142,36 @@ def workloads(ledger: Ledger, reach: Reach, namespace: str | None = None) -> dic
 
     with open_snapshot(ledger) as snapshot:
         rows = [row for row in snapshot.latest(namespace=namespace) if reach is None or row.namespace in reach]
-        found = rows_shown(snapshot, snapshot.checked(rows))
-        return {"kind": "WorkloadList", "workloads": found, "count": len(found), "checkpoint": bound(snapshot)}
+        rows = [row for row in rows if fits is None or fits(row)]
+        found = rows_shown(snapshot, snapshot.checked(rows[part]))
+        return {"kind": "WorkloadList", "workloads": found, "count": len(rows), "checkpoint": bound(snapshot)}
+
+
+def steps(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what `history` does, with for each decision in `changes` what is otherwise than in the one before it.
+
+    None in place of changes says that there was none before.
+    """
+    from policy_audit.records import DecisionQuery
+    from policy_audit.snapshot import open_snapshot
+
+    from policy_engine.reports.flipped import changes, side_of
+
+    found = history(ledger, reach, namespace, name, asked)
+    rows = found["decisions"]
+    query = DecisionQuery(namespace=namespace, workload=name)
+    with open_snapshot(ledger) as snapshot:
+        indexes = [row["index"] for row in rows]
+        made = {each.row.index: each for each in snapshot.checked(list(snapshot.decision_rows(indexes)))}
+        shown = [made[index] for index in indexes]
+        earlier = snapshot.select(query).page(1, start=indexes[-1] - 1).decisions if rows else ()
+        before = [*shown[1:], *(earlier or (None,))]
+        sides = {each.row.index: side_of(snapshot, each) for each in [*shown, *earlier]}
+    found["changes"] = [
+        list(changes(sides[old.row.index], sides[new.row.index])) if old is not None else None
+        for new, old in zip(shown, before, strict=False)
+    ]
+    return found
 
 
 def history(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -145,7 +183,7 @@ def history(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapp
     # no name on record has control characters, and a database may refuse to look for one
     if (reach is not None and namespace not in reach) or _CONTROL.search(namespace + name):
         _refuse_workload(namespace, name)
-    found = decisions(ledger, reach, {**asked, "namespace": namespace, "workload": f"{namespace}/{name}"})
+    found = decisions(ledger, reach, {**asked, "namespace": namespace, "name": name})
     if not found.get("decisions") and not found.get("count") and not asked.get("cursor"):
         _refuse_workload(namespace, name)
     return found

@@ -27,7 +27,8 @@ from policy_engine.api import (
 )
 from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response
-from policy_engine.console import logging_in
+from policy_engine.console.pages import ROUTERS
+from policy_engine.console.routing import is_for_people, missing_page
 from policy_engine.errors import PolicyError
 from policy_engine.service.meter import Meter
 from policy_engine.service.service import Service
@@ -69,12 +70,14 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
     app.state.service = service
     app.state.documented = [module.router for module in API]
     fallbacks.answer_head(app.state.documented)
-    for module in (*API, logging_in):
+    for module in API:
         app.include_router(module.router)
+    for router in ROUTERS:
+        app.include_router(router)
     app.add_middleware(Direct, route=decisions.ROUTE, endpoint=decisions.decide, refuse=_refuse)
     app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
-    app.add_exception_handler(HTTPException, fallbacks.refuse)
+    app.add_exception_handler(HTTPException, _unrouted)
     app.add_middleware(Front, service=service)
     app.add_middleware(Observed, meter=meter, log=log)  # the last one is the outermost
     return app
@@ -83,3 +86,9 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
 async def _refuse(_: Request, error: Exception) -> Response:
     assert isinstance(error, PolicyError)  # noqa: S101 - it is registered for these alone
     return problem_response(error)
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException) and error.status_code == 404 and is_for_people(request):
+        return await missing_page(request)
+    return await fallbacks.refuse(request, error)

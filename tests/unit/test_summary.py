@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from policy_engine import summary
-from policy_engine.cli.cells import option_cells, plan_text
 from policy_engine.cli.markdown import decisions
 from policy_engine.cli.text import decision, render
 from policy_engine.decide import Decider
@@ -20,6 +19,7 @@ from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import load_policy
 from policy_engine.loading.workload_file import load_workloads
 from policy_engine.next_steps import next_steps
+from policy_engine.option_wording import option_cells, plan_text
 from policy_engine.summary import (
     cost_text,
     missing_lines,

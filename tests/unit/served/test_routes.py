@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 from fastapi.routing import APIRoute
@@ -11,6 +12,7 @@ from starlette.routing import BaseRoute, Route
 
 from policy_engine.access.principal import ROLES
 from policy_engine.access.routes import PUBLIC, ROUTES
+from policy_engine.access.sessions import cookie_name, session_value
 from policy_engine.service.settings import Settings
 from policy_engine.serving.app import create_app
 from tests.serving import Server, serving
@@ -68,9 +70,15 @@ def test_a_route_takes_its_roles_and_no_other(server: Server, tokens: dict[str, 
             return
         assert nobody.status_code == 401 or nobody.headers.get("location", "").startswith("/login"), nobody.text
         for role in ROLES:
-            answer = client.request(method, url, headers={**SAME, "Authorization": f"Bearer {tokens[role]}"})
+            answer = client.request(method, url, headers=of(tokens[role]))
             assert (answer.status_code == 403) == (role not in allowed), f"{role}: {answer.text}"
             assert answer.status_code not in (401, 500)
         if len(allowed) == 1:
-            others = {**SAME, "Authorization": f"Bearer {tokens[f'not {allowed[0]}']}"}
-            assert client.request(method, url, headers=others).status_code == 403
+            others = tokens[f"not {allowed[0]}"]
+            assert client.request(method, url, headers=of(others)).status_code == 403
+
+
+def of(token: str) -> dict[str, str]:
+    """Return the headers of a program, which the API takes, and of a session, which the pages take."""
+    session = session_value(token, datetime.now(UTC))
+    return {**SAME, "Authorization": f"Bearer {token}", "Cookie": f"{cookie_name(False)}={session}"}

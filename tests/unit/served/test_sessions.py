@@ -99,7 +99,7 @@ def test_a_person_logs_in_and_out(server: Server) -> None:
         assert client.get("/v1/whoami").status_code == 404
         value = client.cookies["policy"]
         refused = client.post("/logout", data={"form_token": "0" * 64}, headers=OWN)
-        assert (refused.status_code, refused.json()["code"]) == (403, "form-token")
+        assert (refused.status_code, "<code>form-token</code>" in refused.text) == (403, True)
         ended = client.post("/logout", data={"form_token": form_token(value)}, headers=OWN)
         assert ended.status_code == 303
         assert "policy" not in client.cookies
@@ -112,7 +112,7 @@ def test_a_wrong_token_and_another_site_begin_no_session(server: Server) -> None
         assert wrong.headers["location"] == "/login?problem=token-unknown"
         for headers in ({}, {"Origin": "https://evil.example"}, {"Sec-Fetch-Site": "cross-site"}):
             refused = client.post("/login", data={"token": token}, headers=headers)
-            assert (refused.status_code, refused.json()["code"]) == (403, "cross-site")
+            assert (refused.status_code, "<code>cross-site</code>" in refused.text) == (403, True)
         assert not client.cookies
         assert client.post("/login", json={"token": token}, headers=OWN).status_code == 415
 

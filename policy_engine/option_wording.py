@@ -1,4 +1,4 @@
-"""Options and plans as the text and the Markdown of a decision both show them."""
+"""Options and plans as every report of a decision shows them."""
 
 from __future__ import annotations
 

@@ -1,0 +1,100 @@
+"""What stands in a table or a list of facts: plain data, which `macros.html` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from msgspec import Struct
+
+
+class Link(Struct, frozen=True):
+    """Text that leads to a page of the console; `note` stands below it."""
+
+    kind: ClassVar[str] = "link"
+    text: str
+    href: str
+    note: str | None = None
+    code: bool = False
+    """Whether the text is an id, in a typewriter's face."""
+
+
+class When(Struct, frozen=True):
+    """A time of the ledger, RFC 3339 in UTC; `date` shows the day alone."""
+
+    kind: ClassVar[str] = "when"
+    moment: str
+    date: bool = False
+
+
+class Verdict(Struct, frozen=True):
+    """A verdict, by word, shape and colour."""
+
+    kind: ClassVar[str] = "verdict"
+    word: str
+
+
+class Mark(Struct, frozen=True):
+    """A state in a word, with a tone: `good`, `warn`, `bad`, `info` or `plain`."""
+
+    kind: ClassVar[str] = "mark"
+    word: str
+    tone: str = "plain"
+
+
+class Code(Struct, frozen=True):
+    """A digest, an id, a name as it is written in a file; `short` shows so many digits of it."""
+
+    kind: ClassVar[str] = "code"
+    text: str
+    short: int | None = None
+
+
+class Lines(Struct, frozen=True):
+    """Several cells below one another."""
+
+    kind: ClassVar[str] = "lines"
+    items: tuple[Any, ...]
+
+
+class Muted(Struct, frozen=True):
+    """A remark in place of a value: none, unknown, erased."""
+
+    kind: ClassVar[str] = "muted"
+    text: str
+
+
+#: A cell: text, a number, None where there is nothing, or one of the above.
+Cell = Any
+
+
+class Column(Struct, frozen=True):
+    """A column: `kind` is `text`, `number` (to the right), `code` or `wide` (takes what room there is)."""
+
+    heading: str
+    kind: str = "text"
+
+
+class Table(Struct, frozen=True):
+    """A table. `head` is the column that names its row, None where none does; `empty` says what to do without rows."""
+
+    caption: str
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[Cell]]
+    empty: str = "Nothing is on record."
+    head: int | None = 0
+    hidden_caption: bool = False
+    stacked: bool = True
+    """Whether a narrow screen shows each row as a block, instead of a table that scrolls in its box."""
+
+
+def cell(value: Cell) -> str:
+    """Return the kind of a cell."""
+    kind: str = getattr(value, "kind", "text")
+    return kind
+
+
+def columns(*headings: str) -> tuple[Column, ...]:
+    """Return columns by their headings: `>` before one is a number's, `#` a code's, `~` takes the room there is."""
+    kinds = {">": "number", "#": "code", "~": "wide"}
+    return tuple(Column(each[1:], kinds[each[0]]) if each[:1] in kinds else Column(each) for each in headings)

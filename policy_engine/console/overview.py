@@ -1,0 +1,159 @@
+"""The first page: verdicts over time, what denies most, and what expires soon."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from policy_engine.api.requests import record_read, service_of
+from policy_engine.console.cells import Link, Mark, Table, Verdict, When, columns
+from policy_engine.console.charts import stacked_bars
+from policy_engine.console.routing import page_router
+from policy_engine.console.urls import url
+from policy_engine.console.visiting import page, principal_of_page, see
+from policy_engine.reports.activity import MOST_DAYS, VERDICTS, Denials, Span, expiring, verdicts_over_time, what_denies
+
+if TYPE_CHECKING:
+    from policy_audit.ledger import Ledger
+    from policy_audit.records import StoredDecision
+
+router = page_router()
+PERIODS = (7, 30, 90, 365)
+SOON = timedelta(days=30)
+_ROWS = 10
+
+
+@router.get("/")
+async def overview(request: Request) -> Response:
+    """Show the overview of a period of `days` until now."""
+    principal = await principal_of_page(request)
+    if "read" not in principal.roles and "decide" in principal.roles:
+        return see("/evaluate")  # the first page of whoever may decide, and not read
+    principal.require("read")
+    days = _days(request.query_params.get("days", ""))
+    until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
+    since = (until - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
+    service = service_of(request)
+    found = await service.read(lambda ledger: _read(ledger, since, until, principal.namespaces))
+    spans: list[Span] = found["spans"]
+    totals = [sum(span.counts[place] for span in spans) for place in range(len(VERDICTS))]
+    await record_read(request, "overview", sum(totals))
+    titles = {rule.id: rule.title for rule in service.policy.rules.rules}
+    period = {"since": since.date().isoformat()}
+    return await page(
+        request,
+        "overview.html",
+        "Overview",
+        days=days,
+        periods=PERIODS,
+        since=since.isoformat(),
+        totals=[
+            (word, count, url("/decisions", verdict=word, **period))
+            for word, count in zip(VERDICTS, totals, strict=True)
+        ],
+        total=sum(totals),
+        chart=_chart(spans, days),
+        series=_series(spans, days),
+        denials=found["denials"],
+        blocking=_blocking(found["denials"], titles, period),
+        soon=_soon(found["soon"].rows, until),
+        waivers=_waivers(found["waivers"]),
+        workloads=found["soon"].workloads,
+        left_out=max(0, found["soon"].total - _ROWS),
+        checkpoint=found["checkpoint"],
+    )
+
+
+def _days(text: str) -> int:
+    return int(text) if text in {str(each) for each in PERIODS} else 30
+
+
+def _read(ledger: Ledger, since: datetime, until: datetime, namespaces: Collection[str] | None) -> dict[str, Any]:
+    from policy_audit.snapshot import open_snapshot
+
+    from policy_engine.reports.source import SnapshotSource
+    from policy_engine.waivers.register import reports, waiver_register
+
+    with open_snapshot(ledger) as snapshot:
+        rows = waiver_register(SnapshotSource(snapshot), until, unreadable=lambda *_: None)
+        expiring_waivers = reports(rows)["expiring"]
+        return {
+            "spans": verdicts_over_time(snapshot, since, until, namespaces),
+            "denials": what_denies(snapshot, since, until, namespaces),
+            "soon": expiring(snapshot, until, SOON, _ROWS, namespaces),
+            "waivers": [row for row in expiring_waivers if namespaces is None or row["namespace"] in namespaces],
+            "checkpoint": {"size": snapshot.size, "origin": snapshot.checkpoint.origin},
+        }
+
+
+def _chart(spans: list[Span], days: int) -> Any:
+    names = [f"{span.first.day} {span.first:%b}" for span in spans]
+    each = "day" if days <= MOST_DAYS else "week"
+    title = f"Decisions by verdict, each {each} of the last {days} days"
+    return stacked_bars(title, names, VERDICTS, [span.counts for span in spans])
+
+
+def _series(spans: list[Span], days: int) -> Table:
+    rows = [
+        (When(span.first.isoformat(), date=True), *span.counts, sum(span.counts))
+        for span in reversed(spans)
+        if sum(span.counts)
+    ]
+    heading = "Day" if days <= MOST_DAYS else "Week from"
+    return Table(
+        "Decisions by verdict over time",
+        columns(heading, ">Allow", ">With conditions", ">Review", ">Deny", ">All"),
+        rows,
+        "No decision was recorded in this period. Choose a longer one, or evaluate a workload.",
+        stacked=False,
+    )
+
+
+def _blocking(denials: Denials, titles: dict[str, str], period: dict[str, str]) -> Table:
+    rows = [
+        (
+            Link(
+                titles.get(each.rule, each.rule), url("/decisions", rule=each.rule, verdict="deny", **period), each.rule
+            ),
+            each.denials,
+            each.workloads,
+        )
+        for each in denials.rules[:_ROWS]
+    ]
+    empty = "Nothing was denied in this period."
+    return Table("Rules by denials", columns("~Rule", ">Denials", ">Workloads"), rows, empty, hidden_caption=True)
+
+
+def _soon(found: Sequence[StoredDecision], at: datetime) -> Table:
+    rows = []
+    for each in found:
+        left = (datetime.fromisoformat(str(each.valid_until)) - at).days
+        name = f"{each.namespace}/{each.workload}"
+        rows.append(
+            (
+                Link(name, url("/workloads", each.namespace, each.workload)),
+                Verdict(each.verdict),
+                When(str(each.valid_until), date=True),
+                Mark("expired", "bad") if left < 0 else Mark(f"{left} days left", "warn" if left < 14 else "plain"),
+            )
+        )
+    empty = "No decision that counts for a workload expires within 30 days."
+    return Table("Decisions that expire soon", columns("~Workload", "Verdict", "Valid until", "Left"), rows, empty)
+
+
+def _waivers(found: list[dict[str, Any]]) -> Table:
+    rows = [
+        (
+            f"{each['rule']}",
+            f"{each['namespace']}/{each['workload']}, {each['option']}",
+            When(each["valid_until"], date=True),
+            Mark(f"{each['days_left']} days left", "warn"),
+        )
+        for each in found[:_ROWS]
+    ]
+    empty = "No active waiver expires within 14 days."
+    return Table("Waivers that expire soon", columns("~Rule", "For", "Valid until", "Left"), rows, empty)

@@ -1,0 +1,68 @@
+"""Who visits the console, and what their pages are made of."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from policy_engine import __version__
+from policy_engine.access.principal import Principal
+from policy_engine.access.sessions import token_of
+from policy_engine.api.forms import check_form, csrf_field, principal_of_page
+from policy_engine.api.requests import service_of, session_of
+from policy_engine.console.navigation import SECTIONS
+from policy_engine.console.styles import stylesheet
+from policy_engine.console.templates import render
+from policy_engine.errors import Problem
+from policy_engine.service.errors import NotFoundError
+from policy_engine.service.ground import now
+
+__all__ = ["authorization_of_page", "check_form", "check_reach", "page", "principal_of_page", "see"]
+#: No script at all, nothing from elsewhere, no frame around it, and forms that lead here alone.
+CONTENT_POLICY = (
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
+    "base-uri 'none'"
+)
+
+
+def authorization_of_page(request: Request) -> str | None:
+    """Return what says who sent a form, once `check_form` took it; None in open mode."""
+    value = session_of(request)
+    return f"Bearer {token_of(value, now())}" if value is not None else None
+
+
+def see(path: str) -> Response:
+    """Lead to another page, as the answer to a form: to load it again sends nothing again."""
+    return RedirectResponse(path, 303, headers={"Cache-Control": "no-store"})
+
+
+def check_reach(principal: Principal, namespace: str, what: str) -> None:
+    """Refuse what is in a namespace that the principal does not reach, as what is not there.
+
+    Raises:
+        NotFoundError: it is.
+    """
+    if principal.namespaces is not None and namespace not in principal.namespaces:
+        raise NotFoundError(Problem("not-found", f"there is no such {what}"))
+
+
+async def page(request: Request, template: str, title: str, /, *, status: int = 200, **values: Any) -> Response:
+    """Answer with a page: what its template makes of `values`, and of what stands on every page."""
+    service = service_of(request)
+    principal: Principal | None = getattr(request.state, "principal", None)
+    frame = {
+        "title": title,
+        "path": request.url.path,
+        "sections": SECTIONS,
+        "principal": principal,
+        "stylesheet": stylesheet()[0],
+        "policy": service.policy,
+        "form_token": csrf_field(request),
+        "engine": __version__,
+    }
+    text = await asyncio.to_thread(render, template, {**frame, **values})
+    headers = {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_POLICY}
+    return Response(text.encode(), status, headers, "text/html; charset=utf-8")
