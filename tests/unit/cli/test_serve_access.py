@@ -22,12 +22,26 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
     return found
 
 
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """What a server's log says before it listens: level, event and message."""
+    found: list[tuple[str, str, str]] = []
+
+    class Log:
+        def event(self, level: str, event: str, *, message: str) -> None:
+            found.append((level, event, message))
+
+    monkeypatch.setattr("policy_engine.serving.logs.begin", lambda form, level: Log())
+    return found
+
+
 def test_without_any_token_it_is_open_on_loopback_and_says_so(
-    policy: Run, ledger: Path, started: list[Settings]
+    policy: Run, ledger: Path, started: list[Settings], logged: list[tuple[str, str, str]]
 ) -> None:
-    done = policy("serve")
-    assert done.status == 0
-    assert done.err.startswith("open: no token was ever made in this ledger")
+    assert policy("serve").status == 0
+    [(level, event, message)] = logged
+    assert (level, event) == ("warning", "open")
+    assert message.startswith("open: no token was ever made in this ledger")
     assert started[0].on_loopback
 
 
@@ -44,11 +58,14 @@ def test_without_any_token_it_listens_nowhere_else(
     assert f"{started[0].host}:{started[0].port}" == listen.replace("[", "").replace("]", "")
 
 
-def test_a_ledger_that_is_not_there_yet_has_no_token(policy: Run, tmp_path: Path, started: list[Settings]) -> None:
+def test_a_ledger_that_is_not_there_yet_has_no_token(
+    policy: Run, tmp_path: Path, started: list[Settings], logged: list[tuple[str, str, str]]
+) -> None:
     given = ("--ledger", f"sqlite:///{tmp_path / 'new.db'}")
     assert policy("serve", "--listen", "0.0.0.0:1", *given).status == 2
     assert not (tmp_path / "new.db").exists()
-    assert "open: " in policy("serve", *given).err
+    assert policy("serve", *given).status == 0
+    assert [event for _, event, _ in logged] == ["open"]
 
 
 def test_a_ledger_that_cannot_be_read_now_lets_nobody_in_and_the_server_starts(
