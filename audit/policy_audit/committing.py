@@ -33,7 +33,7 @@ from policy_audit.lookups import (
     newest_asks,
     sorted_out,
 )
-from policy_audit.once_rows import answered, forget, requests
+from policy_audit.once_rows import answered, forget, requests, try_forget
 from policy_audit.once_sealed import SealedOnce, expired_by, later
 from policy_audit.vault import Vault
 from policy_audit.view import instant
@@ -155,11 +155,14 @@ class _Commit:
         due, swept = self.known.next_sweep, False
         if moment >= due and (due or self.keys):
             swept = True
-            due = "" if forget(connection, old, expired, True) else later(moment, SWEEP)
+            forgotten = try_forget(connection, expired)
+            if old:  # whose keys may be asked with anew
+                forget(connection, old)
+            due = "" if forgotten else later(moment, SWEEP)
         elif not due:
             due = later(moment, SWEEP)
         if old and not swept:
-            forget(connection, old, expired, False)
+            forget(connection, old)
         return due
 
     def _answers(

@@ -88,6 +88,34 @@ def apply(url: str, roles: Roles) -> list[str]:
     return given
 
 
+def lacking(url: str) -> list[str]:
+    """Return the rights of a writer that the user of `url` has not, as `INSERT on log_entry`; none on SQLite.
+
+    Raises:
+        LedgerError: the ledger cannot be reached.
+    """
+    from sqlalchemy import text
+
+    location = locate(url)
+    if not location.server:
+        return []
+    asked = text(
+        "SELECT p.name || ' on ' || c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace "
+        "CROSS JOIN unnest(ARRAY['SELECT', 'INSERT', 'DELETE']) AS p(name) "
+        "WHERE n.nspname = pg_catalog.current_schema() AND c.relkind IN ('r', 'p') "
+        "AND NOT pg_catalog.has_table_privilege(c.oid, p.name) ORDER BY 1"
+    )
+    from policy_audit.tables import METADATA
+
+    needed = _writes() | {f"SELECT on {table}" for table in METADATA.tables}
+    database = connect(location)
+    try:
+        with database.read() as connection:
+            return [right for right in connection.execute(asked).scalars() if right in needed]
+    finally:
+        database.close()
+
+
 def _statements(schema: str, roles: Roles) -> Iterator[str]:
     from policy_audit.schema import DELETABLE, DISPOSABLE
     from policy_audit.tables import METADATA
@@ -118,11 +146,17 @@ def _statements(schema: str, roles: Roles) -> Iterator[str]:
 def _rights(name: str, roles: Roles) -> set[str]:
     """Return what else than reading the role may do, in the words of `_refuse_excess`."""
     from policy_audit.schema import DELETABLE, DISPOSABLE
-    from policy_audit.tables import METADATA
 
-    write = {f"INSERT on {table}" for table in METADATA.tables if table != HEAD.name} | {f"DELETE on {ONCE.name}"}
+    write = _writes()
     delete = {f"DELETE on {table}" for table in DELETABLE | {DISPOSABLE}}
     return {roles.writer: write, roles.eraser: write | delete}.get(name, set())
+
+
+def _writes() -> set[str]:
+    """Return what a writer may beside reading."""
+    from policy_audit.tables import METADATA
+
+    return {f"INSERT on {table}" for table in METADATA.tables if table != HEAD.name} | {f"DELETE on {ONCE.name}"}
 
 
 def _schema(url: str) -> str:

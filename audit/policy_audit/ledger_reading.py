@@ -161,6 +161,18 @@ class LedgerReading(LedgerBase):
         with self._database.read() as connection:
             return reading.read_checkpoint(connection)
 
+    def check_schema(self) -> None:
+        """Check that the schema is still this program's, for who asks before they append.
+
+        Raises:
+            LedgerError: another version has migrated it; nothing can be appended any more.
+        """
+        from policy_audit.appending import check_revision, lock_asks
+        from policy_audit.asking import ask_all
+
+        with self._database.read() as connection:
+            check_revision(ask_all(connection, lock_asks(True)[-1:])[0].rows)
+
     def receipt(self, index: int) -> str:
         """Return a proof file (C2SP tlog-proof) of the entry, under the first checkpoint that covers it.
 

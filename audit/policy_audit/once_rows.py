@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
 from policy_audit.asking import Ask, Row, ask_all, ask_one, asks_in
 from policy_audit.entry import parse_entry
@@ -33,18 +34,30 @@ def requests(rows: Iterable[Row], expired: str) -> tuple[dict[str, Asked], list[
     return found, old
 
 
-def forget(connection: Connection, indexes: Sequence[int], expired: str, all_old: bool) -> bool:
-    """Delete rows: those of `indexes`, and with `all_old` the oldest recorded up to `expired`; say whether some stay.
+def forget(connection: Connection, indexes: Sequence[int]) -> None:
+    """Delete the rows of `indexes`, which are recorded so long ago that they no longer count.
 
     The commit records an entry later than all of them by a day, by which `verify` knows that they may be gone.
     """
-    asks = asks_in("DELETE FROM once WHERE leaf_index", indexes)
-    if all_old:
-        oldest = f"SELECT leaf_index FROM once ORDER BY leaf_index LIMIT {MOST_FORGOTTEN}"  # noqa: S608
-        statement = f"DELETE FROM once WHERE leaf_index IN ({oldest}) AND recorded_at <= ?"  # noqa: S608
-        asks.append(Ask(statement, (expired,)))
-    answers = ask_all(connection, asks)
-    return all_old and answers[-1].affected >= MOST_FORGOTTEN
+    ask_all(connection, asks_in("DELETE FROM once WHERE leaf_index", indexes))
+
+
+def try_forget(connection: Connection, expired: str) -> bool:
+    """Delete the oldest rows recorded up to `expired`; say whether some stay that could be deleted.
+
+    What is old is in nobody's way: where the database refuses this, to a user who was granted no such right, say, the
+    entries are recorded all the same.
+    """
+    oldest = f"SELECT leaf_index FROM once ORDER BY leaf_index LIMIT {MOST_FORGOTTEN}"  # noqa: S608
+    statement = f"DELETE FROM once WHERE leaf_index IN ({oldest}) AND recorded_at <= ?"  # noqa: S608
+    ask_all(connection, [Ask("SAVEPOINT forgetting")])
+    try:
+        deleted = ask_all(connection, [Ask(statement, (expired,))])[0].affected
+    except DBAPIError:
+        ask_all(connection, [Ask("ROLLBACK TO SAVEPOINT forgetting"), Ask("RELEASE SAVEPOINT forgetting")])
+        return False
+    ask_all(connection, [Ask("RELEASE SAVEPOINT forgetting")])
+    return deleted >= MOST_FORGOTTEN
 
 
 def answered(connection: Connection, key: str, asked: Asked) -> Answer:

@@ -18,6 +18,12 @@ SILENCE_SECONDS = 60.0
 ANSWER_SECONDS = 10.0
 
 
+def expect_answers_within(seconds: float) -> None:
+    """Wait no longer in this process before a silent server is asked, nor for its answer: others wait for this one."""
+    global SILENCE_SECONDS, ANSWER_SECONDS  # noqa: PLW0603 - of a process that serves, and does nothing else
+    SILENCE_SECONDS = ANSWER_SECONDS = seconds
+
+
 class Watched(Connection[Any]):
     """A connection that does not wait for a server which answers nobody."""
 

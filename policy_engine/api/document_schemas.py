@@ -18,6 +18,7 @@ _BOOLEAN: dict[str, Any] = {"type": "boolean"}
 _OBJECT: dict[str, Any] = {"type": "object"}
 _STRINGS = listed(STRING)
 _VERDICT: dict[str, Any] = {"type": "string", "enum": list(VERDICTS)}
+_PROBLEMS = listed(closed({"code": STRING, "message": STRING}, {"place": STRING, "help": STRING}))
 _DIGEST: dict[str, Any] = {"type": "string", "pattern": "^sha256:[0-9a-f]{64}$"}
 _HASH: dict[str, Any] = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
 _MOMENT: dict[str, Any] = {"type": ["string", "null"], "format": "date-time"}
@@ -157,6 +158,8 @@ SCHEMAS.update(
                 "parameters": {"type": "object", "additionalProperties": _OBJECT},
                 "approvers": _OBJECT,
                 "first_decision": _or_null(closed({"index": COUNT, "recorded_at": TIME})),
+                "loaded_at": _or_null(TIME),
+                "reload": _or_null(closed({"status": {"const": "failed"}, "since": TIME, "problems": _PROBLEMS})),
             }
         ),
         "RuleList": closed({"kind": {"const": "RuleList"}, "policy": _DIGEST, "rules": listed(opened(_RULE))}),

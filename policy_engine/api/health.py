@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,8 +11,9 @@ from starlette.responses import Response
 from policy_engine.api.documents import json_bytes
 from policy_engine.api.openapi import PUBLIC, answers, problems
 from policy_engine.api.requests import service_of
-from policy_engine.api.schemas import STRING, closed
+from policy_engine.api.schemas import STRING, TIME, closed
 from policy_engine.errors import PolicyError
+from policy_engine.service.ledgers import usable
 
 router = APIRouter()
 
@@ -21,19 +24,24 @@ async def alive() -> Response:
     return Response(json_bytes({"status": "alive"}), media_type="application/json")
 
 
-@router.get(
-    "/readyz",
-    responses={**answers(closed({"status": {"const": "ready"}, "policy": STRING}), "They are."), **problems(503)},
-    openapi_extra=PUBLIC,
-)
+_FAILED = closed({"status": {"const": "failed"}, "since": TIME})
+_READY = closed({"status": {"const": "ready"}, "policy": STRING}, {"reload": _FAILED})
+
+
+@router.get("/readyz", responses={**answers(_READY, "They are."), **problems(503)}, openapi_extra=PUBLIC)
 async def ready(request: Request) -> Response:
-    """Say whether rules and ledger are usable; 503 where they are not."""
+    """Say whether rules and ledger are usable; 503 where they are not.
+
+    `reload` is there as long as older rules are in force than were given: those could not be loaded.
+    """
     service = service_of(request)
     try:
-        await service.read(lambda ledger: ledger.checkpoint())
+        await service.read(usable)
     except PolicyError:
         service.ready = False
         raise
     service.ready = True
-    found = {"status": "ready", "policy": service.policy.digest}
+    found: dict[str, Any] = {"status": "ready", "policy": service.policy.digest}
+    if service.rules.failed is not None:
+        found["reload"] = {"status": "failed", "since": service.rules.failed.since}
     return Response(json_bytes(found), media_type="application/json")

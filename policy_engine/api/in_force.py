@@ -70,6 +70,10 @@ def _document(name: str) -> dict[int | str, dict[str, Any]]:
     return {**found, **_UNCHANGED, **_REFUSED}
 
 
+#: What changes in the document while the policy stays.
+_MOVING = ("first_decision", "loaded_at", "reload")
+
+
 @router.get("/v1/policy", responses=_document("Policy"))
 async def show_policy(request: Request) -> Response:
     """Show the policy in force: digests, layers, parameters, approvers, versions, and since when it decided."""
@@ -77,8 +81,8 @@ async def show_policy(request: Request) -> Response:
     given.read(request, ())
     service = service_of(request)
     policy = service.policy
-    found = await service.read(partial(in_force.policy_shown, policy=policy))
-    tag = tag_of(request, policy.digest, policy.catalog.digest, __version__, str(found["first_decision"]))
+    found = await service.read(partial(in_force.policy_shown, policy=policy, rules_in_force=service.rules))
+    tag = tag_of(request, policy.digest, policy.catalog.digest, __version__, *(str(found[each]) for each in _MOVING))
     return unchanged(request, tag) or await answer(request, found, kept(tag))
 
 

@@ -37,6 +37,14 @@ from policy_engine.cli.serve_access import access_options, check_open, listening
     type=click.Path(path_type=Path, file_okay=False),
     help="What the workers share: exports, for a day.  [default: a folder of its own, gone when it ends]",
 )
+@click.option(
+    "--reload-seconds",
+    metavar="N",
+    type=click.FloatRange(0, 86_400),
+    default=0,
+    show_default=True,
+    help="Look so often whether the rules changed, and reload them; 0 is on SIGHUP alone.",
+)
 @access_options
 @policy_options
 @ledger_options
@@ -51,6 +59,7 @@ def command(
     log_level: str,
     public_metrics: bool,
     state: Path | None,
+    reload_seconds: float,
     public_log: bool,
     behind_tls: bool,
     rate: float,
@@ -94,6 +103,7 @@ def command(
         behind_tls=behind_tls,
         oidc=oidc_of(**oidc),
         state=state.absolute() if state is not None else None,
+        reload_seconds=reload_seconds,
     )
     check_open(settings, choice)
     serve(settings)

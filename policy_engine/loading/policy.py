@@ -74,7 +74,15 @@ def load_policy(
     Raises:
         RulesError: something is invalid, or the effective policy is not the expected one.
     """
-    layers = read_layers(paths, shipped)
+    return policy_of(read_layers(paths, shipped), expected_digest, use_cache)
+
+
+def policy_of(layers: Sequence[LayerFiles], expected_digest: str | None = None, use_cache: bool = True) -> Policy:
+    """Return the policy that layers make which were read already: the same as `load_policy` of their folders then.
+
+    Raises:
+        RulesError: something is invalid, or the effective policy is not the expected one.
+    """
     use_cache = use_cache and expected_digest is None
     key = _cache_key(layers)
     policy = cache.load(key, layers) if use_cache else None

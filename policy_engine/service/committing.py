@@ -41,8 +41,8 @@ class _Waiting:
 class Committer:
     """Appends groups of entries for the coroutines of one event loop."""
 
-    def __init__(self, door: LedgerDoor, meter: Meter | None = None) -> None:
-        self._door, self._meter = door, meter or Meter()
+    def __init__(self, door: LedgerDoor, meter: Meter | None = None, seconds: float = 30.0) -> None:
+        self._door, self._meter, self._seconds = door, meter or Meter(), seconds
         #: How large the ledger was after the last commit; 0 before the first.
         self.tree_size = 0
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
@@ -69,12 +69,16 @@ class Committer:
         """Return once the group is durable.
 
         Raises:
-            RecordingError: it was refused; nothing of it was recorded.
+            RecordingError: it was refused, and nothing of it was recorded; or the ledger did not say so in time.
         """
         answer: asyncio.Future[list[Recorded] | Exception] = asyncio.get_running_loop().create_future()
         self._queue.put(_Waiting(group, answer))
         # what was handed in is committed whether or not whoever asked is still there
-        found = await asyncio.shield(answer)
+        try:
+            async with asyncio.timeout(self._seconds):
+                found = await asyncio.shield(answer)
+        except TimeoutError:
+            raise silent("whether this was recorded is not known; its Idempotency-Key, sent again, tells") from None
         if isinstance(found, Exception):
             raise found
         return found
@@ -108,6 +112,9 @@ class Committer:
                 answers = append_groups(self._door.open(), [each.group for each in taken])
             except BaseException as error:  # noqa: BLE001 - the thread goes on, and everybody is told
                 answers = [error] * len(taken)
+        for each in answers:
+            if isinstance(each, BaseException):
+                self._door.heed(each)
         told = [_answer(each) for each in answers]
         self._count(told, time.perf_counter() - started)
         assert self._loop is not None  # noqa: S101 - `start` comes before `append`
@@ -124,6 +131,11 @@ class Committer:
         if entries:
             meter.observe(metrics.COMMIT_ENTRIES, len(entries))
             self.tree_size = max(self.tree_size, max(each.index for each in entries) + 1)
+
+
+def silent(known: str) -> RecordingError:
+    """Return the refusal of a request whose ledger does not answer; `known` says what became of it."""
+    return RecordingError(Problem("ledger-timeout", "the ledger does not answer", help=f"{known}; come back later"))
 
 
 def _answer(found: Any) -> Any:

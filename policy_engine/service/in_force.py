@@ -24,11 +24,14 @@ if TYPE_CHECKING:
     from policy_engine.browsing.sheet import Sheet
     from policy_engine.cases import LayerCases
     from policy_engine.loading.policy import Policy
+    from policy_engine.service.rules_folder import Failed
+    from policy_engine.service.rules_in_force import RulesInForce
 
 
-def policy_shown(ledger: Ledger, policy: Policy) -> dict[str, Any]:
+def policy_shown(ledger: Ledger, policy: Policy, rules_in_force: RulesInForce) -> dict[str, Any]:
     """Return the policy in force: digests, layers, parameters, approvers, versions, and since when it decided.
 
+    `reload` says why other rules that were given are not in force; it is None where they are.
     Approvers are shown as the policy's digest has them: ids, public keys and scopes, and names as commitments.
 
     Raises:
@@ -49,7 +52,13 @@ def policy_shown(ledger: Ledger, policy: Policy) -> dict[str, Any]:
         },
         "approvers": policy.approvers.document(),
         "first_decision": _first_decision(ledger, policy.digest),
+        "loaded_at": rules_in_force.loaded_at,
+        "reload": _reload_shown(rules_in_force.failed),
     }
+
+
+def _reload_shown(failed: Failed | None) -> dict[str, Any] | None:
+    return {"status": "failed", "since": failed.since, "problems": failed.problems} if failed is not None else None
 
 
 def _first_decision(ledger: Ledger, digest: str) -> dict[str, Any] | None:

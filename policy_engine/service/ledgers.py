@@ -13,6 +13,8 @@ from policy_engine.service.settings import Settings
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
+#: What a ledger refuses as long as it stays open: opened again, it takes the key that stands in the file by then.
+_OUTDATED = frozenset({"signing-key-rotated"})
 #: For so long a refusal stands, so that a server that is away is not asked by every request.
 REFUSED_SECONDS = 1.0
 
@@ -39,6 +41,16 @@ class LedgerDoor:
                 self._check_refused()
                 self._ledger = self._open()
             return self._ledger
+
+    def is_open(self, ledger: Ledger) -> bool:
+        """Whether `ledger` is what `open` returns."""
+        return ledger is self._ledger
+
+    def heed(self, refusal: BaseException) -> None:
+        """Open the ledger again next time, where it will refuse until then. Who has the old one may still read."""
+        if getattr(refusal, "code", None) in _OUTDATED:
+            with self._lock:
+                self._ledger = None
 
     def _check_refused(self) -> None:
         if self._refused is not None and time.monotonic() - self._refused[0] < REFUSED_SECONDS:
@@ -67,3 +79,13 @@ class LedgerDoor:
             if self._ledger is not None:
                 self._ledger.close()
                 self._ledger = None
+
+
+def usable(ledger: Ledger) -> None:
+    """Check that decisions can be recorded, as far as reading tells.
+
+    Raises:
+        LedgerError: it cannot be read, or another version has migrated it.
+    """
+    ledger.checkpoint()
+    ledger.check_schema()

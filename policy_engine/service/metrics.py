@@ -58,7 +58,7 @@ QUEUE = Metric("policy_queue_length", "gauge", "What waits for a thread of a kin
 BUSY = Metric("policy_busy_refusals", "counter", "Requests told to come back later.", ("code",))
 LOG_INS_FAILED = Metric("policy_log_ins_failed", "counter", "Requests of nobody known.", ("code",))
 ACCESS_REFUSED = Metric("policy_access_refused", "counter", "Requests that somebody known may not make.", ("code",))
-RELOADS = Metric("policy_reloads", "counter", "Reloads of the rules.", ("result",))
+RELOADS = Metric("policy_reloads", "counter", "Reloads of the rules, as each worker met them.", ("result",))
 RELOAD_FAILED = Metric(
     "policy_reload_failed", "gauge", "1 while older rules are in force than were given.", (), "", (), "max"
 )

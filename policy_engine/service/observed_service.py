@@ -43,6 +43,8 @@ def watch(service: Service) -> None:
     meter.gauge(metrics.LEDGER_ENTRIES, lambda: service.committer.tree_size)
     meter.gauge(metrics.QUEUE, lambda: _queues(service))
     meter.gauge(metrics.POLICY_INFO, lambda: _policy(service))
+    meter.gauge(metrics.RELOAD_FAILED, lambda: service.rules.failed is not None)
+    service.rules.reloaded = lambda result: meter.count(metrics.RELOADS, result)
 
 
 def _queues(service: Service) -> dict[Labels, float]:
@@ -54,5 +56,5 @@ def _queues(service: Service) -> dict[Labels, float]:
 
 
 def _policy(service: Service) -> dict[Labels, float]:
-    policy = service.known_policy
+    policy = service.rules.known_policy
     return {} if policy is None else {(policy.digest, str(policy.rules.version)): 1}

@@ -22,7 +22,7 @@ from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.service.admitting import Admission
 from policy_engine.service.answering import Decisions
 from policy_engine.service.asking import Answer, Asked
-from policy_engine.service.committing import Committer
+from policy_engine.service.committing import Committer, silent
 from policy_engine.service.deciding import Evaluator
 from policy_engine.service.errors import MISSING, NotFoundError
 from policy_engine.service.exports import Exporter
@@ -34,6 +34,7 @@ from policy_engine.service.meter import Meter
 from policy_engine.service.observed_service import watch
 from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
+from policy_engine.service.rules_in_force import RulesInForce
 from policy_engine.service.settings import Settings
 from policy_engine.service.verifying import Verifications
 from policy_engine.telemetry import span
@@ -43,11 +44,12 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
     from policy_audit.served_tiles import ServedTiles
 
-    from policy_engine.access.oidc import Verifier
     from policy_engine.loading.policy import Policy
 
 T = TypeVar("T")
 _READERS = 4
+#: So long a start waits for the ledger at most.
+_FIRST_SECONDS = 2.0
 __all__ = ["Answer", "Asked", "Service"]
 
 
@@ -59,7 +61,7 @@ class Service:
         self.meter = meter or Meter()
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents, self.meter)
-        self.committer = Committer(self.door, self.meter)
+        self.committer = Committer(self.door, self.meter, settings.limits.request_seconds)
         self.reads = Reads(self.committer)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
@@ -70,8 +72,7 @@ class Service:
         self._tiles: ServedTiles | None = None
         self.admission = Admission(settings.limits, self.committer)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
-        self._policy: Policy | None = None
-        self._oidc: Verifier | None = None
+        self.rules = RulesInForce(settings)
         self._ground: Ground | None = None
         self._refreshing = threading.Lock()
         self._open_access = settings.on_loopback
@@ -92,26 +93,22 @@ class Service:
         self.committer.start(asyncio.get_running_loop())
         self.reads.start()
         await self._in(self._readers, self._load)
-        # not there yet: the service starts all the same, is not ready, and tries again
+        self.rules.follow()
+        # not there yet, or silent: the service starts all the same, is not ready, and tries again
+        await asyncio.wait([asyncio.create_task(self._first_ground())], timeout=_FIRST_SECONDS)
+
+    async def _first_ground(self) -> None:
         with contextlib.suppress(PolicyError):
             await self._in(self._readers, self.ground, now())
             self.ready = True
 
     def _load(self) -> None:
-        from policy_engine.loading.policy import load_policy
-
-        oidc = self.settings.oidc
-        verifier = None
-        if oidc is not None:
-            from policy_engine.access.oidc import Verifier
-
-            verifier = Verifier(oidc)
-        self._policy = load_policy(self.settings.layers, self.settings.policy_digest)
-        self._oidc = verifier
-        self.evaluator.warm(self._policy)
+        self.rules.load()
+        self.evaluator.warm(self.policy)
 
     async def stop(self) -> None:
         """End once what was accepted is done."""
+        self.rules.stop()
         await self.reads.stop()
         self.reporter.stop()
         await asyncio.to_thread(self.exporter.stop)
@@ -127,15 +124,9 @@ class Service:
         self.door.close()
 
     @property
-    def known_policy(self) -> Policy | None:
-        """The policy in force; None before it is loaded."""
-        return self._policy
-
-    @property
     def policy(self) -> Policy:
         """The policy in force."""
-        assert self._policy is not None  # noqa: S101 - `start` comes first
-        return self._policy
+        return self.rules.policy
 
     def ground(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         """Return what a decision at `at` stands on, read from the ledger where the last reading does not do.
@@ -147,12 +138,12 @@ class Service:
             RecordingError: the ledger cannot be read.
         """
         found = self._ground
-        if found is not None and not anew and found.holds(self.policy, at):
+        if found is not None and not anew and self._holds(found, at):
             return found
         with self._refreshing:
             current = self._ground
             moved = current is not None and current is not found and current.size >= least
-            if current is not None and moved and current.holds(self.policy, at):
+            if current is not None and moved and self._holds(current, at):
                 return current
             try:
                 self._ground = Ground(self.policy, self.door.open())
@@ -237,13 +228,16 @@ class Service:
             return self._identify(authorization, self._ground, moment)
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
-        return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self._oidc)
+        return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self.rules.oidc)
+
+    def _holds(self, ground: Ground, at: datetime) -> bool:
+        return ground.holds(self.policy, at) and self.door.is_open(ground.ledger)
 
     async def _current(self, at: datetime, *, anew: bool = False, least: int = 0) -> Ground:
         found = self._ground
-        if found is not None and not anew and found.holds(self.policy, at):
+        if found is not None and not anew and self._holds(found, at):
             return found
-        return await self._in(self._readers, lambda: self.ground(at, anew=anew, least=least))
+        return await self._in_time(lambda: self.ground(at, anew=anew, least=least))
 
     async def decide(self, asked: Asked) -> Answer:
         """Decide the workloads of a body, record all in one commit, and return what may be shown.
@@ -290,9 +284,15 @@ class Service:
                     raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error
 
+        return await self._in_time(ask)
+
+    async def _in_time(self, ask: Callable[[], T]) -> T:
         self.reading += 1
         try:
-            return await self._in(self._readers, ask)
+            async with asyncio.timeout(self.settings.limits.request_seconds):
+                return await self._in(self._readers, ask)
+        except TimeoutError:
+            raise silent("nothing was recorded") from None
         finally:
             self.reading -= 1
 

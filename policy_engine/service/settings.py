@@ -59,6 +59,10 @@ class Settings(Struct, frozen=True):
     limits: Limits = Limits()
     state: Path | None = None
     """A folder of this host, private, that its workers share; None: a worker makes one of its own."""
+    rules: Path | None = None
+    """Where the supervisor puts the rules that it read and checked; None: a worker reads the layers itself."""
+    reload_seconds: float = 0
+    """How often the supervisor looks whether the layers changed; 0 is never."""
     public_metrics: bool = False
     """Whether `/metrics` is for everybody, and not only for the role `read`."""
     log_form: str = "json"

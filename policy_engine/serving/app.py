@@ -44,12 +44,13 @@ API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, h
 
 
 def create_app(settings: Settings, log: Log | None = None, started: Callable[[], None] = lambda: None) -> FastAPI:
-    """Return the application; its service starts with it and ends with it. `started` is called once it has.
+    """Return the application; its service starts with it and ends with it.
 
-    `log`: where its requests are written.
+    `log`: where its requests are written. `started` is called once it has, and whenever other rules came into force.
     """
     meter = Meter()
     service = Service(settings, meter)
+    service.rules.changed = started
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:

@@ -5,64 +5,95 @@ from __future__ import annotations
 import gc
 import shutil
 import sys
-import tempfile
+import threading
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import uvicorn
 from msgspec.structs import replace
-from uvicorn.supervisors import Multiprocess
 
 from policy_engine import telemetry
+from policy_engine.errors import Problem, UsageError
 from policy_engine.service.settings import Settings
 from policy_engine.serving import logs
 from policy_engine.serving.app import create_app
 from policy_engine.serving.counting import FOLDER
 from policy_engine.serving.draining import DrainingProtocol
+from policy_engine.serving.listening import address_of, listening_on
+from policy_engine.serving.reloading import Reloader
+from policy_engine.serving.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
 GRACE_SECONDS = 30
+#: What a worker needs beyond that, to commit what waits and to close the ledger.
+_CLOSING_SECONDS = 15
 SWITCH_SECONDS = 0.001
+#: A server of the ledger that says nothing for so long is asked, and has as long again to answer.
+SILENT_SECONDS = 5.0
 
 
 def serve(settings: Settings) -> None:
-    """Serve until told to stop: SIGTERM or SIGINT lets what was accepted finish."""
-    log = logs.begin(settings.log_form, settings.log_level)
-    with shared_state(settings) as shared:
-        config = uvicorn.Config(
-            partial(worker_app, shared),
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.workers,
-            http=DrainingProtocol,
-            loop="uvloop",
-            ws="none",
-            lifespan="on",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
-            timeout_keep_alive=75,
-            log_config=None,
-            log_level="warning",
-        )
-        listening = config.bind_socket()
-        log.event("info", "started", listen=f"{settings.host}:{settings.port}", workers=settings.workers)
-        Supervisor(config, sockets=[listening]).run()
-    log.event("info", "stopped")
-    log.close()
+    """Serve until told to stop: SIGTERM or SIGINT lets what was accepted finish, and SIGHUP reloads the rules.
+
+    Raises:
+        PolicyError: it cannot start, or was stopped hard.
+    """
+    ledger, place = _named(settings), f"http://{address_of(settings)}"
+    with listening_on(settings) as listening, shared_state(settings) as shared:
+        log = logs.begin(settings.log_form, settings.log_level)
+        try:
+            reloader = Reloader(shared, log.event)
+            policy = reloader.load()
+            log.event("info", "serving", listen=place, ledger=ledger, policy=policy, workers=settings.workers)
+            threading.Thread(target=_warn_of_rights, args=(settings, log), daemon=True).start()
+            supervisor = Supervisor(configuration(shared), [listening], log.event, GRACE_SECONDS + _CLOSING_SECONDS)
+            supervisor.reload, supervisor.before_start = reloader.ask, reloader.keep
+            reloader.start()
+            try:
+                supervisor.run()
+            finally:
+                reloader.stop()
+            log.event("info", "stopped")
+        finally:
+            log.close()
+
+
+def configuration(settings: Settings) -> uvicorn.Config:
+    """Return what uvicorn is told."""
+    return uvicorn.Config(
+        partial(worker_app, settings),
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.workers,
+        http=DrainingProtocol,
+        loop="uvloop",
+        ws="none",
+        lifespan="on",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=75,
+        log_config=None,
+        log_level="warning",
+    )
 
 
 def worker_app(settings: Settings) -> FastAPI:
     """Return the application of a process that is a worker: with a log and telemetry of its own."""
     # evaluations share the interpreter with the event loop, which is to have its turn soon
     sys.setswitchinterval(SWITCH_SECONDS)
+    if settings.ledger.startswith("postgresql"):
+        from policy_audit.server_silence import expect_answers_within
+
+        expect_answers_within(SILENT_SECONDS)
     log = logs.begin(settings.log_form, settings.log_level)
     telemetry.configure_from_environment()
     telemetry.warn_with(lambda text: log.event("warning", "telemetry", message=text))
@@ -84,28 +115,56 @@ def worker_app(settings: Settings) -> FastAPI:
 
 def _freeze() -> None:
     """Let the collector pass over what stays: the rules and the catalog, which it would go through again and again."""
+    gc.unfreeze()  # rules that are no longer in force are to go
     gc.collect()
     gc.freeze()
 
 
-class Supervisor(Multiprocess):
-    """Starts the workers and keeps them."""
+def _named(settings: Settings) -> str:
+    """Return the ledger's place, without a password.
 
-    def terminate_all(self) -> None:
-        """Have the workers end; who connects from now on is refused, rather than left waiting for nobody."""
-        for listening in self.sockets:
-            listening.close()
-        super().terminate_all()
+    Raises:
+        RecordingError: there can be no such ledger.
+    """
+    from policy_audit.database import locate
+    from policy_audit.errors import AuditError
+
+    from policy_engine.recorder import recording_error
+
+    try:
+        return str(locate(settings.ledger))
+    except AuditError as error:
+        raise recording_error(error) from error
+
+
+def _warn_of_rights(settings: Settings, log: logs.Log) -> None:
+    """Say which rights the server's user lacks on a ledger on PostgreSQL: after a migration they are granted anew."""
+    from policy_audit.errors import AuditError
+    from policy_audit.grants import lacking
+
+    with suppress(AuditError):  # it is away: that is said by whoever needs it
+        if lacked := lacking(settings.ledger):
+            hint = "`policy db grants` prints the statements that give them"
+            log.event("warning", "rights lacking", rights=", ".join(lacked), help=hint)
 
 
 @contextmanager
 def shared_state(settings: Settings) -> Iterator[Settings]:
-    """Give the workers a folder that they share: the one that is set, else a private one for as long as they live."""
-    if settings.state is not None:
-        settings.state.mkdir(parents=True, exist_ok=True)
-        # counts are those of one supervisor: what an earlier one left is no part of them
-        shutil.rmtree(settings.state / FOLDER, ignore_errors=True)
-        yield settings
-        return
-    with tempfile.TemporaryDirectory(prefix="policy-serve-state-", ignore_cleanup_errors=True) as folder:
-        yield replace(settings, state=Path(folder))
+    """Give the workers folders that they share: `state`, and one of this supervisor alone for the rules.
+
+    Raises:
+        UsageError: none can be made.
+    """
+    try:
+        if settings.state is not None:
+            settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # counts are those of one supervisor: what an earlier one left is no part of them
+            shutil.rmtree(settings.state / FOLDER, ignore_errors=True)
+        own = TemporaryDirectory(prefix="policy-serve-", dir=settings.state, ignore_cleanup_errors=True)
+    except OSError as error:
+        message = f"cannot make a folder for the workers: {(error.strerror or str(error)).lower()}"
+        raise UsageError(Problem("state-folder", message, help="name one with --state that may be written")) from error
+    with own as folder:
+        rules = Path(folder, "rules")
+        rules.mkdir(mode=0o700)
+        yield replace(settings, state=settings.state or Path(folder), rules=rules)

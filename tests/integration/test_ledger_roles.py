@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psycopg
@@ -190,3 +191,25 @@ def test_names_that_are_none_are_refused(names: tuple[str, str | None]) -> None:
         grants.statements("postgresql+psycopg://localhost/x", grants.Roles(*names))
     assert caught.value.code == "ledger-role"
     assert caught.value.message.encode()
+
+
+def test_a_writer_who_was_not_granted_anew_is_told_and_records_on(granted: Granted) -> None:
+    assert grants.lacking(granted.url(WRITER)) == []
+    assert grants.lacking(granted.store.url) == []
+    with granted.connect(OWNER) as owner:
+        owner.execute(f'REVOKE ALL ON once FROM "{WRITER}"')
+    assert grants.lacking(granted.url(WRITER)) == ["DELETE on once", "INSERT on once", "SELECT on once"]
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    with open_ledger(granted.url(WRITER), key_path=granted.store.key, clock=lambda: now) as ledger:
+        ledger.append(decision(0))
+        for number in range(1, 4):  # past each time that what is old is due to be deleted
+            now += timedelta(minutes=2)
+            assert ledger.append(decision(number)).index == number
+    with granted.open(ERASER) as ledger:
+        assert ledger.verify().ok
+
+
+def test_a_reader_lacks_all_that_a_writer_writes(granted: Granted) -> None:
+    lacked = grants.lacking(granted.url(READER))
+    assert "INSERT on log_entry" in lacked
+    assert not [each for each in lacked if each.startswith("SELECT")]

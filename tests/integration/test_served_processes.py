@@ -67,7 +67,9 @@ def test_two_servers_keep_one_tree_and_answer_what_was_asked_before_they_end(sto
         for _, process in served:
             assert process.wait(30) == 0
             assert process.stderr is not None
-            assert process.stderr.read() == b""
+            said = process.stderr.read().decode()
+            assert '"level":"error"' not in said, said
+            assert said.splitlines()[-1].endswith('"event":"stopped"}')
     clients[0].answered += clients[1].answered
     hold(store, clients[0])
 
