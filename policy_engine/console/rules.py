@@ -47,19 +47,20 @@ async def rules(request: Request) -> Response:
     """Show the rules in force that the filters select, and how often each acted."""
     principal = await visitor(request, *KNOWN)
     service = service_of(request)
+    policy = service.policy  # one for the whole page: rules may be loaded anew meanwhile
     options, fields = asked(request.query_params.multi_items(), RULE_FILTERS)
-    fields = [_choice(service.policy, each) for each in fields]
+    fields = [_choice(policy, each) for each in fields]
     found: list[dict[str, Any]] = []
     refused: str | None = None
     try:
         wanted = {name: value for name, value in options.items() if value}
-        found = [] if is_wrong(fields) else in_force.rules_shown(service.policy, wanted)["rules"]
+        found = [] if is_wrong(fields) else in_force.rules_shown(policy, wanted)["rules"]
     except UsageError as error:
         refused = refusal(error.problems[0].message, error.help)
     acted: dict[str, int] | None = None
     # counts are of all namespaces: whoever reaches some of them alone is not told
     if "read" in principal.roles and principal.namespaces is None:
-        acted = await service.read(partial(_acted, digest=service.policy.digest))
+        acted = await service.read(partial(_acted, digest=policy.digest))
         await record_read(request, "rules list", len(found))
     return await page(
         request,
