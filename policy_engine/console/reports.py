@@ -16,7 +16,7 @@ from policy_engine.console.report_table import MOST_ROWS, ok_mark, over_time, pl
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page
-from policy_engine.errors import RecordingError, UsageError
+from policy_engine.errors import InputError, RecordingError, UsageError
 from policy_engine.reports.registry import NO_VERDICT, REPORTS
 from policy_engine.reports.report import Report
 from policy_engine.service import reports as served
@@ -62,7 +62,7 @@ async def report(request: Request, name: str) -> Response:
         try:
             found = await served.report(service_of(request), principal, name, options_of(values), command_of(request))
             await record_read(request, f"audit report {name}", found.population)
-        except UsageError as error:
+        except (InputError, UsageError) as error:
             refused = refusal(error.problems[0].message, error.help)
         except RecordingError as error:
             if error.code != "report-timeout":

@@ -151,6 +151,9 @@ def test_every_report_opens_and_is_made_only_when_asked(client: httpx.Client) ->
         made = client.get(f"/reports/{name}", params={"make": "1", "subject": "rita@acme.example"})
         assert made.status_code in (200, 400), name
         assert not Parsed(made.text).faults(), name
+    early = client.get("/reports/rule-impact?make=1")
+    assert early.status_code in (200, 400)
+    assert "Make the report" in early.text, "the form is kept where the ledger has nothing to answer with"
     wrong = client.get("/reports/decisions?make=1&since=yesterday&verdict=maybe")
     assert wrong.status_code == 400
     assert 'id="field-since-error"' in wrong.text
