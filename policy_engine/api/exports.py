@@ -99,9 +99,9 @@ async def begin_export(request: Request) -> Response:
     read(request, ())
     order = await json_of(request, Order)
     exporter, loop = service_of(request).exporter, asyncio.get_running_loop()
-    wanted = Wanted(order.report, order.format, _given(order), order.proofs, order.with_personal, order.documents)
+    wanted = Wanted(order.report, order.format, filters_of(order), order.proofs, order.with_personal, order.documents)
     job = await asyncio.to_thread(exporter.start, principal, authorization_of(request), wanted, loop)
-    answer = _json(_document(job), 202)
+    answer = _json(export_shown(job), 202)
     answer.headers["Location"] = f"/v1/exports/{job.id}"
     return answer
 
@@ -112,7 +112,7 @@ async def show_export(request: Request) -> Response:
     principal = await principal_of(request, "read")
     read(request, ())
     exporter = service_of(request).exporter
-    return _json(_document(await asyncio.to_thread(exporter.seen, principal, request.path_params["id"])))
+    return _json(export_shown(await asyncio.to_thread(exporter.seen, principal, request.path_params["id"])))
 
 
 @router.get(
@@ -159,7 +159,7 @@ async def delete_export(request: Request) -> Response:
     return Response(status_code=204)
 
 
-def _given(order: Order) -> dict[str, Any]:
+def filters_of(order: Order) -> dict[str, Any]:
     """Return the filters as options, each checked as the parameter that it is."""
     if order.report == LOG:
         return dict(order.filters)
@@ -176,7 +176,8 @@ def _given(order: Order) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value not in (None, (), False)}
 
 
-def _document(job: Job) -> dict[str, Any]:
+def export_shown(job: Job) -> dict[str, Any]:
+    """Return what is told of an export."""
     share = round(job.done / job.total, 4) if job.total else None
     place = f"/v1/exports/{job.id}"
     return {

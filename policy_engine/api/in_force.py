@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from functools import partial
 from typing import Any
@@ -147,8 +147,13 @@ async def _told(
     service = service_of(request)
     policy = service.policy
     tag = tag_of(request, policy.digest, policy.catalog.digest, __version__, day.isoformat())
-    # what is not given is as the command has it
-    options = {_OPTIONS_OF.get(name, name): value for name, value in asked.items() if value not in (None, False, ())}
+    options = options_of(asked)
     if "model" in asked:
         options["model"] = asked["model"]
     return unchanged(request, tag) or await answer(request, await service.work(ask, policy, day, options), kept(tag))
+
+
+def options_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as the command's options that they are; what is not given is as the command has it."""
+    given_ones = {name: value for name, value in asked.items() if name != "at" and value not in (None, False, ())}
+    return {_OPTIONS_OF.get(name, name): value for name, value in given_ones.items()}

@@ -118,13 +118,13 @@ async def show_report(request: Request) -> Response:
     name = request.path_params["name"]
     reports.check_report(name)
     asked = read(request, parameters_of(name))
-    found = await reports.report(service_of(request), principal, name, options_of(asked), _command(request))
+    found = await reports.report(service_of(request), principal, name, options_of(asked), command_of(request))
     await record_read(request, f"audit report {name}", found.population)
     body = await service_of(request).reporter.make(lambda: json_bytes(report_value(found)), 30)
     return Response(body, media_type="application/json", headers={"Cache-Control": "no-store"})
 
 
-def _command(request: Request) -> str:
+def command_of(request: Request) -> str:
     """Return the request that asks this again; who is asked about is the asker's own word, and is not told here."""
     words = [(name, UNTOLD.get(name, value)) for name, value in request.query_params.multi_items()]
     plain = re.sub(r"[^\x20-\x7e]", "", request.path_params["name"])

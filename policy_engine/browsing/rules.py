@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_engine.browsing.named import known
 from policy_engine.errors import Problem, UsageError
-from policy_engine.model.rule import TOPICS, Parameter, Rule, RuleSet
+from policy_engine.model.rule import STRENGTHS, TOPICS, Parameter, Rule, RuleSet
 
 if TYPE_CHECKING:
     from policy_engine.case_files import Case
@@ -15,11 +15,29 @@ if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
 
 EFFECTS = ("forbid", "prefer", "disfavour", "require", "derive", "advise")
+_NAMES = {points: name for name, points in STRENGTHS.items()}
 
 
 def effect_names(rule: Rule) -> list[str]:
     """Return the names of the rule's effects."""
     return [name for name in EFFECTS if getattr(rule, name)]
+
+
+def effect_pairs(rule: Rule) -> list[tuple[str, str]]:
+    """Return each effect with what it does, in words."""
+    pairs: list[tuple[str, str]] = []
+    if rule.forbid:
+        pairs.append(("forbid", f"{', '.join(rule.forbid)} ({rule.enforcement})"))
+    for name in ("prefer", "disfavour"):
+        strengths = getattr(rule, name)
+        if strengths:
+            pairs.append((name, ", ".join(f"{option} {_NAMES[points]}" for option, points in strengths.items())))
+    for evidence, options in rule.require.items():
+        pairs.append(("require", f"{evidence}, {rule.grade} or better, on {', '.join(options)} ({rule.enforcement})"))
+    pairs += [("derive", f"{derivation.fact} = {derivation.text}") for derivation in rule.derive]
+    if rule.advise:
+        pairs.append(("advise", rule.advise))
+    return pairs
 
 
 def selected(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from policy_engine.asking.verifying import checkpoint_of
 from policy_engine.cli.ledger_reading import read_text
 from policy_engine.cli.options import _settings
 from policy_engine.errors import Problem, RecordingError, UsageError
@@ -85,14 +86,3 @@ def kept_notes(names: Sequence[str], origin: str) -> list[str]:
             else:
                 notes.append(checkpoint_of(read_text(Path(name))))
     return notes
-
-
-def checkpoint_of(text: str) -> str:
-    """Return the checkpoint in `text`, which is one or a receipt; a malformed one is left to whoever verifies it."""
-    from policy_audit.errors import VerificationError
-    from policy_audit.proof import HEADER, parse_proof
-
-    try:
-        return parse_proof(text).checkpoint if text.startswith(HEADER) else text
-    except VerificationError:
-        return text

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.cli.anchor_options import checkpoint_of
-from policy_engine.cli.audit_verify import check_keys
+from policy_engine.asking.verifying import check_keys, checkpoint_of
 from policy_engine.cli.ledger_reading import read_text, reading
 from policy_engine.cli.options import ledger_options
 from policy_engine.cli.sections import FORMATS, Section, report_writers

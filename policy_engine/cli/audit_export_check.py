@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.audit_verify import check_keys
+from policy_engine.asking.verifying import check_keys
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.errors import InputError, Problem
 from policy_engine.wording import number

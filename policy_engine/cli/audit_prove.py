@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from policy_engine.asking.entries import find_entry
-from policy_engine.cli.audit_verify import check_keys
+from policy_engine.asking.verifying import check_keys
 from policy_engine.cli.ledger_reading import read_exact, read_text, reading, write_bytes
 from policy_engine.cli.options import ledger_options
 from policy_engine.errors import Problem, UsageError, VerificationFailedError

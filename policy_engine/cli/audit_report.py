@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.asking.verifying import check_keys
 from policy_engine.cli.anchor_options import kept_notes
-from policy_engine.cli.audit_verify import check_keys
 from policy_engine.cli.decision_filters import decision_filters, given_filters
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.moments import AsOf

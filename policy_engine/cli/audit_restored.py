@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
+from policy_engine.asking.verifying import check_keys
 from policy_engine.cli.anchor_options import kept_notes
-from policy_engine.cli.audit_verify import check_keys
 from policy_engine.cli.ledger_writing import officer, writing
 from policy_engine.cli.options import ledger_options
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from policy_engine.cli.anchor_options import checkpoint_of
+from policy_engine.asking.verifying import checkpoint_of
 from policy_engine.cli.decision_filters import decision_filters
 from policy_engine.cli.ledger_reading import read_text, reading, write_bytes
 from policy_engine.cli.moments import AsOf

@@ -8,23 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.asking.verifying import KEEP, OWN_KEY, check_keys, entries_words, verification_value, verified_words
 from policy_engine.cli.anchor_options import kept_notes
 from policy_engine.cli.audit_verify_options import anchored_places, check_quorum, record_run
 from policy_engine.cli.ledger_reading import reading
 from policy_engine.cli.options import choose_ledger, ledger_options
 from policy_engine.cli.progress import progress
 from policy_engine.cli.sections import FORMATS, Section, report_writers
-from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
     from policy_audit.recomputing import Recompute
-    from policy_audit.report import VerificationReport
-
-OWN_KEY = (
-    "no --vkey was given, so this pins the operator's own key, beside the ledger: it finds what others changed, "
-    "not what the operator signed again"
-)
-KEEP = "nothing kept was given: a dropped tail or an older copy is found only with --kept CHECKPOINT|RECEIPT"
 
 
 @click.command("verify", epilog="Example: policy audit verify --vkey KEY --kept last-month.tlog-proof")
@@ -95,7 +88,7 @@ def command(
             report = open_ledger.verify(
                 list(vkeys) or None, origin, kept=notes, quorum=quorum, progress=tell, recompute=again
             )
-    shown = _shown(report, vkeys)
+    shown = verification_value(report, given=bool(vkeys))
     if record:
         record_run(ctx, ledger, ledger_key, shown, len(notes))
     write_reports(targets, report_writers(lambda: shown, lambda: _sections(shown)))
@@ -108,53 +101,6 @@ def _recomputing() -> Recompute:
     return recomputing()
 
 
-def check_keys(vkeys: Sequence[str]) -> None:
-    """Refuse what is no verifier key before anything is read.
-
-    Raises:
-        UsageError: one is malformed.
-    """
-    from policy_audit.errors import VerificationError
-    from policy_audit.keys import parse_verifier_key
-
-    for vkey in vkeys:
-        try:
-            parse_verifier_key(vkey)
-        except VerificationError as error:
-            raise UsageError(Problem("verifier-key", error.message, help=error.help)) from None
-
-
-def _shown(report: VerificationReport, vkeys: Sequence[str]) -> dict[str, Any]:
-    return {
-        "kind": "VerificationReport",
-        "ok": report.ok,
-        "origin": report.origin,
-        "pinned": "given" if vkeys else "operator",
-        "entries": report.entries,
-        "size": report.size,
-        "root": report.root,
-        "first_failing_index": report.first_failing_index,
-        "last_failing_index": report.last_failing_index,
-        "findings": report.findings,
-        "steps": [
-            {
-                "number": step.number,
-                "name": step.name,
-                "title": step.title,
-                "status": step.status,
-                "checked": step.checked,
-                "problems": step.problems,
-                "first_problem": step.first_problem,
-                "first_index": step.first_index,
-                "last_index": step.last_index,
-                "note": step.note,
-                "apart": step.apart,
-            }
-            for step in report.steps
-        ],
-    }
-
-
 def _sections(shown: Mapping[str, Any]) -> list[Section]:
     steps = [
         (str(s["number"]), s["name"], s["status"], f"{s['checked']:,}", s["first_problem"] or s["note"] or s["title"])
@@ -162,11 +108,11 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
     ]
     sections = [
         Section(header=(">#", "Step", "Result", ">Checked", "~What"), rows=steps),
-        Section(pairs=[("VERIFIED" if shown["ok"] else "FAILED", _verdict(shown))]),
+        Section(pairs=[("VERIFIED" if shown["ok"] else "FAILED", verified_words(shown))]),
     ]
     # What the entries give is vouched for only where the signatures over it are too.
     if shown["ok"] and shown["size"]:
-        covered = f"{_entries(shown['size'])} of `{shown['origin']}`, root {shown['root']}"
+        covered = f"{entries_words(shown['size'])} of `{shown['origin']}`, root {shown['root']}"
         sections.append(Section(pairs=[("Covered", covered)]))
     if shown["findings"]:
         sections.append(Section(title="On record", lines=shown["findings"]))
@@ -175,23 +121,3 @@ def _sections(shown: Mapping[str, Any]) -> list[Section]:
         remarks.append(KEEP)
     remarks += [f"{s['name']}: {n:,} set apart: {why}" for s in shown["steps"] for why, n in s["apart"].items()]
     return [*sections, Section(lines=remarks)] if remarks else sections
-
-
-def _entries(count: int) -> str:
-    return f"{count:,} entr{'y' if count == 1 else 'ies'}"
-
-
-def _verdict(shown: Mapping[str, Any]) -> str:
-    if shown["ok"]:
-        entries = _entries(shown["entries"]) if shown["entries"] else "the ledger is empty: it holds no entries"
-        every = "every step that ran" if any(s["status"] == "skipped" for s in shown["steps"]) else "every step"
-        return f"{entries}, {every} passed"
-    failed = [s for s in shown["steps"] if s["status"] in ("failed", "restored")]
-    problems = sum(s["problems"] for s in failed)
-    text = f"{problems:,} problem{'s' if problems > 1 else ''} in {', '.join(s['name'] for s in failed) or 'no step'}"
-    first, last = shown["first_failing_index"], shown["last_failing_index"]
-    if first is None:
-        return text
-    if first == last:
-        return f"{text}; the first failing index is {first}"
-    return f"{text}; the first failing entry is somewhere in entries {first} to {last}"

@@ -52,8 +52,8 @@ def command(
     --open-against-closed compares the two fields on real tasks and by the time that an answer of reasoning takes.
     """
     from policy_engine.browsing.asked import models_compared
+    from policy_engine.browsing.compare_sections import as_sections
     from policy_engine.browsing.compare_value import as_value
-    from policy_engine.cli.catalog_compare_shown import as_sections
     from policy_engine.cli.options import load, now
     from policy_engine.cli.output import parse_outputs, write_reports
 

@@ -37,8 +37,8 @@ def command(
     why, and the parameters and rules that rest on it. A layer that changes a figure changes the result.
     """
     from policy_engine.browsing.asked import disputes_asked
+    from policy_engine.browsing.dispute_sections import as_sections
     from policy_engine.browsing.dispute_value import as_value
-    from policy_engine.cli.catalog_disputes_shown import as_sections
     from policy_engine.cli.options import load, now
     from policy_engine.cli.output import parse_outputs, write_reports
 

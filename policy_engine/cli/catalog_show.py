@@ -35,8 +35,8 @@ def command(
     Prices are shown with their history: which one counts on the day, and why the others do not.
     """
     from policy_engine.browsing.sheet import Sheet
+    from policy_engine.browsing.sheet_sections import as_sections
     from policy_engine.browsing.sheet_value import as_value
-    from policy_engine.cli.catalog_show_shown import as_sections
     from policy_engine.cli.options import load, now
     from policy_engine.cli.output import parse_outputs, write_reports
 

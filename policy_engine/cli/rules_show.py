@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from policy_engine.browsing.rules import cases_of, named_rule, parameters_of, rule_shown
+from policy_engine.browsing.rules import cases_of, effect_pairs, named_rule, parameters_of, rule_shown
 from policy_engine.cli.options import policy_options
-from policy_engine.cli.rules_common import effect_pairs, output_option
+from policy_engine.cli.rules_common import output_option
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 from policy_engine.model.rule import Parameter, Rule
 

@@ -4,31 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import IO, Any
 
+from policy_engine.browsing.section import MARKS, Section
 from policy_engine.cli.output import Writer, to_json, to_yaml
 from policy_engine.cli.printable import printable
 
+__all__ = ["FORMATS", "MARKS", "Section", "as_markdown", "as_text", "report_writers"]
 FORMATS = ("text", "json", "yaml", "markdown")
-MARKS = ">=~"
-
-
-@dataclass(frozen=True)
-class Section:
-    """A titled part of a report: `lines` are shown as a list, `pairs` by name, `rows` as a table under `header`.
-
-    A column of `header` that starts with `>` is aligned to the right, and neither it nor one with `=` is wrapped; one
-    with `~` stands below its row where the terminal is too narrow for all columns. `block` is text to be copied, and
-    stands as it is, below all else.
-    """
-
-    title: str = ""
-    lines: Sequence[str] = ()
-    pairs: Sequence[tuple[str, str]] = ()
-    header: Sequence[str] = ()
-    rows: Sequence[Sequence[str]] = ()
-    block: str = ""
 
 
 def report_writers(value: Callable[[], Any], sections: Callable[[], Sequence[Section]]) -> Mapping[str, Writer]:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.access.told import token_row
 from policy_engine.asking.moments import exact
 from policy_engine.cli.options import ledger_options, now
 from policy_engine.cli.sections import FORMATS, Section, report_writers
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
-
-    from policy_engine.access.tokens import Token
 
 _HEADER = ("=Token", "=Status", "Subject", "Roles", "Namespaces", "=Made", "=Ends")
 GONE = "(erased, or no key to read it)"
@@ -50,28 +48,6 @@ def command(
         used = _last_used(source) if last_used else None
     found = {"kind": "TokenList", "at": exact(at), "tokens": [token_row(each, at, used) for each in tokens]}
     write_reports(targets, report_writers(lambda: found, lambda: _sections(found)))
-
-
-def token_row(token: Token, at: datetime, used: Mapping[str, tuple[int, str]] | None) -> dict[str, Any]:
-    """Return what is told of a token; `used` has the last entry and its time by the token's id."""
-    revoked = token.revoked
-    row: dict[str, Any] = {
-        "id": token.id,
-        "status": token.status(at),
-        "subject": token.subject,
-        "roles": sorted(token.roles),
-        "namespaces": sorted(token.namespaces) if token.namespaces is not None else None,
-        "made_at": exact(token.made_at),
-        "entry": token.index,
-        "expires_at": exact(token.expires_at),
-        "revoked": None
-        if revoked is None
-        else {"entry": revoked.index, "at": exact(revoked.at), "reason": revoked.reason},
-    }
-    if used is not None:
-        last = used.get(token.id)
-        row["last_entry"] = {"entry": last[0], "at": last[1]} if last is not None else None
-    return row
 
 
 def _last_used(source: Ledger) -> dict[str, tuple[int, str]]:

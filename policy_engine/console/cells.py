@@ -69,7 +69,7 @@ Cell = Any
 
 
 class Column(Struct, frozen=True):
-    """A column: `kind` is `text`, `number` (to the right), `code` or `wide` (takes what room there is)."""
+    """A column: `kind` is `text`, `number` (right), `tight` (never broken), `code` or `wide` (takes the room)."""
 
     heading: str
     kind: str = "text"
@@ -95,6 +95,6 @@ def cell(value: Cell) -> str:
 
 
 def columns(*headings: str) -> tuple[Column, ...]:
-    """Return columns by their headings: `>` before one is a number's, `#` a code's, `~` takes the room there is."""
-    kinds = {">": "number", "#": "code", "~": "wide"}
+    """Return columns by their headings: `>` is a number's, `#` a code's, `=` not broken, `~` takes the room."""
+    kinds = {">": "number", "#": "code", "=": "tight", "~": "wide"}
     return tuple(Column(each[1:], kinds[each[0]]) if each[:1] in kinds else Column(each) for each in headings)

@@ -26,6 +26,8 @@ class Field(Struct, frozen=True):
     hint: str | None = None
     error: str | None = None
     required: bool = False
+    rows: int = 24
+    """Of an `area`."""
     complete: str = "off"
     """What a browser may fill in; see HTML's `autocomplete`."""
 

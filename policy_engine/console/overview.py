@@ -10,8 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api.requests import record_read, service_of
+from policy_engine.console import links
 from policy_engine.console.cells import Link, Mark, Table, Verdict, When, columns
 from policy_engine.console.charts import stacked_bars
+from policy_engine.console.navigation import first_page
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page, see
@@ -31,9 +33,8 @@ _ROWS = 10
 async def overview(request: Request) -> Response:
     """Show the overview of a period of `days` until now."""
     principal = await principal_of_page(request)
-    if "read" not in principal.roles and "decide" in principal.roles:
-        return see("/evaluate")  # the first page of whoever may decide, and not read
-    principal.require("read")
+    if "read" not in principal.roles:
+        return see(first_page(principal.roles))
     days = _days(request.query_params.get("days", ""))
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     since = (until - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
@@ -148,7 +149,7 @@ def _soon(found: Sequence[StoredDecision], at: datetime) -> Table:
 def _waivers(found: list[dict[str, Any]]) -> Table:
     rows = [
         (
-            f"{each['rule']}",
+            links.waiver(each["id"], each["rule"]),
             f"{each['namespace']}/{each['workload']}, {each['option']}",
             When(each["valid_until"], date=True),
             Mark(f"{each['days_left']} days left", "warn"),

@@ -2,7 +2,24 @@
 
 from __future__ import annotations
 
-from policy_engine.console import decision, decisions, evaluate, logging_in, overview, styles, workloads
+from policy_engine.console import (
+    catalog,
+    decision,
+    decisions,
+    evaluate,
+    exports,
+    ledger,
+    logging_in,
+    overview,
+    reports,
+    rules,
+    styles,
+    tokens,
+    verification,
+    waiver_request,
+    waivers,
+    workloads,
+)
 
 ROUTERS = (
     styles.router,
@@ -12,4 +29,13 @@ ROUTERS = (
     decision.router,
     workloads.router,
     evaluate.router,
+    rules.router,
+    waivers.router,
+    waiver_request.router,
+    catalog.router,
+    ledger.router,
+    verification.router,
+    reports.router,
+    exports.router,
+    tokens.router,
 )

@@ -20,7 +20,7 @@ from policy_engine.errors import Problem
 from policy_engine.service.errors import NotFoundError
 from policy_engine.service.ground import now
 
-__all__ = ["authorization_of_page", "check_form", "check_reach", "page", "principal_of_page", "see"]
+__all__ = ["authorization_of_page", "check_form", "check_reach", "page", "principal_of_page", "see", "visitor"]
 #: No script at all, nothing from elsewhere, no frame around it, and forms that lead here alone.
 CONTENT_POLICY = (
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; "
@@ -32,6 +32,18 @@ def authorization_of_page(request: Request) -> str | None:
     """Return what says who sent a form, once `check_form` took it; None in open mode."""
     value = session_of(request)
     return f"Bearer {token_of(value, now())}" if value is not None else None
+
+
+async def visitor(request: Request, *roles: str) -> Principal:
+    """Return who visits, who has to have one of `roles`; the first one is named to whoever has none.
+
+    Raises:
+        as `principal_of_page`.
+    """
+    principal = await principal_of_page(request)
+    if not principal.roles & set(roles):
+        principal.require(roles[0])
+    return principal
 
 
 def see(path: str) -> Response:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import threading
-import time
 import zipfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -33,6 +32,7 @@ from policy_engine.service.errors import BusyError, ConflictError, NotFoundError
 from policy_engine.service.groups import Group
 from policy_engine.service.jobs import BEAT_SECONDS, CONTENT, MOST_JOBS, Job, Jobs
 from policy_engine.service.reports import make_report, narrowed
+from policy_engine.service.telling import CancelledError, Telling
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Recorded
@@ -43,7 +43,6 @@ DECISIONS, LOG = "decisions", "log"
 TABLES = ("csv", "jsonl", "parquet", "html")
 #: What an export's folder may hold, in bytes, before it is packed.
 MOST_BYTES = 2 << 30
-_EVERY_SECONDS = 1.0
 
 
 class Wanted(Struct, frozen=True):
@@ -55,10 +54,6 @@ class Wanted(Struct, frozen=True):
     proofs: str | None = None
     with_personal: bool = False
     documents: bool = False
-
-
-class _CancelledError(Exception):
-    """Somebody took the job away."""
 
 
 class Exporter:
@@ -120,6 +115,11 @@ class Exporter:
             raise NotFoundError(Problem("export-missing", "there is no such export", help="they are kept for a day"))
         return job
 
+    def listed(self, principal: Principal) -> list[Job]:
+        """Return the jobs that the principal may see, the newest first; blocks."""
+        found = [job for job in self.jobs.all() if _may_see(principal, job)]
+        return sorted(found, key=lambda job: job.created_at, reverse=True)
+
     def content(self, principal: Principal, name: str) -> tuple[Job, Path]:
         """Return where the archive of a job is; blocks.
 
@@ -147,15 +147,13 @@ class Exporter:
     def _run(self, job: Job, wanted: Wanted, record: _Recording) -> None:
         try:
             if self.jobs.is_cancelled(job.id):
-                raise _CancelledError
+                raise CancelledError(Problem("cancelled", "it was stopped"))
             job = replace(job, state="running")
             self.jobs.put(job)
-            told = _Progress(self.jobs, job)
+            told = Telling(self.jobs, job)
             value = _write(self._service, self.jobs.place(job.id) / "out", wanted, record, told)
             digest, size = _pack(self.jobs.place(job.id), told)
             job = replace(told.job, state="done", result=value, sha256=digest, bytes=size)
-        except _CancelledError:
-            job = _failed(job, "cancelled", "it was stopped", None)
         except AuditError as error:
             problem = recording_error(error).problems[0]
             job = _failed(job, problem.code, problem.message, problem.help)
@@ -199,22 +197,6 @@ class _Recording:
         return recorded
 
 
-class _Progress:
-    """Tells how far a job is, about once a second, and stops it where it was taken away."""
-
-    def __init__(self, jobs: Jobs, job: Job) -> None:
-        self._jobs, self.job, self._told = jobs, job, 0.0
-
-    def __call__(self, done: int, total: int) -> None:
-        if time.monotonic() - self._told < _EVERY_SECONDS:
-            return
-        self._told = time.monotonic()
-        if self._jobs.is_cancelled(self.job.id):
-            raise _CancelledError
-        self.job = replace(self.job, done=done, total=total)
-        self._jobs.put(self.job)
-
-
 def _check(wanted: Wanted) -> None:
     """Refuse what no job could do.
 
@@ -242,7 +224,7 @@ def _check(wanted: Wanted) -> None:
         open_format(wanted.format)
 
 
-def _write(service: Service, target: Path, wanted: Wanted, record: _Recording, told: _Progress) -> dict[str, Any]:
+def _write(service: Service, target: Path, wanted: Wanted, record: _Recording, told: Telling) -> dict[str, Any]:
     """Write the export's folder; return what the command says of it."""
     ledger, made = service.door.open(), []
     options = {**dict.fromkeys(FILTERS | {"expired", "at"}), **wanted.given}
@@ -279,7 +261,7 @@ def _write_report(
     return {"report": report.name, **written.value, "ok": report.ok}
 
 
-def _pack(place: Path, told: _Progress) -> tuple[str, int]:
+def _pack(place: Path, told: Telling) -> tuple[str, int]:
     """Put the folder into one archive; return its SHA-256 and size."""
     files = sorted(path for path in (place / "out").rglob("*") if path.is_file())
     if sum(path.stat().st_size for path in files) > MOST_BYTES:

@@ -19,6 +19,9 @@ from policy_engine.service.recorded import as_parameters
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
+    from policy_engine.browsing.compare_value import Compared
+    from policy_engine.browsing.contest import Contest
+    from policy_engine.browsing.sheet import Sheet
     from policy_engine.cases import LayerCases
     from policy_engine.loading.policy import Policy
     from policy_engine.service.rules_folder import Failed
@@ -153,15 +156,25 @@ def model_shown(policy: Policy, day: date, name: str) -> dict[str, Any]:
     Raises:
         NotFoundError: the catalog has none of that name or alias.
     """
+    from policy_engine.browsing.sheet_value import as_value
+
+    return as_value(model_sheet(policy, day, name))
+
+
+def model_sheet(policy: Policy, day: date, name: str) -> Sheet:
+    """Return everything about a model.
+
+    Raises:
+        NotFoundError: the catalog has none of that name or alias.
+    """
     from policy_engine.browsing.named import named_model
     from policy_engine.browsing.sheet import Sheet
-    from policy_engine.browsing.sheet_value import as_value
 
     try:
         model = named_model(policy.catalog, name)
     except UsageError as error:
         raise NotFoundError(error.problems) from error
-    return as_value(Sheet(policy.catalog, model, day))
+    return Sheet(policy.catalog, model, day)
 
 
 def models_side_by_side(policy: Policy, day: date, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -170,12 +183,22 @@ def models_side_by_side(policy: Policy, day: date, asked: Mapping[str, Any]) -> 
     Raises:
         UsageError: fewer than two are named, or what the catalog has not.
     """
-    from policy_engine.browsing.asked import models_compared
     from policy_engine.browsing.compare_value import as_value
+
+    return as_value(models_compared(policy, day, asked))
+
+
+def models_compared(policy: Policy, day: date, asked: Mapping[str, Any]) -> Compared:
+    """Return models side by side.
+
+    Raises:
+        UsageError: fewer than two are named, or what the catalog has not.
+    """
+    from policy_engine.browsing import asked as asking
 
     rest = {name: value for name, value in asked.items() if name != "model"}
     try:
-        return as_value(models_compared(policy.catalog, day, asked["model"], **rest))
+        return asking.models_compared(policy.catalog, day, asked["model"], **rest)
     except UsageError as error:
         raise as_parameters(error) from error
 
@@ -187,10 +210,21 @@ def disputes_shown(policy: Policy, day: date, names: Sequence[str]) -> dict[str,
         UsageError: the register has none of that id.
         NotFoundError: the register is empty.
     """
-    from policy_engine.browsing.asked import disputes_asked
     from policy_engine.browsing.dispute_value import as_value
+
+    return as_value(contests(policy, day, names))
+
+
+def contests(policy: Policy, day: date, names: Sequence[str]) -> list[Contest]:
+    """Return the disputes that are named, by default all.
+
+    Raises:
+        UsageError: the register has none of that id.
+        NotFoundError: the register is empty.
+    """
+    from policy_engine.browsing.asked import disputes_asked
 
     found = disputes_asked(policy, day, names)
     if not found:
         raise NotFoundError(Problem("no-disputes", "the register has no disputes"))
-    return as_value(found)
+    return found

@@ -36,6 +36,7 @@ from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
 from policy_engine.service.rules_in_force import RulesInForce
 from policy_engine.service.settings import Settings
+from policy_engine.service.verifying import Verifications
 from policy_engine.telemetry import span
 from policy_engine.telemetry.requests import carried
 
@@ -64,7 +65,9 @@ class Service:
         self.reads = Reads(self.committer)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
-        self.exporter = Exporter(self, (settings.state or Path(self._own_state.name)) / "exports")  # type: ignore[union-attr]
+        state = settings.state or Path(self._own_state.name)  # type: ignore[union-attr]
+        self.exporter = Exporter(self, state / "exports")
+        self.verifications = Verifications(self, state / "verifications")
         self.rule_sheets = RuleSheets(settings.layers)
         self._tiles: ServedTiles | None = None
         self.admission = Admission(settings.limits, self.committer)
@@ -109,6 +112,7 @@ class Service:
         await self.reads.stop()
         self.reporter.stop()
         await asyncio.to_thread(self.exporter.stop)
+        await asyncio.to_thread(self.verifications.stop)
         if self._own_state is not None:
             self._own_state.cleanup()
         await self.admission.log_ins.stop()

@@ -7,14 +7,14 @@ from playwright.sync_api import Page
 
 from tests.browser import WIDTHS, Watched, axe_script, overflowing, violations
 from tests.console_ledger import Seeded
-from tests.unit.console.pages_open import PATHS, path_of
+from tests.unit.console.pages_open import BROWSED, path_of
 
 pytestmark = pytest.mark.slow
 #: What can differ on a narrow screen in the dark; all else was looked at before.
 _DIFFERS = ("color-contrast", "target-size", "scrollable-region-focusable", "landmark-unique")
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", BROWSED)
 def test_a_page_fits_every_screen_and_axe_finds_nothing(visit: Watched, seeded: Seeded, path: str) -> None:
     page = visit.page
     page.goto(f"{visit.base}{path_of(path, seeded)}")

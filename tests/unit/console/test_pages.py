@@ -199,6 +199,9 @@ def test_ten_thousand_rows_are_shown_by_the_page(large: Server) -> None:
             "/workloads?page=101",
             "/workloads?name=w0999",
             "/decisions/5000",
+            "/rules",
+            "/ledger",
+            "/reports/decisions?make=1",
         ):
             answer = client.get(path)
             assert answer.status_code == 200, path

@@ -136,7 +136,7 @@ def test_whoever_may_not_read_is_told_so(browser: Browser, server: Server, seede
     assert page.get_by_role("heading", level=1).inner_text() == "You may not do this"
     assert "the role `read`" in page.locator(".problems").inner_text()
     links = page.get_by_role("navigation", name="Pages of the console").get_by_role("link")
-    assert links.all_inner_texts() == ["Evaluate a draft"]
+    assert links.all_inner_texts() == ["Evaluate a draft", "Rules", "Ask for a waiver", "Catalog", "Disputes"]
     context.close()
     watched.checked()
 

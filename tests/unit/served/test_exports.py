@@ -205,7 +205,7 @@ def test_an_export_that_is_taken_away_while_it_runs_stops_and_leaves_nothing(
         if ended_with:
             break
         time.sleep(0.05)
-    assert ended_with == ["_CancelledError"]
+    assert ended_with == ["CancelledError"]
     assert len(one_exports(one)) == before
     assert place.rpartition("/")[2] not in os.listdir(folder / "state/exports")
 

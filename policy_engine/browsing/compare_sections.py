@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from policy_engine.browsing.compare_value import Compared
 from policy_engine.browsing.comparison import Cell, Line, Stated
 from policy_engine.browsing.fields import KINDS, gap
+from policy_engine.browsing.section import Section
 from policy_engine.browsing.side_by_side import SideBySide
 from policy_engine.browsing.stated import price_text
-from policy_engine.cli.sections import Section
 
 _STATES = {"unknown": "not known", "none": "none"}
 

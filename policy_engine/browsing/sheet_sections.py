@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from policy_engine.browsing.section import Section
 from policy_engine.browsing.sheet import Sheet
 from policy_engine.browsing.standings import is_old
 from policy_engine.browsing.stated import marks, price_text
@@ -18,7 +19,6 @@ from policy_engine.browsing.words import (
     standing_text,
 )
 from policy_engine.catalog.entries import Entry
-from policy_engine.cli.sections import Section
 
 GB = 1e9
 _UNKNOWN = "not known to the catalog"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from policy_engine.browsing.contest import Contest
 from policy_engine.browsing.dispute_value import entry_words
 from policy_engine.browsing.reckonings import reckonings
+from policy_engine.browsing.section import Section
 from policy_engine.browsing.stated import marks
 from policy_engine.browsing.words import (
     standing_text,
@@ -16,7 +17,6 @@ from policy_engine.catalog.entries import (
     HostingCost,
     Price,
 )
-from policy_engine.cli.sections import Section
 from policy_engine.wording import value_text
 
 _MOST_SHOWN = 2

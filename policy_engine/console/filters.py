@@ -1,0 +1,61 @@
+"""Fields of forms from the parameters of the API: what can be asked is said once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from policy_engine.api.parameters import Parameter, converted
+from policy_engine.console.forms import Field, filled, sentence
+
+_DATES = frozenset({"since", "until", "at", "as_of"})
+Items = Sequence[tuple[str, str]]
+
+
+def given(items: Items) -> list[tuple[str, str]]:
+    """Return what a form has, without the fields that were left empty."""
+    return [(name, value.strip()) for name, value in items if value.strip()]
+
+
+def asked(items: Items, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Field]]:
+    """Return the values of the parameters, and the fields of a form with what was given and what is wrong with it.
+
+    What no parameter is named after is left out: an address may have been made by hand.
+    """
+    found = given(items)
+    values, wrong = converted(found, known)
+    fields = filled([field_of(each) for each in known], found)
+    marked = [
+        replace(each, error=sentence(f"this {wrong[each.name]}")) if each.name in wrong else each for each in fields
+    ]
+    return values, marked
+
+
+def field_of(parameter: Parameter) -> Field:
+    """Return a field that asks for a parameter."""
+    label = parameter.name.replace("_", " ").capitalize()
+    hint = parameter.description.replace("`", "")
+    schema: Mapping[str, Any] = parameter.schema
+    if schema.get("type") == "boolean":
+        return Field(parameter.name, label, "check", hint=hint)
+    if "enum" in schema:
+        options = tuple((each, each.replace("_", " ")) for each in schema["enum"])
+        if parameter.many:
+            return Field(parameter.name, label, "checks", (), options, hint)
+        return Field(parameter.name, label, "select", options=(("", "Any"), *options), hint=hint)
+    if schema.get("type") == "integer":
+        default = parameter.default
+        return Field(parameter.name, label, "number", str(default) if default is not None else "", hint=hint)
+    return Field(parameter.name, label, "date" if parameter.name in _DATES else "text", hint=hint)
+
+
+def is_wrong(fields: Sequence[Field]) -> bool:
+    """Whether something is wrong with one of the fields."""
+    return any(field.error for field in fields)
+
+
+def refusal(message: str, hint: str | None) -> str:
+    """Return what a question was refused with as sentences of a page."""
+    return " ".join(sentence(each) for each in (message, hint) if each)
