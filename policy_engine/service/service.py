@@ -59,7 +59,7 @@ class Service:
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents, self.meter)
         self.committer = Committer(self.door, self.meter)
-        self.reads = Reads(self.committer)
+        self.reads = Reads(self.committer, self.read)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
         self.exporter = Exporter(self, (settings.state or Path(self._own_state.name)) / "exports")  # type: ignore[union-attr]
