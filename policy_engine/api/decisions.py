@@ -12,19 +12,24 @@ from policy_engine.api.multipart import MEDIA_TYPE, read_parts
 from policy_engine.api.openapi import JSON as JSON_TYPE
 from policy_engine.api.openapi import YAML as YAML_TYPE
 from policy_engine.api.openapi import answers, in_header, json_body, parameters, problems, query, ref
+from policy_engine.api.parameters import Parameter, read
 from policy_engine.api.requests import (
     JSON,
     YAML,
+    address_of,
     authorization_of,
     body_of,
     check_media_type,
+    identified_again,
     media_type_of,
     principal_of,
     service_of,
 )
-from policy_engine.errors import InputError, Problem
+from policy_engine.errors import InputError, Problem, UsageError
 from policy_engine.recorder import PURPOSES
+from policy_engine.service.errors import ConflictError
 from policy_engine.service.service import Asked
+from policy_engine.wording import printable
 
 router = APIRouter()
 FORM = frozenset({MEDIA_TYPE})
@@ -32,6 +37,10 @@ FORM = frozenset({MEDIA_TYPE})
 DETAILS = ("repository", "commit", "run", "ref", "pull_request")
 
 
+_PARAMETERS = (
+    Parameter("purpose", {"type": "string"}, "What it is decided for.", str, "draft"),
+    *(Parameter(name, {"type": "string"}, "What a CI system says of its run.", str) for name in DETAILS),
+)
 _WORKLOADS = {"oneOf": [ref("Workload"), {"type": "array", "items": ref("Workload"), "minItems": 1}]}
 _DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decision")}]}
 
@@ -61,22 +70,37 @@ _DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decisio
 )
 async def decide(request: Request) -> Response:
     """Decide one workload or a list, record the decisions, and answer them."""
+    try:
+        return await _decide(request)
+    except (InputError, UsageError, ForbiddenError, ConflictError):
+        # nothing was appended, and so no guard has looked whether the token still counts
+        await identified_again(request)
+        raise
+
+
+async def _decide(request: Request) -> Response:
     # before the body is read; the decision itself asks again, on the ground that it is recorded on
     await principal_of(request, "decide", exact=False)
     check_media_type(request, JSON | YAML | FORM)
     refuse_forms_of_others(request)
-    purpose = request.query_params.get("purpose", "draft")
-    if purpose not in PURPOSES:
-        message = f"`{purpose[:40]}` is no purpose of a decision"
-        raise InputError(Problem("purpose", message, help=f"one of {', '.join(PURPOSES)}"))
-    details = {name: request.query_params[name] for name in DETAILS if name in request.query_params}
+    purpose, details = _said_of_it(request) if request.scope["query_string"] else ("draft", {})
     body = await body_of(request)
     body, files = read_parts(request.headers["content-type"], body) if is_multipart(request) else (body, {})
     key = request.headers.get("idempotency-key")
-    asked = Asked(body, authorization_of(request), purpose, details, key, files)
+    asked = Asked(body, authorization_of(request), purpose, details, key, files, address_of(request))
     answer = await service_of(request).decide(asked)
     headers = {"Idempotency-Replayed": "true"} if answer.repeated else None
     return Response(answer.content, headers=headers, media_type="application/json")
+
+
+def _said_of_it(request: Request) -> tuple[str, dict[str, str]]:
+    """Return what it is decided for, and what a CI system says of its run."""
+    given = read(request, _PARAMETERS)
+    purpose = given.pop("purpose")
+    if purpose not in PURPOSES:
+        message = f"`{printable(purpose[:40])}` is no purpose of a decision"
+        raise InputError(Problem("purpose", message, help=f"one of {', '.join(PURPOSES)}"))
+    return purpose, {name: value for name, value in given.items() if value is not None}
 
 
 def is_multipart(request: Request) -> bool:

@@ -83,17 +83,14 @@ async def list_decisions(request: Request) -> Response:
 async def show_decision(request: Request) -> Response:
     """Show a recorded decision again, in full, as `policy explain` does.
 
-    With the role `read`, personal values that are still held are shown; with `decide` alone they are left out.
+    With the role `read`, personal values that are still held are shown. With `decide` alone they are left out, and
+    only what the same token, or another one of the same subject, had decided is there.
     """
     principal = await principal_with(request, "read", "decide")
     asked = given.read(request, _ALL_RULES)
-    persons = "read" in principal.roles
-    ask = partial(
-        recorded.decision, target=request.path_params["id"], reach=principal.namespaces, persons=persons, **asked
-    )
+    ask = partial(recorded.decision, target=request.path_params["id"], principal=principal, **asked)
     found = await service_of(request).read(ask)
-    if persons:
-        await record_read(request, "explain", 1)
+    await _record_one(request, "explain")
     return await answer(request, found)
 
 
@@ -113,8 +110,11 @@ async def show_receipt(request: Request) -> Response:
     """
     principal = await principal_with(request, "read", "decide")
     given.read(request, ())
-    ask = partial(recorded.receipt, target=request.path_params["id"], reach=principal.namespaces)
-    return Response(await service_of(request).read(ask), media_type="text/plain", headers=NO_STORE)
+    found = await service_of(request).read(
+        partial(recorded.receipt, target=request.path_params["id"], principal=principal)
+    )
+    await _record_one(request, "audit prove")
+    return Response(found, media_type="text/plain", headers=NO_STORE)
 
 
 @router.get(
@@ -126,8 +126,9 @@ async def show_entry(request: Request) -> Response:
     """Give the exact bytes of the decision's entry, which its receipt is over; they name no person."""
     principal = await principal_with(request, "read", "decide")
     given.read(request, ())
-    ask = partial(recorded.decision_entry, target=request.path_params["id"], reach=principal.namespaces)
+    ask = partial(recorded.seen_entry, target=request.path_params["id"], principal=principal)
     entry = await service_of(request).read(ask)
+    await _record_one(request, "audit show")
     return Response(entry.raw, media_type="application/json", headers=NO_STORE)
 
 
@@ -156,6 +157,12 @@ async def show_workload(request: Request, namespace: str, name: str) -> Response
     asked = given.read(request, _HISTORY)
     ask = partial(recorded.history, reach=principal.namespaces, namespace=namespace, name=name, asked=asked)
     return await _page(request, await service_of(request).read(ask), "audit list")
+
+
+async def _record_one(request: Request, query: str) -> None:
+    """Put on record that a decision was shown, but to whoever had it decided, and is shown no person."""
+    if "read" in request.state.principal.roles:
+        await record_read(request, query, 1)
 
 
 async def _page(request: Request, found: dict[str, Any], query: str) -> Response:

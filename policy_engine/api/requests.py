@@ -70,11 +70,25 @@ async def identified(request: Request, authorization: str | None, role: str, *, 
         UnauthenticatedError, ForbiddenError: they may not.
         RecordingError: the ledger, which says so, cannot be read.
     """
-    address = request.client.host if request.client is not None else ""
-    principal = await service_of(request).principal(authorization, exact=exact, address=address)
+    principal = await service_of(request).principal(authorization, exact=exact, address=address_of(request))
     principal.require(role)
     request.state.principal = principal
     return principal
+
+
+async def identified_again(request: Request) -> None:
+    """See that whoever asks is still known, by what is on record now: for an answer that no append has guarded.
+
+    Raises:
+        UnauthenticatedError: they are not.
+        RecordingError: the ledger, which says so, cannot be read.
+    """
+    await service_of(request).identified(authorization_of(request), address=address_of(request))
+
+
+def address_of(request: Request) -> str:
+    """Return where a request comes from; empty where that is not known."""
+    return request.client.host if request.client is not None else ""
 
 
 async def principal_with(request: Request, *roles: str) -> Principal:

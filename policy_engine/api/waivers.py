@@ -13,7 +13,7 @@ from policy_engine.api.bodies import json_of
 from policy_engine.api.documents import json_bytes
 from policy_engine.api.openapi import answers, in_path, json_body, parameters, problems, ref
 from policy_engine.api.parameters import choice, documented, number, read, text
-from policy_engine.api.requests import authorization_of, principal_of, principal_with, service_of
+from policy_engine.api.requests import authorization_of, principal_of, principal_with, record_read, service_of
 from policy_engine.api.waiver_schemas import APPROVAL_EXAMPLE, REQUEST_EXAMPLE
 from policy_engine.errors import Problem, UsageError
 from policy_engine.service import waivers
@@ -73,7 +73,9 @@ async def list_waivers(request: Request) -> Response:
     principal = await principal_with(request, "read", "approve")
     asked = read(request, _LISTED)
     status = asked["status"] or WANTED[0]
-    return _json(await waivers.waivers(service_of(request), principal, status, asked["expiring"]))
+    found = await waivers.waivers(service_of(request), principal, status, asked["expiring"])
+    await record_read(request, "waiver list", len(found["waivers"]) + len(found["used_out_of_time"]))
+    return _json(found)
 
 
 @router.get("/v1/waivers/{id}", responses={**_ANSWER, **_REFUSED}, openapi_extra=parameters(_ID))
@@ -81,7 +83,9 @@ async def show_waiver(request: Request) -> Response:
     """Show one waiver, with the exact `text` that its approvers sign. Role `read` or `approve`."""
     principal = await principal_with(request, "read", "approve")
     read(request, ())
-    return _json(await waivers.waiver(service_of(request), principal, request.path_params["id"]))
+    found = await waivers.waiver(service_of(request), principal, request.path_params["id"])
+    await record_read(request, "waiver show", 1)
+    return _json(found)
 
 
 @router.get(
@@ -97,6 +101,7 @@ async def waiver_file(request: Request) -> Response:
     if found["file"] is None:
         message = "the ledger does not hold who asked for this waiver, and nobody can sign it"
         raise ConflictError(Problem("requester-untold", message))
+    await record_read(request, "waiver show", 1)
     return _json(found["file"])
 
 

@@ -24,7 +24,7 @@ from policy_engine.summary import NO_MODEL, cost_text
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
-    from policy_engine.service.recorded import Reach
+    from policy_engine.access.principal import Principal
 
 router = page_router()
 #: What a decision's own heading says of its context.
@@ -36,7 +36,7 @@ async def decision(request: Request, identifier: str) -> Response:
     """Show one decision; `?rules=all` with the rules that did not fire."""
     principal = await principal_of_page(request, "read")
     all_rules = request.query_params.get("rules") == "all"
-    ask = partial(_read, target=identifier, reach=principal.namespaces, all_rules=all_rules)
+    ask = partial(_read, target=identifier, principal=principal, all_rules=all_rules)
     document, entry, key = await service_of(request).read(ask)
     await record_read(request, "explain", 1)
     namespace, name = (entry["view"][part] for part in ("namespace", "workload"))
@@ -63,11 +63,13 @@ async def decision(request: Request, identifier: str) -> Response:
     )
 
 
-def _read(ledger: Ledger, target: str, reach: Reach, all_rules: bool) -> tuple[dict[str, Any], dict[str, Any], str]:
+def _read(
+    ledger: Ledger, target: str, principal: Principal, all_rules: bool
+) -> tuple[dict[str, Any], dict[str, Any], str]:
     from policy_engine.asking.shown import entry_shown
 
-    document = recorded.decision(ledger, target, reach, all_rules=all_rules)
-    entry = recorded.decision_entry(ledger, str(document["ledger"]["index"]), reach)
+    document = recorded.decision(ledger, target, principal, all_rules=all_rules)
+    entry = recorded.decision_entry(ledger, str(document["ledger"]["index"]), principal.namespaces)
     return document, entry_shown(ledger, entry, ledger.receipt(entry.index)), ledger.verifier_key or ""
 
 

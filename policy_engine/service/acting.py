@@ -43,7 +43,7 @@ async def act(
 ) -> Acted[T]:
     """Do `work`, which reads the ledger and returns what is to be appended; it is done again where that moved.
 
-    `types` are the entries that it rests on, beside those that decisions do.
+    `types` are the entries that it rests on, beside those that decisions do. The request was admitted before.
 
     Raises:
         UnauthenticatedError, ForbiddenError: whoever asks may not act.
@@ -54,7 +54,7 @@ async def act(
     for left in range(_TRIES - 1, -1, -1):
         # the size first: what comes while the rest is read is found by the guard
         size = await service.read(lambda ledger: latest(ledger, resting))
-        principal = await service.principal(authorization)
+        principal = await service.identified(authorization)
         principal.require(role)
         drafts, told = await service.read(lambda ledger, who=principal: work(ledger, who))  # type: ignore[misc]
         if not drafts:

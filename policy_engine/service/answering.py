@@ -39,7 +39,7 @@ class Current(Protocol):
     def __call__(self, at: datetime, *, anew: bool = False) -> Awaitable[Ground]: ...
 
 
-Identify = Callable[[str | None, Ground, datetime], Principal]
+Identify = Callable[[Asked, Ground, datetime], Principal]
 Read = Callable[[Callable[["Ledger"], list[bytes]]], Awaitable[list[bytes]]]
 
 
@@ -85,13 +85,15 @@ class Decisions:
         for left in range(_TRIES - 1, -1, -1):
             at = now()
             ground = await self._current(at, anew=anew)
-            principal = self._identify(asked.authorization, ground, at)
+            principal = self._identify(asked, ground, at)
             principal.require("decide")
             decided = ground.memory.get(asked.digest)
             if decided is None:
                 decided = await self._in_time(self._evaluate(asked, ground, at))
             else:
                 self._meter.count(metrics.REMEMBERED)
+            if asked.check is not None:
+                asked.check(decided)
             principal.require_namespaces(decided.namespaces)
             try:
                 return await self._record(asked, principal, decided, ground, at)
@@ -127,11 +129,13 @@ class Decisions:
     ) -> Answer:
         once, context = asked.once(principal), asked.context(principal)
         made = [each.at(at) for each in decided.decisions]
+        told = [(timed.id, each.verdict) for timed, each in zip(made, decided.decisions, strict=True)]
+        beside = [asked.beside(principal, told)] if asked.beside is not None else []
 
         def entries() -> list[Any]:
             own = [each.entry(context) for each in made[1 if once is not None else 0 :]]
             used = [entry for each in made for entry in each.used(context)]
-            return [*([made[0].draft(context, once)] if once is not None else []), *own, *used]
+            return [*([made[0].draft(context, once)] if once is not None else []), *own, *used, *beside]
 
         loop = asyncio.get_running_loop()
         with span("record", decisions=len(made)) as current:
@@ -143,7 +147,8 @@ class Decisions:
         note_decisions(self._meter, decided.decisions, recorded, asked.purpose)
         scratch = ground.ledger.is_scratch
         places = [ledger_part(each, scratch) for each in recorded[: len(made)]]
-        return Answer([each.answer(place) for each, place in zip(made, places, strict=True)], decided.listed)
+        documents = [each.answer(place) for each, place in zip(made, places, strict=True)]
+        return Answer(documents, decided.listed, beside=recorded[-1].index if beside else None)
 
 
 def _answered(ledger: Ledger, recorded: Sequence[Recorded]) -> list[bytes]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from hashlib import sha256
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 
@@ -14,6 +14,11 @@ from policy_engine.access.principal import Principal
 from policy_engine.errors import Problem, UsageError
 from policy_engine.recorder import Context, recordable
 from policy_engine.service.groups import Once
+
+if TYPE_CHECKING:
+    from policy_audit.entry import Draft
+
+    from policy_engine.service.memory import Decided
 
 LONGEST_KEY = 255
 
@@ -29,6 +34,12 @@ class Asked(Struct, frozen=True):
     """The idempotency key, where one was given."""
     files: Mapping[str, bytes] = {}
     """What came with the workloads, by the names that their evidence has for it."""
+    address: str = ""
+    """Where the request comes from: a log-in that fails is counted by it."""
+    check: Callable[[Decided], None] | None = None
+    """Refuses what was decided before anything of it is recorded."""
+    beside: Callable[[Principal, Sequence[tuple[str, str]]], Draft] | None = None
+    """Gives an entry of the same commit, of who asks and the id and verdict of each decision."""
 
     @property
     def digest(self) -> bytes:
@@ -67,11 +78,14 @@ def check_key(key: str | None) -> None:
 class Answer:
     """What may be shown: the decisions in the order of the body, as JSON, and whether that was a list.
 
-    `repeated` where it is the answer of an earlier request with the same idempotency key.
+    `repeated` where it is the answer of an earlier request with the same idempotency key; `beside` is the index of the
+    entry that was asked for in the same commit.
     """
 
-    def __init__(self, documents: Sequence[bytes], listed: bool, repeated: bool = False) -> None:
-        self.documents, self.listed, self.repeated = tuple(documents), listed, repeated
+    def __init__(
+        self, documents: Sequence[bytes], listed: bool, repeated: bool = False, beside: int | None = None
+    ) -> None:
+        self.documents, self.listed, self.repeated, self.beside = tuple(documents), listed, repeated, beside
 
     @property
     def content(self) -> bytes:

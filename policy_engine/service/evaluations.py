@@ -14,9 +14,9 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from policy_audit.entry import Draft, EntryType
 
-from policy_engine.access.principal import Principal
+from policy_engine.access.principal import ForbiddenError, Principal
 from policy_engine.decide import Decider
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 from policy_engine.rechecks.again import Rechecker
 from policy_engine.rechecks.persons import Persons
 from policy_engine.rechecks.problem import NotRecheckedError
@@ -34,11 +34,14 @@ if TYPE_CHECKING:
 
     from policy_engine.loading.policy import Policy
     from policy_engine.service.finding import Found
+    from policy_engine.service.memory import Decided
     from policy_engine.service.service import Service
 
 ACTION, RESOURCE = "deploy", "workload"
 ALLOWING = ("allow", "allow_with_conditions")
 SEMANTICS = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
+#: What is wrong with one question, and says nothing of the next.
+_OF_ONE = (InputError, UsageError, NotFoundError, ForbiddenError)
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
@@ -92,15 +95,6 @@ class Evaluations(Evaluation, frozen=True):
     options: Options = Options()
 
 
-class _Named(Struct):
-    name: str
-    namespace: str = "default"
-
-
-class _Workload(Struct):
-    metadata: _Named
-
-
 async def evaluate(service: Service, authorization: str | None, asked: Evaluation) -> dict[str, Any]:
     """Answer one question.
 
@@ -115,10 +109,7 @@ async def evaluate(service: Service, authorization: str | None, asked: Evaluatio
     document = bytes(properties.workload)
     if not document or not known:
         return await _by_record(service, authorization, asked.subject, asked.action, asked.resource)
-    _check_same(asked.resource.id, document)
-    answer = await service.decide(Asked(document, authorization, DEPLOY))
-    (decision,) = answer.decisions
-    return _answer(decision["verdict"] in ALLOWING, decision, [], decision["ledger"]["index"])
+    return await _by_document(service, authorization, asked.subject, asked.action, asked.resource)
 
 
 async def evaluate_all(
@@ -126,8 +117,10 @@ async def evaluate_all(
 ) -> list[dict[str, Any]]:
     """Answer several questions, one after the other; `errors` makes of a refusal of one what its answer says of it.
 
+    What is on record is answered: where the ledger, say, refuses after that, the rest is answered by why.
+
     Raises:
-        PolicyError: as `evaluate`, where the refusal is not of one question alone.
+        PolicyError: as `evaluate`, where the refusal is not of one question alone, and nothing is on record.
     """
     if asked.options.evaluations_semantic not in SEMANTICS:
         message = f"`evaluations_semantic` is one of {', '.join(SEMANTICS)}"
@@ -138,11 +131,19 @@ async def evaluate_all(
         raise UsageError(Problem("too-many-evaluations", message, help="send them in several requests"))
     stop = {"deny_on_first_deny": False, "permit_on_first_permit": True}.get(asked.options.evaluations_semantic)
     found: list[dict[str, Any]] = []
+    refused: PolicyError | None = None
     for each in asked.evaluations:
         whole = Evaluation(each.subject or asked.subject, each.action or asked.action, each.resource or asked.resource)
         try:
+            if refused is not None:
+                raise refused
             answer = await evaluate(service, authorization, whole)
-        except (InputError, UsageError, NotFoundError) as error:
+        except _OF_ONE as error:
+            answer = {"decision": False, "context": {"error": errors(error)}}
+        except PolicyError as error:
+            if all("error" in each["context"] for each in found):
+                raise
+            refused = error
             answer = {"decision": False, "context": {"error": errors(error)}}
         found.append(answer)
         if answer["decision"] is stop:
@@ -150,17 +151,33 @@ async def evaluate_all(
     return found
 
 
-def _check_same(identifier: str, document: bytes) -> None:
-    """Refuse a document of another workload than the one that is asked about; what is no workload is refused later."""
-    try:
-        named = msgspec.json.decode(document, type=_Workload).metadata
-    except (ValueError, RecursionError):
-        return
-    if f"{named.namespace}/{named.name}" != identifier:
-        message = (
-            f"the workload is `{named.namespace[:80]}/{named.name[:80]}`, and not the resource that is asked about"
-        )
-        raise UsageError(Problem("other-resource", message, help="`resource.id` is NAMESPACE/NAME of the workload"))
+async def _by_document(
+    service: Service, authorization: str | None, subject: Subject, action: Action, resource: Resource
+) -> dict[str, Any]:
+    """Answer by a decision that is made now; who was told what goes on record with it."""
+    document = bytes(resource.properties.workload) if resource.properties is not UNSET else b""
+    if not document.lstrip().startswith(b"{"):
+        raise _other("`properties.workload` is no object")
+
+    def check(decided: Decided) -> None:
+        names = [f"{each.namespace}/{each.name}" for each in decided.decisions]
+        if decided.listed or names != [resource.id]:
+            raise _other(f"the workload is `{names[0][:80]}`, and not the resource that is asked about")
+
+    def beside(principal: Principal, made: Sequence[tuple[str, str]]) -> Draft:
+        ((identifier, verdict),) = made
+        reasons = [] if verdict in ALLOWING else [_reason("verdict", f"its verdict is {verdict}")]
+        told = {"decision": not reasons, "context": {"id": identifier, "reasons": reasons}}
+        return _draft(told, subject, action, resource.type, resource.id, principal)
+
+    answer = await service.decide(Asked(document, authorization, DEPLOY, check=check, beside=beside))
+    (decision,) = answer.decisions
+    found = _answer(decision["verdict"] in ALLOWING, decision, [], decision["ledger"]["index"])
+    return {**found, "context": {**found["context"], "evaluation_entry": answer.beside}}
+
+
+def _other(message: str) -> UsageError:
+    return UsageError(Problem("other-resource", message, help="`resource.id` is NAMESPACE/NAME of the workload"))
 
 
 async def _by_record(

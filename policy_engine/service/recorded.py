@@ -7,11 +7,12 @@ what lies outside is as if it were not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from policy_engine.errors import InputError, PolicyError, Problem, UsageError
+from policy_engine.recorder import recordable
 from policy_engine.service import cursors
 from policy_engine.service.errors import NotFoundError
 from policy_engine.service.ground import now
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
     from policy_audit.records import StoredDecision
 
+    from policy_engine.access.principal import Principal
+
 MOST = 500
 Reach = Collection[str] | None
 _INDEX = re.compile(r"\d{1,18}", re.ASCII)
@@ -28,6 +31,8 @@ _ID = re.compile(r"(sha256:)?[0-9a-f]{8,64}", re.ASCII)
 _OPTION = re.compile(r"--([a-z][a-z-]*)")
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 _SEEN = 80
+#: So many decisions on a workload are looked through for one that was recorded several times.
+_MOST_SAME = 200
 
 
 def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -69,6 +74,44 @@ def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[st
     return found
 
 
+def seen_entry(ledger: Ledger, target: str, principal: Principal) -> StoredEntry:
+    """Return the entry of a decision as `decision_entry` does; who may not read has what they had decided alone.
+
+    Raises:
+        NotFoundError: there is none, or not for the principal.
+        UsageError: several decisions begin so.
+    """
+    if "read" in principal.roles:
+        return decision_entry(ledger, target, principal.namespaces)
+    try:
+        entry = decision_entry(ledger, target, principal.namespaces)
+    except UsageError:
+        _refuse(target)  # that there are others is not theirs to know
+    if not _had_it_decided(ledger, entry, principal):
+        own = (each for each in _same(ledger, entry) if _had_it_decided(ledger, each, principal))
+        return next(own, None) or _refuse(target)
+    return entry
+
+
+def _had_it_decided(ledger: Ledger, entry: StoredEntry, principal: Principal) -> bool:
+    context = entry.document["context"]
+    if principal.token is not None and context.get("token") == principal.token:
+        return True
+    actor = ledger.personal(entry.index).get("actor") if context.get("actor_known_by") == principal.known_by else None
+    return actor is not None and actor == recordable(principal.subject)
+
+
+def _same(ledger: Ledger, entry: StoredEntry) -> Iterator[StoredEntry]:
+    """Yield the entries of one decision: who asks for the same within a second has the same, each in an entry."""
+    from policy_audit.ledger import DecisionFilter
+
+    view = entry.document["view"]
+    which = DecisionFilter(namespace=view["namespace"], workload=view["workload"])
+    for row in ledger.list_decisions(which, limit=_MOST_SAME):
+        if row.decision_id == view["decision_id"]:
+            yield ledger.entry(row.index)
+
+
 def decision_entry(ledger: Ledger, target: str, reach: Reach) -> StoredEntry:
     """Return the entry of a decision: by its id, 8 digits or more of it, or the entry's index.
 
@@ -93,33 +136,31 @@ def decision_entry(ledger: Ledger, target: str, reach: Reach) -> StoredEntry:
     return entry
 
 
-def decision(
-    ledger: Ledger, target: str, reach: Reach, *, persons: bool = True, all_rules: bool = False
-) -> dict[str, Any]:
+def decision(ledger: Ledger, target: str, principal: Principal, *, all_rules: bool = False) -> dict[str, Any]:
     """Return a recorded decision as `policy explain -o json` has it, held to the bytes that its entry names.
 
-    Without `persons` its personal values are left out, with `all_rules` the rules that did not fire are not.
+    Who may not read is shown no personal values. With `all_rules` the rules that did not fire are not left out.
 
     Raises:
-        as `decision_entry`; VerificationFailedError: the document is not the one that was recorded.
+        as `seen_entry`; VerificationFailedError: the document is not the one that was recorded.
     """
     from policy_engine.asking.shown import decision_shown, trimmed
 
-    entry = decision_entry(ledger, target, reach)
+    entry = seen_entry(ledger, target, principal)
     document = trimmed(decision_shown(ledger, entry), all_rules)
-    if persons:
+    if "read" in principal.roles:
         return document
     workload = {name: value for name, value in document["workload"].items() if name != "owner"}
     return {**document, "workload": workload, "personal": {}}
 
 
-def receipt(ledger: Ledger, target: str, reach: Reach) -> str:
+def receipt(ledger: Ledger, target: str, principal: Principal) -> str:
     """Return the proof (C2SP tlog-proof) that a decision's entry is in the log, as `policy audit prove` writes it.
 
     Raises:
-        as `decision_entry`.
+        as `seen_entry`.
     """
-    return ledger.receipt(decision_entry(ledger, target, reach).index)
+    return ledger.receipt(seen_entry(ledger, target, principal).index)
 
 
 def workloads(

@@ -62,7 +62,7 @@ class Service:
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents, self.meter)
         self.committer = Committer(self.door, self.meter, settings.limits.request_seconds)
-        self.reads = Reads(self.committer)
+        self.reads = Reads(self.committer, self.read)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
         state = settings.state or Path(self._own_state.name)  # type: ignore[union-attr]
@@ -77,7 +77,7 @@ class Service:
         self._refreshing = threading.Lock()
         self._open_access = settings.on_loopback
         self.decisions = Decisions(
-            self._current, self._identify, self.read, self.evaluator, self.committer, settings.limits, self.meter
+            self._current, self._identify_asked, self.read, self.evaluator, self.committer, settings.limits, self.meter
         )
         self.reading = 0
         #: Whether rules and ledger were usable when that was last asked.
@@ -226,6 +226,31 @@ class Service:
             if self._ground is None:
                 raise
             return self._identify(authorization, self._ground, moment)
+
+    async def identified(self, authorization: str | None, *, address: str = "") -> Principal:
+        """Return who asks by what is on record now; their request was admitted, and is not counted again.
+
+        Raises:
+            UnauthenticatedError: that is not known any more.
+            RecordingError: the ledger, which says who may ask, cannot be read.
+        """
+        moment = now()
+        ground = await self._current(moment)
+        size = await self.read(lambda ledger: latest(ledger, BEARING))
+        if size != ground.size:
+            ground = await self._current(moment, anew=True, least=size)
+        return self._identify_asked(Asked(b"", authorization, address=address), ground, moment)
+
+    def _identify_asked(self, asked: Asked, ground: Ground, at: datetime) -> Principal:
+        try:
+            return self._identify(asked.authorization, ground, at)
+        except UnauthenticatedError as error:
+            # it counted when the request came, and does no more
+            if asked.address and asked.authorization is not None:
+                self.admission.failed(error, asked.address)
+            else:
+                self.admission.log_ins.failed(error)
+            raise
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
         return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self.rules.oidc)

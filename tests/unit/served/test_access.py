@@ -54,12 +54,39 @@ def test_an_issuers_token_lets_in_whom_it_names_and_nothing_is_open(server: Serv
         assert ledger.personal(entry.index)["actor"] == "ann@acme.example"
 
 
-def test_a_token_that_was_revoked_by_another_process_counts_no_more_at_once(server: Server) -> None:
+def test_a_token_that_was_revoked_by_another_process_counts_no_more_at_once(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
     given = server.token("decide")
     assert ask(server, given)[0] == 200
     with open_ledger(server.ledger) as ledger:
         ledger.append(revoked_draft(given.split("_")[1], "lost", ADMIN))
+    failed = watch_failures(server, monkeypatch)
     assert ask(server, given) == (401, "token-revoked")
+    assert failed == ["127.0.0.1"]
+
+
+@pytest.mark.parametrize("how", [{"json": {}}, {"content": b""}, {"json": WORKLOAD, "params": {"pupose": "deploy"}}])
+def test_what_is_wrong_is_told_to_nobody_whose_token_was_revoked(
+    server: Server, monkeypatch: pytest.MonkeyPatch, how: dict[str, Any]
+) -> None:
+    given = server.token("decide", namespaces=["support"])
+    assert ask(server, given)[0] == 200
+    with server.client(given) as client:
+        assert client.post("/v1/decisions", **how).status_code in (400, 415, 422)
+        with open_ledger(server.ledger) as ledger:
+            ledger.append(revoked_draft(given.split("_")[1], "lost", ADMIN))
+        failed = watch_failures(server, monkeypatch)
+        assert client.post("/v1/decisions", **how).json()["code"] == "token-revoked"
+    assert failed == ["127.0.0.1"]
+
+
+def watch_failures(server: Server, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return the addresses of log-ins that fail from now on."""
+    assert server.service is not None
+    found: list[str] = []
+    monkeypatch.setattr(server.service.admission, "failed", lambda _, address: found.append(address))
+    return found
 
 
 def test_a_token_does_nothing_outside_its_namespaces(server: Server) -> None:

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from policy_audit.ledger import open_ledger
 
+from policy_engine.errors import Problem, RecordingError
+from policy_engine.service.committing import Committer
 from tests.serving import serving
 from tests.unit.served.waiver_world import ANN, World, line_of, world
 
@@ -68,9 +70,17 @@ def test_with_a_document_it_is_decided_now_and_the_answer_is_that_decision(one: 
     )
     assert entry["context"]["purpose"] == "deploy"
     assert codes(answer)
+    with open_ledger(one.server.ledger, read_only=True) as ledger:
+        told = ledger.entry(answer["context"]["evaluation_entry"])
+        assert ledger.personal(told.index)["subject"] == "dora@acme.example"
+        assert b"dora" not in told.raw
+    body = told.document["body"]
+    assert (body["decision"], body["allowed"], body["reasons"]) == (answer["context"]["id"], False, ["verdict"])
+    assert told.document["context"]["workload"] == one.name
     granted(one)
     allowed = ask(one, question(one, workload=document))
     assert allowed["decision"] is True
+    assert one.entries("access-evaluated")[-1]["body"]["allowed"] is True
     assert allowed["context"]["entry"] > answer["context"]["entry"]
 
 
@@ -115,6 +125,46 @@ def test_what_is_not_known_is_no_and_on_record_without_its_name(one: World) -> N
     assert all("dora" not in str(each) and one.name not in str(each) for each in new)
 
 
+def latest(one: World) -> int:
+    with open_ledger(one.server.ledger, read_only=True) as ledger:
+        return ledger.latest(("decision", "access-evaluated"))
+
+
+def test_what_is_on_record_is_answered_whatever_becomes_of_the_rest(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = yaml.safe_load(one.workload)
+    elsewhere = {**document, "metadata": {**document["metadata"], "namespace": "hr"}}
+    parts = [question(one, workload=document), {**question(one, workload=elsewhere)}, question(one)]
+    parts[1]["resource"] = {**parts[1]["resource"], "id": f"hr/{one.name}"}
+    found = ask(one, {"evaluations": parts}, "ci:decide@claims", "evaluations")["evaluations"]
+    assert [each["context"].get("error", {}).get("status") for each in found] == [None, 403, None]
+    assert found[0]["context"]["id"]
+    assert not any(each["decision"] for each in found)
+    kept, left = Committer.append, iter(range(2))
+
+    async def refusing(self: Committer, group: Any) -> Any:
+        if next(left, None) is None:
+            raise RecordingError(Problem("ledger-away", "it is away"))
+        return await kept(self, group)
+
+    monkeypatch.setattr(Committer, "append", refusing)
+    found = ask(one, {"evaluations": [question(one)] * 4}, path="evaluations")["evaluations"]
+    assert [each["context"].get("error", {}).get("code") for each in found] == [None, None, *["ledger-away"] * 2]
+    body = {"evaluations": [question(one)] * 2}
+    assert one.call("ci:decide", "POST", "/access/v1/evaluations", json=body).status_code == 503
+
+
+def test_a_request_is_counted_once_however_much_it_asks(one: World) -> None:
+    limit = one.server.service.admission  # type: ignore[union-attr]
+    counted: list[object] = []
+    ask(one, question(one), "counted:decide")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(limit, "admit", counted.append)
+        ask(one, {"evaluations": [question(one)] * 5}, "counted:decide", "evaluations")
+    assert len(counted) == 1
+
+
 def one_entries(one: World) -> list[dict[str, Any]]:
     with open_ledger(one.server.ledger, read_only=True) as ledger:
         return [each.document for each in ledger.list_entries(type="access-evaluated", newest_first=False)]
@@ -132,6 +182,26 @@ def test_questions_that_are_none_are_refused(one: World) -> None:
     }
     got = {key: one.call("ci:decide", "POST", "/access/v1/evaluation", json=body) for key, body in refused.items()}
     assert {key: f"{each.status_code} {each.json()['code']}" for key, each in got.items()} == {k: k for k in refused}
+    size = latest(one)
+    named = {"subject": SUBJECT, "action": {"name": "deploy"}}
+    foreign = {"type": "workload", "id": "payments/core-banking"}
+    for properties in (
+        {"workload": [document]},
+        {"workload": [document, document]},
+        {"workload": {**document, "metadata": {**document["metadata"], "namespace": None}}},
+        {"workload": document},
+        {"workload": "payments"},
+        {"workload": None},
+    ):
+        asked = {**named, "resource": {**foreign, "properties": properties}}
+        answer = one.call("ci:decide", "POST", "/access/v1/evaluation", json=asked)
+        assert (answer.status_code, answer.json()["code"]) in ((400, "other-resource"), (422, "wrong-type")), (
+            answer.text
+        )
+    for several in ([document], [document, document]):
+        answer = one.call("ci:decide", "POST", "/access/v1/evaluation", json=question(one, workload=several))
+        assert (answer.status_code, answer.json()["code"]) == (400, "other-resource"), answer.text
+    assert latest(one) == size
     invalid = one.call("ci:decide", "POST", "/access/v1/evaluation", json=question(one, workload={"kind": "x"}))
     assert invalid.status_code == 422
     assert one.call("ci:read", "POST", "/access/v1/evaluation", json=question(one)).status_code == 403

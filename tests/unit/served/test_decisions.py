@@ -57,6 +57,26 @@ def test_a_list_is_decided_in_its_order_and_an_invalid_workload_keeps_all_back(s
         assert ledger.list_entries(limit=1)[0].index == both[-1]["ledger"]["index"]
 
 
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("pupose=deploy", "unknown-parameter"),
+        ("purpose=deploy&purpose=draft", "parameter"),
+        ("run=1&run=2", "parameter"),
+        ("purpose=", "purpose"),
+        ("purpose=%1b", "purpose"),
+    ],
+)
+def test_a_parameter_that_it_does_not_take_is_refused_and_nothing_is_recorded(
+    server: Server, query: str, code: str
+) -> None:
+    with server.client(server.token("decide")) as client, open_ledger(server.ledger, read_only=True) as ledger:
+        before = ledger.latest(("decision",))
+        answer = client.post(f"/v1/decisions?{query}", json=WORKLOAD)
+        assert (answer.status_code in (400, 422), answer.json()["code"]) == (True, code)
+        assert ledger.latest(("decision",)) == before
+
+
 def test_nobody_known_is_answered_nothing(server: Server) -> None:
     server.token("read")
     with server.client() as client:

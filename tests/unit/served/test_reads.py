@@ -10,7 +10,7 @@ from policy_audit.entry import EntryType
 from policy_audit.ledger import open_ledger
 
 from policy_engine.access.principal import Principal
-from policy_engine.errors import RecordingError
+from policy_engine.errors import Problem, RecordingError
 from policy_engine.service.committing import Committer
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.reads import SAME_SECONDS, Reads
@@ -38,7 +38,11 @@ def run(ledger: str, doing: Any) -> None:
         door, clock = LedgerDoor(Settings(ledger=ledger)), Clock()
         committer = Committer(door)
         committer.start(asyncio.get_running_loop())
-        reads = Reads(committer, clock)
+
+        async def read(question: Any) -> Any:
+            return await asyncio.to_thread(lambda: question(door.open()))
+
+        reads = Reads(committer, read, clock)
         reads.start()
         try:
             await doing(reads, clock)
@@ -102,6 +106,57 @@ def test_what_was_counted_goes_on_record_at_the_end(ledger: str) -> None:
 
     run(ledger, doing)
     assert [each["body"].get("repeated", 0) for each, _ in entries(ledger)] == [0, 8]
+
+
+def test_who_was_erased_is_not_written_again_by_a_count(ledger: str) -> None:
+    async def doing(reads: Reads, clock: Clock) -> None:
+        for _ in range(3):
+            await reads.record(ALICE, "audit list", {"owner": "zoe@acme.example"}, 3, "")
+            await reads.record(BOB, "audit list", {"owner": "zoe@acme.example"}, 3, "")
+        with open_ledger(ledger) as opened:
+            opened.erase("zoe@acme.example", reason="asked for")
+            opened.erase(ALICE.subject, reason="asked for")
+
+    run(ledger, doing)
+    found = {
+        (document["context"]["token"], document["body"].get("repeated")): held for document, held in entries(ledger)
+    }
+    assert found == {
+        (ALICE.token, None): {},
+        (BOB.token, None): {"actor": BOB.subject},
+        (ALICE.token, 2): {},
+        (BOB.token, 2): {"actor": BOB.subject},
+    }
+
+
+def test_counts_that_the_ledger_refuses_are_kept(ledger: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Committer.append
+
+    async def refusing(self: Committer, group: Any) -> Any:
+        raise RecordingError(Problem("ledger-away", "it is away"))
+
+    async def doing(reads: Reads, clock: Clock) -> None:
+        for _ in range(4):
+            await reads.record(ALICE, "audit list", {}, 3, "")
+        clock.now = SAME_SECONDS + 1
+        monkeypatch.setattr(Committer, "append", refusing)
+        for _ in range(2):
+            with pytest.raises(RecordingError):
+                await reads.record(ALICE, "audit list", {}, 3, "")
+        monkeypatch.setattr(Committer, "append", kept)
+
+    run(ledger, doing)
+    assert [each["body"].get("repeated") for each, _ in entries(ledger)] == [None, 3]
+
+
+def test_no_count_is_lost_between_those_who_come_when_the_minute_is_over(ledger: str) -> None:
+    async def doing(reads: Reads, clock: Clock) -> None:
+        for _ in range(2):
+            await asyncio.gather(*(reads.record(ALICE, "audit list", {}, 3, "") for _ in range(9)))
+            clock.now += SAME_SECONDS + 1
+
+    run(ledger, doing)
+    assert [each["body"].get("repeated") for each, _ in entries(ledger)] == [None, 8, None, 8]
 
 
 def test_an_answer_is_withheld_where_the_ledger_refuses_the_read(tmp_path: Any) -> None:

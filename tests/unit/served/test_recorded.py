@@ -14,7 +14,7 @@ from policy_audit.errors import LedgerError
 from policy_audit.ledger import Ledger, open_ledger
 from policy_audit.proof import parse_proof
 
-from policy_engine.service import recorded
+from policy_engine.service import answering, recorded
 from policy_engine.service.errors import NotFoundError
 from tests.serving import Server, serving
 from tests.unit.served.reading import DECIDED, decide_all, told, workload
@@ -287,3 +287,44 @@ def test_what_no_route_answers_is_a_problem_document(client: httpx.Client) -> No
         assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json"), path
     head = client.head("/v1/decisions")
     assert (head.status_code, head.content, head.headers["content-type"]) == (200, b"", "application/json")
+
+
+def test_who_only_decides_has_what_they_had_decided_alone(server: Server, decided: list[dict[str, Any]]) -> None:
+    own = server.token("decide", subject="pipeline@acme.example")
+    with server.client(own) as pipeline, open_ledger(server.ledger, read_only=True) as ledger:
+        made = pipeline.post("/v1/decisions", json=workload("new", "own")).json()
+        before = ledger.latest(("officer-query",))
+        for path in ("", "/receipt", "/entry"):
+            for target in (made["id"], made["id"][:12], made["ledger"]["index"]):
+                assert pipeline.get(f"/v1/decisions/{target}{path}").status_code == 200
+            for each in (decided[0]["id"], decided[0]["ledger"]["index"], made["ledger"]["index"] - 1):
+                names = str(each), "9" * len(str(each))
+                answers = [pipeline.get(f"/v1/decisions/{name}{path}") for name in names]
+                alike = [answer.text.replace(f"`{name}`", "ID") for answer, name in zip(answers, names, strict=True)]
+                assert [answer.status_code for answer in answers] == [404, 404]
+                assert alike[0] == alike[1]
+        assert ledger.latest(("officer-query",)) == before
+
+
+def test_who_asks_for_the_same_in_the_same_second_has_an_entry_each(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moment = answering.now()
+    monkeypatch.setattr(answering, "now", lambda: moment)
+    names = ("first@acme.example", "second@acme.example")
+    asked = [server.token("decide", subject=name) for name in names]
+    for token in asked:
+        with server.client(token) as client:
+            made = [client.post("/v1/decisions", json=workload("new", "twice")).json()]
+    for token in asked:
+        with server.client(token) as client:
+            assert client.get(f"/v1/decisions/{made[0]['id']}").json()["id"] == made[0]["id"]
+
+
+def test_receipt_and_entry_are_read_on_record(server: Server, decided: list[dict[str, Any]]) -> None:
+    with server.client(server.token("read", subject="reader@acme.example")) as reader:
+        for path in ("/receipt", "/entry"):
+            assert reader.get(f"/v1/decisions/{decided[0]['id']}{path}").status_code == 200
+    with open_ledger(server.ledger, read_only=True) as ledger:
+        found = [each.document["body"]["query"] for each in ledger.list_entries(type="officer-query", limit=2)]
+    assert sorted(found) == ["audit prove", "audit show"]

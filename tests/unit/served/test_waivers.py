@@ -173,7 +173,14 @@ def test_who_reaches_other_namespaces_neither_sees_nor_changes_it(one: World) ->
     waiver = one.asked()
     foreign = "ann:read,approve,decide@support"
     assert one.call(foreign, "GET", "/v1/waivers?status=all").json()["waivers"] == []
-    assert one.call("ann:approve", "GET", f"/v1/waivers/{waiver['id']}").status_code == 200
+    with open_ledger(one.server.ledger, read_only=True) as ledger:
+        for path, query in (("", "list"), (f"/{waiver['id']}", "show"), (f"/{waiver['id']}/file", "show")):
+            before = ledger.latest(("officer-query",))
+            assert one.call("ann:approve", "GET", f"/v1/waivers{path}").status_code == 200
+            assert ledger.latest(("officer-query",)) > before
+            (entry,) = ledger.list_entries(type="officer-query", limit=1)
+            assert entry.document["body"]["query"] == f"waiver {query}"
+            assert ledger.personal(entry.index)["actor"] == "ann@acme.example"
     assert code(one.call("ann:decide", "GET", f"/v1/waivers/{waiver['id']}")) == "403 role"
     for method, path in (("GET", ""), ("GET", "/file"), ("DELETE", "?reason=x")):
         assert code(one.call(foreign, method, f"/v1/waivers/{waiver['id']}{path}")) == "404 waiver-missing"
