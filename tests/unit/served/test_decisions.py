@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from policy_audit.ledger import open_ledger
 
+from policy_engine.access.tokens import new_token
 from tests.serving import WORKLOAD, Server, serving
 
 
@@ -87,7 +88,9 @@ def test_nobody_known_is_answered_nothing(server: Server) -> None:
         assert client.post("/v1/decisions", json=WORKLOAD).status_code == 403
 
 
-def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back(tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back_and_tells_nobody_where_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place = tmp_path / "ledger.db"
     place.write_bytes(b"no database at all, but a text that somebody put here")
     with serving(f"sqlite:///{place}") as server, server.client() as client:
@@ -95,5 +98,11 @@ def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back(tmp_path: Path) 
         assert answer.status_code == 503
         assert answer.headers["retry-after"].isdigit()
         assert answer.json()["code"] == "not-a-ledger"
-        assert client.get("/readyz").status_code == 503
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["code"]) == (503, "not-a-ledger")
+        unknown = client.get("/v1/decisions", headers={"Authorization": f"Bearer {new_token()[0]}"})
+        assert (unknown.status_code, unknown.json()["code"]) == (503, "not-a-ledger")
+        page = client.get("/login/none", headers={"Accept": "text/html"})
+        assert not any(str(tmp_path) in each.text for each in (answer, ready, unknown, page))
+        assert f"`{place}`" in caplog.text
         assert client.get("/healthz").status_code == 200

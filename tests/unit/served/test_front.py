@@ -176,6 +176,9 @@ def test_in_open_mode_only_names_of_this_machine_and_no_page_of_another_site_cou
         assert ask()[0] == 200
         assert ask(Host="localhost:8181")[0] == 200
         assert ask(Origin=server.url, Sec_Fetch_Site="same-origin")[0] == 200
+        for proxy in ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"):
+            assert ask(**{proxy: "192.0.2.7"}) == (403, "proxied")
+            assert ask("GET", "/readyz", **{proxy: "192.0.2.7"})[0] == 200
         for host in ("evil.example", "127.0.0.1.evil.example:80", "10.0.0.1"):
             assert ask(Host=host) == (403, "foreign-host")
         for crossing in (
