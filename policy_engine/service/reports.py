@@ -93,6 +93,8 @@ def check_report(name: str) -> None:
 def narrowed(principal: Principal, given: Mapping[str, Any], takes: frozenset[str]) -> dict[str, Any]:
     """Return the question as far as the principal may ask it: about one of their namespaces, where they have some.
 
+    Its `namespaces` are their reach, by which nothing is told of the rest, not even what it does not hold.
+
     Raises:
         ForbiddenError: the answer would be about the whole ledger.
         UsageError: they have to say which namespace.
@@ -112,7 +114,7 @@ def narrowed(principal: Principal, given: Mapping[str, Any], takes: frozenset[st
         raise UsageError(Problem("namespace", message, help=f"one of {', '.join(sorted(principal.namespaces))}"))
     if namespace not in principal.namespaces:
         raise NotFoundError(Problem("namespace-missing", "there is no such namespace"))
-    return {**given, "namespace": namespace}
+    return {**given, "namespace": namespace, "namespaces": principal.namespaces}
 
 
 def make_report(service: Service, ledger: Ledger, name: str, given: Mapping[str, Any], command: str) -> Report:

@@ -91,6 +91,13 @@ def test_a_token_of_some_namespaces_reads_reports_of_these_alone(one: World) -> 
     foreign = one.call("out:read@support", "GET", "/v1/reports/decisions", params={"workload": f"claims/{one.name}"})
     assert code(foreign) == "404 namespace-missing"
     assert code(one.call("two:read@support,sales", "GET", "/v1/reports/decisions")) == "400 namespace"
+    # what is near, or is not there, is no secret of whoever sees all, and nothing that others are told
+    for asked in ({"owner": "o@acme.example"}, {"run": "no-such"}, {"model": "no-such"}):
+        remarks = get(one, "/v1/reports/decisions", "out:read@support", params=asked)["remarks"]
+        assert not any("No decision fits" in each for each in remarks), asked
+    assert any(
+        "run `no-such`" in each for each in get(one, "/v1/reports/decisions", params={"run": "no-such"})["remarks"]
+    )
     for name in ("integrity", "incident", "waivers", "separation-of-duties", "access"):
         given = {"subject": "x@y.example"} if name == "access" else {}
         assert code(one.call("out:read@support", "GET", f"/v1/reports/{name}", params=given)) == "403 namespace", name
