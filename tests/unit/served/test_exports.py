@@ -122,7 +122,8 @@ def test_what_no_job_could_do_is_refused_before_there_is_one(one: World) -> None
     assert code(begin(one, who="x:decide")) == "403 role"
     assert code(begin(one, "log", "tlog", "out:read@support")) == "403 namespace"
     inside = ended(one, begin(one, who="out:read@support").headers["location"], "out:read@support")
-    assert inside["result"]["selected"] == 0
+    assert (inside["result"]["selected"], inside["result"]["population"]) == (0, 0)
+    assert ended(one, begin(one).headers["location"])["result"]["population"] == 2
 
 
 def test_a_token_that_is_revoked_meanwhile_gets_no_export(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
