@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from policy_engine.decide import parse_time
 from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 from policy_engine.service import cursors
 from policy_engine.service.errors import NotFoundError
@@ -211,10 +212,9 @@ def as_parameters(error: PolicyError) -> UsageError:
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        return parse_time(text)
     except ValueError:
         raise UsageError(Problem("cursor", "the cursor is none that this server gave")) from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _text(moment: datetime) -> str:
