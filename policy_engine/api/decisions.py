@@ -73,7 +73,7 @@ async def decide(request: Request) -> Response:
     body = await body_of(request)
     body, files = read_parts(request.headers["content-type"], body) if is_multipart(request) else (body, {})
     key = request.headers.get("idempotency-key")
-    asked = Asked(body, authorization_of(request), purpose, details, key, files)
+    asked = Asked(body, authorization_of(request), purpose, details, key, files, media_type_of(request) in JSON)
     answer = await service_of(request).decide(asked)
     headers = {"Idempotency-Replayed": "true"} if answer.repeated else None
     return Response(answer.content, headers=headers, media_type="application/json")

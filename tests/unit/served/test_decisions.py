@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from policy_audit.ledger import open_ledger
 
@@ -77,3 +78,23 @@ def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back(tmp_path: Path) 
         assert answer.json()["code"] == "not-a-ledger"
         assert client.get("/readyz").status_code == 503
         assert client.get("/healthz").status_code == 200
+
+
+def test_json_is_read_as_json_and_the_same_bytes_as_yaml_are_another_question(server: Server) -> None:
+    owner = "\U0001f600/support"
+    workload = {**WORKLOAD, "metadata": {**WORKLOAD["metadata"], "owner": owner}}
+    text = json.dumps(workload).replace("/", "\\/", 2)  # an escape that YAML 1.2's reader here does not know
+    with server.client(server.token("decide")) as client:
+
+        def post(body: str, kind: str) -> httpx.Response:
+            return client.post("/v1/decisions", content=body, headers={"Content-Type": f"application/{kind}"})
+
+        answer = post(text, "json")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["workload"]["owner"] == owner
+        listed = post(f"[{text}]", "json")
+        assert [each["workload"]["owner"] for each in listed.json()] == [owner]
+        relaxed = json.dumps(WORKLOAD)[:-1] + ",} # as YAML"
+        assert [post(relaxed, kind).status_code for kind in ("json", "yaml", "json")] == [422, 200, 422]
+        problem = post(relaxed, "json").json()
+        assert (problem["code"], problem["problems"][0]["line"]) == ("json-syntax", 1)
