@@ -7,7 +7,7 @@ what lies outside is as if it were not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -204,10 +204,16 @@ def _refuse_workload(namespace: str, name: str) -> NoReturn:
 def as_parameters(error: PolicyError) -> UsageError:
     """Return an error of the command's options as one of the parameters that have their names."""
 
+    return UsageError(in_parameters(error.problems))
+
+
+def in_parameters(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems with the command's options by the names of parameters."""
+
     def named(text: str | None) -> str | None:
         return None if text is None else _OPTION.sub(lambda found: found.group(1).replace("-", "_"), text)
 
-    return UsageError([Problem(each.code, str(named(each.message)), None, named(each.help)) for each in error.problems])
+    return [Problem(each.code, str(named(each.message)), each.span, named(each.help)) for each in problems]
 
 
 def _moment(text: str) -> datetime:
