@@ -78,6 +78,8 @@ def test_filters_select_and_what_is_not_taken_is_refused(one: World) -> None:
         "404 unknown-report": "/v1/reports/decision",
         "400 unknown-parameter": "/v1/reports/integrity?kept=/etc/passwd",
         "400 usage": "/v1/reports/soc2-population?sample=3",
+        "400 verifier-key": "/v1/reports/integrity?vkey=bad",
+        "400 policy-digest": "/v1/reports/decisions?policy_digest=11111111",
         "403 role": "/v1/reports",
     }
     assert {
