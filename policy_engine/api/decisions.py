@@ -12,6 +12,7 @@ from policy_engine.api.multipart import MEDIA_TYPE, read_parts
 from policy_engine.api.openapi import JSON as JSON_TYPE
 from policy_engine.api.openapi import YAML as YAML_TYPE
 from policy_engine.api.openapi import answers, in_header, json_body, parameters, problems, query, ref
+from policy_engine.api.parameters import flag
 from policy_engine.api.requests import (
     JSON,
     YAML,
@@ -22,7 +23,7 @@ from policy_engine.api.requests import (
     principal_of,
     service_of,
 )
-from policy_engine.errors import InputError, Problem
+from policy_engine.errors import InputError, Problem, UsageError
 from policy_engine.recorder import PURPOSES
 from policy_engine.service.service import Asked
 
@@ -32,6 +33,7 @@ FORM = frozenset({MEDIA_TYPE})
 DETAILS = ("repository", "commit", "run", "ref", "pull_request")
 
 
+_ALL_RULES = flag("all_rules", "With the rules that did not fire, too: the whole document that `id` is the SHA-256 of.")
 _WORKLOADS = {"oneOf": [ref("Workload"), {"type": "array", "items": ref("Workload"), "minItems": 1}]}
 _DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decision")}]}
 
@@ -51,6 +53,7 @@ _DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decisio
         **parameters(
             query("purpose", {"type": "string", "enum": list(PURPOSES), "default": "draft"}, "What it is decided for."),
             *(query(name, {"type": "string"}, "What a CI system says of its run.") for name in DETAILS),
+            query(_ALL_RULES.name, _ALL_RULES.schema, _ALL_RULES.description),
             in_header(
                 "Idempotency-Key",
                 {"type": "string", "minLength": 1, "maxLength": 255},
@@ -69,14 +72,23 @@ async def decide(request: Request) -> Response:
     if purpose not in PURPOSES:
         message = f"`{purpose[:40]}` is no purpose of a decision"
         raise InputError(Problem("purpose", message, help=f"one of {', '.join(PURPOSES)}"))
+    all_rules = "all_rules" in request.query_params and _all_rules(request.query_params["all_rules"])
     details = {name: request.query_params[name] for name in DETAILS if name in request.query_params}
     body = await body_of(request)
     body, files = read_parts(request.headers["content-type"], body) if is_multipart(request) else (body, {})
     key = request.headers.get("idempotency-key")
-    asked = Asked(body, authorization_of(request), purpose, details, key, files, media_type_of(request) in JSON)
+    is_json = media_type_of(request) in JSON
+    asked = Asked(body, authorization_of(request), purpose, details, key, files, is_json, all_rules)
     answer = await service_of(request).decide(asked)
     headers = {"Idempotency-Replayed": "true"} if answer.repeated else None
     return Response(answer.content, headers=headers, media_type="application/json")
+
+
+def _all_rules(text: str) -> bool:
+    try:
+        return bool(_ALL_RULES.convert(text))
+    except ValueError as error:
+        raise UsageError(Problem("parameter", f"the parameter `all_rules` {error}")) from None
 
 
 def is_multipart(request: Request) -> bool:

@@ -31,6 +31,8 @@ class Asked(Struct, frozen=True):
     """What came with the workloads, by the names that their evidence has for it."""
     is_json: bool = False
     """Whether the body has to be JSON; else it is YAML."""
+    all_rules: bool = False
+    """Whether the answer has the rules that did not fire, too."""
 
     @property
     def digest(self) -> bytes:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+from policy_audit.canonical import document_bytes
 from policy_audit.ledger import open_ledger
 
 from tests.serving import WORKLOAD, Server, serving
@@ -98,3 +100,22 @@ def test_json_is_read_as_json_and_the_same_bytes_as_yaml_are_another_question(se
         assert [post(relaxed, kind).status_code for kind in ("json", "yaml", "json")] == [422, 200, 422]
         problem = post(relaxed, "json").json()
         assert (problem["code"], problem["problems"][0]["line"]) == ("json-syntax", 1)
+
+
+def test_the_rules_that_did_not_fire_are_answered_where_they_are_asked_for(server: Server) -> None:
+    with server.client(server.token("decide", "read")) as client:
+
+        def post(query: str) -> httpx.Response:
+            return client.post(f"/v1/decisions{query}", json=WORKLOAD, headers={"Idempotency-Key": "one"})
+
+        short, whole, again = (post(query) for query in ("", "?all_rules=true", "?all_rules=false"))
+        outcomes = [{rule["outcome"] for rule in each.json()["tasks"][0]["rules"]} for each in (short, whole)]
+        assert "not_fired" not in outcomes[0]
+        assert "not_fired" in outcomes[1]
+        assert (again.content, whole.headers["idempotency-replayed"]) == (short.content, "true")
+        recorded = client.get(f"/v1/decisions/{short.json()['id']}").json()
+        assert recorded["tasks"] == short.json()["tasks"]
+        document = {key: value for key, value in whole.json().items() if key not in ("id", "ledger")}
+        document["workload"]["owner"] = {"present": True}
+        assert hashlib.sha256(document_bytes(document)).hexdigest() == short.json()["id"]
+        assert post("?all_rules=perhaps").status_code == 400
