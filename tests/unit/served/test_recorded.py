@@ -104,14 +104,6 @@ def test_the_link_to_the_next_page_leads_there(client: httpx.Client) -> None:
     assert rows(following)[0]["index"] < rows(page)[0]["index"]
 
 
-def test_a_verdict_selects_its_part(client: httpx.Client) -> None:
-    everything = rows(client.get("/v1/decisions", params={"limit": "500"}))
-    verdict = everything[0]["verdict"]
-    part = rows(client.get("/v1/decisions", params={"limit": "500", "verdict": verdict}))
-    assert part == [each for each in everything if each["verdict"] == verdict]
-    assert 0 < len(part) < len(everything)
-
-
 def test_a_cursor_belongs_to_its_question(client: httpx.Client) -> None:
     cursor = client.get("/v1/decisions", params={"limit": "1"}).json()["next"]
     for asked in ({"namespace": "hr"}, {"oldest_first": "true"}, {"as_of": "2100-01-01"}):

@@ -15,6 +15,7 @@ from policy_audit.ledger import open_ledger
 from policy_engine.cli.main import call
 from policy_engine.reports.registry import REPORTS
 from policy_engine.service.settings import Limits
+from tests.serving import WORKLOAD
 from tests.unit.served.waiver_world import World, world
 
 
@@ -138,3 +139,12 @@ def test_what_cannot_be_recorded_is_not_shown(one: World, tmp_path: Path, monkey
 
     monkeypatch.setattr(Service, "record_read", refuse)
     assert code(one.call("olga:read", "GET", "/v1/reports/decisions")) == "503 ledger-busy"
+
+
+def test_a_verdict_selects_its_part_everywhere(one: World) -> None:
+    assert one.call("ci", "POST", "/v1/decisions", json=WORKLOAD).status_code == 200
+    everything = one.call("olga:read", "GET", "/v1/decisions?limit=500").json()["decisions"]
+    part = one.call("olga:read", "GET", "/v1/decisions?limit=500&verdict=deny").json()["decisions"]
+    assert part == [each for each in everything if each["verdict"] == "deny"]
+    assert 0 < len(part) < len(everything)
+    assert get(one, "/v1/reports/decisions", params={"verdict": "deny"})["population"] == len(part)
