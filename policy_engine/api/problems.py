@@ -36,6 +36,7 @@ _BY_CODE = {
     "headers-too-large": 431,
     "media-type": 415,
     "method": 405,
+    "range-unsatisfiable": 416,
     "request-timeout": 408,
     "url-too-long": 414,
 }

@@ -101,7 +101,8 @@ class Client:
         Raises:
             UntrustedError: there are fewer or more decisions than workloads, or one does not hold together.
         """
-        query = [("purpose", purpose), *(details or {}).items()]
+        # the id is that of the whole document
+        query = [("purpose", purpose), ("all_rules", "true"), *(details or {}).items()]
         # one key for all tries of one request: whoever lost the answer gets that of the first
         headers = {"Content-Type": JSON, "Accept": JSON, "Idempotency-Key": secrets.token_hex(16)}
         answer = self._asked("POST", "/v1/decisions", query=query, body=body, headers=headers)

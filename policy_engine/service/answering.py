@@ -143,15 +143,16 @@ class Decisions:
             recorded = await self._committer.append(Group(drafts, ground.guard))
             current.set("entry", lambda: recorded[0].index)
         if recorded[0].repeated:
-            return Answer(await self._read(lambda ledger: _answered(ledger, recorded)), decided.listed, True)
+            again = await self._read(lambda ledger: _answered(ledger, recorded, asked.all_rules))
+            return Answer(again, decided.listed, True)
         note_decisions(self._meter, decided.decisions, recorded, asked.purpose)
         scratch = ground.ledger.is_scratch
         places = [ledger_part(each, scratch) for each in recorded[: len(made)]]
-        documents = [each.answer(place) for each, place in zip(made, places, strict=True)]
+        documents = [each.answer(place, all_rules=asked.all_rules) for each, place in zip(made, places, strict=True)]
         return Answer(documents, decided.listed, beside=recorded[-1].index if beside else None)
 
 
-def _answered(ledger: Ledger, recorded: Sequence[Recorded]) -> list[bytes]:
+def _answered(ledger: Ledger, recorded: Sequence[Recorded], all_rules: bool) -> list[bytes]:
     """Return what was answered when these entries were recorded."""
     found = []
     for each in recorded:
@@ -160,7 +161,8 @@ def _answered(ledger: Ledger, recorded: Sequence[Recorded]) -> list[bytes]:
             content = ledger.blob(document["blobs"]["decision"])
             owner = ledger.personal(each.index).get("owner")
             place = ledger_part(each, ledger.is_scratch)
-            found.append(answer_on_record(content, owner, document["view"]["decision_id"], place))
+            name = document["view"]["decision_id"]
+            found.append(answer_on_record(content, owner, name, place, all_rules=all_rules))
     return found
 
 

@@ -64,6 +64,8 @@ def test_transport_security_and_the_host_cookie_where_tls_is_in_front(tmp_path: 
         token = server.token("read")
         with server.client() as client:
             assert client.get("/healthz").headers["strict-transport-security"].startswith("max-age=")
+            told = client.get("/.well-known/authzen-configuration").json()
+            assert told["policy_decision_point"] == server.url.replace("http:", "https:")
             headers = {"Origin": server.url.replace("http:", "https:")}
             cookie = client.post("/login", data={"token": token}, headers=headers).headers["set-cookie"]
     assert cookie.startswith("__Host-policy=")
