@@ -61,7 +61,7 @@ class Service:
         self.meter = meter or Meter()
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents, self.meter)
-        self.committer = Committer(self.door, self.meter, settings.limits.request_seconds)
+        self.committer = Committer(self.door, self.meter, settings.limits.commit_seconds)
         self.reads = Reads(self.committer, self.read)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
