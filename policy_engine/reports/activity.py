@@ -47,11 +47,16 @@ class Blocking(Struct, frozen=True):
 
 
 class Denials(Struct, frozen=True):
-    """The rules behind the denials of a period, the most frequent first; `read` of `total` denials were read."""
+    """The rules behind the denials of a period, the most frequent first; `read` of `total` denials were read.
+
+    `without` are those that no rule stands behind: the model does not fit, or evidence is not what it should be.
+    """
 
     rules: tuple[Blocking, ...]
     read: int
     total: int
+    without: int = 0
+    workloads_without: int = 0
 
 
 class Expiring(Struct, frozen=True):
@@ -92,13 +97,16 @@ def what_denies(
     rows = list(snapshot.decision_rows(indexes[-MOST_READ:]))
     denials: Counter[str] = Counter()
     workloads: dict[str, set[tuple[str, str]]] = {}
+    without: list[tuple[str, str]] = []
     for row, rules in _with_rules(snapshot, rows):
         denials.update(rules)
+        if not rules:
+            without.append((row.namespace, row.workload))
         for rule in rules:
             workloads.setdefault(rule, set()).add((row.namespace, row.workload))
     ordered = sorted(denials, key=lambda rule: (-denials[rule], rule))
     found = tuple(Blocking(each, denials[each], len(workloads[each])) for each in ordered)
-    return Denials(found, len(rows), len(indexes))
+    return Denials(found, len(rows), len(indexes), len(without), len(set(without)))
 
 
 def expiring(
