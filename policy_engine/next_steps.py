@@ -75,7 +75,7 @@ def _ways(task: Document, decision: str | None) -> list[str]:
 
 
 def _waiver_ways(task: Document, decision: str | None) -> list[str]:
-    """Name the waivers that would lift what denies the judged option and its fallback, where all of it can be waived."""
+    """Name the waivers that would lift what denies the judged option and the fallback, where all can be waived."""
     judged, rows = task["judged_option"], rule_rows(task)
     if judged is None or task["verdict"] != "deny":
         return []
