@@ -8,10 +8,6 @@ _HELP = {
     "decision-missing": "give its id, 8 digits or more of it, or its entry's number; the page Decisions lists them",
     "workload-missing": "the page Workloads lists them",
     "cursor": "begin again with the first page",
-    "rate-limit": "wait a moment, and load the page again",
-    "too-many-failures": "wait a moment, and load the page again",
-    "busy": "wait a moment, and load the page again",
-    "token-revoked": "ask an administrator for a new token",
 }
 _MESSAGES = {"`at` goes with `expired`": "the date of Expired at counts with the box Expired only"}
 
@@ -21,7 +17,7 @@ def for_people(problem: Problem) -> Problem:
     message = _MESSAGES.get(problem.message, problem.message)
     hint = problem.help if message == problem.message else "tick the box, or leave the date out"
     if hint is not None and "Retry-After" in hint:
-        hint = _HELP["busy"]
+        hint = "wait a moment, and load the page again"
     return Problem(
         problem.code,
         message.replace("the parameter `", "the filter `").replace("parameter `", "filter `"),

@@ -143,13 +143,11 @@ def test_whoever_may_not_read_is_told_so(browser: Browser, server: Server, seede
 
 def test_what_is_folded_is_on_paper_and_forms_are_not(visit: Watched, seeded: Seeded) -> None:
     page = visit.open(f"/decisions/{seeded.decisions['support-tickets']}")
-    heights = (
-        "[...document.querySelectorAll('main details > .inside')].map(each => each.getBoundingClientRect().height)"
-    )
+    seen = "[...document.querySelectorAll('main details > .inside')].map(each => each.checkVisibility())"
     assert page.locator("main details").count() > 4
-    assert not any(page.evaluate(heights))
+    assert not any(page.evaluate(seen))
     page.emulate_media(media="print")
-    assert all(page.evaluate(heights))
+    assert all(page.evaluate(seen))
     visit.open("/decisions")
     assert not page.locator("form").filter(visible=True).count()
     assert not page.get_by_role("heading", name="Filters").count()
