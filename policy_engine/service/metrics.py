@@ -52,7 +52,9 @@ COMMIT_SECONDS = Metric(
 COMMIT_ENTRIES = Metric(
     "policy_commit_entries", "histogram", "Entries in one commit.", (), "", (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 )  # fmt: skip
-LEDGER_REFUSALS = Metric("policy_ledger_refusals", "counter", "Requests that the ledger refused.", ("code",))
+LEDGER_REFUSALS = Metric(
+    "policy_ledger_refusals", "counter", "Requests that were answered 503 since the ledger refused.", ("code",)
+)
 LEDGER_ENTRIES = Metric("policy_ledger_entries", "gauge", "Size of the ledger, as last seen.", across="max")
 QUEUE = Metric("policy_queue_length", "gauge", "What waits for a thread of a kind.", ("queue",))
 BUSY = Metric("policy_busy_refusals", "counter", "Requests told to come back later.", ("code",))
