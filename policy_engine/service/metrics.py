@@ -39,6 +39,7 @@ REQUEST_SECONDS = Metric(
     ("route", "method"), "seconds", _SECONDS,
 )  # fmt: skip
 IN_PROGRESS = Metric("policy_http_requests_in_progress", "gauge", "Requests that are worked on now.")
+SERVER_ERRORS = Metric("policy_server_errors", "counter", "Requests answered 500: errors of the engine.")
 DECISIONS = Metric("policy_decisions", "counter", "Decisions recorded and answered.", ("verdict", "purpose"))
 REMEMBERED = Metric("policy_decisions_remembered", "counter", "Requests for what was decided earlier the same day.")
 RULES_FIRED = Metric("policy_rules_fired", "counter", "Recorded decisions in which a rule fired.", ("rule",))

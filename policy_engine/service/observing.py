@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 #: What is refused with these is counted by its code; others by status alone.
 _UNAUTHENTICATED, _FORBIDDEN, _BUSY, _UNAVAILABLE = 401, 403, 429, 503
+_INTERNAL = 500
 #: Refusals with the last status that are not the ledger's.
 _LATE = frozenset({"evaluation-timeout", "report-timeout"})
 
@@ -104,7 +105,9 @@ def note_decisions(
 
 
 def note_refusal(meter: Meter, status: int, code: str | None) -> None:
-    """Count a request that was refused, by what kind of refusal it was."""
+    """Count a request that was refused or failed, by what kind of refusal it was."""
+    if status == _INTERNAL:
+        meter.count(metrics.SERVER_ERRORS)
     of = _REFUSALS.get(status)
     if of is not None and code not in _LATE:
         meter.count(of, code or "other")
