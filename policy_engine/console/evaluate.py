@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.api.forms import check_origin, check_token, fields_of
-from policy_engine.api.problems import RETRY_SECONDS, status_of
+from policy_engine.api.problems import RETRY_SECONDS, status_of, told_to
 from policy_engine.api.requests import service_of
 from policy_engine.console import links
 from policy_engine.console.cells import Table, Verdict, columns
@@ -61,7 +61,8 @@ async def evaluate(request: Request) -> Response:
         principal = await principal_of_page(request, "decide")
         check_token(request, fields)
         answer = await _decide(request, text)
-    except PolicyError as error:
+    except PolicyError as caught:
+        error = told_to(request, caught)
         wrong = isinstance(error, InputError) and error.code != TOO_LARGE
         return await _page(request, text, error.problems, error=None if wrong else error)
     if len(answer.decisions) == 1 and "read" in principal.roles:
