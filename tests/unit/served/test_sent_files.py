@@ -59,6 +59,19 @@ def test_files_that_came_along_count_and_are_gone_afterwards(server: Server) -> 
     assert [path.relative_to(kept).as_posix() for path in kept.rglob("*")] == ["empty"]
 
 
+@pytest.mark.parametrize("key", [None, "a-key"])
+def test_no_body_is_taken_for_a_form_by_its_digests(server: Server, key: str | None) -> None:
+    text, headers = json.dumps(WORKLOAD).encode(), {"Idempotency-Key": f"{key}-digests"} if key else {}
+    assert send(server, [("workload", text), ("report.txt", PDF)], **headers).status_code == 200
+    # what a digest of the form was made from, byte for byte: with a prefix, or without, of the body's own kind
+    for made in (sha256(text), sha256(b"\xff" + text)):
+        forged = json.dumps([made.hexdigest(), [["report.txt", sha256(PDF).hexdigest()]]])
+        for kind in ("application/json", "application/yaml"):
+            with server.client() as client:
+                answer = client.post("/v1/decisions", content=forged, headers={"Content-Type": kind, **headers})
+            assert answer.status_code in (409, 422), answer.text
+
+
 @pytest.mark.parametrize(
     "name", ["/etc/hostname", "../../etc/hostname", "/dev/stdin", "/proc/self/environ", "\x00", "~"]
 )
