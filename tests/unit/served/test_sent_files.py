@@ -159,6 +159,120 @@ def test_no_body_does_more_than_be_refused(junk: bytes, place: int, cut: int) ->
         assert not found or isinstance(found[0], bytes)
 
 
+def _form(header: str) -> bytes:
+    whole = _body(("workload", b"{}"))
+    return whole.replace(b"--XX--", b"--XX\r\n" + header.encode("latin-1") + b"\r\n\r\nz\r\n--XX--")
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('form-data; name="a.pdf"', "a.pdf"),
+        ("form-data; name=a.pdf", "a.pdf"),
+        ('Form-Data ; NAME="a.pdf" ; filename="x;y\\\\"; filename*=UTF-8\'\'x', "a.pdf"),
+        ('form-data; name="a%22b.pdf"', 'a"b.pdf'),
+        ('form-data; name="a\\"b.pdf"', 'a"b.pdf'),
+        ('form-data; name="\u00c3\u00a9;=.pdf"', "\u00e9;=.pdf"),
+        ('form-data; name="100%.pdf"', "100%.pdf"),
+        ('form-data; name="dpa.pdf"junk.exe"', None),
+        ('form-data; name="dpa.pdf" junk.exe', None),
+        ('form-data; name="dpa.pdf', None),
+        ('form-data; name="a"; name="b"', None),
+        ("form-data; name=\"a\"; name*=utf-8''b", None),
+        ("form-data(; name*0*=utf-8''%41; name*=utf-8''a", None),
+        ("form-data*; name*0*=\"'", None),
+        ('form-data; name="a\xff.pdf"', None),
+        ('form-data; name="a%0D%0A.pdf"', None),
+        ('form-data;\r\n name="a.pdf"', None),
+        ('form-data; name="a"\r\nContent-Disposition: form-data; name="b"', None),
+        ('form-data; name="a"\r\nContent-Transfer-Encoding: base64', None),
+        ('form-data; name="a"\r\nno header', None),
+        ('form-data; name="workload"', None),
+    ],
+)
+def test_a_parts_name_is_what_its_header_says_or_the_form_is_refused(header: str, name: str | None) -> None:
+    body = _form(f"Content-Disposition: {header}")
+    if name is not None:
+        assert read_parts(TYPE, body) == (b"{}", {name: b"z"})
+        return
+    with pytest.raises(InputError):
+        read_parts(TYPE, body)
+
+
+PIECES = (
+    *(
+        "form-data",
+        "name",
+        "=",
+        '"',
+        "\\",
+        "'",
+        "*",
+        "*0",
+        "*0*",
+        ";",
+        " ",
+        "\t",
+        "\r\n",
+        "\r",
+        "\n",
+        "\0",
+        "\xff",
+        "(",
+        ")",
+    ),
+    *(
+        "%41",
+        "%22",
+        "utf-8''",
+        "=?utf-8?b?a",
+        "boundary",
+        "XX",
+        "multipart/form-data",
+        "; name=workload",
+        "\xc3\xa9",
+        "/",
+    ),
+)
+HEADERS = st.lists(st.sampled_from(PIECES) | st.text(st.characters(max_codepoint=255), max_size=3), max_size=8).map(
+    "".join
+)
+
+
+@cases(300)
+@given(HEADERS, HEADERS)
+def test_no_header_does_more_than_be_refused(kind: str, header: str) -> None:
+    for content_type, disposition in (
+        (TYPE, f"Content-Disposition: form-data{header}"),
+        (TYPE, header),
+        (f"multipart/form-data; {kind}", 'Content-Disposition: form-data; name="a"'),
+    ):
+        with suppress(InputError):
+            found, files = read_parts(content_type, _form(disposition))
+            assert found == b"{}"
+            assert all(name and name.isprintable() and content == b"z" for name, content in files.items())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("application/json; charset=UTF-8", 200),
+        ('application/json;charset="utf-8";', 200),
+        ("application/json; profile=x", 200),
+        ("application/json; charset=utf-16", 415),
+        ("application/yaml; charset=latin-1", 415),
+        ("application/json; charset", 415),
+        ("multipart/form-data; name=workload;form-data*", 415),
+        ("multipart/form-data; boundary=XX; charset=utf-16", 415),
+        ("multipart/form-data; boundary*0*=utf-8''XX", 422),
+    ],
+)
+def test_a_body_of_another_charset_is_of_another_kind(server: Server, kind: str, status: int) -> None:
+    with server.client() as client:
+        answer = client.post("/v1/decisions", content=json.dumps(WORKLOAD), headers={"Content-Type": kind})
+        assert answer.status_code == status, answer.text
+
+
 @pytest.mark.parametrize(
     "given_type", ["multipart/form-data", "multipart/form-data; boundary=", "multipart/form-data; boundary=é"]
 )
