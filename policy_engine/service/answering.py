@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
+from weakref import WeakValueDictionary
 
 from policy_engine.access.principal import Principal
 from policy_engine.errors import Problem, RecordingError
 from policy_engine.service import metrics
 from policy_engine.service.asking import Answer, Asked, check_key
 from policy_engine.service.committing import Committer
-from policy_engine.service.deciding import Evaluator
+from policy_engine.service.deciding import LARGE_BYTES, Evaluator
 from policy_engine.service.errors import BusyError, ConflictError
 from policy_engine.service.ground import Ground, now
 from policy_engine.service.groups import Group
@@ -59,6 +61,7 @@ class Decisions:
         self._current, self._identify, self._read = current, identify, read
         self._evaluator, self._committer, self._limits = evaluator, committer, limits
         self._meter = meter
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self.working = self.evaluating = 0
 
     async def decide(self, asked: Asked) -> Answer:
@@ -89,7 +92,7 @@ class Decisions:
             principal.require("decide")
             decided = ground.memory.get(asked.digest)
             if decided is None:
-                decided = await self._in_time(self._evaluate(asked, ground, at))
+                decided = await self._in_time(self._evaluate(asked, principal, ground, at))
             else:
                 self._meter.count(metrics.REMEMBERED)
             if asked.check is not None:
@@ -107,12 +110,19 @@ class Decisions:
                 anew = True
         raise AssertionError("unreachable")
 
-    async def _evaluate(self, asked: Asked, ground: Ground, at: datetime) -> Decided:
+    async def _evaluate(self, asked: Asked, principal: Principal, ground: Ground, at: datetime) -> Decided:
         self.evaluating += 1
         try:
-            return await self._evaluator.decide(asked, ground, at)
+            async with self._turn(asked, principal):
+                return await self._evaluator.decide(asked, ground, at)
         finally:
             self.evaluating -= 1
+
+    def _turn(self, asked: Asked, principal: Principal) -> AbstractAsyncContextManager[None]:
+        """Let each principal have one large body read at a time: nobody fills the queue that all of them share."""
+        if len(asked.body) <= LARGE_BYTES:
+            return nullcontext()
+        return self._turns.setdefault((principal.known_by, principal.subject), asyncio.Lock())
 
     async def _in_time(self, deciding: Awaitable[Decided]) -> Decided:
         seconds = self._limits.request_seconds

@@ -6,13 +6,15 @@ from typing import TYPE_CHECKING
 
 from policy_engine.errors import InputError, PolicyError, Problem, Span
 from policy_engine.loading.workload_file import LoadedWorkload, load_document
-from policy_engine.loading.yaml_source import Document, load_documents
+from policy_engine.loading.yaml_source import Document, Most, load_documents
 
 if TYPE_CHECKING:
     from policy_engine.model.vocabulary import Vocabulary
 
 #: What problems name in place of a file.
 NAME = "body"
+#: More values no body has that is one of workloads: a mebibyte of them has some 40,000.
+MOST_VALUES = 80_000
 
 
 def read_workloads(body: bytes, vocabulary: Vocabulary, most: int) -> tuple[list[LoadedWorkload], bool]:
@@ -23,7 +25,10 @@ def read_workloads(body: bytes, vocabulary: Vocabulary, most: int) -> tuple[list
     Raises:
         InputError: with the problems of all documents; nothing of a body with one is decided.
     """
-    found = load_documents(body, NAME)
+    if body.count(b",") > MOST_VALUES:  # else it takes seconds to say that
+        message = f"the body has more than {MOST_VALUES:,} values"
+        raise InputError(Problem("too-many-values", message, Span(NAME, 1, 1), "send it in several requests"))
+    found = load_documents(body, NAME, most=Most(most, 2 * MOST_VALUES))
     single = len(found) == 1
     documents: list[Document | PolicyError] = []
     for each in found:
