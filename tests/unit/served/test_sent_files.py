@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from hashlib import sha256
@@ -55,7 +57,7 @@ def test_files_that_came_along_count_and_are_gone_afterwards(server: Server) -> 
     alone = send(server, [("workload", body)]).json()["evidence"]
     assert alone["dpa"]["problem"] == "the file `papers/dpa.pdf` cannot be read: no such file or directory"
     assert server.service is not None
-    kept = Path(server.service.evaluator._folder.name)
+    kept = server.service.evaluator._sent.folder
     assert [path.relative_to(kept).as_posix() for path in kept.rglob("*")] == ["empty"]
 
 
@@ -96,7 +98,7 @@ def test_a_link_that_somebody_put_beside_is_followed_nowhere(server: Server, tmp
     assert server.service is not None
     secret = tmp_path / "secret"
     secret.write_bytes(PDF)
-    link = server.service.evaluator._empty / "link"
+    link = server.service.evaluator._sent.empty / "link"
     os.symlink(secret, link)
     try:
         with server.client() as client:
@@ -125,6 +127,34 @@ def test_what_is_not_of_the_form_is_refused_as_a_whole(server: Server, parts: li
     answer = send(server, parts)
     assert answer.json()["code"] == code
     assert answer.status_code == (413 if code == "body-too-large" else 422)
+
+
+def test_who_cleans_temporary_files_takes_nothing_from_requests(
+    server: Server, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert server.service is not None
+    body = json.dumps(workload(dpa=named("dpa.pdf")))
+    sent = server.service.evaluator._sent
+    before = sent.folder
+    shutil.rmtree(before)
+    (tmp_path / "dpa.pdf").write_bytes(PDF)
+    before.mkdir(mode=0o777)
+    (before / "empty").symlink_to(tmp_path)  # somebody else takes the name that is free now
+    with server.client() as client:
+        alone = client.post("/v1/decisions", json=workload(dpa=named("dpa.pdf"))).json()["evidence"]["dpa"]
+    assert alone["grade"] == "asserted"
+    assert send(server, [("workload", body), ("dpa.pdf", PDF)]).json()["evidence"]["dpa"]["grade"] == "attached"
+    assert sent.folder != before
+    long = send(server, [("workload", body), ("\u00e9" * 180, PDF)])
+    assert (long.status_code, long.json()["code"]) == (422, "multipart")
+
+    def full(self: Path, content: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    refused = send(server, [("workload", body), ("other.pdf", PDF)])
+    assert (refused.status_code, refused.json()["code"]) == (503, "temporary-files")
+    assert [each.name for each in sent.folder.iterdir()] == ["empty"]
 
 
 def test_a_page_of_another_site_sends_no_form(server: Server) -> None:
