@@ -36,10 +36,12 @@ from policy_engine.client.credentials import (
 from policy_engine.client.documents import Allowed, Decided, Page, Proved, Purpose
 from policy_engine.client.errors import UnavailableError, answered_error, untrusted
 from policy_engine.client.proving import proved
-from policy_engine.errors import Problem, Span
+from policy_engine.errors import Problem, Span, UsageError
 
 JSON, TEXT = "application/json", "text/plain"
 _PROBLEM = "application/problem+json"
+#: What a CI system says of its run.
+DETAILS = ("repository", "commit", "run", "ref", "pull_request")
 _SHOWN, _MOST_PROBLEMS = 500, 1000
 
 
@@ -89,6 +91,7 @@ class Client:
         `details` are of `repository`, `commit`, `run`, `ref`, `pull_request`.
 
         Raises:
+            UsageError: a detail is none of these.
             RefusedError: a workload is invalid; `problems` have the places in the JSON that was sent.
         """
         return self.decide_body(orjson.dumps(list(workloads)), len(workloads), purpose=purpose, details=details)
@@ -101,6 +104,9 @@ class Client:
         Raises:
             UntrustedError: there are fewer or more decisions than workloads, or one does not hold together.
         """
+        if unknown := sorted(set(details or {}) - set(DETAILS)):
+            message = f"`{unknown[0][:40]}` is no detail of a request for decisions"
+            raise UsageError(Problem("details", message, help=f"one of {', '.join(DETAILS)}"))
         query = [("purpose", purpose), *(details or {}).items()]
         # one key for all tries of one request: whoever lost the answer gets that of the first
         headers = {"Content-Type": JSON, "Accept": JSON, "Idempotency-Key": secrets.token_hex(16)}
