@@ -90,6 +90,17 @@ def load_documents(
     return found or [error(Problem("yaml-empty", "the file is empty", Span(file, 1, 1)))]
 
 
+def begins_with_list(text: bytes) -> bool:
+    """Whether the first document of a text is a list; of what is no YAML it is none."""
+    try:
+        for event in yaml.parse(text.decode("utf-8-sig", "replace"), Loader=_Loader):
+            if isinstance(event, yaml.NodeEvent):
+                return isinstance(event, yaml.SequenceStartEvent)
+    except yaml.YAMLError:
+        pass
+    return False
+
+
 def load_yaml(
     text: str | bytes, file: str, error: type[PolicyError] = InputError, largest: int = LARGEST_FILE
 ) -> list[Document]:

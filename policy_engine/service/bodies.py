@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from policy_engine.errors import InputError, PolicyError, Problem, Span
 from policy_engine.loading.workload_file import LoadedWorkload, load_document
-from policy_engine.loading.yaml_source import Document, Most, load_documents
+from policy_engine.loading.yaml_source import Document, Most, begins_with_list, load_documents
 
 if TYPE_CHECKING:
     from policy_engine.model.vocabulary import Vocabulary
@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 NAME = "body"
 #: More values no body has that is one of workloads: a mebibyte of them has some 40,000.
 MOST_VALUES = 80_000
+
+
+def begins_list(body: bytes) -> bool:
+    """Whether a body that has one workload has it in a list."""
+    first = body.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return first == b"[" or (first != b"{" and begins_with_list(body))
 
 
 def read_workloads(body: bytes, vocabulary: Vocabulary, most: int) -> tuple[list[LoadedWorkload], bool]:
