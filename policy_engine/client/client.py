@@ -35,6 +35,7 @@ from policy_engine.client.credentials import (
 )
 from policy_engine.client.documents import Allowed, Decided, Page, Proved, Purpose
 from policy_engine.client.errors import UnavailableError, answered_error, untrusted
+from policy_engine.client.forms import form_of
 from policy_engine.client.proving import proved
 from policy_engine.errors import Problem, Span, UsageError
 
@@ -97,9 +98,15 @@ class Client:
         return self.decide_body(orjson.dumps(list(workloads)), len(workloads), purpose=purpose, details=details)
 
     def decide_body(
-        self, body: bytes, count: int, *, purpose: Purpose = "draft", details: Mapping[str, str] | None = None
+        self,
+        body: bytes,
+        count: int,
+        *,
+        purpose: Purpose = "draft",
+        details: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> list[Decided]:
-        """Do as `decide` with a body of `count` workloads, a list in JSON.
+        """Do as `decide` with a body of `count` workloads, a list in JSON; `files` are those that evidence names.
 
         Raises:
             UntrustedError: there are fewer or more decisions than workloads, or one does not hold together.
@@ -109,8 +116,9 @@ class Client:
             raise UsageError(Problem("details", message, help=f"one of {', '.join(DETAILS)}"))
         query = [("purpose", purpose), *(details or {}).items()]
         # one key for all tries of one request: whoever lost the answer gets that of the first
-        headers = {"Content-Type": JSON, "Accept": JSON, "Idempotency-Key": secrets.token_hex(16)}
-        answer = self._asked("POST", "/v1/decisions", query=query, body=body, headers=headers)
+        kind, content = form_of(body, files) if files else (JSON, body)
+        headers = {"Content-Type": kind, "Accept": JSON, "Idempotency-Key": secrets.token_hex(16)}
+        answer = self._asked("POST", "/v1/decisions", query=query, body=content, headers=headers)
         found = _json(answer)
         if not isinstance(found, list) or len(found) != count:
             raise untrusted("the server's answer has not one decision for each workload that was sent")
