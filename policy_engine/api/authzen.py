@@ -16,10 +16,12 @@ from policy_engine.api.parameters import read
 from policy_engine.api.problems import status_of
 from policy_engine.api.requests import authorization_of, principal_of, service_of
 from policy_engine.api.schemas import SCHEMAS, STRING, closed, listed, opened
-from policy_engine.errors import PolicyError, UsageError
+from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.service.evaluations import SEMANTICS, Evaluation, Evaluations, evaluate, evaluate_all
 
 router = APIRouter()
+#: A name or an address, and a port: what is answered is followed, and nobody writes more into it than where they asked.
+_HOST = re.compile(r"([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,200}")
 _NAME: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": 500}
 _SUBJECT = opened({"type": _NAME, "id": _NAME})
@@ -103,19 +105,26 @@ async def access_evaluations(request: Request) -> Response:
 
 @router.get(
     "/.well-known/authzen-configuration",
-    responses=answers(
-        closed(
-            dict.fromkeys(
-                ("policy_decision_point", "access_evaluation_endpoint", "access_evaluations_endpoint"), STRING
-            )
+    responses={
+        **answers(
+            closed(
+                dict.fromkeys(
+                    ("policy_decision_point", "access_evaluation_endpoint", "access_evaluations_endpoint"), STRING
+                )
+            ),
+            "Where it is.",
         ),
-        "Where it is.",
-    ),
+        **problems(400),
+    },
     openapi_extra=PUBLIC,
 )
 async def authzen_configuration(request: Request) -> Response:
     """Say where the endpoints of OpenID AuthZEN are, as seen from whoever asks."""
-    base = str(request.base_url).rstrip("/")
+    host = request.headers.get("host", "")
+    if not _HOST.fullmatch(host):
+        raise UsageError(Problem("host", "the header `Host` names no host", help="ask by a name, or an address"))
+    scheme = "https" if service_of(request).settings.behind_tls else request.url.scheme
+    base = f"{scheme}://{host}"
     found = {
         "policy_decision_point": base,
         "access_evaluation_endpoint": f"{base}/access/v1/evaluation",

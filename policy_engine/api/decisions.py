@@ -12,7 +12,7 @@ from policy_engine.api.multipart import MEDIA_TYPE, read_parts
 from policy_engine.api.openapi import JSON as JSON_TYPE
 from policy_engine.api.openapi import YAML as YAML_TYPE
 from policy_engine.api.openapi import answers, in_header, json_body, parameters, problems, query, ref
-from policy_engine.api.parameters import Parameter, read
+from policy_engine.api.parameters import Parameter, flag, read
 from policy_engine.api.requests import (
     JSON,
     YAML,
@@ -37,9 +37,11 @@ FORM = frozenset({MEDIA_TYPE})
 DETAILS = ("repository", "commit", "run", "ref", "pull_request")
 
 
+_ALL_RULES = flag("all_rules", "With the rules that did not fire, too: the whole document that `id` is the SHA-256 of.")
 _PARAMETERS = (
     Parameter("purpose", {"type": "string"}, "What it is decided for.", str, "draft"),
     *(Parameter(name, {"type": "string"}, "What a CI system says of its run.", str) for name in DETAILS),
+    _ALL_RULES,
 )
 _WORKLOADS = {"oneOf": [ref("Workload"), {"type": "array", "items": ref("Workload"), "minItems": 1}]}
 _DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decision")}]}
@@ -60,6 +62,7 @@ _DECISIONS = {"oneOf": [ref("Decision"), {"type": "array", "items": ref("Decisio
         **parameters(
             query("purpose", {"type": "string", "enum": list(PURPOSES), "default": "draft"}, "What it is decided for."),
             *(query(name, {"type": "string"}, "What a CI system says of its run.") for name in DETAILS),
+            query(_ALL_RULES.name, _ALL_RULES.schema, _ALL_RULES.description),
             in_header(
                 "Idempotency-Key",
                 {"type": "string", "minLength": 1, "maxLength": 255},
@@ -83,24 +86,33 @@ async def _decide(request: Request) -> Response:
     await principal_of(request, "decide", exact=False)
     check_media_type(request, JSON | YAML | FORM)
     refuse_forms_of_others(request)
-    purpose, details = _said_of_it(request) if request.scope["query_string"] else ("draft", {})
+    purpose, details, all_rules = _said_of_it(request) if request.scope["query_string"] else ("draft", {}, False)
     body = await body_of(request)
     body, files = read_parts(request.headers["content-type"], body) if is_multipart(request) else (body, {})
-    key = request.headers.get("idempotency-key")
-    asked = Asked(body, authorization_of(request), purpose, details, key, files, address_of(request))
+    asked = Asked(
+        body,
+        authorization_of(request),
+        purpose,
+        details,
+        request.headers.get("idempotency-key"),
+        files,
+        address_of(request),
+        is_json=media_type_of(request) in JSON,
+        all_rules=all_rules,
+    )
     answer = await service_of(request).decide(asked)
     headers = {"Idempotency-Replayed": "true"} if answer.repeated else None
     return Response(answer.content, headers=headers, media_type="application/json")
 
 
-def _said_of_it(request: Request) -> tuple[str, dict[str, str]]:
-    """Return what it is decided for, and what a CI system says of its run."""
+def _said_of_it(request: Request) -> tuple[str, dict[str, str], bool]:
+    """Return what it is decided for, what a CI system says of its run, and whether all rules are wanted."""
     given = read(request, _PARAMETERS)
-    purpose = given.pop("purpose")
+    purpose, all_rules = given.pop("purpose"), bool(given.pop("all_rules"))
     if purpose not in PURPOSES:
         message = f"`{printable(purpose[:40])}` is no purpose of a decision"
         raise InputError(Problem("purpose", message, help=f"one of {', '.join(PURPOSES)}"))
-    return purpose, {name: value for name, value in given.items() if value is not None}
+    return purpose, {name: value for name, value in given.items() if value is not None}, all_rules
 
 
 def is_multipart(request: Request) -> bool:

@@ -63,6 +63,11 @@ def tag_of(request: Request, *parts: str) -> str:
     return f'W/"{sha256(whole.encode("utf-8", "surrogatepass")).hexdigest()[:32]}"'
 
 
+def names_anything(request: Request) -> bool:
+    """Whether `If-None-Match` is `*`, by which a client has whatever there is: if there is something (RFC 9110)."""
+    return "*" in (each.strip() for each in request.headers.get("if-none-match", "").split(","))
+
+
 def unchanged(request: Request, tag: str) -> Response | None:
     """Return 304 where the client says that it has what `tag` stands for; None where it has to be answered."""
     known = [each.strip().removeprefix("W/") for each in request.headers.get("if-none-match", "").split(",")]

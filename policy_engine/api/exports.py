@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,23 +13,28 @@ from msgspec import Struct
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
+from policy_engine.access.officer_reads import MOST_TEXT, UNTOLD
 from policy_engine.api.bodies import json_of
 from policy_engine.api.documents import NO_STORE, json_bytes
 from policy_engine.api.openapi import answers, in_path, json_body, parameters, problems
 from policy_engine.api.parameters import read, read_items
+from policy_engine.api.ranges import refused_range
 from policy_engine.api.reports import filters_of_decisions, options_of, parameters_of
 from policy_engine.api.requests import authorization_of, principal_of, record_read, service_of
 from policy_engine.api.schemas import COUNT, NULLABLE, SCHEMAS, STRING, TIME, closed
 from policy_engine.asking.exporting import FORMATS
+from policy_engine.errors import Problem, UsageError
 from policy_engine.exports.evidence import MODES
 from policy_engine.reports.registry import REPORTS
 from policy_engine.service.exports import DECISIONS, LOG, Wanted
 from policy_engine.service.jobs import KEPT_SECONDS, Job
 from policy_engine.service.reports import check_report
+from policy_engine.wording import printable
 
 router = APIRouter()
 _ID = in_path("id", "The export's id.", {"type": "string", "pattern": "^[0-9a-f]{24}$"})
-_FILTER = {"type": ["string", "integer", "boolean", "array"], "items": STRING}
+_FILTER = {"type": ["string", "integer", "boolean", "array"], "items": STRING, "minItems": 1}
+_EMPTY = "name what is wanted, or leave the filter out"
 _MAYBE: dict[str, Any] = {"type": ["object", "null"]}
 SCHEMAS.update(
     {
@@ -99,7 +105,10 @@ async def begin_export(request: Request) -> Response:
     read(request, ())
     order = await json_of(request, Order)
     exporter, loop = service_of(request).exporter, asyncio.get_running_loop()
-    wanted = Wanted(order.report, order.format, filters_of(order), order.proofs, order.with_personal, order.documents)
+    given = filters_of(order)
+    wanted = Wanted(
+        order.report, order.format, given, order.proofs, order.with_personal, order.documents, command_of(order)
+    )
     job = await asyncio.to_thread(exporter.start, principal, authorization_of(request), wanted, loop)
     answer = _json(export_shown(job), 202)
     answer.headers["Location"] = f"/v1/exports/{job.id}"
@@ -136,11 +145,15 @@ async def export_content(request: Request) -> Response:
     read(request, ())
     exporter = service_of(request).exporter
     job, path = await asyncio.to_thread(exporter.content, principal, request.path_params["id"])
+    found = path.stat()
+    refused = refused_range(request, found)
+    if refused is not None:
+        return refused
     await record_read(request, "audit export content", 1)
     digest = base64.b64encode(bytes.fromhex(job.sha256 or "")).decode()
     headers = {**NO_STORE, "Repr-Digest": f"sha-256=:{digest}:", "X-Content-Type-Options": "nosniff"}
     name = f"{job.report}-{job.format}-{job.id[:8]}.zip"
-    return FileResponse(path, media_type="application/zip", filename=name, headers=headers)
+    return FileResponse(path, media_type="application/zip", filename=name, headers=headers, stat_result=found)
 
 
 @router.delete(
@@ -171,9 +184,19 @@ def filters_of(order: Order) -> dict[str, Any]:
     items = []
     for name, value in order.filters.items():
         values = value if isinstance(value, list) else [value]
+        if not values:
+            raise UsageError(Problem("parameter", f"the filter `{printable(name[:60])}` is an empty list", help=_EMPTY))
         items += [(name, str(each).lower() if isinstance(each, bool) else str(each)) for each in values]
     found = options_of(read_items(items, known))
     return {name: value for name, value in found.items() if value not in (None, (), False)}
+
+
+def command_of(order: Order) -> str:
+    """Return the request that asks this again; persons are the asker's own word, and are not told here."""
+    filters = {name: UNTOLD.get(name, value) for name, value in order.filters.items()}
+    rest = {"proofs": order.proofs, "with_personal": order.with_personal}
+    told = {"report": order.report, "format": order.format, "filters": filters, **rest}
+    return f"POST /v1/exports {json.dumps({key: each for key, each in told.items() if each})}"[:MOST_TEXT]
 
 
 def export_shown(job: Job) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from policy_engine import __version__
 from policy_engine.access.routes import KNOWN
 from policy_engine.api import parameters as given
-from policy_engine.api.documents import answer, kept, tag_of, unchanged
+from policy_engine.api.documents import answer, kept, names_anything, tag_of, unchanged
 from policy_engine.api.openapi import documents, in_path, parameters, problems, ref
 from policy_engine.api.parameters import Parameter, as_of, choice, documented, flag, number, text
 from policy_engine.api.requests import principal_with, service_of
@@ -150,7 +150,10 @@ async def _told(
     options = options_of(asked)
     if "model" in asked:
         options["model"] = asked["model"]
-    return unchanged(request, tag) or await answer(request, await service.work(ask, policy, day, options), kept(tag))
+    if not names_anything(request) and (known_already := unchanged(request, tag)) is not None:
+        return known_already
+    found = await service.work(ask, policy, day, options)
+    return unchanged(request, tag) or await answer(request, found, kept(tag))
 
 
 def options_of(asked: Mapping[str, Any]) -> dict[str, Any]:

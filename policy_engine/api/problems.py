@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from http import HTTPStatus
 from typing import Any
 
+from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.access.principal import ForbiddenError, UnauthenticatedError
@@ -13,6 +15,7 @@ from policy_engine.errors import InputError, PolicyError, Problem, RecordingErro
 from policy_engine.service.errors import BusyError, ConflictError, NotFoundError
 from policy_engine.service.observing import note_problem
 
+_LOG = logging.getLogger("policy_engine.api")
 MEDIA_TYPE = "application/problem+json"
 #: When to come back where the ledger refused, in seconds.
 RETRY_SECONDS = 2
@@ -33,6 +36,7 @@ _BY_CODE = {
     "headers-too-large": 431,
     "media-type": 415,
     "method": 405,
+    "range-unsatisfiable": 416,
     "request-timeout": 408,
     "url-too-long": 414,
 }
@@ -43,6 +47,18 @@ def status_of(error: PolicyError) -> int:
     if error.code in _BY_CODE:
         return _BY_CODE[error.code]
     return next((status for kind, status in _STATUSES if isinstance(error, kind)), 503)
+
+
+def told_to(request: Request, error: PolicyError) -> PolicyError:
+    """Return what whoever asks may know of an error: where the ledger is, is told to those alone who are known.
+
+    The words that they are not told go into the log.
+    """
+    if status_of(error) != 503 or hasattr(request.state, "principal"):
+        return error
+    _LOG.warning("told to nobody known: %s", error)
+    hint = "come back later; whoever runs this server finds in its log what is wrong"
+    return RecordingError(Problem(error.code, "the ledger cannot be used now", help=hint))
 
 
 def problem_response(error: PolicyError) -> Response:

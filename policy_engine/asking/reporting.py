@@ -15,6 +15,7 @@ from policy_engine.reports.registry import REPORTS
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
+    from policy_audit.records import DecisionQuery
     from policy_audit.snapshot import Snapshot
 
     from policy_engine.reports.registry import Named
@@ -63,6 +64,16 @@ def compare_sampled(
         snapshot.compare_view(ledger.verifier_key, given.get("owner") is not None, tell)
 
 
+def query_of(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuery:
+    """Return which decisions a report is about.
+
+    Raises:
+        InputError, UsageError: a filter is wrong.
+    """
+    # reports have a time of their own; what selects decisions by it is `--expired` alone
+    return decision_query(snapshot, {**given, "at": given.get("at") if given.get("expired") else None})
+
+
 def answer(snapshot: Snapshot, name: str, given: Mapping[str, Any], command: str) -> Report:
     """Return the report from a snapshot; `command` asks it again.
 
@@ -73,8 +84,7 @@ def answer(snapshot: Snapshot, name: str, given: Mapping[str, Any], command: str
     named = named_report(name)
     digests = {side: policy_digest(snapshot, given.get(side)) for side in ("before", "after")}
     moment = datetime.now(UTC)
-    # reports have a time of their own; what selects decisions by it is `--expired` alone
-    query = decision_query(snapshot, {**given, "at": given.get("at") if given.get("expired") else None})
+    query = query_of(snapshot, given)
     asked = Asked(snapshot, name, named.title, command, moment, query, {**given, **digests})
     report = named.make(asked)
     # an incident's timeline has what was done to the whole ledger, also where nothing was decided on the workload

@@ -12,7 +12,9 @@ from policy_engine.cli.options import ledger_options, policy_options
 from policy_engine.cli.serve_access import access_options, check_open, listening_at, oidc_of
 
 
-@click.command("serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --workers 2")
+@click.command(
+    "serve", epilog="Example: policy serve --ledger postgresql+psycopg://ledger/policy --ledger-key ledger.key"
+)
 @click.option("--listen", metavar="HOST:PORT", default="127.0.0.1:8181", show_default=True, help="Where to listen.")
 @click.option("--workers", metavar="N", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
 @click.option(

@@ -112,26 +112,21 @@ def check_open(settings: Settings, choice: LedgerChoice) -> None:
     A ledger that cannot be read now may be readable later: the server starts, and lets nobody in until then.
 
     Raises:
-        UsageError: it listens on more than loopback, and no token was ever made, and no issuer is named.
+        UsageError: others than this machine reach it, and no token was ever made, and no issuer is named.
+        RecordingError: it could never record anything: key or driver is missing, or the key cannot be used.
     """
-    from policy_engine.access.tokens import Tokens
-    from policy_engine.cli.options import opened
-    from policy_engine.errors import RecordingError
-
+    made = _tokens_made(choice)
     if settings.oidc is not None:
         from policy_engine.access.oidc import Verifier
 
         Verifier(settings.oidc)
         return
-    try:
-        with opened(choice, read_only=True) as ledger:
-            made = len(Tokens.read(ledger))
-    except RecordingError as error:
-        if error.code != "ledger-missing":
-            return
-        made = 0
-    if made:
+    if made is None or made:
         return
+    if settings.behind_tls:
+        message = "nobody could log in: the ledger has no token, and whoever comes through `--behind-tls` needs one"
+        hint = "make one with `policy token create`, or name an issuer with --oidc-issuer"
+        raise UsageError(Problem("open-access", message, help=hint))
     if not settings.on_loopback:
         message = f"nobody could log in: the ledger has no token, and `{settings.host}` is not loopback"
         hint = "make one with `policy token create`, name an issuer with --oidc-issuer, or listen on 127.0.0.1"
@@ -139,3 +134,50 @@ def check_open(settings: Settings, choice: LedgerChoice) -> None:
     from policy_engine.serving.logs import begin
 
     begin(settings.log_form, settings.log_level).event("warning", "open", message=OPEN)
+
+
+def _tokens_made(choice: LedgerChoice) -> int | None:
+    """Return how many tokens were ever made; None where the ledger cannot be read now.
+
+    Raises:
+        RecordingError: what is wrong does not mend itself.
+    """
+    from policy_engine.access.tokens import Tokens
+    from policy_engine.cli.options import opened
+    from policy_engine.errors import RecordingError
+
+    try:
+        with opened(choice, read_only=True) as ledger:
+            made = len(Tokens.read(ledger))
+    except RecordingError as error:
+        if error.code == "ledger-driver":
+            raise
+        _check_key(choice, begun=False)
+        return 0 if error.code == "ledger-missing" else None
+    _check_key(choice, begun=True)
+    return made
+
+
+def _check_key(choice: LedgerChoice, *, begun: bool) -> None:
+    """Refuse a key that nothing could ever be recorded with; that of a log that has not begun is made with it.
+
+    Raises:
+        RecordingError: a ledger on a server has none, or the file is missing, exposed, unreadable, or no key.
+    """
+    from policy_audit.database import locate
+    from policy_audit.errors import AuditError, SigningKeyError
+    from policy_audit.signing_program import read_signer
+
+    from policy_engine.recorder import recording_error
+
+    location = locate(choice.url)
+    path = choice.key or (location.path.with_name(f"{location.path.name}.key") if location.path is not None else None)
+    try:
+        if path is not None and (begun or path.exists()):
+            read_signer(path.expanduser())
+        elif path is None and location.server:
+            message = "a ledger on PostgreSQL needs a file for its signing key"
+            hint = "name it with `--ledger-key`, or in POLICY_LEDGER_KEY; the key never stands in the database"
+            raise SigningKeyError(message, code="signing-key-path", help=hint)
+    except AuditError as error:
+        raise recording_error(error) from error

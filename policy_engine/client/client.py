@@ -114,7 +114,8 @@ class Client:
         if unknown := sorted(set(details or {}) - set(DETAILS)):
             message = f"`{unknown[0][:40]}` is no detail of a request for decisions"
             raise UsageError(Problem("details", message, help=f"one of {', '.join(DETAILS)}"))
-        query = [("purpose", purpose), *(details or {}).items()]
+        # the id is that of the whole document
+        query = [("purpose", purpose), ("all_rules", "true"), *(details or {}).items()]
         # one key for all tries of one request: whoever lost the answer gets that of the first
         kind, content = form_of(body, files) if files else (JSON, body)
         headers = {"Content-Type": kind, "Accept": JSON, "Idempotency-Key": secrets.token_hex(16)}

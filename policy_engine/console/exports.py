@@ -10,7 +10,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.api.exports import Order, export_shown, filters_of
+from policy_engine.api.exports import Order, command_of, export_shown, filters_of
 from policy_engine.api.reports import filters_of_decisions
 from policy_engine.api.requests import service_of
 from policy_engine.asking.exporting import FORMATS
@@ -140,7 +140,8 @@ def _wanted(items: Sequence[tuple[str, str]]) -> Wanted:
         "documents" in own,
     )
     found = filters_of(order)
-    return Wanted(order.report, order.format, found, order.proofs, order.with_personal, order.documents)
+    asked = order.documents, command_of(order)
+    return Wanted(order.report, order.format, found, order.proofs, order.with_personal, *asked)
 
 
 def _mark(job: Job) -> Mark:

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from policy_engine.access.principal import UnauthenticatedError
-from policy_engine.api.problems import RETRY_SECONDS, status_of
+from policy_engine.api.problems import RETRY_SECONDS, status_of, told_to
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page
 from policy_engine.errors import PolicyError, Problem
@@ -75,6 +75,7 @@ async def missing_page(request: Request) -> Response:
 
 async def problem_page(request: Request, error: PolicyError) -> Response:
     """Answer with what is wrong, and what to do about it."""
+    error = told_to(request, error)
     status = status_of(error)
     if status in _KNOWN and not hasattr(request.state, "principal"):
         with suppress(PolicyError):

@@ -83,7 +83,8 @@ def _head(order: Order, export: Export) -> Head:
         arguments=order.selection.arguments,
         period=order.selection.period,
         checkpoint=bound(export.snapshot),
-        population=export.snapshot.select(DecisionQuery()).count(),
+        # whoever may see some namespaces alone is not told how much there is in others
+        population=export.snapshot.select(DecisionQuery(namespaces=order.selection.wanted.namespaces)).count(),
         selected=export.selected,
         counted="decisions",
         columns=columns,

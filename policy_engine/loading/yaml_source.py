@@ -8,15 +8,15 @@ keys that are no strings, raw control characters, aliases that multiply.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import yaml
 
 from policy_engine.errors import InputError, PolicyError, Problem, Span
-from policy_engine.loading.yaml_builder import Builder, Node
+from policy_engine.loading.yaml_builder import Builder, Place
 from policy_engine.loading.yaml_syntax import syntax_problem
 
 LARGEST_FILE = 1024 * 1024
@@ -25,8 +25,26 @@ LARGEST_FILE = 1024 * 1024
 # line breaks), or what only misleads (a byte-order mark inside the text).
 _UNREADABLE_ASCII = re.compile("[^\t\n\r\x20-\x7e]")
 _UNREADABLE = "[^\t\n\r\x20-\x7e\xa0-\u2027\u202a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
-_LINE_BREAK = re.compile("\r\n|\r|\n")
+LINE_BREAK = re.compile("\r\n|\r|\n")
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class Placed(Protocol):
+    """What knows where a value stands, and its parts."""
+
+    @property
+    def place(self) -> Place:
+        """Line and column, from 1."""
+        ...
+
+    @property
+    def keys(self) -> Mapping[str | int, Place]:
+        """Where the keys of a mapping stand."""
+        ...
+
+    def child(self, step: str | int) -> Placed | None:
+        """Return the part of this key or index; None where there is none."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +61,11 @@ class Document:
 
     file: str
     value: Any
-    _root: Node = field(repr=False, compare=False)
+    _root: Placed = field(repr=False, compare=False)
 
     def span(self, *path: str | int) -> Span:
         """Return where the value at `path` stands, or its nearest ancestor that is there."""
-        node = self._root
+        node: Placed = self._root
         for step in path:
             child = node.child(step)
             if child is None:
@@ -64,7 +82,7 @@ class Document:
 
     def key_span(self, *path: str | int) -> Span:
         """Return where the key at the end of `path` stands; as `span` where there is no such key."""
-        node: Node | None = self._root
+        node: Placed | None = self._root
         for step in path[:-1]:
             node = node.child(step) if node else None
         place = node.keys.get(path[-1]) if node and path and isinstance(path[-1], str) else None
@@ -139,14 +157,9 @@ def read_bytes(path: Path, error: type[PolicyError] = InputError, largest: int =
 
 def decode(text: str | bytes, file: str, largest: int = LARGEST_FILE) -> str | Problem:
     """Return the text without its byte-order mark, or why it cannot be read as YAML."""
-    size = len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
-    if size > largest:
-        message = f"the file is larger than {largest // 1024:,} KiB"
-        return Problem("yaml-file-too-large", message, Span(file, 1, 1), "split it into several files")
-    decoded = _from_utf8(text, file) if isinstance(text, bytes) else text
+    decoded = decode_utf8(text, file, largest)
     if isinstance(decoded, Problem):
         return decoded
-    decoded = decoded.removeprefix("\ufeff")
     # the whole pattern takes as long to compile as a workload to decide, and most files are ASCII
     unreadable = _UNREADABLE_ASCII if decoded.isascii() else re.compile(_UNREADABLE)
     if found := unreadable.search(decoded):
@@ -154,6 +167,16 @@ def decode(text: str | bytes, file: str, largest: int = LARGEST_FILE) -> str | P
         hint = "write it as an escape in double quotes, or leave it out"
         return Problem("yaml-control-character", message, _end_of(decoded[: found.start()], file), hint)
     return decoded
+
+
+def decode_utf8(text: str | bytes, file: str, largest: int = LARGEST_FILE) -> str | Problem:
+    """Return the text without its byte-order mark, or why it is none, or too large."""
+    size = len(text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass"))
+    if size > largest:
+        message = f"the file is larger than {largest // 1024:,} KiB"
+        return Problem("yaml-file-too-large", message, Span(file, 1, 1), "split it into several files")
+    decoded = _from_utf8(text, file) if isinstance(text, bytes) else text
+    return decoded if isinstance(decoded, Problem) else decoded.removeprefix("\ufeff")
 
 
 def _from_utf8(text: bytes, file: str) -> str | Problem:
@@ -169,7 +192,7 @@ def _from_utf8(text: bytes, file: str) -> str | Problem:
 
 def _end_of(text: str, file: str) -> Span:
     """Return the place just after `text`, which is a file's beginning."""
-    lines = _LINE_BREAK.split(text)
+    lines = LINE_BREAK.split(text)
     return Span(file, len(lines), len(lines[-1]) + 1)
 
 

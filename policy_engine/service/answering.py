@@ -138,7 +138,7 @@ class Decisions:
                 return size, None
             views = [ledger.entry(each.index).document.get("view", {}) for each in recorded]
             principal.require_namespaces({each["namespace"] for each in views if "namespace" in each})
-            return size, _answered(ledger, recorded)
+            return size, _answered(ledger, recorded, asked.all_rules)
 
         try:
             size, documents = await self._read(look)
@@ -193,11 +193,12 @@ class Decisions:
             recorded = await self._committer.append(Group(drafts, ground.guard))
             current.set("entry", lambda: recorded[0].index)
         if recorded[0].repeated:
-            return Answer(await self._read(lambda ledger: _answered(ledger, recorded)), decided.listed, True)
+            again = await self._read(lambda ledger: _answered(ledger, recorded, asked.all_rules))
+            return Answer(again, decided.listed, True)
         note_decisions(self._meter, decided.decisions, recorded, asked.purpose)
         scratch = ground.ledger.is_scratch
         places = [ledger_part(each, scratch) for each in recorded[: len(made)]]
-        documents = [each.answer(place) for each, place in zip(made, places, strict=True)]
+        documents = [each.answer(place, all_rules=asked.all_rules) for each, place in zip(made, places, strict=True)]
         return Answer(documents, decided.listed, beside=recorded[-1].index if beside else None)
 
 
@@ -206,7 +207,7 @@ def _conflict() -> ConflictError:
     return ConflictError(Problem("idempotency-conflict", message, help="send the same request, or another key"))
 
 
-def _answered(ledger: Ledger, recorded: Sequence[Recorded]) -> list[bytes]:
+def _answered(ledger: Ledger, recorded: Sequence[Recorded], all_rules: bool) -> list[bytes]:
     """Return what was answered when these entries were recorded."""
     found = []
     for each in recorded:
@@ -215,7 +216,8 @@ def _answered(ledger: Ledger, recorded: Sequence[Recorded]) -> list[bytes]:
             content = ledger.blob(document["blobs"]["decision"])
             owner = ledger.personal(each.index).get("owner")
             place = ledger_part(each, ledger.is_scratch)
-            found.append(answer_on_record(content, owner, document["view"]["decision_id"], place))
+            name = document["view"]["decision_id"]
+            found.append(answer_on_record(content, owner, name, place, all_rules=all_rules))
     return found
 
 

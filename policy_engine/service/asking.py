@@ -40,15 +40,22 @@ class Asked(Struct, frozen=True):
     """Refuses what was decided before anything of it is recorded."""
     beside: Callable[[Principal, Sequence[tuple[str, str]]], Draft] | None = None
     """Gives an entry of the same commit, of who asks and the id and verdict of each decision."""
+    is_json: bool = False
+    """Whether the body has to be JSON; else it is YAML."""
+    all_rules: bool = False
+    """Whether the answer has the rules that did not fire, too."""
 
     @property
     def digest(self) -> bytes:
         """The SHA-256 of what is to be decided."""
+        # the same bytes may mean another thing as YAML, of which none begin with this byte
+        body = sha256(b"\xff" if self.is_json else b"")
+        body.update(self.body)
         if not self.files:
-            return sha256(self.body).digest()
+            return body.digest()
         named = [(name, sha256(content).hexdigest()) for name, content in sorted(self.files.items())]
         # no text begins with this byte, so that no body is taken for a form
-        return sha256(b"\xfe" + json.dumps([sha256(self.body).hexdigest(), named]).encode()).digest()
+        return sha256(b"\xfe" + json.dumps([body.hexdigest(), named]).encode()).digest()
 
     def context(self, principal: Principal) -> Context:
         """Return what the entries say of who asked and why."""

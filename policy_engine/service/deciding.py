@@ -82,7 +82,7 @@ class Evaluator:
     def _first(
         self, asked: Asked, ground: Ground, at: datetime
     ) -> tuple[list[LoadedWorkload], bool, Standing | list[Problem]]:
-        loaded, listed = read_workloads(asked.body, ground.policy.vocabulary, self._most)
+        loaded, listed = read_workloads(asked.body, ground.policy.vocabulary, self._most, is_json=asked.is_json)
         return loaded, listed, self._one(loaded[0], asked, ground, at)
 
     def _one(self, loaded: LoadedWorkload, asked: Asked, ground: Ground, at: datetime) -> Standing | list[Problem]:

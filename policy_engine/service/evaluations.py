@@ -170,7 +170,7 @@ async def _by_document(
         told = {"decision": not reasons, "context": {"id": identifier, "reasons": reasons}}
         return _draft(told, subject, action, resource.type, resource.id, principal)
 
-    answer = await service.decide(Asked(document, authorization, DEPLOY, check=check, beside=beside))
+    answer = await service.decide(Asked(document, authorization, DEPLOY, check=check, beside=beside, is_json=True))
     (decision,) = answer.decisions
     found = _answer(decision["verdict"] in ALLOWING, decision, [], decision["ledger"]["index"])
     return {**found, "context": {**found["context"], "evaluation_entry": answer.beside}}

@@ -23,7 +23,7 @@ from policy_audit.errors import AuditError
 
 from policy_engine.access.principal import Principal
 from policy_engine.asking.exporting import FORMATS, Asked, export_draft, write_format
-from policy_engine.errors import PolicyError, Problem, UsageError
+from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 from policy_engine.exports.evidence import MODES
 from policy_engine.recorder import recording_error
 from policy_engine.reports.registry import FILTERS, REPORTS
@@ -31,7 +31,8 @@ from policy_engine.service.acting import context_of
 from policy_engine.service.errors import BusyError, ConflictError, NotFoundError
 from policy_engine.service.groups import Group
 from policy_engine.service.jobs import BEAT_SECONDS, CONTENT, MOST_JOBS, Job, Jobs
-from policy_engine.service.reports import make_report, narrowed
+from policy_engine.service.recorded import as_parameters, in_parameters
+from policy_engine.service.reports import check_keys, make_report, narrowed
 from policy_engine.service.telling import CancelledError, Telling
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ class Wanted(Struct, frozen=True):
     proofs: str | None = None
     with_personal: bool = False
     documents: bool = False
+    command: str = "POST /v1/exports"
+    """What asks this again; it names no person."""
 
 
 class Exporter:
@@ -85,6 +88,7 @@ class Exporter:
             else REPORTS[wanted.report].takes
         )
         given = narrowed(principal, wanted.given, takes)
+        self._check_filters(wanted.report, given)
         if len(list(self.jobs.all())) >= MOST_JOBS:
             message = f"the server keeps {MOST_JOBS} exports, and has as many"
             raise BusyError(Problem("too-many-exports", message, help="delete one that is not needed any more"), 60)
@@ -96,6 +100,25 @@ class Exporter:
         record = _Recording(self._service, authorization, loop)
         self._pool.submit(self._run, job, Wanted(**{**_members(wanted), "given": given}), record)
         return job
+
+    def _check_filters(self, report: str, given: Mapping[str, Any]) -> None:
+        """Refuse filters that select nothing there is, or contradict each other; a job would fail of them.
+
+        Raises:
+            UsageError: they do.
+        """
+        from policy_audit.snapshot import open_snapshot
+
+        from policy_engine.asking.decision_query import decision_query
+        from policy_engine.asking.reporting import query_of
+
+        try:
+            with open_snapshot(self._service.door.open()) as snapshot:
+                (decision_query if report == DECISIONS else query_of)(snapshot, given)
+        except (InputError, UsageError) as error:
+            raise as_parameters(error) from error
+        except AuditError as error:
+            raise recording_error(error) from error
 
     def stop(self) -> None:
         """End: what has not begun is found dead, and what runs stops where it next tells how far it is."""
@@ -158,7 +181,8 @@ class Exporter:
             problem = recording_error(error).problems[0]
             job = _failed(job, problem.code, problem.message, problem.help)
         except PolicyError as error:
-            job = _failed(job, error.code, error.problems[0].message, error.help)
+            (problem, *_) = in_parameters(error.problems)
+            job = _failed(job, problem.code, problem.message, problem.help)
         except OSError as error:
             job = _failed(job, "export-unwritable", (error.strerror or type(error).__name__).lower(), None)
         except Exception as error:  # noqa: BLE001 - whoever asked is told, and the thread goes on
@@ -209,7 +233,11 @@ def _check(wanted: Wanted) -> None:
 
     if wanted.report not in (DECISIONS, LOG):
         check_report(wanted.report)
-        check_asked(wanted.report, wanted.given)
+        try:
+            check_asked(wanted.report, wanted.given)
+        except UsageError as error:
+            raise as_parameters(error) from error
+        check_keys(wanted.given.get("vkeys") or ())
     allowed = ("tlog",) if wanted.report == LOG else tuple(FORMATS)[1:] if wanted.report == DECISIONS else TABLES
     if wanted.format not in allowed:
         message = f"`{wanted.report}` is exported as {', '.join(allowed)}, and not as `{wanted.format[:20]}`"
@@ -248,7 +276,7 @@ def _write_report(
 ) -> dict[str, Any]:
     from policy_engine.asking.export_tables import write_report
 
-    command = f"POST /v1/exports {wanted.report} {wanted.format}"
+    command = wanted.command
     given = {**wanted.given, "progress": told, "tell": told}
     report = make_report(service, asked.ledger, wanted.report, given, command)
     about = wanted.given.get("subject") or wanted.given.get("owner")

@@ -7,10 +7,11 @@ what lies outside is as if it were not there.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from policy_engine.decide import parse_time
 from policy_engine.errors import InputError, PolicyError, Problem, UsageError
 from policy_engine.recorder import recordable
 from policy_engine.service import cursors
@@ -244,18 +245,23 @@ def _refuse_workload(namespace: str, name: str) -> NoReturn:
 def as_parameters(error: PolicyError) -> UsageError:
     """Return an error of the command's options as one of the parameters that have their names."""
 
+    return UsageError(in_parameters(error.problems))
+
+
+def in_parameters(problems: Sequence[Problem]) -> list[Problem]:
+    """Return problems with the command's options by the names of parameters."""
+
     def named(text: str | None) -> str | None:
         return None if text is None else _OPTION.sub(lambda found: found.group(1).replace("-", "_"), text)
 
-    return UsageError([Problem(each.code, str(named(each.message)), None, named(each.help)) for each in error.problems])
+    return [Problem(each.code, str(named(each.message)), each.span, named(each.help)) for each in problems]
 
 
 def _moment(text: str) -> datetime:
     try:
-        found = datetime.fromisoformat(text)
+        return parse_time(text)
     except ValueError:
         raise UsageError(Problem("cursor", "the cursor is none that this server gave")) from None
-    return found.astimezone(UTC) if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _text(moment: datetime) -> str:

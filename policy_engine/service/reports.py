@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from policy_engine.access.principal import ForbiddenError, Principal
-from policy_engine.errors import Problem, RecordingError, UsageError
+from policy_engine.errors import InputError, Problem, RecordingError, UsageError
 from policy_engine.reports.registry import NO_VERDICT, REPORTS
 from policy_engine.service.errors import BusyError, NotFoundError
 
@@ -93,6 +93,8 @@ def check_report(name: str) -> None:
 def narrowed(principal: Principal, given: Mapping[str, Any], takes: frozenset[str]) -> dict[str, Any]:
     """Return the question as far as the principal may ask it: about one of their namespaces, where they have some.
 
+    Its `namespaces` are their reach, by which nothing is told of the rest, not even what it does not hold.
+
     Raises:
         ForbiddenError: the answer would be about the whole ledger.
         UsageError: they have to say which namespace.
@@ -112,7 +114,7 @@ def narrowed(principal: Principal, given: Mapping[str, Any], takes: frozenset[st
         raise UsageError(Problem("namespace", message, help=f"one of {', '.join(sorted(principal.namespaces))}"))
     if namespace not in principal.namespaces:
         raise NotFoundError(Problem("namespace-missing", "there is no such namespace"))
-    return {**given, "namespace": namespace}
+    return {**given, "namespace": namespace, "namespaces": principal.namespaces}
 
 
 def make_report(service: Service, ledger: Ledger, name: str, given: Mapping[str, Any], command: str) -> Report:
@@ -127,6 +129,7 @@ def make_report(service: Service, ledger: Ledger, name: str, given: Mapping[str,
     from policy_engine.asking.reporting import answer, check_asked, compare_sampled, read_as_of
 
     check_asked(name, given)
+    check_keys(given.get("vkeys") or ())
     keys = given.get("vkeys") or ()
     origin = given.get("origin") or (keys[0].partition("+")[0] if keys else ledger.origin or "")
     own = {"own_key": ledger.verifier_key, "origin": origin, "layers": service.settings.layers}
@@ -134,6 +137,22 @@ def make_report(service: Service, ledger: Ledger, name: str, given: Mapping[str,
     with open_snapshot(ledger, as_of=read_as_of(name, given)) as snapshot:
         compare_sampled(snapshot, ledger, given, given.get("tell"))
         return answer(snapshot, name, {**asked, "approvers": service.policy.approvers}, command)
+
+
+def check_keys(keys: Sequence[str]) -> None:
+    """Refuse what is no verifier key.
+
+    Raises:
+        UsageError: with the code `verifier-key`.
+    """
+    from policy_audit.errors import AuditError
+    from policy_audit.keys import parse_verifier_key
+
+    for key in keys:
+        try:
+            parse_verifier_key(key)
+        except AuditError as error:
+            raise UsageError(Problem("verifier-key", error.message, help=error.help)) from None
 
 
 async def report(service: Service, principal: Principal, name: str, given: Mapping[str, Any], command: str) -> Report:
@@ -157,7 +176,7 @@ async def report(service: Service, principal: Principal, name: str, given: Mappi
 
     try:
         found = await service.reporter.make(ask, service.settings.limits.request_seconds)
-    except UsageError as error:
+    except (InputError, UsageError) as error:
         raise as_parameters(error) from error
     if len(found.rows) > MOST_ROWS:
         message = f"the report has {len(found.rows):,} rows, and {MOST_ROWS:,} are answered at once"

@@ -75,7 +75,7 @@ class Service:
         self.rules = RulesInForce(settings)
         self._ground: Ground | None = None
         self._refreshing = threading.Lock()
-        self._open_access = settings.on_loopback
+        self._open_access = settings.may_be_open
         self.decisions = Decisions(
             self._current, self._identify_asked, self.read, self.evaluator, self.committer, settings.limits, self.meter
         )
@@ -182,7 +182,7 @@ class Service:
             known = self._identify(authorization, ground, moment)
             self.admission.admit(known)
         except UnauthenticatedError as error:
-            if authorization is None and not (self.settings.on_loopback and not len(ground.tokens)):
+            if authorization is None:
                 self.admission.check_stranger(address)
                 raise
             self.admission.check_unknown(error, address)
@@ -203,7 +203,7 @@ class Service:
 
         Where the ledger cannot say so, it is.
         """
-        if not self.settings.on_loopback or self.settings.oidc is not None:
+        if not self.settings.may_be_open:
             return False
         with contextlib.suppress(PolicyError):
             ground = await self._current(now())

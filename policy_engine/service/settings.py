@@ -71,6 +71,11 @@ class Settings(Struct, frozen=True):
     """Whether anybody may read checkpoint and tiles."""
 
     @property
+    def may_be_open(self) -> bool:
+        """Whether it lets in everybody as long as nobody was ever given a token: nobody comes from elsewhere."""
+        return self.on_loopback and not self.behind_tls and self.oidc is None
+
+    @property
     def on_loopback(self) -> bool:
         """Whether nobody but this machine reaches it."""
         from ipaddress import ip_address

@@ -83,9 +83,9 @@ class Timed:
         """Return the decision's entry, not prepared yet, as what is recorded once."""
         return replace(self._template.draft(context), once=once)
 
-    def answer(self, ledger: Mapping[str, Any]) -> bytes:
+    def answer(self, ledger: Mapping[str, Any], *, all_rules: bool) -> bytes:
         """Return what whoever asked is answered, once it stands at that place in the ledger."""
-        return self._written.answer(self.time, self.id, ledger)
+        return self._written.answer(self.time, self.id, ledger, all_rules=all_rules)
 
     def _entries(self, context: Context) -> list[Renewable]:
         who = (context.purpose, context.actor, context.actor_known_by, *sorted(context.details.items()))

@@ -6,7 +6,9 @@ good, so that whichever worker the next approver reaches knows of it, and it is 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -14,11 +16,12 @@ from msgspec import Struct
 from policy_audit.entry import EntryType
 
 from policy_engine.access.principal import ForbiddenError, Principal
-from policy_engine.errors import InputError, Problem, VerificationFailedError
+from policy_engine.errors import InputError, Problem, UsageError, VerificationFailedError
 from policy_engine.model.identity import same_person
 from policy_engine.service.acting import Acted, act, context_of
 from policy_engine.service.errors import ConflictError, NotFoundError
 from policy_engine.service.ground import now
+from policy_engine.service.recorded import in_parameters
 from policy_engine.waivers.acts import (
     approved_lines,
     approving,
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
     from policy_engine.loading.policy import Policy
     from policy_engine.service.service import Service
 
+#: The options whose members have other names.
+_PERIOD = re.compile(r"--(from|until)\b")
 #: An approval counts by the others that are on record, as well.
 _APPROVALS = frozenset({EntryType.WAIVER_APPROVED.value})
 #: What `approve` refuses because of what became of the waiver, and not because of what was sent.
@@ -92,7 +97,8 @@ async def ask(service: Service, authorization: str | None, wanted: WaiverRequest
         days = (wanted.valid_until - first).days + 1
         return [asking(request, ledger.origin, name, context)], too_many_days(policy, days)
 
-    done = await act(service, authorization, "decide", work)
+    with _by_members():
+        done = await act(service, authorization, "decide", work)
     found = await service.read(lambda ledger: asked_for(ledger, done.recorded[0].index))
     return await waiver(service, done.principal, found.statement.id), done.told
 
@@ -178,8 +184,23 @@ async def revoke(service: Service, authorization: str | None, identifier: str, r
         draft = revoking(ledger, row, reason, None, {"actor": context.actor or ""}, context)
         return ([] if row["status"] == "revoked" else [draft]), None
 
-    done: Acted[None] = await act(service, authorization, "approve", work)
+    with _by_members():
+        done: Acted[None] = await act(service, authorization, "approve", work)
     return await waiver(service, done.principal, identifier)
+
+
+@contextmanager
+def _by_members() -> Iterator[None]:
+    """Say what is wrong with an option of the command as of the member of the body that it is here."""
+    try:
+        yield
+    except (InputError, UsageError) as error:
+        kind = UsageError if isinstance(error, UsageError) else InputError
+        spelled = [
+            Problem(each.code, each.message, each.span, each.help and _PERIOD.sub(r"valid_\1", each.help))
+            for each in error.problems
+        ]
+        raise kind(in_parameters(spelled)) from error
 
 
 def _require_known(principal: Principal, what: str) -> None:

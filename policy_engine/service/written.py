@@ -4,7 +4,8 @@
     answered  {"apiVersion":...,"kind":...,"id":"...", the other members in the order of the record, "ledger":{...}}
 
 The answer is the record read back, with the owner's name, the id and the place in the ledger: it can be given again
-from the ledger, byte for byte.
+from the ledger, byte for byte. It leaves out the rules that did not fire, as `policy evaluate` does, or has all of the
+record, from which the id can be computed.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 import orjson
 from policy_audit.canonical import document_bytes
+
+from policy_engine.asking.shown import trimmed
 
 TIME = "decided_at"
 _LEADING = ("apiVersion", "kind")
@@ -28,7 +31,9 @@ class Written:
         workload = document_bytes({**document["workload"], "owner": owner})
         rest = {name: each for name, each in members.items() if name not in _LEADING} | {"workload": workload}
         self._leading = b"".join(b'"%s":%s,' % (name.encode(), members[name]) for name in _LEADING)
-        self._answer_before, self._answer_after = _around_time(rest)
+        self._answers = {True: _around_time(rest)}
+        short = document_bytes(trimmed(document, all_rules=False)["tasks"])
+        self._answers[False] = _around_time(rest | {"tasks": short})
 
     @property
     def size(self) -> int:
@@ -39,22 +44,25 @@ class Written:
         """Return what is recorded of the decision made at `time`."""
         return b'{%s"%s"%s}' % (self._before, time.encode(), self._after)
 
-    def answer(self, time: str, name: str, ledger: Mapping[str, Any]) -> bytes:
+    def answer(self, time: str, name: str, ledger: Mapping[str, Any], *, all_rules: bool) -> bytes:
         """Return what is answered: the decision of the id `name`, at its place in the ledger."""
+        before, after = self._answers[all_rules]
         return b'{%s"id":"%s",%s"%s"%s,"ledger":%s}' % (
             self._leading,
             name.encode(),
-            self._answer_before,
+            before,
             time.encode(),
-            self._answer_after,
+            after,
             orjson.dumps(ledger),
         )
 
 
-def answer_on_record(content: bytes, owner: str | None, name: str, ledger: Mapping[str, Any]) -> bytes:
+def answer_on_record(
+    content: bytes, owner: str | None, name: str, ledger: Mapping[str, Any], *, all_rules: bool
+) -> bytes:
     """Return the answer that a recorded decision was; `owner` is None where the name was erased since."""
     document = orjson.loads(content)
-    return Written(document, owner).answer(document[TIME], name, ledger)
+    return Written(document, owner).answer(document[TIME], name, ledger, all_rules=all_rules)
 
 
 def _around_time(members: Mapping[str, bytes]) -> tuple[bytes, bytes]:

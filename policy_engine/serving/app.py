@@ -26,7 +26,7 @@ from policy_engine.api import (
     waivers,
 )
 from policy_engine.api.compressing import CompressedReads
-from policy_engine.api.problems import problem_response
+from policy_engine.api.problems import problem_response, told_to
 from policy_engine.console.pages import ROUTERS
 from policy_engine.console.routing import is_for_people, missing_page
 from policy_engine.errors import PolicyError
@@ -83,9 +83,9 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
     return app
 
 
-async def _refuse(_: Request, error: Exception) -> Response:
+async def _refuse(request: Request, error: Exception) -> Response:
     assert isinstance(error, PolicyError)  # noqa: S101 - it is registered for these alone
-    return problem_response(error)
+    return problem_response(told_to(request, error))
 
 
 async def _unrouted(request: Request, error: Exception) -> Response:

@@ -30,6 +30,8 @@ _ONCE = frozenset(
     {b"authorization", b"content-encoding", b"content-length", b"content-type", b"host", b"idempotency-key", b"origin"}
     | {b"sec-fetch-site", b"transfer-encoding"}
 )
+#: What a proxy adds: whoever asked it may be anywhere.
+_OF_PROXIES = frozenset({b"forwarded", b"via", b"x-real-ip"})
 _HOST = re.compile(rb"[A-Za-z0-9._~-]+(?::[0-9]{0,5})?|\[[0-9A-Fa-f:.]+\](?::[0-9]{0,5})?")
 #: Whether these answer is asked by what is in front, by whatever name it knows this server.
 _PROBES = frozenset({"/healthz", "/readyz"})
@@ -41,7 +43,7 @@ class Front:
     def __init__(self, app: ASGIApp, service: Service) -> None:
         self._app, self._service = app, service
         self._limits = service.settings.limits
-        self._on_loopback = service.settings.on_loopback
+        self._may_be_open = service.settings.may_be_open
         self._headers = security_headers(service.settings.behind_tls)
         self._names = frozenset(name for name, _ in self._headers)
         self._under_way = 0
@@ -68,7 +70,7 @@ class Front:
         self._under_way += 1
         try:
             refused = self._refused(scope, headers)
-            if refused is None and self._on_loopback and b"authorization" not in headers:
+            if refused is None and self._may_be_open and b"authorization" not in headers:
                 refused = await self._refused_browser(scope, headers)
             await (self._app if refused is None else problem_response(refused))(scope, receive, answer)
         except Exception:
@@ -115,18 +117,24 @@ class Front:
         return None
 
     async def _refused_browser(self, scope: Scope, headers: dict[bytes, bytes]) -> PolicyError | None:
-        """Return why a request without a token is refused in open mode: another site's page may have made it."""
+        """Return why a request without a token is refused in open mode: it may come from elsewhere."""
         host, origin, site = (_text(headers.get(name)) for name in (b"host", b"origin", b"sec-fetch-site"))
         foreign = not is_loopback_host(host or "") and scope["path"] not in _PROBES
         navigates = scope["method"] in ("GET", "HEAD") and headers.get(b"sec-fetch-mode") == b"navigate"
         crossing = is_cross_site(host or "", origin, site) and not navigates
-        if not (foreign or crossing) or not await self._service.is_open():
+        proxied = scope["path"] not in _PROBES and any(
+            name in _OF_PROXIES or name.startswith(b"x-forwarded-") for name in headers
+        )
+        if not (foreign or crossing or proxied) or not await self._service.is_open():
             return None
         if foreign:
             hint = "use http://localhost or http://127.0.0.1, or make a token with `policy token create`"
             return ForbiddenError(
                 Problem("foreign-host", "without tokens only this machine's own names count", help=hint)
             )
+        if proxied:
+            hint = "make a token with `policy token create`; without any, who comes through a proxy is not this machine"
+            return ForbiddenError(Problem("proxied", "without tokens nobody is let in through a proxy", help=hint))
         return ForbiddenError(Problem("cross-site", "a page of another site asks for this"))
 
 

@@ -70,9 +70,14 @@ def hold(one: Decision, anew: Decision, drafter: Drafter, context: Context) -> N
         assert committed.keys() == draft.personal.keys()
         assert all(opens(committed[each.name], each) for each in entry.disclosures)
         assert not {each.salt for each in entry.disclosures} & {each.salt for each in again.disclosures}
-    answer = timed.answer(PLACE)
-    assert json.loads(answer) == json.loads(orjson.dumps(shown(anew, PLACE)))
-    assert answer == answer_on_record(content, owner, anew.id, PLACE)
+    whole = json.loads(orjson.dumps(shown(anew, PLACE)))
+    acted = [
+        {**task, "rules": [each for each in task["rules"] if each["outcome"] != "not_fired"]} for task in whole["tasks"]
+    ]
+    for all_rules, told in ((True, whole), (False, {**whole, "tasks": acted})):
+        answer = timed.answer(PLACE, all_rules=all_rules)
+        assert json.loads(answer) == told
+        assert answer == answer_on_record(content, owner, anew.id, PLACE, all_rules=all_rules)
 
 
 def _without_salts(data: bytes) -> dict[str, Any]:

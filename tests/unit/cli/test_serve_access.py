@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -23,23 +24,20 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 
 
 @pytest.fixture
-def logged(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
-    """What a server's log says before it listens: level, event and message."""
+def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
+    """Level, event and message of what the log would be told."""
     found: list[tuple[str, str, str]] = []
-
-    class Log:
-        def event(self, level: str, event: str, *, message: str) -> None:
-            found.append((level, event, message))
-
-    monkeypatch.setattr("policy_engine.serving.logs.begin", lambda form, level: Log())
+    log = SimpleNamespace(event=lambda level, event, message: found.append((level, event, message)))
+    monkeypatch.setattr("policy_engine.serving.logs.begin", lambda *_: log)
     return found
 
 
 def test_without_any_token_it_is_open_on_loopback_and_says_so(
-    policy: Run, ledger: Path, started: list[Settings], logged: list[tuple[str, str, str]]
+    policy: Run, ledger: Path, started: list[Settings], said: list[tuple[str, str, str]]
 ) -> None:
-    assert policy("serve").status == 0
-    [(level, event, message)] = logged
+    done = policy("serve")
+    assert done.status == 0
+    ((level, event, message),) = said
     assert (level, event) == ("warning", "open")
     assert message.startswith("open: no token was ever made in this ledger")
     assert started[0].on_loopback
@@ -59,13 +57,43 @@ def test_without_any_token_it_listens_nowhere_else(
 
 
 def test_a_ledger_that_is_not_there_yet_has_no_token(
-    policy: Run, tmp_path: Path, started: list[Settings], logged: list[tuple[str, str, str]]
+    policy: Run, tmp_path: Path, started: list[Settings], said: list[tuple[str, str, str]]
 ) -> None:
     given = ("--ledger", f"sqlite:///{tmp_path / 'new.db'}")
     assert policy("serve", "--listen", "0.0.0.0:1", *given).status == 2
     assert not (tmp_path / "new.db").exists()
     assert policy("serve", *given).status == 0
-    assert [event for _, event, _ in logged] == ["open"]
+    assert [each[:2] for each in said] == [("warning", "open")]
+
+
+def test_nobody_is_open_to_those_who_come_through_tls(policy: Run, ledger: Path, started: list[Settings]) -> None:
+    done = policy("serve", "--behind-tls")
+    assert (done.status, started) == (2, [])
+    assert "[open-access]" in done.err
+    policy("token", "create", "--subject", "ann@acme.example", "--role", "read")
+    assert policy("serve", "--behind-tls").status == 0
+
+
+@pytest.mark.parametrize(
+    ("given", "status", "code"),
+    [
+        (("--ledger", "postgresql+psycopg://u@127.0.0.1:1/policy"), 6, "signing-key-path"),
+        (("--ledger", "postgresql+psycopg://u@127.0.0.1:1/policy", "--ledger-key", "text"), 6, "signing-key"),
+        (("--ledger", "postgresql+psycopg://u@127.0.0.1:1/policy", "--ledger-key", "new"), 0, ""),
+        (("--ledger", "mysql://somewhere/policy"), 2, "ledger-url"),
+        (("--ledger-key", "missing"), 6, "signing-key-missing"),
+    ],
+)
+def test_what_would_never_record_anything_does_not_start_and_what_may_mend_itself_does(
+    policy: Run, ledger: Path, tmp_path: Path, started: list[Settings], given: tuple[str, ...], status: int, code: str
+) -> None:
+    policy("token", "create", "--subject", "ann@acme.example", "--role", "read")
+    (tmp_path / "text").write_text("no key")
+    (tmp_path / "text").chmod(0o600)
+    named = [str(tmp_path / each) if each in ("text", "new", "missing") else each for each in given]
+    done = policy("serve", *named)
+    assert (done.status, len(started)) == (status, int(status == 0)), done.err
+    assert f"[{code}]" in done.err or not code
 
 
 def test_a_ledger_that_cannot_be_read_now_lets_nobody_in_and_the_server_starts(

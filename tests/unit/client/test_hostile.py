@@ -368,4 +368,4 @@ def test_a_detail_is_one_of_those_that_there_are() -> None:
                 policy.decide([WORKLOAD], purpose="deploy", details={unknown: "draft", "run": "1"})
         assert fake.asked == []
         policy.decide([WORKLOAD], purpose="deploy", details={"run": "1"})
-    assert fake.asked[0].path == "/v1/decisions?purpose=deploy&run=1"
+    assert fake.asked[0].path == "/v1/decisions?purpose=deploy&all_rules=true&run=1"

@@ -54,6 +54,12 @@ def test_an_issuers_token_lets_in_whom_it_names_and_nothing_is_open(server: Serv
         assert ledger.personal(entry.index)["actor"] == "ann@acme.example"
 
 
+def test_who_has_no_token_uses_up_nothing_of_those_who_fail(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    failed = watch_failures(server, monkeypatch)
+    assert ask(server, None) == (401, "token-missing")
+    assert failed == []
+
+
 def test_a_token_that_was_revoked_by_another_process_counts_no_more_at_once(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:

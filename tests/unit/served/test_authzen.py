@@ -236,6 +236,7 @@ def test_several_questions_are_answered_in_their_order_and_stop_where_that_is_as
 def test_the_configuration_says_where_it_is_and_a_request_keeps_its_id(one: World) -> None:
     with one.server.client() as client:
         found = client.get("/.well-known/authzen-configuration").json()
+        assert client.get("/.well-known/authzen-configuration", headers={"Host": "a/b?c=<d>"}).status_code == 400
     assert found["access_evaluation_endpoint"] == f"{one.server.url}/access/v1/evaluation"
     given = {"json": question(one), "headers": {"X-Request-ID": "bfe9eb29"}}
     assert one.call("ci:decide", "POST", "/access/v1/evaluation", **given).headers["x-request-id"] == "bfe9eb29"

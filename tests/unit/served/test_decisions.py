@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from policy_audit.canonical import document_bytes
 from policy_audit.ledger import open_ledger
 
+from policy_engine.access.tokens import new_token
 from tests.serving import WORKLOAD, Server, serving
 
 
@@ -87,7 +91,9 @@ def test_nobody_known_is_answered_nothing(server: Server) -> None:
         assert client.post("/v1/decisions", json=WORKLOAD).status_code == 403
 
 
-def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back(tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back_and_tells_nobody_where_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     place = tmp_path / "ledger.db"
     place.write_bytes(b"no database at all, but a text that somebody put here")
     with serving(f"sqlite:///{place}") as server, server.client() as client:
@@ -95,5 +101,50 @@ def test_a_ledger_that_cannot_be_opened_keeps_the_decision_back(tmp_path: Path) 
         assert answer.status_code == 503
         assert answer.headers["retry-after"].isdigit()
         assert answer.json()["code"] == "not-a-ledger"
-        assert client.get("/readyz").status_code == 503
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["code"]) == (503, "not-a-ledger")
+        unknown = client.get("/v1/decisions", headers={"Authorization": f"Bearer {new_token()[0]}"})
+        assert (unknown.status_code, unknown.json()["code"]) == (503, "not-a-ledger")
+        page = client.get("/login/none", headers={"Accept": "text/html"})
+        assert not any(str(tmp_path) in each.text for each in (answer, ready, unknown, page))
+        assert f"`{place}`" in caplog.text
         assert client.get("/healthz").status_code == 200
+
+
+def test_json_is_read_as_json_and_the_same_bytes_as_yaml_are_another_question(server: Server) -> None:
+    owner = "\U0001f600/support"
+    workload = {**WORKLOAD, "metadata": {**WORKLOAD["metadata"], "owner": owner}}
+    text = json.dumps(workload).replace("/", "\\/", 2)  # an escape that YAML 1.2's reader here does not know
+    with server.client(server.token("decide")) as client:
+
+        def post(body: str, kind: str) -> httpx.Response:
+            return client.post("/v1/decisions", content=body, headers={"Content-Type": f"application/{kind}"})
+
+        answer = post(text, "json")
+        assert answer.status_code == 200, answer.text
+        assert answer.json()["workload"]["owner"] == owner
+        listed = post(f"[{text}]", "json")
+        assert [each["workload"]["owner"] for each in listed.json()] == [owner]
+        relaxed = json.dumps(WORKLOAD)[:-1] + ",} # as YAML"
+        assert [post(relaxed, kind).status_code for kind in ("json", "yaml", "json")] == [422, 200, 422]
+        problem = post(relaxed, "json").json()
+        assert (problem["code"], problem["problems"][0]["line"]) == ("json-syntax", 1)
+
+
+def test_the_rules_that_did_not_fire_are_answered_where_they_are_asked_for(server: Server) -> None:
+    with server.client(server.token("decide", "read")) as client:
+
+        def post(query: str) -> httpx.Response:
+            return client.post(f"/v1/decisions{query}", json=WORKLOAD, headers={"Idempotency-Key": "one"})
+
+        short, whole, again = (post(query) for query in ("", "?all_rules=true", "?all_rules=false"))
+        outcomes = [{rule["outcome"] for rule in each.json()["tasks"][0]["rules"]} for each in (short, whole)]
+        assert "not_fired" not in outcomes[0]
+        assert "not_fired" in outcomes[1]
+        assert (again.content, whole.headers["idempotency-replayed"]) == (short.content, "true")
+        recorded = client.get(f"/v1/decisions/{short.json()['id']}").json()
+        assert recorded["tasks"] == short.json()["tasks"]
+        document = {key: value for key, value in whole.json().items() if key not in ("id", "ledger")}
+        document["workload"]["owner"] = {"present": True}
+        assert hashlib.sha256(document_bytes(document)).hexdigest() == short.json()["id"]
+        assert post("?all_rules=perhaps").status_code == 400

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import json
 import os
 import threading
 import time
@@ -90,6 +91,12 @@ def test_reports_and_the_log_are_exported_too(one: World, folder: Path) -> None:
     with open_ledger(one.server.ledger, read_only=True) as ledger:
         assert ledger.personal(entry)["subject"] == "o@acme.example"
         assert b"o@acme.example" not in ledger.entry(entry).raw
+        asked = ledger.entry(entry).document["body"]["command"]
+        assert json.loads(asked.removeprefix("POST /v1/exports ")) == {
+            "report": "access",
+            "format": "csv",
+            "filters": {"subject": "PERSON"},
+        }
     log = ended(one, begin(one, "log", "tlog").headers["location"])
     assert log["state"] == "done", log
     content = one.call("olga:read", "GET", log["links"]["content"]).content
@@ -115,14 +122,28 @@ def test_what_no_job_could_do_is_refused_before_there_is_one(one: World) -> None
         "400 unknown-parameter": {"report": "decisions", "format": "csv", "filters": {"as_of": "2026-01-01"}},
         "400 parameter": {"report": "decisions", "format": "csv", "filters": {"since": "yesterday"}},
         "422 body": {"report": "decisions", "format": "csv", "filter": {}},
+        "400 usage": {
+            "report": "decisions",
+            "format": "csv",
+            "filters": {"since": "2026-02-01", "until": "2026-01-01"},
+        },
+        "400 policy-digest": {"report": "decisions", "format": "csv", "filters": {"policy_digest": "11111111"}},
+        "400 verifier-key": {"report": "integrity", "format": "csv", "filters": {"vkey": ["bad"]}},
         "400 export-documents": {"report": "decisions", "format": "csv", "documents": True},
     }
     got = {key: code(one.call("olga:read", "POST", "/v1/exports", json=body)) for key, body in refused.items()}
     assert got == {key: key for key in refused}
+    for filters in ({"at": "2026-01-01"}, {"verdict": []}):
+        answer = begin(one, filters=filters)
+        assert (answer.status_code, "--" in answer.text) == (400, False), answer.text
+    twice = '{"report": "decisions", "format": "csv", "filters": {"run": "1", "r\\u0075n": "2"}}'
+    repeated = one.call("olga:read", "POST", "/v1/exports", content=twice, headers={"Content-Type": "application/json"})
+    assert (code(repeated), "`run`" in repeated.json()["detail"]) == ("400 json", True)
     assert code(begin(one, who="x:decide")) == "403 role"
     assert code(begin(one, "log", "tlog", "out:read@support")) == "403 namespace"
     inside = ended(one, begin(one, who="out:read@support").headers["location"], "out:read@support")
-    assert inside["result"]["selected"] == 0
+    assert (inside["result"]["selected"], inside["result"]["population"]) == (0, 0)
+    assert ended(one, begin(one).headers["location"])["result"]["population"] == 2
 
 
 def test_a_token_that_is_revoked_meanwhile_gets_no_export(one: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -220,3 +241,30 @@ def test_there_are_only_so_many(one: World, monkeypatch: pytest.MonkeyPatch) -> 
     answer = begin(one)
     assert code(answer) == "429 too-many-exports"
     assert answer.headers["retry-after"] == "60"
+
+
+def test_a_range_that_cannot_be_given_is_a_problem(one: World) -> None:
+    done = ended(one, begin(one).headers["location"])
+    place, size = done["links"]["content"], done["bytes"]
+
+    def ask(text: str, **more: str) -> Any:
+        return one.call("olga:read", "GET", place, headers={"Range": text, **more})
+
+    whole = one.call("olga:read", "GET", place)
+    for text in ("bytes=abc", "bytes=", "bytes", "pages=1-2", "bytes=5-2", "bytes=1-2,x", "bytes=--1"):
+        assert code(ask(text)) == "400 range", text
+    for text in (f"bytes={size}-", "bytes=-0", f"bytes=0-1,{size}-"):
+        refused = ask(text)
+        assert code(refused) == "416 range-unsatisfiable", text
+        assert refused.headers["content-type"] == "application/problem+json"
+        assert refused.headers["content-range"] == f"bytes */{size}"
+    for text, part in (
+        ("bytes=0-3", slice(0, 4)),
+        ("bytes=-5", slice(-5, None)),
+        (f"bytes=9-{size + 9}", slice(9, None)),
+    ):
+        given = ask(text)
+        assert (given.status_code, given.content) == (206, whole.content[part]), text
+    stale = ask(f"bytes={size}-", **{"If-Range": '"another"'})
+    assert (stale.status_code, stale.content) == (200, whole.content)
+    assert code(ask("bytes=x", **{"If-Range": whole.headers["etag"]})) == "400 range"

@@ -64,6 +64,8 @@ def test_transport_security_and_the_host_cookie_where_tls_is_in_front(tmp_path: 
         token = server.token("read")
         with server.client() as client:
             assert client.get("/healthz").headers["strict-transport-security"].startswith("max-age=")
+            told = client.get("/.well-known/authzen-configuration").json()
+            assert told["policy_decision_point"] == server.url.replace("http:", "https:")
             headers = {"Origin": server.url.replace("http:", "https:")}
             cookie = client.post("/login", data={"token": token}, headers=headers).headers["set-cookie"]
     assert cookie.startswith("__Host-policy=")
@@ -176,6 +178,9 @@ def test_in_open_mode_only_names_of_this_machine_and_no_page_of_another_site_cou
         assert ask()[0] == 200
         assert ask(Host="localhost:8181")[0] == 200
         assert ask(Origin=server.url, Sec_Fetch_Site="same-origin")[0] == 200
+        for proxy in ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Proto", "X-Real-IP"):
+            assert ask(**{proxy: "192.0.2.7"}) == (403, "proxied")
+            assert ask("GET", "/readyz", **{proxy: "192.0.2.7"})[0] == 200
         for host in ("evil.example", "127.0.0.1.evil.example:80", "10.0.0.1"):
             assert ask(Host=host) == (403, "foreign-host")
         for crossing in (

@@ -139,7 +139,13 @@ def test_a_token_counts_until_it_is_revoked_elsewhere(tmp_path: Path) -> None:
         assert (refused.status_code, refused.json()["code"]) == (401, "token-revoked")
         assert ask(server, body, other).status_code == 200
     with open_ledger(url, read_only=True) as ledger:
-        assert [entry.index for entry in ledger.list_entries(type="decision", newest_first=False)] == [2, size]
+        (failed,) = ledger.list_entries(type="log-ins-failed")
+        assert failed.document["body"]["failures"] == [
+            {"reason": "token-revoked", "token": mine.split("_")[1], "count": 1}
+        ]
+        made = [entry.index for entry in ledger.list_entries(type="decision", newest_first=False)]
+        assert sorted([*made, failed.index]) == [2, size, size + 1]
+        assert made[0] == 2
 
 
 def test_each_kind_of_entry_that_bears_on_decisions_makes_a_new_ground(tmp_path: Path) -> None:

@@ -77,6 +77,8 @@ def test_what_a_client_has_is_not_sent_again(client: httpx.Client) -> None:
             assert again.headers["etag"] == tags[path]
         assert client.get(path, headers={"If-None-Match": '"other"'}).status_code == 200
         assert client.get(path, headers={"Accept": "application/yaml"}).headers["etag"] != tags[path]
+    for path in ("/v1/rules/no-such", "/v1/catalog/models/no-such"):
+        assert client.get(path, headers={"If-None-Match": "*"}).status_code == 404
     assert len(set(tags.values())) == len(paths)
     assert client.get("/v1/catalog/models?at=2026-03-01").headers["etag"] != tags["/v1/catalog/models"]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -109,6 +110,16 @@ def test_a_cursor_belongs_to_its_question(client: httpx.Client) -> None:
         answer = client.get("/v1/decisions", params={**asked, "cursor": cursor})
         assert (answer.status_code, answer.json()["code"]) == (400, "cursor")
     assert client.get("/v1/decisions", params={"limit": "3", "cursor": cursor}).status_code == 200
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59", "2026-01-01T00:00:00"])
+def test_a_cursor_with_a_time_that_there_is_not_is_refused(client: httpx.Client, moment: str) -> None:
+    given = client.get("/v1/decisions", params={"limit": "1"}).json()["next"]
+    start, size, _, digest = json.loads(base64.urlsafe_b64decode(given + "=="))
+    made = base64.urlsafe_b64encode(json.dumps([start, size, moment, digest]).encode()).decode()
+    assert client.get("/v1/decisions", params={"limit": "1", "cursor": given}).status_code == 200
+    answer = client.get("/v1/decisions", params={"limit": "1", "cursor": made})
+    assert (answer.status_code, answer.json()["code"]) == (400, "cursor")
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -15,6 +15,7 @@ from policy_audit.ledger import open_ledger
 from policy_engine.cli.main import call
 from policy_engine.reports.registry import REPORTS
 from policy_engine.service.settings import Limits
+from tests.serving import WORKLOAD
 from tests.unit.served.waiver_world import World, world
 
 
@@ -78,6 +79,8 @@ def test_filters_select_and_what_is_not_taken_is_refused(one: World) -> None:
         "404 unknown-report": "/v1/reports/decision",
         "400 unknown-parameter": "/v1/reports/integrity?kept=/etc/passwd",
         "400 usage": "/v1/reports/soc2-population?sample=3",
+        "400 verifier-key": "/v1/reports/integrity?vkey=bad",
+        "400 policy-digest": "/v1/reports/decisions?policy_digest=11111111",
         "403 role": "/v1/reports",
     }
     assert {
@@ -91,6 +94,13 @@ def test_a_token_of_some_namespaces_reads_reports_of_these_alone(one: World) -> 
     foreign = one.call("out:read@support", "GET", "/v1/reports/decisions", params={"workload": f"claims/{one.name}"})
     assert code(foreign) == "404 namespace-missing"
     assert code(one.call("two:read@support,sales", "GET", "/v1/reports/decisions")) == "400 namespace"
+    # what is near, or is not there, is no secret of whoever sees all, and nothing that others are told
+    for asked in ({"owner": "o@acme.example"}, {"run": "no-such"}, {"model": "no-such"}):
+        remarks = get(one, "/v1/reports/decisions", "out:read@support", params=asked)["remarks"]
+        assert not any("No decision fits" in each for each in remarks), asked
+    assert any(
+        "run `no-such`" in each for each in get(one, "/v1/reports/decisions", params={"run": "no-such"})["remarks"]
+    )
     for name in ("integrity", "incident", "waivers", "separation-of-duties", "access"):
         given = {"subject": "x@y.example"} if name == "access" else {}
         assert code(one.call("out:read@support", "GET", f"/v1/reports/{name}", params=given)) == "403 namespace", name
@@ -129,3 +139,12 @@ def test_what_cannot_be_recorded_is_not_shown(one: World, tmp_path: Path, monkey
 
     monkeypatch.setattr(Service, "record_read", refuse)
     assert code(one.call("olga:read", "GET", "/v1/reports/decisions")) == "503 ledger-busy"
+
+
+def test_a_verdict_selects_its_part_everywhere(one: World) -> None:
+    assert one.call("ci", "POST", "/v1/decisions", json=WORKLOAD).status_code == 200
+    everything = one.call("olga:read", "GET", "/v1/decisions?limit=500").json()["decisions"]
+    part = one.call("olga:read", "GET", "/v1/decisions?limit=500&verdict=deny").json()["decisions"]
+    assert part == [each for each in everything if each["verdict"] == "deny"]
+    assert 0 < len(part) < len(everything)
+    assert get(one, "/v1/reports/decisions", params={"verdict": "deny"})["population"] == len(part)

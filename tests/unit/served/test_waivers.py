@@ -207,6 +207,9 @@ def test_what_cannot_be_asked_for_is_refused_with_words_and_leaves_no_entry(one:
     }
     found = {key: code(one.ask(**changed)) for key, changed in refused.items()}
     assert found == {key: key for key in refused}
+    # in the words of the body, not of the command's options
+    assert one.ask(reason="").json()["detail"].startswith("`reason` takes 1 to")
+    assert one.ask(valid_from=soon(40)).json()["help"] == "valid_until is the last day on which it holds"
     assert (
         code(one.call("rita", "POST", "/v1/waivers", content="{", headers={"Content-Type": "application/json"}))
         == "400 json"
