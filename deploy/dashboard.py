@@ -82,6 +82,8 @@ ROWS = (
               width=4),
     )),
     Row("Requests", (
+        Panel("Errors of the engine", "Answers 500: any one is to be reported.", ((rate(m.SERVER_ERRORS), "500"),),
+              "reqps", 0.001, 0.01),
         Panel("Requests by route", "Answers in each second.", ((rate(m.REQUESTS, "route"), "{{route}}"),), "reqps"),
         Panel("Requests by status", "Answers in each second; 503 is a ledger that refused, 429 too much at once.",
               ((rate(m.REQUESTS, "status"), "{{status}}"),), "reqps", stacked=True),

@@ -12,7 +12,7 @@ from policy_engine.model.origins import ORIGINS, PROVIDER
 from policy_engine.summary import (
     NO_MODEL,
     cost_text,
-    denying_rules,
+    denied_parts,
     option_row,
     proposal_text,
     ranked_options,
@@ -75,17 +75,25 @@ def _ways(task: Document, decision: str | None) -> list[str]:
 
 
 def _waiver_ways(task: Document, decision: str | None) -> list[str]:
-    """Name the waivers that would lift what denies the judged option, where all of it can be waived."""
+    """Name the waivers that would lift what denies the judged option and the fallback, where all can be waived."""
     judged, rows = task["judged_option"], rule_rows(task)
     if judged is None or task["verdict"] != "deny":
         return []
     row, proposal = option_row(task, judged), task["proposal"]
-    rules = denying_rules(task)
+    fallback = proposal["fallback"] if proposal is not None else None
     if row["status"] == "unavailable" or (proposal is not None and proposal["reasons"]):
         return []
-    if not rules or not all(rule in rows and rows[rule]["enforcement"] == "waivable" for rule in rules):
+    if fallback is not None and fallback["verdict"] == "deny" and (fallback["reasons"] or not fallback["rules"]):
         return []
-    return [way_text({"option": judged, "kind": "waiver", "rules": rules}, decision)]
+    wanted: dict[str, list[str]] = {}
+    for option, against in denied_parts(task):
+        if option is not None and against:
+            wanted[option] = list(dict.fromkeys([*wanted.get(option, ()), *against]))
+    if not all(rule in rows and rows[rule]["enforcement"] == "waivable" for rules in wanted.values() for rule in rules):
+        return []
+    return [
+        way_text({"option": option, "kind": "waiver", "rules": rules}, decision) for option, rules in wanted.items()
+    ]
 
 
 def _demand(task: Document, duty: Document) -> str:

@@ -37,13 +37,22 @@ def option_row(task: Document, option: str) -> Document:
 
 
 def denying_rules(task: Document) -> list[str]:
-    """Return the rules that stand against what is judged: its option, and what is proposed on it."""
+    """Return the rules that stand against what is judged: its option, what is proposed on it, and its fallback."""
+    return list(dict.fromkeys(rule for _, rules in denied_parts(task) for rule in rules))
+
+
+def denied_parts(task: Document) -> list[tuple[str | None, list[str]]]:
+    """Return what is judged and then the fallback, where that is denied: the option, and the rules against it."""
     judged, proposal = task["judged_option"], task["proposal"]
     found = list(option_row(task, judged)["rules"]) if judged is not None else []
     found += proposal["rules"] if proposal is not None else ()
     if judged is None and task["collision"]:
         found += task["collision"]["rules"]
-    return list(dict.fromkeys(found))
+    parts = [(judged, list(dict.fromkeys(found)))]
+    fallback = proposal["fallback"] if proposal is not None else None
+    if fallback is not None and fallback["verdict"] == "deny":
+        parts.append((fallback["deployment"], list(fallback["rules"])))
+    return parts
 
 
 def task_facts(task: Document) -> dict[str, tuple[Any, str, list[str]]]:

@@ -115,6 +115,16 @@ def overflowing(page: Page) -> list[str]:
     return found
 
 
+def cut_off(page: Page) -> list[str]:
+    """Return the boxes of tables that show a part of them alone, each with how much is out of sight."""
+    found: list[str] = page.evaluate(
+        """() => [...document.querySelectorAll('.scroll.stacks')]
+            .filter(each => each.scrollWidth > each.clientWidth + 1)
+            .map(each => `${each.getAttribute('aria-label')}: ${each.scrollWidth - each.clientWidth}`)"""
+    )
+    return found
+
+
 def violations(page: Page, *rules: str) -> list[str]:
     """Return what axe-core has against the page by all rules of `TAGS`, or by `rules`, each with the elements."""
     if not page.evaluate("typeof axe === 'object'"):

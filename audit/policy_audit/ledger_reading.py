@@ -173,6 +173,27 @@ class LedgerReading(LedgerBase):
         with self._database.read() as connection:
             check_revision(ask_all(connection, lock_asks(True)[-1:])[0].rows)
 
+    def check_keys(self) -> None:
+        """Check that what is appended would be signed and sealed under the ledger's own keys.
+
+        Raises:
+            SigningKeyError: the signing key was rotated away, or there is none.
+            PersonalKeyError: the personal key is not there, or another one.
+            LedgerError: the head is not what the signing key signed.
+        """
+        from policy_audit.appending import read_head
+        from policy_audit.errors import SigningKeyError
+        from policy_audit.vault import check_key
+
+        if self._signer is None:
+            raise SigningKeyError("the ledger was opened without its signing key", code="signing-key-missing")
+        if self._vault.missing is not None:
+            raise self._vault.missing
+        with self._database.read() as connection:
+            read_head(connection, self._signer, None)
+            if self._vault.key is not None:
+                check_key(connection, self._vault.key)
+
     def receipt(self, index: int) -> str:
         """Return a proof file (C2SP tlog-proof) of the entry, under the first checkpoint that covers it.
 

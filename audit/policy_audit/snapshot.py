@@ -275,15 +275,36 @@ class Snapshot:
         since: datetime | str | None = None,
         until: datetime | str | None = None,
         namespaces: Collection[str] | None = None,
+        purpose: str | None = None,
     ) -> dict[tuple[str, str], int]:
         """Return how many decisions of each verdict were recorded on each day (UTC) of a period, by day and verdict."""
         day, verdict = func.substr(DECISION.c.recorded_at, 1, 10), DECISION.c.verdict
         query = select(day, verdict, func.count()).where(*self._period(since, until))
         if namespaces is not None:
             query = query.where(DECISION.c.namespace.in_(sorted(namespaces)))
+        if purpose is not None:
+            query = query.where(DECISION.c.purpose == purpose)
         where = "the query columns"
         rows = self._connection.execute(query.group_by(day, verdict)).all()
         return {(reading.stored_text(row[0], where), reading.stored_text(row[1], where)): int(row[2]) for row in rows}
+
+    def check_count(self) -> None:
+        """Compare how many decisions the query columns have with how many of the entries are decisions.
+
+        What was taken out of both is missed: `verify` alone tells that nothing is left out.
+
+        Raises:
+            VerificationError: they are not as many.
+        """
+        index = DECISION.c.leaf_index
+        query = select(func.count()).select_from(DECISION).where(index + 0 < self.size)
+        rows, entries = int(self._connection.execute(query).scalar_one()), self.count_entries([EntryType.DECISION])
+        if rows != entries:
+            raise VerificationError(
+                f"the query columns have {rows:,} decisions, and {entries:,} entries are decisions",
+                help="run `policy audit verify`",
+                code="view-changed",
+            )
 
     def runs(self, *, since: datetime | str | None = None, until: datetime | str | None = None) -> dict[str, int]:
         """Return how many decisions of a period each run has, by the query columns."""

@@ -12,8 +12,6 @@ from policy_engine.api.documents import json_bytes
 from policy_engine.api.openapi import PUBLIC, answers, problems
 from policy_engine.api.requests import service_of
 from policy_engine.api.schemas import STRING, TIME, closed
-from policy_engine.errors import PolicyError
-from policy_engine.service.ledgers import usable
 
 router = APIRouter()
 
@@ -30,17 +28,14 @@ _READY = closed({"status": {"const": "ready"}, "policy": STRING}, {"reload": _FA
 
 @router.get("/readyz", responses={**answers(_READY, "They are."), **problems(503)}, openapi_extra=PUBLIC)
 async def ready(request: Request) -> Response:
-    """Say whether rules and ledger are usable; 503 where they are not.
+    """Say whether rules and ledger are usable, and the keys are the ledger's own; 503 where they are not.
+
+    What the last commit was refused with, a full disk say, counts until one succeeds, or for 15 seconds.
 
     `reload` is there as long as older rules are in force than were given: those could not be loaded.
     """
     service = service_of(request)
-    try:
-        await service.read(usable)
-    except PolicyError:
-        service.ready = False
-        raise
-    service.ready = True
+    await service.readiness.check()
     found: dict[str, Any] = {"status": "ready", "policy": service.policy.digest}
     if service.rules.failed is not None:
         found["reload"] = {"status": "failed", "since": service.rules.failed.since}

@@ -122,7 +122,7 @@ def read(request: Request, known: Sequence[Parameter]) -> dict[str, Any]:
 def read_items(items: Sequence[tuple[str, str]], known: Sequence[Parameter]) -> dict[str, Any]:
     """Return parameters that were given otherwise, as `read` does."""
     names = [each.name for each in known]
-    problems = [_unknown(name, names) for name in dict(items) if name not in names][:_MOST_NAMES]
+    problems = [unknown(name, names) for name in dict(items) if name not in names][:_MOST_NAMES]
     found, wrong = converted(items, known)
     about = {each.name: each.description for each in known}
     problems += [
@@ -159,7 +159,8 @@ def _value(parameter: Parameter, values: Sequence[str]) -> Any:
     return found[0] if found else parameter.default
 
 
-def _unknown(name: str, names: Sequence[str]) -> Problem:
+def unknown(name: str, names: Sequence[str]) -> Problem:
+    """Return what is wrong with a parameter that is none of `names`."""
     hint = did_you_mean(name.replace("-", "_"), names)
     if hint is None:
         hint = f"this path takes {', '.join(names)}" if names else "this path takes none"

@@ -146,24 +146,25 @@ def check_media_type(request: Request, allowed: frozenset[str]) -> None:
             raise InputError(Problem("media-type", f"the body is `{whole[:80]}`", help=hint))
 
 
-async def body_of(request: Request) -> bytes:
-    """Return the request's body.
+async def body_of(request: Request, most: int | None = None) -> bytes:
+    """Return the request's body, of at most as many bytes as are taken, or of `most`.
 
     Raises:
         InputError: it is larger than is taken, or came too slowly.
         UsageError: whoever sent it left.
     """
     limits = service_of(request).settings.limits
-    too_large = Problem("body-too-large", f"the body is larger than {limits.body_bytes // 1024:,} KiB")
+    most = limits.body_bytes if most is None else most
+    too_large = Problem("body-too-large", f"the body is larger than {most // 1024:,} KiB")
     length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length) > limits.body_bytes:
+    if length.isdigit() and int(length) > most:
         raise InputError(too_large)
     parts, size = [], 0
     try:
         async with asyncio.timeout(limits.body_seconds):
             async for part in request.stream():
                 size += len(part)
-                if size > limits.body_bytes:
+                if size > most:
                     raise InputError(too_large)
                 parts.append(part)
     except TimeoutError:

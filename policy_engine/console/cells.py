@@ -20,11 +20,12 @@ class Link(Struct, frozen=True):
 
 
 class When(Struct, frozen=True):
-    """A time of the ledger, RFC 3339 in UTC; `date` shows the day alone."""
+    """A time of the ledger, RFC 3339 in UTC; `date` shows the day alone, `zone` says UTC."""
 
     kind: ClassVar[str] = "when"
     moment: str
     date: bool = False
+    zone: bool = True
 
 
 class Verdict(Struct, frozen=True):
@@ -69,7 +70,10 @@ Cell = Any
 
 
 class Column(Struct, frozen=True):
-    """A column: `kind` is `text`, `number` (right), `tight` (never broken), `code` or `wide` (takes the room)."""
+    """A column: `kind` is `text`, `number` (right), `tight` (never broken), `code`, `narrow` or `wide`.
+
+    What is `narrow` breaks its words wherever room is wanted, what is `wide` takes the room that there is.
+    """
 
     heading: str
     kind: str = "text"
@@ -95,6 +99,6 @@ def cell(value: Cell) -> str:
 
 
 def columns(*headings: str) -> tuple[Column, ...]:
-    """Return columns by their headings: `>` is a number's, `#` a code's, `=` not broken, `~` takes the room."""
-    kinds = {">": "number", "#": "code", "=": "tight", "~": "wide"}
+    """Return columns by their headings: `>` is a number's, `#` a code's, `=` not broken, `%` narrow, `~` wide."""
+    kinds = {">": "number", "#": "code", "=": "tight", "%": "narrow", "~": "wide"}
     return tuple(Column(each[1:], kinds[each[0]]) if each[:1] in kinds else Column(each) for each in headings)

@@ -38,8 +38,9 @@ async def decision(request: Request, identifier: str) -> Response:
     all_rules = request.query_params.get("rules") == "all"
     ask = partial(_read, target=identifier, principal=principal, all_rules=all_rules)
     document, entry, key = await service_of(request).read(ask)
-    await record_read(request, "explain", 1)
     namespace, name = (entry["view"][part] for part in ("namespace", "workload"))
+    stands = await service_of(request).read(partial(recorded.standing_of, namespace=namespace, name=name))
+    await record_read(request, "explain", 1)
     return await page(
         request,
         "decision.html",
@@ -47,6 +48,7 @@ async def decision(request: Request, identifier: str) -> Response:
         document=document,
         entry=entry,
         place=document["ledger"],
+        later=_later(document["ledger"]["index"], stands),
         expired=_expired(document["valid_until"]),
         head=_head(document),
         persons=_persons(document),
@@ -71,6 +73,21 @@ def _read(
     document = recorded.decision(ledger, target, principal, all_rules=all_rules)
     entry = recorded.decision_entry(ledger, str(document["ledger"]["index"]), principal.namespaces)
     return document, entry_shown(ledger, entry, ledger.receipt(entry.index)), ledger.verifier_key or ""
+
+
+def _later(index: int, stands: dict[str, Any] | None) -> list[Any]:
+    """Return the later decisions on the workload as text, index and link: the last one, and the one that counts."""
+    if stands is None:
+        return []
+    last = stands["later"] or stands
+    found = []
+    if last["index"] > index:
+        found.append(("is the last decision on this workload", last))
+    if stands["index"] != last["index"] and stands["index"] != index:
+        found.append(("counts for this workload: the last one that was made for deploying", stands))
+    if stands["index"] == index and found:
+        return [(f"{found[0][0]}; it was not made for deploying, and this one counts", last)]
+    return found
 
 
 def _expired(moment: str | None) -> bool:

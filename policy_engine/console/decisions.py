@@ -13,12 +13,14 @@ from policy_engine.api.parameters import converted
 from policy_engine.api.recorded import FILTERS
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.asking.decision_query import STAGES, VERDICTS
-from policy_engine.console.cells import Cell, Code, Link, Muted, Table, Verdict, When, columns
+from policy_engine.console.cells import Cell, Link, Muted, Table, Verdict, When, columns
+from policy_engine.console.filters import check_names, given
 from policy_engine.console.forms import Field, filled, sentence
 from policy_engine.console.routing import page_router
 from policy_engine.console.templates import words
 from policy_engine.console.urls import url, with_query
 from policy_engine.console.visiting import page, principal_of_page
+from policy_engine.console.words_for_people import for_people
 from policy_engine.errors import UsageError
 from policy_engine.recorder import PURPOSES
 from policy_engine.service import recorded
@@ -64,18 +66,20 @@ NO_OWNER = {
 async def decisions(request: Request) -> Response:
     """Show a page of decisions, with the form of the filters."""
     principal = await principal_of_page(request, "read")
-    items = [(name, value.strip()) for name, value in request.query_params.multi_items() if value.strip()]
+    check_names(request.query_params.multi_items(), [each.name for each in FILTERS if each.name != "count"])
+    items = given(request.query_params.multi_items())
     asked, wrong = converted([_meant(each) for each in items], FILTERS)
     main, more = _fields(_MAIN, items, wrong), _fields(_MORE, items, wrong)
     found: dict[str, Any] = {}
     refused: str | None = None
     if not wrong:
         try:
-            ask = partial(recorded.decisions, reach=principal.namespaces, asked={**asked, "count": False})
+            ask = partial(recorded.decisions, reach=principal.namespaces, asked=asked, counted=True)
             found = await service_of(request).read(ask)
             await record_read(request, "audit list", len(found["decisions"]))
         except UsageError as error:
-            refused = " ".join(filter(None, (sentence(error.problems[0].message), error.help and sentence(error.help))))
+            said = for_people(error.problems[0])
+            refused = " ".join(sentence(each) for each in (said.message, said.help) if each)
     rows = found.get("decisions", ())
     return await page(
         request,
@@ -89,6 +93,7 @@ async def decisions(request: Request) -> Response:
         found=found,
         table=table(rows, _nothing(found, items)) if found else None,
         links=_links(found, items),
+        first="cursor" not in dict(items),
         filtered=bool([name for name, _ in items if name not in ("limit", "cursor")]),
     )
 
@@ -97,25 +102,28 @@ def table(rows: Any, empty: str, caption: str = "Decisions") -> Table:
     """Return a table of rows of a list of decisions."""
     shown = [
         (
-            Link(str(row["index"]), url("/decisions", str(row["index"]))),
-            When(row["recorded_at"]),
+            Link(str(row["index"]), url("/decisions", str(row["index"])), row["decision_id"][:8]),
+            When(row["recorded_at"], zone=False),
             Verdict(row["verdict"]),
-            workload(row),
+            workload(row, made_for(row)),
             owner(row),
-            row["stage"],
-            words(row["purpose"]) if row["purpose"] else None,
-            Code(row["decision_id"], 12),
         )
         for row in rows
     ]
-    heads = columns("Entry", "Recorded", "Verdict", "~Workload", "Owner", "Stage", "Purpose", "Decision")
+    heads = columns("Entry", "Recorded", "%Verdict", "~Workload", "%Owner")
     return Table(caption, heads, shown, empty, hidden_caption=True)
 
 
-def workload(row: Mapping[str, Any]) -> Cell:
+def workload(row: Mapping[str, Any], note: str | None = None) -> Cell:
     """Return the name of a row's workload, which leads to its history."""
     name = f"{row['namespace']}/{row['workload']}"
-    return Link(name, url("/workloads", row["namespace"], row["workload"]))
+    return Link(name, url("/workloads", row["namespace"], row["workload"]), note)
+
+
+def made_for(row: Mapping[str, Any]) -> str:
+    """Return what a row's decision was made for, and the stage of its workload, in words."""
+    purpose = words(row["purpose"]) if row["purpose"] else "no purpose"
+    return f"{purpose}, {row['stage']}" if row["stage"] else purpose
 
 
 def owner(row: Mapping[str, Any]) -> Cell:

@@ -140,8 +140,8 @@ def _wanted(items: Sequence[tuple[str, str]]) -> Wanted:
         "documents" in own,
     )
     found = filters_of(order)
-    asked = order.documents, command_of(order)
-    return Wanted(order.report, order.format, found, order.proofs, order.with_personal, *asked)
+    asked = command_of(order)
+    return Wanted(order.report, order.format, found, order.proofs, order.with_personal, order.documents, asked)
 
 
 def _mark(job: Job) -> Mark:

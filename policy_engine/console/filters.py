@@ -7,9 +7,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from policy_engine.api.parameters import Parameter, converted
+from policy_engine.api.parameters import Parameter, converted, unknown
 from policy_engine.console.forms import Field, filled, sentence
+from policy_engine.errors import UsageError
 
+_MOST_PROBLEMS = 12
 _DATES = frozenset({"since", "until", "at", "as_of"})
 Items = Sequence[tuple[str, str]]
 
@@ -17,6 +19,17 @@ Items = Sequence[tuple[str, str]]
 def given(items: Items) -> list[tuple[str, str]]:
     """Return what a form has, without the fields that were left empty."""
     return [(name, value.strip()) for name, value in items if value.strip()]
+
+
+def check_names(items: Items, names: Sequence[str]) -> None:
+    """Refuse an address with a filter that its page does not have: it would seem to have been applied.
+
+    Raises:
+        UsageError: it has one.
+    """
+    problems = [unknown(name, names) for name in dict(items) if name not in names]
+    if problems:
+        raise UsageError(problems[:_MOST_PROBLEMS])
 
 
 def asked(items: Items, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Field]]:

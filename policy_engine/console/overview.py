@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING, Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policy_engine.api.parameters import choice, read_items
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.console import links
-from policy_engine.console.cells import Link, Mark, Table, Verdict, When, columns
+from policy_engine.console.cells import Link, Mark, Muted, Table, Verdict, When, columns
 from policy_engine.console.charts import stacked_bars
+from policy_engine.console.filters import check_names, given
 from policy_engine.console.navigation import first_page
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page, see
+from policy_engine.recorder import PURPOSES
 from policy_engine.reports.activity import MOST_DAYS, VERDICTS, Denials, Span, expiring, verdicts_over_time, what_denies
 
 if TYPE_CHECKING:
@@ -27,30 +30,41 @@ router = page_router()
 PERIODS = (7, 30, 90, 365)
 SOON = timedelta(days=30)
 _ROWS = 10
+_DAYS, _ALL = 30, "all"
+_NAMES = {"deploy": "Deployments", "pull_request": "Pull requests", "draft": "Drafts", _ALL: "All"}
+_PARAMETERS = (
+    choice("days", tuple(str(each) for each in PERIODS), "So many days until now."),
+    choice("purpose", tuple(_NAMES), "What the decisions were made for."),
+)
 
 
 @router.get("/")
 async def overview(request: Request) -> Response:
-    """Show the overview of a period of `days` until now."""
+    """Show the overview of a period of `days` until now, of what was decided for one purpose or for all."""
     principal = await principal_of_page(request)
     if "read" not in principal.roles:
         return see(first_page(principal.roles))
-    days = _days(request.query_params.get("days", ""))
+    check_names(request.query_params.multi_items(), [each.name for each in _PARAMETERS])
+    asked = read_items(given(request.query_params.multi_items()), _PARAMETERS)
+    days, purpose = int(asked["days"] or _DAYS), asked["purpose"] or "deploy"
+    wanted = None if purpose == _ALL else purpose
     until = datetime.now(UTC).replace(microsecond=0) + timedelta(seconds=1)
     since = (until - timedelta(days=days - 1)).replace(hour=0, minute=0, second=0)
     service = service_of(request)
-    found = await service.read(lambda ledger: _read(ledger, since, until, principal.namespaces))
+    found = await service.read(lambda ledger: _read(ledger, since, until, principal.namespaces, wanted))
     spans: list[Span] = found["spans"]
     totals = [sum(span.counts[place] for span in spans) for place in range(len(VERDICTS))]
     await record_read(request, "overview", sum(totals))
     titles = {rule.id: rule.title for rule in service.policy.rules.rules}
-    period = {"since": since.date().isoformat()}
+    period = {"since": since.date().isoformat(), **({"purpose": wanted} if wanted is not None else {})}
     return await page(
         request,
         "overview.html",
         "Overview",
         days=days,
-        periods=PERIODS,
+        periods=[(each, url("/", days=each, purpose=purpose)) for each in PERIODS],
+        purpose=purpose,
+        purposes=[(each, _NAMES[each], found["made_for"][each], url("/", days=days, purpose=each)) for each in _NAMES],
         since=since.isoformat(),
         totals=[
             (word, count, url("/decisions", verdict=word, **period))
@@ -60,7 +74,7 @@ async def overview(request: Request) -> Response:
         chart=_chart(spans, days),
         series=_series(spans, days),
         denials=found["denials"],
-        blocking=_blocking(found["denials"], titles, period),
+        blocking=_blocking(found["denials"], titles, period, sum(totals)),
         soon=_soon(found["soon"].rows, until),
         waivers=_waivers(found["waivers"]),
         workloads=found["soon"].workloads,
@@ -69,22 +83,27 @@ async def overview(request: Request) -> Response:
     )
 
 
-def _days(text: str) -> int:
-    return int(text) if text in {str(each) for each in PERIODS} else 30
-
-
-def _read(ledger: Ledger, since: datetime, until: datetime, namespaces: Collection[str] | None) -> dict[str, Any]:
+def _read(
+    ledger: Ledger, since: datetime, until: datetime, namespaces: Collection[str] | None, purpose: str | None
+) -> dict[str, Any]:
     from policy_audit.snapshot import open_snapshot
 
     from policy_engine.reports.source import SnapshotSource
     from policy_engine.waivers.register import reports, waiver_register
 
     with open_snapshot(ledger) as snapshot:
+        snapshot.check_count()
+        made_for = {
+            each: sum(snapshot.count_by_day(since=since, until=until, namespaces=namespaces, purpose=each).values())
+            for each in PURPOSES
+        }
+        every = snapshot.count_by_day(since=since, until=until, namespaces=namespaces)
         rows = waiver_register(SnapshotSource(snapshot), until, unreadable=lambda *_: None)
         expiring_waivers = reports(rows)["expiring"]
         return {
-            "spans": verdicts_over_time(snapshot, since, until, namespaces),
-            "denials": what_denies(snapshot, since, until, namespaces),
+            "made_for": {**made_for, _ALL: sum(every.values())},
+            "spans": verdicts_over_time(snapshot, since, until, namespaces, purpose),
+            "denials": what_denies(snapshot, since, until, namespaces, purpose),
             "soon": expiring(snapshot, until, SOON, _ROWS, namespaces),
             "waivers": [row for row in expiring_waivers if namespaces is None or row["namespace"] in namespaces],
             "checkpoint": {"size": snapshot.size, "origin": snapshot.checkpoint.origin},
@@ -109,13 +128,12 @@ def _series(spans: list[Span], days: int) -> Table:
         "Decisions by verdict over time",
         columns(heading, ">Allow", ">With conditions", ">Review", ">Deny", ">All"),
         rows,
-        "No decision was recorded in this period. Choose a longer one, or evaluate a workload.",
-        stacked=False,
+        "No decision for this was recorded in this period. Choose a longer one, or what else was decided for.",
     )
 
 
-def _blocking(denials: Denials, titles: dict[str, str], period: dict[str, str]) -> Table:
-    rows = [
+def _blocking(denials: Denials, titles: dict[str, str], period: dict[str, str], decided: int) -> Table:
+    rows: list[tuple[Any, ...]] = [
         (
             Link(
                 titles.get(each.rule, each.rule), url("/decisions", rule=each.rule, verdict="deny", **period), each.rule
@@ -125,7 +143,11 @@ def _blocking(denials: Denials, titles: dict[str, str], period: dict[str, str]) 
         )
         for each in denials.rules[:_ROWS]
     ]
-    empty = "Nothing was denied in this period."
+    if denials.without:
+        rows.append(
+            (Muted("No rule: the model, the evidence or the catalog"), denials.without, denials.workloads_without)
+        )
+    empty = "Nothing was denied in this period." if decided else "Nothing was decided in this period."
     return Table("Rules by denials", columns("~Rule", ">Denials", ">Workloads"), rows, empty, hidden_caption=True)
 
 

@@ -12,18 +12,29 @@ from fastapi.routing import APIRoute
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
+from policy_engine.access.browsers import SAFE
 from policy_engine.access.principal import UnauthenticatedError
+from policy_engine.api.forms import end_session
 from policy_engine.api.problems import RETRY_SECONDS, status_of, told_to
+from policy_engine.api.requests import session_of
+from policy_engine.console.navigation import first_page
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page
+from policy_engine.console.words_for_people import for_people
 from policy_engine.errors import PolicyError, Problem
 from policy_engine.service.errors import NotFoundError
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: Where the addresses of programs begin.
 _PROGRAMS = ("/v1/", "/access/", "/tile/")
-_KNOWN = (403, 404)
+_KNOWN = (400, 403, 404)
+#: Why a session is over, as the page of the log-in says it.
+ENDED = frozenset({"token-expired", "token-revoked", "token-nobody", "session-ended"})
 _TITLES = {
+    400: "This address is not usable",
+    410: "This is not held any more",
+    413: "This is too large",
+    422: "This cannot be used",
     403: "You may not do this",
     404: "There is no such page",
     409: "That cannot be done",
@@ -42,8 +53,8 @@ class PageRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             try:
                 return await handler(request)
-            except UnauthenticatedError:
-                return to_log_in(request)
+            except UnauthenticatedError as error:
+                return to_log_in(request, error)
             except PolicyError as error:
                 return await problem_page(request, error)
 
@@ -55,10 +66,19 @@ def page_router() -> APIRouter:
     return APIRouter(include_in_schema=False, route_class=PageRoute)
 
 
-def to_log_in(request: Request) -> Response:
-    """Lead to the form to log in, and from there back to where the visitor was."""
-    back = url(request.url.path, **dict(request.query_params)) if request.method == "GET" else request.url.path
-    return RedirectResponse(url("/login", next=back), 303, headers={"Cache-Control": "no-store"})
+def to_log_in(request: Request, error: UnauthenticatedError) -> Response:
+    """Lead to the form to log in, and from there back to where the visitor was, with why their session is over."""
+    query = request.url.query if request.method in SAFE else ""
+    back = f"{request.url.path}?{query}" if query else request.url.path
+    had = session_of(request) is not None
+    answer = RedirectResponse(
+        url("/login", next=back, problem=(error.code if error.code in ENDED else "session-ended") if had else None),
+        303,
+        headers={"Cache-Control": "no-store"},
+    )
+    if had:
+        end_session(request, answer)
+    return answer
 
 
 def is_for_people(request: Request) -> bool:
@@ -70,7 +90,9 @@ def is_for_people(request: Request) -> bool:
 async def missing_page(request: Request) -> Response:
     """Answer that there is no such page, in the frame of whoever is logged in."""
     message = "there is nothing at this address; it may be mistyped"
-    return await problem_page(request, NotFoundError(Problem("page-missing", message, help="the menu has all pages")))
+    return await problem_page(
+        request, NotFoundError(Problem("page-missing", message, help="go on from your first page"))
+    )
 
 
 async def problem_page(request: Request, error: PolicyError) -> Response:
@@ -81,7 +103,16 @@ async def problem_page(request: Request, error: PolicyError) -> Response:
         with suppress(PolicyError):
             await principal_of_page(request)  # so that the page has their menu
     title = _TITLES.get(status, HTTPStatus(status).phrase)
-    answer = await page(request, "problem.html", title, status=status, problems=error.problems, code=status)
+    principal = getattr(request.state, "principal", None)
+    answer = await page(
+        request,
+        "problem.html",
+        title,
+        status=status,
+        problems=[for_people(each) for each in error.problems],
+        code=status,
+        first=first_page(principal.roles) if principal is not None else "/",
+    )
     if status in (429, 503):
         answer.headers["Retry-After"] = str(getattr(error, "seconds", RETRY_SECONDS))
     return answer

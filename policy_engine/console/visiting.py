@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -20,6 +21,10 @@ from policy_engine.errors import Problem
 from policy_engine.service.errors import NotFoundError
 from policy_engine.service.ground import now
 
+if TYPE_CHECKING:
+    from policy_engine.service.service import Service
+
+_MOST_PROBLEMS = 5
 __all__ = ["authorization_of_page", "check_form", "check_reach", "page", "principal_of_page", "see", "visitor"]
 #: No script at all, nothing from elsewhere, no frame around it, and forms that lead here alone.
 CONTENT_POLICY = (
@@ -61,6 +66,20 @@ def check_reach(principal: Principal, namespace: str, what: str) -> None:
         raise NotFoundError(Problem("not-found", f"there is no such {what}"))
 
 
+def _old_rules(service: Service, principal: Principal | None) -> dict[str, Any] | None:
+    """Return since when the rules in force are older than those given, and to whom it may say so what is wrong."""
+    failed = service.rules.failed
+    if failed is None or principal is None:
+        return None
+    told = failed.problems[:_MOST_PROBLEMS] if principal.roles & {"read", "administer"} else []
+    return {"since": failed.since, "problems": [_placed(each) for each in told]}
+
+
+def _placed(problem: Mapping[str, Any]) -> str:
+    place = problem.get("place")
+    return f"{place}: {problem['message']}" if place else str(problem["message"])
+
+
 async def page(request: Request, template: str, title: str, /, *, status: int = 200, **values: Any) -> Response:
     """Answer with a page: what its template makes of `values`, and of what stands on every page."""
     service = service_of(request)
@@ -72,6 +91,7 @@ async def page(request: Request, template: str, title: str, /, *, status: int = 
         "principal": principal,
         "stylesheet": stylesheet()[0],
         "policy": service.policy,
+        "old_rules": _old_rules(service, principal),
         "form_token": csrf_field(request),
         "engine": __version__,
     }

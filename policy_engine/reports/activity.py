@@ -47,11 +47,16 @@ class Blocking(Struct, frozen=True):
 
 
 class Denials(Struct, frozen=True):
-    """The rules behind the denials of a period, the most frequent first; `read` of `total` denials were read."""
+    """The rules behind the denials of a period, the most frequent first; `read` of `total` denials were read.
+
+    `without` are those that no rule stands behind: the model does not fit, or evidence is not what it should be.
+    """
 
     rules: tuple[Blocking, ...]
     read: int
     total: int
+    without: int = 0
+    workloads_without: int = 0
 
 
 class Expiring(Struct, frozen=True):
@@ -63,16 +68,21 @@ class Expiring(Struct, frozen=True):
 
 
 def verdicts_over_time(
-    snapshot: Snapshot, since: datetime, until: datetime, namespaces: Collection[str] | None = None
+    snapshot: Snapshot,
+    since: datetime,
+    until: datetime,
+    namespaces: Collection[str] | None = None,
+    purpose: str | None = None,
 ) -> list[Span]:
     """Return how many decisions were recorded on each day, or in each week, from `since` to before `until`.
 
-    By the query columns alone, as counts of lists are.
+    Those made for `purpose`, or all. By the query columns alone, as counts of lists are.
     """
     first, days = since.date(), (until.date() - since.date()).days or 1
     length = 1 if days <= MOST_DAYS else _WEEK
     found: dict[int, Counter[str]] = {}
-    for (day, verdict), count in snapshot.count_by_day(since=since, until=until, namespaces=namespaces).items():
+    counted = snapshot.count_by_day(since=since, until=until, namespaces=namespaces, purpose=purpose)
+    for (day, verdict), count in counted.items():
         place = (date.fromisoformat(day) - first).days // length
         found.setdefault(place, Counter())[verdict] += count
     last = max((days - 1) // length, *found, 0)
@@ -83,22 +93,29 @@ def verdicts_over_time(
 
 
 def what_denies(
-    snapshot: Snapshot, since: datetime, until: datetime, namespaces: Collection[str] | None = None
+    snapshot: Snapshot,
+    since: datetime,
+    until: datetime,
+    namespaces: Collection[str] | None = None,
+    purpose: str | None = None,
 ) -> Denials:
     """Return the rules behind the denials of a period; of more than `MOST_READ` denials behind the newest."""
     reach = None if namespaces is None else frozenset(namespaces)
-    query = DecisionQuery(verdicts=("deny",), since=since, until=until, namespaces=reach)
+    query = DecisionQuery(verdicts=("deny",), since=since, until=until, namespaces=reach, purpose=purpose)
     indexes = snapshot.select(query).indexes()
     rows = list(snapshot.decision_rows(indexes[-MOST_READ:]))
     denials: Counter[str] = Counter()
     workloads: dict[str, set[tuple[str, str]]] = {}
+    without: list[tuple[str, str]] = []
     for row, rules in _with_rules(snapshot, rows):
         denials.update(rules)
+        if not rules:
+            without.append((row.namespace, row.workload))
         for rule in rules:
             workloads.setdefault(rule, set()).add((row.namespace, row.workload))
     ordered = sorted(denials, key=lambda rule: (-denials[rule], rule))
     found = tuple(Blocking(each, denials[each], len(workloads[each])) for each in ordered)
-    return Denials(found, len(rows), len(indexes))
+    return Denials(found, len(rows), len(indexes), len(without), len(set(without)))
 
 
 def expiring(

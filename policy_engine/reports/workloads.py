@@ -14,16 +14,24 @@ from policy_engine.reports.report import Cell, Column, Report
 
 if TYPE_CHECKING:
     from policy_audit.records import StoredDecision
+    from policy_audit.snapshot import Snapshot
 
 _WHO = (Column("namespace"), Column("workload"), Column("owner", personal=True))
 
 
 def governing(asked: Asked) -> list[StoredDecision]:
     """Return the decision that counts for each workload: the last one made for deploying, else the last one."""
-    names = {"namespace": asked.query.namespace, "workload": asked.query.workload}
-    found = {(row.namespace, row.workload): row for row in asked.snapshot.latest(**names)}
-    found |= {(row.namespace, row.workload): row for row in asked.snapshot.latest(**names, purpose="deploy")}
-    return [found[key] for key in sorted(found)]
+    return [counts for counts, _ in standing(asked.snapshot, asked.query.namespace, asked.query.workload)]
+
+
+def standing(
+    snapshot: Snapshot, namespace: str | None = None, workload: str | None = None
+) -> list[tuple[StoredDecision, StoredDecision]]:
+    """Return for each workload the decision that counts and the last one, whatever that was made for."""
+    names = {"namespace": namespace, "workload": workload}
+    last = {(row.namespace, row.workload): row for row in snapshot.latest(**names)}
+    deployed = {(row.namespace, row.workload): row for row in snapshot.latest(**names, purpose="deploy")}
+    return [(deployed.get(key, last[key]), last[key]) for key in sorted(last)]
 
 
 def models(asked: Asked) -> Report:

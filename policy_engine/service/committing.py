@@ -29,6 +29,11 @@ MOST_GROUPS = 128
 #: For so long, for each request of the commit before, and at most, a commit waits for those who were just answered.
 SECONDS_EACH, MOST_SECONDS = 0.0001, 0.001
 
+#: What commits of anybody are refused with, though the ledger can be read.
+STANDING = frozenset({
+    "ledger-disk-full", "ledger-io", "ledger-read-only", "ledger-corrupt", "ledger-tampered", "signing-program",
+})  # fmt: skip
+
 
 class _Waiting:
     __slots__ = ("answer", "group", "place")
@@ -45,6 +50,8 @@ class Committer:
         self._door, self._meter, self._seconds = door, meter or Meter(), seconds
         #: How large the ledger was after the last commit; 0 before the first.
         self.tree_size = 0
+        #: When, by the monotonic clock, and with what of `STANDING` a commit was refused; None once one succeeded.
+        self.refused: tuple[float, RecordingError] | None = None
         self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,9 +130,10 @@ class Committer:
     def _count(self, told: list[Any], seconds: float) -> None:
         meter = self._meter
         entries = [each for found in told if isinstance(found, list) for each in found]
-        for found in told:
-            if isinstance(found, RecordingError):
-                meter.count(metrics.LEDGER_REFUSALS, found.code)
+        refusals = [found for found in told if isinstance(found, RecordingError)]
+        standing = [each for each in refusals if each.code in STANDING]
+        if entries or standing:
+            self.refused = None if entries else (time.monotonic(), standing[-1])
         meter.count(metrics.COMMITS, "committed" if entries else "refused")
         meter.observe(metrics.COMMIT_SECONDS, seconds)
         if entries:

@@ -13,8 +13,8 @@ from policy_engine.service.settings import Settings
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
-#: What a ledger refuses as long as it stays open: opened again, it takes the key that stands in the file by then.
-_OUTDATED = frozenset({"signing-key-rotated"})
+#: What a ledger refuses as long as it stays open: opened again, it takes the keys that stand in the files by then.
+_OUTDATED = frozenset({"signing-key-rotated", "personal-key-other", "personal-key-missing"})
 #: For so long a refusal stands, so that a server that is away is not asked by every request.
 REFUSED_SECONDS = 1.0
 
@@ -27,6 +27,7 @@ class LedgerDoor:
         self._lock = threading.Lock()
         self._ledger: Ledger | None = None
         self._refused: tuple[float, RecordingError] | None = None
+        self._heeded = -REFUSED_SECONDS
 
     def open(self) -> Ledger:
         """Return the ledger.
@@ -50,7 +51,9 @@ class LedgerDoor:
         """Open the ledger again next time, where it will refuse until then. Who has the old one may still read."""
         if getattr(refusal, "code", None) in _OUTDATED:
             with self._lock:
-                self._ledger = None
+                if time.monotonic() - self._heeded >= REFUSED_SECONDS:
+                    self._heeded = time.monotonic()
+                    self._ledger = None
 
     def _check_refused(self) -> None:
         if self._refused is not None and time.monotonic() - self._refused[0] < REFUSED_SECONDS:
@@ -85,7 +88,9 @@ def usable(ledger: Ledger) -> None:
     """Check that decisions can be recorded, as far as reading tells.
 
     Raises:
-        LedgerError: it cannot be read, or another version has migrated it.
+        LedgerError: it cannot be read, another version has migrated it, or it is not what the signing key signed.
+        SigningKeyError, PersonalKeyError: the keys that it was opened with are not the ledger's own.
     """
     ledger.checkpoint()
     ledger.check_schema()
+    ledger.check_keys()

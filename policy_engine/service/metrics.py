@@ -39,6 +39,7 @@ REQUEST_SECONDS = Metric(
     ("route", "method"), "seconds", _SECONDS,
 )  # fmt: skip
 IN_PROGRESS = Metric("policy_http_requests_in_progress", "gauge", "Requests that are worked on now.")
+SERVER_ERRORS = Metric("policy_server_errors", "counter", "Requests answered 500: errors of the engine.")
 DECISIONS = Metric("policy_decisions", "counter", "Decisions recorded and answered.", ("verdict", "purpose"))
 REMEMBERED = Metric("policy_decisions_remembered", "counter", "Requests for what was decided earlier the same day.")
 RULES_FIRED = Metric("policy_rules_fired", "counter", "Recorded decisions in which a rule fired.", ("rule",))
@@ -52,7 +53,9 @@ COMMIT_SECONDS = Metric(
 COMMIT_ENTRIES = Metric(
     "policy_commit_entries", "histogram", "Entries in one commit.", (), "", (1, 2, 4, 8, 16, 32, 64, 128, 256, 512),
 )  # fmt: skip
-LEDGER_REFUSALS = Metric("policy_ledger_refusals", "counter", "Requests that the ledger refused.", ("code",))
+LEDGER_REFUSALS = Metric(
+    "policy_ledger_refusals", "counter", "Requests that were answered 503 since the ledger refused.", ("code",)
+)
 LEDGER_ENTRIES = Metric("policy_ledger_entries", "gauge", "Size of the ledger, as last seen.", across="max")
 QUEUE = Metric("policy_queue_length", "gauge", "What waits for a thread of a kind.", ("queue",))
 BUSY = Metric("policy_busy_refusals", "counter", "Requests told to come back later.", ("code",))

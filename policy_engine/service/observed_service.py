@@ -39,7 +39,7 @@ def watch(service: Service) -> None:
     build: dict[Labels, float] = {(__version__, str(SEMANTICS_VERSION), platform.python_version()): 1}
     meter.gauge(metrics.WORKERS, lambda: 1)
     meter.gauge(metrics.BUILD_INFO, lambda: build)
-    meter.gauge(metrics.READY, lambda: service.ready)
+    meter.gauge(metrics.READY, lambda: service.readiness.ready)
     meter.gauge(metrics.LEDGER_ENTRIES, lambda: service.committer.tree_size)
     meter.gauge(metrics.QUEUE, lambda: _queues(service))
     meter.gauge(metrics.POLICY_INFO, lambda: _policy(service))

@@ -16,8 +16,18 @@ if TYPE_CHECKING:
 
     from policy_engine.model.decision import Decision
 
-#: Log-ins that failed and rights that were lacking are counted by their code; others by status alone.
-_UNAUTHENTICATED, _FORBIDDEN, _BUSY = 401, 403, 429
+#: What is refused with these is counted by its code; others by status alone.
+_UNAUTHENTICATED, _FORBIDDEN, _BUSY, _UNAVAILABLE = 401, 403, 429, 503
+_INTERNAL = 500
+#: Refusals with the last status that are not the ledger's.
+_LATE = frozenset({"evaluation-timeout", "report-timeout"})
+
+_REFUSALS = {
+    _UNAUTHENTICATED: metrics.LOG_INS_FAILED,
+    _FORBIDDEN: metrics.ACCESS_REFUSED,
+    _BUSY: metrics.BUSY,
+    _UNAVAILABLE: metrics.LEDGER_REFUSALS,
+}
 
 
 class Counted(Protocol):
@@ -95,9 +105,11 @@ def note_decisions(
 
 
 def note_refusal(meter: Meter, status: int, code: str | None) -> None:
-    """Count a request that was refused, by what kind of refusal it was."""
-    of = {_UNAUTHENTICATED: metrics.LOG_INS_FAILED, _FORBIDDEN: metrics.ACCESS_REFUSED, _BUSY: metrics.BUSY}.get(status)
-    if of is not None:
+    """Count a request that was refused or failed, by what kind of refusal it was."""
+    if status == _INTERNAL:
+        meter.count(metrics.SERVER_ERRORS)
+    of = _REFUSALS.get(status)
+    if of is not None and code not in _LATE:
         meter.count(of, code or "other")
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from policy_engine.decide import parse_time
@@ -36,11 +37,12 @@ _SEEN = 80
 _MOST_SAME = 200
 
 
-def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[str, Any]:
+def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any], *, counted: bool = False) -> dict[str, Any]:
     """Return a page of decisions, or their count, as `policy audit list -o json` has them; `next` is a cursor.
 
     `asked` has the filters (`asking.decision_query`), `as_of`, `limit`, `oldest_first`, `cursor` and `count`. All pages
-    of one question are of the tree that the first one was read of, whatever is appended meanwhile.
+    of one question are of the tree that the first one was read of, whatever is appended meanwhile. With `counted` the
+    query columns have to have as many decisions as there are entries of decisions.
 
     Raises:
         UsageError: a filter, or the cursor, is wrong.
@@ -62,6 +64,8 @@ def decisions(ledger: Ledger, reach: Reach, asked: Mapping[str, Any]) -> dict[st
     size, as_of = (at.size, None) if at else (None, asked.get("as_of"))
     try:
         with open_snapshot(ledger, as_of=as_of, size=size) as snapshot:
+            if counted:
+                snapshot.check_count()
             found = listed(snapshot, "decision", wanted, page, counting=bool(asked.get("count")), as_of=as_of)
             covered = snapshot.size
     except LedgerError as error:
@@ -189,6 +193,53 @@ def workloads(
         return {"kind": "WorkloadList", "workloads": found, "count": len(rows), "checkpoint": bound(snapshot)}
 
 
+def standing(
+    ledger: Ledger,
+    reach: Reach,
+    namespace: str | None = None,
+    fits: Callable[[StoredDecision], bool] | None = None,
+    part: slice = slice(None),
+) -> dict[str, Any]:
+    """Return the decision that counts for each workload, as `workloads` does the last one.
+
+    The last one for deploying counts, else the last one; `later` has a last one that does not count, or is None.
+
+    Raises:
+        VerificationError: what is shown is not what the entries' bytes say.
+    """
+    from policy_audit.snapshot import open_snapshot
+
+    from policy_engine.asking.listing import bound, rows_shown
+    from policy_engine.reports import workloads as reports
+
+    with open_snapshot(ledger) as snapshot:
+        snapshot.check_count()
+        pairs = [pair for pair in reports.standing(snapshot, namespace) if reach is None or pair[0].namespace in reach]
+        pairs = [pair for pair in pairs if fits is None or fits(pair[0])]
+        shown = pairs[part]
+        found = rows_shown(snapshot, snapshot.checked([counts for counts, _ in shown]))
+        later = [last for counts, last in shown if last.index != counts.index]
+        others = {each["index"]: each for each in rows_shown(snapshot, snapshot.checked(later))}
+        rows = [{**row, "later": others.get(last.index)} for row, (_, last) in zip(found, shown, strict=True)]
+        return {"workloads": rows, "count": len(pairs), "checkpoint": bound(snapshot)}
+
+
+def standing_of(ledger: Ledger, namespace: str, name: str) -> dict[str, Any] | None:
+    """Return what `standing` has of one workload; None where nothing was decided on it."""
+    from policy_audit.snapshot import open_snapshot
+
+    from policy_engine.asking.listing import rows_shown
+    from policy_engine.reports import workloads as reports
+
+    with open_snapshot(ledger) as snapshot:
+        pairs = reports.standing(snapshot, namespace, name)
+        once = list({each.index: each for pair in pairs for each in pair}.values())
+        shown = {row["index"]: row for row in rows_shown(snapshot, snapshot.checked(once))}
+        return next(
+            ({**shown[a.index], "later": shown[b.index] if a.index != b.index else None} for a, b in pairs), None
+        )
+
+
 def steps(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return what `history` does, with for each decision in `changes` what is otherwise than in the one before it.
 
@@ -197,6 +248,8 @@ def steps(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mappin
     from policy_audit.records import DecisionQuery
     from policy_audit.snapshot import open_snapshot
 
+    from policy_engine.asking.person_changes import changed_persons
+    from policy_engine.asking.persons import personal_values
     from policy_engine.reports.flipped import changes, side_of
 
     found = history(ledger, reach, namespace, name, asked)
@@ -209,8 +262,15 @@ def steps(ledger: Ledger, reach: Reach, namespace: str, name: str, asked: Mappin
         earlier = snapshot.select(query).page(1, start=indexes[-1] - 1).decisions if rows else ()
         before = [*shown[1:], *(earlier or (None,))]
         sides = {each.row.index: side_of(snapshot, each) for each in [*shown, *earlier]}
+        erased = cache(snapshot.erased)
+        persons = {each.row.index: personal_values(snapshot, each.stored, erased) for each in [*shown, *earlier]}
     found["changes"] = [
-        list(changes(sides[old.row.index], sides[new.row.index])) if old is not None else None
+        [
+            *changes(sides[old.row.index], sides[new.row.index]),
+            *changed_persons(persons[old.row.index], persons[new.row.index]),
+        ]
+        if old is not None
+        else None
         for new, old in zip(shown, before, strict=False)
     ]
     return found

@@ -32,6 +32,7 @@ from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.meter import Meter
 from policy_engine.service.observed_service import watch
+from policy_engine.service.readiness import Readiness
 from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
 from policy_engine.service.rules_in_force import RulesInForce
@@ -61,7 +62,7 @@ class Service:
         self.meter = meter or Meter()
         self.door = LedgerDoor(settings)
         self.evaluator = Evaluator(settings.threads, settings.limits.documents, self.meter)
-        self.committer = Committer(self.door, self.meter, settings.limits.request_seconds)
+        self.committer = Committer(self.door, self.meter, settings.limits.commit_seconds)
         self.reads = Reads(self.committer, self.read)
         self.reporter = Reporter()
         self._own_state = None if settings.state else tempfile.TemporaryDirectory(prefix="policy-serve-state-")
@@ -80,8 +81,7 @@ class Service:
             self._current, self._identify_asked, self.read, self.evaluator, self.committer, settings.limits, self.meter
         )
         self.reading = 0
-        #: Whether rules and ledger were usable when that was last asked.
-        self.ready = False
+        self.readiness = Readiness(self.read, self.committer)
         watch(self)
 
     async def start(self) -> None:
@@ -96,11 +96,12 @@ class Service:
         self.rules.follow()
         # not there yet, or silent: the service starts all the same, is not ready, and tries again
         await asyncio.wait([asyncio.create_task(self._first_ground())], timeout=_FIRST_SECONDS)
+        self.readiness.start()
 
     async def _first_ground(self) -> None:
         with contextlib.suppress(PolicyError):
             await self._in(self._readers, self.ground, now())
-            self.ready = True
+            await self.readiness.check()
 
     def _load(self) -> None:
         self.rules.load()
@@ -109,6 +110,7 @@ class Service:
     async def stop(self) -> None:
         """End once what was accepted is done."""
         self.rules.stop()
+        await self.readiness.stop()
         await self.reads.stop()
         self.reporter.stop()
         await asyncio.to_thread(self.exporter.stop)
@@ -305,6 +307,7 @@ class Service:
             try:
                 return question(self.door.open())
             except AuditError as error:
+                self.door.heed(error)
                 if error.code in MISSING:
                     raise NotFoundError(Problem(error.code, error.message, help=error.help)) from error
                 raise recording_error(error) from error

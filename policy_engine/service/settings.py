@@ -17,6 +17,9 @@ class Limits(Struct, frozen=True):
     body_bytes: int = MIB
     body_seconds: float = 10.0
     request_seconds: float = 30.0
+    """For evaluating or reading; what is not done then is given up, and nothing of it is on record."""
+    commit_seconds: float = 30.0
+    """For what was handed to the ledger: whether it is on record is not known then."""
     documents: int = 100
     """Workloads in one request."""
     waiting: int = 256

@@ -38,6 +38,7 @@ from policy_engine.serving.direct import Direct
 from policy_engine.serving.front import Front
 from policy_engine.serving.logs import Log
 from policy_engine.serving.observed import Observed
+from policy_engine.serving.refusals import Refusals
 
 #: The modules whose routes `/openapi.json` describes.
 API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, metrics, openapi_document)
@@ -68,6 +69,7 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
         redirect_slashes=False,
     )
     app.state.service = service
+    app.state.refusals = Refusals(meter, log)
     app.state.documented = [module.router for module in API]
     fallbacks.answer_head(app.state.documented)
     for module in API:

@@ -19,14 +19,15 @@ if TYPE_CHECKING:
     from policy_engine.service.settings import Settings
     from policy_engine.serving.logs import Log
 
-#: Where workers leave their counts, below the folder that they share.
+#: Where workers leave their counts, beside the rules that their supervisor gives them.
 FOLDER = "metrics"
 
 
 @asynccontextmanager
 async def counting(app: FastAPI, settings: Settings, meter: Meter, log: Log | None) -> AsyncIterator[None]:
     """Write and show the counts of this worker until the block ends."""
-    slot = Slot(settings.state / FOLDER if settings.state is not None else None, meter)
+    # without a supervisor there are no others
+    slot = Slot(settings.rules.with_name(FOLDER) if settings.rules is not None else None, meter)
     process = ProcessCounts(meter, slot.number, asyncio.get_running_loop())
     lost = 0
 

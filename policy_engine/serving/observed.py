@@ -111,10 +111,10 @@ def _route(scope: Scope) -> str:
 
 
 def _headers(scope: Scope) -> dict[str, str]:
-    """Return the headers that say a trace; where one comes twice it is malformed, and there is none."""
+    """Return the header that says a trace; where it comes twice it is malformed, and there is none."""
     found: dict[str, str] = {}
     for name, value in scope["headers"]:
-        if name in {b"traceparent", b"tracestate"}:
+        if name == b"traceparent":
             key = name.decode()
             found[key] = f"{found[key]},{value.decode('latin-1')}" if key in found else value.decode("latin-1")
     return found

@@ -7,6 +7,7 @@ handled, reads on for ever what comes after an answer, and waits for ever for a 
 from __future__ import annotations
 
 import asyncio
+import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -14,10 +15,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from policy_engine.service.settings import Settings
 from policy_engine.serving.headers import refusal, security_headers
+from policy_engine.serving.refusals import Refusals
 
 #: So much of a body is still read when its request is answered, so that the answer arrives before the end.
 _LINGER_BYTES = 4 << 20
 _MOST_PIPELINED = 64
+#: uvicorn's warnings of what is no HTTP would be a line for each, without a status: `Refusals` says it.
+_LOG = logging.getLogger("policy_engine.serving.protocol")
+_LOG.setLevel(logging.ERROR)
 
 
 class Protocol(HttpToolsProtocol):
@@ -28,6 +33,8 @@ class Protocol(HttpToolsProtocol):
         # of the application: the class itself has to reach other processes as a name
         settings: Settings = self.app.state.service.settings
         self.limits, self._behind_tls = settings.limits, settings.behind_tls
+        self._refusals: Refusals = self.app.state.refusals
+        self.logger = _LOG
         self._head, self._in_head, self._after = 0, True, 0
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
@@ -151,6 +158,7 @@ class Protocol(HttpToolsProtocol):
         if self.pipeline or (cycle is not None and cycle.response_started and not cycle.response_complete):
             self.transport.close()
             return
+        self._refusals.note(status, code)
         title = HTTPStatus(status).phrase
         body = refusal(status, title, code, detail)
         lines = [f"HTTP/1.1 {status} {title}".encode()]

@@ -3,28 +3,23 @@
 from __future__ import annotations
 
 import gc
-import shutil
 import sys
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import uvicorn
-from msgspec.structs import replace
 
 from policy_engine import telemetry
-from policy_engine.errors import Problem, UsageError
 from policy_engine.service.settings import Settings
 from policy_engine.serving import logs
 from policy_engine.serving.app import create_app
-from policy_engine.serving.counting import FOLDER
 from policy_engine.serving.draining import DrainingProtocol
 from policy_engine.serving.listening import address_of, listening_on
 from policy_engine.serving.reloading import Reloader
+from policy_engine.serving.shared import shared_state
 from policy_engine.serving.supervisor import Supervisor
 
 if TYPE_CHECKING:
@@ -146,25 +141,3 @@ def _warn_of_rights(settings: Settings, log: logs.Log) -> None:
         if lacked := lacking(settings.ledger):
             hint = "`policy db grants` prints the statements that give them"
             log.event("warning", "rights lacking", rights=", ".join(lacked), help=hint)
-
-
-@contextmanager
-def shared_state(settings: Settings) -> Iterator[Settings]:
-    """Give the workers folders that they share: `state`, and one of this supervisor alone for the rules.
-
-    Raises:
-        UsageError: none can be made.
-    """
-    try:
-        if settings.state is not None:
-            settings.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # counts are those of one supervisor: what an earlier one left is no part of them
-            shutil.rmtree(settings.state / FOLDER, ignore_errors=True)
-        own = TemporaryDirectory(prefix="policy-serve-", dir=settings.state, ignore_cleanup_errors=True)
-    except OSError as error:
-        message = f"cannot make a folder for the workers: {(error.strerror or str(error)).lower()}"
-        raise UsageError(Problem("state-folder", message, help="name one with --state that may be written")) from error
-    with own as folder:
-        rules = Path(folder, "rules")
-        rules.mkdir(mode=0o700)
-        yield replace(settings, state=settings.state or Path(folder), rules=rules)

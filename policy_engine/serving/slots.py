@@ -45,7 +45,7 @@ class Slot:
         self._gone = False
         self.number = 0
         if folder is not None:
-            folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.number, self._lock = _take(folder)
             earlier = _read(self._file(self.number))
             if earlier is not None:

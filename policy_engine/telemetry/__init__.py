@@ -32,6 +32,10 @@ _TRACES = "TRACES"
 _METRICS = "METRICS"
 _EXPORTERS = ("otlp", "console")
 _PROTOCOL = "http/protobuf"
+#: Said by whoever runs a command on their own files; a server says of its clients' workloads no names.
+WITHHELD = frozenset({"workload"})
+#: What a context holds in which work is done for a server's request.
+SERVED = "policy.served"
 #: How long the end of a run waits for a collector, for all signals together.
 FLUSH_SECONDS = 2.0
 
@@ -69,7 +73,8 @@ class Telemetry:
         if self._tracer is None:
             yield _SILENT
             return
-        named = {f"policy.{key}": value for key, value in attributes.items()}
+        kept = {key: value for key, value in attributes.items() if key not in WITHHELD or not _is_served()}
+        named = {f"policy.{key}": value for key, value in kept.items()}
         # an exception's text and trace may hold what a file says: the status tells that it failed, the span no more
         with self._tracer.start_as_current_span(
             f"policy.{name}", attributes=named, record_exception=False, set_status_on_exception=False
@@ -110,6 +115,12 @@ class Telemetry:
         for thread in threads:
             thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in threads)
+
+
+def _is_served() -> bool:
+    from opentelemetry import context
+
+    return bool(context.get_value(SERVED))
 
 
 def _failed(inner: Any, error: BaseException) -> None:

@@ -37,11 +37,12 @@ class RequestSpan:
         from opentelemetry.trace import SpanKind, set_span_in_context
         from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-        # a caller says its trace, and no baggage: what that holds would go on to whoever collects traces
-        parent = TraceContextTextMapPropagator().extract(headers)
+        # a caller says its trace, no baggage and no state: what these hold would go on to whoever collects traces
+        own = {name: value for name, value in headers.items() if name == "traceparent"}
+        parent = TraceContextTextMapPropagator().extract(own)
         attributes = {"http.request.method": method}
         self._span = tracer.start_span(method, parent, SpanKind.SERVER, attributes, record_exception=False)
-        self._token = context.attach(set_span_in_context(self._span, parent))
+        self._token = context.attach(context.set_value(telemetry.SERVED, True, set_span_in_context(self._span, parent)))
         found = self._span.get_span_context()
         self.trace_id = f"{found.trace_id:032x}"
         #: Whether the trace is sent: then metrics may name it as their example.

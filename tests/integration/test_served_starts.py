@@ -64,6 +64,27 @@ def test_rules_that_are_broken(tmp_path: Path, home: Path) -> None:
     assert f"{layer}/parameters.yaml:1" in said
 
 
+def test_a_folder_of_state_is_one_servers_and_what_else_is_in_it_stays(tmp_path: Path, home: Path) -> None:
+    state = tmp_path / "state"
+    (state / "metrics").mkdir(parents=True)
+    (state / "metrics" / "mine").write_text("kept")
+    (state / "policy-serve-photos").mkdir()
+    killed = state / "policy-serve-abcd1234"
+    (killed / "rules").mkdir(parents=True)
+    ledger = f"sqlite:///{tmp_path}/l.db"
+    with serving_process(ledger, "--state", str(state), home=home):
+        assert not killed.exists()  # a server left it that was killed
+        (own,) = state.glob("policy-serve-????????")
+        assert own.stat().st_mode & 0o777 == 0o700
+        assert list((own / "metrics").glob("0.lock"))
+        status, said = serve(home, "--state", str(state), ledger=ledger)
+        assert status == 2
+        assert f"another server has the folder `{state}`" in said
+    assert (state / "metrics" / "mine").read_text() == "kept"
+    assert {path.name for path in state.iterdir()} >= {"metrics", "policy-serve-photos"}
+    assert not own.exists()
+
+
 def test_a_ledger_that_cannot_be(home: Path) -> None:
     assert serve(home, ledger="mysql://x")[0] == 2
 

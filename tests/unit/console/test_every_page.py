@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser import WIDTHS, Watched, axe_script, overflowing, violations
+from tests.browser import WIDTHS, Watched, axe_script, cut_off, overflowing, violations
 from tests.console_ledger import Seeded
 from tests.unit.console.pages_open import BROWSED, path_of
 
@@ -21,6 +21,10 @@ def test_a_page_fits_every_screen_and_axe_finds_nothing(visit: Watched, seeded: 
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         assert not overflowing(page), width
+    for width in (1440, 1280, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert not cut_off(page), width
+    page.set_viewport_size({"width": 1440, "height": 900})
     if axe_script() is not None:
         assert not violations(page)
     page.emulate_media(color_scheme="dark")

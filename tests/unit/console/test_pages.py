@@ -105,7 +105,13 @@ def _against(task: dict[str, object]) -> set[str]:
     rules = {each["id"]: each for each in task["rules"]}  # type: ignore[attr-defined]
     option = proposal["deployment"]
     acting = {name for name, each in rules.items() if each["outcome"] == "fired" and option in each["forbid"]}
-    return {*acting, *proposal["rules"]}
+    found = {*acting, *proposal["rules"]}
+    fallback = proposal["fallback"]
+    if fallback is not None and fallback["verdict"] == "deny":
+        option = fallback["deployment"]
+        found |= {name for name, each in rules.items() if each["outcome"] == "fired" and option in each["forbid"]}
+        found |= set(fallback["rules"])
+    return found
 
 
 def test_a_token_for_a_namespace_sees_nothing_of_another(server: Server, seeded: Seeded) -> None:

@@ -141,6 +141,28 @@ def test_whoever_may_not_read_is_told_so(browser: Browser, server: Server, seede
     watched.checked()
 
 
+def test_what_is_folded_is_on_paper_and_forms_are_not(visit: Watched, seeded: Seeded) -> None:
+    page = visit.open(f"/decisions/{seeded.decisions['support-tickets']}")
+    seen = "[...document.querySelectorAll('main details > .inside')].map(each => each.checkVisibility())"
+    assert page.locator("main details").count() > 4
+    assert not any(page.evaluate(seen))
+    page.emulate_media(media="print")
+    assert all(page.evaluate(seen))
+    visit.open("/decisions")
+    assert not page.locator("form").filter(visible=True).count()
+    assert not page.get_by_role("heading", name="Filters").count()
+    page.emulate_media(media="screen")
+
+
+def test_a_narrow_chart_begins_with_what_is_newest(visit: Watched) -> None:
+    visit.page.set_viewport_size({"width": 360, "height": 800})
+    page = visit.open("/?purpose=all")
+    box, last = page.locator(".scroll.chart").bounding_box(), page.locator("rect.bar").last.bounding_box()
+    assert box is not None
+    assert last is not None
+    assert box["x"] <= last["x"] <= box["x"] + box["width"] - last["width"] + 1
+
+
 def _focused(page: Page) -> str:
     """Return the words of what has the focus."""
     found: str = page.evaluate(

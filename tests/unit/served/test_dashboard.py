@@ -6,6 +6,8 @@ import importlib.util
 import json
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from policy_engine.service.metrics import METRICS, Metric
 ROOT = Path(__file__).parents[3]
 DASHBOARD = ROOT / "deploy" / "grafana" / "policy-engine.json"
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yaml"
+TRIED = ALERTS.with_name("alerts_test.yaml")
 #: What Prometheus itself puts on every series, and the bound of a bucket.
 _GIVEN = {"job", "instance", "le"}
 #: Grafana's units that panels may have.
@@ -127,3 +130,28 @@ def test_an_alert_asks_for_what_there_is_and_says_what_to_do(rule: dict[str, Any
     headings = re.findall(r"^#+ (.+)$", (ROOT / file).read_text(encoding="utf-8"), re.M)
     assert anchor == rule["alert"].lower()
     assert anchor in {heading.lower() for heading in headings}
+
+
+def test_every_alert_has_a_case_in_which_it_fires_and_one_in_which_it_does_not() -> None:
+    cases = yaml.safe_load(TRIED.read_text(encoding="utf-8"))["tests"]
+    tried = [(each["alertname"], bool(each.get("exp_alerts"))) for case in cases for each in case["alert_rule_test"]]
+    assert set(tried) == {(rule["alert"], fires) for rule in rules() for fires in (True, False)}
+    for case in cases:
+        assert all(asked(each["series"]) or "up{" in each["series"] for each in case["input_series"])
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_alerts_fire_when_they_must() -> None:
+    done = subprocess.run(["promtool", "test", "rules", TRIED], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_worker_that_grows_is_told_before_its_pod_is_killed() -> None:
+    """Two workers at the alert's threshold, with what else is there, are below the manifest's limit."""
+    (rule,) = (each for each in rules() if each["alert"] == "PolicyMemoryGrows")
+    most = float(rule["expr"].split("> ")[1])
+    text = (ROOT / "deploy" / "kubernetes" / "deployment.yaml").read_text(encoding="utf-8")
+    (server,) = yaml.safe_load(text)["spec"]["template"]["spec"]["containers"]
+    workers = int(server["args"][server["args"].index("--workers") + 1])
+    assert server["resources"]["limits"]["memory"] == "1Gi"
+    assert workers * most + 74e6 < 1 << 30

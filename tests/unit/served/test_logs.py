@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from policy_engine.serving import logs
+from policy_engine.service.meter import Meter
+from policy_engine.serving import logs, refusals
 from policy_engine.serving.logs import Handler, Log, places
 
 HOSTILE = [
@@ -92,6 +93,23 @@ def test_an_exception_says_its_type_and_places_and_no_values() -> None:
     assert said["level"] == "error"
     assert said["error"] == "KeyError"
     assert said["at"][-1].endswith("test_an_exception_says_its_type_and_places_and_no_values")
+
+
+def test_refusals_of_the_protocol_are_a_bounded_number_of_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = 100.0
+    monkeypatch.setattr(refusals.time, "monotonic", lambda: clock)
+    with written("json") as (log, path):
+        noting = refusals.Refusals(Meter(), log)
+        for _ in range(1000):
+            noting.note(400, "http")
+        clock += 1.0
+        noting.note(431, "headers-too-large")
+        noting.note(408, "request-timeout")
+        log.close()
+        lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [line["status"] for line in lines] == [400] * refusals.MOST_LINES + [431, 408]
+    assert [line.get("left_out") for line in lines[-3:]] == [None, 1000 - refusals.MOST_LINES, None]
+    assert {line["route"] for line in lines} == {"unmatched"}
 
 
 def test_places_are_the_innermost() -> None:

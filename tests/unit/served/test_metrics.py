@@ -16,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families as plain
 
 from policy_engine.service import metrics
 from policy_engine.service.meter import Counts, Meter, merged
+from policy_engine.service.observing import note_refusal
 from policy_engine.serving.metrics import exposition
 from policy_engine.serving.slots import Slot
 from tests.serving import WORKLOAD, Server, serving
@@ -223,3 +224,14 @@ def test_values_of_a_label_are_bounded() -> None:
     counts: Any = meter.take()
     assert counts.counters["policy_ledger_refusals"]["other",] == 50
     assert counts.histograms["policy_http_request_duration_seconds"]["other", "other"].counts[6] == 50
+
+
+def test_errors_and_refusals_of_the_ledger_are_counted_from_the_first_one_on() -> None:
+    meter = Meter()
+    assert parsed(meter.take())["policy_server_errors_total"] == 0
+    for status, code in ((500, "internal"), (503, "ledger-unreachable"), (503, "evaluation-timeout"), (404, "route")):
+        note_refusal(meter, status, code)
+    found = parsed(meter.take())
+    assert found["policy_server_errors_total"] == 1
+    refused = {name: value for name, value in found.items() if name.startswith("policy_ledger_refusals")}
+    assert refused == {"policy_ledger_refusals_total code=ledger-unreachable": 1}

@@ -130,6 +130,23 @@ def test_a_body_is_asked_for_only_once_who_sends_it_is_known(server: Server, tok
         assert statuses(until_closed(connection)) == [422]
 
 
+def test_what_the_protocol_refuses_is_counted(server: Server, caplog: pytest.LogCaptureFixture) -> None:
+    assert server.service is not None
+
+    def refused() -> dict[str, float]:
+        assert server.service is not None
+        counted = server.service.meter.take().counters.get("policy_http_requests", {})
+        return {status: value for (route, method, status), value in counted.items() if method == "other"}
+
+    before = refused()
+    hello = bytes.fromhex("16030100c4010000c0030300") + bytes(180)
+    for sent, status in ((b"no http\r\n\r\n", 400), (hello, 400), (b"GET / HTTP/1.1\r\nX: " + b"y" * 40_000, 431)):
+        assert statuses(exchange(server.url, sent)) == [status]
+    after = refused()
+    assert {status: after[status] - before.get(status, 0) for status in ("400", "431")} == {"400": 2, "431": 1}
+    assert not [each for each in caplog.records if "Invalid HTTP" in each.getMessage()]
+
+
 def test_what_trailers_say_is_no_header(server: Server) -> None:
     sent = (
         b"POST /v1/decisions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"

@@ -21,6 +21,14 @@ from tests.serving import WORKLOAD, Server, serving
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 GIVEN = f"00-{TRACE}-{PARENT}-01"
+#: What spans within a request say: of the workload no name.
+ATTRIBUTES = {
+    "policy.authenticate": set(),
+    "policy.evaluate": {"policy.fired"},
+    "policy.combine": {"policy.verdict"},
+    "policy.record": {"policy.decisions", "policy.entry"},
+    "policy.commit": {"policy.groups"},
+}
 
 
 @pytest.fixture
@@ -53,7 +61,8 @@ def parents(found: dict[str, ReadableSpan]) -> dict[str, str | None]:
 def test_a_request_is_one_trace_to_its_commit(server: Server, exporter: InMemorySpanExporter) -> None:
     token = server.token("decide", subject="alice.secret@acme.example")
     with server.client(token) as client:
-        answer = client.post("/v1/decisions?run=17", json=WORKLOAD, headers={"traceparent": GIVEN})
+        headers = {"traceparent": GIVEN, "tracestate": "vendor=of-the-caller"}
+        answer = client.post("/v1/decisions?run=17", json=WORKLOAD, headers=headers)
     assert answer.status_code == 200
     found = spans(exporter, TRACE)
     request = "POST /v1/decisions"
@@ -78,10 +87,11 @@ def test_a_request_is_one_trace_to_its_commit(server: Server, exporter: InMemory
         "policy.decisions": 1,
         "policy.entry": decision["ledger"]["index"],
     }
+    assert {name: set(span.attributes or {}) for name, span in found.items() if name != request} == ATTRIBUTES
     everything = "".join(span.to_json() for span in found.values())
-    assert not [
-        word for word in ("alice", "secret", token, "127.0.0.1", "run=17", "acme.example") if word in everything
-    ]
+    absent = ("alice", "secret", token, "127.0.0.1", "run=17", "acme.example", "support/triage", "of-the-caller")
+    assert not [word for word in absent if word in everything]
+    assert not any(span.context.trace_state for span in found.values())
 
 
 @pytest.mark.parametrize(
