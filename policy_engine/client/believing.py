@@ -6,6 +6,7 @@ A server that lies consistently is not found out here; `proving` holds it to a l
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
@@ -27,6 +28,8 @@ _BESIDE = ("id", "ledger")
 #: What stands on one line wherever it is shown: names, numbers of versions and the like.
 _Line = Annotated[str, Meta(pattern=r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029]*\Z")]
 _Time = Annotated[str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\Z")]
+_HASH = re.compile(r"[0-9a-f]{64}")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _BREAKING: tuple[Status, ...] = ("forbidden", "unavailable")
 
 
@@ -204,6 +207,9 @@ def decided(answer: Any) -> Decided:
         raise untrusted("the server's answer is no decision: it cannot be digested") from None
     if name != found.id:
         raise untrusted("the decision is not the one that its id names: its content is another")
+    place = found.ledger
+    if not _HASH.fullmatch(place.leaf_hash) or not (place.recorded_at is None or _MOMENT.fullmatch(place.recorded_at)):
+        raise untrusted("the decision's place in the ledger is none")
     if found.ledger.status != "recorded" or not 0 <= found.ledger.index < found.ledger.tree_size:
         raise untrusted("the decision is not on record", "server-unrecorded", "the server's ledger is none that lasts")
     _check_times(found)

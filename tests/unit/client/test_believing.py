@@ -67,6 +67,14 @@ def _lifted_empty(answer: dict[str, Any]) -> None:
     answer["tasks"][0]["options"][0]["waived"] = [{}]
 
 
+def _nowhere(answer: dict[str, Any]) -> None:
+    answer["ledger"]["leaf_hash"] = BREAK
+
+
+def _never(answer: dict[str, Any]) -> None:
+    answer["ledger"]["recorded_at"] = BREAK
+
+
 def _enforced_strangely(answer: dict[str, Any]) -> None:
     answer["tasks"][0]["rules"][0]["enforcement"] = "zzz"
 
@@ -75,7 +83,7 @@ def _enforced_strangely(answer: dict[str, Any]) -> None:
     "spoil",
     [
         *(_ended, _two_lines, _stale_on_two_lines, _advice_empty, _routes_empty, _facts_empty, _evidence_empty),
-        *(_waivers_empty, _lifted_empty, _enforced_strangely),
+        *(_waivers_empty, _lifted_empty, _enforced_strangely, _nowhere, _never),
     ],
     ids=lambda each: each.__name__,
 )
