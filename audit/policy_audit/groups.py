@@ -143,10 +143,10 @@ class Deciding:
         if once is not None:
             found = self._asked.get(once.key)
             if found is not None:
-                return found if found.request == once.request else _conflict()
+                return found if found.request == once.request else conflict()
             own = self._own.get(once.key)
             if own is not None:
-                return Accepted(own[1], True) if own[0] == once.request else _conflict()
+                return Accepted(own[1], True) if own[0] == once.request else conflict()
         if group.guard is not None and self._has_moved(group.guard):
             return LedgerError(
                 "what the entry was made from has changed since it was read",
@@ -174,7 +174,8 @@ def guarded(groups: Iterable[Ready]) -> tuple[list[str], int]:
     )
 
 
-def _conflict() -> LedgerError:
+def conflict() -> LedgerError:
+    """Return the refusal of a key that was given with another request."""
     return LedgerError(
         "the key was given before, with another request",
         code="once-conflict",

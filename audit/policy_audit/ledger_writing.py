@@ -12,10 +12,12 @@ from policy_audit.appending import extend, lock_head, read_head
 from policy_audit.committing import Known, commit_groups
 from policy_audit.entry import Draft, Prepared, prepare
 from policy_audit.errors import CanonicalError, LedgerError
-from policy_audit.groups import Answer, Group, Ready, Recorded, prepare_group, refused
+from policy_audit.groups import Answer, Group, Ready, Recorded, conflict, prepare_group, refused
 from policy_audit.keys import Signer
 from policy_audit.ledger_base import LedgerBase
-from policy_audit.lookups import latest_ask
+from policy_audit.lookups import asked_asks, latest_ask
+from policy_audit.once_rows import answered, requests
+from policy_audit.once_sealed import Once, expired_by
 from policy_audit.opening import Opened
 from policy_audit.vault import Vault
 from policy_audit.view import instant
@@ -92,6 +94,22 @@ class LedgerWriting(LedgerBase):
         """
         with self._database.read_asking([latest_ask(sorted(set(map(str, types))))]) as (_, (answer,)):
             return max((index + 1 for index in answer.rows[0] if index is not None), default=0)
+
+    def asked(self, once: Once) -> list[Recorded] | None:
+        """Return what was recorded for a request that was asked before; None where a commit would record it now.
+
+        Raises:
+            LedgerError: the key was given with another request (`once-conflict`).
+        """
+        with self._database.read_asking(asked_asks([once.key])) as (connection, answers):
+            rows = [row for answer in answers for row in answer.rows]
+            found = requests(rows, expired_by(instant(self._clock())))[0].get(once.key)
+            if found is None:
+                return None
+            answer = answered(connection, once.key, found) if found.request == once.request else conflict()
+        if isinstance(answer, LedgerError):
+            raise answer
+        return answer
 
     def _for_reading(self) -> LedgerError:
         return LedgerError(f"the ledger `{self._database.location}` was opened for reading", code="ledger-read-only")

@@ -1,21 +1,24 @@
 """Bodies of `multipart/form-data` (RFC 7578): a workload, and with it the files that its evidence names.
 
-Strict: what is not of the form is refused as a whole. The contents are taken byte for byte.
+Strict: what is not of the form is refused as a whole. The contents are taken byte for byte. Names are UTF-8, and have
+a `"` as `%22`, as browsers send it, or as `\\"`, as older versions of curl do.
 """
 
 from __future__ import annotations
 
-from email import message_from_bytes
-from email.message import Message
-from email.policy import HTTP
+import re
 from pathlib import PurePosixPath
 
+from policy_engine.api.field_values import parsed
 from policy_engine.errors import InputError, Problem
 
 MEDIA_TYPE = "multipart/form-data"
 WORKLOAD = ("workload", "workloads")
 MOST_PARTS = 100
 _LONGEST_NAME = 200
+_BOUNDARY = re.compile(r"[0-9A-Za-z'()+_,\-./:=? ]{0,69}[0-9A-Za-z'()+_,\-./:=?]")
+_FIELD = re.compile(r"([!#$%&'*+\-.^_`|~0-9A-Za-z]+):[ \t]*([^\x00-\x08\x0a-\x1f\x7f]*)")
+_QUOTED = {"%22": '"', "%0D": "\r", "%0A": "\n"}
 _HELP = "send the part `workload`, and each file as a part that is named as the workload names the file"
 
 
@@ -39,10 +42,9 @@ def read_parts(content_type: str, body: bytes) -> tuple[bytes, dict[str, bytes]]
 
 
 def _parts(content_type: str, body: bytes) -> list[tuple[str, bytes]]:
-    head = Message(policy=HTTP)
-    head["Content-Type"] = content_type
-    boundary = head.get_boundary()
-    if not boundary or not boundary.isascii():
+    found = parsed(content_type)
+    boundary = found[1].get("boundary", "") if found is not None else ""
+    if not _BOUNDARY.fullmatch(boundary):
         raise _refused("the Content-Type has no boundary")
     preamble, *parts = (b"\r\n" + body).split(b"\r\n--" + boundary.encode())
     if preamble.strip() or len(parts) < 2 or parts[-1].strip() != b"--":
@@ -57,13 +59,36 @@ def _part(data: bytes) -> tuple[str, bytes]:
     headers, blank, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
     if start.strip(b" \t") or not line or not blank:
         raise _refused("a part has no headers")
-    message = message_from_bytes(headers.lstrip(b"\r\n"), policy=HTTP)
-    name = message.get_param("name", header="content-disposition")
-    if message.get_content_disposition() != "form-data" or not isinstance(name, str) or not name:
-        raise _refused("a part has no name")
-    if str(message.get("content-transfer-encoding", "binary")).strip().lower() not in ("binary", "8bit", "7bit"):
+    fields = _fields(headers)
+    if fields.get("content-transfer-encoding", "binary").strip().lower() not in ("binary", "8bit", "7bit"):
         raise _refused("a part is encoded")
-    return name, content
+    return _name(fields.get("content-disposition", "")), content
+
+
+def _fields(headers: bytes) -> dict[str, str]:
+    """Return the header fields of a part, names in lower case. No line is the continuation of another."""
+    fields: dict[str, str] = {}
+    for line in headers.split(b"\r\n")[1:]:
+        try:
+            found = _FIELD.fullmatch(line.decode())
+        except UnicodeDecodeError:
+            found = None
+        if found is None:
+            raise _refused("a part has a header that is none")
+        name = found.group(1).lower()
+        if name in fields:
+            raise _refused("a part has a header twice")
+        fields[name] = found.group(2)
+    return fields
+
+
+def _name(disposition: str) -> str:
+    found = parsed(disposition)
+    kind, parameters = found if found is not None else ("", {})
+    name = parameters.get("name", "")
+    if kind != "form-data" or not name or any(each.startswith("name*") for each in parameters):
+        raise _refused("a part has no name")
+    return re.sub("%(?:22|0D|0A)", lambda each: _QUOTED[each.group()], name, flags=re.ASCII)
 
 
 def _check_name(name: str, names: dict[str, bytes]) -> None:

@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect, Request
 from policy_engine.access.browsers import SAFE
 from policy_engine.access.principal import ANY, UnauthenticatedError
 from policy_engine.access.sessions import cookie_name, token_of
+from policy_engine.api.field_values import parsed
 from policy_engine.errors import InputError, Problem, UsageError
 from policy_engine.service.ground import now
 
@@ -137,6 +138,12 @@ def check_media_type(request: Request, allowed: frozenset[str]) -> None:
         message = f"the body is `{given[:80]}`" if given else "the request has no Content-Type"
         hint = f"send one of {', '.join(sorted(allowed))}"
         raise InputError(Problem("media-type", message, help=hint))
+    whole = request.headers["content-type"]
+    if ";" in whole:
+        found = parsed(whole)
+        if found is None or found[1].get("charset", "utf-8").lower() not in ("utf-8", "utf8"):
+            hint = f"send the body in UTF-8, with `Content-Type: {given}`"
+            raise InputError(Problem("media-type", f"the body is `{whole[:80]}`", help=hint))
 
 
 async def body_of(request: Request, most: int | None = None) -> bytes:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import click
 
+from policy_engine.cli.doubting import doubting
 from policy_engine.cli.help_alone import HelpAlone
 from policy_engine.cli.run_options import Run, run_options
 
@@ -38,7 +39,8 @@ def command(run: Run, fail_on: str | None) -> int:
         if run.server is not None:
             from policy_engine.cli.served import decide_on_server
 
-            decide_on_server(run, show_error, judged, collect=run.wants_findings)
+            with doubting(run.server):
+                decide_on_server(run, show_error, judged, collect=run.wants_findings)
         else:
             decide_files(run, show_error, judged=judged, collect=run.wants_findings)
     except BaseException as error:  # CI systems hear of it, as they do of the gate
@@ -49,7 +51,8 @@ def command(run: Run, fail_on: str | None) -> int:
         statuses.append(USAGE)
     if fail_on is not None and _is_met(fail_on, judged.verdicts):
         statuses.append(CONDITION)
-    return first_of([*statuses, report(judged, run, first_of(statuses))])
+    with doubting(run.server):
+        return first_of([*statuses, report(judged, run, first_of(statuses))])
 
 
 def _is_met(limit: str, verdicts: Sequence[str]) -> bool:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from policy_engine.cli.doubting import doubting
 from policy_engine.cli.gate_attest import attest_options
 from policy_engine.cli.gate_baseline import BASELINE_OPTIONS, keeper
 from policy_engine.cli.help_alone import HelpAlone
@@ -72,12 +73,14 @@ def command(
             decide_files(
                 run, show_error, use_cache=False, judged=judged, collect=True, accept=known.accept, on_record=gather
             )
-        known.finish(judged)
-        status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
+        with doubting(run.server):
+            known.finish(judged)
+            status = first_of([*_statuses(judged), known.write(judged), write(attesting, judged)])
     except BaseException as error:  # whatever it was, the CI system hears of it, and the command fails by it
         report_failure(judged, run, error)
         raise
-    return first_of([status, report(judged, run, status)])
+    with doubting(run.server):
+        return first_of([status, report(judged, run, status)])
 
 
 def _statuses(judged: Judged) -> list[int]:

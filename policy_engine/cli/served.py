@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,9 +17,11 @@ from msgspec import Struct
 
 from policy_engine.ci.judged import Judged, JudgedWorkload
 from policy_engine.cli.deciding import OnRecord, read_source
+from policy_engine.cli.served_files import Files, files_of, names_files
 from policy_engine.client import Client, Proved, RefusedError
 from policy_engine.client.answering import answered
 from policy_engine.client.errors import untrusted
+from policy_engine.client.forms import MOST_BYTES as MOST_SENT
 from policy_engine.client.sending import Body, body_of
 from policy_engine.errors import InputError, PolicyError, Problem, RecordingError, RulesError
 from policy_engine.recorder import context_from_environment
@@ -32,8 +35,6 @@ if TYPE_CHECKING:
 MOST_WORKLOADS, MOST_BYTES = 25, 256 * 1024
 #: How far the server's clock may be off ours: an answer of another time is another's.
 CLOCK = timedelta(minutes=5)
-#: What of a piece of evidence names a file beside the workload.
-_FILES = frozenset({"file", "signature", "receipt", "entry"})
 Refuse = Callable[[InputError], None]
 
 
@@ -42,6 +43,11 @@ class Sent(Struct):
 
     file: str
     loaded: LoadedWorkload
+    folder: Path
+
+    def files(self) -> Files:
+        """The files that go along, read anew each time: not all of a run's are kept."""
+        return files_of(self.loaded.document, self.folder, len(_body([self]).content))
 
 
 def decide_on_server(
@@ -89,7 +95,7 @@ def _read(run: Run, judged: Judged, refuse: Refuse) -> Iterator[Sent]:
 
     for file in run.files:
         try:
-            text, name, _ = read_source(file)
+            text, name, folder = read_source(file)
         except InputError as error:
             judged.documents += 1
             refuse(error)
@@ -100,18 +106,16 @@ def _read(run: Run, judged: Judged, refuse: Refuse) -> Iterator[Sent]:
             if isinstance(loaded, InputError):
                 refuse(loaded)
             else:
-                yield Sent(name, loaded)
+                yield Sent(name, loaded, folder)
 
 
 def _unseen(sent: Sequence[Sent]) -> Iterator[str]:
-    """Say of how many workloads the server did not see files that their evidence names."""
-    count = 0
-    for each in sent:
-        evidence = each.loaded.document.value["spec"].get("evidence") or {}
-        count += any(isinstance(one, dict) and not _FILES.isdisjoint(one) for one in evidence.values())
+    """Say of how many workloads the server does not see files that their evidence names."""
+    count = sum(bool(each.files().left_out) for each in sent if names_files(each.loaded.document))
     if count:
         named = "1 workload names" if count == 1 else f"{count:,} workloads name"
-        yield f"{named} files as evidence, which were not sent, and the server did not see them"
+        most = f"{MOST_SENT >> 20} MiB with the workload"
+        yield f"{named} files as evidence that are too large ({most}) or cannot be sent: the server does not see them"
 
 
 def _batches(sent: Sequence[Sent]) -> Iterator[list[Sent]]:
@@ -120,6 +124,11 @@ def _batches(sent: Sequence[Sent]) -> Iterator[list[Sent]]:
     size = 0
     for each in sent:
         own = len(_body([each]).content)
+        if names_files(each.loaded.document):  # two of them may mean different files by one name
+            yield from ([batch] if batch else [])
+            yield [each]
+            batch, size = [], 0
+            continue
         if batch and (len(batch) == MOST_WORKLOADS or size + own > MOST_BYTES):
             yield batch
             batch, size = [], 0
@@ -191,7 +200,8 @@ class _Desk:
         started = time.perf_counter()
         purpose: Any = self._run.purpose
         body = _body(sent).content
-        answers = self._client.decide_body(body, len(sent), purpose=purpose, details=self._details)
+        files = sent[0].files().sent if len(sent) == 1 else {}
+        answers = self._client.decide_body(body, len(sent), purpose=purpose, details=self._details, files=files)
         seconds = (time.perf_counter() - started) / len(sent)
         return [self._judged(each, answer, seconds) for each, answer in zip(sent, answers, strict=True)]
 

@@ -275,4 +275,5 @@ def _footer(document: Document) -> RenderableType:
         lines.append(f"Spooled as leaf {ledger['leaf_hash'][:16]}, to be collected into a ledger")
     elif ledger:
         lines.append(f"Ledger entry {ledger['index']}; `policy explain {short}` shows it again")
-    return said("\n" + "\n".join(lines), "dim")
+    # what a server answered begins no line of its own
+    return said("\n" + "\n".join(" ".join(line.split()) for line in lines), "dim")

@@ -35,11 +35,14 @@ from policy_engine.client.credentials import (
 )
 from policy_engine.client.documents import Allowed, Decided, Page, Proved, Purpose
 from policy_engine.client.errors import UnavailableError, answered_error, untrusted
+from policy_engine.client.forms import form_of
 from policy_engine.client.proving import proved
-from policy_engine.errors import Problem, Span
+from policy_engine.errors import Problem, Span, UsageError
 
 JSON, TEXT = "application/json", "text/plain"
 _PROBLEM = "application/problem+json"
+#: What a CI system says of its run.
+DETAILS = ("repository", "commit", "run", "ref", "pull_request")
 _SHOWN, _MOST_PROBLEMS = 500, 1000
 
 
@@ -89,23 +92,34 @@ class Client:
         `details` are of `repository`, `commit`, `run`, `ref`, `pull_request`.
 
         Raises:
+            UsageError: a detail is none of these.
             RefusedError: a workload is invalid; `problems` have the places in the JSON that was sent.
         """
         return self.decide_body(orjson.dumps(list(workloads)), len(workloads), purpose=purpose, details=details)
 
     def decide_body(
-        self, body: bytes, count: int, *, purpose: Purpose = "draft", details: Mapping[str, str] | None = None
+        self,
+        body: bytes,
+        count: int,
+        *,
+        purpose: Purpose = "draft",
+        details: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
     ) -> list[Decided]:
-        """Do as `decide` with a body of `count` workloads, a list in JSON.
+        """Do as `decide` with a body of `count` workloads, a list in JSON; `files` are those that evidence names.
 
         Raises:
             UntrustedError: there are fewer or more decisions than workloads, or one does not hold together.
         """
+        if unknown := sorted(set(details or {}) - set(DETAILS)):
+            message = f"`{unknown[0][:40]}` is no detail of a request for decisions"
+            raise UsageError(Problem("details", message, help=f"one of {', '.join(DETAILS)}"))
         # the id is that of the whole document
         query = [("purpose", purpose), ("all_rules", "true"), *(details or {}).items()]
         # one key for all tries of one request: whoever lost the answer gets that of the first
-        headers = {"Content-Type": JSON, "Accept": JSON, "Idempotency-Key": secrets.token_hex(16)}
-        answer = self._asked("POST", "/v1/decisions", query=query, body=body, headers=headers)
+        kind, content = form_of(body, files) if files else (JSON, body)
+        headers = {"Content-Type": kind, "Accept": JSON, "Idempotency-Key": secrets.token_hex(16)}
+        answer = self._asked("POST", "/v1/decisions", query=query, body=content, headers=headers)
         found = _json(answer)
         if not isinstance(found, list) or len(found) != count:
             raise untrusted("the server's answer has not one decision for each workload that was sent")

@@ -60,6 +60,12 @@ class Builder:
         self.too_deep = False  # what follows is not worth parsing
         self._given_up = False
 
+    @property
+    def items(self) -> int:
+        """How many items the list has so far that the document is; 0 where it is none."""
+        outermost = self._open[0] if self._open else None
+        return len(outermost.node.value) if outermost is not None and not outermost.is_mapping else 0
+
     def take(self, event: Any) -> None:
         """Take the next event of the document's body; after a fatal problem, ignore it."""
         if self._given_up:

@@ -48,6 +48,14 @@ class Placed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Most:
+    """How much a text may hold: so many documents or items of a list, and so many values and keys; then it is left."""
+
+    items: int
+    values: int
+
+
+@dataclass(frozen=True, slots=True)
 class Document:
     """One YAML document: its plain value, and where each part of it stands."""
 
@@ -82,7 +90,11 @@ class Document:
 
 
 def load_documents(
-    text: str | bytes, file: str, error: type[PolicyError] = InputError, largest: int = LARGEST_FILE
+    text: str | bytes,
+    file: str,
+    error: type[PolicyError] = InputError,
+    largest: int = LARGEST_FILE,
+    most: Most | None = None,
 ) -> list[Document | PolicyError]:
     """Read the documents of `text`, `largest` bytes at most, in order, each as itself or as what is wrong with it.
 
@@ -92,8 +104,19 @@ def load_documents(
     decoded = decode(text, file, largest)
     if isinstance(decoded, Problem):
         return [error(decoded)]
-    found = list(_documents(decoded, file, error))
+    found = list(_documents(decoded, file, error, most))
     return found or [error(Problem("yaml-empty", "the file is empty", Span(file, 1, 1)))]
+
+
+def begins_with_list(text: bytes) -> bool:
+    """Whether the first document of a text is a list; of what is no YAML it is none."""
+    try:
+        for event in yaml.parse(text.decode("utf-8-sig", "replace"), Loader=_Loader):
+            if isinstance(event, yaml.NodeEvent):
+                return isinstance(event, yaml.SequenceStartEvent)
+    except yaml.YAMLError:
+        pass
+    return False
 
 
 def load_yaml(
@@ -173,15 +196,18 @@ def _end_of(text: str, file: str) -> Span:
     return Span(file, len(lines), len(lines[-1]) + 1)
 
 
-def _documents(text: str, file: str, error: type[PolicyError]) -> Iterator[Document | PolicyError]:
-    builder = Builder(file)
+def _documents(text: str, file: str, error: type[PolicyError], most: Most | None) -> Iterator[Document | PolicyError]:
+    builder, ended = Builder(file), 0
     try:
-        for event in yaml.parse(text, Loader=_Loader):
+        for count, event in enumerate(yaml.parse(text, Loader=_Loader)):
+            if most is not None and (too_much := _too_much(count, max(ended, builder.items), most, file)):
+                yield error(too_much)
+                return
             if isinstance(event, yaml.DocumentStartEvent):
                 builder = Builder(file)
             elif isinstance(event, yaml.DocumentEndEvent):
                 yield _finished(builder, file, error)
-                builder = Builder(file)
+                builder, ended = Builder(file), ended + 1
             else:
                 builder.take(event)
                 if builder.too_deep:
@@ -190,6 +216,16 @@ def _documents(text: str, file: str, error: type[PolicyError]) -> Iterator[Docum
                     return
     except yaml.YAMLError as caught:
         yield error([*builder.problems, syntax_problem(caught, text, file)])
+
+
+def _too_much(values: int, items: int, most: Most, file: str) -> Problem | None:
+    if items > most.items:
+        message = f"there are more than {most.items:,} of them, which are taken at once"
+        return Problem("too-many-workloads", message, Span(file, 1, 1), "send them in several requests")
+    if values > most.values:
+        message = f"there are more than {most.values:,} values and keys"
+        return Problem("too-many-values", message, Span(file, 1, 1), "send less at once")
+    return None
 
 
 def _finished(builder: Builder, file: str, error: type[PolicyError]) -> Document | PolicyError:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from weakref import WeakValueDictionary
 
 from policy_engine.access.principal import Principal
 from policy_engine.errors import Problem, RecordingError
 from policy_engine.service import metrics
 from policy_engine.service.asking import Answer, Asked, check_key
+from policy_engine.service.bodies import begins_list
 from policy_engine.service.committing import Committer
-from policy_engine.service.deciding import Evaluator
+from policy_engine.service.deciding import LARGE_BYTES, Evaluator
 from policy_engine.service.errors import BusyError, ConflictError
-from policy_engine.service.ground import Ground, now
-from policy_engine.service.groups import Group
+from policy_engine.service.ground import BEARING, Ground, now
+from policy_engine.service.groups import Group, latest
 from policy_engine.service.memory import Decided
 from policy_engine.service.meter import Meter
 from policy_engine.service.observing import note_decisions
@@ -27,6 +30,7 @@ from policy_engine.telemetry.requests import carried
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, Recorded
 
+T = TypeVar("T")
 #: So often a decision is made anew because the ledger moved on before it was recorded.
 _TRIES = 5
 #: More decisions than these are prepared for the ledger in a thread, so that nobody else waits for it.
@@ -40,7 +44,12 @@ class Current(Protocol):
 
 
 Identify = Callable[[Asked, Ground, datetime], Principal]
-Read = Callable[[Callable[["Ledger"], list[bytes]]], Awaitable[list[bytes]]]
+
+
+class Read(Protocol):
+    """Asks the ledger in a thread."""
+
+    def __call__(self, question: Callable[[Ledger], T]) -> Awaitable[T]: ...
 
 
 class Decisions:
@@ -59,6 +68,7 @@ class Decisions:
         self._current, self._identify, self._read = current, identify, read
         self._evaluator, self._committer, self._limits = evaluator, committer, limits
         self._meter = meter
+        self._turns: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self.working = self.evaluating = 0
 
     async def decide(self, asked: Asked) -> Answer:
@@ -87,9 +97,17 @@ class Decisions:
             ground = await self._current(at, anew=anew)
             principal = self._identify(asked, ground, at)
             principal.require("decide")
+            if asked.key is not None:
+                # before anything is evaluated: what was answered once may be refused, or take too long, by now
+                bearing, answer = await self._repeated(asked, principal)
+                if bearing != ground.size and left:
+                    anew = True
+                    continue
+                if answer is not None:
+                    return answer
             decided = ground.memory.get(asked.digest)
             if decided is None:
-                decided = await self._in_time(self._evaluate(asked, ground, at))
+                decided = await self._in_time(self._evaluate(asked, principal, ground, at))
             else:
                 self._meter.count(metrics.REMEMBERED)
             if asked.check is not None:
@@ -99,20 +117,52 @@ class Decisions:
                 return await self._record(asked, principal, decided, ground, at)
             except RecordingError as error:
                 if error.code == "once-conflict":
-                    help_ = "send the same request, or another key"
-                    message = "the idempotency key was given with another request"
-                    raise ConflictError(Problem("idempotency-conflict", message, help=help_)) from error
+                    raise _conflict() from error
                 if error.code != "ledger-moved" or not left:
                     raise
                 anew = True
         raise AssertionError("unreachable")
 
-    async def _evaluate(self, asked: Asked, ground: Ground, at: datetime) -> Decided:
+    async def _repeated(self, asked: Asked, principal: Principal) -> tuple[int, Answer | None]:
+        """Return what bears on decisions, by its size, and the answer of an earlier request with the same key.
+
+        Raises:
+            ConflictError: that was another request.
+            ForbiddenError: it is of a namespace that the principal does not reach.
+        """
+        once = asked.once(principal)
+
+        def look(ledger: Ledger) -> tuple[int, list[bytes] | None]:
+            size, recorded = latest(ledger, BEARING), ledger.asked(once) if once is not None else None
+            if recorded is None:
+                return size, None
+            views = [ledger.entry(each.index).document.get("view", {}) for each in recorded]
+            principal.require_namespaces({each["namespace"] for each in views if "namespace" in each})
+            return size, _answered(ledger, recorded, asked.all_rules)
+
+        try:
+            size, documents = await self._read(look)
+        except RecordingError as error:
+            if error.code == "once-conflict":
+                raise _conflict() from error
+            raise
+        if documents is None:
+            return size, None
+        return size, Answer(documents, len(documents) != 1 or begins_list(asked.body), True)
+
+    async def _evaluate(self, asked: Asked, principal: Principal, ground: Ground, at: datetime) -> Decided:
         self.evaluating += 1
         try:
-            return await self._evaluator.decide(asked, ground, at)
+            async with self._turn(asked, principal):
+                return await self._evaluator.decide(asked, ground, at)
         finally:
             self.evaluating -= 1
+
+    def _turn(self, asked: Asked, principal: Principal) -> AbstractAsyncContextManager[None]:
+        """Let each principal have one large body read at a time: nobody fills the queue that all of them share."""
+        if len(asked.body) <= LARGE_BYTES:
+            return nullcontext()
+        return self._turns.setdefault((principal.known_by, principal.subject), asyncio.Lock())
 
     async def _in_time(self, deciding: Awaitable[Decided]) -> Decided:
         seconds = self._limits.request_seconds
@@ -150,6 +200,11 @@ class Decisions:
         places = [ledger_part(each, scratch) for each in recorded[: len(made)]]
         documents = [each.answer(place, all_rules=asked.all_rules) for each, place in zip(made, places, strict=True)]
         return Answer(documents, decided.listed, beside=recorded[-1].index if beside else None)
+
+
+def _conflict() -> ConflictError:
+    message = "the idempotency key was given with another request"
+    return ConflictError(Problem("idempotency-conflict", message, help="send the same request, or another key"))
 
 
 def _answered(ledger: Ledger, recorded: Sequence[Recorded], all_rules: bool) -> list[bytes]:

@@ -7,13 +7,11 @@ hundred. Bodies that take long to read have a thread to themselves.
 from __future__ import annotations
 
 import asyncio
-import tempfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from policy_engine.decide import Decider
@@ -23,7 +21,7 @@ from policy_engine.service.bodies import read_workloads
 from policy_engine.service.memory import Decided
 from policy_engine.service.meter import Meter
 from policy_engine.service.observed_service import measured
-from policy_engine.service.sent_files import folder_of
+from policy_engine.service.sent_files import SentFiles
 from policy_engine.service.standing import Standing
 from policy_engine.telemetry.requests import carried
 from policy_engine.vouching.voucher import Voucher
@@ -49,9 +47,7 @@ class Evaluator:
         self._threads = threads
         self._most = most_documents
         self._local = threading.local()
-        self._folder = tempfile.TemporaryDirectory(prefix="policy-serve-")
-        self._empty = Path(self._folder.name) / "empty"
-        self._empty.mkdir()
+        self._sent = SentFiles()
 
     def warm(self, policy: Policy) -> None:
         """Give each thread its engine, so that no request waits for one."""
@@ -91,7 +87,7 @@ class Evaluator:
 
     def _one(self, loaded: LoadedWorkload, asked: Asked, ground: Ground, at: datetime) -> Standing | list[Problem]:
         workload = loaded.workload
-        with folder_of(asked.files, self._empty) as folder:
+        with self._sent.of(asked.files) as folder:
             vouch = Voucher(ground.policy, lambda: ground.ledger).of(workload, at, folder)
             evidence = check_evidence(workload, at.date(), folder, vouch)
         try:
@@ -107,7 +103,7 @@ class Evaluator:
         """End the threads, once what they do is done."""
         self._pool.shutdown()
         self._large.shutdown()
-        self._folder.cleanup()
+        self._sent.close()
 
     def _decider(self, policy: Policy) -> Decider:
         decider: Decider | None = getattr(self._local, "decider", None)

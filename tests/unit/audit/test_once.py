@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from policy_audit.errors import LedgerError
 from policy_audit.groups import Answer
 from policy_audit.ledger import Draft, EntryType, Group, Guard, Ledger, Once, prepare_draft
 
@@ -43,6 +44,8 @@ def test_the_first_answer_is_given_again_and_nothing_is_recorded(ledger: Ledger,
     ledger.append(hold(0))
     first = recorded(ask(ledger, replace(decision(1), once=once("k")), hold(2)))
     ledger.append(hold(3))
+    assert ledger.asked(once("k")) == [replace(each, repeated=True) for each in first]
+    assert ledger.asked(once("k2")) is None
     clock.move(hours=23, minutes=59)
     again = recorded(ask(ledger, hold(9, "k")))
     assert again == [replace(each, repeated=True) for each in first]
@@ -59,6 +62,9 @@ def test_the_first_answer_is_given_again_and_nothing_is_recorded(ledger: Ledger,
 def test_another_request_under_the_key_is_a_conflict_and_another_key_is_none(ledger: Ledger) -> None:
     ask(ledger, hold(1, "k"))
     assert shown(ask(ledger, hold(2, "k", "other"))) == "once-conflict"
+    with pytest.raises(LedgerError) as error:
+        ledger.asked(once("k", "other"))
+    assert error.value.code == "once-conflict"
     assert shown(ask(ledger, hold(2, "other", "other"))) == [1]
     assert shown(ask(ledger, hold(2, "k", "other"))) == "once-conflict"
 

@@ -6,10 +6,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from policy_audit.keys import read_key_file
 from policy_audit.ledger import open_ledger
 from policy_audit.proof import parse_proof
@@ -211,6 +213,37 @@ def test_many_workloads_are_sent_in_parts(served: Policy, server: Server, tmp_pa
     outcome = served("gate", str(tmp_path / "many.yaml"), "-q", "-o", "json")
     assert [each["workload"]["name"] for each in outcome.json] == [f"w{number}" for number in range(30)]
     assert size_of(server) >= before + 30
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_files_that_evidence_names_go_along(
+    served: Policy, policy: Policy, tmp_path: Path, large: bool, server: Server
+) -> None:
+    content = {"a": b"%PDF a", "b": b"%PDF b" * (200_000 if large else 1)}
+    names = ("./papers/dpa.pdf", 'x/../a "b" \u00e9.pdf', "gone.pdf")
+    files = []
+    for folder, text in content.items():
+        (tmp_path / folder / "papers").mkdir(parents=True)
+        (tmp_path / folder / "papers" / "dpa.pdf").write_bytes(text)
+        (tmp_path / folder / 'a "b" \u00e9.pdf').write_bytes(b"x")
+        digests = [sha256(text).hexdigest(), sha256(b"x").hexdigest(), sha256(b"y").hexdigest()]
+        document = yaml.safe_load(ALLOWED.read_text())
+        kinds = ("dpa", "security_controls", "monitoring")
+        evidence = {k: {"file": n, "sha256": d} for k, n, d in zip(kinds, names, digests, strict=True)}
+        document["metadata"]["name"] += f"-{folder}"
+        document["spec"]["evidence"] = evidence
+        files.append(tmp_path / folder / "w.yaml")
+        files[-1].write_text(yaml.safe_dump(document))
+    found = {}
+    for run, where in ((served, ()), (policy, ("--ledger", f"sqlite:///{tmp_path}/own.db"))):
+        outcome = run("evaluate", *map(str, files), "-o", "json", *where)
+        assert outcome.status == 0, outcome.err
+        found[run] = [each["evidence"] for each in json.loads(outcome.out)]
+        if run is served:
+            assert ("1 workload names files as evidence that are too large" in outcome.err) == large
+    assert found[served][0] == found[policy][0]
+    assert [each["grade"] for each in found[served][0].values()] == ["attached", "asserted", "attached"]
+    assert (found[served][1] == found[policy][1]) == (not large)
 
 
 def test_a_receipt_is_what_the_log_proves(server: Server) -> None:

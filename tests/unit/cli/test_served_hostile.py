@@ -103,6 +103,38 @@ def test_a_decision_of_something_else_is_none(
     assert "<error" in (tmp_path / "gate.xml").read_text()
 
 
+def _rows(*places: str) -> Callable[[dict[str, Any]], None]:
+    def spoil(answer: dict[str, Any]) -> None:
+        for place in places:
+            answer["tasks"][0][place] = [{}]
+
+    return spoil
+
+
+def _without_disputes(answer: dict[str, Any]) -> None:
+    del answer["tasks"][0]["disputes"]
+
+
+def _strange_model(answer: dict[str, Any]) -> None:
+    for option in answer["tasks"][0]["options"]:
+        option["models"] = [{"name": "m", "qualifies": True, "reasons": []}]
+        del option["score"]
+
+
+@pytest.mark.parametrize("spoil", [_rows("disputes"), _rows("hardware_claims"), _without_disputes, _strange_model])
+@pytest.mark.parametrize("shown", ["text", "markdown"])
+def test_what_cannot_be_shown_is_the_servers_mistake(
+    policy: Policy, spoil: Callable[[dict[str, Any]], None], shown: str
+) -> None:
+    answer = copy.deepcopy(allowed())
+    spoil(answer)
+    with faking(reply([resealed(answer)])) as fake:
+        for command in ("evaluate", "gate"):
+            outcome = policy("--server", fake.url, command, str(ALLOWED), "-o", shown)
+            assert outcome.status in ((6,) if shown == "text" else (0, 6)), outcome.err
+            assert outcome.status == 0 or "[server-answer]" in outcome.err
+
+
 def test_one_entry_is_not_two_decisions(policy: Policy, tmp_path: Path) -> None:
     (tmp_path / "other.yaml").write_text(ALLOWED.read_text().replace("name: writing-assistant", "name: other"))
     both = [allowed(), allowed(name="other")]

@@ -359,3 +359,13 @@ def test_a_server_that_accepts_and_says_nothing_is_given_up() -> None:
         url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         with Client(url, TOKEN, waits=(), longest=0.3) as policy, pytest.raises(UnreachableError):
             policy.policy()
+
+
+def test_a_detail_is_one_of_those_that_there_are() -> None:
+    with faking(reply([honest()])) as fake, client(fake) as policy:
+        for unknown in ("purpose", "token", "Run", ""):
+            with pytest.raises(UsageError):
+                policy.decide([WORKLOAD], purpose="deploy", details={unknown: "draft", "run": "1"})
+        assert fake.asked == []
+        policy.decide([WORKLOAD], purpose="deploy", details={"run": "1"})
+    assert fake.asked[0].path == "/v1/decisions?purpose=deploy&all_rules=true&run=1"

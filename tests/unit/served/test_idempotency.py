@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
@@ -10,11 +11,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from policy_audit.ledger import open_ledger
 
+from policy_engine.access.tokens import revoked_draft
+from policy_engine.errors import InputError, Problem
+from policy_engine.recorder import Context
 from policy_engine.service.ledgers import LedgerDoor
 from tests.serving import WORKLOAD, Server, make_token, serving
 
+ADMIN = Context("token", "root", "test", {})
 OTHER = copy.deepcopy(WORKLOAD)
 OTHER["metadata"]["name"] = "other"
 
@@ -84,6 +90,41 @@ def test_whose_token_reaches_no_more_is_not_answered_again(server: Server) -> No
     with server.client(make_token(server.ledger, "decide", namespaces=["elsewhere"])) as client:
         refused = client.post("/v1/decisions", json=WORKLOAD, headers={"Idempotency-Key": "reach"})
     assert (refused.status_code, refused.json()["code"]) == (403, "namespace")
+
+
+@pytest.mark.parametrize("shape", ["one", "list of one", "list"])
+@pytest.mark.parametrize("kind", ["application/json", "application/yaml"])
+def test_what_was_answered_is_answered_again_whatever_is_decided_by_now(
+    server: Server, monkeypatch: pytest.MonkeyPatch, shape: str, kind: str
+) -> None:
+    body = {"one": WORKLOAD, "list of one": [WORKLOAD], "list": [WORKLOAD, OTHER]}[shape]
+    text = json.dumps(body) if kind.endswith("json") else "# a comment\n" + yaml.safe_dump(body)
+    token, headers = server.token("decide"), {"Idempotency-Key": f"again {shape} {kind}", "Content-Type": kind}
+    with server.client(token) as client:
+        first = client.post("/v1/decisions", content=text, headers=headers)
+        assert first.status_code == 200, first.text
+        assert server.service is not None
+
+        async def refuse(*_: Any) -> Any:
+            raise InputError(Problem("rule-of-tomorrow", "the workload is invalid by now"))
+
+        monkeypatch.setattr(server.service.evaluator, "decide", refuse)
+        monkeypatch.setattr(server.service.committer, "append", refuse)
+        monkeypatch.setattr("policy_engine.service.memory.Memory.get", lambda *_: None)
+        assert client.post("/v1/decisions", content=text).status_code in (415, 422)
+        again = client.post("/v1/decisions", content=text, headers=headers)
+        assert (again.content, again.headers["idempotency-replayed"]) == (first.content, "true")
+        other = client.post("/v1/decisions?run=2", content=text, headers=headers)
+        assert (other.status_code, other.json()["code"]) == (409, "idempotency-conflict")
+
+
+def test_a_revoked_token_is_not_answered_again(server: Server) -> None:
+    token = server.token("decide")
+    assert ask(server, token, "to be revoked").status_code == 200
+    with open_ledger(server.ledger) as ledger:
+        ledger.append(revoked_draft(token.split("_")[1], "lost", ADMIN))
+    refused = ask(server, token, "to be revoked")
+    assert (refused.status_code, refused.json()["code"]) == (401, "token-revoked")
 
 
 def test_two_at_once_are_decided_once(server: Server) -> None:

@@ -16,9 +16,12 @@ from urllib.parse import urlsplit
 import pytest
 from policy_audit.ledger import Ledger, open_ledger
 
-from policy_engine.service.deciding import Evaluator
+from policy_engine.errors import InputError
+from policy_engine.loading.policy import load_policy
+from policy_engine.service.bodies import read_workloads
+from policy_engine.service.deciding import LARGE_BYTES, Evaluator
 from policy_engine.service.settings import Limits
-from tests.serving import WORKLOAD, Server, serving
+from tests.serving import WORKLOAD, Server, make_token, serving
 
 
 @pytest.fixture
@@ -87,6 +90,49 @@ def test_what_is_not_decided_in_time_is_given_up_and_not_recorded(url: str, held
         held.set()
         assert ask(server, called("quick")).status_code == 200
     assert names(url) == ["quick"]
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b"[" + b",".join([b"1"] * 500_000) + b"]", "too-many-values"),
+        (b'{"a":[' + b",".join([b"1"] * 500_000) + b"]}", "too-many-values"),
+        (b"- - - - - - 1\n" * 60_000, "too-many-workloads"),
+        (b"a:\n" + b" - - - - - - 1\n" * 60_000, "too-many-values"),
+        (b"--- 1\n" * 60_000, "too-many-workloads"),
+        (b"{}\n" + b"---\n{}\n" * 99, "workload-"),
+    ],
+    ids=["list", "in a mapping", "block", "block in a mapping", "stream", "as many as are taken"],
+)
+def test_bodies_that_are_no_workloads_are_left_early(body: bytes, code: str) -> None:
+    started = time.process_time()
+    with pytest.raises(InputError) as error:
+        read_workloads(body, load_policy().vocabulary, 100)
+    assert time.process_time() - started < 5
+    assert error.value.code.startswith(code) or (code == "workload-" and len(error.value.problems) >= 100)
+
+
+def test_large_bodies_of_one_wait_for_each_other_and_not_those_of_others(url: str, held: threading.Event) -> None:
+    def padded(name: str) -> dict[str, str | bytes]:
+        return {"content": json.dumps(called(name)).encode() + b" " * (LARGE_BYTES + 1)}
+
+    def send(token: str, name: str) -> Any:
+        with server.client(token) as client:
+            return client.post("/v1/decisions", **padded(name), headers={"Content-Type": "application/json"})
+
+    first = make_token(url, "decide", subject="first@acme.example")
+    second = make_token(url, "decide", subject="second@acme.example")
+    with serving(url) as server, ThreadPoolExecutor(6) as pool:
+        assert server.service is not None
+        large, decisions = server.service.evaluator._large, server.service.decisions
+        slow = [pool.submit(send, first, f"slow-{n}") for n in range(5)]
+        until(lambda: decisions.evaluating == 5)
+        other = pool.submit(send, second, "other")
+        until(lambda: decisions.evaluating == 6)
+        time.sleep(0.1)
+        assert large._work_queue.qsize() == 1, "the other's, behind one of the first's"
+        held.set()
+        assert {each.result().status_code for each in [*slow, other]} == {200}
 
 
 def test_what_is_handed_to_the_ledger_is_waited_for(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
