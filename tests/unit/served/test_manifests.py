@@ -120,6 +120,27 @@ def test_pods_keep_to_the_restricted_standard() -> None:
             assert mounted <= {volume["name"] for volume in pod["volumes"]}
 
 
+def test_passwords_come_in_files_that_their_pod_has_and_that_libpq_takes() -> None:
+    for pod in pods():
+        (keys,) = pod["initContainers"]
+        install, mode, permissions, *files, target = keys["command"]
+        assert (install, mode, permissions, target) == ("install", "-m", "0400", "/keys/")
+        volumes = {volume["name"]: volume for volume in pod["volumes"]}
+        secret = volumes["secret"]
+        sources = [each["secret"] for each in secret["projected"]["sources"]] if "projected" in secret else []
+        named = [each.get("name") for each in sources] or [secret["secret"]["secretName"]]
+        items = {item["path"] for each in sources or [secret["secret"]] for item in each.get("items", [])}
+        assert {file.removeprefix("/secret/") for file in files} - items <= {"ledger.key", "ledger.key.personal"}
+        (container,) = pod["containers"]
+        variables = {each["name"]: each.get("value") for each in container["env"]}
+        assert "PGPASSWORD" not in variables
+        assert variables["PGPASSFILE"] is not None
+        assert variables["PGPASSFILE"].removeprefix("/keys/") in items
+        text = (DEPLOY / "README.md").read_text(encoding="utf-8")
+        assert all(f"create secret generic {name} " in text for name in named)
+        assert all(f"--from-file={item}" in text for item in items)
+
+
 def test_the_server_is_probed_where_it_answers_and_stopped_in_its_time() -> None:
     (deployment,) = objects("Deployment")
     pod = deployment["spec"]["template"]["spec"]
