@@ -13,12 +13,14 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from policy_engine import telemetry
+from policy_engine.errors import PolicyError
 from policy_engine.service.settings import Settings
 from policy_engine.serving import logs
 from policy_engine.serving.app import create_app
 from policy_engine.serving.draining import DrainingProtocol
 from policy_engine.serving.listening import address_of, listening_on
 from policy_engine.serving.reloading import Reloader
+from policy_engine.serving.saying import problem_text
 from policy_engine.serving.shared import shared_state
 from policy_engine.serving.supervisor import Supervisor
 
@@ -44,7 +46,7 @@ def serve(settings: Settings) -> None:
         log = logs.begin(settings.log_form, settings.log_level)
         try:
             reloader = Reloader(shared, log.event)
-            policy = reloader.load()
+            policy = _loaded(reloader, log)
             log.event("info", "serving", listen=place, ledger=ledger, policy=policy, workers=settings.workers)
             threading.Thread(target=_warn_of_rights, args=(settings, log), daemon=True).start()
             supervisor = Supervisor(configuration(shared), [listening], log.event, GRACE_SECONDS + _CLOSING_SECONDS)
@@ -57,6 +59,20 @@ def serve(settings: Settings) -> None:
             log.event("info", "stopped")
         finally:
             log.close()
+
+
+def _loaded(reloader: Reloader, log: logs.Log) -> str:
+    """Load the rules; where they are refused whoever reads the log is told as well, and not the command's caller alone.
+
+    Raises:
+        PolicyError: they are invalid.
+    """
+    try:
+        return reloader.load()
+    except PolicyError as error:
+        for problem in error.problems:
+            log.event("error", "not started", code=problem.code, message=problem_text(problem))
+        raise
 
 
 def configuration(settings: Settings) -> uvicorn.Config:

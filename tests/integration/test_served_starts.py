@@ -62,6 +62,9 @@ def test_rules_that_are_broken(tmp_path: Path, home: Path) -> None:
     status, said = serve(home, "--policy", str(layer))
     assert status == 3
     assert f"{layer}/parameters.yaml:1" in said
+    line = json.loads([each for each in said.splitlines() if each.startswith("{")][-1])
+    assert (line["level"], line["event"]) == ("error", "not started")
+    assert f"{layer}/parameters.yaml:1" in line["message"]
 
 
 def test_a_folder_of_state_is_one_servers_and_what_else_is_in_it_stays(tmp_path: Path, home: Path) -> None:
