@@ -54,7 +54,11 @@ async def evaluate(request: Request) -> Response:
     Whatever refuses the form, the session's end among it, is answered with the form and its text.
     """
     check_origin(request)
-    fields = await fields_of(request)
+    try:
+        fields = await fields_of(request)
+    except PolicyError:
+        await principal_of_page(request, "decide")  # who may not send it is told that first
+        raise
     # a form's text has the line ends of the network: places are counted in the file's own
     text = next(iter(fields.get("workload", ())), "").replace("\r\n", "\n")
     try:

@@ -10,6 +10,8 @@ from socket import socket
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Process
 
+from policy_engine.serving.last_accepted import Server
+
 
 class Worker(Process):
     """One process. It answers its supervisor's questions, and ends when that has gone."""
@@ -33,6 +35,14 @@ class Worker(Process):
         with contextlib.suppress(OSError, EOFError):
             super().always_pong()
         os.kill(os.getpid(), signal.SIGTERM)
+
+    @property
+    def server(self) -> Server:
+        """What serves in the new process."""
+        if self._server is None:
+            self._server = Server(self.config)
+        assert isinstance(self._server, Server)  # noqa: S101 - nobody else sets it
+        return self._server
 
     def ask(self, now: float) -> None:
         """Ask whether it is there."""

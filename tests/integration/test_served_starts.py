@@ -94,7 +94,8 @@ def test_a_ledger_that_cannot_be(home: Path) -> None:
 
 def test_a_ledger_that_comes_later(tmp_path: Path, home: Path) -> None:
     store = sqlite_store(tmp_path)
-    store.key.mkdir()  # nothing can be opened with it
+    place = Path(store.url.removeprefix("sqlite:///"))
+    place.write_bytes(b"no database at all, but a text that somebody put here")
     with serving_process(store.url, "--ledger-key", str(store.key), home=home, wait=False) as (server, process):
         ready = f"{server.url}/readyz"
         until(lambda: listens(server.url))
@@ -102,7 +103,7 @@ def test_a_ledger_that_comes_later(tmp_path: Path, home: Path) -> None:
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0
         assert httpx.get(f"{server.url}/healthz", timeout=5, trust_env=False).status_code == 200
-        store.key.rmdir()
+        place.unlink()
         came = time.monotonic()
         until(lambda: httpx.get(ready, timeout=5, trust_env=False).status_code == 200, 10)
         print(f"\nrecovery: a ledger that came later: {time.monotonic() - came:.2f} s")

@@ -23,6 +23,7 @@ from policy_engine.service.committing import Committer
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.log_ins import LogIns
 from policy_engine.service.settings import Limits, Settings
+from tests import looping
 from tests.serving import WORKLOAD, Server, make_token, serving
 
 ADMIN = Context("draft", "admin@acme.example", "asserted", {})
@@ -62,7 +63,7 @@ def test_the_first_is_an_entry_at_once_and_the_rest_are_counted_until_the_end(tm
         await asyncio.get_running_loop().run_in_executor(None, committer.stop)
         door.close()
 
-    asyncio.run(doing())
+    looping.run(doing())
     first, rest = bodies(ledger)
     assert first["failures"] == [{"reason": "token-unknown", "token": None, "count": 1}]
     assert rest["count"] == 2000
@@ -96,7 +97,7 @@ def test_what_fails_while_the_ledger_is_away_is_kept() -> None:
         log_ins.failed(error("token-unknown"))
         await log_ins.stop()
 
-    asyncio.run(doing())
+    looping.run(doing())
     assert [draft.body["count"] for draft in committer.kept] == [2]
 
 

@@ -15,6 +15,7 @@ from policy_engine.service.committing import Committer
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.reads import SAME_SECONDS, Reads
 from policy_engine.service.settings import Settings
+from tests import looping
 
 ALICE = Principal("alice@acme.example", frozenset({"read"}), "token", "0123456789ab")
 BOB = Principal("bob@acme.example", frozenset({"read"}), "token", "ba9876543210")
@@ -51,7 +52,7 @@ def run(ledger: str, doing: Any) -> None:
             await asyncio.get_running_loop().run_in_executor(None, committer.stop)
             door.close()
 
-    asyncio.run(all_of_it())
+    looping.run(all_of_it())
 
 
 @pytest.fixture
