@@ -10,12 +10,12 @@ from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from msgspec import Struct
+from policy_audit.groups import Group, Guard
 
 from policy_engine.access.principal import Principal
 from policy_engine.errors import RecordingError
 from policy_engine.recorder import Context, recordable
 from policy_engine.service.ground import BEARING
-from policy_engine.service.groups import Group, Guard, latest
 
 if TYPE_CHECKING:
     from policy_audit.entry import Draft
@@ -53,7 +53,7 @@ async def act(
     resting = BEARING | frozenset(types)
     for left in range(_TRIES - 1, -1, -1):
         # the size first: what comes while the rest is read is found by the guard
-        size = await service.read(lambda ledger: latest(ledger, resting))
+        size = await service.read(lambda ledger: ledger.latest(resting))
         principal = await service.identified(authorization)
         principal.require(role)
         drafts, told = await service.read(lambda ledger, who=principal: work(ledger, who))  # type: ignore[misc]

@@ -9,6 +9,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from weakref import WeakValueDictionary
 
+from policy_audit.groups import Group
+
 from policy_engine.access.principal import Principal
 from policy_engine.errors import Problem, RecordingError
 from policy_engine.service import metrics
@@ -18,7 +20,6 @@ from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import LARGE_BYTES, Evaluator
 from policy_engine.service.errors import BusyError, ConflictError
 from policy_engine.service.ground import BEARING, Ground, now
-from policy_engine.service.groups import Group, latest
 from policy_engine.service.memory import Decided
 from policy_engine.service.meter import Meter
 from policy_engine.service.observing import note_decisions
@@ -133,7 +134,7 @@ class Decisions:
         once = asked.once(principal)
 
         def look(ledger: Ledger) -> tuple[int, list[bytes] | None]:
-            size, recorded = latest(ledger, BEARING), ledger.asked(once) if once is not None else None
+            size, recorded = ledger.latest(BEARING), ledger.asked(once) if once is not None else None
             if recorded is None:
                 return size, None
             views = [ledger.entry(each.index).document.get("view", {}) for each in recorded]

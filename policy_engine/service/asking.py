@@ -9,11 +9,11 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
+from policy_audit.once_sealed import Once
 
 from policy_engine.access.principal import Principal
 from policy_engine.errors import Problem, UsageError
 from policy_engine.recorder import Context, recordable
-from policy_engine.service.groups import Once
 
 if TYPE_CHECKING:
     from policy_audit.entry import Draft

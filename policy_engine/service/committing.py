@@ -13,10 +13,11 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from policy_audit.groups import Group
+
 from policy_engine.errors import Problem, RecordingError
 from policy_engine.recorder import recording_error
 from policy_engine.service import metrics
-from policy_engine.service.groups import Group, append_groups
 from policy_engine.service.meter import Meter
 from policy_engine.telemetry.requests import here, shared_span
 
@@ -116,7 +117,7 @@ class Committer:
         started = time.perf_counter()
         with shared_span("commit", [each.place for each in taken], groups=len(taken)):
             try:
-                answers = append_groups(self._door.open(), [each.group for each in taken])
+                answers = self._door.open().append_groups([each.group for each in taken])
             except BaseException as error:  # noqa: BLE001 - the thread goes on, and everybody is told
                 answers = [error] * len(taken)
         for each in answers:

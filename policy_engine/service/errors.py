@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from policy_engine.errors import PolicyError
+from policy_engine.errors import PolicyError, Problem
 
 
 class NotFoundError(PolicyError):
@@ -16,8 +16,8 @@ class ConflictError(PolicyError):
 class BusyError(PolicyError):
     """Too much at once; `seconds` is when to come back."""
 
-    def __init__(self, problem: object, seconds: int = 1) -> None:
-        super().__init__(problem)  # type: ignore[arg-type]
+    def __init__(self, problem: Problem, seconds: int = 1) -> None:
+        super().__init__(problem)
         self.seconds = seconds
 
 

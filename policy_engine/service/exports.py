@@ -20,6 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 from policy_audit.durable import sync_folder
 from policy_audit.errors import AuditError
+from policy_audit.groups import Group
 
 from policy_engine.access.principal import Principal
 from policy_engine.asking.exporting import FORMATS, Asked, export_draft, write_format
@@ -29,7 +30,6 @@ from policy_engine.recorder import recording_error
 from policy_engine.reports.registry import FILTERS, REPORTS
 from policy_engine.service.acting import context_of
 from policy_engine.service.errors import BusyError, ConflictError, NotFoundError
-from policy_engine.service.groups import Group
 from policy_engine.service.jobs import BEAT_SECONDS, CONTENT, MOST_JOBS, Job, Jobs
 from policy_engine.service.recorded import as_parameters, in_parameters
 from policy_engine.service.reports import check_keys, make_report, narrowed

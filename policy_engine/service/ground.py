@@ -12,12 +12,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from policy_audit.entry import EntryType
+from policy_audit.groups import Guard
 
 from policy_engine.access.tokens import TYPES as TOKENS
 from policy_engine.access.tokens import Tokens
 from policy_engine.model.approvers import WAIVERS
 from policy_engine.recorder import Drafter
-from policy_engine.service.groups import Guard, latest
 from policy_engine.service.memory import Memory
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ class Ground:
     def __init__(self, policy: Policy, ledger: Ledger) -> None:
         self.policy, self.ledger = policy, ledger
         # the size first: what is appended while the rest is read is found by the guard, and never missed
-        self.size = latest(ledger, BEARING)
+        self.size = ledger.latest(BEARING)
         self.tokens = Tokens.read(ledger)
         self.read_at = ledger.now()
         self.guard = Guard(BEARING, self.size)

@@ -12,12 +12,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from policy_audit.entry import Draft, EntryType
+from policy_audit.groups import Group
 
 from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.errors import PolicyError
 from policy_engine.recorder import NOBODY
 from policy_engine.service.committing import Committer
-from policy_engine.service.groups import Group
 
 APART_SECONDS = 10.0
 NO_LOG_IN = frozenset({"token-missing", "session-ended", "cross-site"})

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 
 from msgspec import Struct
 from policy_audit.entry import EntryType
+from policy_audit.groups import Group, Guard
 
 from policy_engine.access.officer_reads import person_of, read_draft, told
 from policy_engine.access.principal import Principal
@@ -24,7 +25,6 @@ from policy_engine.errors import PolicyError, RecordingError
 from policy_engine.recorder import Context, recordable
 from policy_engine.service.committing import Committer
 from policy_engine.service.errors import NotFoundError
-from policy_engine.service.groups import Group, Guard, latest
 
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
@@ -154,7 +154,7 @@ class Reads:
         Who was erased meanwhile is not written again: the ledger checks in the commit that nobody else was.
         """
         for left in range(_TRIES - 1, -1, -1):
-            size, held = await self._read(lambda ledger: latest(ledger, ERASING)), await self._held(due.index)
+            size, held = await self._read(lambda ledger: ledger.latest(ERASING)), await self._held(due.index)
             by = context_of(question.principal)
             by = by if "actor" in held else Context(by.purpose, None, by.actor_known_by, by.details)
             person = question.person if "subject" in held else None

@@ -27,7 +27,6 @@ from policy_engine.service.deciding import Evaluator
 from policy_engine.service.errors import MISSING, NotFoundError
 from policy_engine.service.exports import Exporter
 from policy_engine.service.ground import BEARING, Ground, now
-from policy_engine.service.groups import latest
 from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.meter import Meter
@@ -191,7 +190,7 @@ class Service:
         if known is not None and not exact and known.known_by != ANYBODY.known_by:
             return known
         # a token may have been made, or revoked, since the ground was read
-        size = await self.read(lambda ledger: latest(ledger, BEARING))
+        size = await self.read(lambda ledger: ledger.latest(BEARING))
         if size != ground.size:
             ground = await self._current(moment, anew=True, least=size)
         try:
@@ -209,7 +208,7 @@ class Service:
             return False
         with contextlib.suppress(PolicyError):
             ground = await self._current(now())
-            if not len(ground.tokens) and await self.read(lambda ledger: latest(ledger, BEARING)) != ground.size:
+            if not len(ground.tokens) and await self.read(lambda ledger: ledger.latest(BEARING)) != ground.size:
                 ground = await self._current(now(), anew=True)
             return not len(ground.tokens)
         return True
@@ -238,7 +237,7 @@ class Service:
         """
         moment = now()
         ground = await self._current(moment)
-        size = await self.read(lambda ledger: latest(ledger, BEARING))
+        size = await self.read(lambda ledger: ledger.latest(BEARING))
         if size != ground.size:
             ground = await self._current(moment, anew=True, least=size)
         return self._identify_asked(Asked(b"", authorization, address=address), ground, moment)

@@ -81,6 +81,7 @@ def test_who_may_see_the_log(server: Server) -> None:
 
 
 def test_a_public_log_is_for_anybody(server: Server) -> None:
+    server.token("read")  # without any the server would be open
     with serving(server.ledger, public_log=True) as public, public.client() as anybody:
         for path in ("/checkpoint", "/tile/0/000", "/tile/entries/000"):
             answer = anybody.get(path)

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from policy_audit.errors import LedgerError
 from policy_audit.keys import generate_signer, write_key_file
-from policy_audit.ledger import open_ledger
+from policy_audit.ledger import Ledger, open_ledger
 from policy_audit.personal_key import path_of
 from prometheus_client.parser import text_string_to_metric_families
 
 from policy_engine.errors import Problem, RecordingError
-from policy_engine.service import committing, ledgers, readiness
+from policy_engine.service import ledgers, readiness
 from tests.asking_servers import until
 from tests.serving import WORKLOAD, Server, serving
 from tests.stores import Store, sqlite_store
@@ -107,7 +107,7 @@ def test_a_commit_that_was_refused_is_not_ready_until_one_succeeds(
     with server.client(server.token("decide")) as client:
         assert client.post("/v1/decisions", json=WORKLOAD).status_code == 200
         with monkeypatch.context() as filled:
-            filled.setattr(committing, "append_groups", full)
+            filled.setattr(Ledger, "append_groups", full)
             assert client.post("/v1/decisions", json=WORKLOAD).status_code == 503
         assert ready(server) == (503, "ledger-disk-full")
         assert shown(server, "policy_ready") == 0
