@@ -31,12 +31,21 @@ _LONGEST_VALUE = 500
 
 @dataclass(frozen=True)
 class Context:
-    """Who asked, from where and why: the entry's context, outside the decision's bytes."""
+    """Who asked, from where and why: the entry's context, outside the decision's bytes.
+
+    `subject` is whom a gateway asked about, where that is somebody else: a personal value, as the actor is.
+    """
 
     purpose: str
     actor: str | None
     actor_known_by: str
     details: Mapping[str, str]
+    subject: str | None = None
+
+    @property
+    def persons(self) -> dict[str, str]:
+        """Return the persons in it by name."""
+        return {name: value for name in ("actor", "subject") if (value := getattr(self, name))}
 
 
 def context_from_environment(purpose: str, environment: Mapping[str, str] | None = None) -> Context:
@@ -131,7 +140,7 @@ class Template:
                 **self._place,
                 **context.details,
             },
-            personal={**self.personal, **({"actor": context.actor} if context.actor else {})},
+            personal={**self.personal, **context.persons},
             blobs=self.blobs,
             view={**self.view, "purpose": context.purpose, "run": context.details.get("run")},
             tags=self.tags,

@@ -23,6 +23,7 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from policy_audit import server as pg
 from policy_audit.asking import Answer, Ask, ask_all
 from policy_audit.errors import LedgerError
+from policy_audit.sqlite_turns import BEGIN, begin_writing
 
 BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.02
@@ -99,7 +100,7 @@ class Database:
     def write_asking(self, asks: Sequence[Ask], patient: bool = False) -> Iterator[tuple[Connection, list[Answer]]]:
         """Do as `write`, and ask `asks` as the transaction's first statements, which takes no round trip more."""
         self.check_process()
-        begin: tuple[str, ...] = ("BEGIN IMMEDIATE",)
+        begin: tuple[str, ...] = (BEGIN,)
         if not self.on_sqlite:
             begin = pg.writing(self.location.schema, BUSY_SECONDS, patient)
         with self._writing, self._transaction(begin, asks) as begun:
@@ -202,6 +203,9 @@ class Database:
             connection = self.engine.connect()
             try:
                 connection.begin()  # SQLAlchemy's own word for it, to which Alembic listens: it sends nothing
+                if asks[0].statement == BEGIN:
+                    begin_writing(connection, BUSY_SECONDS)
+                    return connection, [Answer([], -1), *ask_all(connection, asks[1:])]
                 return connection, ask_all(connection, asks)
             except BaseException as error:
                 lost = isinstance(error, DBAPIError) and error.connection_invalidated

@@ -14,10 +14,17 @@ from policy_engine.api.documents import json_bytes
 from policy_engine.api.openapi import PUBLIC, answers, json_body, problems
 from policy_engine.api.parameters import read
 from policy_engine.api.problems import status_of
-from policy_engine.api.requests import authorization_of, principal_of, service_of
+from policy_engine.api.requests import (
+    UNRECORDED,
+    address_of,
+    authorization_of,
+    identified_again,
+    principal_of,
+    service_of,
+)
 from policy_engine.api.schemas import SCHEMAS, STRING, closed, listed, opened
 from policy_engine.errors import PolicyError, Problem, UsageError
-from policy_engine.service.evaluations import SEMANTICS, Evaluation, Evaluations, evaluate, evaluate_all
+from policy_engine.service.evaluations import SEMANTICS, Evaluation, Evaluations, evaluate, evaluate_all, workload_of
 
 router = APIRouter()
 #: A name or an address, and a port: what is answered is followed, and nobody writes more into it than where they asked.
@@ -77,10 +84,16 @@ async def access_evaluation(request: Request) -> Response:
 
     Every answer is on record before it is given; what is not known is no.
     """
-    await principal_of(request, "decide")
-    read(request, ())
-    asked = await json_of(request, Evaluation, UsageError)
-    return _answer(request, await evaluate(service_of(request), authorization_of(request), asked))
+    try:
+        # before the body is read; what is recorded is held to who may ask by then
+        await principal_of(request, "decide", exact=False)
+        read(request, ())
+        asked = await json_of(request, Evaluation, UsageError, workload_of)
+        found = await evaluate(service_of(request), authorization_of(request), asked, address_of(request))
+    except UNRECORDED:
+        await identified_again(request)
+        raise
+    return _answer(request, found)
 
 
 @router.post(
@@ -98,8 +111,8 @@ async def access_evaluations(request: Request) -> Response:
     asked = await json_of(request, Evaluations, UsageError)
     service, authorization = service_of(request), authorization_of(request)
     if not asked.evaluations:
-        return _answer(request, await evaluate(service, authorization, asked))
-    found = await evaluate_all(service, authorization, asked, _error)
+        return _answer(request, await evaluate(service, authorization, asked, address_of(request)))
+    found = await evaluate_all(service, authorization, asked, _error, address_of(request))
     return _answer(request, {"evaluations": found})
 
 

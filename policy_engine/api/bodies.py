@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
@@ -14,10 +15,20 @@ from policy_engine.wording import printable
 
 T = TypeVar("T")
 _SEEN = 60
+#: An object of so many bytes has a name, and so a quote.
+_LONG = 64
 
 
-async def json_of(request: Request, kind: type[T], refusal: type[PolicyError] = InputError) -> T:
+async def json_of(
+    request: Request,
+    kind: type[T],
+    refusal: type[PolicyError] = InputError,
+    within: Callable[[T], bytes] = lambda _: b"",
+) -> T:
     """Return the request's JSON body as `kind`; what is not of that kind is the error `refusal`.
+
+    `within`: gives the bytes of a value in the body that is read by itself later, and refused there for what is refused
+    here.
 
     Raises:
         InputError: it is of another media type, too large, or not what the route takes.
@@ -27,7 +38,7 @@ async def json_of(request: Request, kind: type[T], refusal: type[PolicyError] = 
     body = await body_of(request)
     try:
         found = msgspec.json.decode(body, type=kind)
-        json.loads(body, object_pairs_hook=_once_each)
+        json.loads(_without(body, within(found)), object_pairs_hook=_once_each)
     except msgspec.ValidationError as error:
         text = str(error)
         raise refusal(Problem("body", text[:1].lower() + text[1:], help="see /openapi.json")) from None
@@ -36,10 +47,18 @@ async def json_of(request: Request, kind: type[T], refusal: type[PolicyError] = 
     return found
 
 
+def _without(body: bytes, inner: bytes) -> bytes:
+    """Return the body with `null` in place of a long object within.
+
+    The first place where its bytes stand is a value, and the same value: within a string its quotes would be escaped.
+    """
+    return body.replace(inner, b"null", 1) if len(inner) >= _LONG and inner[:1] == b"{" else body
+
+
 def _once_each(pairs: list[tuple[str, Any]]) -> None:
     """Refuse an object with a key twice: readers differ in which one counts (RFC 8259, 4)."""
-    names = [name for name, _ in pairs]
-    if len(set(names)) < len(names):
+    if len(dict(pairs)) < len(pairs):
+        names = [name for name, _ in pairs]
         name = next(each for place, each in enumerate(names) if each in names[:place])
         message = f"the key `{printable(name[:_SEEN])}` stands twice in an object"
         raise UsageError(Problem("json", message, help="send it once"))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 
 from policy_engine.access.principal import ForbiddenError
 from policy_engine.api.multipart import MEDIA_TYPE, read_parts
@@ -15,6 +14,7 @@ from policy_engine.api.openapi import answers, in_header, json_body, parameters,
 from policy_engine.api.parameters import Parameter, flag, read
 from policy_engine.api.requests import (
     JSON,
+    UNRECORDED,
     YAML,
     address_of,
     authorization_of,
@@ -25,9 +25,8 @@ from policy_engine.api.requests import (
     principal_of,
     service_of,
 )
-from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.errors import InputError, Problem
 from policy_engine.recorder import PURPOSES
-from policy_engine.service.errors import ConflictError
 from policy_engine.service.service import Asked
 from policy_engine.wording import printable
 
@@ -75,8 +74,7 @@ async def decide(request: Request) -> Response:
     """Decide one workload or a list, record the decisions, and answer them."""
     try:
         return await _decide(request)
-    except (InputError, UsageError, ForbiddenError, ConflictError):
-        # nothing was appended, and so no guard has looked whether the token still counts
+    except UNRECORDED:
         await identified_again(request)
         raise
 
@@ -128,7 +126,3 @@ def refuse_forms_of_others(request: Request) -> None:
     """
     if is_multipart(request) and "origin" in request.headers and authorization_of(request) is None:
         raise ForbiddenError(Problem("cross-site", "a page in a browser sends this", help="send a token with it"))
-
-
-#: The route of `decide`, which `serving.direct` answers by itself.
-ROUTE: Route = next(each for each in router.routes if isinstance(each, Route) and each.endpoint is decide)

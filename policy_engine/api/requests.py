@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from starlette.requests import ClientDisconnect, Request
 
 from policy_engine.access.browsers import SAFE
-from policy_engine.access.principal import ANY, UnauthenticatedError
+from policy_engine.access.principal import ANY, ForbiddenError, UnauthenticatedError
 from policy_engine.access.sessions import cookie_name, token_of
 from policy_engine.api.field_values import parsed
 from policy_engine.errors import InputError, Problem, UsageError
+from policy_engine.service.errors import ConflictError
 from policy_engine.service.ground import now
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from policy_engine.service.service import Service
 
 JSON = frozenset({"application/json"})
+#: Refusals of a request that appended nothing, so that no guard has looked whether its token still counts.
+UNRECORDED = (InputError, UsageError, ForbiddenError, ConflictError)
 YAML = frozenset({"application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml"})
 
 

@@ -19,6 +19,7 @@ from policy_engine.service.bodies import begins_list
 from policy_engine.service.committing import Committer
 from policy_engine.service.deciding import LARGE_BYTES, Evaluator
 from policy_engine.service.errors import BusyError, ConflictError
+from policy_engine.service.excerpts import Given
 from policy_engine.service.ground import BEARING, Ground, now
 from policy_engine.service.memory import Decided
 from policy_engine.service.meter import Meter
@@ -149,7 +150,7 @@ class Decisions:
             raise
         if documents is None:
             return size, None
-        return size, Answer(documents, len(documents) != 1 or begins_list(asked.body), True)
+        return size, Answer(lambda: documents, len(documents) != 1 or begins_list(asked.body), True)
 
     async def _evaluate(self, asked: Asked, principal: Principal, ground: Ground, at: datetime) -> Decided:
         self.evaluating += 1
@@ -180,13 +181,11 @@ class Decisions:
     ) -> Answer:
         once, context = asked.once(principal), asked.context(principal)
         made = [each.at(at) for each in decided.decisions]
-        told = [(timed.id, each.verdict) for timed, each in zip(made, decided.decisions, strict=True)]
-        beside = [asked.beside(principal, told)] if asked.beside is not None else []
 
         def entries() -> list[Any]:
             own = [each.entry(context) for each in made[1 if once is not None else 0 :]]
             used = [entry for each in made for entry in each.used(context)]
-            return [*([made[0].draft(context, once)] if once is not None else []), *own, *used, *beside]
+            return [*([made[0].draft(context, once)] if once is not None else []), *own, *used]
 
         loop = asyncio.get_running_loop()
         with span("record", decisions=len(made)) as current:
@@ -195,12 +194,19 @@ class Decisions:
             current.set("entry", lambda: recorded[0].index)
         if recorded[0].repeated:
             again = await self._read(lambda ledger: _answered(ledger, recorded, asked.all_rules))
-            return Answer(again, decided.listed, True)
+            return Answer(lambda: again, decided.listed, True)
         note_decisions(self._meter, decided.decisions, recorded, asked.purpose)
         scratch = ground.ledger.is_scratch
         places = [ledger_part(each, scratch) for each in recorded[: len(made)]]
-        documents = [each.answer(place, all_rules=asked.all_rules) for each, place in zip(made, places, strict=True)]
-        return Answer(documents, decided.listed, beside=recorded[-1].index if beside else None)
+        given = [
+            Given(timed.id, place["index"], each.excerpt)
+            for timed, each, place in zip(made, decided.decisions, places, strict=True)
+        ]
+
+        def write() -> list[bytes]:
+            return [each.answer(place, all_rules=asked.all_rules) for each, place in zip(made, places, strict=True)]
+
+        return Answer(write, decided.listed, given=given)
 
 
 def _conflict() -> ConflictError:

@@ -16,8 +16,7 @@ from policy_engine.errors import Problem, UsageError
 from policy_engine.recorder import Context, recordable
 
 if TYPE_CHECKING:
-    from policy_audit.entry import Draft
-
+    from policy_engine.service.excerpts import Given
     from policy_engine.service.memory import Decided
 
 LONGEST_KEY = 255
@@ -38,8 +37,8 @@ class Asked(Struct, frozen=True):
     """Where the request comes from: a log-in that fails is counted by it."""
     check: Callable[[Decided], None] | None = None
     """Refuses what was decided before anything of it is recorded."""
-    beside: Callable[[Principal, Sequence[tuple[str, str]]], Draft] | None = None
-    """Gives an entry of the same commit, of who asks and the id and verdict of each decision."""
+    subject: str | None = None
+    """Whom a gateway asks about, where it asks for somebody else; a personal value of the entries."""
     is_json: bool = False
     """Whether the body has to be JSON; else it is YAML."""
     all_rules: bool = False
@@ -62,7 +61,8 @@ class Asked(Struct, frozen=True):
         details = {key: kept for key, value in self.details.items() if (kept := recordable(value))}
         if principal.token is not None:
             details["token"] = principal.token
-        return Context(self.purpose, recordable(principal.subject) or None, principal.known_by, details)
+        actor, subject = recordable(principal.subject) or None, recordable(self.subject) or None
+        return Context(self.purpose, actor, principal.known_by, details, subject)
 
     def once(self, principal: Principal) -> Once | None:
         """Return what makes it the same request of the same principal; None where it has no key."""
@@ -86,14 +86,19 @@ def check_key(key: str | None) -> None:
 class Answer:
     """What may be shown: the decisions in the order of the body, as JSON, and whether that was a list.
 
-    `repeated` where it is the answer of an earlier request with the same idempotency key; `beside` is the index of the
-    entry that was asked for in the same commit.
+    `repeated` where it is the answer of an earlier request with the same idempotency key; `given` says in short what
+    was decided now. `write` makes the documents, which not everybody asks for.
     """
 
     def __init__(
-        self, documents: Sequence[bytes], listed: bool, repeated: bool = False, beside: int | None = None
+        self, write: Callable[[], Sequence[bytes]], listed: bool, repeated: bool = False, given: Sequence[Given] = ()
     ) -> None:
-        self.documents, self.listed, self.repeated, self.beside = tuple(documents), listed, repeated, beside
+        self._write, self.listed, self.repeated, self.given = write, listed, repeated, tuple(given)
+
+    @cached_property
+    def documents(self) -> tuple[bytes, ...]:
+        """The documents as JSON."""
+        return tuple(self._write())
 
     @property
     def content(self) -> bytes:

@@ -1,8 +1,8 @@
 """One thread of a worker that appends: what waits is committed together, and each request gets its own answer.
 
 A commit costs one sync of the disk, and most of its statements, however many entries it holds. Whoever comes while one
-is under way is in the next; and where several shared a commit, the next waits up to a millisecond for those of them who
-ask again. Who asks alone waits for nobody.
+is under way is in the next; and where several shared a commit, the next waits some milliseconds at most for as many,
+since they ask again. Who asks alone waits for nobody.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     from policy_engine.service.ledgers import LedgerDoor
 
 MOST_GROUPS = 128
-#: For so long, for each request of the commit before, and at most, a commit waits for those who were just answered.
-SECONDS_EACH, MOST_SECONDS = 0.0001, 0.001
+#: For so long, for each request of the commit before, and at most, a commit waits until as many wait for it: to read
+#: and answer a request takes the event loop about as long. It looks so often.
+SECONDS_EACH, MOST_SECONDS, LOOK_SECONDS = 0.0005, 0.004, 0.0003
 
 #: What commits of anybody are refused with, though the ledger can be read.
 STANDING = frozenset({
@@ -79,14 +80,15 @@ class Committer:
         Raises:
             RecordingError: it was refused, and nothing of it was recorded; or the ledger did not say so in time.
         """
-        answer: asyncio.Future[list[Recorded] | Exception] = asyncio.get_running_loop().create_future()
-        self._queue.put(_Waiting(group, answer))
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[list[Recorded] | Exception] = loop.create_future()
         # what was handed in is committed whether or not whoever asked is still there
+        self._queue.put(_Waiting(group, answer))
+        late = loop.call_later(self._seconds, _late, answer)
         try:
-            async with asyncio.timeout(self._seconds):
-                found = await asyncio.shield(answer)
-        except TimeoutError:
-            raise silent("whether this was recorded is not known; its Idempotency-Key, sent again, tells") from None
+            found = await answer
+        finally:
+            late.cancel()
         if isinstance(found, Exception):
             raise found
         return found
@@ -95,8 +97,8 @@ class Committer:
         ended, before = False, 0
         while not ended:
             first = self._queue.get()
-            if before > 1 and first is not None:
-                time.sleep(min(before * SECONDS_EACH, MOST_SECONDS))
+            if first is not None:
+                self._gather(before)
             taken = [] if first is None else [first]
             ended = first is None
             while not ended and len(taken) < MOST_GROUPS:
@@ -111,6 +113,13 @@ class Committer:
             if taken:
                 self._commit(taken)
             before = len(taken)
+
+    def _gather(self, wanted: int) -> None:
+        """Wait for company, where the commit before had some; the first of it is taken already."""
+        if wanted > 1:
+            deadline = time.perf_counter() + min(wanted * SECONDS_EACH, MOST_SECONDS)
+            while self._queue.qsize() < wanted - 1 and time.perf_counter() < deadline:
+                time.sleep(LOOK_SECONDS)
 
     def _commit(self, taken: list[_Waiting]) -> None:
         answers: list[Any]
@@ -140,6 +149,11 @@ class Committer:
         if entries:
             meter.observe(metrics.COMMIT_ENTRIES, len(entries))
             self.tree_size = max(self.tree_size, max(each.index for each in entries) + 1)
+
+
+def _late(answer: asyncio.Future[list[Recorded] | Exception]) -> None:
+    if not answer.done():
+        answer.set_result(silent("whether this was recorded is not known; its Idempotency-Key, sent again, tells"))
 
 
 def silent(known: str) -> RecordingError:

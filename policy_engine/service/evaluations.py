@@ -24,6 +24,7 @@ from policy_engine.rechecks.standing import DEPLOY, Standing
 from policy_engine.recorder import recordable
 from policy_engine.service.acting import act, context_of
 from policy_engine.service.errors import NotFoundError
+from policy_engine.service.excerpts import ALLOWING, Given, excerpt_of, reason
 from policy_engine.service.finding import latest_decision, split_workload
 from policy_engine.service.ground import now
 from policy_engine.service.service import Asked
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from policy_engine.service.service import Service
 
 ACTION, RESOURCE = "deploy", "workload"
-ALLOWING = ("allow", "allow_with_conditions")
 SEMANTICS = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
 #: What is wrong with one question, and says nothing of the next.
 _OF_ONE = (InputError, UsageError, NotFoundError, ForbiddenError)
@@ -95,8 +95,16 @@ class Evaluations(Evaluation, frozen=True):
     options: Options = Options()
 
 
-async def evaluate(service: Service, authorization: str | None, asked: Evaluation) -> dict[str, Any]:
-    """Answer one question.
+def workload_of(asked: Evaluation) -> bytes:
+    """Return the workload's document that a question has, where it is read: as JSON in which no key stands twice."""
+    if asked.action is UNSET or asked.resource is UNSET or asked.resource.properties is UNSET:
+        return b""
+    known = (asked.action.name, asked.resource.type) == (ACTION, RESOURCE)
+    return bytes(asked.resource.properties.workload) if known else b""
+
+
+async def evaluate(service: Service, authorization: str | None, asked: Evaluation, address: str = "") -> dict[str, Any]:
+    """Answer one question; `address` is where it comes from.
 
     Raises:
         UsageError: it lacks a part, or its workload is another than the resource.
@@ -104,16 +112,14 @@ async def evaluate(service: Service, authorization: str | None, asked: Evaluatio
     """
     if asked.subject is UNSET or asked.action is UNSET or asked.resource is UNSET:
         raise UsageError(Problem("authzen-request", "`subject`, `action` and `resource` are wanted"))
-    properties = asked.resource.properties or Properties()
-    known = (asked.action.name, asked.resource.type) == (ACTION, RESOURCE)
-    document = bytes(properties.workload)
-    if not document or not known:
+    document = workload_of(asked)
+    if not document:
         return await _by_record(service, authorization, asked.subject, asked.action, asked.resource)
-    return await _by_document(service, authorization, asked.subject, asked.action, asked.resource)
+    return await _by_document(service, authorization, asked.subject, asked.resource.id, document, address)
 
 
 async def evaluate_all(
-    service: Service, authorization: str | None, asked: Evaluations, errors: Any
+    service: Service, authorization: str | None, asked: Evaluations, errors: Any, address: str = ""
 ) -> list[dict[str, Any]]:
     """Answer several questions, one after the other; `errors` makes of a refusal of one what its answer says of it.
 
@@ -137,7 +143,7 @@ async def evaluate_all(
         try:
             if refused is not None:
                 raise refused
-            answer = await evaluate(service, authorization, whole)
+            answer = await evaluate(service, authorization, whole, address)
         except _OF_ONE as error:
             answer = {"decision": False, "context": {"error": errors(error)}}
         except PolicyError as error:
@@ -152,28 +158,23 @@ async def evaluate_all(
 
 
 async def _by_document(
-    service: Service, authorization: str | None, subject: Subject, action: Action, resource: Resource
+    service: Service, authorization: str | None, subject: Subject, named: str, document: bytes, address: str
 ) -> dict[str, Any]:
-    """Answer by a decision that is made now; who was told what goes on record with it."""
-    document = bytes(resource.properties.workload) if resource.properties is not UNSET else b""
+    """Answer by a decision that is made now; its entry says whom it was asked about, and its verdict what was told."""
     if not document.lstrip().startswith(b"{"):
         raise _other("`properties.workload` is no object")
 
     def check(decided: Decided) -> None:
         names = [f"{each.namespace}/{each.name}" for each in decided.decisions]
-        if decided.listed or names != [resource.id]:
+        if decided.listed or names != [named]:
             raise _other(f"the workload is `{names[0][:80]}`, and not the resource that is asked about")
 
-    def beside(principal: Principal, made: Sequence[tuple[str, str]]) -> Draft:
-        ((identifier, verdict),) = made
-        reasons = [] if verdict in ALLOWING else [_reason("verdict", f"its verdict is {verdict}")]
-        told = {"decision": not reasons, "context": {"id": identifier, "reasons": reasons}}
-        return _draft(told, subject, action, resource.type, resource.id, principal)
-
-    answer = await service.decide(Asked(document, authorization, DEPLOY, check=check, beside=beside, is_json=True))
-    (decision,) = answer.decisions
-    found = _answer(decision["verdict"] in ALLOWING, decision, [], decision["ledger"]["index"])
-    return {**found, "context": {**found["context"], "evaluation_entry": answer.beside}}
+    details = {"subject_type": subject.type}
+    answer = await service.decide(
+        Asked(document, authorization, DEPLOY, details, address=address, check=check, subject=subject.id, is_json=True)
+    )
+    (given,) = answer.given
+    return _with_entry(_answer(given.excerpt.allows, given, []), given.index)
 
 
 def _other(message: str) -> UsageError:
@@ -191,33 +192,33 @@ async def _by_record(
     def work(ledger: Ledger, principal: Principal) -> tuple[Sequence[Draft], dict[str, Any]]:
         found, reasons = None, []
         if not known:
-            reasons = [_reason("not-known", f"only `{ACTION}` of a `{RESOURCE}` is ever allowed here")]
+            reasons = [reason("not-known", f"only `{ACTION}` of a `{RESOURCE}` is ever allowed here")]
         else:
             try:
                 found = latest_decision(ledger, principal, resource.id, DEPLOY)
                 reasons = _standing(ledger, service.policy, found, resource)
             except NotFoundError:
-                reasons = [_reason("no-decision", "no decision for a deployment of it is on record")]
-        answer = _answer(not reasons, found.shown if found else None, reasons, found.entry.index if found else None)
+                reasons = [reason("no-decision", "no decision for a deployment of it is on record")]
+        given = Given(found.id, found.entry.index, excerpt_of(found.document)) if found is not None else None
+        answer = _answer(not reasons, given, reasons)
         # what is of another kind may be a person, and an entry is for good
         named = resource.id if known and found is not None else None
         return [_draft(answer, subject, action, resource.type, named, principal)], answer
 
     done = await act(service, authorization, "decide", work)
-    context = {**done.told["context"], "evaluation_entry": done.recorded[0].index}
-    return {**done.told, "context": context}
+    return _with_entry(done.told, done.recorded[0].index)
 
 
 def _standing(ledger: Ledger, policy: Policy, found: Found, resource: Resource) -> list[dict[str, str]]:
     """Return why the decision allows nothing now; no reason: it does."""
     view, reasons = found.entry.document["view"], []
     if view["verdict"] != found.document.get("verdict") or view["verdict"] not in ALLOWING:
-        reasons.append(_reason("verdict", f"its verdict is {view['verdict']}"))
+        reasons.append(reason("verdict", f"its verdict is {view['verdict']}"))
     if view.get("policy_digest") != policy.digest:
-        reasons.append(_reason("policy", "it was decided under another policy than the one in force"))
+        reasons.append(reason("policy", "it was decided under another policy than the one in force"))
     wanted = resource.properties.digest if resource.properties is not UNSET else UNSET
     if wanted is not UNSET and view.get("workload_digest") != wanted:
-        reasons.append(_reason("workload", "it was decided on another version of the workload"))
+        reasons.append(reason("workload", "it was decided on another version of the workload"))
     moment = now()
     persons = Persons(ledger, sealed_is_fine=True)
     rechecker = Rechecker(ledger, Decider(policy), moment, None, persons)
@@ -225,8 +226,8 @@ def _standing(ledger: Ledger, policy: Policy, found: Found, resource: Resource) 
     try:
         due = rechecker.find(Standing(found.entry.index, found.entry.document), *facts).reasons
     except NotRecheckedError as error:
-        return [*reasons, _reason("not-told", f"whether it stands cannot be told: {error.why}")]
-    return [*reasons, *(_reason(each.kind, each.why) for each in due)]
+        return [*reasons, reason("not-told", f"whether it stands cannot be told: {error.why}")]
+    return [*reasons, *(reason(each.kind, each.why) for each in due)]
 
 
 def _facts(ledger: Ledger, policy: Policy, moment: Any) -> tuple[Any, Any]:
@@ -236,27 +237,20 @@ def _facts(ledger: Ledger, policy: Policy, moment: Any) -> tuple[Any, Any]:
     return WaiversNow(ledger, policy.approvers, moment).of, revoked_names(ledger).keys()
 
 
-def _reason(code: str, message: str) -> dict[str, str]:
-    return {"code": code, "message": message}
+def _with_entry(answer: dict[str, Any], index: int) -> dict[str, Any]:
+    """Return the answer with the entry that says who was told so."""
+    return {**answer, "context": {**answer["context"], "evaluation_entry": index}}
 
 
-def _answer(
-    allowed: bool, decision: Mapping[str, Any] | None, reasons: Sequence[Mapping[str, str]], entry: int | None
-) -> dict[str, Any]:
-    """Return the answer: the decision behind it, why it is no, and what is asked of whoever deploys."""
+def _answer(allowed: bool, given: Given | None, reasons: Sequence[Mapping[str, str]]) -> dict[str, Any]:
+    """Return the answer: the decision behind it, and why it is no."""
     context: dict[str, Any] = {"reasons": [*reasons]}
-    if decision is not None:
-        tasks = decision["tasks"]
-        context |= {"id": decision["id"], "verdict": decision["verdict"], "entry": entry}
-        context["valid_until"] = decision["valid_until"]
-        context["obligations"] = [{"task": task["name"], **duty} for task in tasks for duty in task["obligations"]]
+    if given is not None:
+        told = given.excerpt
+        context |= {"id": given.id, "verdict": told.verdict, "entry": given.index}
+        context |= {"valid_until": told.valid_until, "obligations": told.obligations}
         if not reasons and not allowed:
-            context["reasons"] = [
-                _reason(row["id"], row["message"])
-                for task in tasks
-                for row in task["rules"]
-                if row["outcome"] != "not_fired" and row["enforcement"] is not None
-            ]
+            context["reasons"] = told.reasons
     return {"decision": allowed, "context": context}
 
 

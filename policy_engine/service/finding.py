@@ -26,11 +26,6 @@ class Found(Struct, frozen=True):
     id: str
     document: dict[str, Any]
 
-    @property
-    def shown(self) -> dict[str, Any]:
-        """The document with its id."""
-        return {**self.document, "id": self.id}
-
 
 def split_workload(text: str) -> tuple[str, str]:
     """Return the namespace and name of `NAMESPACE/NAME`.

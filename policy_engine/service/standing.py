@@ -19,6 +19,7 @@ from policy_audit.renewing import Renewable
 
 from policy_engine.decide import format_time
 from policy_engine.recorder import Context, Drafter, Template
+from policy_engine.service.excerpts import Excerpt, excerpt_of
 from policy_engine.service.observing import fired_rules
 from policy_engine.service.written import TIME, Written
 
@@ -40,6 +41,7 @@ class Standing:
         self.name: str = decision.workload.metadata.name
         self.verdict: str = decision.verdict
         self.fired: frozenset[str] = fired_rules(decision)
+        self.excerpt: Excerpt = excerpt_of(decision.document)
         self._written = Written(decision.document, decision.workload.metadata.owner)
         # what `content` would write is written already
         vars(decision)["content"] = self._written.content(decision.document[TIME])
@@ -88,7 +90,13 @@ class Timed:
         return self._written.answer(self.time, self.id, ledger, all_rules=all_rules)
 
     def _entries(self, context: Context) -> list[Renewable]:
-        who = (context.purpose, context.actor, context.actor_known_by, *sorted(context.details.items()))
+        who = (
+            context.purpose,
+            context.actor,
+            context.actor_known_by,
+            context.subject,
+            *sorted(context.details.items()),
+        )
         found = self._prepared.get(who)
         if found is None:
             drafts = [self._template.draft(context), *self._template.used(context)]

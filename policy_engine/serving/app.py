@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from policy_engine import __version__
 from policy_engine.api import (
@@ -76,13 +77,20 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
         app.include_router(module.router)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(Direct, route=decisions.ROUTE, endpoint=decisions.decide, refuse=_refuse)
+    app.add_middleware(Direct, routes=_direct(), refuse=_refuse)
     app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, _unrouted)
     app.add_middleware(Front, service=service)
     app.add_middleware(Observed, meter=meter, log=log)  # the last one is the outermost
     return app
+
+
+def _direct() -> list[Route]:
+    """Return the routes that are asked for most."""
+    wanted = (decisions.decide, authzen.access_evaluation)
+    routes = [*decisions.router.routes, *authzen.router.routes]
+    return [each for each in routes if isinstance(each, Route) and each.endpoint in wanted]
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

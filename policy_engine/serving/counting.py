@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from policy_engine.service import metrics
+from policy_engine.serving.accepting import Board
 from policy_engine.serving.metrics import exposition
 from policy_engine.serving.process_counts import ProcessCounts
 from policy_engine.serving.slots import Slot
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from policy_engine.serving.logs import Log
 
 #: Where workers leave their counts, beside the rules that their supervisor gives them.
-FOLDER = "metrics"
+FOLDER, CONNECTIONS = "metrics", "connections"
 
 
 @asynccontextmanager
@@ -28,6 +29,8 @@ async def counting(app: FastAPI, settings: Settings, meter: Meter, log: Log | No
     """Write and show the counts of this worker until the block ends."""
     # without a supervisor there are no others
     slot = Slot(settings.rules.with_name(FOLDER) if settings.rules is not None else None, meter)
+    connections = settings.rules.with_name(CONNECTIONS) if settings.rules is not None else None
+    app.state.board = Board(connections, slot.number, settings.workers)
     process = ProcessCounts(meter, slot.number, asyncio.get_running_loop())
     lost = 0
 

@@ -1,12 +1,12 @@
-"""One route answered before the application's router: what is asked most often spares its way through the framework.
+"""Routes answered before the application's router: what is asked most often spares its way through the framework.
 
-The route stays in the application, and with it in the OpenAPI document. Whatever wraps the application sees the request
+The routes stay in the application, and with it in the OpenAPI document. Whatever wraps the application sees a request
 as it sees all others: `scope["route"]` is the route, and errors are answered as the application answers them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -15,26 +15,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_engine.errors import PolicyError
 
-Endpoint = Callable[[Request], Awaitable[Response]]
 Refuse = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Direct:
-    """The innermost middleware. INVARIANT: `endpoint` takes nothing but the request, and `route` is its route."""
+    """The innermost middleware. INVARIANT: the endpoints of `routes` take nothing but the request."""
 
-    def __init__(self, app: ASGIApp, route: Route, endpoint: Endpoint, refuse: Refuse) -> None:
-        self._app, self._route, self._endpoint, self._refuse = app, route, endpoint, refuse
-        self._path, self._methods = route.path, frozenset(route.methods or ())
+    def __init__(self, app: ASGIApp, routes: Iterable[Route], refuse: Refuse) -> None:
+        self._app, self._refuse = app, refuse
+        self._routes = {(method, each.path): each for each in routes for method in each.methods or ()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the route's requests, and hand on all others."""
-        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] not in self._methods:
+        """Answer the routes' requests, and hand on all others."""
+        route = self._routes.get((scope["method"], scope["path"])) if scope["type"] == "http" else None
+        if route is None:
             await self._app(scope, receive, send)
             return
-        scope["route"] = self._route
+        scope["route"] = route
         request = Request(scope, receive)
         try:
-            response = await self._endpoint(request)
+            response = await route.endpoint(request)
         except PolicyError as error:
             response = await self._refuse(request, error)
         await response(scope, receive, send)

@@ -12,18 +12,29 @@ from collections.abc import Sequence
 
 import uvicorn
 
+from policy_engine.serving.accepting import Acceptor, Board, begin
+
 
 class Server(uvicorn.Server):
     """A worker's server."""
 
+    _acceptors: Sequence[Acceptor] = ()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start the application, and take connections from `sockets`."""
+        await super().startup(None if sockets is None else [])
+        board: Board = self.config.loaded_app.state.board
+        self._acceptors = [Acceptor(each, self._protocol, board) for each in sockets or []]
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take those who wait, stop listening, and answer what is under way."""
+        for acceptor in self._acceptors:
+            acceptor.stop()
         waiting = _accept_all(sockets or [])
         for server in self.servers:
             server.close()
-        loop = asyncio.get_running_loop()
         for connection in waiting:
-            await loop.connect_accepted_socket(self._protocol, connection)
+            await begin(connection, self._protocol)
         await super().shutdown(sockets)
 
     def _protocol(self) -> asyncio.Protocol:
@@ -43,6 +54,5 @@ def _accept_all(sockets: Sequence[socket.socket]) -> list[socket.socket]:
                 connection, _ = listening.accept()
             except OSError:  # nobody waits any more
                 break
-            connection.setblocking(False)
             found.append(connection)
     return found

@@ -14,6 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from policy_engine.service.settings import Settings
+from policy_engine.serving.accepting import Board
 from policy_engine.serving.headers import refusal, security_headers
 from policy_engine.serving.refusals import Refusals
 
@@ -34,6 +35,7 @@ class Protocol(HttpToolsProtocol):
         settings: Settings = self.app.state.service.settings
         self.limits, self._behind_tls = settings.limits, settings.behind_tls
         self._refusals: Refusals = self.app.state.refusals
+        self._board: Board = self.app.state.board
         self.logger = _LOG
         self._head, self._in_head, self._after = 0, True, 0
         self._head_timer: asyncio.TimerHandle | None = None
@@ -43,6 +45,7 @@ class Protocol(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._board.tell(len(self.connections))
         if len(self.connections) > self.limits.connections and not self._make_room():
             transport.abort()
             return
@@ -61,6 +64,7 @@ class Protocol(HttpToolsProtocol):
             if timer is not None:
                 timer.cancel()
         super().connection_lost(exc)
+        self._board.tell(len(self.connections))
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
