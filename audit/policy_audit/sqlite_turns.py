@@ -1,4 +1,4 @@
-"""SQLite's one writer: whoever waits for the turn asks again soon, so that several processes take turns.
+"""SQLite's one writer: whoever waits for the lock asks again soon, and gets it between two commits of another process.
 
 SQLite itself waits longer each time, up to 100 ms. Of two processes that commit all the time the one that has just
 committed would get the lock again and again, and the other would wait for a hundred commits.

@@ -41,6 +41,8 @@ class Asked(Struct, frozen=True):
     """Whom a gateway asks about, where it asks for somebody else; a personal value of the entries."""
     is_json: bool = False
     """Whether the body has to be JSON; else it is YAML."""
+    in_short: bool = False
+    """Whether what is given in short will do, and no document is written."""
     all_rules: bool = False
     """Whether the answer has the rules that did not fire, too."""
 

@@ -94,7 +94,10 @@ class Evaluator:
             decision = self._decider(ground.policy).decide(workload, evidence, at, ground.waivers(workload, at))
         except InputError as error:
             return list(placed(error, loaded).problems)
-        return Standing(decision, ground.drafter)
+        standing = Standing(decision, ground.drafter)
+        if not asked.in_short:
+            standing.write(all_rules=asked.all_rules)
+        return standing
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, carried(measured(self._meter, function)))

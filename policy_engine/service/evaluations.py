@@ -169,10 +169,18 @@ async def _by_document(
         if decided.listed or names != [named]:
             raise _other(f"the workload is `{names[0][:80]}`, and not the resource that is asked about")
 
-    details = {"subject_type": subject.type}
-    answer = await service.decide(
-        Asked(document, authorization, DEPLOY, details, address=address, check=check, subject=subject.id, is_json=True)
+    asked = Asked(
+        document,
+        authorization,
+        DEPLOY,
+        {"subject_type": subject.type},
+        address=address,
+        check=check,
+        subject=subject.id,
+        in_short=True,
+        is_json=True,
     )
+    answer = await service.decide(asked)
     (given,) = answer.given
     return _with_entry(_answer(given.excerpt.allows, given, []), given.index)
 

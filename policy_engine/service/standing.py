@@ -53,6 +53,10 @@ class Standing:
         """The bytes that are kept of it, about: what is recorded, what is answered, its template, the latest second."""
         return 5 * self._written.size
 
+    def write(self, *, all_rules: bool) -> None:
+        """Write what is answered ahead of its time, in a thread that may take a while."""
+        self._written.write(all_rules=all_rules)
+
     def at(self, moment: datetime) -> Timed:
         """Return the decision as made at `moment`, a whole second; in several threads at worst it is made twice."""
         time = format_time(moment)

@@ -23,17 +23,17 @@ _LEADING = ("apiVersion", "kind")
 
 
 class Written:
-    """A document without its second. INVARIANT: names of members are ASCII, so that their order is RFC 8785's."""
+    """A document without its second. INVARIANT: names of members are ASCII, so that their order is RFC 8785's.
+
+    What is answered is written when it is first asked for: who asks as a gateway does never asks for it.
+    """
 
     def __init__(self, document: Mapping[str, Any], owner: str | None) -> None:
+        self._owner = owner
         members = {name: document_bytes(document[name]) for name in sorted(document)}
         self._before, self._after = _around_time(members)
-        workload = document_bytes({**document["workload"], "owner": owner})
-        rest = {name: each for name, each in members.items() if name not in _LEADING} | {"workload": workload}
         self._leading = b"".join(b'"%s":%s,' % (name.encode(), members[name]) for name in _LEADING)
-        self._answers = {True: _around_time(rest)}
-        short = document_bytes(trimmed(document, all_rules=False)["tasks"])
-        self._answers[False] = _around_time(rest | {"tasks": short})
+        self._answers: dict[bool, tuple[bytes, bytes]] = {}
 
     @property
     def size(self) -> int:
@@ -44,8 +44,14 @@ class Written:
         """Return what is recorded of the decision made at `time`."""
         return b'{%s"%s"%s}' % (self._before, time.encode(), self._after)
 
+    def write(self, *, all_rules: bool) -> None:
+        """Write what is answered, unless that was done: it takes a while."""
+        if all_rules not in self._answers:
+            self._answers[all_rules] = self._around(orjson.loads(self.content("")), all_rules)
+
     def answer(self, time: str, name: str, ledger: Mapping[str, Any], *, all_rules: bool) -> bytes:
         """Return what is answered: the decision of the id `name`, at its place in the ledger."""
+        self.write(all_rules=all_rules)
         before, after = self._answers[all_rules]
         return b'{%s"id":"%s",%s"%s"%s,"ledger":%s}' % (
             self._leading,
@@ -55,6 +61,12 @@ class Written:
             after,
             orjson.dumps(ledger),
         )
+
+    def _around(self, document: dict[str, Any], all_rules: bool) -> tuple[bytes, bytes]:
+        """Return what stands around the time in the answer that a document is."""
+        shown = {name: value for name, value in trimmed(document, all_rules).items() if name not in _LEADING}
+        shown["workload"] = {**document["workload"], "owner": self._owner}
+        return _around_time({name: document_bytes(shown[name]) for name in sorted(shown)})
 
 
 def answer_on_record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 import yaml
 from policy_audit.ledger import open_ledger
 
+from policy_engine.access.tokens import revoked_draft
 from policy_engine.errors import Problem, RecordingError
+from policy_engine.recorder import Context
 from policy_engine.service.committing import Committer
 from tests.serving import serving
 from tests.unit.served.waiver_world import ANN, World, line_of, world
@@ -70,17 +73,17 @@ def test_with_a_document_it_is_decided_now_and_the_answer_is_that_decision(one: 
     )
     assert entry["context"]["purpose"] == "deploy"
     assert codes(answer)
+    # the decision's own entry says whom it was asked about, and its verdict what was told
+    assert answer["context"]["evaluation_entry"] == answer["context"]["entry"]
     with open_ledger(one.server.ledger, read_only=True) as ledger:
-        told = ledger.entry(answer["context"]["evaluation_entry"])
+        told = ledger.entry(answer["context"]["entry"])
         assert ledger.personal(told.index)["subject"] == "dora@acme.example"
         assert b"dora" not in told.raw
-    body = told.document["body"]
-    assert (body["decision"], body["allowed"], body["reasons"]) == (answer["context"]["id"], False, ["verdict"])
-    assert told.document["context"]["workload"] == one.name
+    assert told.document["context"]["subject_type"] == "user"
     granted(one)
     allowed = ask(one, question(one, workload=document))
     assert allowed["decision"] is True
-    assert one.entries("access-evaluated")[-1]["body"]["allowed"] is True
+    assert allowed["context"]["reasons"] == []
     assert allowed["context"]["entry"] > answer["context"]["entry"]
 
 
@@ -240,3 +243,32 @@ def test_the_configuration_says_where_it_is_and_a_request_keeps_its_id(one: Worl
     assert found["access_evaluation_endpoint"] == f"{one.server.url}/access/v1/evaluation"
     given = {"json": question(one), "headers": {"X-Request-ID": "bfe9eb29"}}
     assert one.call("ci:decide", "POST", "/access/v1/evaluation", **given).headers["x-request-id"] == "bfe9eb29"
+
+
+def test_a_key_that_stands_twice_is_refused_wherever_it_stands(one: World) -> None:
+    whole = json.dumps(question(one, workload=yaml.safe_load(one.workload)))
+    document = json.dumps(yaml.safe_load(one.workload))
+    twice = {
+        "in the workload": whole.replace('"kind": "Workload"', '"kind": "Workload", "kind": "Workload"', 1),
+        "the workload itself": whole.replace(document, f'{document}, "workload": {document}', 1),
+        "beside it": whole.replace('"context": {', '"context": {"time": "then", ', 1),
+        "the same object elsewhere": whole.replace('"context": {', f'"context": {{"a": {document}, "a": 1, ', 1),
+    }
+    before = latest(one)
+    for where, body in twice.items():
+        answer = one.call(
+            "ci:decide", "POST", "/access/v1/evaluation", content=body, headers={"Content-Type": "application/json"}
+        )
+        assert answer.status_code in (400, 422), where
+        assert "stands twice" in answer.text or "stands here again" in answer.text, where
+    assert latest(one) == before
+
+
+def test_who_was_revoked_is_told_so_and_nothing_of_what_is_wrong_with_the_question(one: World) -> None:
+    wrong, right = question(one, workload={"kind": "Workload"}), question(one, workload=yaml.safe_load(one.workload))
+    token = one.server.token("decide")
+    assert one.send(token, "POST", "/access/v1/evaluation", json=wrong).status_code == 422
+    with open_ledger(one.server.ledger) as ledger:
+        ledger.append(revoked_draft(token.split("_")[1], "lost", Context("draft", None, "asserted", {})))
+    for body in (wrong, right, question(one)):
+        assert one.send(token, "POST", "/access/v1/evaluation", json=body).json()["code"] == "token-revoked"
