@@ -6,7 +6,7 @@ import os
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from policy_engine.errors import PolicyError, Problem, RecordingError, UsageError
@@ -69,6 +69,7 @@ def context_from_environment(purpose: str, environment: Mapping[str, str] | None
     return Context(purpose, recordable(actor) or None, known, details)
 
 
+@lru_cache(1024)
 def recordable(value: str | None) -> str:
     """Return what the ledger takes of an environment's value: NFC, no control characters, no halves of characters."""
     kept = "".join(each for each in value or "" if unicodedata.category(each) not in ("Cc", "Cs"))

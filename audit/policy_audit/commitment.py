@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 from binascii import b2a_base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from hmac import compare_digest
@@ -39,7 +40,18 @@ class Disclosure:
 
 def disclose(name: str, value: str) -> Disclosure:
     """Make a commitment to `value` with a new salt."""
-    return Disclosure(_base64url(secrets.token_bytes(SALT_BYTES)), name, value)
+    return disclose_all([(name, value)])[0]
+
+
+def disclose_all(named: Sequence[tuple[str, str]]) -> tuple[Disclosure, ...]:
+    """Make commitments to values by name, each with a new salt."""
+    # asked for at once: each question to the system lets another thread of this process go first
+    salts = secrets.token_bytes(SALT_BYTES * len(named))
+    starts = range(0, len(salts), SALT_BYTES)
+    return tuple(
+        Disclosure(_base64url(salts[start : start + SALT_BYTES]), *each)
+        for start, each in zip(starts, named, strict=True)
+    )
 
 
 def digest_of(encoded: str) -> str:

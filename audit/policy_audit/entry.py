@@ -20,7 +20,7 @@ from hashlib import sha256
 from typing import Any, NamedTuple
 
 from policy_audit.canonical import MAX_DOCUMENT_BYTES, check_profile, check_size, dump_checked, parse_canonical
-from policy_audit.commitment import Disclosure, disclose
+from policy_audit.commitment import Disclosure, disclose_all
 from policy_audit.errors import CanonicalError
 from policy_audit.once_sealed import CONTEXT, Once, SealedOnce, seal_once
 from policy_audit.view import TagSet, check_tags, check_view, settle_tags
@@ -150,7 +150,7 @@ def prepare(draft: Draft) -> Prepared:
     for given in (context, body):  # what is in an entry can never be erased, so no name may get there by oversight
         check_profile(given, PERSONAL_FIELDS)
     refuse_nul([*draft.personal, *draft.personal.values(), *draft.view.values()])
-    disclosures = tuple(disclose(name, value) for name, value in draft.personal.items())
+    disclosures = disclose_all(list(draft.personal.items()))
     blobs = {role: _blob(role, content) for role, content in draft.blobs.items()}
     kind = EntryType(draft.type).value
     view, tags = check_view(kind, draft.view), settle_tags(kind, draft.tags)

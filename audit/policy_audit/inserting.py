@@ -70,9 +70,12 @@ def _insert_sqlite(connection: Connection, table: TableClause, rows: Sequence[Ro
 
 
 def _unnested(table: TableClause, rows: Sequence[Row]) -> Ask:
-    columns = list(map(list, zip(*rows, strict=True)))
+    from policy_audit.arrays import KINDS
+
+    columns = list(zip(*rows, strict=True))
     types = tuple(map(_type_of, table.c.keys(), columns))
-    return Ask(_array_statement(table.name, tuple(table.c.keys()), types), columns)
+    arrays = [KINDS[kind](column) for kind, column in zip(types, columns, strict=True)]
+    return Ask(_array_statement(table.name, tuple(table.c.keys()), types), arrays)
 
 
 def _copy(connection: Connection, table: TableClause, rows: Sequence[Row]) -> int:

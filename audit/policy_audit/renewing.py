@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from policy_audit.canonical import dump_checked
-from policy_audit.commitment import disclose
+from policy_audit.commitment import disclose_all
 from policy_audit.entry import Prepared
 
 
@@ -27,6 +27,6 @@ class Renewable:
         """Return the draft as prepared anew."""
         if not self._names:
             return self._prepared
-        disclosures = tuple(disclose(name, value) for name, value in self._names)
+        disclosures = disclose_all(self._names)
         written = dump_checked({each.name: each.digest for each in disclosures})
         return self._prepared._replace(before=b"".join((self._before, written, self._after)), disclosures=disclosures)

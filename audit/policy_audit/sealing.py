@@ -31,11 +31,17 @@ def normalise(value: str) -> str:
     return folded.strip() if folded.isascii() else unicodedata.normalize("NFC", folded).strip()
 
 
-def seal_value(cipher: AESGCM, index: int, disclosure: Disclosure) -> bytes:
-    """Return the sealed form of a value of the entry at `index`."""
+def new_nonces(count: int) -> list[bytes]:
+    """Return so many nonces, which are random and never used twice."""
+    # asked for at once: each question to the system lets another thread of this process go first
+    data = os.urandom(NONCE_BYTES * count)
+    return [data[start : start + NONCE_BYTES] for start in range(0, len(data), NONCE_BYTES)]
+
+
+def seal_value(cipher: AESGCM, index: int, disclosure: Disclosure, nonce: bytes) -> bytes:
+    """Return the sealed form of a value of the entry at `index`; `nonce` is one of `new_nonces`, used for it alone."""
     padded = plain_value(disclosure) + b"\x80"
     padded += bytes(-len(padded) % _BLOCK)
-    nonce = os.urandom(NONCE_BYTES)
     return nonce + cipher.encrypt(nonce, padded, _bound(index, disclosure.name))
 
 

@@ -94,6 +94,8 @@ def connect_server(url: str) -> Engine:
         LedgerError: the driver is not installed, or the URL is malformed.
     """
     try:
+        from policy_audit.server_silence import connect
+
         parsed = make_url(url)
         engine = create_engine(
             parsed,
@@ -106,7 +108,6 @@ def connect_server(url: str) -> Engine:
                 "prepare_threshold": None,
             },
         )
-        from policy_audit.server_silence import connect
     except ModuleNotFoundError as error:
         raise LedgerError(
             f"the driver `{error.name}` is not installed",

@@ -13,6 +13,8 @@ from typing import Any
 
 from psycopg import Connection, Error, OperationalError
 
+from policy_audit import arrays  # noqa: F401 - what it registers has to be known before an engine is made
+
 #: So long nothing comes before the server is asked whether it is there, and so long its answer is waited for.
 SILENCE_SECONDS = 60.0
 ANSWER_SECONDS = 10.0

@@ -20,7 +20,7 @@ from policy_audit.errors import PersonalKeyError
 from policy_audit.inserting import Rows, insert_all
 from policy_audit.names import PERSONAL, SUBJECT_KEY
 from policy_audit.personal_key import KEY_BYTES, PersonalKey
-from policy_audit.sealing import open_value, read_plain, seal_value
+from policy_audit.sealing import new_nonces, open_value, read_plain, seal_value
 
 _MOST_REMEMBERED = 10_000
 
@@ -85,8 +85,8 @@ class Vault:
         subjects = [self.subject(disclosure.value) for _, disclosure in values]
         ciphers, new = self._ready(connection, set(subjects), keys)
         rows = [
-            (index, disclosure.name, subject, seal_value(ciphers[subject], index, disclosure))
-            for subject, (index, disclosure) in zip(subjects, values, strict=True)
+            (index, disclosure.name, subject, seal_value(ciphers[subject], index, disclosure, nonce))
+            for subject, (index, disclosure), nonce in zip(subjects, values, new_nonces(len(values)), strict=True)
         ]
         return [(SUBJECT_KEY, new), (PERSONAL, rows)]
 

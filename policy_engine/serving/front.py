@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections import Counter
-from os import urandom
+from random import getrandbits
 from typing import TYPE_CHECKING
 
 from starlette.responses import Response
@@ -56,7 +56,7 @@ class Front:
         headers = dict(scope["headers"])
         request_id = headers.get(b"x-request-id", b"")
         if not _REQUEST_ID.fullmatch(request_id):
-            request_id = urandom(16).hex().encode()
+            request_id = b"%032x" % getrandbits(128)
         scope.setdefault("state", {})["request_id"] = request_id.decode()
         begun = False
 

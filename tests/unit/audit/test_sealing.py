@@ -8,10 +8,19 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
-from policy_audit.commitment import SALT_BYTES, Disclosure, disclose, opens
+from policy_audit.commitment import SALT_BYTES, Disclosure, disclose, disclose_all, opens
 from policy_audit.errors import PersonalKeyError
 from policy_audit.personal_key import WRAPPED_BYTES, PersonalKey, generate_personal_key
-from policy_audit.sealing import is_sealed_form, normalise, open_value, plain_value, read_plain, seal_value
+from policy_audit.sealing import (
+    NONCE_BYTES,
+    is_sealed_form,
+    new_nonces,
+    normalise,
+    open_value,
+    plain_value,
+    read_plain,
+    seal_value,
+)
 
 TEXT = st.text(st.characters(exclude_categories=("Cs",)))
 FORMS = st.sampled_from(("NFC", "NFD"))
@@ -41,16 +50,16 @@ def test_normalising_twice_changes_nothing_where_case_and_form_meet(text: str) -
 @given(TEXT, TEXT, st.integers(0, 2**53 - 1))
 def test_what_is_sealed_opens_and_shows_no_length_below_a_block(name: str, value: str, index: int) -> None:
     disclosure = disclose(name, value)
-    sealed = seal_value(CIPHER, index, disclosure)
+    sealed = seal_value(CIPHER, index, disclosure, *new_nonces(1))
     assert is_sealed_form(sealed)
     assert open_value(CIPHER, index, name, sealed) == disclosure
     assert opens(disclosure.digest, disclosure)
-    assert seal_value(CIPHER, index, disclosure) != sealed, "a nonce is never used twice"
+    assert seal_value(CIPHER, index, disclosure, *new_nonces(1)) != sealed, "a nonce is never used twice"
     assert read_plain(name, plain_value(disclosure)) == disclosure
 
 
 def test_the_length_of_a_name_is_not_that_of_the_sealed_value() -> None:
-    lengths = {len(seal_value(CIPHER, 0, disclose("owner", "x" * size))) for size in range(40)}
+    lengths = {len(seal_value(CIPHER, 0, disclose("owner", "x" * size), *new_nonces(1))) for size in range(40)}
     assert len(lengths) == 1
 
 
@@ -58,7 +67,7 @@ def test_the_length_of_a_name_is_not_that_of_the_sealed_value() -> None:
 def test_a_changed_byte_another_entry_or_another_name_opens_nothing(
     value: str, index: int, data: st.DataObject
 ) -> None:
-    sealed = seal_value(CIPHER, index, disclose("owner", value))
+    sealed = seal_value(CIPHER, index, disclose("owner", value), *new_nonces(1))
     place = data.draw(st.integers(0, len(sealed) - 1))
     changed = bytearray(sealed)
     changed[place] ^= data.draw(st.integers(1, 255))
@@ -81,7 +90,7 @@ def test_what_is_no_plain_value_is_none(content: object) -> None:
 
 def test_a_value_that_ends_in_zeros_keeps_them() -> None:
     disclosure = Disclosure("salt", "owner", "a\n\x80\x00\x00")
-    assert open_value(CIPHER, 0, "owner", seal_value(CIPHER, 0, disclosure)) == disclosure
+    assert open_value(CIPHER, 0, "owner", seal_value(CIPHER, 0, disclosure, *new_nonces(1))) == disclosure
 
 
 def test_salts_have_128_bits_and_differ() -> None:
@@ -115,3 +124,15 @@ def test_a_wrapped_key_opens_for_its_person_under_its_key_alone() -> None:
         with pytest.raises(PersonalKeyError) as caught:
             key.unwrap(subject, value)
         assert caught.value.code == code
+
+
+def test_salts_and_nonces_that_are_made_at_once_all_differ() -> None:
+    made = [
+        each for _ in range(50) for each in disclose_all([("owner", "alice"), ("actor", "alice"), ("owner", "bob")])
+    ]
+    assert len({each.salt for each in made}) == len(made)
+    assert {len(each.salt) for each in made} == {22}
+    assert disclose_all([]) == ()
+    nonces = [each for _ in range(50) for each in new_nonces(3)]
+    assert len(set(nonces)) == 150
+    assert {len(each) for each in nonces} == {NONCE_BYTES}
