@@ -100,7 +100,8 @@ def _execute(driver: Any, ask: Ask) -> Any:
 
 
 def _answer(cursor: Any) -> Answer:
-    return Answer(cursor.fetchall() if cursor.description else [], cursor.rowcount)
+    result = cursor.pgresult  # its `description` is made anew whenever it is asked for
+    return Answer(cursor.fetchall() if result is not None and result.nfields else [], cursor.rowcount)
 
 
 @cache

@@ -63,6 +63,11 @@ class Acceptor:
         listening.setblocking(False)
         self._listen()
 
+    async def finish(self) -> None:
+        """Take no more, and return once what was taken is somebody's."""
+        self.stop()
+        await asyncio.gather(*self._beginning, return_exceptions=True)
+
     def stop(self) -> None:
         """Take no more."""
         if self._timer is not None:

@@ -29,7 +29,7 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take those who wait, stop listening, and answer what is under way."""
         for acceptor in self._acceptors:
-            acceptor.stop()
+            await acceptor.finish()
         waiting = _accept_all(sockets or [])
         for server in self.servers:
             server.close()

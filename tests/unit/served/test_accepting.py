@@ -143,3 +143,17 @@ def test_many_connections_may_differ_by_a_part(tmp_path: Path) -> None:
     assert not one.has_more()
     one.tell(1052)
     assert one.has_more()
+
+
+def test_what_was_taken_before_the_end_is_somebodys(listening: socket.socket) -> None:
+    async def check() -> None:
+        with ExitStack() as stack:
+            host = Host(stack, listening, boards(None, 1))
+            clients(stack, listening, 5)
+            while host.acceptors[0]._beginning == set():
+                await asyncio.sleep(0)
+            taken = sum(host.counts()) + len(host.acceptors[0]._beginning)
+            await host.acceptors[0].finish()
+            assert sum(host.counts()) == taken
+
+    run(check())
