@@ -59,7 +59,7 @@ class Action(Struct, frozen=True):
 
 
 class Properties(Struct, frozen=True):
-    """The workload's document, or the digest that the decision on record has to be of (`sha256:...`)."""
+    """The workload's document, and the digest that it, or the decision on record, has to have (`sha256:...`)."""
 
     workload: msgspec.Raw = msgspec.Raw(b"")
     digest: Text | UnsetType = UNSET
@@ -115,7 +115,7 @@ async def evaluate(service: Service, authorization: str | None, asked: Evaluatio
     document = workload_of(asked)
     if not document:
         return await _by_record(service, authorization, asked.subject, asked.action, asked.resource)
-    return await _by_document(service, authorization, asked.subject, asked.resource.id, document, address)
+    return await _by_document(service, authorization, asked.subject, asked.resource, document, address)
 
 
 async def evaluate_all(
@@ -158,7 +158,7 @@ async def evaluate_all(
 
 
 async def _by_document(
-    service: Service, authorization: str | None, subject: Subject, named: str, document: bytes, address: str
+    service: Service, authorization: str | None, subject: Subject, resource: Resource, document: bytes, address: str
 ) -> dict[str, Any]:
     """Answer by a decision that is made now; its entry says whom it was asked about, and its verdict what was told."""
     if not document.lstrip().startswith(b"{"):
@@ -166,8 +166,12 @@ async def _by_document(
 
     def check(decided: Decided) -> None:
         names = [f"{each.namespace}/{each.name}" for each in decided.decisions]
-        if decided.listed or names != [named]:
+        if decided.listed or names != [resource.id]:
             raise _other(f"the workload is `{names[0][:80]}`, and not the resource that is asked about")
+        found, wanted = decided.decisions[0].workload_digest, _digest_of(resource)
+        if wanted is not UNSET and wanted != found:
+            message = f"the workload has the digest `{found}`, and another is asked about"
+            raise UsageError(Problem("other-resource", message, help="leave `digest` out, or send that version"))
 
     asked = Asked(
         document,
@@ -183,6 +187,10 @@ async def _by_document(
     answer = await service.decide(asked)
     (given,) = answer.given
     return _with_entry(_answer(given.excerpt.allows, given, []), given.index)
+
+
+def _digest_of(resource: Resource) -> str | UnsetType:
+    return resource.properties.digest if resource.properties is not UNSET else UNSET
 
 
 def _other(message: str) -> UsageError:
@@ -224,7 +232,7 @@ def _standing(ledger: Ledger, policy: Policy, found: Found, resource: Resource) 
         reasons.append(reason("verdict", f"its verdict is {view['verdict']}"))
     if view.get("policy_digest") != policy.digest:
         reasons.append(reason("policy", "it was decided under another policy than the one in force"))
-    wanted = resource.properties.digest if resource.properties is not UNSET else UNSET
+    wanted = _digest_of(resource)
     if wanted is not UNSET and view.get("workload_digest") != wanted:
         reasons.append(reason("workload", "it was decided on another version of the workload"))
     moment = now()

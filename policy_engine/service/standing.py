@@ -40,6 +40,7 @@ class Standing:
         self.namespace: str = decision.workload.namespace
         self.name: str = decision.workload.metadata.name
         self.verdict: str = decision.verdict
+        self.workload_digest: str = decision.document["workload"]["digest"]
         self.fired: frozenset[str] = fired_rules(decision)
         self.excerpt: Excerpt = excerpt_of(decision.document)
         self._written = Written(decision.document, decision.workload.metadata.owner)

@@ -272,3 +272,19 @@ def test_who_was_revoked_is_told_so_and_nothing_of_what_is_wrong_with_the_questi
         ledger.append(revoked_draft(token.split("_")[1], "lost", Context("draft", None, "asserted", {})))
     for body in (wrong, right, question(one)):
         assert one.send(token, "POST", "/access/v1/evaluation", json=body).json()["code"] == "token-revoked"
+
+
+def test_a_digest_beside_a_document_has_to_be_its_own(one: World) -> None:
+    document = yaml.safe_load(one.workload)
+    given = one.decide()["workload"]["digest"]
+    assert ask(one, question(one, workload=document, digest=given))["context"]["verdict"]
+    before = latest(one)
+    answer = one.call(
+        "ci:decide",
+        "POST",
+        "/access/v1/evaluation",
+        json=question(one, workload=document, digest=f"sha256:{'0' * 64}"),
+    )
+    assert (answer.status_code, answer.json()["code"]) == (400, "other-resource")
+    assert given in answer.json()["detail"]
+    assert latest(one) == before
