@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
 from typing import Any
 
-from policy_engine.counterfactuals.bits import Bits, Force, Scores, force_of
-from policy_engine.counterfactuals.changed import CHOSEN, COMPUTED, NEEDED, VOLUME, Changed
+from policy_engine.counterfactuals.bits import Bits, Force, Points, Scores, force_of
+from policy_engine.counterfactuals.changed import CHOSEN, COMPUTED, NEEDED, VOLUME, Changed, stands_alone
 from policy_engine.counterfactuals.conditions import Asked, compiled
+from policy_engine.counterfactuals.order import Order, costs_of, order, weighed
 from policy_engine.judging import Judge
 from policy_engine.language.tree import Const, Node, facts_read, walk
 from policy_engine.model.rule import Rule
 from policy_engine.model.vocabulary import CUSTOM, OPTIONS
 
 _FALLBACK = "proposal.fallback."
+_MOST_REMEMBERED = 10_000
 #: Outcomes that are others than before, by the rule's index.
 Delta = dict[int, bool | None]
 
@@ -77,9 +79,12 @@ class Index:
         self._computed = computed = frozenset().union(*COMPUTED.values()) | self.derived
         self._plain = frozenset(i for i in does if not self._derives & {i} and computed.isdisjoint(self._reads[i]))
         self.forbids_on = self._behind(frozenset().union(*(self._reads[index] for index in self.forbids)))
+        #: The facts with which nothing changes but what rules that read them come to, and nothing is derived.
+        self.alone = frozenset(n for n in self.readers if stands_alone(n) and n not in self._moving)
         self._groups: dict[tuple[str, int, bool], frozenset[int | str]] = {}
         self.scores = Scores(rules, judge.effects.scoring)
         self._force: tuple[Sequence[str], Force] = ((), force_of((), ()))
+        self._rankings: dict[tuple[tuple[str, ...], Points, bool], tuple[frozenset[str], Order | None]] = {}
 
     def _behind(self, names: frozenset[str]) -> frozenset[str]:
         """Return the facts that `names` are, or come from: computed by the engine, or derived by rules."""
@@ -148,6 +153,21 @@ class Index:
             self._force = (enforcement, force_of(self.judge.rules, enforcement))
         return self._force[1]
 
+    def ranking(self, statuses: tuple[str, ...], points: Points, proposed: bool) -> tuple[frozenset[str], Order | None]:
+        """Return the options whose cost decides which comes first, and, where there are none, the order as it is then.
+
+        INVARIANT: an order that is remembered rests on no cost, so that it is the same for every task. Of a proposal it
+        is not asked whether what comes first is firm.
+        """
+        key = (statuses, points, proposed)
+        found = self._rankings.get(key)
+        if found is None:
+            if len(self._rankings) > _MOST_REMEMBERED:
+                self._rankings.clear()
+            tied = weighed(statuses, points, proposed)
+            found = self._rankings[key] = (tied, None if tied else order(statuses, points, costs_of({})))
+        return found
+
     def delta(
         self,
         facts: Changed,
@@ -177,12 +197,21 @@ class Index:
                     found[index] = outcome
         return found
 
-    def waited(self, option: str, facts: Changed, bits: Bits) -> Delta:
-        """Return the outcomes that `delta` left out, of rules that oblige on the judged `option`."""
+    def delta_of_one(self, name: str, get: Callable[[str], Any], before: Sequence[bool | None]) -> Delta:
+        """Return what `delta` does where one of the facts that are `alone` is another, behind a function."""
+        found: Delta = {}
+        for index in self.doing.get(name, ()):
+            outcome = self._asking(index)(get)
+            if outcome is not before[index]:
+                found[index] = outcome
+        return found
+
+    def waited(self, option: str, names: Set[str], get: Callable[[str], Any], bits: Bits) -> Delta:
+        """Return the outcomes that `delta` left out, of rules that oblige on the judged `option` and read `names`."""
         found: Delta = {}
         for index in self.waiting[option]:
-            if not facts.names.isdisjoint(self._reads[index]):
-                outcome = self.outcome(index, facts)
+            if not self._reads[index].isdisjoint(names):
+                outcome = self._asking(index)(get)
                 if outcome is not bits.outcome(index):
                     found[index] = outcome
         return found
@@ -232,16 +261,19 @@ def _does(rule: Rule) -> bool:
     return bool(rule.require) or not _only_obliges(rule)
 
 
-def can_be_stated(name: str, facts: Mapping[str, Any]) -> bool:
-    """Whether stating `name` changes one thing: it makes no proposal, claim or migration by the way."""
+def stated_with(name: str) -> str | bool:
+    """Return the fact that has to hold for `name` to be stated by itself: it makes no proposal, claim or migration.
+
+    True where it always can be, and False where it never can.
+    """
     if name.startswith("proposal.fallback."):
-        return bool(facts["proposal.fallback.present"])
+        return "proposal.fallback.present"
     if name.startswith("proposal."):
-        return bool(facts["proposal.present"])
+        return "proposal.present"
     if name.startswith("hardware."):
-        return name == "hardware.region" and bool(facts["hardware.present"])
+        return "hardware.present" if name == "hardware.region" else False
     if name.startswith("migration."):
-        return bool(facts.get("migration.present")) and not name.startswith("migration.champion")
+        return False if name.startswith("migration.champion") else "migration.present"
     return name not in _FIXED or name.startswith(CUSTOM)
 
 
