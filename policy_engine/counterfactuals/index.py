@@ -83,7 +83,7 @@ class Index:
         self.alone = frozenset(n for n in self.readers if stands_alone(n) and n not in self._moving)
         self._groups: dict[tuple[str, int, bool], frozenset[int | str]] = {}
         self.scores = Scores(rules, judge.effects.scoring)
-        self._force: tuple[Sequence[str], Force] = ((), force_of((), ()))
+        self._force: dict[tuple[str, ...], Force] = {}
         self._rankings: dict[tuple[tuple[str, ...], Points, bool], tuple[frozenset[str], Order | None]] = {}
 
     def _behind(self, names: frozenset[str]) -> frozenset[str]:
@@ -149,9 +149,13 @@ class Index:
 
     def force(self, enforcement: Sequence[str]) -> Force:
         """Return what the rules forbid, as they act for a namespace on a day."""
-        if self._force[0] != enforcement:
-            self._force = (enforcement, force_of(self.judge.rules, enforcement))
-        return self._force[1]
+        key = tuple(enforcement)
+        found = self._force.get(key)
+        if found is None:
+            if len(self._force) > _MOST_REMEMBERED:
+                self._force.clear()
+            found = self._force[key] = force_of(self.judge.rules, enforcement)
+        return found
 
     def ranking(self, statuses: tuple[str, ...], points: Points, proposed: bool) -> tuple[frozenset[str], Order | None]:
         """Return the options whose cost decides which comes first, and, where there are none, the order as it is then.
