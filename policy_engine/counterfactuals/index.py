@@ -71,6 +71,8 @@ class Index:
             option: [i for i in sorted(waiting) if any(option in named for named in rules[i].require.values())]
             for option in OPTIONS
         }
+        #: The facts that those read: a change that moves nothing else may still oblige.
+        self.waited_on = frozenset().union(*(self._reads[index] for index in waiting))
         self.forbidding = {name: [i for i in found if rules[i].forbid] for name, found in self.readers.items()}
         self.forbids = [index for index, rule in enumerate(rules) if rule.forbid]
         #: As bits, the rules that forbid, or derive what others read, and those that do more than prefer.

@@ -73,14 +73,17 @@ class Trial:
         """
         get, now = {**self.world.facts, name: value}.get, self.now
         delta = self.index.delta_of_one(name, get, self.world.outcomes)
+        if not delta and name not in self.index.waited_on:
+            return now
         bits = self._bits.moved(delta) if delta else self._bits
-        return self._with_waiting(Grounds(bits, *now.grounds[1:]), {name}, get, None) if delta else now
+        return self._with_waiting(Grounds(bits, *now.grounds[1:]), {name}, get, None)
 
     def _asked(self, changed: Changed, facts: Mapping[str, Any], grades: Grades) -> Came:
         delta = self.index.delta(changed, self.world.outcomes)
         beside = self._fallback.grounds(facts, changed) if self._fallback is not None else None
         bits = self._bits.moved(delta) if delta else self._bits
-        same = not delta and not grades and changed.needs is None and changed.names.isdisjoint(_GROUNDS)
+        same = not delta and not grades and changed.needs is None
+        same = same and changed.names.isdisjoint(_GROUNDS) and changed.names.isdisjoint(self.index.waited_on)
         if same and facts and (self._fallback is None or beside is self._fallback.now):
             return self.now
         grounds = _grounds(changed, bits, grades, beside)
