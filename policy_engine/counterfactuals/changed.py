@@ -129,6 +129,7 @@ class World:
         self.available = tuple(inputs[option].available for option in OPTIONS)
         self._holds: tuple[bool | None] | None = None
         self._view: View | None = None
+        self._allowed: dict[tuple[Any, ...], bool | None] = {}
 
     @property
     def view(self) -> View:
@@ -136,6 +137,16 @@ class World:
         if self._view is None:
             self._view = self.masks.view(self.needs)
         return self._view
+
+    def region_allowed(self, get: Callable[[str], Any]) -> bool | None:
+        """Say whether the proposed region lies inside the residency, of the facts behind a function."""
+        residency, region = get("data.residency"), get("proposal.region")
+        of = (get("proposal.deployment"), get("proposal.provider"))
+        key = (None if residency is None else tuple(residency), region, *of)
+        if key not in self._allowed:
+            places = self.catalog.places(*of)
+            self._allowed[key] = region_allowed(residency, region, self.catalog.regions, places)
+        return self._allowed[key]
 
     def holds(self) -> bool | None:
         """Say what the catalog makes of the proposed model as it is."""
@@ -240,10 +251,7 @@ class Changed(MutableMapping[str, Any]):
     def _proposal(self, changed: AbstractSet[str]) -> None:
         world, get = self.world, self._values.get
         if not _PLACED.isdisjoint(changed):
-            places = world.catalog.places(get("proposal.deployment"), get("proposal.provider"))
-            regions = world.catalog.regions
-            allowed = region_allowed(get("data.residency"), get("proposal.region"), regions, places)
-            self._put("proposal.region_allowed", allowed)
+            self._put("proposal.region_allowed", world.region_allowed(get))
         if not _PROPOSED.isdisjoint(changed):
             licence = world.catalog.licence(get("proposal.model"))
             self._put("proposal.licence", licence)

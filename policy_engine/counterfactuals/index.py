@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence, Set
 from typing import Any
 
 from policy_engine.counterfactuals.bits import Bits, Force, Points, Scores, force_of
@@ -51,6 +51,8 @@ class Index:
         #: The facts with which something else is derived.
         self._moving = self.derived.union(*(self._reads[index] for index in self.deriving))
         self._asked: dict[int, Asked] = {}
+        self._doing_asked: dict[str, list[tuple[int, Asked, bool]]] = {}
+        self._forbidding_asked: dict[str, list[tuple[int, Asked, bool]]] = {}
         #: The rules that read what is computed of a choice of models, which is worked out when it is read.
         self._choosy = frozenset(i for i, reads in enumerate(self._reads) if not CHOSEN.isdisjoint(reads))
         #: By option, the rules that oblige on it; by fact, those that do more than oblige or advise.
@@ -192,16 +194,22 @@ class Index:
         names = facts.names
         if not names.isdisjoint(self._moving):
             names |= self._derive(facts, before, found)
-        readers = self.forbidding if forbids_alone else self.doing
-        plain, whole, choosy = facts.plain, facts.get, self._choosy
+        readers = self._forbidding_asked if forbids_alone else self._doing_asked
+        plain, whole = facts.plain, facts.get
         for name in names:
-            for index in readers.get(name, ()):
-                if index in found or index in self._derives:
-                    continue
-                outcome = self._asking(index)(whole if index in choosy else plain)
-                if outcome is not before[index]:
-                    found[index] = outcome
+            asked = readers.get(name)
+            if asked is None:
+                asked = readers[name] = self._askable((self.forbidding if forbids_alone else self.doing).get(name, ()))
+            for index, ask, choosy in asked:
+                if index not in found:
+                    outcome = ask(whole if choosy else plain)
+                    if outcome is not before[index]:
+                        found[index] = outcome
         return found
+
+    def _askable(self, indexes: Iterable[int]) -> list[tuple[int, Asked, bool]]:
+        """Return how these rules are asked, and whether of choices too; those that derive are asked before all."""
+        return [(i, self._asking(i), i in self._choosy) for i in indexes if i not in self._derives]
 
     def delta_of_one(self, name: str, get: Callable[[str], Any], before: Sequence[bool | None]) -> Delta:
         """Return what `delta` does where one of the facts that are `alone` is another, behind a function."""
