@@ -23,6 +23,7 @@ from policy_engine.loading.evidence import check_evidence
 from policy_engine.loading.policy import Policy
 from policy_engine.model.personal import redacted_document
 from policy_engine.recorder import Drafter, context_from_environment
+from policy_engine.service.bodies import read_workloads
 
 ROUNDS = 10
 
@@ -61,8 +62,12 @@ def _parts(policy: Policy, bodies: Sequence[str], folder: str) -> list[tuple[str
     def combined(number: int) -> object:
         return judge.combine(cases[number], completed[number], outcomes[number], policy.catalog)
 
+    def read(body: bytes) -> object:
+        return read_workloads(body, policy.vocabulary, 1, is_json=True)
+
     return [
-        ("the request's bytes -> a workload (YAML reader, model)", _each(lambda body: loaded(body, policy), bodies)),
+        ("the request's bytes -> a workload, as served (JSON)", _each(read, [each.encode() for each in bodies])),
+        ("  the same text by the YAML reader, as files are read", _each(lambda body: loaded(body, policy), bodies)),
         ("  of it json.loads alone", _each(json.loads, bodies)),
         ("evidence", _each(lambda w: check_evidence(w, AT.date(), Path(folder)), workloads)),
         ("declared facts", _each(lambda w, h: decider.cases(w, h, AT), workloads, held)),

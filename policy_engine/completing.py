@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date
 from typing import Any
 
@@ -78,9 +78,9 @@ def needs_of(
         modalities=tuple(modalities) if modalities is not None else None,
         context_tokens=get("task.context_tokens"),
         min_scores=case.min_scores,
-        commercial_use=_commercial(get("workload.stage"), get("workload.organisation")),
+        commercial_use=commercial_use(get("workload.stage"), get("workload.organisation")),
         residency=tuple(residency) if residency is not None else None,
-        edge_wanted=_edge_wanted(get("needs.edge"), get("task.latency_p95_ms"), parameters["edge_latency_ms"]),
+        edge_wanted=edge_wanted(get("needs.edge"), get("task.latency_p95_ms"), parameters["edge_latency_ms"]),
         input_tokens_per_month=None if sent is None or share is None else sent * share,
         output_tokens_per_month=None if answered is None or share is None else answered * share,
         hardware=hardware,
@@ -88,14 +88,14 @@ def needs_of(
     )
 
 
-def _commercial(stage: str | None, organisation: str | None) -> bool | None:
+def commercial_use(stage: str | None, organisation: str | None) -> bool | None:
     """Pilot and production are commercial use unless the organisation is research."""
     if stage == "prototype" or organisation == "research":
         return False
     return None if stage is None or organisation is None else True
 
 
-def _edge_wanted(needed: bool | None, latency_ms: int | None, limit_ms: Any) -> bool | None:
+def edge_wanted(needed: bool | None, latency_ms: int | None, limit_ms: Any) -> bool | None:
     fast = None if latency_ms is None else latency_ms < limit_ms
     if needed or fast:
         return True
@@ -109,24 +109,33 @@ def _costs(sheet: FactSheet, models: Mapping[str, OptionModels]) -> None:
 
 
 def add_api_spend(sheet: FactSheet, catalog: Catalog, parameters: Mapping[str, Scalar], day: date) -> tuple[str, ...]:
-    """The declared bill, else the volume at the price of the model in use, else of the reference model.
+    """State what `api_spend` says; return the disputes about the price that it is computed with."""
+    usd, disputes = api_spend(sheet.get, catalog, parameters, day)
+    if sheet.get("budget.api_spend_usd_per_month") is not None:
+        sheet.values["cost.api_spend_usd_per_month"] = usd
+    else:
+        sheet.derive("cost.api_spend_usd_per_month", usd, *_VOLUME)
+    return disputes
 
-    Returns the disputes about the price that it is computed with.
+
+def api_spend(
+    get: Callable[[str], Any], catalog: Catalog, parameters: Mapping[str, Scalar], day: date
+) -> tuple[float | None, tuple[str, ...]]:
+    """Return the declared bill, else the volume at the price of the model in use, else of the reference model.
+
+    And the disputes about that price. `get` returns a fact; None is unknown.
     """
-    declared = sheet.get("budget.api_spend_usd_per_month")
+    declared = get("budget.api_spend_usd_per_month")
     if declared is not None:
-        sheet.values["cost.api_spend_usd_per_month"] = declared
-        return ()
-    sent, answered = (sheet.get(name) for name in _VOLUME)
+        return declared, ()
+    sent, answered = (get(name) for name in _VOLUME)
     if sent is None or answered is None:
-        return ()
-    candidates = (sheet.get("migration.from.model"), str(parameters["reference_model"]))
-    for model in candidates:
+        return None, ()
+    for model in (get("migration.from.model"), str(parameters["reference_model"])):
         price = api_price(catalog, model, day) if model is not None else None
         if price is not None:
-            sheet.derive("cost.api_spend_usd_per_month", price.usd(sent, answered), *_VOLUME)
-            return price.disputes
-    return ()
+            return price.usd(sent, answered), price.disputes
+    return None, ()
 
 
 def add_hardware(

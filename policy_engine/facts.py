@@ -147,16 +147,21 @@ GRADE_ORDER = {grade: place for place, grade in enumerate(GRADES)}
 
 def derive_volume(sheet: FactSheet) -> None:
     """Sum the tokens of both directions, per month and per day, and the task's part by share."""
-    sent, answered = sheet.get("volume.input_tokens_per_month"), sheet.get("volume.output_tokens_per_month")
-    if sent is None or answered is None:
-        return
     both = ("volume.input_tokens_per_month", "volume.output_tokens_per_month")
+    monthly, daily, own = volumes(sheet.get(both[0]), sheet.get(both[1]), sheet.get("task.share"))
+    sheet.derive("volume.tokens_per_month", monthly, *both)
+    sheet.derive("volume.tokens_per_day", daily, *both)
+    sheet.derive("task.tokens_per_month", own, *both, "task.share")
+
+
+def volumes(
+    sent: int | None, answered: int | None, share: float | None
+) -> tuple[int | None, float | None, float | None]:
+    """Return the tokens of both directions per month, per day, and the task's part per month; None is unknown."""
+    if sent is None or answered is None:
+        return None, None, None
     total = min(sent + answered, LARGEST_COUNT)  # a decision holds no whole number beyond
-    sheet.derive("volume.tokens_per_month", total, *both)
-    sheet.derive("volume.tokens_per_day", total / DAYS_PER_MONTH, *both)
-    share = sheet.get("task.share")
-    if share is not None:
-        sheet.derive("task.tokens_per_month", total * share, *both, "task.share")
+    return total, total / DAYS_PER_MONTH, None if share is None else total * share
 
 
 def region_allowed(residency: list[str] | None, region: str | None, regions: Regions, places: Places) -> bool | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date
 from functools import cached_property
 from typing import Any
 
@@ -46,6 +47,8 @@ from policy_engine.model.vocabulary import OPEN_OPTIONS, Vocabulary
 from policy_engine.model.waiver import NO_LIFTING, Lifting, Pairs
 
 Missing = frozenset[str]
+#: Of namespaces that overrides name, and days.
+_MOST_REMEMBERED = 1000
 
 
 class _Runtime:
@@ -90,7 +93,8 @@ class Judge:
         self._conditions = with_parameters(policy.rules)
         self._runtime = _Runtime(policy.vocabulary)
         self._digests: dict[str, str] = {}
-        self._enforcement: tuple[Any, tuple[Enforcement, ...]] = (None, ())
+        self._named = {namespace for _, namespace in policy.rules.overrides}
+        self._enforcement: dict[tuple[str, date], tuple[Enforcement, ...]] = {}
         self._derive_reads = {i: sorted(rule.reads) for i, rule in enumerate(self.rules) if rule.derive}
         atom = self._runtime.atom
         self._strata = [
@@ -164,13 +168,14 @@ class Judge:
         return dict(zip(keys, evaluate_all(self._alternatives, len(keys), facts), strict=True))
 
     def enforcement(self, case: TaskCase) -> tuple[Enforcement, ...]:
-        """Return how each rule acts for this namespace on this day."""
-        key = (case.namespace, case.day)
-        known, found = self._enforcement  # read once: another thread may put another day's there
-        if known != key:
+        """Return how each rule acts for this namespace on this day: the same for all that no override names."""
+        key = (case.namespace if case.namespace in self._named else "*", case.day)
+        found = self._enforcement.get(key)
+        if found is None:
+            if len(self._enforcement) > _MOST_REMEMBERED:
+                self._enforcement = {}  # none is emptied that another thread may be reading
             overrides = self.policy.rules.overrides
-            found = tuple(rule.acts(*key, overrides) for rule in self.rules)
-            self._enforcement = (key, found)
+            found = self._enforcement[key] = tuple(rule.acts(*key, overrides) for rule in self.rules)
         return found
 
     def judge(self, case: TaskCase, catalog: Catalog | None = None) -> TaskResult:

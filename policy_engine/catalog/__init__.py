@@ -7,7 +7,7 @@ from policy_engine.catalog.claims import GpuClaim, HardwareClaim, ServesClaim
 from policy_engine.catalog.cost import Cost, CostPart, api_price
 from policy_engine.catalog.findings import judge_claim, judge_hardware, summed
 from policy_engine.catalog.hardware import judge_serving
-from policy_engine.catalog.masks import Masks, masks_of
+from policy_engine.catalog.masks import Masks, View, masks_of
 from policy_engine.catalog.needs import Considered, Needs
 from policy_engine.catalog.outcome import OptionModels
 from policy_engine.catalog.roofline import judge_price
@@ -27,6 +27,7 @@ __all__ = [
     "OptionModels",
     "ServesClaim",
     "Verdict",
+    "View",
     "api_price",
     "build_catalog",
     "choose",

@@ -1,7 +1,8 @@
 """Whether an option has a model, by checks as sets of bits: for whoever asks with many needs that differ a little.
 
 Each check reads one part of the needs, so that its answers for all candidates of an option are worked out once and
-remembered. INVARIANT: `stands` says what `choose` says of availability, and of each model what its slate says.
+remembered. INVARIANT: `available` and `qualifies` say what `choose` says of availability, and of each model what its
+slate says.
 """
 
 from __future__ import annotations
@@ -33,6 +34,13 @@ class Standings(NamedTuple):
     maybe: int
 
 
+class View(NamedTuple):
+    """What all checks together make of some needs: of each option whether it has a model, and its candidates."""
+
+    available: tuple[bool | None, ...]
+    standings: dict[str, Standings]
+
+
 def masks_of(catalog: Catalog, at: date) -> Masks:
     """Return the answers for one catalog and one day; remembered by the catalog."""
     key = ("masks", at)
@@ -51,7 +59,7 @@ class Masks:
         self._day = day_of(catalog, at)
         self._places: dict[str, dict[str, int]] = {}
         self._known: dict[tuple[Any, ...], Standings] = {}
-        self._available: dict[tuple[Any, ...], tuple[bool | None, ...]] = {}
+        self._views: dict[tuple[Any, ...], View] = {}
 
     def of(self, option: str, needs: Needs) -> Standings:
         """Return the candidates of `option` that meet the needs."""
@@ -115,14 +123,16 @@ class Masks:
             elif (sure | maybe) >> place & 1:
                 yield rate(self._catalog, candidate, needs)
 
-    def everywhere(self, needs: Needs) -> tuple[bool | None, ...]:
-        """Return what `available` says of each option."""
-        key = (needs.edge_wanted, self._asked(needs, False), self._asked(needs, True))
-        found = self._available.get(key)
+    def view(self, needs: Needs) -> View:
+        """Return what is made of the needs: the same of all needs of which the checks read the same."""
+        key = (needs.edge_wanted, needs.residency, *self._asked(needs, True))
+        found = self._views.get(key)
         if found is None:
-            if len(self._available) > MOST_REMEMBERED:
-                self._available.clear()
-            found = self._available[key] = tuple([self.available(option, needs) for option in OPTIONS])
+            if len(self._views) > MOST_REMEMBERED:
+                self._views.clear()
+            available = tuple([self.available(option, needs) for option in OPTIONS])
+            meant = [option for option in OPTIONS if option != "edge" or needs.edge_wanted is not False]
+            found = self._views[key] = View(available, {option: self.of(option, needs) for option in meant})
         return found
 
     def available(self, option: str, needs: Needs) -> bool | None:
@@ -133,12 +143,11 @@ class Masks:
         available: bool | None = bool(found.sure) or (None if found.maybe else False)
         return None if option == "edge" and needs.edge_wanted is None and available else available
 
-    def qualifies(self, option: str, model: str, needs: Needs) -> bool | None:
+    def qualifies(self, option: str, model: str, view: View) -> bool | None:
         """Say whether the model with the key `model` meets the needs there; False where the option cannot run it."""
-        place = self._place(option, model)
-        if place is None or (option == "edge" and needs.edge_wanted is False):
+        place, found = self._place(option, model), view.standings.get(option)
+        if place is None or found is None:
             return False
-        found = self.of(option, needs)
         return bool(found.sure >> place & 1) or (None if found.maybe >> place & 1 else False)
 
     def qualifying(self, option: str, needs: Needs) -> dict[str, bool | None]:

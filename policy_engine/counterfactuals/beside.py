@@ -44,6 +44,10 @@ class Fallback:
         kept = Bits(bits.fired & self._forbids, bits.unknown & self._forbids)
         return Beside(kept, changed.available(), changed["proposal.deployment"], changed.model_holds())
 
+    def hangs_on(self, name: str) -> bool:
+        """Whether the verdict on it may be another where this fact is."""
+        return name in self._beyond
+
     def grounds(self, changes: Mapping[str, Any], like: Changed) -> Beside | None:
         """Return what the verdict on it rests on under changes of the task; None where there is none any more.
 

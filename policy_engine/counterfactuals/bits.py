@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import reduce
 from operator import or_
+from struct import Struct as Layout
 from typing import NamedTuple
 
 from policy_engine.model.rule import PROPOSAL, Rule
@@ -18,8 +19,22 @@ from policy_engine.model.waiver import NOTHING, Pairs
 PLACES = {option: place for place, option in enumerate(OPTIONS)}
 _COUNT = len(OPTIONS)
 _MOST_REMEMBERED = 10_000
-#: By option: the score, the least and the greatest that unknowns allow.
-Points = tuple[int, ...]
+#: Of all options the score, the least and the greatest that unknowns allow, side by side in one number: so the points
+#: of topics are added and taken away as a whole. `unpacked` has them one by one.
+Points = int
+#: Each has 32 bits, and is counted from the middle of what they hold, so that none borrows from its neighbour.
+_LAYOUT = Layout(f"<{3 * _COUNT}I")
+_MIDDLE = sum(1 << (32 * place + 31) for place in range(3 * _COUNT))
+
+
+def packed(points: Iterable[int]) -> Points:
+    """Return points that stand by themselves, to be added to others."""
+    return sum(each << (32 * place) for place, each in enumerate(points))
+
+
+def unpacked(points: Points) -> tuple[int, ...]:
+    """Return what `Scores` says by option: the scores, then the least, then the greatest ones; all above one zero."""
+    return _LAYOUT.unpack(points.to_bytes(_LAYOUT.size, "little"))
 
 
 class Bits(NamedTuple):
@@ -44,9 +59,14 @@ class Bits(NamedTuple):
 
 def bits_of(outcomes: Sequence[bool | None]) -> Bits:
     """Return outcomes as bits."""
-    return Bits(
-        _set(i for i, each in enumerate(outcomes) if each), _set(i for i, e in enumerate(outcomes) if e is None)
-    )
+    fired, unknown, bit = 0, 0, 1
+    for outcome in outcomes:
+        if outcome:
+            fired |= bit
+        elif outcome is None:
+            unknown |= bit
+        bit <<= 1
+    return Bits(fired, unknown)
 
 
 def _set(indexes: Iterable[int]) -> int:
@@ -118,6 +138,14 @@ def force_of(rules: Sequence[Rule], enforcement: Sequence[str]) -> Force:
     return Force(forbid, warn, named(PROPOSAL, False), named(PROPOSAL, True), reduce(or_, forbid))
 
 
+class Counted(NamedTuple):
+    """What some outcomes come to in points: by topic, and all together."""
+
+    bits: Bits
+    topics: list[Points]
+    all: Points
+
+
 class Scores:
     """The points that rules give, topic by topic: each speaks once, by its strongest preference and disfavour."""
 
@@ -130,22 +158,20 @@ class Scores:
         self._known: list[dict[tuple[int, int], Points]] = [{} for _ in self._topics]
         self.mask = _set(scoring)
 
-    def of(self, bits: Bits) -> Points:
+    def of(self, bits: Bits) -> Counted:
         """Return the points of all topics."""
-        found = [0] * (3 * _COUNT)
-        for topic in range(len(self._topics)):
-            found = [one + more for one, more in zip(found, self._of(topic, bits), strict=True)]
-        return tuple(found)
+        topics = [self._of(topic, bits) for topic in range(len(self._topics))]
+        return Counted(bits, topics, _MIDDLE + sum(topics))
 
-    def moved(self, points: Points, before: Bits, bits: Bits) -> Points:
-        """Return the points where they were `points` before: only topics of which something changed are counted."""
-        changed = (before.fired ^ bits.fired | before.unknown ^ bits.unknown) & self.mask
+    def moved(self, before: Counted, bits: Bits) -> Points:
+        """Return the points with other outcomes: only topics of which something changed are counted again."""
+        points, (fired, unknown) = before.all, before.bits
+        changed = (fired ^ bits.fired | unknown ^ bits.unknown) & self.mask
         if not changed:
             return points
         for topic, mask in enumerate(self._masks):
             if changed & mask:
-                old, new = self._of(topic, before), self._of(topic, bits)
-                points = tuple([all_ - less + more for all_, less, more in zip(points, old, new, strict=True)])
+                points += self._of(topic, bits) - before.topics[topic]
         return points
 
     def _of(self, topic: int, bits: Bits) -> Points:
@@ -156,7 +182,7 @@ class Scores:
         if found is None:
             if len(known) > _MOST_REMEMBERED:
                 known.clear()
-            found = known[key] = tuple(self._counted(topic, bits))
+            found = known[key] = packed(self._counted(topic, bits))
         return found
 
     def _counted(self, topic: int, bits: Bits) -> Iterator[int]:

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from collections.abc import Set as AbstractSet
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from msgspec.structs import replace
 
-from policy_engine.catalog import Needs, OptionModels, judge_serving, masks_of
+from policy_engine.catalog import Needs, OptionModels, View, judge_serving, masks_of
 from policy_engine.combining import OptionInput
-from policy_engine.completing import add_api_spend, choice_waits, needs_of, option_input
-from policy_engine.facts import FactSheet, derive_volume, region_allowed
+from policy_engine.completing import api_spend, choice_waits, commercial_use, edge_wanted, option_input
+from policy_engine.facts import region_allowed, volumes
 from policy_engine.judging import Judge
 from policy_engine.model.task_case import TaskCase
 from policy_engine.model.vocabulary import OPEN_OPTIONS, OPTIONS
@@ -54,6 +53,7 @@ _SAID_ALONE = {
     "data.residency": "residency",
     MIN_SCORES: "min_scores",
 }
+_TOKENS = dict(zip(VOLUME, ("input_tokens_per_month", "output_tokens_per_month"), strict=True))
 _OPTION_OF = {name: option for named in (COSTS, LICENCES) for option, name in named.items()}
 #: What is computed of the models that the catalog chooses.
 CHOSEN = frozenset((*COSTS.values(), *LICENCES.values()))
@@ -78,22 +78,29 @@ _PROPOSED = frozenset({"proposal.model", "proposal.deployment"})
 _OWN_HARDWARE = ("self_hosted", "edge")
 _PLACED = frozenset({"data.residency", "proposal.region", "proposal.provider", "proposal.deployment"})
 _OF_PROPOSAL = _SERVED | _PLACED
+#: The declared facts of which something else is computed, or on which it hangs what the catalog says of the options.
+_WORKED_WITH = NEEDED | _SPENT | _OF_PROPOSAL
 
 
-class _Steps(NamedTuple):
-    """What is to be computed anew where some facts change."""
+def stands_alone(name: str) -> bool:
+    """Whether a changed fact changes nothing but itself: neither what is computed, nor what the catalog says.
 
-    volume: bool
-    spent: bool
-    proposal: bool
-    needs: bool
-    deployment: bool
+    INVARIANT: `Changed` with such a fact has the facts of its world but for that one, and what it says of the options
+    and of the proposed model is what the world says.
+    """
+    return name not in _WORKED_WITH and name not in COMPUTED and not name.startswith("proposal.")
 
 
-@lru_cache(maxsize=10_000)
-def _steps(changed: frozenset[str]) -> _Steps:
-    of = (frozenset(VOLUME), _SPENT, _OF_PROPOSAL, NEEDED, frozenset({"proposal.deployment"}))
-    return _Steps(*[not changed.isdisjoint(names) for names in of])
+#: What is to be computed anew where some facts change, as bits, and by fact which of that.
+_VOLUMES, _SPEND, _PROPOSAL, _NEEDS, _DEPLOYMENT = (1 << place for place in range(5))
+_STEPS = {
+    name: (_VOLUMES if name in VOLUME else 0)
+    | (_SPEND if name in _SPENT else 0)
+    | (_PROPOSAL if name in _OF_PROPOSAL else 0)
+    | (_NEEDS if name in NEEDED else 0)
+    | (_DEPLOYMENT if name == "proposal.deployment" else 0)
+    for name in _WORKED_WITH
+}
 
 
 class World:
@@ -121,11 +128,32 @@ class World:
         self.needs: Needs = models[OPTIONS[0]].asked.needs
         self.available = tuple(inputs[option].available for option in OPTIONS)
         self._holds: tuple[bool | None] | None = None
+        self._view: View | None = None
+        self._allowed: dict[tuple[Any, ...], bool | None] = {}
+
+    @property
+    def view(self) -> View:
+        """What the catalog makes of the needs as they are."""
+        if self._view is None:
+            self._view = self.masks.view(self.needs)
+        return self._view
+
+    def region_allowed(self, get: Callable[[str], Any]) -> bool | None:
+        """Say whether the proposed region lies inside the residency, of the facts behind a function."""
+        residency, region = get("data.residency"), get("proposal.region")
+        of = (get("proposal.deployment"), get("proposal.provider"))
+        key = (None if residency is None else tuple(residency), region, *of)
+        if key not in self._allowed:
+            places = self.catalog.places(*of)
+            self._allowed[key] = region_allowed(residency, region, self.catalog.regions, places)
+        return self._allowed[key]
 
     def holds(self) -> bool | None:
         """Say what the catalog makes of the proposed model as it is."""
         if self._holds is None:
-            self._holds = (Changed(self, {}).model_holds(afresh=True),)
+            found = self.catalog.model(self.facts.get("proposal.model"))
+            option = self.facts.get("proposal.deployment", "")
+            self._holds = (None if found is None else self.masks.qualifies(option, found.key, self.view),)
         return self._holds[0]
 
 
@@ -142,7 +170,7 @@ class Changed(MutableMapping[str, Any]):
         self._stated = changes
         self._values: dict[str, Any] = {**world.facts, **changes}
         self._pending: frozenset[str] = frozenset()
-        self._available: tuple[bool | None, ...] | None = None
+        self._view: View | None = None
         self._models: dict[str, OptionModels] = {}
         self.needs: Needs | None = None
         #: The options whose cost was asked for, and those whose licence was.
@@ -151,7 +179,7 @@ class Changed(MutableMapping[str, Any]):
         self.names = set(changes)
         #: Whether the same models meet the needs: of a volume only the cost changes.
         self.same_models = self.names.issubset(VOLUME)
-        self._compute(frozenset(changes))
+        self._compute()
 
     def get(self, name: str, default: Any = None) -> Any:
         found = self._values.get(name)
@@ -190,17 +218,19 @@ class Changed(MutableMapping[str, Any]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _compute(self, changed: frozenset[str]) -> None:
-        steps = _steps(changed)
-        if steps.volume:
+    def _compute(self) -> None:
+        steps, changed = 0, self._stated
+        for name in changed:
+            steps |= _STEPS.get(name, 0)
+        if steps & _VOLUMES:
             self._volume()
-        if steps.spent:
+        if steps & _SPEND:
             self._spend()
-        if steps.proposal and self._base["proposal.present"]:
-            self._proposal(changed)
-        if steps.needs and not (len(changed) == 1 and self._no_need(changed)):
+        if steps & _PROPOSAL and self._base["proposal.present"]:
+            self._proposal(changed.keys())
+        if steps & _NEEDS and not (len(changed) == 1 and self._no_need()):
             self._choices()
-        elif steps.deployment:
+        elif steps & _DEPLOYMENT:
             self._wait_for_licences()
 
     def _put(self, name: str, value: Any) -> None:
@@ -209,34 +239,26 @@ class Changed(MutableMapping[str, Any]):
             self.names.add(name)
 
     def _volume(self) -> None:
-        sheet = FactSheet({})
-        for name in (*VOLUME, "task.share"):
-            sheet.values[name] = self.get(name)
-        derive_volume(sheet)
-        for name in VOLUMES:
-            self._put(name, sheet.get(name))
+        get = self._values.get
+        for name, value in zip(VOLUMES, volumes(get(VOLUME[0]), get(VOLUME[1]), get("task.share")), strict=True):
+            self._put(name, value)
 
     def _spend(self) -> None:
-        world, sheet = self.world, FactSheet({})
-        for name in ("budget.api_spend_usd_per_month", "migration.from.model", *VOLUME):
-            sheet.values[name] = self.get(name)
-        add_api_spend(sheet, world.catalog, world.judge.parameters, world.case.day)
-        self._put(SPEND, sheet.get(SPEND))
-
-    def _proposal(self, changed: frozenset[str]) -> None:
         world = self.world
-        if not changed.isdisjoint(_PLACED):
-            places = world.catalog.places(self.get("proposal.deployment"), self.get("proposal.provider"))
-            regions = world.catalog.regions
-            allowed = region_allowed(self.get("data.residency"), self.get("proposal.region"), regions, places)
-            self._put("proposal.region_allowed", allowed)
-        if not changed.isdisjoint(("proposal.model", "proposal.deployment")):
-            licence = world.catalog.licence(self.get("proposal.model"))
+        usd, _ = api_spend(self._values.get, world.catalog, world.judge.parameters, world.case.day)
+        self._put(SPEND, usd)
+
+    def _proposal(self, changed: AbstractSet[str]) -> None:
+        world, get = self.world, self._values.get
+        if not _PLACED.isdisjoint(changed):
+            self._put("proposal.region_allowed", world.region_allowed(get))
+        if not _PROPOSED.isdisjoint(changed):
+            licence = world.catalog.licence(get("proposal.model"))
             self._put("proposal.licence", licence)
-            proposed = self.get("proposal.deployment")
+            proposed = get("proposal.deployment")
             if proposed in OPEN_OPTIONS:
                 self._put(f"licence.{proposed}", None if licence == "proprietary" else licence)
-        if world.case.hardware is not None and not changed.isdisjoint(_SERVED):
+        if world.case.hardware is not None and not _SERVED.isdisjoint(changed):
             self._put("proposal.hardware_verdict", self._hardware_verdict())
 
     def _hardware_verdict(self) -> str | None:
@@ -251,13 +273,10 @@ class Changed(MutableMapping[str, Any]):
 
     def _choices(self) -> None:
         world = self.world
-        case = world.case
-        if MIN_SCORES in self._stated:
-            case = replace(case, min_scores=self._stated[MIN_SCORES])
         if self._like is not None and self._like.needs is not None:
             needs = self._like.needs  # what is needed of a model hangs on no proposal
         else:
-            needs = self._needs(case)
+            needs = self._needs()
         # a fact that was not known may have kept a cost or licence unknown, whatever is needed
         if needs == world.needs and all(self._base.get(name) is not None for name in self.names):
             return
@@ -265,23 +284,29 @@ class Changed(MutableMapping[str, Any]):
         self._wait_for(world.read_costs)
         self._wait_for_licences()
 
-    def _needs(self, case: TaskCase) -> Needs:
-        """Return what is needed of a model; one field of it where one fact says it alone."""
-        if len(self._stated) == 1:
-            ((name, value),) = self._stated.items()
+    def _needs(self) -> Needs:
+        """Return what is needed of a model: as `needs_of` says, but only the fields that come from a changed fact."""
+        get, fields = self._values.get, dict[str, Any]()
+        for name, value in self._stated.items():
             if name in _SAID_ALONE:
-                return replace(
-                    self.world.needs, **{_SAID_ALONE[name]: tuple(value) if isinstance(value, list) else value}
-                )
-        return needs_of(case, self, self.world.judge.parameters, self.world.held)
+                fields[_SAID_ALONE[name]] = tuple(value) if isinstance(value, list) else value
+            elif name in ("workload.stage", "workload.organisation"):
+                fields["commercial_use"] = commercial_use(get("workload.stage"), get("workload.organisation"))
+            elif name in _TOKENS:
+                share = get("task.share")
+                fields[_TOKENS[name]] = None if value is None or share is None else value * share
+            elif name in ("needs.edge", "task.latency_p95_ms"):
+                limit = self.world.judge.parameters["edge_latency_ms"]
+                fields["edge_wanted"] = edge_wanted(get("needs.edge"), get("task.latency_p95_ms"), limit)
+        return replace(self.world.needs, **fields)
 
-    def _no_need(self, changed: frozenset[str]) -> bool:
+    def _no_need(self) -> bool:
         """Whether the one fact that changed is none that a model of a task that is alone is chosen by."""
         if self.world.needs.routed:
             return False
-        if changed == {"task.kind"}:
+        if "task.kind" in self._stated:
             return bool((self._stated["task.kind"] == "coding") == (self._base["task.kind"] == "coding"))
-        return changed == {"task.complexity"}
+        return "task.complexity" in self._stated
 
     def _wait_for_licences(self) -> None:
         proposed = LICENCES.get(self.get("proposal.deployment") or "")
@@ -328,9 +353,16 @@ class Changed(MutableMapping[str, Any]):
         """Return, for each option, whether a model surely meets the needs."""
         if self.needs is None or self.same_models:
             return self.world.available
-        if self._available is None:
-            self._available = self.world.masks.everywhere(self.needs)
-        return self._available
+        return self.view.available
+
+    @property
+    def view(self) -> View:
+        """What the catalog makes of the needs as they are now."""
+        if self.needs is None:
+            return self.world.view
+        if self._view is None:
+            self._view = self.world.masks.view(self.needs)
+        return self._view
 
     def input(self, option: str) -> OptionInput:
         """Return what the catalog says of `option`, its cost with it."""
@@ -339,12 +371,12 @@ class Changed(MutableMapping[str, Any]):
         self.weighed.add(option)
         return option_input(self.models(option), self)
 
-    def model_holds(self, afresh: bool = False) -> bool | None:
+    def model_holds(self) -> bool | None:
         """Say what the catalog makes of the proposed model on the proposed option."""
-        if not afresh and (self.needs is None or self.same_models) and self.names.isdisjoint(_PROPOSED):
+        if (self.needs is None or self.same_models) and self.names.isdisjoint(_PROPOSED):
             return self.world.holds()
         model = self.get("proposal.model")
         found = self.world.catalog.model(model)
         if found is None:
             return None
-        return self.world.masks.qualifies(self.get("proposal.deployment"), found.key, self.needs or self.world.needs)
+        return self.world.masks.qualifies(self.get("proposal.deployment"), found.key, self.view)

@@ -1,16 +1,16 @@
 """Conditions as closures: the three values of `language.kleene`, without the names of what is missing.
 
 A condition is asked hundreds of times with one fact changed. What is no comparison, membership or junction of plain
-facts and constants is left to `kleene` itself.
+facts, their sizes and constants is left to `kleene` itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 from policy_engine.language import kleene
-from policy_engine.language.tree import RELATIONS, And, Compare, Const, FactRef, ListOf, Member, Node, Not, Or
+from policy_engine.language.tree import RELATIONS, And, Call, Compare, Const, FactRef, ListOf, Member, Node, Not, Or
 
 Get = Callable[[str], Any]
 Asked = Callable[[Get], bool | None]
@@ -57,7 +57,11 @@ def compiled(node: Node, matches: kleene.Matcher) -> Asked:
 
 
 def _plain(node: Node) -> bool:
-    return isinstance(node, Const | FactRef)
+    return isinstance(node, Const | FactRef) or _is_size(node)
+
+
+def _is_size(node: Node) -> TypeGuard[Call]:
+    return isinstance(node, Call) and node.function == "size" and isinstance(node.operands[0], FactRef)
 
 
 def _constants(node: Node) -> bool:
@@ -68,6 +72,8 @@ def _value(node: Node) -> Callable[[Get], Any]:
     """Return how the value of a plain node is had: by a name, or as it is."""
     if isinstance(node, FactRef):
         return _fact(node.name)
+    if _is_size(node):
+        return _size(_value(node.operands[0]))
     value = [each.value for each in node.items if isinstance(each, Const)] if isinstance(node, ListOf) else None
     constant = node.value if isinstance(node, Const) else value
     return lambda _: constant
@@ -75,6 +81,14 @@ def _value(node: Node) -> Callable[[Get], Any]:
 
 def _fact(name: str) -> Callable[[Get], Any]:
     return lambda get: get(name)
+
+
+def _size(of: Callable[[Get], Any]) -> Callable[[Get], Any]:
+    def size(get: Get) -> int | None:
+        found = of(get)
+        return None if found is None else len(found)
+
+    return size
 
 
 def _junction(operands: list[Asked], decides: bool) -> Asked:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import combinations
 from math import ceil, floor, inf
-
-from msgspec import Struct
+from typing import NamedTuple
 
 from policy_engine.catalog import OptionModels
 
@@ -14,7 +13,7 @@ from policy_engine.catalog import OptionModels
 MOST_BOXES = 32
 
 
-class _Curve(Struct, frozen=True):
+class _Curve(NamedTuple):
     """A cost: `offset + slope * x`, or, of boxes that hold `room` tokens each, `offset + box * boxes`."""
 
     option: str
@@ -23,11 +22,6 @@ class _Curve(Struct, frozen=True):
     box: float = 0.0
     room: float = inf
     other: float = 0.0
-
-    def at(self, tokens: float) -> float:
-        if not self.box:
-            return self.offset + self.slope * tokens
-        return self.offset + self.box * max(1, ceil((tokens + self.other) / self.room))
 
 
 def turning_points(
@@ -49,12 +43,12 @@ def turning_points(
 
 def _order(curves: list[_Curve], tokens: float) -> list[tuple[str, int]]:
     """Return the options by their least cost, each with the curve that has it."""
-    least: dict[str, tuple[float, int]] = {}
-    for place, curve in enumerate(curves):
-        cost = curve.at(tokens), place
-        if curve.option not in least or cost < least[curve.option]:
-            least[curve.option] = cost
-    return [(option, least[option][1]) for option in sorted(least, key=lambda each: (least[each][0], each))]
+    least: dict[str, tuple[float, str, int]] = {}
+    for place, (option, offset, slope, box, room, other) in enumerate(curves):
+        cost = offset + box * max(1, ceil((tokens + other) / room)) if box else offset + slope * tokens
+        if option not in least or cost < least[option][0]:
+            least[option] = (cost, option, place)
+    return [(option, place) for _, option, place in sorted(least.values())]
 
 
 def _curves(found: OptionModels, sent: bool, other: float, share: float) -> Iterator[_Curve]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -12,9 +12,9 @@ from policy_engine.combining import meets
 from policy_engine.counterfactuals.changed import MIN_SCORES, NEEDED, VOLUME, World
 from policy_engine.counterfactuals.choices import Choice, Domain, numeric, one_of
 from policy_engine.counterfactuals.cuts import Cuts
-from policy_engine.counterfactuals.index import Index, can_be_stated
+from policy_engine.counterfactuals.index import Index, stated_with
 from policy_engine.counterfactuals.numbers import floor_pieces, pieces_of
-from policy_engine.counterfactuals.pieces import place_of
+from policy_engine.counterfactuals.pieces import Number, place_in
 from policy_engine.counterfactuals.places import member_choices, named_regions
 from policy_engine.counterfactuals.trial import EVIDENCE
 from policy_engine.model.fields import MOST_SCORE
@@ -23,6 +23,7 @@ from policy_engine.model.task_case import ATTESTED, TaskResult
 from policy_engine.model.vocabulary import Fact
 
 _GRADES = (None, *EVIDENCE_GRADES)
+_MOST_REMEMBERED = 256
 FALLBACK, MIGRATION = "proposal.fallback", "migration"
 #: Facts that computed ones come from, whether or not a rule reads them.
 _BEHIND = NEEDED | {
@@ -70,20 +71,30 @@ class Domains:
         self._index, self.cuts = index, Cuts(index)
         vocabulary = index.judge.policy.vocabulary
         # by section and name: the order in which files state facts, models and rules is under no digest
-        self._facts = [
+        declared = [
             fact
             for fact in sorted(vocabulary.facts.values(), key=_order)
             if fact.source == "declared" and (fact.name in _BEHIND or fact.name in index.acting_or_obliging)
         ]
-        self._known: dict[tuple[str, bool], tuple[Choice, ...]] = {}
+        #: With the fact that has to hold for each to be stated by itself.
+        self._facts = [
+            (fact, needed if isinstance(needed, str) else None)
+            for fact in declared
+            if (needed := stated_with(fact.name)) is not False
+        ]
         self._regulations = tuple(sorted(vocabulary.regulations))
+        #: Choices of a fact that hang on no other fact, and of a number where each piece starts.
+        self._known: dict[tuple[str, bool], tuple[Choice, ...]] = {}
+        self._starts: dict[str, list[Number]] = {}
+        #: Domains by all that they hang on; as many as are remembered.
+        self._remembered: dict[tuple[Any, ...], Domain] = {}
 
     def of(self, world: World, result: TaskResult) -> Iterator[Domain]:
         """Yield what is tried of the task, by section and name, evidence last."""
         facts = world.facts
         served = world.case.hardware is not None and world.case.hardware.serves is not None
-        for fact in self._facts:
-            if not can_be_stated(fact.name, facts) or (served and fact.name == "task.context_tokens"):
+        for fact, needed in self._facts:
+            if (needed is not None and not facts.get(needed)) or (served and fact.name == "task.context_tokens"):
                 continue
             domain = self._domain(fact, world)
             if domain is not None and domain.choices:
@@ -97,17 +108,39 @@ class Domains:
         if fact.type in ("int", "double"):
             return self._numeric(fact, world, now)
         if fact.type == "list<string>":
+            return self._list(fact, world, now)
+        values: tuple[Any, ...] = (True, False) if fact.type == "bool" else fact.values or ()
+        if not values:
+            if fact.name in ("proposal.model", "proposal.fallback.model"):
+                return self._models(fact.name, world, now)
+            return Domain(fact.name, tuple(self._strings(fact.name, world, now)))
+        routed = world.needs.routed
+        return self._of((fact.name, routed, now), lambda: self._enumeration(fact.name, values, routed, now))
+
+    def _of(self, key: tuple[Any, ...], make: Callable[[], Domain]) -> Domain:
+        """Return the domain that was made of the same before. INVARIANT: `key` has all that it hangs on."""
+        found = self._remembered.get(key)
+        if found is None:
+            if len(self._remembered) > _MOST_REMEMBERED:
+                self._remembered.clear()
+            found = self._remembered[key] = make()
+        return found
+
+    def _list(self, fact: Fact, world: World, now: list[str] | None) -> Domain:
+        def make() -> Domain:
             words = sorted(self.cuts.words.get(fact.name, ()))
             members = fact.values or (*(self._regulations if fact.name == "data.regulations" else ()), *words)
             return Domain(fact.name, tuple(member_choices(fact, world, now, members)))
-        values: tuple[Any, ...] = (True, False) if fact.type == "bool" else fact.values or ()
-        if not values:
-            return Domain(fact.name, tuple(self._strings(fact.name, world, now)))
-        key = (fact.name, world.needs.routed)
-        choices = self._known.get(key)
+
+        if fact.name == "data.residency":  # of regions those that the workload names as well
+            return make()
+        return self._of((fact.name, None if now is None else tuple(now)), make)
+
+    def _enumeration(self, name: str, values: tuple[Any, ...], routed: bool, now: Any) -> Domain:
+        choices = self._known.get((name, routed))
         if choices is None:
-            choices = self._known[key] = tuple([self._one(fact.name, value, world.needs.routed) for value in values])
-        return Domain(fact.name, choices, values.index(now) if now in values else None)
+            choices = self._known[name, routed] = tuple([self._one(name, value, routed) for value in values])
+        return Domain(name, choices, values.index(now) if now in values else None)
 
     def _one(self, name: str, value: Any, routed: bool) -> Choice:
         """Return one value of an enumeration; two that every rule takes alike come to the same."""
@@ -125,16 +158,14 @@ class Domains:
         if choices is None:
             choices = numeric(fact.name, pieces_of(fact, world, self.cuts), None, whole).choices
             self._known[fact.name, False] = choices
-        at = None if now is None else place_of([choice.value for choice in choices], now)
-        return Domain(fact.name, choices, at, whole)
+            self._starts[fact.name] = [choice.value.start for choice in choices]
+        at = None if now is None else place_in(self._starts[fact.name], now)
+        return self._of((fact.name, at), lambda: Domain(fact.name, choices, at, whole))
 
     def _strings(self, name: str, world: World, now: str | None) -> Iterator[Choice]:
         """Yield the values of a free text: what rules compare it with, and what the catalog knows."""
         words = sorted(self.cuts.words.get(name, []))
         leaf = name.rpartition(".")[2]
-        if name in ("proposal.model", "proposal.fallback.model"):
-            yield from self._models(name, world, now, bool(self._index.readers.get("proposal.model")))
-            return
         known = list(words)
         if leaf == "region":
             known += [each for each in named_regions(world) if each not in known]
@@ -157,15 +188,24 @@ class Domains:
             if model != now:
                 yield Choice("in", model, {name: model}, None if words else ("price", rates))
 
-    def _models(self, name: str, world: World, now: str | None, read: bool) -> Iterator[Choice]:
-        """Yield the models of the catalog; those of which all that a rule can read is the same come to the same."""
+    def _models(self, name: str, world: World, now: str | None) -> Domain:
+        """Return the models of the catalog; those of which all that a rule can read is the same come to the same."""
         option = world.facts.get(name.replace("model", "deployment"))
-        standing = world.masks.qualifying(option, world.needs) if option is not None else {}
-        claimed = world.case.hardware is not None
-        for model in sorted(world.catalog.models):
-            if model != now:
-                key = None if read or claimed else (standing.get(model, False), world.catalog.licence(model))
-                yield Choice("in", model, {name: model}, key)
+        alone = bool(self._index.readers.get("proposal.model")) or world.case.hardware is not None
+
+        def make() -> Domain:
+            standing = world.masks.qualifying(option, world.needs) if option is not None else {}
+            choices = [
+                Choice(
+                    "in", model, {name: model}, None if alone else (standing.get(model, False), catalog.licence(model))
+                )
+                for model in sorted(catalog.models)
+                if model != now
+            ]
+            return Domain(name, tuple(choices))
+
+        catalog, standings = world.catalog, world.view.standings.get(option or "")
+        return self._of((name, now, alone) if alone else (name, now, option, world.case.day, standings), make)
 
     def _providers(self, name: str, world: World, now: str | None, words: list[str]) -> Iterator[Choice]:
         """Yield who could serve what is proposed; those that run in the same regions come to the same."""

@@ -85,7 +85,7 @@ Ranked = tuple[int, tuple[int, ...], Row]
 def rows(tried: list[Tried], now: Reply) -> list[Ranked]:
     """Return every condition on a single fact under which verdict or recommendation are others, in order."""
     found: list[Ranked] = []
-    for place, each in enumerate(tried):
+    for place, each in _differing(tried):
         for (verdict, recommended, provisional), far, row in conditions(each, lambda reply: _other(reply, now)):
             better = VERDICTS.index(verdict) - VERDICTS.index(now.verdict)
             kind = _RECOMMENDATION if not better else (_BETTER if better < 0 else _WORSE)
@@ -94,6 +94,11 @@ def rows(tried: list[Tried], now: Reply) -> list[Ranked]:
             of = order_of(row) if kind == _BETTER else 0
             found.append((kind, (VERDICTS.index(verdict) if better else 0, of, far, place), said))
     return sorted(found, key=lambda each: each[:2])
+
+
+def _differing(tried: list[Tried]) -> list[tuple[int, Tried]]:
+    """Return the facts, with their places, of which some change comes to anything else: of the rest nothing is said."""
+    return [(place, each) for place, each in enumerate(tried) if each.others]
 
 
 def _other(reply: Reply, now: Reply) -> tuple[str, str | None, str | None] | None:
@@ -121,20 +126,21 @@ def _can_be_meant(row: Row) -> bool:
 def _ways(tried: list[Tried], now: Reply) -> dict[str, dict[str, list[Row]]]:
     """Return for each option under which changes it would be permitted, and under which it would come first."""
     found: dict[str, dict[str, list[Row]]] = {}
+    differing = _differing(tried)
     for place, option in enumerate(OPTIONS):
         found[option] = {}
         if now.statuses[place] != "permitted":
             found[option]["permitted"] = _first(
-                tried, lambda reply, at=place: reply.statuses[at] == "permitted" or None
+                differing, lambda reply, at=place: reply.statuses[at] == "permitted" or None
             )
         if now.recommended != option:
-            found[option]["recommended"] = _first(tried, lambda reply, at=option: reply.recommended == at or None)
+            found[option]["recommended"] = _first(differing, lambda reply, at=option: reply.recommended == at or None)
     return found
 
 
-def _first(tried: list[Tried], label: Any) -> list[Row]:
+def _first(differing: list[tuple[int, Tried]], label: Any) -> list[Row]:
     def every() -> Iterator[tuple[tuple[int, int, int], Row]]:
-        for place, each in enumerate(tried):
+        for place, each in differing:
             for _, far, row in conditions(each, label):
                 yield (order_of(row), far, place), row
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence, Set
 from typing import Any
 
-from policy_engine.counterfactuals.bits import Bits, Force, Scores, force_of
-from policy_engine.counterfactuals.changed import CHOSEN, COMPUTED, NEEDED, VOLUME, Changed
+from policy_engine.counterfactuals.bits import Bits, Force, Points, Scores, force_of
+from policy_engine.counterfactuals.changed import CHOSEN, COMPUTED, NEEDED, VOLUME, Changed, stands_alone
 from policy_engine.counterfactuals.conditions import Asked, compiled
+from policy_engine.counterfactuals.order import Order, costs_of, order, weighed
 from policy_engine.judging import Judge
 from policy_engine.language.tree import Const, Node, facts_read, walk
 from policy_engine.model.rule import Rule
 from policy_engine.model.vocabulary import CUSTOM, OPTIONS
 
 _FALLBACK = "proposal.fallback."
+_MOST_REMEMBERED = 10_000
 #: Outcomes that are others than before, by the rule's index.
 Delta = dict[int, bool | None]
 
@@ -49,6 +51,8 @@ class Index:
         #: The facts with which something else is derived.
         self._moving = self.derived.union(*(self._reads[index] for index in self.deriving))
         self._asked: dict[int, Asked] = {}
+        self._doing_asked: dict[str, list[tuple[int, Asked, bool]]] = {}
+        self._forbidding_asked: dict[str, list[tuple[int, Asked, bool]]] = {}
         #: The rules that read what is computed of a choice of models, which is worked out when it is read.
         self._choosy = frozenset(i for i, reads in enumerate(self._reads) if not CHOSEN.isdisjoint(reads))
         #: By option, the rules that oblige on it; by fact, those that do more than oblige or advise.
@@ -69,6 +73,8 @@ class Index:
             option: [i for i in sorted(waiting) if any(option in named for named in rules[i].require.values())]
             for option in OPTIONS
         }
+        #: The facts that those read: a change that moves nothing else may still oblige.
+        self.waited_on = frozenset().union(*(self._reads[index] for index in waiting))
         self.forbidding = {name: [i for i in found if rules[i].forbid] for name, found in self.readers.items()}
         self.forbids = [index for index, rule in enumerate(rules) if rule.forbid]
         #: As bits, the rules that forbid, or derive what others read, and those that do more than prefer.
@@ -77,9 +83,12 @@ class Index:
         self._computed = computed = frozenset().union(*COMPUTED.values()) | self.derived
         self._plain = frozenset(i for i in does if not self._derives & {i} and computed.isdisjoint(self._reads[i]))
         self.forbids_on = self._behind(frozenset().union(*(self._reads[index] for index in self.forbids)))
+        #: The facts with which nothing changes but what rules that read them come to, and nothing is derived.
+        self.alone = frozenset(n for n in self.readers if stands_alone(n) and n not in self._moving)
         self._groups: dict[tuple[str, int, bool], frozenset[int | str]] = {}
         self.scores = Scores(rules, judge.effects.scoring)
-        self._force: tuple[Sequence[str], Force] = ((), force_of((), ()))
+        self._force: dict[tuple[str, ...], Force] = {}
+        self._rankings: dict[tuple[tuple[str, ...], Points, bool], tuple[frozenset[str], Order | None]] = {}
 
     def _behind(self, names: frozenset[str]) -> frozenset[str]:
         """Return the facts that `names` are, or come from: computed by the engine, or derived by rules."""
@@ -144,9 +153,28 @@ class Index:
 
     def force(self, enforcement: Sequence[str]) -> Force:
         """Return what the rules forbid, as they act for a namespace on a day."""
-        if self._force[0] != enforcement:
-            self._force = (enforcement, force_of(self.judge.rules, enforcement))
-        return self._force[1]
+        key = tuple(enforcement)
+        found = self._force.get(key)
+        if found is None:
+            if len(self._force) > _MOST_REMEMBERED:
+                self._force.clear()
+            found = self._force[key] = force_of(self.judge.rules, enforcement)
+        return found
+
+    def ranking(self, statuses: tuple[str, ...], points: Points, proposed: bool) -> tuple[frozenset[str], Order | None]:
+        """Return the options whose cost decides which comes first, and, where there are none, the order as it is then.
+
+        INVARIANT: an order that is remembered rests on no cost, so that it is the same for every task. Of a proposal it
+        is not asked whether what comes first is firm.
+        """
+        key = (statuses, points, proposed)
+        found = self._rankings.get(key)
+        if found is None:
+            if len(self._rankings) > _MOST_REMEMBERED:
+                self._rankings.clear()
+            tied = weighed(statuses, points, proposed)
+            found = self._rankings[key] = (tied, None if tied else order(statuses, points, costs_of({})))
+        return found
 
     def delta(
         self,
@@ -166,23 +194,38 @@ class Index:
         names = facts.names
         if not names.isdisjoint(self._moving):
             names |= self._derive(facts, before, found)
-        readers = self.forbidding if forbids_alone else self.doing
-        plain, whole, choosy = facts.plain, facts.get, self._choosy
+        readers = self._forbidding_asked if forbids_alone else self._doing_asked
+        plain, whole = facts.plain, facts.get
         for name in names:
-            for index in readers.get(name, ()):
-                if index in found or index in self._derives:
-                    continue
-                outcome = self._asking(index)(whole if index in choosy else plain)
-                if outcome is not before[index]:
-                    found[index] = outcome
+            asked = readers.get(name)
+            if asked is None:
+                asked = readers[name] = self._askable((self.forbidding if forbids_alone else self.doing).get(name, ()))
+            for index, ask, choosy in asked:
+                if index not in found:
+                    outcome = ask(whole if choosy else plain)
+                    if outcome is not before[index]:
+                        found[index] = outcome
         return found
 
-    def waited(self, option: str, facts: Changed, bits: Bits) -> Delta:
-        """Return the outcomes that `delta` left out, of rules that oblige on the judged `option`."""
+    def _askable(self, indexes: Iterable[int]) -> list[tuple[int, Asked, bool]]:
+        """Return how these rules are asked, and whether of choices too; those that derive are asked before all."""
+        return [(i, self._asking(i), i in self._choosy) for i in indexes if i not in self._derives]
+
+    def delta_of_one(self, name: str, get: Callable[[str], Any], before: Sequence[bool | None]) -> Delta:
+        """Return what `delta` does where one of the facts that are `alone` is another, behind a function."""
+        found: Delta = {}
+        for index in self.doing.get(name, ()):
+            outcome = self._asking(index)(get)
+            if outcome is not before[index]:
+                found[index] = outcome
+        return found
+
+    def waited(self, option: str, names: Set[str], get: Callable[[str], Any], bits: Bits) -> Delta:
+        """Return the outcomes that `delta` left out, of rules that oblige on the judged `option` and read `names`."""
         found: Delta = {}
         for index in self.waiting[option]:
-            if not facts.names.isdisjoint(self._reads[index]):
-                outcome = self.outcome(index, facts)
+            if not self._reads[index].isdisjoint(names):
+                outcome = self._asking(index)(get)
                 if outcome is not bits.outcome(index):
                     found[index] = outcome
         return found
@@ -232,16 +275,19 @@ def _does(rule: Rule) -> bool:
     return bool(rule.require) or not _only_obliges(rule)
 
 
-def can_be_stated(name: str, facts: Mapping[str, Any]) -> bool:
-    """Whether stating `name` changes one thing: it makes no proposal, claim or migration by the way."""
+def stated_with(name: str) -> str | bool:
+    """Return the fact that has to hold for `name` to be stated by itself: it makes no proposal, claim or migration.
+
+    True where it always can be, and False where it never can.
+    """
     if name.startswith("proposal.fallback."):
-        return bool(facts["proposal.fallback.present"])
+        return "proposal.fallback.present"
     if name.startswith("proposal."):
-        return bool(facts["proposal.present"])
+        return "proposal.present"
     if name.startswith("hardware."):
-        return name == "hardware.region" and bool(facts["hardware.present"])
+        return "hardware.present" if name == "hardware.region" else False
     if name.startswith("migration."):
-        return bool(facts.get("migration.present")) and not name.startswith("migration.champion")
+        return False if name.startswith("migration.champion") else "migration.present"
     return name not in _FIXED or name.startswith(CUSTOM)
 
 

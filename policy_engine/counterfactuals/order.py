@@ -10,7 +10,7 @@ from math import inf
 from typing import NamedTuple
 
 from policy_engine.combining import OptionInput
-from policy_engine.counterfactuals.bits import Points
+from policy_engine.counterfactuals.bits import Points, unpacked
 from policy_engine.model.vocabulary import OPTIONS
 
 _COUNT = len(OPTIONS)
@@ -27,56 +27,68 @@ class Order(NamedTuple):
     provisional: str | None = None
 
 
+class Costs(NamedTuple):
+    """What each option costs, by its place: where that is not known, more than any. Then the most and the least."""
+
+    given: tuple[float, ...]
+    most: tuple[float, ...]
+    least: tuple[float, ...]
+
+
+def costs_of(inputs: Mapping[str, OptionInput]) -> Costs:
+    """Return the costs in `inputs`; options that it does not name have none."""
+    every = [inputs.get(option) for option in OPTIONS]
+    given = tuple([inf if each is None or each.monthly_usd is None else each.monthly_usd for each in every])
+    open_ = [each is not None and bool(each.cost_open) for each in every]
+    most = tuple([inf if waits else cost for waits, cost in zip(open_, given, strict=True)])
+    least = tuple([0.0 if waits else cost for waits, cost in zip(open_, given, strict=True)])
+    return Costs(given, most, least)
+
+
 def weighed(statuses: Sequence[str], points: Points, proposed: bool) -> frozenset[str]:
     """Return the options whose cost decides which comes first, or whether that is firm."""
+    by_place = unpacked(points)
     permitted = [place for place in range(_COUNT) if statuses[place] == "permitted"]
     if not permitted:
-        level = _level([place for place in range(_COUNT) if statuses[place] == "uncertain"], points)
+        level = _level([place for place in range(_COUNT) if statuses[place] == "uncertain"], by_place)
         return frozenset([OPTIONS[place] for place in level]) if len(level) > 1 else frozenset()
-    level = _level(permitted, points)
+    level = _level(permitted, by_place)
     found = set(level) if len(level) > 1 else set()
     if not proposed:  # only then is it asked whether the recommendation is firm
-        lows = {points[_COUNT + place] for place in level}
+        lows = {by_place[_COUNT + place] for place in level}
         rivals = [
-            p for p in range(_COUNT) if statuses[p] in ("permitted", "uncertain") and points[2 * _COUNT + p] in lows
+            p for p in range(_COUNT) if statuses[p] in ("permitted", "uncertain") and by_place[2 * _COUNT + p] in lows
         ]
         if len(level) > 1 or any(place != level[0] for place in rivals):
             found.update(level, rivals)
     return frozenset([OPTIONS[place] for place in found])
 
 
-def order(statuses: Sequence[str], points: Points, inputs: Mapping[str, OptionInput]) -> Order:
-    """Return which option comes first at the costs in `inputs`; those that it does not name have none."""
+def order(statuses: Sequence[str], points: Points, costs: Costs) -> Order:
+    """Return which option comes first at these costs."""
+    by_place = unpacked(points)
     permitted = [place for place in range(_COUNT) if statuses[place] == "permitted"]
     if not permitted:
         uncertain = [place for place in range(_COUNT) if statuses[place] == "uncertain"]
-        return Order(None, False, OPTIONS[_first(uncertain, points, inputs)] if uncertain else None)
-    best = _first(permitted, points, inputs)
-    given = inputs.get(OPTIONS[best])
-    last = (-points[_COUNT + best], inf if given is not None and given.cost_open else _cost(given), best)
+        return Order(None, False, OPTIONS[_first(uncertain, by_place, costs)] if uncertain else None)
+    best = _first(permitted, by_place, costs)
+    least, last = by_place[_COUNT + best], (costs.most[best], best)
     for place in range(_COUNT):
         if place == best or statuses[place] not in ("permitted", "uncertain"):
             continue
-        high = -points[2 * _COUNT + place]
-        if high > last[0]:
-            continue
-        given = inputs.get(OPTIONS[place])
-        if (high, 0.0 if given is not None and given.cost_open else _cost(given), place) < last:
+        greatest = by_place[2 * _COUNT + place]
+        if greatest > least or (greatest == least and (costs.least[place], place) < last):
             return Order(OPTIONS[best], False)
     return Order(OPTIONS[best], True)
 
 
-def _level(places: Sequence[int], points: Points) -> list[int]:
+def _level(places: Sequence[int], by_place: Sequence[int]) -> list[int]:
     """Return those of the options with the most points."""
-    top = max([points[place] for place in places], default=0)
-    return [place for place in places if points[place] == top]
+    top = max([by_place[place] for place in places], default=0)
+    return [place for place in places if by_place[place] == top]
 
 
-def _first(places: Sequence[int], points: Points, inputs: Mapping[str, OptionInput]) -> int:
+def _first(places: Sequence[int], by_place: Sequence[int], costs: Costs) -> int:
     """Return the option that comes first of these."""
-    level = _level(places, points)
-    return level[0] if len(level) == 1 else min(level, key=lambda place: (_cost(inputs.get(OPTIONS[place])), place))
-
-
-def _cost(given: OptionInput | None) -> float:
-    return inf if given is None or given.monthly_usd is None else given.monthly_usd
+    level = _level(places, by_place)
+    return level[0] if len(level) == 1 else min(level, key=lambda place: (costs.given[place], place))

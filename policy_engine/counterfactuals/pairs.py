@@ -98,6 +98,8 @@ class _Search:
         self._barring = [shared_of(each.domain, index, index.barring, False) for each in tried] if self._barred else []
         self._index = index
         self._options: dict[int, list[_Option]] = {}
+        self._beside: dict[int, list[Places]] = {}
+        self._known: dict[tuple[int, tuple[bool, ...], bool, bool], list[_Option]] = {}
         self._near = Near(trial, index)
         self._described = [of_fact(each.domain.fact) == "workload" for each in tried]
 
@@ -199,13 +201,24 @@ class _Search:
         """
         if one not in self._options:
             self._options[one] = list(self._of(self._tried[one]))
-        found = [each for each in self._options[one] if each.beside >> two & 1]
-        if not found or groups or (groups is None and not self._by_catalog(one, two, self._shared)):
-            return found
-        # where the catalog reads both, what it sees of each counts as well
-        kinds = {(each.kind, groups is None and each.view): each for each in reversed(found)}
-        kinds.pop((self._kind(self._trial.now), groups is None and self._near.view_now(self._tried[one].domain)), None)
-        return [each for each in found if kinds.get((each.kind, groups is None and each.view)) is each]
+            self._beside[one] = list({each.beside for each in self._options[one]})
+        touched = tuple([places >> two & 1 == 1 for places in self._beside[one]])
+        if not any(touched):
+            return []
+        every = bool(groups) or (groups is None and not self._by_catalog(one, two, self._shared))
+        # of the other fact nothing else counts: for many it is the same choices
+        key = (one, touched, every, groups is None)
+        found = self._known.get(key)
+        if found is None:
+            touching = [each for each in self._options[one] if each.beside >> two & 1]
+            found = self._known[key] = touching if every else self._unlike(one, touching, groups is None)
+        return found
+
+    def _unlike(self, one: int, options: list[_Option], seen: bool) -> list[_Option]:
+        """Return the choices but those that come to the same as one before; `seen`: and are so to the catalog."""
+        kinds = {(each.kind, seen and each.view): each for each in reversed(options)}
+        kinds.pop((self._kind(self._trial.now), seen and self._near.view_now(self._tried[one].domain)), None)
+        return [each for each in options if kinds.get((each.kind, seen and each.view)) is each]
 
     def _by_catalog(self, one: int, two: int, shared: list[Groups]) -> bool:
         facts = frozenset((self._tried[one].domain.fact, self._tried[two].domain.fact))

@@ -51,7 +51,12 @@ def cut_up(starts: Sequence[Number], low: Number, high: Number) -> list[Piece]:
 
 def place_of(pieces: Sequence[Piece], value: Number) -> int:
     """Return which piece holds `value`."""
-    return max(0, bisect_right([each.start for each in pieces], value) - 1)
+    return place_in([each.start for each in pieces], value)
+
+
+def place_in(starts: Sequence[Number], value: Number) -> int:
+    """Return which piece holds `value`, by where each starts."""
+    return max(0, bisect_right(starts, value) - 1)
 
 
 def first(holds: Callable[[Number], bool], low: Number, high: Number, whole: bool, guess: Number) -> Number | None:

@@ -14,7 +14,7 @@ from policy_engine.counterfactuals.bits import PLACES, Bits, Force, Points, both
 from policy_engine.counterfactuals.changed import Changed, World
 from policy_engine.counterfactuals.grounds import Available, Beside, Came, Grades, Grounds, Reply
 from policy_engine.counterfactuals.index import Delta, Index
-from policy_engine.counterfactuals.order import Order, order, weighed
+from policy_engine.counterfactuals.order import Costs, Order, costs_of, order
 from policy_engine.lifting import bearing, waives
 from policy_engine.model.task_case import EvidenceStatus, Obligation, TaskResult, Verdict
 from policy_engine.model.waiver import NO_LIFTING, Lifting
@@ -37,15 +37,16 @@ class Settling:
         self._index, self._result, self._world, self._fallback = index, result, world, fallback
         self._enforcement, self._bits = result.enforcement, bits
         self._force = index.force(result.enforcement)
-        self._points = index.scores.of(bits)
+        self._counted = index.scores.of(bits)
         self._known: dict[tuple[Grounds, bool], Came] = {}
         self._owed: dict[tuple[str, int, int, Grades], Owed] = {}
         self._statuses: dict[tuple[int, int, Available], tuple[str, ...]] = {}
         self._orders: dict[tuple[tuple[str, ...], Points], Order] = {}
+        self._costs: Costs = costs_of(world.inputs)
 
-    def came(self, grounds: Grounds, changed: Changed) -> Came:
-        """Return what the task comes to; costs are asked of `changed` where they decide."""
-        needs = changed.needs is not None
+    def came(self, grounds: Grounds, changed: Changed | None) -> Came:
+        """Return what the task comes to; costs are asked of `changed` where they decide, and are as before for None."""
+        needs = changed is not None and changed.needs is not None
         found = self._known.get((grounds, needs))
         if found is None:
             stand, kept = self._stand(grounds, self._force, changed if needs else None)
@@ -100,14 +101,14 @@ class Settling:
         `needs`: costs are others than those of the task as it is. They are had from `changed`.
         """
         statuses = self._status(grounds, force)
-        points = self._index.scores.moved(self._points, self._bits, grounds.bits)
+        points = self._index.scores.moved(self._counted, grounds.bits)
+        tied, found = self._index.ranking(statuses, points, grounds.option is not None)
+        if found is not None:  # whatever the costs are
+            return _Stand(statuses, found), True
         if changed is None and not needs:
             return _Stand(statuses, self._ordered(statuses, points)), True
-        tied = weighed(statuses, points, grounds.option is not None)
-        if not tied:  # whatever the costs are
-            return _Stand(statuses, self._ordered(statuses, points)), True
         inputs: dict[str, OptionInput] = {} if changed is None else {option: changed.input(option) for option in tied}
-        return _Stand(statuses, order(statuses, points, inputs)), False
+        return _Stand(statuses, order(statuses, points, costs_of(inputs))), False
 
     def _status(self, grounds: Grounds, force: Force) -> tuple[str, ...]:
         if force is not self._force:
@@ -123,7 +124,7 @@ class Settling:
         """Return the order at the costs of the task as it is."""
         found = self._orders.get((statuses, points))
         if found is None:
-            found = self._orders[statuses, points] = order(statuses, points, self._world.inputs)
+            found = self._orders[statuses, points] = order(statuses, points, self._costs)
         return found
 
     def _own(self, grounds: Grounds, stand: _Stand, force: Force, lifting: Lifting) -> Came:

@@ -6,7 +6,8 @@ INVARIANT: `Trial.reply` gives the verdict, the recommendation, the statuses and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from functools import cached_property
 from typing import Any
 
@@ -50,8 +51,11 @@ class Trial:
     def ask(self, changes: Mapping[str, Any]) -> Came | None:
         """Return what the task comes to, and what that rests on; None where rules contradict each other so."""
         self.tries += 1
-        grades = tuple([(name.removeprefix(EVIDENCE), changes[name]) for name in changes if name.startswith(EVIDENCE)])
-        facts = {name: changes[name] for name in changes if not name.startswith(EVIDENCE)} if grades else changes
+        if len(changes) == 1 and not self.world.case.waivers:
+            ((name, value),) = changes.items()
+            if name in self.index.alone and (self._fallback is None or not self._fallback.hangs_on(name)):
+                return self._of_one(name, value)
+        facts, grades = _sorted(changes)
         changed = Changed(self.world, facts)
         try:
             came = (
@@ -62,20 +66,39 @@ class Trial:
         self.weighed, self.licensed = changed.weighed, changed.licensed
         return came
 
+    def _of_one(self, name: str, value: Any) -> Came:
+        """Ask with one fact changed of which nothing else is computed: only rules that read it come to anything else.
+
+        INVARIANT: it is what `_asked` says of such a fact; the grounds are those of the task as it is but for outcomes.
+        """
+        get, now = {**self.world.facts, name: value}.get, self.now
+        delta = self.index.delta_of_one(name, get, self.world.outcomes)
+        if not delta and name not in self.index.waited_on:
+            return now
+        bits = self._bits.moved(delta) if delta else self._bits
+        return self._with_waiting(Grounds(bits, *now.grounds[1:]), {name}, get, None)
+
     def _asked(self, changed: Changed, facts: Mapping[str, Any], grades: Grades) -> Came:
         delta = self.index.delta(changed, self.world.outcomes)
         beside = self._fallback.grounds(facts, changed) if self._fallback is not None else None
         bits = self._bits.moved(delta) if delta else self._bits
-        same = not delta and not grades and changed.needs is None and changed.names.isdisjoint(_GROUNDS)
+        same = not delta and not grades and changed.needs is None
+        same = same and changed.names.isdisjoint(_GROUNDS) and changed.names.isdisjoint(self.index.waited_on)
         if same and facts and (self._fallback is None or beside is self._fallback.now):
             return self.now
         grounds = _grounds(changed, bits, grades, beside)
+        return self._with_waiting(grounds, changed.names, changed.get, changed)
+
+    def _with_waiting(
+        self, grounds: Grounds, names: AbstractSet[str], get: Callable[[str], Any], changed: Changed | None
+    ) -> Came:
+        """Settle the grounds, asking of the rules that only oblige those that do so on what is judged then."""
         came = self._settling.came(grounds, changed)
         if came.judged is None:
             return came
         # what is owed on other options decides nothing
-        waited = self.index.waited(came.judged, changed, bits)
-        return self._settling.came(grounds._replace(bits=bits.moved(waited)), changed) if waited else came
+        waited = self.index.waited(came.judged, names, get, grounds.bits)
+        return self._settling.came(grounds._replace(bits=grounds.bits.moved(waited)), changed) if waited else came
 
     def _waived(self, changed: Changed, facts: Mapping[str, Any], grades: Grades) -> Came:
         """Ask where waivers are on record: what they lift hangs on the facts themselves, and is not remembered."""
@@ -88,9 +111,15 @@ class Trial:
     @cached_property
     def now(self) -> Came:
         """What the task comes to as it is."""
-        found = self.ask({})
-        assert found is not None  # noqa: S101 - it was judged
-        return found
+        facts, world = self.world.facts, self.world
+        if world.case.waivers:
+            found = self.ask({})
+            assert found is not None  # noqa: S101 - it was judged
+            return found
+        beside = self._fallback.now if self._fallback is not None else None
+        proposed = facts["proposal.deployment"] if facts["proposal.present"] else None
+        model = world.holds() if proposed is not None else None
+        return self._settling.came(Grounds(self._bits, world.available, proposed, model, (), beside), None)
 
     def together(self, one: Came, two: Came, delta: Delta) -> Came | None:
         """Return what two changes come to, given the outcomes of the rules that read both.
@@ -100,8 +129,17 @@ class Trial:
         return self._settling.together(self.now, one, two, delta)
 
 
+def _sorted(changes: Mapping[str, Any]) -> tuple[Mapping[str, Any], Grades]:
+    """Return what is changed of the facts, and of the evidence."""
+    graded = [name for name in changes if name.startswith(EVIDENCE)]
+    if not graded:
+        return changes, ()
+    facts = {name: value for name, value in changes.items() if name not in graded}
+    return facts, tuple([(name.removeprefix(EVIDENCE), changes[name]) for name in graded])
+
+
 def _grounds(changed: Changed, bits: Bits, grades: Grades, beside: Beside | None) -> Grounds:
-    available = changed.available()
-    if not changed["proposal.present"]:
+    available, get = changed.available(), changed.plain
+    if not get("proposal.present"):
         return Grounds(bits, available, None, None, grades, beside)
-    return Grounds(bits, available, changed["proposal.deployment"], changed.model_holds(), grades, beside)
+    return Grounds(bits, available, get("proposal.deployment"), changed.model_holds(), grades, beside)

@@ -23,6 +23,8 @@ from policy_engine.loading.yaml_source import LINE_BREAK, Document, decode_utf8
 
 #: The tokens of a text that is JSON, without the commas and colons.
 _TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]|[^\s,:\[\]{}"]+')
+#: Numbers of so many characters are kept exactly; of longer ones `resolve_plain` knows.
+_FEW_DIGITS = 15
 _NO_CONSTANTS = frozenset({"NaN", "Infinity", "-Infinity"})
 _WORDINGS = (
     ("Expecting value", "a value is missing here, or is none of JSON", "text stands in double quotes"),
@@ -67,7 +69,7 @@ def _value(text: str) -> Any:
         _LookAgainError, JSONDecodeError, RecursionError: something may be; `_Places.problems` knows.
     """
     value = json.loads(
-        text, object_pairs_hook=_mapping, parse_int=_number, parse_float=_number, parse_constant=_refuse_constant
+        text, object_pairs_hook=_mapping, parse_int=_whole, parse_float=_broken, parse_constant=_refuse_constant
     )
     plain = text.isascii() and "\\" not in text and "\x7f" not in text and len(text) <= LONGEST_STRING
     if not plain or text.count("[") + text.count("{") > DEEPEST:
@@ -80,6 +82,16 @@ def _mapping(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise _LookAgainError("a key stands twice")
     return found
+
+
+def _whole(text: str) -> Any:
+    return int(text) if len(text) <= _FEW_DIGITS else _number(text)
+
+
+def _broken(text: str) -> Any:
+    # without an exponent so few digits are neither infinite nor nothing; -0.0 becomes 0.0, as in YAML
+    plain = len(text) <= _FEW_DIGITS and "e" not in text and "E" not in text
+    return float(text) + 0.0 if plain else _number(text)
 
 
 def _number(text: str) -> Any:

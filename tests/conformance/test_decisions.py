@@ -303,6 +303,20 @@ def test_a_namespace_may_have_an_enforcement_of_its_own(overrides: dict[Any, Any
     assert verdict_of(enforced("data-stays-in-network", overrides=overrides), **LEAKS)[0] == expected
 
 
+def test_namespaces_are_told_apart_whoever_asked_before() -> None:
+    engine = enforced("data-stays-in-network", overrides={("data-stays-in-network", "claims"): "advisory"})
+    text = yaml.safe_dump(files()["verdicts"]["base"])
+    (loaded,) = load_workloads(text, None, engine.policy.vocabulary)
+    case = engine.cases(loaded.workload, {}, AT)[0]
+    index = engine.judge.index_of["data-stays-in-network"]
+    own = engine.judge.rules[index].enforcement
+    found = [
+        engine.judge.enforcement(replace(case, namespace=name))[index]
+        for name in ("elsewhere", "claims", "another", "claims", "elsewhere")
+    ]
+    assert found == [own, "advisory", own, "advisory", own]
+
+
 def test_an_advisory_forbid_that_is_open_names_the_fact_that_would_add_a_condition() -> None:
     engine = enforced("data-stays-in-network", enforcement="advisory")
     verdict, document = verdict_of(engine, **{"data.may_leave_network": None})

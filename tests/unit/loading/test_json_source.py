@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from policy_engine.errors import InputError
 from policy_engine.loading.json_source import load_json
 from policy_engine.loading.workload_file import load_document
+from policy_engine.loading.yaml_scalars import Refusal, resolve_plain
 from policy_engine.loading.yaml_source import Document, load_yaml
 from policy_engine.model.vocabulary import Vocabulary
 from tests.serving import WORKLOAD
@@ -77,6 +78,18 @@ def test_a_workload_is_the_same_as_json_and_as_yaml(
     else:
         assert not isinstance(other, InputError)
         assert one.workload == other.workload
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.from_regex(r"-?(0|[1-9][0-9]{0,20})(\.[0-9]{1,25})?([eE][-+]?[0-9]{1,4})?", fullmatch=True))
+def test_a_number_is_read_as_in_yaml_and_refused_as_there(text: str) -> None:
+    wanted, found = resolve_plain(text), load_json(f'{{"a": {text}}}'.encode(), "body")
+    if isinstance(wanted, Refusal):
+        assert isinstance(found, InputError)
+        assert [each.code for each in found.problems] == [wanted.code]
+    else:
+        assert isinstance(found, Document)
+        assert repr(found.value) == repr({"a": wanted})  # of 0 the sign as well, and whether it is a whole number
 
 
 def test_a_list_is_its_items_each_in_its_place() -> None:
