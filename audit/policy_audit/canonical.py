@@ -170,7 +170,7 @@ def _check_depth(depth: int) -> None:
 
 
 def _prepare(value: Any, depth: int) -> Any:
-    """Return `value` as `orjson` must be given it to write RFC 8785."""
+    """Return `value` as `orjson` must be given it to write RFC 8785: itself, where nothing in it has to change."""
     # Exact types come first: documents hold thousands of values, and recording waits for this.
     kind = type(value)
     if kind in _AS_IT_IS:
@@ -178,8 +178,7 @@ def _prepare(value: Any, depth: int) -> Any:
     if kind is dict:
         return _prepare_object(value, depth)
     if kind is list or kind is tuple:
-        _check_depth(depth)
-        return [each if type(each) in _AS_IT_IS else _prepare(each, depth + 1) for each in value]
+        return _prepare_array(value, depth)
     if isinstance(value, float):
         return _prepare_float(value)
     if isinstance(value, int):
@@ -188,22 +187,39 @@ def _prepare(value: Any, depth: int) -> Any:
     if isinstance(value, str):
         return value
     if isinstance(value, Mapping):
-        return _prepare_object(value, depth)
+        return _prepare_object(dict(value), depth)
     if isinstance(value, list | tuple):
-        return _prepare(list(value), depth)
+        return _prepare_array(list(value), depth)
     raise CanonicalError(f"JSON has no `{kind.__name__}`")
 
 
-def _prepare_object(value: Mapping[Any, Any], depth: int) -> Any:
+def _prepare_array(value: Sequence[Any], depth: int) -> Any:
     _check_depth(depth)
-    astral = False
-    members = {}
+    members: Any = value
+    for place, each in enumerate(value):
+        if type(each) not in _AS_IT_IS:
+            prepared = _prepare(each, depth + 1)
+            if prepared is not each:
+                if members is value:
+                    members = list(value)
+                members[place] = prepared
+    return members
+
+
+def _prepare_object(value: dict[Any, Any], depth: int) -> Any:
+    _check_depth(depth)
+    astral, members = False, value
     for key, member in value.items():
         if type(key) is not str or not key.isascii():
             if not isinstance(key, str):
                 raise CanonicalError(f"the key `{key!r}` is not text")
             astral = astral or max(key, default="") > "\uffff"
-        members[key] = member if type(member) in _AS_IT_IS else _prepare(member, depth + 1)
+        if type(member) not in _AS_IT_IS:
+            prepared = _prepare(member, depth + 1)
+            if prepared is not member:
+                if members is value:
+                    members = dict(value)
+                members[key] = prepared
     if not astral:
         return members
     # RFC 8785 3.2.3 sorts by UTF-16 units; orjson sorts by code points, so this object is written here.
