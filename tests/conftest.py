@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import functools
 import gc
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -14,7 +18,8 @@ from policy_audit import migrate
 from policy_engine.loading.layers import LayerFiles, shipped_rules
 from policy_engine.loading.yaml_source import Document
 from tests.migrated import once
-from tests.postgres import Server, database
+from tests.policies_built import conditions_checked_once, networks_compiled_once
+from tests.postgres import MEMORY, ROOM, Server, database
 from tests.stores import KINDS, SQLITE, Store, empty_template, server_store, sqlite_store
 
 
@@ -22,6 +27,20 @@ def pytest_configure() -> None:
     """Let an interrupt arrive: what a shell starts in the background ignores it, and so would all that is started."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    _folders_in_memory()
+
+
+def _folders_in_memory() -> None:
+    """Let the folders of tests be in memory where there is room and programs may run.
+
+    A disk takes milliseconds to promise each commit, for which tests only wait. What is promised is for a machine that
+    loses power, which none of them makes. Those that kill who writes say `disk`, and find the moments of a disk.
+    """
+    if "PYTEST_DEBUG_TEMPROOT" in os.environ:
+        return
+    with suppress(OSError):
+        if shutil.disk_usage(MEMORY).free >= 2 * ROOM and not os.statvfs(MEMORY).f_flag & os.ST_NOEXEC:
+            os.environ["PYTEST_DEBUG_TEMPROOT"] = str(MEMORY)
 
 
 def pytest_collection_finish() -> None:
@@ -49,11 +68,30 @@ def shipped_documents_parsed_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def policies_built_of_known_parts() -> Iterator[None]:
+    """Check each condition, and compile each list of them, once in this process: nearly all are the shipped ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        conditions_checked_once(patch)
+        networks_compiled_once(patch)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def schema_made_once() -> Iterator[None]:
     """Let the schema of new ledgers on SQLite be copied from the first one of this process."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(migrate, "migrate", once(migrate.migrate))
         yield
+
+
+@pytest.fixture
+def tmp_path(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Path]:
+    """The folder of a test, on a disk where that counts."""
+    if request.node.get_closest_marker("disk") is None:
+        yield tmp_path
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Path(folder)
 
 
 @pytest.fixture

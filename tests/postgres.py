@@ -25,7 +25,7 @@ from urllib.parse import quote
 
 OWNER = "ledger_owner"
 _SECONDS = 60.0
-_MEMORY, _ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - bytes; a folder of its own is made there
+MEMORY, ROOM = Path("/dev/shm"), 4 << 30  # noqa: S108 - bytes; a folder of its own is made there
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
     "fsync": "off",  # a server that is killed loses nothing by it, only a machine that loses power does
@@ -184,9 +184,9 @@ class _Supervised:
         The programs stay where they are, since nothing may be executed there on some hosts.
         """
         with suppress(OSError):
-            if shutil.disk_usage(_MEMORY).free < _ROOM:
+            if shutil.disk_usage(MEMORY).free < ROOM:
                 return
-            self.files = Path(tempfile.mkdtemp(prefix="ledger-pg-", dir=_MEMORY))
+            self.files = Path(tempfile.mkdtemp(prefix="ledger-pg-", dir=MEMORY))
             if self.user:
                 os.chown(self.files, self.user["user"], self.user["group"])
             self.data.symlink_to(self.files)

@@ -11,12 +11,17 @@ from policy_engine.errors import Span
 from policy_engine.wording import printable
 
 _STREAMS = ("<stdin>", "-")
-_OPEN_FILES = ("/dev/", "/proc/")
+_OPEN_FILES, _MEMORY = ("/dev/", "/proc/"), "/dev/shm/"  # noqa: S108 - a place to be told from the others
 
 
 def is_stream(file: str) -> bool:
     """Whether `file` names what is gone when the run ends: standard input, a pipe, an open file."""
-    return file in _STREAMS or file.startswith(_OPEN_FILES)
+    return file in _STREAMS or is_open_file(file)
+
+
+def is_open_file(file: str) -> bool:
+    """Whether `file` names what a process holds open, as a shell's `<(command)`; in shared memory files are files."""
+    return file.startswith(_OPEN_FILES) and not os.path.abspath(file).startswith(_MEMORY)
 
 
 def relative_path(file: str) -> str | None:

@@ -70,9 +70,9 @@ def _judges_below(ctx: click.Context, folder: Path) -> bool:
 
 def _is_piped(file: Path) -> bool:
     """Whether `file` is no file of its own but a pipe or an open one, as a shell's `<(command)` makes."""
-    return str(file).startswith(("/dev/", "/proc/")) or (
-        os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file)
-    )
+    from policy_engine.ci.places import is_open_file
+
+    return is_open_file(str(file)) or (os.path.exists(file) and not os.path.isfile(file) and not os.path.isdir(file))
 
 
 def _lies_below(file: Path, folder: Path) -> bool:

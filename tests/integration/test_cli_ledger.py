@@ -71,6 +71,7 @@ def test_processes_evaluate_into_one_ledger_at_once(either: Place) -> None:
     }
 
 
+@pytest.mark.disk
 def test_killed_at_any_moment_nothing_shown_is_lost(either: Place) -> None:
     started = time.monotonic()
     assert either.evaluate().returncode == 0

@@ -22,7 +22,7 @@ from tests.stores import SQLITE
 from tests.unit.cli.spool_scene import spooled
 
 IS_ROOT = hasattr(os, "geteuid") and os.geteuid() == 0
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.disk]
 #: Runs `policy` until a function is called for the n-th time, and is killed in that call, before or after its work.
 KILLED = """
 import functools, importlib, os, signal, sys

@@ -50,6 +50,7 @@ def test_an_export_is_checked_by_another_who_has_but_the_key(name: str, filled: 
     assert auditor.run("audit", "export-check", folder, "--vkey", key).returncode == 6
 
 
+@pytest.mark.disk
 def test_killed_at_any_time_nothing_half_is_in_place(filled: Place) -> None:
     out, key = filled.home / "out", pinned(filled)
     for wait in (0.2, 0.5, 0.7, 0.8, 0.9, 1.0, 1.2):

@@ -42,6 +42,7 @@ def assert_once_each(ledger: Ledger, told: dict[int, str]) -> int:
     return len(entries)
 
 
+@pytest.mark.disk
 def test_processes_that_are_killed_leave_one_tree(store: Store) -> None:
     chance = random.Random(7)  # noqa: S311
     told: dict[int, str] = {}
@@ -62,6 +63,7 @@ def test_processes_that_are_killed_leave_one_tree(store: Store) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.disk
 def test_a_server_that_is_killed_and_started_again_under_them(fragile: Server, tmp_path: Path) -> None:
     store = server_store(fragile, empty_template(fragile), tmp_path)
     with store.open() as ledger:

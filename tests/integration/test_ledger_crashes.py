@@ -16,7 +16,7 @@ from tests.integration.writers import Writer
 from tests.postgres import Server
 from tests.stores import POSTGRESQL, Store, empty_template, server_store
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.disk]
 #: How many writers at once, and how many entries each appends in one commit.
 WRITERS = [(1, 1), (2, 1), (1, 40), (2, 7), (1, 300)]
 

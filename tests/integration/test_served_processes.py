@@ -74,6 +74,7 @@ def test_two_servers_keep_one_tree_and_answer_what_was_asked_before_they_end(sto
     hold(store, clients[0])
 
 
+@pytest.mark.disk
 def test_a_worker_that_is_killed_loses_nothing_that_was_answered(store: Store, tmp_path: Path) -> None:
     token = token_in(store)
     with serving_process(store.url, *options(store), home=tmp_path) as (server, process):

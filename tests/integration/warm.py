@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import json
 import os
 import runpy
@@ -39,7 +40,18 @@ _LOADED = (
     "policy_engine.cli.audit_verify",
     "policy_engine.loading.policy",
     "policy_engine.decide",
-    "policy_engine.recorder",
+    "policy_engine.loading.workload_file",
+    "policy_engine.waivers.checking",
+    "policy_engine.cli.gate",
+    "policy_engine.cli.reports",
+    "policy_engine.cli.selected",
+    "policy_engine.cli.audit",
+    "policy_engine.cli.audit_replay",
+    "policy_engine.cli.table",
+    "policy_audit.anchors.place",
+    "policy_audit.anchors.file",
+    "policy_audit.anchors.rounds",
+    "durable_rules_engine",
 )
 
 
@@ -142,4 +154,7 @@ def _become(arguments: list[str], environment: dict[str, str], folder: str, ends
 if __name__ == "__main__":
     for name in _LOADED:
         __import__(name)
+    # Else each fork looks through all that was loaded as it ends, and so copies it: most of what it would take.
+    gc.collect()
+    gc.freeze()
     _serve(socket.socket(fileno=int(sys.argv[1])))

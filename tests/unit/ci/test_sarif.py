@@ -130,6 +130,7 @@ def test_a_task_is_a_logical_location() -> None:
     assert logical["fullyQualifiedName"] == "support/triage/sort"
 
 
+SHARED = "/dev/shm"  # noqa: S108
 NAMES = ["ünï 🦊.yaml", "100%25,a:b c.yaml", "w\n::error ::x.yaml", "<script>|@team].yaml", "-dash.yaml", "a#b?c.yaml"]
 
 
@@ -155,6 +156,11 @@ def test_what_lies_outside_has_an_absolute_uri(tmp_path: Path, monkeypatch: pyte
         assert location == {"uri": (tmp_path / "w x.yaml").as_uri()}
 
 
+def test_a_file_in_shared_memory_is_a_file_as_on_a_disk() -> None:
+    location = results(judge((f"{SHARED}/w.yaml", DENIED)))[0]["locations"][0]["physicalLocation"]["artifactLocation"]
+    assert location == {"uri": f"file://{SHARED}/w.yaml"}
+
+
 def test_the_checkout_that_ci_names_is_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "sub").mkdir()
     monkeypatch.chdir(tmp_path / "sub")
@@ -165,7 +171,7 @@ def test_the_checkout_that_ci_names_is_the_root(tmp_path: Path, monkeypatch: pyt
         assert location["uri"] == uri
 
 
-@pytest.mark.parametrize("name", ["<stdin>", "/dev/fd/63", "/proc/self/fd/3"])
+@pytest.mark.parametrize("name", ["<stdin>", "/dev/fd/63", f"{SHARED}/../fd/63", "/proc/self/fd/3"])
 def test_what_came_through_a_pipe_is_no_artifact(name: str) -> None:
     for each in results(judge((name, DENIED))):
         assert "physicalLocation" not in each["locations"][0]
