@@ -50,7 +50,8 @@ async def json_of(
 def _without(body: bytes, inner: bytes) -> bytes:
     """Return the body with `null` in place of a long object within.
 
-    The first place where its bytes stand is a value, and the same value: within a string its quotes would be escaped.
+    The first place where its bytes stand is the same value, unless its own keys are made of what stands between two
+    strings; such an object is no workload, and is refused as one.
     """
     return body.replace(inner, b"null", 1) if len(inner) >= _LONG and inner[:1] == b"{" else body
 

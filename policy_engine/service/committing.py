@@ -37,6 +37,11 @@ STANDING = frozenset({
 })  # fmt: skip
 
 
+_UNKNOWN = (
+    "whether this was recorded is not known: see what is on record, or send its Idempotency-Key again if it had one"
+)
+
+
 class _Waiting:
     __slots__ = ("answer", "group", "place")
 
@@ -153,7 +158,7 @@ class Committer:
 
 def _late(answer: asyncio.Future[list[Recorded] | Exception]) -> None:
     if not answer.done():
-        answer.set_result(silent("whether this was recorded is not known; its Idempotency-Key, sent again, tells"))
+        answer.set_result(silent(_UNKNOWN))
 
 
 def silent(known: str) -> RecordingError:

@@ -7,6 +7,7 @@ semantics, the waivers and the evidence. INVARIANT: what is unknown, or cannot b
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -42,6 +43,11 @@ ACTION, RESOURCE = "deploy", "workload"
 SEMANTICS = ("execute_all", "deny_on_first_deny", "permit_on_first_permit")
 #: What is wrong with one question, and says nothing of the next.
 _OF_ONE = (InputError, UsageError, NotFoundError, ForbiddenError)
+#: What of a question stands in an entry as it came; anything else may be somebody's name, and an entry is for good.
+WORDS = frozenset(
+    "deploy workload create read view list write update edit delete approve execute invoke use start stop manage "
+    "user group role team service service_account client application machine agent pipeline account".split()
+)
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
@@ -112,6 +118,9 @@ async def evaluate(service: Service, authorization: str | None, asked: Evaluatio
     """
     if asked.subject is UNSET or asked.action is UNSET or asked.resource is UNSET:
         raise UsageError(Problem("authzen-request", "`subject`, `action` and `resource` are wanted"))
+    if recordable(asked.subject.id) != unicodedata.normalize("NFC", asked.subject.id):
+        message = "`subject.id` has characters that are not kept, or blanks at an end"
+        raise UsageError(Problem("authzen-request", message, help="send the subject as it is to be on record"))
     document = workload_of(asked)
     if not document:
         return await _by_record(service, authorization, asked.subject, asked.action, asked.resource)
@@ -177,7 +186,7 @@ async def _by_document(
         document,
         authorization,
         DEPLOY,
-        {"subject_type": subject.type},
+        {"subject_type": _word(subject.type)},
         address=address,
         check=check,
         subject=subject.id,
@@ -270,15 +279,19 @@ def _answer(allowed: bool, given: Given | None, reasons: Sequence[Mapping[str, s
     return {"decision": allowed, "context": context}
 
 
+def _word(text: str) -> str:
+    return text if text in WORDS else "other"
+
+
 def _draft(
     answer: Mapping[str, Any], subject: Subject, action: Action, kind: str, named: str | None, principal: Principal
 ) -> Draft:
     context = context_of(principal)
     told = answer["context"]
     body = {
-        "action": recordable(action.name),
-        "resource": {"type": recordable(kind), "id": named},
-        "subject_type": recordable(subject.type),
+        "action": _word(action.name),
+        "resource": {"type": _word(kind), "id": named},
+        "subject_type": _word(subject.type),
         "decision": told.get("id"),
         "entry": told.get("entry"),
         "allowed": answer["decision"],

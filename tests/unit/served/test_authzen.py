@@ -288,3 +288,28 @@ def test_a_digest_beside_a_document_has_to_be_its_own(one: World) -> None:
     assert (answer.status_code, answer.json()["code"]) == (400, "other-resource")
     assert given in answer.json()["detail"]
     assert latest(one) == before
+
+
+def test_an_entry_has_no_text_of_a_question_but_plain_words(one: World) -> None:
+    name = "zebulon.quux@acme.example"
+    document = yaml.safe_load(one.workload)
+    body = {**question(one, workload=document), "subject": {"type": name, "id": name}}
+    other = {**body, "action": {"name": name}, "resource": {"type": name, "id": name}}
+    known = {**question(one), "action": {"name": "delete"}, "subject": {"type": "service_account", "id": "ci"}}
+    entries = [ask(one, each)["context"]["evaluation_entry"] for each in (body, other, known)]
+    with open_ledger(one.server.ledger, read_only=True) as ledger:
+        found = [ledger.entry(each) for each in entries]
+    assert not any(name.encode() in each.raw for each in found)
+    assert found[0].document["context"]["subject_type"] == "other"
+    assert found[1].document["body"]["action"] == found[1].document["body"]["resource"]["type"] == "other"
+    assert [found[2].document["body"][key] for key in ("action", "subject_type")] == ["delete", "service_account"]
+
+
+@pytest.mark.parametrize("name", ["ann\x01@acme.example", "\x07", " ann", "a" * 500 + " "])
+def test_a_subject_is_on_record_as_it_was_asked_about_or_refused(one: World, name: str) -> None:
+    before = latest(one)
+    for properties in ({"workload": yaml.safe_load(one.workload)}, {}):
+        body = {**question(one, **properties), "subject": {"type": "user", "id": name}}
+        answer = one.call("ci:decide", "POST", "/access/v1/evaluation", json=body)
+        assert (answer.status_code, answer.json()["code"]) in ((400, "authzen-request"), (400, "body"))
+    assert latest(one) == before
