@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from msgspec import Struct
 
 from policy_engine.errors import Problem, UsageError
+from policy_engine.loading.regular_files import open_regular
 
 Public = RSAPublicKey | EllipticCurvePublicKey | Ed25519PublicKey
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -37,7 +38,8 @@ def read_keys(path: Path) -> dict[str | None, Key]:
         UsageError: it cannot be read, holds no key to verify with, or a private or symmetric one.
     """
     try:
-        content = path.read_bytes()
+        with open_regular(path) as stream:
+            content = stream.read(_MOST_BYTES + 1)
     except OSError as error:
         raise _refused(path, f"cannot be read: {(error.strerror or str(error)).lower()}") from None
     try:

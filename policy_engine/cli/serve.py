@@ -76,6 +76,9 @@ def command(
     Whoever asks sends a token of `policy token create`, or an access token of --oidc-issuer. As long as the ledger has
     never had a token, and no issuer is named, it serves on loopback alone, and everybody there.
     """
+    from policy_engine.serving.hearing import hearing
+
+    ctx.with_resource(hearing())  # before what takes time: the packages, the ledger, the rules
     from policy_engine.cli.options import choose_ledger
     from policy_engine.errors import Problem, UsageError
     from policy_engine.service.settings import Limits, Settings

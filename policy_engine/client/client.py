@@ -34,9 +34,9 @@ from policy_engine.client.credentials import (
     token_from,
 )
 from policy_engine.client.documents import Allowed, Decided, Page, Proved, Purpose
-from policy_engine.client.errors import UnavailableError, answered_error, untrusted
+from policy_engine.client.errors import RefusedError, UnavailableError, answered_error, untrusted
 from policy_engine.client.forms import form_of
-from policy_engine.client.proving import proved
+from policy_engine.client.proving import proved, unproved
 from policy_engine.errors import Problem, Span, UsageError
 
 JSON, TEXT = "application/json", "text/plain"
@@ -172,7 +172,12 @@ class Client:
         Raises:
             UntrustedError: the log does not hold this decision, whatever the server says.
         """
-        return proved(decision, self.entry(decision.id), self.receipt(decision.id), key, purpose)
+        try:
+            entry, receipt = self.entry(decision.id), self.receipt(decision.id)
+        except RefusedError as error:
+            # the request is right: the server has just said that it recorded this decision
+            raise unproved(f"asked for its entry and receipt, the server says: {error.problems[0].message}") from None
+        return proved(decision, entry, receipt, key, purpose)
 
     def checkpoint(self) -> str:
         """Return the log's signed checkpoint (C2SP tlog-checkpoint)."""

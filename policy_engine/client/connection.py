@@ -2,7 +2,8 @@
 
 What it does not do: follow redirects (a token would go to another host), verify less than everything of TLS, read
 answers without bound or end, take a password out of `.netrc`. A proxy of the environment (`HTTPS_PROXY`, `NO_PROXY`)
-is used, and `SSL_CERT_FILE` names a company's own authorities.
+is used, but not to this machine: it would ask itself, and read the token. `SSL_CERT_FILE` names a company's own
+authorities.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 from msgspec import Struct
 
 from policy_engine import __version__
-from policy_engine.client.credentials import Secret
+from policy_engine.client.credentials import Secret, is_here
 from policy_engine.client.errors import UnreachableError, untrusted
 from policy_engine.errors import Problem
 
@@ -68,6 +70,7 @@ class Connection:
                 timeout=httpx.Timeout(READ, connect=CONNECT),
                 follow_redirects=False,
                 verify=_authorities(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR")),
+                trust_env=not is_here(urlsplit(address).hostname or ""),
                 auth=_nobody,  # else httpx would look into .netrc
             )
         except (OSError, ValueError, ImportError) as error:
@@ -196,21 +199,24 @@ def _told() -> Iterator[None]:
     except httpx.TimeoutException:
         raise UnreachableError(Problem("server-slow", "the server did not answer in time", help=hint)) from None
     except httpx.ConnectError as error:
-        why = "its certificate is not valid here" if _is_of_tls(error) else "nobody answers there"
-        if _is_of_tls(error):
-            hint = "SSL_CERT_FILE names a company's own authorities; a certificate is never left unverified"
+        why, hint = _why(error, hint)
         raise UnreachableError(Problem("server-unreachable", f"the server is not reached: {why}", help=hint)) from None
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
         message = f"the exchange with the server broke off ({type(error).__name__})"
         raise UnreachableError(Problem("server-unreachable", message, help=hint)) from None
 
 
-def _is_of_tls(error: BaseException | None) -> bool:
+def _why(error: BaseException | None, hint: str) -> tuple[str, str]:
+    """Return why there is no connection, and what to do; `hint` where nothing is known."""
     while error is not None:
-        if isinstance(error, ssl.SSLError) or "CERTIFICATE_VERIFY" in str(error) or "[SSL" in str(error):
-            return True
+        if isinstance(error, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
+            hint = "SSL_CERT_FILE names a company's own authorities; a certificate is never left unverified"
+            return "its certificate is not valid here", hint
+        if isinstance(error, ssl.SSLError) or "[SSL" in str(error):
+            hint = "does it speak https:// on this port, and a version of TLS that this machine speaks?"
+            return "no TLS connection comes about", hint
         error = error.__cause__ or error.__context__
-    return False
+    return "nobody answers there", hint
 
 
 def retry_after(answer: Answer) -> float | None:

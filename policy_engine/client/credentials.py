@@ -95,7 +95,7 @@ def server_address(text: str, *, plain: bool = False) -> str:
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         message = "the server's address has more than host, port and path"
         raise UsageError(Problem("server-address", message, help=f"a token goes into {TOKEN} or {TOKEN_FILE}"))
-    if parts.scheme == "http" and not plain and not _is_here(host):
+    if parts.scheme == "http" and not plain and not is_here(host):
         message = f"`{host}` is another machine, and http:// is read and changed by whoever is in between"
         hint = f"use https://; {PLAIN}=1 says that the way is safe, as inside a cluster"
         raise UsageError(Problem("server-plain", message, help=hint))
@@ -107,7 +107,8 @@ def plain_allowed(environment: Mapping[str, str] | None = None) -> bool:
     return (os.environ if environment is None else environment).get(PLAIN) == "1"
 
 
-def _is_here(host: str) -> bool:
+def is_here(host: str) -> bool:
+    """Whether a host, as an address names it, is this machine."""
     if host == "localhost":
         return True
     try:

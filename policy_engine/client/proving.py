@@ -31,20 +31,21 @@ def proved(decision: Decided, entry: bytes, receipt: str, key: str, purpose: str
         checkpoint = proof.verify(entry, [key], origin)  # 1
         found = parse_entry(entry)
     except AuditError as error:
-        raise _unproved(error.message) from None
+        raise unproved(error.message) from None
     if leaf_hash(entry).hex() != decision.place.leaf_hash or proof.index != decision.place.index:  # 2
-        raise _unproved("the entry is not the one that the answer named")
+        raise unproved("the entry is not the one that the answer named")
     digest = f"sha256:{decision.id}"
     stands = found.type == EntryType.DECISION and found.body.get("id") == decision.id
     if not stands or found.blobs.get("decision") != digest or found.view.get("decision_id") != decision.id:  # 3
-        raise _unproved("the entry is of another decision")
+        raise unproved("the entry is of another decision")
     if document_bytes(found.body.get("verdict")) != document_bytes(decision.verdict):
-        raise _unproved("the entry has another verdict")
+        raise unproved("the entry has another verdict")
     if purpose is not None and found.context.get("purpose") != purpose:  # 4
-        raise _unproved("the entry was recorded for another purpose")
+        raise unproved("the entry was recorded for another purpose")
     return Proved(proof.index, checkpoint.size, origin, key, entry, receipt)
 
 
-def _unproved(message: str) -> UntrustedError:
+def unproved(message: str) -> UntrustedError:
+    """Return the error of a decision that is claimed to be on record."""
     hint = "is the pinned key that of the server's ledger? if it is, the server claims a record that is not there"
     return untrusted(f"the decision is not proved to be on record: {message}", "server-unproved", hint)

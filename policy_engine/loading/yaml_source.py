@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import yaml
 
 from policy_engine.errors import InputError, PolicyError, Problem, Span
+from policy_engine.loading.regular_files import open_regular
 from policy_engine.loading.yaml_builder import Builder, Place
 from policy_engine.loading.yaml_syntax import syntax_problem
 
@@ -143,10 +144,10 @@ def read_bytes(path: Path, error: type[PolicyError] = InputError, largest: int =
     """Return the file's bytes, of which one more than allowed is enough to refuse it.
 
     Raises:
-        error: the file cannot be opened or read.
+        error: the file cannot be opened or read, or is no regular one.
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return stream.read(largest + 1)
     except (OSError, ValueError) as caught:  # ValueError: a NUL in the path
         reason = getattr(caught, "strerror", None) or "not a path"

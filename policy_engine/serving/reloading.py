@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
-from policy_engine.errors import PolicyError, Problem, RulesError
+from policy_engine.errors import PolicyError, Problem, RulesError, UsageError
 from policy_engine.service.rules_folder import RulesFolder, Standing, failed
 from policy_engine.serving.saying import Say, problem_text
 
@@ -17,10 +19,14 @@ if TYPE_CHECKING:
     from policy_engine.service.settings import Settings
 
 
+#: A reload that takes longer is said to: a folder of the network that does not answer is waited for without end.
+LATE_SECONDS = 10.0
+
+
 class Reloader:
     """Reads the layers whole, checks them, and only then has the workers take them.
 
-    `ask` may be called by a signal's handler; a thread does the work, so that workers are looked after meanwhile.
+    A thread does the work, so that workers are looked after meanwhile.
     """
 
     def __init__(self, settings: Settings, say: Say) -> None:
@@ -29,6 +35,9 @@ class Reloader:
         self._standing: Standing | None = None
         self._files: tuple[bytes, ...] = ()
         self._tried = self._seen = b""
+        #: The reload under way that nothing is published of; and whether it was said that one is late.
+        self._under_way: object | None = None
+        self._late = False
         self._asked, self._ended = threading.Event(), threading.Event()
         self._writing = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -53,9 +62,10 @@ class Reloader:
         keys = b""
         if self._settings.oidc is not None:
             from policy_engine.access.oidc import Verifier
+            from policy_engine.loading.yaml_source import read_bytes
 
             Verifier(self._settings.oidc)  # says what is wrong with them, and where
-            keys = self._settings.oidc.keys.read_bytes()
+            keys = read_bytes(self._settings.oidc.keys, UsageError)
         return packed(read_layers(self._settings.layers)), keys
 
     def _read(self, given: tuple[bytes, bytes]) -> Standing:
@@ -83,6 +93,7 @@ class Reloader:
             except OSError as error:
                 raise _unwritable(error) from error
             self._standing = standing
+            self._under_way, self._late = None, False
 
     def keep(self) -> None:
         """Put back what was cleaned away, before a worker starts that needs it.
@@ -128,6 +139,40 @@ class Reloader:
 
     def reload(self, *, asked: bool = True) -> None:
         """Read the rules again. Not `asked`: only if they are others, and the same at two looks."""
+        with self._watched():
+            self._reload(asked)
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Say so where the block takes long, and have the workers say it, until a reload comes to its end."""
+        self._under_way = this = object()
+        timer = threading.Timer(LATE_SECONDS, self._say_late, [this])
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            with self._writing:
+                self._under_way = None
+
+    def _say_late(self, this: object) -> None:
+        with self._writing:
+            before = self._standing
+            if self._under_way is not this or before is None:
+                return
+            self._late = True
+            text = f"the rules are still not read after {LATE_SECONDS:g} seconds"
+            hint = "do all folders of --policy answer? a reload that comes to its end counts, however late"
+            problem = Problem("reload-late", text, help=hint)
+            standing = failed(before, [problem], _now())
+            with suppress(OSError):  # the line is written all the same
+                self._folder.publish(standing)
+                self._standing = standing
+        self._say("error", "reload late", policy=before.policy, in_force="the rules loaded before")
+        self._say("error", "rules refused", message=problem_text(problem))
+
+    def _reload(self, asked: bool) -> None:
         given: tuple[bytes, bytes] | PolicyError
         try:
             given = self._given()
@@ -135,7 +180,8 @@ class Reloader:
         except PolicyError as error:
             given, found = error, str(error).encode()
         settled, self._seen = found == self._seen, found
-        if not asked and (found == self._tried or not settled):
+        # after a late one what is said of the rules has to be put right, though they may be as they were
+        if not asked and ((found == self._tried and not self._late) or not settled):
             return
         self._tried = found
         try:
@@ -170,8 +216,6 @@ class Reloader:
 
 
 def _unwritable(error: OSError) -> PolicyError:
-    from policy_engine.errors import UsageError
-
     message = f"the rules cannot be put where the workers find them: {(error.strerror or str(error)).lower()}"
     return UsageError(Problem("state-folder", message, help="make room, or name another folder with `--state`"))
 

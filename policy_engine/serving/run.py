@@ -18,6 +18,7 @@ from policy_engine.service.settings import Settings
 from policy_engine.serving import logs
 from policy_engine.serving.app import create_app
 from policy_engine.serving.draining import DrainingProtocol
+from policy_engine.serving.hearing import Told, hearing, unless_ended
 from policy_engine.serving.listening import address_of, listening_on
 from policy_engine.serving.reloading import Reloader
 from policy_engine.serving.saying import problem_text
@@ -28,8 +29,11 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 GRACE_SECONDS = 30
-#: What a worker needs beyond that, to commit what waits and to close the ledger.
-_CLOSING_SECONDS = 15
+#: After so long a worker that was told to end is killed: it needs more, to commit what waits and to close the ledger.
+#: Whoever stops the server has to wait longer than that (deploy/).
+STOP_SECONDS = GRACE_SECONDS + 15
+#: A start that is told to end waits so long for rules that are being read.
+PATIENCE_SECONDS = 5.0
 SWITCH_SECONDS = 0.001
 COLLECTED_EACH = 10_000
 #: A server of the ledger that says nothing for so long is asked, and has as long again to answer.
@@ -42,17 +46,18 @@ def serve(settings: Settings) -> None:
     Raises:
         PolicyError: it cannot start, or was stopped hard.
     """
-    ledger, place = _named(settings), f"http://{address_of(settings)}"
-    with listening_on(settings) as listening, shared_state(settings) as shared:
+    with hearing() as told, listening_on(settings) as listening, shared_state(settings) as shared:
         log = logs.begin(settings.log_form, settings.log_level)
         try:
-            reloader = Reloader(shared, log.event)
-            policy = _loaded(reloader, log)
-            log.event("info", "serving", listen=place, ledger=ledger, policy=policy, workers=settings.workers)
-            threading.Thread(target=_warn_of_rights, args=(settings, log), daemon=True).start()
-            supervisor = Supervisor(configuration(shared), [listening], log.event, GRACE_SECONDS + _CLOSING_SECONDS)
+            ledger, reloader = _named(settings), Reloader(shared, log.event)
+            supervisor = Supervisor(configuration(shared), [listening], log.event, told, STOP_SECONDS)
             supervisor.reload, supervisor.before_start = reloader.ask, reloader.keep
-            reloader.start()
+            policy = _loaded(reloader, log, told)
+            if policy is not None:
+                place = f"http://{address_of(settings)}"
+                log.event("info", "serving", listen=place, ledger=ledger, policy=policy, workers=settings.workers)
+                threading.Thread(target=_warn_of_rights, args=(settings, log), daemon=True).start()
+                reloader.start()
             try:
                 supervisor.run()
             finally:
@@ -62,14 +67,16 @@ def serve(settings: Settings) -> None:
             log.close()
 
 
-def _loaded(reloader: Reloader, log: logs.Log) -> str:
+def _loaded(reloader: Reloader, log: logs.Log, told: Told) -> str | None:
     """Load the rules; where they are refused whoever reads the log is told as well, and not the command's caller alone.
+
+    Returns None where the server was told to end before they were read.
 
     Raises:
         PolicyError: they are invalid.
     """
     try:
-        return reloader.load()
+        return unless_ended(reloader.load, told, PATIENCE_SECONDS)
     except PolicyError as error:
         for problem in error.problems:
             log.event("error", "not started", code=problem.code, message=problem_text(problem))

@@ -16,6 +16,7 @@ from multiprocessing.connection import wait
 import uvicorn
 
 from policy_engine.errors import PolicyError, Problem
+from policy_engine.serving.hearing import Told
 from policy_engine.serving.saying import Say
 from policy_engine.serving.worker import Worker, how, join
 
@@ -51,10 +52,12 @@ class _Place:
 class Supervisor:
     """Runs in the main thread of the first process."""
 
-    def __init__(self, config: uvicorn.Config, sockets: list[socket.socket], say: Say, grace_seconds: float) -> None:
+    def __init__(
+        self, config: uvicorn.Config, sockets: list[socket.socket], say: Say, told: Told, grace_seconds: float
+    ) -> None:
         self._config, self._sockets, self._say, self._grace = config, sockets, say, grace_seconds
+        self._told = told
         self._places = [_Place() for _ in range(config.workers)]
-        self._told: list[int] = []
         self._ever_ready = False
         self.reload: Callable[[], None] = lambda: None
         self.before_start: Callable[[], None] = lambda: None
@@ -65,36 +68,18 @@ class Supervisor:
         Raises:
             StoppedError: it was told to stop at once, did not stop in time, or no worker ever started.
         """
-        woken, waking = socket.socketpair()
-        for end in (woken, waking):
-            end.setblocking(False)
-        before = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
-        handlers = {each: signal.signal(each, self._hear) for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
         try:
-            while not self._ending():
+            while not self._told.ends():
+                if self._told.reload():
+                    self.reload()
                 self._look()
                 sentinels = [each.worker.process.sentinel for each in self._places if each.worker is not None]
                 with suppress(OSError):
-                    wait([woken, *sentinels], _TICK_SECONDS)
-                with suppress(BlockingIOError):
-                    woken.recv(4096)
+                    wait([self._told.woken, *sentinels], _TICK_SECONDS)
+                self._told.rest()
             self._end()
         finally:
             self._stop_all()
-            signal.set_wakeup_fd(before)
-            for each, handler in handlers.items():
-                signal.signal(each, handler)
-            woken.close()
-            waking.close()
-
-    def _hear(self, number: int, _: object) -> None:
-        if number == signal.SIGHUP:
-            self.reload()
-        else:
-            self._told.append(number)
-
-    def _ending(self) -> bool:
-        return bool(self._told)
 
     def _look(self) -> None:
         now = time.monotonic()
@@ -157,7 +142,7 @@ class Supervisor:
 
     def _end(self) -> None:
         """Have all end; a second signal ends them at once."""
-        self._say("info", "stopping", signal=signal.Signals(self._told[0]).name)
+        self._say("info", "stopping", signal=signal.Signals(self._told.ends()[0]).name)
         # who connects from now on is refused, rather than left waiting for nobody
         for listening in self._sockets:
             listening.close()
@@ -166,7 +151,7 @@ class Supervisor:
             worker.end()
         deadline = time.monotonic() + self._grace
         while not all(join(worker, 0.05) for worker in workers):
-            if len(self._told) > 1:
+            if len(self._told.ends()) > 1:
                 message = "stopped at once, as it was told twice; requests under way were cut off"
                 raise StoppedError(Problem("stopped", message, help="nothing that was answered is lost"))
             if time.monotonic() > deadline:

@@ -110,6 +110,32 @@ def test_a_ledger_that_comes_later(tmp_path: Path, home: Path) -> None:
         assert process.poll() is None
 
 
+def test_signals_in_the_start_are_heeded_when_it_comes_to_them(tmp_path: Path, home: Path) -> None:
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
+    command = ["env", f"TMPDIR={temporary}", sys.executable, "-m", "policy_engine", "serve", "--ledger"]
+    command += [f"sqlite:///{tmp_path}/l.db", "--listen", f"127.0.0.1:{free_port()}"]
+    env = {**os.environ, "HOME": str(home)}
+    with subprocess.Popen(command, env=env, stderr=subprocess.PIPE, text=True) as process:
+        caught = 1 << (signal.SIGHUP - 1) | 1 << (signal.SIGTERM - 1)
+        status = Path(f"/proc/{process.pid}/status")
+
+        def hears() -> bool:
+            return int(status.read_text().partition("SigCgt:")[2].split()[0], 16) & caught == caught
+
+        until(hears)
+        assert not list(temporary.iterdir()), "it hears before it makes anything"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=30)[1]
+    assert (process.returncode, "Traceback" in said) == (0, False)
+    assert [json.loads(line)["event"] for line in said.splitlines() if line.startswith("{")][-2:] == [
+        "stopping",
+        "stopped",
+    ]
+    assert not list(temporary.iterdir())
+
+
 def test_a_second_signal_ends_it_at_once(tmp_path: Path, home: Path) -> None:
     store = sqlite_store(tmp_path)
     with serving_process(store.url, "--ledger-key", str(store.key), home=home) as (_, process):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from policy_engine.loading.policy import load_policy, policy_of
 from policy_engine.service.rules_folder import RulesFolder
 from policy_engine.service.rules_in_force import RulesInForce
 from policy_engine.service.settings import Settings
+from policy_engine.serving import reloading
 from policy_engine.serving.reloading import Reloader
 from policy_engine.serving.supervisor import _Place
 from tests.asking_servers import until
@@ -114,6 +118,53 @@ def test_since_when_it_fails_is_when_it_first_did(world: World) -> None:
     world.file.write_text(DAYS % 30)
     world.reloader.reload()
     assert world.worker().failed is None
+
+
+def held(reload: Callable[[], None], seconds: float = 20) -> threading.Thread:
+    """Call `reload` in a thread, which may hang."""
+    thread = threading.Thread(target=reload, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return thread
+
+
+def test_a_pipe_in_a_layer_is_refused_and_holds_nothing_up(world: World) -> None:
+    world.file.unlink()
+    os.mkfifo(world.file)
+    assert not held(world.reloader.reload).is_alive()
+    found = world.worker().failed
+    assert found is not None
+    assert "no regular file" in found.problems[0]["message"]
+    world.file.unlink()
+    world.file.write_text(DAYS % 31)
+    world.reloader.reload()
+    assert world.worker().failed is None
+
+
+@pytest.mark.parametrize("asked", [True, False])
+@pytest.mark.parametrize("days", [30, 31])
+def test_a_reload_that_takes_long_is_said_and_counts_when_it_ends(
+    world: World, monkeypatch: pytest.MonkeyPatch, asked: bool, days: int
+) -> None:
+    answers, given = threading.Event(), world.reloader._given
+    monkeypatch.setattr(reloading, "LATE_SECONDS", 0.05)
+    monkeypatch.setattr(world.reloader, "_given", lambda: (answers.wait(20), given())[1])
+    thread = held(lambda: world.reloader.reload(asked=asked), 0)
+    until(lambda: "reload late" in world.said)
+    late = world.worker()
+    assert late.policy.digest == world.policy
+    assert late.failed is not None
+    assert late.failed.problems[0]["code"] == "reload-late"
+    world.file.write_text(DAYS % days)
+    answers.set()
+    thread.join(20)
+    monkeypatch.setattr(reloading, "LATE_SECONDS", 60)
+    if not asked:
+        world.reloader.reload(asked=False)  # the second look at the same
+    now = world.worker()
+    assert now.failed is None
+    assert (now.policy.digest == world.policy) == (days == 30)
+    assert world.said == ["reload late", "rules refused", "rules reloaded"]
 
 
 def test_pinned_rules_are_not_replaced_by_others(tmp_path: Path) -> None:
