@@ -41,7 +41,7 @@ class Protocol(HttpToolsProtocol):
         self._head_timer: asyncio.TimerHandle | None = None
         self._linger_timer: asyncio.TimerHandle | None = None
         self._write_timer: asyncio.TimerHandle | None = None
-        self._too_large = False
+        self._too_large = self._ended = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -77,6 +77,12 @@ class Protocol(HttpToolsProtocol):
                 self._refuse(431, "headers-too-large", f"the head has more than {self.limits.head_bytes:,} bytes")
             elif self._head and self._head_timer is None:
                 self._watch_head()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """Answer what was asked whole, also where nothing more will be asked; then, or else, close."""
+        cycle = self.cycle
+        self._ended = cycle is not None and not cycle.response_complete and not cycle.more_body
+        return self._ended
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -120,7 +126,10 @@ class Protocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         unread = self.cycle.response_complete and self.cycle.more_body
+        last = not self.pipeline
         super().on_response_complete()
+        if self._ended and last:
+            self.transport.close()
         if unread and not self.transport.is_closing() and self._linger_timer is None:
             self._linger_timer = self.loop.call_later(self.limits.linger_seconds, self.transport.close)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policy_engine.service.settings import Limits
-from tests.serving import Server, serving
+from tests.serving import WORKLOAD, Server, serving
 from tests.unit.served.raw import connect, exchange, statuses, until_closed
 
 QUICK = Limits(
@@ -223,3 +224,29 @@ def test_no_bytes_make_it_fail(server: Server, token: str, data: st.DataObject) 
             | st.binary(max_size=4)
         )
     assert all(status < 500 for status in statuses(exchange(server.url, bytes(sent))))
+
+
+def test_who_asks_and_ends_their_side_is_answered(server: Server, token: str) -> None:
+    body = json.dumps(WORKLOAD).encode()
+    with connect(server.url) as connection:
+        connection.sendall(post(token, f"Content-Length: {len(body)}", body=body))
+        connection.shutdown(socket.SHUT_WR)
+        answer = until_closed(connection)
+    assert statuses(answer) == [200]
+
+
+def test_who_asks_several_things_at_once_and_ends_is_answered_all(server: Server) -> None:
+    with connect(server.url) as connection:
+        connection.sendall(GET * 4)
+        connection.shutdown(socket.SHUT_WR)
+        assert statuses(until_closed(connection)) == [200] * 4
+
+
+def test_who_ends_their_side_within_a_request_is_not_waited_for(server: Server, token: str) -> None:
+    began = time.monotonic()
+    with connect(server.url) as connection:
+        connection.sendall(post(token, "Content-Length: 900", body=b"{"))
+        connection.shutdown(socket.SHUT_WR)
+        answer = until_closed(connection)
+    assert statuses(answer) == []
+    assert time.monotonic() - began < 0.35  # and not for as long as a body may take
