@@ -10,7 +10,8 @@ from policy_engine.differences import Difference, differences
 from policy_engine.errors import PolicyError
 from policy_engine.model.decision import Decision
 from policy_engine.recorded import read_json
-from policy_engine.recorder import body_of, tags_of, view_of
+from policy_engine.recorder import body_of, view_of
+from policy_engine.tags import tag_differences
 
 
 def follows(document: Mapping[str, Any], decision: Decision) -> bool:
@@ -21,7 +22,7 @@ def follows(document: Mapping[str, Any], decision: Decision) -> bool:
 def _entry_differences(document: Mapping[str, Any], decision: Decision) -> Iterator[Difference]:
     """Yield what the entry says of its decision, in body, context and query columns, and what does not follow."""
     from policy_audit.entry import Blob
-    from policy_audit.view import check_tags, check_view
+    from policy_audit.view import check_view
 
     body, context, recorded = document["body"], document["context"], document["view"]
     purpose, run = (value if isinstance(value := context.get(name), str) else None for name in ("purpose", "run"))
@@ -30,7 +31,9 @@ def _entry_differences(document: Mapping[str, Any], decision: Decision) -> Itera
         expected.pop("run", None)  # an entry of the ledger's first revision has no such column, and no tags
     yield from differences(recorded, expected, "entry.view")
     if "tags" in document:
-        yield from differences(document["tags"], check_tags("decision", tags_of(decision)), "entry.tags")
+        data = decision.workload.spec.data
+        regulations = data.regulations if data is not None else None
+        yield from tag_differences(document["tags"], decision.document, regulations, "entry.tags")
     said = body_of(decision)
     yield from differences({name: body.get(name) for name in said}, said, "entry.body")
     given = {"waivers": decision.waivers_content, "proofs": decision.proofs_content}

@@ -14,7 +14,7 @@ from policy_engine.differences import Difference, differences
 from policy_engine.loading.retention import regulations_of
 from policy_engine.model.decision import Decision
 from policy_engine.recorder import PERSONS, PURPOSES, body_of, recordable, view_of
-from policy_engine.tags import decision_tags
+from policy_engine.tags import tag_differences
 from policy_engine.waivers.on_record import used_drafts
 
 if TYPE_CHECKING:
@@ -68,15 +68,14 @@ def _decision(parcel: Parcel) -> Decision:
 
 def _differences(parcel: Parcel, decision: Decision) -> Iterator[Difference]:
     from policy_audit.spool_format import CONTEXT
-    from policy_audit.view import check_tags, check_view
+    from policy_audit.view import check_view
 
     entry, document = parcel.entry, decision.document
     context = entry.context
     purpose, run = context.get("purpose"), context.get("run")
     expected = check_view("decision", view_of(decision, purpose, run))
     yield from differences(entry.view, expected, "view")
-    tags = decision_tags(document, regulations_of(decision.workload_content))
-    yield from differences(entry.tags, check_tags("decision", tags), "tags")
+    yield from tag_differences(entry.tags, document, regulations_of(decision.workload_content), "tags")
     yield from differences(entry.body, body_of(decision), "body")
     named = {name: expected[name] for name in ("namespace", "workload")}
     known = {"purpose": purpose if purpose in PURPOSES else None, "run": parcel.call.run, **named}

@@ -91,9 +91,9 @@ def seed(folder: Path, days: int = 40) -> Seeded:
     return Seeded(url, layer, found, waivers)
 
 
-def many(url: str, layer: Path, count: int) -> None:
+def many(url: str, layer: Path | None, count: int) -> None:
     """Append `count` decisions on as many workloads, all alike but for their names."""
-    policy = load_policy([layer])
+    policy = load_policy([layer] if layer is not None else [])
     with open_ledger(url) as ledger:
         seeding = _Seeding(ledger, policy, _Clock(datetime.now(UTC)))
         decision = seeding.decided(DENIED, datetime.now(UTC).replace(microsecond=0))

@@ -19,6 +19,8 @@ LONGEST = timedelta(hours=8)
 #: The name of the field of a form that holds its token.
 FORM_TOKEN = "form_token"  # noqa: S105 - a field's name
 #: Tokens of ours and JWTs are of these characters, which need no quotes in a cookie; browsers drop longer ones.
+_MOST_TOKEN = 3800
+_TOKEN = re.compile(r"[A-Za-z0-9._-]+", re.ASCII)
 _VALUE = re.compile(r"([1-9][0-9]{9})\.([A-Za-z0-9._-]{1,3800})", re.ASCII)
 
 
@@ -33,6 +35,10 @@ def session_value(token: str, at: datetime) -> str:
     Raises:
         UnauthenticatedError: no cookie can hold this.
     """
+    if len(token.strip()) > _MOST_TOKEN and _TOKEN.fullmatch(token.strip()):
+        message = f"a browser's session holds a token of {_MOST_TOKEN:,} characters at most"
+        hint = "take a token of `policy token create`, or one with fewer claims; the API takes this one"
+        raise UnauthenticatedError(Problem("token-too-long", message, help=hint))
     value = f"{int((at + LONGEST).timestamp())}.{token.strip()}"
     if not _VALUE.fullmatch(value):
         raise UnauthenticatedError(Problem("token-unknown", "the token is not known"))

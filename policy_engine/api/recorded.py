@@ -33,7 +33,7 @@ FILTERS = (
     text("namespace", "Decisions in this namespace."),
     text("owner", "Decisions on workloads that this person owns; the whole value."),
     choice("verdict", VERDICTS, "Decisions of this verdict; repeatable.", many=True),
-    text("rule", "Where this rule fired or is indeterminate."),
+    text("rule", "Where this rule fired, is indeterminate, or is against the fallback."),
     text("criterion", "Where a rule that cites this criterion did."),
     text("regulation", "Decisions on data under this regulation."),
     text("model", "Where this model was proposed, or else recommended."),

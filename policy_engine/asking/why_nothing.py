@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from policy_audit.snapshot import Snapshot
 
 _MOST_NAMES = 10_000
+#: What tags of decisions that were recorded before they told of fallbacks lack.
+_FALLBACK = ", or is known to stand against a fallback (of older decisions that is not found)"
 
 
 def _unknown_name(snapshot: Snapshot, query: DecisionQuery) -> str | None:
@@ -62,8 +64,9 @@ def why_nothing(snapshot: Snapshot, query: DecisionQuery) -> str | None:
     if snapshot.has_untagged():
         return None  # what those name is not known without their documents
     texts = {
-        "rule": "in no recorded decision a rule `{}` fired or is indeterminate",
-        "criterion": "in no recorded decision a rule that cites the criterion `{}` fired or is indeterminate",
+        "rule": "in no recorded decision a rule `{}` fired or is indeterminate" + _FALLBACK,
+        "criterion": "in no recorded decision a rule that cites the criterion `{}` fired or is indeterminate"
+        + _FALLBACK,
         "evidence": "in no recorded decision the evidence `{}` was missing",
     }
     for kind, value in query.tags:

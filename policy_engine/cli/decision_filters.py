@@ -18,7 +18,9 @@ _FILTERS = (
     click.option("--namespace", metavar="NAME", help="Decisions in this namespace."),
     click.option("--owner", metavar="PERSON", help="Decisions on workloads that this person owns; the whole value."),
     click.option("--verdict", "verdicts", type=click.Choice(VERDICTS), multiple=True, help="Repeatable."),
-    click.option("--rule", metavar="RULE-ID", help="Where this rule fired or is indeterminate."),
+    click.option(
+        "--rule", metavar="RULE-ID", help="Where this rule fired, is indeterminate, or is against the fallback."
+    ),
     click.option("--criterion", metavar="ID", help="Where a rule that cites this criterion did."),
     click.option("--regulation", metavar="NAME", help="Decisions on data under this regulation."),
     click.option("--model", metavar="NAME", help="Where this model was proposed, or else recommended."),

@@ -15,7 +15,7 @@ from policy_engine.api.requests import service_of
 from policy_engine.browsing.section import Section
 from policy_engine.console import links, sections
 from policy_engine.console.cells import Cell, Lines, Link, Mark, Muted, Table, columns
-from policy_engine.console.filters import Items, asked, given, is_wrong, refusal
+from policy_engine.console.filters import Items, asked, given, is_wrong, refusal, takes
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, visitor
@@ -30,6 +30,7 @@ _MOST_COMPARED = 6
 
 
 @router.get("/catalog")
+@takes(*(each.name for each in MODEL_FILTERS))
 async def models(request: Request) -> Response:
     """Show the models that the filters select, and those of which it is not known."""
     await visitor(request, *KNOWN)
@@ -41,7 +42,7 @@ async def models(request: Request) -> Response:
         try:
             found = await service.work(in_force.models_listed, service.policy, _day(values), options_of(values))
         except UsageError as error:
-            refused = refusal(error.problems[0].message, error.help)
+            refused = refusal(error.problems[0])
     rows = found.get("models", [])
     return await page(
         request,
@@ -59,6 +60,7 @@ async def models(request: Request) -> Response:
 
 
 @router.get("/compare")
+@takes(*(each.name for each in COMPARED))
 async def compare(request: Request) -> Response:
     """Show models side by side."""
     await visitor(request, *KNOWN)
@@ -76,7 +78,7 @@ async def compare(request: Request) -> Response:
             options = {**options_of(values), "model": names}
             parts = await service.work(_compared, service.policy, _day(values), options)
         except UsageError as error:
-            refused = refusal(error.problems[0].message, error.help)
+            refused = refusal(error.problems[0])
     return await page(
         request,
         "compare.html",

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policy_engine.api.parameters import choice, read_items
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.asking.persons import personal_text
-from policy_engine.console.cells import Cell, Code, Mark, Muted, Table, Verdict, When, columns
+from policy_engine.console.cells import Cell, Code, Lines, Link, Mark, Muted, Table, Verdict, When, columns
 from policy_engine.console.decision_parts import task_parts
+from policy_engine.console.filters import given, takes
 from policy_engine.console.routing import page_router
 from policy_engine.console.templates import words
 from policy_engine.console.urls import url
@@ -25,21 +26,27 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
 
     from policy_engine.access.principal import Principal
+    from policy_engine.service.service import Service
+    from policy_engine.service.still import Still
 
 router = page_router()
+_MOST_OTHERS = 10
+_PARAMETERS = (choice("rules", ("all",), "With those that did not fire."),)
 #: What a decision's own heading says of its context.
 _SAID = ("namespace", "workload", "purpose")
 
 
 @router.get("/decisions/{identifier}")
+@takes("rules")
 async def decision(request: Request, identifier: str) -> Response:
     """Show one decision; `?rules=all` with the rules that did not fire."""
     principal = await principal_of_page(request, "read")
-    all_rules = request.query_params.get("rules") == "all"
-    ask = partial(_read, target=identifier, principal=principal, all_rules=all_rules)
-    document, entry, key = await service_of(request).read(ask)
+    all_rules = read_items(given(request.query_params.multi_items()), _PARAMETERS)["rules"] == "all"
+    service = service_of(request)
+    ask = partial(_read, target=identifier, principal=principal, all_rules=all_rules, service=service)
+    document, entry, key, still, others = await service.read(ask)
     namespace, name = (entry["view"][part] for part in ("namespace", "workload"))
-    stands = await service_of(request).read(partial(recorded.standing_of, namespace=namespace, name=name))
+    stands = await service.read(partial(recorded.standing_of, namespace=namespace, name=name))
     await record_read(request, "explain", 1)
     return await page(
         request,
@@ -49,8 +56,8 @@ async def decision(request: Request, identifier: str) -> Response:
         entry=entry,
         place=document["ledger"],
         later=_later(document["ledger"]["index"], stands),
-        expired=_expired(document["valid_until"]),
-        head=_head(document),
+        still=still,
+        head=_head(document, others),
         persons=_persons(document),
         context=[(words(name).capitalize(), value) for name, value in document["context"].items() if name not in _SAID],
         plan=_plan(document),
@@ -66,13 +73,15 @@ async def decision(request: Request, identifier: str) -> Response:
 
 
 def _read(
-    ledger: Ledger, target: str, principal: Principal, all_rules: bool
-) -> tuple[dict[str, Any], dict[str, Any], str]:
+    ledger: Ledger, target: str, principal: Principal, all_rules: bool, service: Service
+) -> tuple[dict[str, Any], dict[str, Any], str, Still, list[int]]:
     from policy_engine.asking.shown import entry_shown
 
     document = recorded.decision(ledger, target, principal, all_rules=all_rules)
     entry = recorded.decision_entry(ledger, str(document["ledger"]["index"]), principal.namespaces)
-    return document, entry_shown(ledger, entry, ledger.receipt(entry.index)), ledger.verifier_key or ""
+    others = recorded.other_entries(ledger, entry)
+    still = service.stillness.of(ledger, service.policy, [entry.index])[entry.index]
+    return document, entry_shown(ledger, entry, ledger.receipt(entry.index)), ledger.verifier_key or "", still, others
 
 
 def _later(index: int, stands: dict[str, Any] | None) -> list[Any]:
@@ -90,11 +99,7 @@ def _later(index: int, stands: dict[str, Any] | None) -> list[Any]:
     return found
 
 
-def _expired(moment: str | None) -> bool:
-    return moment is not None and datetime.fromisoformat(moment) < datetime.now(UTC).replace(microsecond=0)
-
-
-def _head(document: dict[str, Any]) -> list[tuple[str, Cell]]:
+def _head(document: dict[str, Any], others: list[int]) -> list[tuple[str, Cell]]:
     workload, until = document["workload"], document["valid_until"]
     found: list[tuple[str, Cell]] = [
         ("Recorded", When(document["ledger"]["recorded_at"])),
@@ -104,6 +109,9 @@ def _head(document: dict[str, Any]) -> list[tuple[str, Cell]]:
         ("Made for", words(document["context"].get("purpose") or "not stated")),
         ("Decision", Code(document["id"])),
     ]
+    if others:
+        shown = tuple(Link(str(index), url("/decisions", str(index))) for index in others[:_MOST_OTHERS])
+        found.append(("Recorded also as entry", Lines(shown)))
     return found
 
 

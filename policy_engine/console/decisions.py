@@ -14,13 +14,12 @@ from policy_engine.api.recorded import FILTERS
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.asking.decision_query import STAGES, VERDICTS
 from policy_engine.console.cells import Cell, Link, Muted, Table, Verdict, When, columns
-from policy_engine.console.filters import check_names, given
+from policy_engine.console.filters import given, refusal, takes
 from policy_engine.console.forms import Field, filled, sentence
 from policy_engine.console.routing import page_router
 from policy_engine.console.templates import words
 from policy_engine.console.urls import url, with_query
 from policy_engine.console.visiting import page, principal_of_page
-from policy_engine.console.words_for_people import for_people
 from policy_engine.errors import UsageError
 from policy_engine.recorder import PURPOSES
 from policy_engine.service import recorded
@@ -37,7 +36,7 @@ _MAIN = (
     Field("verdict", "Verdict", "checks", (), tuple((each, words(each).capitalize()) for each in VERDICTS)),
 )
 _MORE = (
-    Field("rule", "Rule", hint="It fired, or is indeterminate."),
+    Field("rule", "Rule", hint="It fired, is indeterminate, or is against the fallback."),
     Field("criterion", "Criterion", hint="A rule that cites it did."),
     Field("regulation", "Regulation"),
     Field("model", "Model", hint="Proposed, or else recommended."),
@@ -63,10 +62,10 @@ NO_OWNER = {
 
 
 @router.get("/decisions")
+@takes(*(each.name for each in FILTERS if each.name != "count"))
 async def decisions(request: Request) -> Response:
     """Show a page of decisions, with the form of the filters."""
     principal = await principal_of_page(request, "read")
-    check_names(request.query_params.multi_items(), [each.name for each in FILTERS if each.name != "count"])
     items = given(request.query_params.multi_items())
     asked, wrong = converted([_meant(each) for each in items], FILTERS)
     main, more = _fields(_MAIN, items, wrong), _fields(_MORE, items, wrong)
@@ -78,8 +77,7 @@ async def decisions(request: Request) -> Response:
             found = await service_of(request).read(ask)
             await record_read(request, "audit list", len(found["decisions"]))
         except UsageError as error:
-            said = for_people(error.problems[0])
-            refused = " ".join(sentence(each) for each in (said.message, said.help) if each)
+            refused = refusal(error.problems[0])
     rows = found.get("decisions", ())
     return await page(
         request,

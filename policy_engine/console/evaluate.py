@@ -11,12 +11,15 @@ from starlette.responses import Response
 
 from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.api.forms import check_origin, check_token, fields_of
+from policy_engine.api.parameters import choice, read_items
 from policy_engine.api.problems import RETRY_SECONDS, status_of, told_to
 from policy_engine.api.requests import service_of
 from policy_engine.console import links
 from policy_engine.console.cells import Table, Verdict, columns
 from policy_engine.console.examples import examples
+from policy_engine.console.filters import given, takes
 from policy_engine.console.forms import Field, sentence
+from policy_engine.console.keeping import form_key
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import authorization_of_page, page, principal_of_page, see
@@ -39,10 +42,12 @@ _MOST_SHOWN, _MOST_EXCERPT = 50, 160
 
 
 @router.get("/evaluate")
+@takes("example")
 async def form(request: Request) -> Response:
     """Show the form, with the example of `?example=NAME` in it."""
     await principal_of_page(request, "decide")
-    wanted = request.query_params.get("example")
+    known = choice("example", [each.name for each in examples()], "The example to start from.")
+    wanted = read_items(given(request.query_params.multi_items()), (known,))["example"]
     text = next((each.text for each in examples() if each.name == wanted), "")
     return await _page(request, text, ())
 
@@ -64,7 +69,7 @@ async def evaluate(request: Request) -> Response:
     try:
         principal = await principal_of_page(request, "decide")
         check_token(request, fields)
-        answer = await _decide(request, text)
+        answer = await _decide(request, text, form_key(fields, service_of(request).policy.digest, text))
     except PolicyError as caught:
         error = told_to(request, caught)
         wrong = isinstance(error, InputError) and error.code != TOO_LARGE
@@ -81,7 +86,7 @@ async def evaluate(request: Request) -> Response:
     )
 
 
-async def _decide(request: Request, text: str) -> Answer:
+async def _decide(request: Request, text: str, key: str | None) -> Answer:
     service = service_of(request)
     sent, most = text.encode("utf-8", "surrogatepass"), service.settings.limits.body_bytes
     if len(sent) > most:
@@ -89,7 +94,7 @@ async def _decide(request: Request, text: str) -> Answer:
         raise InputError(Problem(TOO_LARGE, message, help="decide fewer workloads at once"))
     if not text.strip():
         raise InputError(Problem("yaml-empty", "there is no workload", help="paste one"))
-    return await service.decide(Asked(sent, authorization_of_page(request), "draft"))
+    return await service.decide(Asked(sent, authorization_of_page(request), "draft", key=key))
 
 
 async def _page(
@@ -152,5 +157,5 @@ def _decided(decisions: Sequence[dict[str, Any]], may_read: bool) -> Table:
         workload, index = each["workload"], each["ledger"]["index"]
         named = f"{workload['namespace']}/{workload['name']}"
         which = links.workload(workload["namespace"], workload["name"]) if may_read else named
-        rows.append((which, Verdict(each["verdict"]), links.entry(index) if may_read else index))
+        rows.append((which, Verdict(each["verdict"]), links.entry(index) if may_read else str(index)))
     return Table("Decided and recorded", columns("~Workload", "Verdict", "Entry"), rows, hidden_caption=True)

@@ -17,6 +17,7 @@ from policy_engine.asking.exporting import FORMATS
 from policy_engine.console.cells import Cell, Code, Link, Mark, Muted, Table, When, columns
 from policy_engine.console.filters import field_of, given, refusal
 from policy_engine.console.forms import Field, filled
+from policy_engine.console.keeping import form_key
 from policy_engine.console.routing import page_router
 from policy_engine.console.templates import words
 from policy_engine.console.urls import url
@@ -57,10 +58,12 @@ async def begin(request: Request) -> Response:
     try:
         wanted = _wanted(items)
         exporter, loop = service_of(request).exporter, asyncio.get_running_loop()
-        job = await asyncio.to_thread(exporter.start, principal, authorization_of_page(request), wanted, loop)
+        key = form_key(form, *(f"{name}={value}" for name, value in items))
+        authorization = authorization_of_page(request)
+        job = await asyncio.to_thread(exporter.start, principal, authorization, wanted, loop, key)
     except UsageError as error:
         jobs = await asyncio.to_thread(service_of(request).exporter.listed, principal)
-        said = [refusal(each.message, each.help) for each in error.problems]
+        said = [refusal(each) for each in error.problems]
         filters = filled(_FILTERS, [each for each in items if each[0] not in _OWN])
         return await _page(request, jobs, filled(_FIELDS, items), filters, 400, said)
     return see(url("/exports", job.id))
@@ -134,7 +137,7 @@ def _wanted(items: Sequence[tuple[str, str]]) -> Wanted:
     order = Order(
         report,
         own.get("format", ""),
-        {} if report == LOG else {name: values[0] if len(values) == 1 else values for name, values in filters.items()},
+        {name: values[0] if len(values) == 1 else values for name, values in filters.items()},
         own.get("proofs") or None,
         "with_personal" in own,
         "documents" in own,

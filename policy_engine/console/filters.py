@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from policy_engine.api.parameters import Parameter, converted, unknown
 from policy_engine.console.forms import Field, filled, sentence
-from policy_engine.errors import UsageError
+from policy_engine.console.words_for_people import for_people
+from policy_engine.errors import Problem, UsageError
 
 _MOST_PROBLEMS = 12
 _DATES = frozenset({"since", "until", "at", "as_of"})
 Items = Sequence[tuple[str, str]]
+Endpoint = Callable[..., Any]
+#: The filters that pages take, by their handlers; None: it checks them itself.
+_taken: dict[Endpoint, Sequence[str] | None] = {}
 
 
 def given(items: Items) -> list[tuple[str, str]]:
@@ -32,10 +36,33 @@ def check_names(items: Items, names: Sequence[str]) -> None:
         raise UsageError(problems[:_MOST_PROBLEMS])
 
 
+def takes(*names: str) -> Callable[[Endpoint], Endpoint]:
+    """Let a page take filters of these names; one that is not told so takes none."""
+
+    def told(endpoint: Endpoint) -> Endpoint:
+        _taken[endpoint] = names
+        return endpoint
+
+    return told
+
+
+def takes_what_it_checks(endpoint: Endpoint) -> Endpoint:
+    """Let a page take what it holds to `check_names` itself, once it knows the names."""
+    _taken[endpoint] = None
+    return endpoint
+
+
+def check_taken(items: Items, endpoint: Endpoint) -> None:
+    """Refuse an address with a filter that its page does not take, as `check_names` does."""
+    names = _taken.get(endpoint, ())
+    if names is not None:
+        check_names(items, names)
+
+
 def asked(items: Items, known: Sequence[Parameter]) -> tuple[dict[str, Any], list[Field]]:
     """Return the values of the parameters, and the fields of a form with what was given and what is wrong with it.
 
-    What no parameter is named after is left out: an address may have been made by hand.
+    What no parameter is named after was refused by then (`takes`).
     """
     found = given(items)
     values, wrong = converted(found, known)
@@ -69,6 +96,7 @@ def is_wrong(fields: Sequence[Field]) -> bool:
     return any(field.error for field in fields)
 
 
-def refusal(message: str, hint: str | None) -> str:
+def refusal(problem: Problem) -> str:
     """Return what a question was refused with as sentences of a page."""
-    return " ".join(sentence(each) for each in (message, hint) if each)
+    said = for_people(problem)
+    return " ".join(sentence(each) for each in (said.message, said.help) if each)

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
-_DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+DATE = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 
 
 class Field(Struct, frozen=True):
@@ -39,7 +39,7 @@ class Field(Struct, frozen=True):
     @property
     def input(self) -> str:
         """The type of an input; a date's field that was given something else shows it as text."""
-        return "text" if self.kind == "date" and self.value and not _DATE.fullmatch(self.value) else self.kind
+        return "text" if self.kind == "date" and self.value and not DATE.fullmatch(self.value) else self.kind
 
 
 def filled(fields: Sequence[Field], given: Sequence[tuple[str, str]]) -> list[Field]:

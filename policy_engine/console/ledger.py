@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from policy_audit.ledger import Ledger
     from policy_audit.snapshot import Snapshot
 
+    from policy_engine.access.principal import Principal
+
 router = page_router()
 _LATEST, _ANCHORS, _RUNS = 20, 10, 5
 KEY = Field("key", "Verifier key that you pinned", hint="Without one this server's own is taken, which finds less.")
@@ -39,7 +43,11 @@ KEPT = Field(
 @router.get("/ledger")
 async def ledger(request: Request) -> Response:
     """Show what the ledger is, and what is in it."""
-    principal = await principal_of_page(request, "read")
+    return await ledger_page(request, await principal_of_page(request, "read"), [KEY, KEPT])
+
+
+async def ledger_page(request: Request, principal: Principal, fields: Sequence[Field], status: int = 200) -> Response:
+    """Answer with the page of the ledger, and with what is wrong with the form that verifies it."""
     service = service_of(request)
     whole = principal.namespaces is None
     found = await service.read(partial(_read, whole=whole))
@@ -49,6 +57,7 @@ async def ledger(request: Request) -> Response:
         request,
         "ledger.html",
         "Ledger",
+        status=status,
         whole=whole,
         head=found["head"],
         note=found["note"],
@@ -60,7 +69,7 @@ async def ledger(request: Request) -> Response:
         anchors=_anchors(found["anchors"]),
         runs=_runs(runs),
         public=service.settings.public_log,
-        fields=[KEY, KEPT],
+        fields=fields,
     )
 
 
@@ -102,7 +111,7 @@ def _types(found: list[tuple[str, int]]) -> Table:
 def _latest(found: list[Any]) -> Table:
     rows = [
         (
-            links.entry(each.index) if each.type == EntryType.DECISION else each.index,
+            links.entry(each.index) if each.type == EntryType.DECISION else str(each.index),
             When(each.recorded_at),
             words(each.type.replace("-", "_")),
             Code(each.leaf_hash, 16),
@@ -116,7 +125,7 @@ def _latest(found: list[Any]) -> Table:
 def _anchors(found: list[Any]) -> Table:
     rows = [
         (
-            each.index,
+            str(each.index),
             When(each.recorded_at),
             str(body.get("place", "")),
             body.get("size"),
@@ -132,7 +141,7 @@ def _anchors(found: list[Any]) -> Table:
 
 def _rotations(found: list[Any]) -> Table:
     rows = [
-        (each.index, When(each.recorded_at), Code(str(body.get("new", ""))), body.get("reason"))
+        (str(each.index), When(each.recorded_at), Code(str(body.get("new", ""))), body.get("reason"))
         for each in found
         for body in (each.document["body"],)
     ]
@@ -142,7 +151,7 @@ def _rotations(found: list[Any]) -> Table:
 
 def _restores(found: list[Any]) -> Table:
     rows = [
-        (each.index, When(each.recorded_at), str(body.get("from", "")), body.get("reason"))
+        (str(each.index), When(each.recorded_at), str(body.get("from", "")), body.get("reason"))
         for each in found
         for body in (each.document["body"],)
     ]
@@ -155,11 +164,13 @@ def _runs(found: list[Job]) -> Table:
         (
             Link(job.id[:8], url("/ledger/verifications", job.id), code=True),
             run_mark(job),
+            When(datetime.fromtimestamp(int(job.created_at), UTC).isoformat().replace("+00:00", "Z")),
+            job.owner,
             f"{job.done:,} of {job.total:,}",
         )
         for job in found
     ]
-    heads = columns("Verification", "~Result", "Done")
+    heads = columns("Verification", "~Result", "Begun", "Asked for by", "Done")
     return Table("Verifications", heads, rows, "None was asked for within a day.", hidden_caption=True)
 
 

@@ -7,6 +7,7 @@ from starlette.responses import RedirectResponse, Response
 
 from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.api.forms import check_form, check_origin, end_session, fields_of, log_in, set_session
+from policy_engine.api.requests import service_of
 from policy_engine.console.forms import Field
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import local, url
@@ -18,8 +19,14 @@ _PROBLEMS = {
     "token-expired": "This token has expired. Ask an administrator for a new one.",
     "token-revoked": "This token was revoked. Ask an administrator for a new one.",
     "token-nobody": "Whose this token was is erased. Ask an administrator for a new one.",
+    "token-too-long": (
+        "This token is too long for a browser's session, which holds 3,800 characters. The API takes it; for the "
+        "console ask for a token of policy token create, or for one with fewer claims."
+    ),
     "session-ended": "Your session has ended. Log in again.",
 }
+_HINT = "An administrator makes one with policy token create; it begins with pe_."
+_ISSUER = " A token of your organisation's issuer is taken as well, of at most 3,800 characters."
 _UNKNOWN = "This is not a token that counts here. Copy it again, whole, from where you were given it."
 
 
@@ -33,7 +40,7 @@ async def form(request: Request) -> Response:
         "Access token",
         "password",
         required=True,
-        hint="It begins with pe_. An administrator makes one with policy token create.",
+        hint=_HINT + (_ISSUER if service_of(request).settings.oidc else ""),
         error=problem,
         complete="current-password",
     )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policy_engine.api.parameters import choice, read_items
+from policy_engine.api.problems import status_of
 from policy_engine.api.reports import command_of, options_of, parameters_of
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.console.cells import Cell, Code, Link, Mark, Table, When, columns
-from policy_engine.console.filters import asked, given, is_wrong, refusal
+from policy_engine.console.filters import asked, check_names, given, is_wrong, refusal, takes_what_it_checks
 from policy_engine.console.forms import Field
 from policy_engine.console.report_table import MOST_ROWS, ok_mark, over_time, plain, report_table
 from policy_engine.console.routing import page_router
@@ -25,6 +28,7 @@ from policy_engine.service.exports import TABLES
 router = page_router()
 #: What the button sends: a report is made when it is asked for, and not when its form is opened.
 MAKE = "make"
+_MADE = (choice(MAKE, ("1",), "Make the report."),)
 FORMAT = Field("format", "Format", "select", "csv", tuple((each, each.upper()) for each in TABLES))
 PERSONAL = Field("with_personal", "With the names of persons", "check")
 
@@ -49,31 +53,35 @@ async def reports(request: Request) -> Response:
 
 
 @router.get("/reports/{name}")
+@takes_what_it_checks
 async def report(request: Request, name: str) -> Response:
     """Show the form of a report, and the report where it was asked for."""
     principal = await principal_of_page(request, "read")
     served.check_report(name)
     known = parameters_of(name)
+    check_names(request.query_params.multi_items(), [MAKE, *(each.name for each in known)])
+    made = read_items([each for each in request.query_params.multi_items() if each[0] == MAKE], _MADE)[MAKE]
     items = [each for each in request.query_params.multi_items() if each[0] != MAKE]
     values, fields = asked(items, known)
     found: Report | None = None
     refused: str | None = None
-    if MAKE in request.query_params and not is_wrong(fields):
+    status = 400
+    if made and not is_wrong(fields):
         try:
             found = await served.report(service_of(request), principal, name, options_of(values), command_of(request))
             await record_read(request, f"audit report {name}", found.population)
         except (InputError, UsageError) as error:
-            refused = refusal(error.problems[0].message, error.help)
+            refused = refusal(error.problems[0])
         except RecordingError as error:
             if error.code != "report-timeout":
                 raise
-            refused = f"{refusal(error.problems[0].message, None)} Export it instead."
+            refused, status = f"{refusal(replace(error.problems[0], help=None))} Export it instead.", status_of(error)
     wanted = {each.name for each in known}
     return await page(
         request,
         "report.html",
         REPORTS[name].title,
-        status=400 if is_wrong(fields) or refused else 200,
+        status=status if is_wrong(fields) or refused else 200,
         name=name,
         says=REPORTS[name].says.replace("--", ""),
         fields=fields,

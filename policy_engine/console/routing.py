@@ -28,6 +28,9 @@ Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 #: Where the addresses of programs begin.
 _PROGRAMS = ("/v1/", "/access/", "/tile/")
 _KNOWN = (400, 403, 404)
+_LOG_OUT = "/logout"
+#: The last part of addresses that forms are sent to, and that no page is at: the page is the part before it.
+_SENT_TO = frozenset({"approval", "revocation", "removal", "verifications"})
 #: Why a session is over, as the page of the log-in says it.
 ENDED = frozenset({"token-expired", "token-revoked", "token-nobody", "session-ended"})
 _TITLES = {
@@ -40,6 +43,16 @@ _TITLES = {
     409: "That cannot be done",
     429: "Too much at once",
     503: "The ledger cannot be used",
+}
+#: What is not there, where that is something else than a page.
+_MISSING = {
+    "decision-missing": "There is no such decision",
+    "workload-missing": "There is no such workload",
+    "waiver-missing": "There is no such waiver",
+    "unknown-report": "There is no such report",
+    "unknown-name": "There is nothing of this name",
+    "export-missing": "There is no such export",
+    "verification-missing": "There is no such verification",
 }
 
 
@@ -68,8 +81,8 @@ def page_router() -> APIRouter:
 
 def to_log_in(request: Request, error: UnauthenticatedError) -> Response:
     """Lead to the form to log in, and from there back to where the visitor was, with why their session is over."""
-    query = request.url.query if request.method in SAFE else ""
-    back = f"{request.url.path}?{query}" if query else request.url.path
+    safe, path = request.method in SAFE, request.url.path
+    back = f"{path}?{request.url.query}" if safe and request.url.query else path if safe else page_of_form(path)
     had = session_of(request) is not None
     answer = RedirectResponse(
         url("/login", next=back, problem=(error.code if error.code in ENDED else "session-ended") if had else None),
@@ -87,6 +100,22 @@ def is_for_people(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "") and not path.startswith(_PROGRAMS)
 
 
+def page_of_form(path: str) -> str:
+    """Return the page whose form is sent to `path`, where that is no page itself."""
+    parent, _, last = path.rpartition("/")
+    if path == _LOG_OUT:
+        return "/"
+    return parent if last in _SENT_TO and parent else path
+
+
+async def page_for_form(request: Request) -> Response:
+    """Answer whoever opens the address that a form is sent to: the form's page, or that nothing can be opened here."""
+    place = page_of_form(request.url.path)
+    if request.method in SAFE and place != request.url.path:
+        return RedirectResponse(place, 303, headers={"Cache-Control": "no-store"})
+    return await missing_page(request)
+
+
 async def missing_page(request: Request) -> Response:
     """Answer that there is no such page, in the frame of whoever is logged in."""
     message = "there is nothing at this address; it may be mistyped"
@@ -102,7 +131,7 @@ async def problem_page(request: Request, error: PolicyError) -> Response:
     if status in _KNOWN and not hasattr(request.state, "principal"):
         with suppress(PolicyError):
             await principal_of_page(request)  # so that the page has their menu
-    title = _TITLES.get(status, HTTPStatus(status).phrase)
+    title = (_MISSING.get(error.code) if status == 404 else None) or _TITLES.get(status, HTTPStatus(status).phrase)
     principal = getattr(request.state, "principal", None)
     answer = await page(
         request,

@@ -17,7 +17,7 @@ from policy_engine.browsing.rules import EFFECTS, effect_pairs
 from policy_engine.console import links
 from policy_engine.console.cells import Cell, Code, Lines, Link, Mark, Muted, Table, columns
 from policy_engine.console.decisions import table as decision_table
-from policy_engine.console.filters import asked, is_wrong, refusal
+from policy_engine.console.filters import asked, is_wrong, refusal, takes
 from policy_engine.console.forms import Field
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
@@ -43,6 +43,7 @@ _OUTCOMES = {
 
 
 @router.get("/rules")
+@takes(*(each.name for each in RULE_FILTERS))
 async def rules(request: Request) -> Response:
     """Show the rules in force that the filters select, and how often each acted."""
     principal = await visitor(request, *KNOWN)
@@ -56,7 +57,7 @@ async def rules(request: Request) -> Response:
         wanted = {name: value for name, value in options.items() if value}
         found = [] if is_wrong(fields) else in_force.rules_shown(policy, wanted)["rules"]
     except UsageError as error:
-        refused = refusal(error.problems[0].message, error.help)
+        refused = refusal(error.problems[0])
     acted: dict[str, int] | None = None
     # counts are of all namespaces: whoever reaches some of them alone is not told
     if "read" in principal.roles and principal.namespaces is None:
@@ -82,7 +83,7 @@ async def rule(request: Request, name: str) -> Response:
     service = service_of(request)
     policy = service.policy
     shown = await service.work(service.rule_sheets.rule, policy, name)
-    known = policy.rules.rule(shown["id"])
+    known, waivable = policy.rules.rule(shown["id"]), shown.get("enforcement") == "waivable"
     latest: list[dict[str, Any]] | None = None
     if "read" in principal.roles:
         question = {"rule": shown["id"], "limit": _LATEST}
@@ -104,11 +105,15 @@ async def rule(request: Request, name: str) -> Response:
         dispute_rows=_disputes(shown),
         cases=_cases(shown),
         cases_known=shown["cases"] is not None,
-        latest=decision_table(latest, "It acted in no decision yet.", "Decisions that it acted in")
+        latest=decision_table(
+            latest,
+            "No decision is found in which it acted. That it only stood against a fallback is not found of older ones.",
+            "Decisions that it acted in",
+        )
         if latest is not None
         else None,
         all_decisions=url("/decisions", rule=shown["id"]),
-        ask=url("/waiver-request", rule=shown["id"]) if shown.get("enforcement") == "waivable" else None,
+        ask=url("/waiver-request", rule=shown["id"]) if waivable and "decide" in principal.roles else None,
     )
 
 
@@ -126,7 +131,7 @@ def _choice(policy: Policy, field: Field) -> Field:
 
 
 def _acted(ledger: Ledger, digest: str) -> dict[str, int]:
-    """Return in how many decisions under a policy each rule fired or was indeterminate."""
+    """Return in how many decisions under a policy each rule acted, by the tags."""
     from policy_audit.snapshot import open_snapshot
 
     with open_snapshot(ledger) as snapshot:

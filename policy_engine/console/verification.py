@@ -8,21 +8,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.asking.verifying import checkpoint_of, verified_words
 from policy_engine.console.cells import Cell, Code, Lines, Mark, Table, columns
-from policy_engine.console.forms import sentence
-from policy_engine.console.ledger import run_mark
+from policy_engine.console.filters import refusal
+from policy_engine.console.forms import Field, sentence
+from policy_engine.console.keeping import check_token, kept, received, text_of
+from policy_engine.console.ledger import KEPT, KEY, ledger_page, run_mark
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
-from policy_engine.console.visiting import check_form, page, principal_of_page, see
+from policy_engine.console.visiting import page, principal_of_page, see
+from policy_engine.errors import PolicyError, UsageError
 from policy_engine.service.jobs import Job
 from policy_engine.service.verifying import Pinned
+
+if TYPE_CHECKING:
+    from policy_engine.access.principal import Principal
 
 router = page_router()
 _WAIT_SECONDS, _STEP_SECONDS = 3.0, 0.1
@@ -39,12 +46,30 @@ _NOTHING_KEPT = (
 @router.post("/ledger/verifications")
 async def verify(request: Request) -> Response:
     """Begin to verify the ledger, and lead to how far it is."""
-    principal = await principal_of_page(request, "read")
-    fields = await check_form(request)
-    key = next(iter(fields.get("key", ())), "").strip()
-    kept = next(iter(fields.get("kept", ())), "").replace("\r\n", "\n")
-    pinned = Pinned((key,) if key else (), (checkpoint_of(kept.lstrip()),) if kept.strip() else ())
-    job = await asyncio.to_thread(service_of(request).verifications.start, principal, pinned)
+    form = await received(request, "read")
+    key, known = replace(KEY, value=text_of(form, "key").strip()), replace(KEPT, value=text_of(form, "kept"))
+    try:
+        principal = await principal_of_page(request, "read")
+        check_token(request, form)
+        return await _verify(request, principal, key, known)
+    except PolicyError as error:
+        return await kept(request, error, "Verify now", "Verify the ledger", [key, known])
+
+
+async def _verify(request: Request, principal: Principal, key: Field, known: Field) -> Response:
+    text = known.value.strip()  # what is copied from a window may lack the end of its last line
+    pinned = Pinned((key.value,) if key.value else (), (checkpoint_of(f"{text}\n"),) if text else ())
+    try:
+        job = await asyncio.to_thread(service_of(request).verifications.start, principal, pinned)
+    except UsageError as error:
+        said = refusal(error.problems[0])
+        if error.code == "verifier-key":
+            key = replace(key, error=said)
+        elif error.code == "kept-checkpoint":
+            known = replace(known, error=said)
+        else:
+            raise
+        return await ledger_page(request, principal, [key, known], 422)
     await record_read(request, "audit verify", 1)
     return see(url("/ledger/verifications", job.id))
 

@@ -10,13 +10,17 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from policy_engine import __version__
-from policy_engine.access.principal import Principal
+from policy_engine.access.browsers import SAFE
+from policy_engine.access.principal import ANY, Principal
 from policy_engine.access.sessions import token_of
-from policy_engine.api.forms import check_form, csrf_field, principal_of_page
+from policy_engine.api.forms import check_form, csrf_field
+from policy_engine.api.forms import principal_of_page as whose_page
 from policy_engine.api.requests import service_of, session_of
+from policy_engine.console.filters import check_taken
 from policy_engine.console.navigation import SECTIONS
 from policy_engine.console.styles import stylesheet
-from policy_engine.console.templates import render
+from policy_engine.console.templates import render, words
+from policy_engine.decide import format_time
 from policy_engine.errors import Problem
 from policy_engine.service.errors import NotFoundError
 from policy_engine.service.ground import now
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from policy_engine.service.service import Service
 
 _MOST_PROBLEMS = 5
+#: Where in an answer a page begins, and that it is made: nothing of what is asked.
+_HOW = frozenset({"cursor", "make"})
 __all__ = ["authorization_of_page", "check_form", "check_reach", "page", "principal_of_page", "see", "visitor"]
 #: No script at all, nothing from elsewhere, no frame around it, and forms that lead here alone.
 CONTENT_POLICY = (
@@ -39,15 +45,34 @@ def authorization_of_page(request: Request) -> str | None:
     return f"Bearer {token_of(value, now())}" if value is not None else None
 
 
+async def principal_of_page(request: Request, role: str = ANY) -> Principal:
+    """Return who asks for a page, who has to have `role`; the page has to have the filters that its address names.
+
+    Raises:
+        UsageError: it has not (`filters.takes`); whoever may not see the page is told that first.
+        as `api.forms.principal_of_page`.
+    """
+    principal = await whose_page(request, role)
+    _check_address(request)
+    return principal
+
+
+def _check_address(request: Request) -> None:
+    # a page that reads its filters itself, and one that is no page of ours, have none that are known here
+    if request.method in SAFE and "endpoint" in request.scope:
+        check_taken(request.query_params.multi_items(), request.scope["endpoint"])
+
+
 async def visitor(request: Request, *roles: str) -> Principal:
     """Return who visits, who has to have one of `roles`; the first one is named to whoever has none.
 
     Raises:
         as `principal_of_page`.
     """
-    principal = await principal_of_page(request)
+    principal = await whose_page(request)
     if not principal.roles & set(roles):
         principal.require(roles[0])
+    _check_address(request)
     return principal
 
 
@@ -80,6 +105,12 @@ def _placed(problem: Mapping[str, Any]) -> str:
     return f"{place}: {problem['message']}" if place else str(problem["message"])
 
 
+def _asked(request: Request) -> list[tuple[str, str]]:
+    """Return what the address asks for, in words: on paper there is no form that says so."""
+    items = request.query_params.multi_items() if request.method in SAFE else []
+    return [(words(name), value) for name, value in items if value.strip() and name not in _HOW]
+
+
 async def page(request: Request, template: str, title: str, /, *, status: int = 200, **values: Any) -> Response:
     """Answer with a page: what its template makes of `values`, and of what stands on every page."""
     service = service_of(request)
@@ -94,6 +125,8 @@ async def page(request: Request, template: str, title: str, /, *, status: int = 
         "old_rules": _old_rules(service, principal),
         "form_token": csrf_field(request),
         "engine": __version__,
+        "made_at": format_time(now()),
+        "asked": _asked(request),
     }
     text = await asyncio.to_thread(render, template, {**frame, **values})
     headers = {"Cache-Control": "no-store", "Content-Security-Policy": CONTENT_POLICY}

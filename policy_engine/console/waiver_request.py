@@ -10,25 +10,32 @@ from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.api.problems import status_of
 from policy_engine.api.requests import service_of
-from policy_engine.console.filters import refusal
-from policy_engine.console.forms import Field, filled
+from policy_engine.console.filters import refusal, takes
+from policy_engine.console.forms import DATE, Field, filled
+from policy_engine.console.keeping import check_token, form_key, kept, received
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
-from policy_engine.console.visiting import authorization_of_page, check_form, page, principal_of_page, see
+from policy_engine.console.visiting import authorization_of_page, page, principal_of_page, see
 from policy_engine.errors import PolicyError, RecordingError
 from policy_engine.model.waiver import LONGEST_REASON, LONGEST_TICKET
 from policy_engine.service import waivers
+from policy_engine.service.errors import BusyError
 from policy_engine.service.ground import now
 from policy_engine.service.waivers import WaiverRequest
+from policy_engine.wording import printable
 
 if TYPE_CHECKING:
+    from policy_engine.access.principal import Principal
     from policy_engine.loading.policy import Policy
 
 router = page_router()
 _NAMES = ("workload", "decision", "rule", "option", "task", "reason", "ticket", "valid_from", "valid_until")
 _DAYS = 30
+_TITLE, _BUTTON = "Ask for a waiver", "Ask for the waiver"
+_SEEN = 60
 #: What the engine refuses, by the field that it is about.
 _FIELDS = {
     "not-waivable": "rule",
@@ -68,29 +75,47 @@ def _fields(policy: Policy) -> tuple[Field, ...]:
 
 
 @router.get("/waiver-request")
+@takes(*_NAMES)
 async def form(request: Request) -> Response:
     """Show the form, filled with what the address says."""
     principal = await principal_of_page(request, "decide")
     fields = filled(_fields(service_of(request).policy), request.query_params.multi_items())
-    return await _page(request, fields, known=principal.known_by != "loopback")
+    wrong = _unusable(fields)
+    return await _page(request, _marked(fields, wrong), 400 if wrong else 200, known=principal.known_by != "loopback")
 
 
 @router.post("/waiver-request")
 async def ask(request: Request) -> Response:
     """Put the request on record, and lead to the waiver."""
-    principal = await principal_of_page(request, "decide")
-    given = await check_form(request)
+    given = await received(request, "decide")
     items = [(name, value.strip()) for name in _NAMES for value in given.get(name, ())]
     fields = filled(_fields(service_of(request).policy), items)
+    try:
+        principal = await principal_of_page(request, "decide")
+        check_token(request, given)
+    except PolicyError as error:
+        return await kept(request, error, _TITLE, _BUTTON, fields)
+    key = form_key(given, *(f"{name}={value}" for name, value in items))
+    return await _ask(request, principal, fields, items, key)
+
+
+async def _ask(
+    request: Request,
+    principal: Principal,
+    fields: Sequence[Field],
+    items: Sequence[tuple[str, str]],
+    key: str | None,
+) -> Response:
+    service, authorization = service_of(request), authorization_of_page(request)
     wanted, wrong = _wanted(dict(items), fields)
     if wrong:
         return await _page(request, _marked(fields, wrong), 422)
     try:
-        found, warning = await waivers.ask(service_of(request), authorization_of_page(request), wanted)
-    except RecordingError:
-        raise
+        found, warning = await waivers.ask(service, authorization, wanted, key, by_hand=True)
+    except (RecordingError, BusyError, UnauthenticatedError) as error:
+        return await kept(request, error, _TITLE, _BUTTON, fields)
     except PolicyError as error:
-        said = refusal(error.problems[0].message, error.help)
+        said = refusal(error.problems[0])
         name = _FIELDS.get(error.code)
         marked = _marked(fields, {name: said}) if name else fields
         return await _page(request, marked, status_of(error), refused=None if name else said)
@@ -107,7 +132,7 @@ async def _page(
     return await page(
         request,
         "waiver_request.html",
-        "Ask for a waiver",
+        _TITLE,
         status=status,
         fields=fields,
         refused=refused,
@@ -115,16 +140,30 @@ async def _page(
     )
 
 
+def _unusable(fields: Sequence[Field]) -> dict[str, str]:
+    """Return what is wrong with what fields hold, whether or not it suffices."""
+    wrong = {}
+    for each in fields:
+        if each.kind == "date" and each.value and _day(each.value) is None:
+            wrong[each.name] = "This is no date such as 2027-06-30."
+        if each.kind == "select" and each.value not in dict(each.options):
+            wrong[each.name] = f"No rule in force that can be waived is called {printable(each.value[:_SEEN])}."
+    return wrong
+
+
+def _day(text: str) -> date | None:
+    """Return a day that is written as the form asks for it; other spellings of ISO 8601 are taken for mistakes."""
+    try:
+        return date.fromisoformat(text) if DATE.fullmatch(text) else None
+    except ValueError:
+        return None
+
+
 def _wanted(given: Mapping[str, str], fields: Sequence[Field]) -> tuple[WaiverRequest, Mapping[str, str]]:
     """Return what is asked for, and what is wrong with the fields."""
-    wrong = {each.name: "This is wanted." for each in fields if each.required and not given.get(each.name)}
-    days: dict[str, date | None] = {}
-    for name in ("valid_from", "valid_until"):
-        text = given.get(name, "")
-        try:
-            days[name] = date.fromisoformat(text) if text else None
-        except ValueError:
-            wrong[name] = "This is no date such as 2027-06-30."
+    wrong = _unusable(fields)
+    wrong |= {each.name: "This is wanted." for each in fields if each.required and not given.get(each.name)}
+    days = {name: _day(given.get(name, "")) for name in ("valid_from", "valid_until")}
     if not given.get("workload") and not given.get("decision"):
         wrong["workload"] = "A workload is wanted, or a decision."
     elif given.get("workload") and given.get("decision"):

@@ -13,24 +13,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from policy_engine.access.routes import WAIVERS
+from policy_engine.api.parameters import choice, read_items
 from policy_engine.api.problems import status_of
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.console import links
 from policy_engine.console.cells import Cell, Code, Lines, Link, Mark, Muted, Table, When, columns
-from policy_engine.console.filters import refusal
+from policy_engine.console.filters import given, refusal, takes
 from policy_engine.console.forms import Field
+from policy_engine.console.keeping import NOT_ABOUT_TEXT, check_token, kept, received, text_of
 from policy_engine.console.routing import page_router
 from policy_engine.console.signatures import signature_lines
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import (
     authorization_of_page,
-    check_form,
     page,
     principal_of_page,
     see,
     visitor,
 )
-from policy_engine.errors import PolicyError, RecordingError
+from policy_engine.errors import PolicyError
 from policy_engine.model.identity import same_person
 from policy_engine.service import waivers as served
 from policy_engine.waivers.register import EXPIRING_DAYS, reports
@@ -51,6 +52,7 @@ _STATES = {
     "revoked": ("revoked",),
     "all": ("active", "file", "requested", "pending", "expired", "revoked"),
 }
+_PARAMETERS = (choice("state", tuple(_STATES), "The state of waivers."),)
 _TONES = {"active": "good", "file": "good", "requested": "warn", "pending": "info", "revoked": "bad"}
 _SIGNATURE = Field(
     "signature",
@@ -64,11 +66,11 @@ _REASON = Field("reason", "Why it is taken back", hint="Kept for good: name no p
 
 
 @router.get("/waivers")
+@takes("state")
 async def waivers(request: Request) -> Response:
     """Show the waivers of one state."""
     principal = await visitor(request, *WAIVERS)
-    state = request.query_params.get("state", "")
-    state = state if state in _STATES else "active"
+    state = read_items(given(request.query_params.multi_items()), _PARAMETERS)["state"] or "active"
     found = await served.waivers(service_of(request), principal, "all", None)
     rows = found["waivers"]
     await record_read(request, "waiver list", len(rows))
@@ -97,21 +99,28 @@ async def waiver(request: Request, identifier: str) -> Response:
 @router.post("/waivers/{identifier}/approval")
 async def approve(request: Request, identifier: str) -> Response:
     """Put an approver's signature on record."""
-    principal = await principal_of_page(request, "approve")
-    fields = await check_form(request)
-    text = next(iter(fields.get("signature", ())), "")
-    lines = signature_lines(text)
+    form = await received(request, "approve")
+    text = text_of(form, "signature")
+    field = replace(_SIGNATURE, value=text)
+    try:
+        principal = await principal_of_page(request, "approve")
+        check_token(request, form)
+        return await _approve(request, principal, identifier, field)
+    except PolicyError as error:
+        return await kept(request, error, "Approve a waiver", "Approve the waiver", [field])
+
+
+async def _approve(request: Request, principal: Principal, identifier: str, field: Field) -> Response:
+    lines = signature_lines(field.value)
     if not lines:
-        field = replace(_SIGNATURE, value=text, error="This holds no signature line. Paste what the command printed.")
+        field = replace(field, error="This holds no signature line. Paste what the command printed.")
         return await _shown(request, principal, identifier, 422, field)
     try:
         found, _ = await served.approve(service_of(request), authorization_of_page(request), identifier, lines)
-    except RecordingError:
-        raise
     except PolicyError as error:
-        if error.code == "waiver-missing":
+        if error.code == "waiver-missing" or isinstance(error, NOT_ABOUT_TEXT):
             raise
-        field = replace(_SIGNATURE, value=text, error=refusal(error.problems[0].message, error.help))
+        field = replace(field, error=refusal(error.problems[0]))
         return await _shown(request, principal, identifier, status_of(error), field)
     return see(url("/waivers", found["id"]))
 
@@ -119,21 +128,31 @@ async def approve(request: Request, identifier: str) -> Response:
 @router.post("/waivers/{identifier}/revocation")
 async def revoke(request: Request, identifier: str) -> Response:
     """Take a waiver back."""
-    principal = await principal_of_page(request, "approve")
-    fields = await check_form(request)
-    reason = next(iter(fields.get("reason", ())), "").strip()
-    if not reason:
-        wrong = replace(_REASON, error="A reason is wanted: it stands in the ledger.")
+    form = await received(request, "approve")
+    reason = text_of(form, "reason").strip()
+    field = replace(_REASON, value=reason)
+    try:
+        principal = await principal_of_page(request, "approve")
+        check_token(request, form)
+        return await _revoke(request, principal, identifier, field)
+    except PolicyError as error:
+        return await kept(request, error, "Take a waiver back", "Revoke the waiver", [field])
+
+
+async def _revoke(request: Request, principal: Principal, identifier: str, field: Field) -> Response:
+    if not field.value:
+        wrong = replace(field, error="A reason is wanted: it stands in the ledger.")
         return await _shown(request, principal, identifier, 422, reason=wrong)
     try:
-        found = await served.revoke(service_of(request), authorization_of_page(request), identifier, reason)
-    except RecordingError:
-        raise
+        found = await served.revoke(service_of(request), authorization_of_page(request), identifier, field.value)
     except PolicyError as error:
-        if error.code == "waiver-missing":
+        if error.code == "waiver-missing" or isinstance(error, NOT_ABOUT_TEXT):
             raise
-        wrong = replace(_REASON, value=reason, error=refusal(error.problems[0].message, error.help))
+        wrong = replace(field, error=refusal(error.problems[0]))
         return await _shown(request, principal, identifier, status_of(error), reason=wrong)
+    if found["revoked_why"] != field.value:
+        wrong = replace(field, error="It was revoked before, with the reason above. Yours was not recorded.")
+        return await _shown(request, principal, identifier, 409, reason=wrong)
     return see(url("/waivers", found["id"]))
 
 
@@ -228,7 +247,7 @@ def _head(row: Mapping[str, Any]) -> list[tuple[str, Cell]]:
         ("Ticket", row["ticket"]),
         ("Asked for by", row["requester"] if row["requester"] is not None else Muted("not held any more")),
         ("Known by", row["requester_known_by"]),
-        ("Signed by", Lines(tuple(each["by"] for each in row["signed"])) if row["signed"] else Muted("nobody yet")),
+        *_signed(row),
         ("Approved by", _approved(row)),
         ("Signatures", row["signatures"] or Muted("nothing to verify")),
         ("Decision", Link(row["decision"][:12], url("/decisions", row["decision"]), code=True)),
@@ -239,6 +258,13 @@ def _head(row: Mapping[str, Any]) -> list[tuple[str, Cell]]:
     if row["revoked_at"]:
         found.append(("Revoked", Lines((When(row["revoked_at"]), row["revoked_why"] or ""))))
     return found
+
+
+def _signed(row: Mapping[str, Any]) -> list[tuple[str, Cell]]:
+    """Return who signed it so far; once it is granted that is who approved it."""
+    if row["granted_index"] is not None:
+        return []
+    return [("Signed by", Lines(tuple(each["by"] for each in row["signed"])) if row["signed"] else Muted("nobody yet"))]
 
 
 def _approved(row: Mapping[str, Any]) -> Cell:
@@ -270,7 +296,7 @@ def _uses(row: Mapping[str, Any]) -> Table:
     rows = [
         (
             Link(str(use["decision"])[:12], url("/decisions", str(use["decision"])), code=True),
-            use["index"],
+            str(use["index"]),
             When(use["decided_at"]),
             Mark("out of its time", "bad") if use["index"] in late else None,
         )

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from policy_engine.errors import Problem
 
+_LISTED = re.compile(r"`GET /v1/(decisions|workloads|waivers|reports|exports)[^`]*`")
+#: Members of a request that a form has as fields of these labels.
+_MEMBERS = re.compile(r"`?\b(valid)_(from|until)\b`?")
 _HELP = {
     "decision-missing": "give its id, 8 digits or more of it, or its entry's number; the page Decisions lists them",
     "workload-missing": "the page Workloads lists them",
@@ -27,4 +32,9 @@ def for_people(problem: Problem) -> Problem:
 
 
 def _paged(hint: str | None) -> str | None:
-    return None if hint is None else hint.replace("this path takes", "this page takes")
+    if hint is None:
+        return None
+    named = _LISTED.sub(
+        lambda found: f"the page {found[1].capitalize()}", hint.replace("this path takes", "this page takes")
+    )
+    return _MEMBERS.sub(r"Valid \2", named)

@@ -9,13 +9,13 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.api.parameters import choice, number, read_items, text
+from policy_engine.api.parameters import choice, read_items, text
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.asking.decision_query import VERDICTS
 from policy_engine.console import links
-from policy_engine.console.cells import Cell, Lines, Link, Table, Verdict, When, columns
+from policy_engine.console.cells import Cell, Lines, Link, Mark, Muted, Table, Verdict, When, columns
 from policy_engine.console.decisions import owner, workload
-from policy_engine.console.filters import check_names, given
+from policy_engine.console.filters import given, takes
 from policy_engine.console.forms import Field, filled
 from policy_engine.console.routing import page_router
 from policy_engine.console.templates import words
@@ -24,13 +24,17 @@ from policy_engine.console.visiting import page, principal_of_page
 from policy_engine.errors import Problem
 from policy_engine.service import recorded
 from policy_engine.service.errors import NotFoundError
+from policy_engine.service.excerpts import ALLOWING
 
 if TYPE_CHECKING:
     from policy_audit.records import StoredDecision
 
+    from policy_engine.service.still import Still
+
 router = page_router()
 _PART, _STEPS = 100, 20
-_MOST_PAGE = 1_000_000
+#: So long a page of many workloads asks whether their decisions stand.
+_SECONDS = 1.0
 _FIELDS = (
     Field("name", "Name contains"),
     Field("namespace", "Namespace"),
@@ -45,46 +49,45 @@ _PARAMETERS = (
     text("name", "A part of the workload's name."),
     text("namespace", "The namespace, whole."),
     choice("verdict", VERDICTS, "The verdict that counts."),
-    number("page", 1, _MOST_PAGE, "Which page.", default=1),
+    text("cursor", "Where the page begins."),
 )
 
 
 @router.get("/workloads")
+@takes(*(each.name for each in _PARAMETERS))
 async def workloads(request: Request) -> Response:
     """Show the workloads that were decided on, each with the decision that counts for it."""
     principal = await principal_of_page(request, "read")
-    check_names(request.query_params.multi_items(), [each.name for each in _PARAMETERS])
     items = given(request.query_params.multi_items())
     asked = read_items(items, _PARAMETERS)
-    at = asked["page"]
 
     def fits(row: StoredDecision) -> bool:
         return (asked["name"] or "") in row.workload and asked["verdict"] in (None, row.verdict)
 
-    part = slice((at - 1) * _PART, at * _PART)
-    ask = partial(recorded.standing, reach=principal.namespaces, namespace=asked["namespace"], fits=fits, part=part)
+    ask = partial(recorded.standing, reach=principal.namespaces, asked=asked, fits=fits, limit=_PART)
     found = await service_of(request).read(ask)
+    still = await _still(request, [row for row in found["workloads"] if row["verdict"] in ALLOWING], _SECONDS)
     await record_read(request, "workloads", len(found["workloads"]))
     query = {field.name: asked[field.name] for field in _FIELDS}
-    last = max(1, -(-found["count"] // _PART))
-    near = [("Previous page", at - 1)] if at > 1 else []
-    near += [("Next page", at + 1)] if at < last else []
+    near = [Link("First page", url("/workloads", **query))] if asked["cursor"] else []
+    near += [Link("Next page", url("/workloads", **query, cursor=found["next"]))] if found["next"] else []
     return await page(
         request,
         "workloads.html",
         "Workloads",
         fields=filled(_FIELDS, items),
         filtered=any(query.values()),
-        table=_table(found["workloads"], any(query.values()) or at > 1),
+        table=_table(found["workloads"], still, any(query.values()) or found["start"] > 0),
         count=found["count"],
-        number=at,
-        last=last,
-        links=[Link(title, url("/workloads", **query, page=place)) for title, place in near],
+        number=found["start"] // _PART + 1,
+        last=max(1, -(-found["count"] // _PART)),
+        links=near,
         checkpoint=found["checkpoint"],
     )
 
 
 @router.get("/workloads/{which:path}")
+@takes("cursor")
 async def history(request: Request, which: str) -> Response:
     """Show the decisions on one workload, the newest first."""
     principal = await principal_of_page(request, "read")
@@ -93,11 +96,11 @@ async def history(request: Request, which: str) -> Response:
     if len(names) != 2:
         raise NotFoundError(Problem("workload-missing", f"there is no workload `{which[:80]}`"))
     namespace, name = names
-    check_names(request.query_params.multi_items(), ["cursor"])
     asked = {"limit": _STEPS, "oldest_first": False, "cursor": request.query_params.get("cursor") or None}
     ask = partial(recorded.steps, reach=principal.namespaces, namespace=namespace, name=name, asked=asked)
     found = await service_of(request).read(ask)
     counts = await service_of(request).read(partial(recorded.standing_of, namespace=namespace, name=name))
+    still = await _still(request, [counts] if counts else [])
     await record_read(request, "audit list", len(found["decisions"]))
     place = url("/workloads", namespace, name)
     near = [Link("Newest decisions", place)] if asked["cursor"] else []
@@ -109,16 +112,25 @@ async def history(request: Request, which: str) -> Response:
         steps=[_step(row, changed) for row, changed in zip(found["decisions"], found["changes"], strict=True)],
         links=near,
         counts=counts,
+        still=still.get(counts["index"]) if counts else None,
         later=(counts or {}).get("later"),
         all=url("/decisions", namespace=namespace, workload=name) if "/" not in name else None,
     )
 
 
-def _table(rows: list[dict[str, Any]], filtered: bool) -> Table:
+async def _still(request: Request, rows: list[dict[str, Any]], seconds: float | None = None) -> dict[int, Still]:
+    """Return of decisions whether they still stand, by their entries; of those that it can be told of in time."""
+    service, indexes = service_of(request), [row["index"] for row in rows]
+    return await service.read(
+        lambda ledger: service.stillness.of(ledger, service.policy, indexes, seconds) if indexes else {}
+    )
+
+
+def _table(rows: list[dict[str, Any]], still: dict[int, Still], filtered: bool) -> Table:
     shown = [
         (
             workload(row, row["stage"]),
-            _counting(row),
+            _counting(row, still.get(row["index"])),
             words(row["purpose"]) if row["purpose"] else None,
             owner(row),
             When(row["recorded_at"], date=True),
@@ -132,13 +144,30 @@ def _table(rows: list[dict[str, Any]], filtered: bool) -> Table:
     return Table("Workloads", heads, shown, empty, hidden_caption=True)
 
 
-def _counting(row: dict[str, Any]) -> Cell:
-    """Return the verdict that counts, and below it that of a later decision that does not."""
+def _counting(row: dict[str, Any], still: Still | None) -> Cell:
+    """Return the verdict that counts; below it whether it still stands, and a later decision that does not count."""
+    below: list[Cell] = []
+    if row["verdict"] in ALLOWING:
+        below += standing_lines(still)
     later = row["later"]
-    if later is None:
-        return Verdict(row["verdict"])
-    text = f"later {words(later['purpose'] or 'decision')}: {words(later['verdict'])}"
-    return Lines((Verdict(row["verdict"]), Link(text, url("/decisions", str(later["index"])))))
+    if later is not None:
+        text = f"later {words(later['purpose'] or 'decision')}: {words(later['verdict'])}"
+        below.append(Link(text, url("/decisions", str(later["index"]))))
+    return Lines((Verdict(row["verdict"]), *below)) if below else Verdict(row["verdict"])
+
+
+def standing_lines(still: Still | None) -> list[Cell]:
+    """Return what is said below a verdict that allows: nothing where it stands."""
+    if still is None:
+        return [Muted("whether it stands was not asked yet: load the page again")]
+    if still.stands:
+        return []
+    if not still.reasons:
+        return [Mark("may not stand", "warn"), still.untold]
+    if still.has_only_run_out:
+        return [Mark("has run out", "bad")]
+    more = len(still.reasons) - 1
+    return [Mark("does not stand", "bad"), still.reasons[0][1] + (f"; and {more} more" if more else "")]
 
 
 def _step(row: dict[str, Any], changed: list[Any] | None) -> dict[str, Any]:

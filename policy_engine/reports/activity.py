@@ -8,6 +8,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from msgspec import Struct
+from policy_audit.entry import EntryType
 from policy_audit.records import DecisionQuery, StoredDecision
 from policy_audit.view import instant
 
@@ -27,8 +28,8 @@ MOST_READ = 1000
 MOST_DAYS = 45
 _KEPT = 20_000
 _WEEK = 7
-#: By decision: what denied it. A decision's id is its digest, so that this never changes.
-_denying: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+#: By decision, and the disposals by then: what denied it. A decision's id is its digest, so that this never changes.
+_denying: OrderedDict[tuple[str, int], tuple[str, ...]] = OrderedDict()
 
 
 class Span(Struct, frozen=True):
@@ -49,7 +50,8 @@ class Blocking(Struct, frozen=True):
 class Denials(Struct, frozen=True):
     """The rules behind the denials of a period, the most frequent first; `read` of `total` denials were read.
 
-    `without` are those that no rule stands behind: the model does not fit, or evidence is not what it should be.
+    `without` are those that no rule stands behind: the model does not fit, or evidence is not what it should be. Of
+    `gone` the documents are not held any more, so that what denied them is not told.
     """
 
     rules: tuple[Blocking, ...]
@@ -57,14 +59,16 @@ class Denials(Struct, frozen=True):
     total: int
     without: int = 0
     workloads_without: int = 0
+    gone: int = 0
+    workloads_gone: int = 0
 
 
 class Expiring(Struct, frozen=True):
-    """Decisions that end soon or have ended, the first ones; how many there are, and of how many workloads in all."""
+    """Decisions that end soon or have ended, the first ones; how many there are, and those that count in all."""
 
     rows: tuple[StoredDecision, ...]
     total: int
-    workloads: int
+    counting: tuple[StoredDecision, ...]
 
 
 def verdicts_over_time(
@@ -107,15 +111,18 @@ def what_denies(
     denials: Counter[str] = Counter()
     workloads: dict[str, set[tuple[str, str]]] = {}
     without: list[tuple[str, str]] = []
+    gone: list[tuple[str, str]] = []
     for row, rules in _with_rules(snapshot, rows):
-        denials.update(rules)
+        place = row.namespace, row.workload
+        denials.update(rules or ())
         if not rules:
-            without.append((row.namespace, row.workload))
-        for rule in rules:
-            workloads.setdefault(rule, set()).add((row.namespace, row.workload))
+            (gone if rules is None else without).append(place)
+        for rule in rules or ():
+            workloads.setdefault(rule, set()).add(place)
     ordered = sorted(denials, key=lambda rule: (-denials[rule], rule))
     found = tuple(Blocking(each, denials[each], len(workloads[each])) for each in ordered)
-    return Denials(found, len(rows), len(indexes), len(without), len(set(without)))
+    apart = (len(without), len(set(without)), len(gone), len(set(gone)))
+    return Denials(found, len(rows), len(indexes), *apart)
 
 
 def expiring(
@@ -128,25 +135,32 @@ def expiring(
     late = [each for each in rows if each.valid_until is not None and each.valid_until < end]
     shown = sorted(late, key=lambda each: (str(each.valid_until), each.namespace, each.workload))[:most]
     snapshot.checked(shown)  # what is shown is what the entries say
-    return Expiring(tuple(shown), len(late), len(rows))
+    return Expiring(tuple(shown), len(late), tuple(rows))
 
 
-def _with_rules(snapshot: Snapshot, rows: Sequence[StoredDecision]) -> Iterator[tuple[StoredDecision, tuple[str, ...]]]:
-    for made in snapshot.checked([row for row in rows if row.decision_id not in _denying]):
-        _remember(made.row.decision_id, _rules(snapshot, made))
+def _with_rules(
+    snapshot: Snapshot, rows: Sequence[StoredDecision]
+) -> Iterator[tuple[StoredDecision, tuple[str, ...] | None]]:
+    """Yield decisions with the rules behind them; None where their documents are not held."""
+    # what was disposed of is not told from memory either: every worker says the same
+    disposals = snapshot.count_entries([EntryType.DISPOSAL])
+    for made in snapshot.checked([row for row in rows if (row.decision_id, disposals) not in _denying]):
+        rules = _rules(snapshot, made)
+        if rules is not None:
+            _remember((made.row.decision_id, disposals), rules)
     for row in rows:
-        yield row, _denying.get(row.decision_id, ())
+        yield row, _denying.get((row.decision_id, disposals))
 
 
-def _rules(snapshot: Snapshot, made: CheckedDecision) -> tuple[str, ...]:
+def _rules(snapshot: Snapshot, made: CheckedDecision) -> tuple[str, ...] | None:
     decided = document(snapshot, made, "decision")
     if decided is None:
-        return ()
+        return None
     found = [rule for task in decided["tasks"] if task["verdict"] == "deny" for rule in denying_rules(task)]
     return tuple(dict.fromkeys(found))
 
 
-def _remember(decision: str, rules: tuple[str, ...]) -> None:
+def _remember(decision: tuple[str, int], rules: tuple[str, ...]) -> None:
     _denying[decision] = rules
     while len(_denying) > _KEPT:
         _denying.popitem(last=False)

@@ -16,19 +16,15 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from policy_audit.entry import Draft, EntryType
 
 from policy_engine.access.principal import ForbiddenError, Principal
-from policy_engine.decide import Decider
 from policy_engine.errors import InputError, PolicyError, Problem, UsageError
-from policy_engine.rechecks.again import Rechecker
-from policy_engine.rechecks.persons import Persons
-from policy_engine.rechecks.problem import NotRecheckedError
-from policy_engine.rechecks.standing import DEPLOY, Standing
+from policy_engine.rechecks.standing import DEPLOY
 from policy_engine.recorder import recordable
 from policy_engine.service.acting import act, context_of
 from policy_engine.service.errors import NotFoundError
 from policy_engine.service.excerpts import ALLOWING, Given, excerpt_of, reason
 from policy_engine.service.finding import latest_decision, split_workload
-from policy_engine.service.ground import now
 from policy_engine.service.service import Asked
+from policy_engine.service.still import Asking
 from policy_engine.waivers.on_record import stored_context
 
 if TYPE_CHECKING:
@@ -239,27 +235,13 @@ def _standing(ledger: Ledger, policy: Policy, found: Found, resource: Resource) 
     view, reasons = found.entry.document["view"], []
     if view["verdict"] != found.document.get("verdict") or view["verdict"] not in ALLOWING:
         reasons.append(reason("verdict", f"its verdict is {view['verdict']}"))
-    if view.get("policy_digest") != policy.digest:
-        reasons.append(reason("policy", "it was decided under another policy than the one in force"))
     wanted = _digest_of(resource)
     if wanted is not UNSET and view.get("workload_digest") != wanted:
         reasons.append(reason("workload", "it was decided on another version of the workload"))
-    moment = now()
-    persons = Persons(ledger, sealed_is_fine=True)
-    rechecker = Rechecker(ledger, Decider(policy), moment, None, persons)
-    facts = _facts(ledger, policy, moment)
-    try:
-        due = rechecker.find(Standing(found.entry.index, found.entry.document), *facts).reasons
-    except NotRecheckedError as error:
-        return [*reasons, reason("not-told", f"whether it stands cannot be told: {error.why}")]
-    return [*reasons, *(reason(each.kind, each.why) for each in due)]
-
-
-def _facts(ledger: Ledger, policy: Policy, moment: Any) -> tuple[Any, Any]:
-    from policy_engine.rechecks.waived import WaiversNow
-    from policy_engine.vouching.revoked import revoked_names
-
-    return WaiversNow(ledger, policy.approvers, moment).of, revoked_names(ledger).keys()
+    # asked anew each time, and never taken from what is remembered: what is answered here lets somebody deploy
+    still = Asking(ledger, policy).of(found.entry.index, found.entry.document)
+    reasons += [reason(kind, why) for kind, why in still.reasons]
+    return [*reasons, *([reason("not-told", still.untold)] if still.untold is not None else [])]
 
 
 def _with_entry(answer: dict[str, Any], index: int) -> dict[str, Any]:

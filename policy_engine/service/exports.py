@@ -71,30 +71,36 @@ class Exporter:
         self._beating: threading.Thread | None = None
 
     def start(
-        self, principal: Principal, authorization: str | None, wanted: Wanted, loop: asyncio.AbstractEventLoop
+        self,
+        principal: Principal,
+        authorization: str | None,
+        wanted: Wanted,
+        loop: asyncio.AbstractEventLoop,
+        key: str | None = None,
     ) -> Job:
-        """Begin a job, whose entry is recorded in `loop`; blocks.
+        """Begin a job, whose entry is recorded in `loop`; blocks. With a `key` that was given before it is that job.
 
         Raises:
             BusyError: there are too many.
             UsageError: it cannot be asked for so, or its files cannot be written.
         """
         _check(wanted)
-        takes = (
-            FILTERS
-            if wanted.report == DECISIONS
-            else frozenset()
-            if wanted.report == LOG
-            else REPORTS[wanted.report].takes
-        )
-        given = narrowed(principal, wanted.given, takes)
+        given = narrowed(principal, wanted.given, _takes(wanted.report))
         self._check_filters(wanted.report, given)
+        name = _name(principal, key) if key is not None else None
+        if name is not None and (known := self.jobs.begun(name)) is not None:
+            return known
         if len(list(self.jobs.all())) >= MOST_JOBS:
             message = f"the server keeps {MOST_JOBS} exports, and has as many"
             raise BusyError(Problem("too-many-exports", message, help="delete one that is not needed any more"), 60)
         reach = None if principal.namespaces is None else tuple(sorted(principal.namespaces))
         about = {"owner": principal.subject, "known_by": principal.known_by, "namespaces": reach}
-        job = self.jobs.new(report=wanted.report, format=wanted.format, **about)
+        try:
+            job = self.jobs.new(name, report=wanted.report, format=wanted.format, **about)
+        except FileExistsError:
+            if name is None or (known := self.jobs.begun(name)) is None:
+                raise
+            return known
         self._mine.add(job.id)
         self._beat()
         record = _Recording(self._service, authorization, loop)
@@ -329,6 +335,18 @@ def _may_see(principal: Principal, job: Job) -> bool:
         job.namespaces is not None and set(job.namespaces) <= principal.namespaces
     )
     return reaches and (principal.subject, principal.known_by) == (job.owner, job.known_by)
+
+
+def _takes(report: str) -> frozenset[str]:
+    """Return the filters of what is exported."""
+    if report == DECISIONS:
+        return FILTERS
+    return frozenset() if report == LOG else REPORTS[report].takes
+
+
+def _name(principal: Principal, key: str) -> str:
+    """Return the name of the one job that a principal begins with a key."""
+    return hashlib.sha256(f"{principal.known_by} {principal.subject} {key}".encode()).hexdigest()[:24]
 
 
 def _members(wanted: Wanted) -> dict[str, Any]:

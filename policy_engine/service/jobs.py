@@ -30,6 +30,8 @@ KEPT_SECONDS = 24 * 3600.0
 DEAD_SECONDS = 15.0
 BEAT_SECONDS = 2.0
 MOST_JOBS = 50
+#: How often, and how long after another, it is looked for a job that another thread or worker is beginning.
+_LOOKS, _LOOK_SECONDS = 50, 0.02
 JOB, BEAT, CANCEL, CONTENT = "job.json", "beat", "cancel", "content.zip"
 _ID = re.compile(r"[0-9a-f]{24}")
 
@@ -67,23 +69,34 @@ class Jobs:
         """Return the folder of a job."""
         return self._folder / name
 
-    def new(self, **about: Any) -> Job:
-        """Begin a job.
+    def new(self, name: str | None = None, **about: Any) -> Job:
+        """Begin a job, of this name where one is given.
 
         Raises:
+            FileExistsError: there is one of this name.
             UsageError: its files cannot be written.
         """
-        job = Job(id=secrets.token_hex(12), created_at=time.time(), **about)
+        job = Job(id=name or secrets.token_hex(12), created_at=time.time(), **about)
         try:
             self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.place(job.id).mkdir(mode=0o700)
             self.beat(job.id)
             self.put(job)
+        except FileExistsError:
+            raise
         except OSError as error:
             shutil.rmtree(self.place(job.id), ignore_errors=True)
             reason = (error.strerror or str(error)).lower()
             raise UsageError(Problem("state-unwritable", f"the server cannot keep the job: {reason}")) from error
         return job
+
+    def begun(self, name: str) -> Job | None:
+        """Return a job that somebody may be beginning at this moment; None where there is none."""
+        for _ in range(_LOOKS):
+            if (job := self.get(name)) is not None or not self.place(name).is_dir():
+                return job
+            time.sleep(_LOOK_SECONDS)
+        return None
 
     def put(self, job: Job) -> None:
         """Write what is known of a job, unless it was taken away meanwhile."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -23,6 +24,7 @@ from policy_engine.wording import printable
 if TYPE_CHECKING:
     from policy_audit.ledger import Ledger, StoredEntry
     from policy_audit.records import StoredDecision
+    from policy_audit.snapshot import Snapshot
 
     from policy_engine.access.principal import Principal
 
@@ -117,6 +119,11 @@ def _same(ledger: Ledger, entry: StoredEntry) -> Iterator[StoredEntry]:
             yield ledger.entry(row.index)
 
 
+def other_entries(ledger: Ledger, entry: StoredEntry) -> list[int]:
+    """Return the indexes of the other entries of a decision, of the last ones on its workload, the newest first."""
+    return [each.index for each in _same(ledger, entry) if each.index != entry.index]
+
+
 def decision_entry(ledger: Ledger, target: str, reach: Reach) -> StoredEntry:
     """Return the entry of a decision: by its id, 8 digits or more of it, or the entry's index.
 
@@ -194,34 +201,59 @@ def workloads(
 
 
 def standing(
-    ledger: Ledger,
-    reach: Reach,
-    namespace: str | None = None,
-    fits: Callable[[StoredDecision], bool] | None = None,
-    part: slice = slice(None),
+    ledger: Ledger, reach: Reach, asked: Mapping[str, Any], fits: Callable[[StoredDecision], bool], limit: int
 ) -> dict[str, Any]:
-    """Return the decision that counts for each workload, as `workloads` does the last one.
+    """Return the decision that counts for each workload, page by page, as `workloads` does the last one.
 
-    The last one for deploying counts, else the last one; `later` has a last one that does not count, or is None.
+    The last one for deploying counts, else the last one; `later` has a last one that does not count, or is None. All
+    pages are of the tree that the first one was read of: a workload that is decided anew meanwhile is not lost.
 
     Raises:
+        UsageError: the cursor is wrong.
         VerificationError: what is shown is not what the entries' bytes say.
     """
-    from policy_audit.snapshot import open_snapshot
-
     from policy_engine.asking.listing import bound, rows_shown
     from policy_engine.reports import workloads as reports
 
-    with open_snapshot(ledger) as snapshot:
+    at = cursors.read(asked["cursor"], asked) if asked.get("cursor") else None
+    start, moment = (at.start, at.asked_at) if at is not None else (0, _text(now()))
+    with _of_size(ledger, at.size if at is not None else None) as snapshot:
         snapshot.check_count()
-        pairs = [pair for pair in reports.standing(snapshot, namespace) if reach is None or pair[0].namespace in reach]
-        pairs = [pair for pair in pairs if fits is None or fits(pair[0])]
-        shown = pairs[part]
+        named = reports.standing(snapshot, asked.get("namespace"))
+        pairs = [pair for pair in named if (reach is None or pair[0].namespace in reach) and fits(pair[0])]
+        shown = pairs[start : start + limit]
         found = rows_shown(snapshot, snapshot.checked([counts for counts, _ in shown]))
         later = [last for counts, last in shown if last.index != counts.index]
         others = {each["index"]: each for each in rows_shown(snapshot, snapshot.checked(later))}
         rows = [{**row, "later": others.get(last.index)} for row, (_, last) in zip(found, shown, strict=True)]
-        return {"workloads": rows, "count": len(pairs), "checkpoint": bound(snapshot)}
+        more = start + limit < len(pairs)
+        following = cursors.Cursor(start + limit, snapshot.size, moment)
+        return {
+            "workloads": rows,
+            "count": len(pairs),
+            "start": start,
+            "next": cursors.written(following, asked) if more else None,
+            "checkpoint": bound(snapshot),
+        }
+
+
+@contextmanager
+def _of_size(ledger: Ledger, size: int | None) -> Iterator[Snapshot]:
+    """Read the ledger as it is now, or the tree of a cursor.
+
+    Raises:
+        UsageError: the ledger never had such a tree.
+    """
+    from policy_audit.errors import LedgerError
+    from policy_audit.snapshot import open_snapshot
+
+    try:
+        with open_snapshot(ledger, size=size) as snapshot:
+            yield snapshot
+    except LedgerError as error:
+        if size is None or error.code != "checkpoint-missing":
+            raise
+        raise UsageError(Problem("cursor", "the cursor is of a tree that this ledger never had")) from None
 
 
 def standing_of(ledger: Ledger, namespace: str, name: str) -> dict[str, Any] | None:

@@ -36,6 +36,7 @@ from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
 from policy_engine.service.rules_in_force import RulesInForce
 from policy_engine.service.settings import Settings
+from policy_engine.service.still import Stillness
 from policy_engine.service.verifying import Verifications
 from policy_engine.telemetry import span
 from policy_engine.telemetry.requests import carried
@@ -69,6 +70,7 @@ class Service:
         self.exporter = Exporter(self, state / "exports")
         self.verifications = Verifications(self, state / "verifications")
         self.rule_sheets = RuleSheets(settings.layers)
+        self.stillness = Stillness()
         self._tiles: ServedTiles | None = None
         self.admission = Admission(settings.limits, self.committer)
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")

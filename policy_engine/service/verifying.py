@@ -6,6 +6,7 @@ What is verified is what `policy audit verify` does, over the same steps; that i
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from policy_audit.errors import AuditError
 
 from policy_engine.access.principal import ForbiddenError, Principal
 from policy_engine.asking.verifying import check_keys, verification_value
-from policy_engine.errors import PolicyError, Problem
+from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.recorder import recording_error
 from policy_engine.service.errors import BusyError, NotFoundError
 from policy_engine.service.jobs import BEAT_SECONDS, Job, Jobs
@@ -50,13 +51,14 @@ class Verifications:
 
         Raises:
             ForbiddenError: the principal does not reach the whole ledger.
-            UsageError: a key is none, or the job cannot be kept.
+            UsageError: a key or a kept checkpoint is none, or the job cannot be kept.
             BusyError: as many are under way as may be.
         """
         if principal.namespaces is not None:
             message = "this reads the whole ledger, and your token reaches some namespaces alone"
             raise ForbiddenError(Problem("namespace", message, help="ask an administrator for one that reaches all"))
         check_keys(pinned.keys)
+        _check_kept(pinned.kept)
         known = sorted(self.jobs.all(), key=lambda job: job.created_at)
         if sum(not job.ended for job in known) >= _UNDER_WAY:
             message = f"{_UNDER_WAY} verifications are under way"
@@ -118,6 +120,22 @@ class Verifications:
         keys = list(pinned.keys) or ([own] if own is not None else [])
         report = self._service.door.open().verify(keys or None, kept=pinned.kept, progress=told)
         return {**verification_value(report, given=bool(keys)), "kept": len(pinned.kept)}
+
+
+def _check_kept(kept: Sequence[str]) -> None:
+    """Refuse what is no checkpoint at all: that is a mistake of whoever gave it, and no finding about the ledger.
+
+    Raises:
+        UsageError: one is none.
+    """
+    from policy_audit.checkpoint import parse_checkpoint
+
+    for text in kept:
+        try:
+            parse_checkpoint(text)
+        except AuditError as error:
+            hint = "paste the whole text of a signed checkpoint, or of a receipt, as it was kept"
+            raise UsageError(Problem("kept-checkpoint", f"it is no checkpoint: {error.message}", help=hint)) from None
 
 
 def _failed(job: Job, problem: Problem) -> Job:

@@ -9,11 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from msgspec import Struct
 from policy_audit.entry import EntryType
+from policy_audit.once_sealed import Once
 
 from policy_engine.access.principal import ForbiddenError, Principal
 from policy_engine.errors import InputError, Problem, UsageError, VerificationFailedError
@@ -71,8 +74,13 @@ class WaiverRequest(Struct, frozen=True, forbid_unknown_fields=True):
     task: str | None = None
 
 
-async def ask(service: Service, authorization: str | None, wanted: WaiverRequest) -> tuple[dict[str, Any], str | None]:
+async def ask(
+    service: Service, authorization: str | None, wanted: WaiverRequest, key: str | None = None, *, by_hand: bool = False
+) -> tuple[dict[str, Any], str | None]:
     """Put a request on record; return the waiver as `waiver` does, and a warning that nobody may grant it.
+
+    A second request with the same `key`, of the same person, is the first one, and nothing is recorded again. `by_hand`
+    refuses more days than the policy in force allows: a program may know of the policy that comes.
 
     Raises:
         NotFoundError: there is no such decision, or not for whoever asks.
@@ -94,13 +102,23 @@ async def ask(service: Service, authorization: str | None, wanted: WaiverRequest
         context = context_of(principal)
         name = context.actor or ""
         name_nobody({key: request[key] for key in ("reason", "ticket")}, {**owners, "requester": name})
-        days = (wanted.valid_until - first).days + 1
-        return [asking(request, ledger.origin, name, context)], too_many_days(policy, days)
+        days, most = (wanted.valid_until - first).days + 1, service.policy.approvers.max_days
+        if by_hand and days > most:
+            message = f"it would run {days:,} days, and the policy in force allows {most:,}: nobody may approve it"
+            raise InputError(Problem("bad-period", message, help="name an earlier day"))
+        draft = replace(asking(request, ledger.origin, name, context), once=_once(principal, key))
+        return [draft], too_many_days(policy, days)
 
     with _by_members():
         done = await act(service, authorization, "decide", work)
     found = await service.read(lambda ledger: asked_for(ledger, done.recorded[0].index))
     return await waiver(service, done.principal, found.statement.id), done.told
+
+
+def _once(principal: Principal, key: str | None) -> Once | None:
+    # a form is told from another by its key, which has what was typed in it
+    whose = f"waiver {principal.known_by} {principal.subject} {key}"
+    return Once(sha256(whose.encode()).hexdigest(), sha256(b"waiver").hexdigest()) if key is not None else None
 
 
 async def waivers(service: Service, principal: Principal, wanted: str, expiring: int | None) -> dict[str, Any]:

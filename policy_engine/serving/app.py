@@ -29,7 +29,7 @@ from policy_engine.api import (
 from policy_engine.api.compressing import CompressedReads
 from policy_engine.api.problems import problem_response, told_to
 from policy_engine.console.pages import ROUTERS
-from policy_engine.console.routing import is_for_people, missing_page
+from policy_engine.console.routing import is_for_people, missing_page, page_for_form
 from policy_engine.errors import PolicyError
 from policy_engine.service.meter import Meter
 from policy_engine.service.service import Service
@@ -101,4 +101,6 @@ async def _refuse(request: Request, error: Exception) -> Response:
 async def _unrouted(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException) and error.status_code == 404 and is_for_people(request):
         return await missing_page(request)
+    if isinstance(error, HTTPException) and error.status_code == 405 and is_for_people(request):
+        return await page_for_form(request)
     return await fallbacks.refuse(request, error)

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
+from policy_audit.view import check_tags
 
 from policy_engine import replay as module
 from policy_engine.recorded import ROLES
-from policy_engine.recorder import Context, Recorder
+from policy_engine.recorder import Context, Recorder, tags_of
 from policy_engine.replay import NotReplayableError, Replay, Replayer, blobs_of, replay
 from policy_engine.replays import replay_mismatches
+from policy_engine.tags import decision_tags, tag_differences
 from tests.unit.replay_case import Change, decided, documents, engine, forged, recorded
 
 
@@ -263,3 +265,23 @@ def test_nothing_that_is_forged_comes_out_equal_or_breaks(ledger: Ledger, role: 
     found = replay(ledger, recorded(ledger, blobs, decision))
     assert found.status != "equal", (role, path, what)
     assert found.differences or found.why
+
+
+def test_tags_of_before_they_told_of_fallbacks_follow_from_their_decision() -> None:
+    decision = decided("leaking-fallback")
+    document, tags = decision.document, tags_of(decision)
+    assert "proposed-region-outside-residency" in tags["rule"], "it did not fire, and stands against the fallback"
+    assert "DATA-06" in tags["criterion"]
+    data = decision.workload.spec.data
+    regulations = data.regulations if data is not None else None
+    before = check_tags("decision", decision_tags(document, regulations, fallbacks=False))
+    assert "proposed-region-outside-residency" not in before["rule"]
+    whole = check_tags("decision", tags)
+    for tags_on_record, differ in (
+        (whole, False),
+        (before, False),
+        ({**before, "rule": before["rule"][1:]}, True),
+        ({**whole, "criterion": before["criterion"]}, True),
+        ({**before, "model": ["another"]}, True),
+    ):
+        assert bool(list(tag_differences(tags_on_record, document, regulations, "tags"))) is differ

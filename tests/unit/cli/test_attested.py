@@ -91,6 +91,29 @@ def test_a_revoked_attestation_counts_no_more_and_earlier_decisions_stand(scene:
     assert [e["body"]["reason"] for e in scene.entries(EntryType.EVIDENCE_REVOKED)] == ["the cards were exchanged"]
 
 
+def test_a_decision_whose_evidence_was_revoked_is_found_among_those_that_count(scene: EvidenceScene) -> None:
+    from policy_audit.snapshot import open_snapshot
+
+    from policy_engine.loading.policy import load_policy
+    from policy_engine.reports.workloads import standing
+    from policy_engine.service.fallen import Fallen, fallen
+    from policy_engine.service.still import Stillness
+
+    def found() -> Fallen:
+        with open_ledger(scene.urls["one"]) as ledger, open_snapshot(ledger) as snapshot:
+            counting = [counts for counts, _ in standing(snapshot)]
+            return fallen(ledger, load_policy([scene.layer]), Stillness(), counting, [])
+
+    index = attested(scene, attesting.report())
+    scene.state(HARDWARE, ledger_index=index)
+    assert scene.decide()["verdict"].startswith("allow")
+    assert (found().rows, found().allowing, found().older) == ([], 1, 0)
+    assert scene.run("evidence", "revoke", str(index), "--reason", "the cards were exchanged").status == 0
+    ((_, still),) = found().rows
+    assert [kind for kind, _ in still.reasons] == ["evidence"]
+    assert "revoked" in still.reasons[0][1]
+
+
 def test_a_receipt_of_another_ledger_is_revoked_here_or_by_the_policy(scene: EvidenceScene) -> None:
     index, key = scene.attest("two")
     scene.prove(index, "two")

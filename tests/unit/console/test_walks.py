@@ -154,6 +154,34 @@ def test_what_is_folded_is_on_paper_and_forms_are_not(visit: Watched, seeded: Se
     page.emulate_media(media="screen")
 
 
+def test_paper_says_what_was_asked_and_cuts_nothing_off(visit: Watched) -> None:
+    page = visit.page
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 720, "height": 1000})  # what is left of a sheet between its margins, about
+    visit.open("/decisions?verdict=deny&since=2020-01-01")
+    said = page.locator(".paper").inner_text()
+    assert "verdict: deny" in said
+    assert "since: 2020-01-01" in said
+    assert "UTC" in said
+    for name in ("decisions", "denials"):
+        visit.open(f"/reports/{name}?make=1&verdict=deny" if name == "decisions" else f"/reports/{name}?make=1")
+        assert page.locator(".wide td").count(), name
+        widest = page.evaluate(
+            "Math.max(...[...document.querySelectorAll('td, th')].map(e => e.getBoundingClientRect().right))"
+        )
+        assert widest <= 720, name
+        labels = (
+            page.locator(".wide tbody tr")
+            .first.locator("[data-label]")
+            .evaluate_all("all => all.map(e => e.dataset.label)")
+        )
+        assert len(labels) > 8
+    visit.open("/?days=90")
+    assert "decisions for deployments" in page.locator("header.page").inner_text()
+    page.emulate_media(media="screen")
+    assert not page.locator(".paper").is_visible()
+
+
 def test_a_narrow_chart_begins_with_what_is_newest(visit: Watched) -> None:
     visit.page.set_viewport_size({"width": 360, "height": 800})
     page = visit.open("/?purpose=all")

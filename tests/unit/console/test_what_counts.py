@@ -21,7 +21,7 @@ from policy_engine.summary import denying_rules
 from tests.console_ledger import DENIED, EXAMPLES
 from tests.pages import Parsed
 from tests.serving import Server, make_token, serving
-from tests.unit.console.test_pages import OWN, form_token, session
+from tests.unit.console.test_pages import OWN, form_token, listed, session
 from tests.unit.test_summary import example
 
 ALLOWED = (EXAMPLES / "writing-assistant.yaml").read_text("utf-8")
@@ -75,6 +75,10 @@ def test_a_denial_by_its_fallback_is_among_what_denies(officer_of_own: httpx.Cli
     blocks = page.partition('id="blocks"')[2].partition("</section>")[0]
     assert all(rule in blocks for rule in denying_rules(task))
     assert "Nothing was denied" not in page
+    rule = "proposed-region-outside-residency"
+    assert rule in denying_rules(task)
+    assert len(listed(officer_of_own.get(f"/decisions?rule={rule}&verdict=deny").text)) == 2
+    assert listed(officer_of_own.get(f"/rules/{rule}").text)
     shown = words_of(officer_of_own, "/")
     assert "2 decisions" in shown
     assert "Deployments (2)" in shown
@@ -120,7 +124,7 @@ def test_a_filter_that_is_none_is_refused(officer_of_own: httpx.Client) -> None:
         "/workloads?verdict=bogus",
         "/workloads?verdict=deny&verdict=review",
         "/?days=14",
-        "/workloads?page=x",
+        "/workloads?cursor=x",
     ):
         words_of(officer_of_own, path, 400)
 
