@@ -95,6 +95,10 @@ def test_a_ledger_that_cannot_be(home: Path) -> None:
 def test_a_ledger_that_comes_later(tmp_path: Path, home: Path) -> None:
     store = sqlite_store(tmp_path)
     place = Path(store.url.removeprefix("sqlite:///"))
+    kept = place.with_name("kept")
+    with store.open():
+        pass
+    place.rename(kept)
     place.write_bytes(b"no database at all, but a text that somebody put here")
     with serving_process(store.url, "--ledger-key", str(store.key), home=home, wait=False) as (server, process):
         ready = f"{server.url}/readyz"
@@ -104,6 +108,8 @@ def test_a_ledger_that_comes_later(tmp_path: Path, home: Path) -> None:
         assert int(answer.headers["Retry-After"]) > 0
         assert httpx.get(f"{server.url}/healthz", timeout=5, trust_env=False).status_code == 200
         place.unlink()
+        assert httpx.get(ready, timeout=30, trust_env=False).status_code == 503  # none is made in its place
+        kept.rename(place)
         came = time.monotonic()
         until(lambda: httpx.get(ready, timeout=5, trust_env=False).status_code == 200, 10)
         print(f"\nrecovery: a ledger that came later: {time.monotonic() - came:.2f} s")
