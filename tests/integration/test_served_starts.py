@@ -191,3 +191,14 @@ def test_a_user_who_was_not_granted_anew_is_told_at_the_start(granted: Granted, 
         said = process.stderr.read().decode()
         assert "DELETE on once" in said
         assert "policy db grants" in said
+
+
+def test_a_key_that_is_none_is_said_in_the_log_too(tmp_path: Path, home: Path) -> None:
+    store = sqlite_store(tmp_path)
+    with store.open():
+        pass
+    store.key.write_bytes(b"no key")
+    status, said = serve(home, "--ledger-key", str(store.key), "--log-format", "json", ledger=store.url)
+    assert status == 6
+    (line,) = (json.loads(each) for each in said.splitlines() if each.startswith("{"))
+    assert (line["event"], line["code"]) == ("not started", "signing-key")
