@@ -22,6 +22,7 @@ from policy_audit.merkle import Frontier, leaf_hash
 from policy_audit.names import BLOB, CHECKPOINT, DECISION, ENTRY, LOCK, ONCE, REVISION, TAG, TAG_SET, VERSION
 from policy_audit.note import unpinned_keys
 from policy_audit.once_rows import once_row
+from policy_audit.remembered import HEAD_ASK
 from policy_audit.rotating import refuse_rotated
 from policy_audit.vault import Vault
 from policy_audit.view import COLUMNS, read_tags
@@ -51,12 +52,16 @@ def check_revision(rows: Sequence[Row]) -> None:
     Raises:
         LedgerError: the rows of Alembic's table are others.
     """
-    if [tuple(row) for row in rows] != [(REVISION,)]:
-        raise LedgerError(
-            f"the ledger has the schema `{', '.join(str(row[0]) for row in rows)}` by now, not `{REVISION}`",
-            code="ledger-newer",
-            help="nothing was recorded; start this program again, in the version that the schema is of",
-        )
+    if [tuple(row) for row in rows] == [(REVISION,)]:
+        return
+    found = [str(row[0]) for row in rows]
+    older = bool(found) and max(found) < REVISION
+    again = "start this program again, in the version that the schema is of"
+    raise LedgerError(
+        f"the ledger has the schema `{', '.join(found) or 'none'}` by now, not `{REVISION}`",
+        code="ledger-not-migrated" if older else "ledger-newer",
+        help=f"nothing was recorded; {'run `policy db upgrade`' if older else again}",
+    )
 
 
 def start_log(connection: Connection, signer: Signer) -> str:
@@ -64,9 +69,6 @@ def start_log(connection: Connection, signer: Signer) -> str:
     note, head = _signed_head(signer, Frontier())
     insert_all(connection, [head])
     return note
-
-
-HEAD_ASK = Ask("SELECT size, root, frontier, note FROM log_checkpoint ORDER BY size DESC LIMIT 1")
 
 
 def read_head(

@@ -9,7 +9,7 @@ from typing import NamedTuple, cast
 
 from sqlalchemy import Connection
 
-from policy_audit.appending import HEAD_ASK, check_revision, extend, lock_asks, new_blobs, read_head
+from policy_audit.appending import check_revision, extend, lock_asks, new_blobs, read_head
 from policy_audit.asking import Ask
 from policy_audit.database import Database
 from policy_audit.entry import Prepared
@@ -35,6 +35,7 @@ from policy_audit.lookups import (
 )
 from policy_audit.once_rows import answered, forget, requests, try_forget
 from policy_audit.once_sealed import SealedOnce, expired_by, later
+from policy_audit.remembered import HEAD_ASK, Head, Remembered
 from policy_audit.vault import Vault
 from policy_audit.view import instant
 
@@ -78,6 +79,7 @@ class _Done(NamedTuple):
     tags: KnownTags
     size: int
     next_sweep: str
+    head: Head | None = None
 
 
 def commit_groups(
@@ -88,21 +90,26 @@ def commit_groups(
     Raises:
         LedgerError: nothing was recorded: the ledger refuses as a whole, or the database an entry of some group.
     """
-    commit = _Commit(signer, vault, known, groups)
+    commit = _Commit(signer, vault, known, groups, database.remembered)
     asks = commit.asks(database.on_sqlite)
     with database.write_asking(flat(asks)) as (connection, answers):
         done = commit.run(connection, sorted_out(asks, answers), now)
     if done.note is not None:  # only what is committed is remembered
         known.remember(done.note, done.blobs, done.tags, done.size)
         known.next_sweep = done.next_sweep
+    if database.remembered is not None and done.head is not None:
+        database.remembered.take(done.head)  # before anybody is answered
     return done.answers
 
 
 class _Commit:
     """One commit, from what is asked to what is answered."""
 
-    def __init__(self, signer: Signer, vault: Vault, known: Known, groups: Sequence[Ready]) -> None:
+    def __init__(
+        self, signer: Signer, vault: Vault, known: Known, groups: Sequence[Ready], remembered: Remembered | None
+    ) -> None:
         self.signer, self.vault, self.known, self.groups = signer, vault, known, groups
+        self.remembered, self.floor = remembered, remembered.floor() if remembered is not None else None
         self.keys = {group.once.key for group in groups if group.once is not None}
 
     def asks(self, on_sqlite: bool) -> dict[str, Sequence[Ask]]:
@@ -113,7 +120,7 @@ class _Commit:
         return {
             _LOCK: lock,
             _VERSION: [version],
-            _HEAD: [HEAD_ASK],
+            _HEAD: [self.remembered.ask(self.floor) if self.remembered is not None else HEAD_ASK],
             DISPOSALS: disposal_asks(self.known.size) if known else [],
             DOCUMENTS: document_asks({each.digest for one in batch for each in one.blobs if each.digest not in known}),
             **lookups(batch, self.known.tags, self.vault),
@@ -124,7 +131,8 @@ class _Commit:
     def run(self, connection: Connection, found: Found, now: Callable[[], datetime]) -> _Done:
         """Decide about each group, and add those that are to be added."""
         check_revision(found[_VERSION])
-        frontier = read_head(connection, self.signer, self.known.head, found[_HEAD])
+        held = self.remembered.held(connection, self.floor, found[_HEAD]) if self.remembered is not None else None
+        frontier = read_head(connection, self.signer, self.known.head, [row[:4] for row in found[_HEAD]])
         moment = instant(now())
         expired = expired_by(moment)
         asked, old = requests(found[ASKED], expired)
@@ -133,7 +141,7 @@ class _Commit:
         outcomes = [deciding.decide(group) for group in self.groups]
         accepted = [prepared for group in deciding.accepted for prepared in group.batch]
         if not accepted:
-            return _Done(self._answers(connection, outcomes, {}), None, set(), {}, 0, "")
+            return _Done(self._answers(connection, outcomes, {}), None, set(), {}, 0, "", held)
         next_sweep = self._forget(connection, old, expired, moment)
         rows, blobs = self._new_blobs(connection, found, accepted)
         tags = self.known.tags
@@ -141,7 +149,8 @@ class _Commit:
             connection, self.signer, frontier, accepted, moment, tags, self.vault, found=found, beside=[rows]
         )
         answers = self._answers(connection, outcomes, _apart(deciding.accepted, recorded))
-        return _Done(answers, note, blobs, met, frontier.size, next_sweep)
+        head = held.grown(note) if held is not None else None
+        return _Done(answers, note, blobs, met, frontier.size, next_sweep, head)
 
     def _new_blobs(self, connection: Connection, found: Found, batch: Sequence[Prepared]) -> tuple[Rows, set[str]]:
         wanted = {blob.digest: blob for prepared in batch for blob in prepared.blobs}

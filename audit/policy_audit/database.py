@@ -11,10 +11,10 @@ import sqlite3
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from typing import cast
 
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -23,14 +23,19 @@ from sqlalchemy.pool import QueuePool, StaticPool
 from policy_audit import server as pg
 from policy_audit.asking import Answer, Ask, ask_all
 from policy_audit.errors import LedgerError
+from policy_audit.remembered import Remembered
+from policy_audit.sqlite_file import (
+    BUSY_SECONDS,
+    MEMORY,
+    FileConnection,
+    Placed,
+    open_file_connection,
+)
 from policy_audit.sqlite_turns import BEGIN, begin_writing
 
-BUSY_SECONDS = 10.0
 _RETRY_SECONDS = 0.02
 _FOLD_MILLISECONDS = 2000
 SQLITE_PREFIX = "sqlite:///"
-MEMORY = ":memory:"
-_MAGIC = b"SQLite format 3\x00"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,12 @@ def _without_password(url: str) -> str:
 class Database:
     """Connections to one database, and its transactions."""
 
-    def __init__(self, location: Location, engine: Engine) -> None:
+    def __init__(self, location: Location, engine: Engine, placed: Placed | None = None) -> None:
         self.location = location
         self.engine = engine
+        self.placed = placed
+        self.remembered: Remembered | None = None
+        """What is read, and extended by `commit_groups`, is held to; None: nobody remembers anything."""
         self.on_sqlite = engine.dialect.name == "sqlite"
         self._process = os.getpid()
         self._writing = threading.RLock()
@@ -103,7 +111,7 @@ class Database:
         begin: tuple[str, ...] = (BEGIN,)
         if not self.on_sqlite:
             begin = pg.writing(self.location.schema, BUSY_SECONDS, patient)
-        with self._writing, self._transaction(begin, asks) as begun:
+        with self._writing, self._transaction(begin, asks, writes=True) as begun:
             yield begun
 
     @contextmanager
@@ -123,12 +131,16 @@ class Database:
         """Do as `read`, and ask `asks` as the transaction's first statements, which takes no round trip more."""
         self.check_process()
         begin = ("BEGIN",) if self.on_sqlite else pg.reading(self.location.schema)
-        if self._reading is None:
-            with self._transaction(begin, asks) as begun:
-                yield begun
-        else:
-            with self._reading, self._transaction(begin, asks) as begun:
-                yield begun
+        remembered = self.remembered
+        with self._reading or nullcontext():
+            if remembered is None:
+                with self._transaction(begin, asks) as begun:
+                    yield begun
+                return
+            floor = remembered.floor()  # before the snapshot: what is committed after that makes nothing smaller
+            with self._transaction(begin, [remembered.ask(floor), *asks]) as (connection, (head, *answers)):
+                remembered.take(remembered.held(connection, floor, head.rows))
+                yield connection, answers
 
     def fold_log(self) -> bool:
         """Fold SQLite's write-ahead log into the file and empty it, so that nothing deleted is left in it.
@@ -173,15 +185,21 @@ class Database:
             self.engine.dispose()
 
     @contextmanager
-    def _transaction(self, begin: Sequence[str], asks: Sequence[Ask] = ()) -> Iterator[tuple[Connection, list[Answer]]]:
+    def _transaction(
+        self, begin: Sequence[str], asks: Sequence[Ask] = (), *, writes: bool = False
+    ) -> Iterator[tuple[Connection, list[Answer]]]:
         committing = False
         try:
             connection, answers = self._begin([*map(Ask, begin), *asks])
             with connection:
                 try:
+                    if not writes:
+                        self._check_place(connection)
                     yield connection, answers[len(begin) :]
                     if not self.on_sqlite and pg.in_failed_transaction(connection):
                         raise LedgerError(f"the ledger `{self.location}` refused a statement", code="ledger-database")
+                    if writes:
+                        self._check_place(connection)
                     committing = True
                     connection.exec_driver_sql("COMMIT")
                 except BaseException:
@@ -192,6 +210,10 @@ class Database:
             if committing and refused.code == "ledger-unreachable":
                 refused = _unknown(self.location)
             raise refused from error
+
+    def _check_place(self, connection: Connection) -> None:
+        if self.placed is not None:
+            self.placed.check(cast("FileConnection", connection.connection.driver_connection))
 
     def _begin(self, asks: Sequence[Ask]) -> tuple[Connection, list[Answer]]:
         """Begin a transaction, on a new connection where the one that was kept has died meanwhile.
@@ -229,56 +251,15 @@ def connect(location: Location) -> Database:
     """
     if location.server:
         return Database(location, pg.connect_server(location.url))
-    target = _sqlite_target(location.path)
+    placed = Placed(location.path) if location.path is not None else None
 
     def opener() -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            target, uri=True, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False
-        )
-        # Text that is not UTF-8 must reach the verifier as what it is, not as an exception of the driver.
-        connection.text_factory = _decode
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA fullfsync = ON")
-        connection.execute("PRAGMA checkpoint_fullfsync = ON")
-        connection.execute("PRAGMA trusted_schema = OFF")
-        connection.execute("PRAGMA recursive_triggers = ON")  # what REPLACE deletes fires the triggers on DELETE, too
-        # What is erased is overwritten, and does not stay in a page that nothing uses any more.
-        connection.execute("PRAGMA secure_delete = ON")
-        return connection
+        # the target is that of now: a file that could not be written to may have become writable
+        return open_file_connection(location.path, placed)
 
     pool = QueuePool if location.path else StaticPool
     engine = create_engine("sqlite://", creator=opener, poolclass=pool, isolation_level="AUTOCOMMIT")
-    return Database(location, engine)
-
-
-def create_sqlite_file(path: Path) -> None:
-    """Make the empty file of a new database, readable by its owner alone, and its folder.
-
-    Raises:
-        LedgerError: the folder or the file cannot be made.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-    except OSError as error:
-        raise LedgerError(
-            f"the ledger `{path}` cannot be created: {error.strerror}", code="ledger-unwritable"
-        ) from None
-
-
-def check_sqlite_file(path: Path) -> None:
-    """Refuse a file that is no SQLite database, before SQLite touches it.
-
-    Raises:
-        LedgerError: it is something else, or cannot be read.
-    """
-    try:
-        with path.open("rb") as file:
-            start = file.read(len(_MAGIC))
-    except OSError as error:
-        raise LedgerError(f"the ledger `{path}` cannot be read: {error.strerror}", code="ledger-unreadable") from None
-    if start and start != _MAGIC:
-        raise LedgerError(f"the file `{path}` is not a SQLite database", code="not-a-ledger")
+    return Database(location, engine, placed)
 
 
 def use_write_ahead_log(database: Database) -> None:
@@ -293,6 +274,8 @@ def use_write_ahead_log(database: Database) -> None:
             try:
                 if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
                     connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+                if database.placed is not None:
+                    database.placed.opened(cast("FileConnection", connection.connection.driver_connection))
                 return
             except SQLAlchemyError as error:
                 refused = translate(error, database.location)
@@ -342,27 +325,6 @@ def _unknown(location: Location) -> LedgerError:
         code="ledger-unreachable",
         help="nothing is handed out; see what is on record with `policy audit list`, then try again",
     )
-
-
-def _sqlite_target(path: Path | None) -> str:
-    """Return the URI that opens `path` with as many rights as there are, and never creates it."""
-    if path is None:
-        return MEMORY
-    log = path.with_name(path.name + "-wal")
-    effective = os.access in os.supports_effective_ids
-    writable = all(os.access(place, os.W_OK, effective_ids=effective) for place in (path, path.parent))
-    if writable:
-        mode = "mode=rw"
-    elif log.exists():
-        mode = "mode=ro"
-    else:
-        # Without a write-ahead log and without the right to make one, nobody is writing.
-        mode = "immutable=1"
-    return f"file:{quote(str(path))}?{mode}"
-
-
-def _decode(data: bytes) -> str:
-    return data.decode("utf-8", "surrogateescape")
 
 
 def _roll_back(connection: Connection) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from policy_audit.cosignature import Quorum
     from policy_audit.erasing import Erasure
     from policy_audit.recomputing import Recompute
+    from policy_audit.remembered import Remembered
     from policy_audit.report import VerificationReport
 
 __all__ = [
@@ -48,12 +49,15 @@ def open_ledger(
     key_path: Path | str | None = None,
     read_only: bool = False,
     clock: Callable[[], datetime] | None = None,
+    create: bool = True,
+    remembered: Remembered | None = None,
 ) -> Ledger:
     """Open the ledger at `url`; a SQLite file that is not there yet is made, with its signing key.
 
     The key is at `key_path`, by default beside the SQLite file as `<path>.key`, and the personal key beside that, as
     `<key>.personal`. `read_only` reads and verifies without keys; without the personal key, personal values stay
-    sealed. `clock` gives the time of recording, with a time zone.
+    sealed. `clock` gives the time of recording, with a time zone. Not `create`: nothing is made that is not there.
+    `remembered` is what the ledger's head is held to, by whoever opens it again and again.
 
     Raises:
         LedgerError: it cannot be opened, is not a ledger, or is not at this program's schema.
@@ -63,10 +67,10 @@ def open_ledger(
     location = locate(url)
     key = Path(key_path).expanduser().absolute() if key_path is not None else None
     if location.server:
-        opened = open_server(location, key, read_only)
+        opened = open_server(location, key, read_only, create)
     elif location.path is not None:
         key = key or location.path.with_name(location.path.name + ".key")
-        opened = open_file(location, location.path, key, read_only)
+        opened = open_file(location, location.path, key, read_only, create)
     else:
         key, opened = None, open_memory(location)
     try:
@@ -74,6 +78,7 @@ def open_ledger(
     except BaseException:
         opened.database.close()
         raise
+    opened.database.remembered = remembered
     return Ledger(opened, vault, read_only=read_only, clock=clock or _now, key_path=key)
 
 

@@ -174,25 +174,35 @@ class LedgerReading(LedgerBase):
             check_revision(ask_all(connection, lock_asks(True)[-1:])[0].rows)
 
     def check_keys(self) -> None:
-        """Check that what is appended would be signed and sealed under the ledger's own keys.
+        """Check that what is appended would be signed and sealed under the ledger's own keys, and that these are still
+        the ones that their files have: whoever took a key away, or put another one there, means it.
 
         Raises:
-            SigningKeyError: the signing key was rotated away, or there is none.
+            SigningKeyError: the signing key was rotated away, or its file does not hold it.
             PersonalKeyError: the personal key is not there, or another one.
             LedgerError: the head is not what the signing key signed.
         """
         from policy_audit.appending import read_head
-        from policy_audit.errors import SigningKeyError
+        from policy_audit.errors import PersonalKeyError, SigningKeyError
+        from policy_audit.personal_key import path_of, read_personal_key
+        from policy_audit.signing_program import read_signer
         from policy_audit.vault import check_key
 
         if self._signer is None:
             raise SigningKeyError("the ledger was opened without its signing key", code="signing-key-missing")
         if self._vault.missing is not None:
             raise self._vault.missing
+        filed = read_signer(self._key_path) if self._key_path is not None else self._signer
+        key = self._vault.key
+        if self._key_path is not None and key is not None and read_personal_key(path_of(self._key_path)) != key:
+            raise PersonalKeyError("the personal key's file holds another key by now", code="personal-key-other")
         with self._database.read() as connection:
             read_head(connection, self._signer, None)
-            if self._vault.key is not None:
-                check_key(connection, self._vault.key)
+            if filed.verifier_key != self._signer.verifier_key:
+                read_head(connection, filed, None)
+                raise SigningKeyError("the signing key's file holds another key by now", code="signing-key-rotated")
+            if key is not None:
+                check_key(connection, key)
 
     def receipt(self, index: int) -> str:
         """Return a proof file (C2SP tlog-proof) of the entry, under the first checkpoint that covers it.

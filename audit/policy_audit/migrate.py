@@ -8,16 +8,10 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from policy_audit.database import (
-    Location,
-    check_sqlite_file,
-    connect,
-    create_sqlite_file,
-    locate,
-    use_write_ahead_log,
-)
+from policy_audit.database import Location, connect, locate, use_write_ahead_log
 from policy_audit.errors import LedgerError
 from policy_audit.names import HEAD, REVISION
+from policy_audit.sqlite_file import check_sqlite_file, create_sqlite_file
 from policy_audit.state import refuse_other, revision, schema_of
 
 if TYPE_CHECKING:

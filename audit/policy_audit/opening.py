@@ -11,19 +11,13 @@ from pathlib import Path
 from sqlalchemy import Connection, select
 
 from policy_audit.appending import lock_head, start_log
-from policy_audit.database import (
-    Database,
-    Location,
-    check_sqlite_file,
-    connect,
-    create_sqlite_file,
-    use_write_ahead_log,
-)
+from policy_audit.database import Database, Location, connect, use_write_ahead_log
 from policy_audit.errors import LedgerError, SigningKeyError
 from policy_audit.keys import Signer, generate_signer, write_key_file
 from policy_audit.names import CHECKPOINT, ENTRY, REVISION
 from policy_audit.rotating import refuse_rotated
 from policy_audit.signing_program import read_signer
+from policy_audit.sqlite_file import check_sqlite_file, create_sqlite_file
 from policy_audit.state import refuse_other, revision
 
 
@@ -48,11 +42,11 @@ def open_memory(location: Location) -> Opened:
     return Opened(database, signer)
 
 
-def open_file(location: Location, path: Path, key: Path, read_only: bool) -> Opened:
-    """Open a SQLite ledger, or make it together with its key.
+def open_file(location: Location, path: Path, key: Path, read_only: bool, create: bool = True) -> Opened:
+    """Open a SQLite ledger, or make it together with its key. Not `create`: only one that has begun.
 
     Raises:
-        LedgerError: it is not there (`read_only`), not a ledger, newer than this program, or cannot be read.
+        LedgerError: it is not there (`read_only`, not `create`), not a ledger, newer than this program, or unreadable.
         SigningKeyError: one of ledger and key is there without the other.
     """
     # INVARIANT: a ledger's file is made before its key. So a key seen first without a file seen later is a loss.
@@ -60,28 +54,30 @@ def open_file(location: Location, path: Path, key: Path, read_only: bool) -> Ope
     if not path.exists():
         if had_key:
             raise _gone(path, key)
-        if read_only:
-            raise LedgerError(f"there is no ledger at `{path}`", code="ledger-missing")
+        if read_only or not create:
+            hint = None if read_only else "put it back; a new one is made by `policy token create`"
+            raise LedgerError(f"there is no ledger at `{path}`", code="ledger-missing", help=hint)
         create_sqlite_file(path)
     check_sqlite_file(path)
     database = connect(location)
     try:
         with database.read() as connection:
             refuse_other(connection, location)
-            begun = revision(connection) == REVISION and _has_begun(connection)
+            current = revision(connection)
+            begun = current == REVISION and _has_begun(connection)
         if begun:
             return _opened(database, _key(key, read_only), read_only)
-        if read_only:
+        if read_only or (current is None and not create):
             raise _unready(location)
         use_write_ahead_log(database)
-        return _begin(database, key)
+        return _begin(database, key, create)
     except BaseException:
         database.close()
         raise
 
 
-def open_server(location: Location, key: Path | None, read_only: bool) -> Opened:
-    """Open a ledger on PostgreSQL, which is never migrated here; its log begins with a new key.
+def open_server(location: Location, key: Path | None, read_only: bool, create: bool = True) -> Opened:
+    """Open a ledger on PostgreSQL, which is never migrated here; its log begins with a new key, unless not `create`.
 
     Raises:
         LedgerError: the schema is not the current one, or the server cannot be reached.
@@ -104,13 +100,13 @@ def open_server(location: Location, key: Path | None, read_only: bool) -> Opened
             return _opened(database, _key(key, read_only), read_only)
         if read_only or key is None:
             raise _unready(location)
-        return _begin(database, key)
+        return _begin(database, key, create)
     except BaseException:
         database.close()
         raise
 
 
-def _begin(database: Database, key: Path) -> Opened:
+def _begin(database: Database, key: Path, create: bool) -> Opened:
     """Migrate a new SQLite ledger and begin its log, unless another process was first."""
     made = False
     try:
@@ -125,6 +121,8 @@ def _begin(database: Database, key: Path) -> Opened:
             if not begun:
                 if key.exists():
                     raise _gone(database.location, key)
+                if not create:
+                    raise _unready(database.location)
                 signer = generate_signer()
                 start_log(connection, signer)
                 write_key_file(key, signer)

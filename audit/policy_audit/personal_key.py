@@ -49,6 +49,12 @@ class PersonalKey:
     def __repr__(self) -> str:
         return f"PersonalKey({self.origin!r}, {self.key_id.hex()})"
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, PersonalKey) and (self.origin, self.secret) == (other.origin, other.secret)
+
+    def __hash__(self) -> int:
+        return hash((self.origin, self.key_id))
+
     @property
     def text(self) -> str:
         """The line of the file."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, select
 
-from policy_audit.database import check_sqlite_file, connect, locate
+from policy_audit.database import connect, locate
 from policy_audit.errors import LedgerError, VerificationError
 from policy_audit.keys import parse_verifier_key
 from policy_audit.names import CHECKPOINT
 from policy_audit.note import split_note
 from policy_audit.reading import read_checkpoint
 from policy_audit.rotating import key_history
+from policy_audit.sqlite_file import check_sqlite_file
 from policy_audit.state import revision
 
 CODE = "ledger-pinned"

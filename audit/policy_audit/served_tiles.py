@@ -33,14 +33,14 @@ class ServedTiles:
     """The files of a ledger's log, as of its latest checkpoint at each call; safe to share among threads."""
 
     def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+        self.ledger = ledger
         self._lock = threading.Lock()
         self._known: OrderedDict[tuple[Tile, bytes], bytes] = OrderedDict()
 
     @property
     def checkpoint(self) -> bytes:
         """The latest signed note."""
-        return self._ledger.checkpoint().encode()
+        return self.ledger.checkpoint().encode()
 
     def tile(self, path: str) -> bytes:
         """Return a tile of hashes, `tile/<L>/<N>[.p/<W>]`, or a bundle, `tile/entries/<N>[.p/<W>]`.
@@ -55,7 +55,7 @@ class ServedTiles:
             tile = parse_path(path)
         except VerificationError as error:
             raise _missing(error.message) from None
-        with self._ledger.snapshot() as connection:
+        with self.ledger.snapshot() as connection:
             size = parse_checkpoint(read_checkpoint(connection)).size
             if tile.width > width_in(tile.level, tile.index, size):
                 raise _missing(f"a log of {size:,} entries has no `{tile.path}`")

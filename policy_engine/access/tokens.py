@@ -20,9 +20,13 @@ from policy_audit.entry import Draft, EntryType
 
 from policy_engine.access.principal import ROLES, Principal, UnauthenticatedError
 from policy_engine.errors import Problem
+from policy_engine.recorder import recording_error
 from policy_engine.waivers.on_record import Record, Source, opened_value, records
 
 if TYPE_CHECKING:
+    from policy_audit.errors import LedgerError
+    from policy_audit.ledger import Ledger
+
     from policy_engine.recorder import Context
 
 _TOKEN = re.compile(r"pe_([0-9a-f]{12})_([A-Za-z0-9_-]{43})")
@@ -107,11 +111,12 @@ def token_id(text: str) -> str:
 class Tokens:
     """The tokens on record in one ledger, read once."""
 
-    def __init__(self, known: Mapping[str, Token]) -> None:
+    def __init__(self, known: Mapping[str, Token], missing: LedgerError | None = None) -> None:
         self._known = known
+        self._missing = missing
 
     @classmethod
-    def read(cls, ledger: Source) -> Tokens:
+    def read(cls, ledger: Ledger) -> Tokens:
         """Read them.
 
         Raises:
@@ -127,7 +132,7 @@ class Tokens:
             if name in found and found[name].revoked is None:
                 revocation = Revocation(record.index, record.recorded_at, str(record.body.get("reason")))
                 found[name] = replace(found[name], revoked=revocation)
-        return cls(found)
+        return cls(found, ledger.vault.missing)
 
     def __len__(self) -> int:
         return len(self._known)
@@ -141,6 +146,7 @@ class Tokens:
 
         Raises:
             UnauthenticatedError: it is none, or is expired, revoked or nobody's.
+            RecordingError: whose it is cannot be read now, since the personal key is not there.
         """
         match = _TOKEN.fullmatch(text)
         token = self._known.get(match.group(1)) if match else None
@@ -153,6 +159,9 @@ class Tokens:
             raise _refused("token-revoked", f"the token {token.id} was revoked", token.id)
         if status == "expired":
             raise _refused("token-expired", f"the token {token.id} expired at {_time(token.expires_at)}", token.id)
+        if token.subject is None and self._missing is not None:
+            # whether it was erased is not known either: whoever asks is to come back, and not for another token
+            raise recording_error(self._missing)
         if token.subject is None:
             raise _refused("token-nobody", f"whose the token {token.id} was is erased, or cannot be read", token.id)
         return Principal(token.subject, token.roles, "token", token.id, token.namespaces)

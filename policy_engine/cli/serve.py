@@ -110,5 +110,4 @@ def command(
         state=state.absolute() if state is not None else None,
         reload_seconds=reload_seconds,
     )
-    check_open(settings, choice)
-    serve(settings)
+    serve(check_open(settings, choice))

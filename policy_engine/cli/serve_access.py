@@ -106,23 +106,37 @@ def oidc_of(
     return Oidc(oidc_issuer, oidc_audience, oidc_keys, *claims, tuple(mapped))
 
 
-def check_open(settings: Settings, choice: LedgerChoice) -> None:
+def check_open(settings: Settings, choice: LedgerChoice) -> Settings:
     """Say that a server is open, or refuse one that would let nobody in, before it listens.
 
-    A ledger that cannot be read now may be readable later: the server starts, and lets nobody in until then.
+    A ledger that cannot be read now may be readable later: the server starts, and lets nobody in until then. One that
+    is not there is made here, where there is a place for it, and by no worker later: there it went away.
 
     Raises:
         UsageError: others than this machine reach it, and no token was ever made, and no issuer is named.
         RecordingError: it could never record anything: key or driver is missing, or the key cannot be used.
     """
-    made = _tokens_made(choice)
+    from msgspec.structs import replace
+
+    from policy_engine.cli.serve_ledger import begin_ledger, saying
+    from policy_engine.serving.logs import begin
+
+    with saying(settings):
+        made = _tokens_made(choice)
     if settings.oidc is not None:
         from policy_engine.access.oidc import Verifier
 
         Verifier(settings.oidc)
-        return
-    if made is None or made:
-        return
+    elif made == 0:
+        _refuse_closed(settings)
+    log = begin(settings.log_form, settings.log_level)
+    there = made != 0 or begin_ledger(choice, log)
+    if there and made == 0 and settings.oidc is None:
+        log.event("warning", "open", message=OPEN)
+    return replace(settings, create=False, token_made=bool(made))
+
+
+def _refuse_closed(settings: Settings) -> None:
     if settings.behind_tls:
         message = "nobody could log in: the ledger has no token, and whoever comes through `--behind-tls` needs one"
         hint = "make one with `policy token create`, or name an issuer with --oidc-issuer"
@@ -131,9 +145,6 @@ def check_open(settings: Settings, choice: LedgerChoice) -> None:
         message = f"nobody could log in: the ledger has no token, and `{settings.host}` is not loopback"
         hint = "make one with `policy token create`, name an issuer with --oidc-issuer, or listen on 127.0.0.1"
         raise UsageError(Problem("open-access", message, help=hint))
-    from policy_engine.serving.logs import begin
-
-    begin(settings.log_form, settings.log_level).event("warning", "open", message=OPEN)
 
 
 def _tokens_made(choice: LedgerChoice) -> int | None:

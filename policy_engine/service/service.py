@@ -31,6 +31,7 @@ from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.meter import Meter
 from policy_engine.service.observed_service import watch
+from policy_engine.service.open_access import OpenAccess
 from policy_engine.service.readiness import Readiness
 from policy_engine.service.reads import Parameters, Reads
 from policy_engine.service.reports import Reporter
@@ -77,7 +78,7 @@ class Service:
         self.rules = RulesInForce(settings)
         self._ground: Ground | None = None
         self._refreshing = threading.Lock()
-        self._open_access = settings.may_be_open
+        self.open_access = OpenAccess(settings)
         self.decisions = Decisions(
             self._current, self._identify_asked, self.read, self.evaluator, self.committer, settings.limits, self.meter
         )
@@ -149,7 +150,10 @@ class Service:
             if current is not None and moved and self._holds(current, at):
                 return current
             try:
-                self._ground = Ground(self.policy, self.door.open())
+                read = Ground(self.policy, self.door.open())
+                if len(read.tokens):
+                    self.open_access.end()
+                self._ground = read
             except RecordingError:
                 raise
             except PolicyError as error:
@@ -160,6 +164,7 @@ class Service:
                 from policy_engine.recorder import recording_error
 
                 if isinstance(error, AuditError):
+                    self.door.heed(error)
                     raise recording_error(error) from error
                 raise
             return self._ground
@@ -206,7 +211,7 @@ class Service:
 
         Where the ledger cannot say so, it is.
         """
-        if not self.settings.may_be_open:
+        if not self.open_access.lasts:
             return False
         with contextlib.suppress(PolicyError):
             ground = await self._current(now())
@@ -256,7 +261,12 @@ class Service:
             raise
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
-        return authenticate(authorization, ground.tokens, at, open_access=self._open_access, oidc=self.rules.oidc)
+        opened = authorization is None and self.open_access.lasts
+        try:
+            return authenticate(authorization, ground.tokens, at, open_access=opened, oidc=self.rules.oidc)
+        except RecordingError as error:
+            self.door.heed(error)
+            raise
 
     def _holds(self, ground: Ground, at: datetime) -> bool:
         return ground.holds(self.policy, at) and self.door.is_open(ground.ledger)
@@ -333,9 +343,10 @@ class Service:
         """Return the tiles of the ledger's log; they remember those that never change."""
         from policy_audit.served_tiles import tiles_of
 
-        if self._tiles is None:
-            self._tiles = tiles_of(ledger)
-        return self._tiles
+        tiles = self._tiles
+        if tiles is None or tiles.ledger is not ledger:  # it may have been opened again, for other files
+            tiles = self._tiles = tiles_of(ledger)
+        return tiles
 
     async def _in(self, pool: ThreadPoolExecutor, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(pool, carried(function), *arguments)

@@ -72,11 +72,19 @@ class Settings(Struct, frozen=True):
     log_level: str = "info"
     public_log: bool = False
     """Whether anybody may read checkpoint and tiles."""
+    create: bool = True
+    """Whether a ledger that is not there is made. A worker of a supervisor makes none: what is not there went away."""
+    token_made: bool = False
+    """Whether a token was on record when the server started: then it is open to nobody, whatever the ledger says."""
 
     @property
     def may_be_open(self) -> bool:
         """Whether it lets in everybody as long as nobody was ever given a token: nobody comes from elsewhere."""
-        return self.on_loopback and not self.behind_tls and self.oidc is None
+        return self.on_loopback and not self.behind_tls and self.oidc is None and not self.token_made
+
+    def shared(self, name: str) -> Path | None:
+        """Return the place of a file that the workers of one supervisor share; None where there is none."""
+        return self.rules.with_name(name) if self.rules is not None else None
 
     @property
     def on_loopback(self) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 
 from alembic import command
-from policy_audit.database import connect, create_sqlite_file, locate, use_write_ahead_log
+from policy_audit.database import connect, locate, use_write_ahead_log
 from policy_audit.migrate import configuration
+from policy_audit.sqlite_file import create_sqlite_file
 from policy_audit.tables import METADATA
 
 from tests.stores import Store

@@ -95,6 +95,10 @@ def test_a_ledger_that_cannot_be(home: Path) -> None:
 def test_a_ledger_that_comes_later(tmp_path: Path, home: Path) -> None:
     store = sqlite_store(tmp_path)
     place = Path(store.url.removeprefix("sqlite:///"))
+    kept = place.with_name("kept")
+    with store.open():
+        pass
+    place.rename(kept)
     place.write_bytes(b"no database at all, but a text that somebody put here")
     with serving_process(store.url, "--ledger-key", str(store.key), home=home, wait=False) as (server, process):
         ready = f"{server.url}/readyz"
@@ -104,6 +108,8 @@ def test_a_ledger_that_comes_later(tmp_path: Path, home: Path) -> None:
         assert int(answer.headers["Retry-After"]) > 0
         assert httpx.get(f"{server.url}/healthz", timeout=5, trust_env=False).status_code == 200
         place.unlink()
+        assert httpx.get(ready, timeout=30, trust_env=False).status_code == 503  # none is made in its place
+        kept.rename(place)
         came = time.monotonic()
         until(lambda: httpx.get(ready, timeout=5, trust_env=False).status_code == 200, 10)
         print(f"\nrecovery: a ledger that came later: {time.monotonic() - came:.2f} s")
@@ -211,3 +217,14 @@ def test_a_user_who_was_not_granted_anew_is_told_at_the_start(granted: Granted, 
         said = process.stderr.read().decode()
         assert "DELETE on once" in said
         assert "policy db grants" in said
+
+
+def test_a_key_that_is_none_is_said_in_the_log_too(tmp_path: Path, home: Path) -> None:
+    store = sqlite_store(tmp_path)
+    with store.open():
+        pass
+    store.key.write_bytes(b"no key")
+    status, said = serve(home, "--ledger-key", str(store.key), "--log-format", "json", ledger=store.url)
+    assert status == 6
+    (line,) = (json.loads(each) for each in said.splitlines() if each.startswith("{"))
+    assert (line["event"], line["code"]) == ("not started", "signing-key")

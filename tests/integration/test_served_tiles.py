@@ -74,7 +74,7 @@ def test_they_are_where_a_level_begins(large: Ledger, tmp_path: Path) -> None:
     assert served.tile("tile/2/000.p/1") == perfect_root(split_hashes(files["tile/1/000"], 256))
     with open_ledger("sqlite:///:memory:") as other:
         grow(other, 65_536, 65_536)
-        served._ledger = other  # as where another history was restored under a server
+        served.ledger = other  # as where another history was restored under a server
         assert served.tile("tile/1/000") == tiles_of(other).tile("tile/1/000") != files["tile/1/000"]
 
 
