@@ -16,6 +16,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -62,6 +63,8 @@ class Remembered:
         self._path, self._restored = path, restored
         self._lock = threading.Lock()
         self._head: Head | None = None
+        self._file: FileIO | None = None
+        self._read: tuple[bytes, Head | None] = b"", None
         self._alone = True
 
     def ask(self, floor: Head | None) -> Ask:
@@ -123,18 +126,29 @@ class Remembered:
 
     def _shared(self, path: Path, head: Head | None) -> Head | None:
         """Return the largest of what is known here, `head`, and what the file has, which is told of `head`."""
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        descriptor = self._open(path)
+        fcntl.flock(descriptor, fcntl.LOCK_SH if head is None else fcntl.LOCK_EX)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_SH if head is None else fcntl.LOCK_EX)
-            written = _parsed(os.pread(descriptor, _MOST_BYTES, 0))
-            largest = _larger(_larger(self._head, written), head)
-            if head is not None and largest is not None and largest != written:
-                data = json.dumps(largest).encode()
-                os.pwrite(descriptor, data, 0)
-                os.ftruncate(descriptor, len(data))
+            data = os.pread(descriptor, _MOST_BYTES, 0)
+            if data != self._read[0]:
+                self._read = data, _parsed(data)
+            largest = _larger(_larger(self._head, self._read[1]), head)
+            if head is not None and largest is not None and largest != self._read[1]:
+                fresh = json.dumps(largest).encode()
+                os.pwrite(descriptor, fresh, 0)
+                if len(fresh) < len(data):
+                    os.ftruncate(descriptor, len(fresh))
+                self._read = fresh, largest
             return largest
         finally:
-            os.close(descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+
+    def _open(self, path: Path) -> int:
+        """Return the file, which stays open: every commit needs it. One that was cleaned away is made anew."""
+        if self._file is None or not os.fstat(self._file.fileno()).st_nlink:
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._file = os.fdopen(os.open(path, flags, 0o600), "r+b", buffering=0)
+        return self._file.fileno()
 
 
 def _larger(one: Head | None, other: Head | None) -> Head | None:

@@ -33,7 +33,7 @@ class Placed:
     """The name of a ledger's file, and which file it was when it was opened."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._log = path, f"{path}-wal"
+        self._path, self._log = str(path), f"{path}-wal"
         self._file: _Identity | None = None
 
     def opened(self, connection: FileConnection) -> None:
@@ -76,7 +76,7 @@ def _replaced(message: str) -> LedgerError:
     )
 
 
-def _identity(path: Path | str) -> _Identity | None:
+def _identity(path: str) -> _Identity | None:
     try:
         found = os.stat(path)
     except OSError:
