@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import socket
 import subprocess
@@ -116,6 +117,9 @@ def serving_process(
     command = [sys.executable, "-m", "policy_engine", "serve", "--listen", f"127.0.0.1:{port}", "--ledger", ledger]
     env = {**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")}
     process = subprocess.Popen([*command, *options], env=env, stderr=subprocess.PIPE, start_new_session=True)
+    if process.stderr is not None:
+        # it is read at the end: a log that nobody reads loses lines, and its last ones say how it ended
+        fcntl.fcntl(process.stderr, fcntl.F_SETPIPE_SZ, 1 << 20)
     server = Server(f"http://127.0.0.1:{port}", ledger)
     try:
         if wait:

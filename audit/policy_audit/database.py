@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from policy_audit import server as pg
-from policy_audit.asking import Answer, Ask, ask_all
+from policy_audit.asking import Answer, Ask, ask_all, translated
 from policy_audit.errors import LedgerError
 from policy_audit.remembered import Remembered
 from policy_audit.sqlite_file import (
@@ -269,20 +269,22 @@ def use_write_ahead_log(database: Database) -> None:
         LedgerError: the file refuses it, or another keeps it locked for `BUSY_SECONDS`.
     """
     deadline = time.monotonic() + BUSY_SECONDS
-    with database.engine.connect() as connection:
-        while True:
-            try:
+    while True:
+        try:
+            with database.engine.connect() as connection:
                 if connection.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
                     connection.exec_driver_sql("PRAGMA journal_mode = WAL")
                 if database.placed is not None:
-                    database.placed.opened(cast("FileConnection", connection.connection.driver_connection))
+                    driver = cast("FileConnection", connection.connection.driver_connection)
+                    with translated(connection, "PRAGMA journal_mode", sqlite3.Error):
+                        database.placed.opened(driver)
                 return
-            except SQLAlchemyError as error:
-                refused = translate(error, database.location)
-                # while another process is about to write, SQLite refuses this at once, whatever its timeout is
-                if refused.code != "ledger-locked" or time.monotonic() > deadline:
-                    raise refused from error
-            time.sleep(_RETRY_SECONDS)
+        except SQLAlchemyError as error:
+            refused = translate(error, database.location)
+            # while another process is about to write, SQLite refuses this at once, whatever its timeout is
+            if refused.code != "ledger-locked" or time.monotonic() > deadline:
+                raise refused from error
+        time.sleep(_RETRY_SECONDS)
 
 
 def translate(error: SQLAlchemyError, location: Location) -> LedgerError:

@@ -206,5 +206,5 @@ def test_the_health_check_of_a_server_asks_it(tmp_path: Path) -> None:
 
 
 def test_the_image_has_the_server_and_says_its_port() -> None:
-    assert make_words()[-1] == "EXTRAS=postgres,otlp,server"
+    assert make_words()[-1] == "EXTRAS=postgres,otlp,server,client"
     assert FINAL.one("EXPOSE").text == "8181"

@@ -27,7 +27,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[Settings]:
 def said(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, str]]:
     """Level, event and message of what the log would be told."""
     found: list[tuple[str, str, str]] = []
-    log = SimpleNamespace(event=lambda level, event, message: found.append((level, event, message)))
+    log = SimpleNamespace(event=lambda level, event, message="", **_: found.append((level, event, message)))
     monkeypatch.setattr("policy_engine.serving.logs.begin", lambda *_: log)
     return found
 
@@ -63,7 +63,7 @@ def test_a_ledger_that_is_not_there_yet_has_no_token(
     assert policy("serve", "--listen", "0.0.0.0:1", *given).status == 2
     assert not (tmp_path / "new.db").exists()
     assert policy("serve", *given).status == 0
-    assert [each[:2] for each in said] == [("warning", "open")]
+    assert [each[:2] for each in said] == [("info", "new ledger"), ("warning", "open")]
 
 
 def test_nobody_is_open_to_those_who_come_through_tls(policy: Run, ledger: Path, started: list[Settings]) -> None:
