@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 MOST_GROUPS = 128
 #: For so long, for each request of the commit before, and at most, a commit waits until as many wait for it: to read
-#: and answer a request takes the event loop about as long. It looks so often.
-SECONDS_EACH, MOST_SECONDS, LOOK_SECONDS = 0.0005, 0.004, 0.0003
+#: and answer a request takes the event loop about as long.
+SECONDS_EACH, MOST_SECONDS = 0.0005, 0.004
 
 #: What commits of anybody are refused with, though the ledger can be read.
 STANDING = frozenset({
@@ -51,7 +51,10 @@ class _Waiting:
 
 
 class Committer:
-    """Appends groups of entries for the coroutines of one event loop."""
+    """Appends groups of entries for the coroutines of one event loop.
+
+    INVARIANT: what waits is known to the loop's thread alone, and one commit is under way at a time.
+    """
 
     def __init__(self, door: LedgerDoor, meter: Meter | None = None, seconds: float = 30.0) -> None:
         self._door, self._meter, self._seconds = door, meter or Meter(), seconds
@@ -59,7 +62,10 @@ class Committer:
         self.tree_size = 0
         #: When, by the monotonic clock, and with what of `STANDING` a commit was refused; None once one succeeded.
         self.refused: tuple[float, RecordingError] | None = None
-        self._queue: queue.SimpleQueue[_Waiting | None] = queue.SimpleQueue()
+        self._waiting: list[_Waiting] = []
+        self._wanted, self._busy, self._ending = 1, False, False
+        self._timer: asyncio.TimerHandle | None = None
+        self._queue: queue.SimpleQueue[list[_Waiting]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -69,15 +75,16 @@ class Committer:
         self._thread.start()
 
     def stop(self) -> None:
-        """Commit what waits, and end. To be called once nobody hands in more."""
+        """Commit what waits, and end; from another thread than the loop's. To be called once nobody hands in more."""
         if self._thread.is_alive():
-            self._queue.put(None)
+            assert self._loop is not None  # noqa: S101 - it was started
+            self._loop.call_soon_threadsafe(self._end)
             self._thread.join()
 
     @property
     def waiting(self) -> int:
         """How many groups wait for a commit."""
-        return self._queue.qsize()
+        return len(self._waiting)
 
     async def append(self, group: Group) -> list[Recorded]:
         """Return once the group is durable.
@@ -88,7 +95,8 @@ class Committer:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[Recorded] | Exception] = loop.create_future()
         # what was handed in is committed whether or not whoever asked is still there
-        self._queue.put(_Waiting(group, answer))
+        self._waiting.append(_Waiting(group, answer))
+        self._offer()
         late = loop.call_later(self._seconds, _late, answer)
         try:
             found = await answer
@@ -98,33 +106,43 @@ class Committer:
             raise found
         return found
 
-    def _run(self) -> None:
-        ended, before = False, 0
-        while not ended:
-            first = self._queue.get()
-            if first is not None:
-                self._gather(before)
-            taken = [] if first is None else [first]
-            ended = first is None
-            while not ended and len(taken) < MOST_GROUPS:
-                try:
-                    following = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if following is None:
-                    ended = True
-                else:
-                    taken.append(following)
-            if taken:
-                self._commit(taken)
-            before = len(taken)
+    def _offer(self) -> None:
+        """Have what waits committed, once it has the company that the commit before had, or has waited for it."""
+        if self._busy or not self._waiting:
+            return
+        if self._ending or len(self._waiting) >= self._wanted:
+            self._hand_over()
+        elif self._timer is None:
+            assert self._loop is not None  # noqa: S101 - `start` comes before `append`
+            self._timer = self._loop.call_later(min(self._wanted * SECONDS_EACH, MOST_SECONDS), self._hand_over)
 
-    def _gather(self, wanted: int) -> None:
-        """Wait for company, where the commit before had some; the first of it is taken already."""
-        if wanted > 1:
-            deadline = time.perf_counter() + min(wanted * SECONDS_EACH, MOST_SECONDS)
-            while self._queue.qsize() < wanted - 1 and time.perf_counter() < deadline:
-                time.sleep(LOOK_SECONDS)
+    def _hand_over(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._busy = True
+        taken, self._waiting = self._waiting[:MOST_GROUPS], self._waiting[MOST_GROUPS:]
+        self._queue.put(taken)
+
+    def _done(self, taken: list[_Waiting], told: list[Any]) -> None:
+        """Answer those of a commit, and see to the next one."""
+        for waiting, answer in zip(taken, told, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(answer)
+        self._busy, self._wanted = False, len(taken) + len(self._waiting)
+        self._offer()
+        if self._ending and not self._busy:
+            self._queue.put([])
+
+    def _end(self) -> None:
+        self._ending = True
+        self._offer()
+        if not self._busy:
+            self._queue.put([])
+
+    def _run(self) -> None:
+        while taken := self._queue.get():
+            self._commit(taken)
 
     def _commit(self, taken: list[_Waiting]) -> None:
         answers: list[Any]
@@ -140,7 +158,7 @@ class Committer:
         told = [_answer(each) for each in answers]
         self._count(told, time.perf_counter() - started)
         assert self._loop is not None  # noqa: S101 - `start` comes before `append`
-        self._loop.call_soon_threadsafe(_give, list(zip(taken, told, strict=True)))
+        self._loop.call_soon_threadsafe(self._done, taken, told)
 
     def _count(self, told: list[Any], seconds: float) -> None:
         meter = self._meter
@@ -175,9 +193,3 @@ def _answer(found: Any) -> Any:
         text = f"the append failed: {type(found).__name__}"
         return RecordingError(Problem("ledger-interrupted", text, help="nothing is handed out; try again"))
     return found
-
-
-def _give(answers: list[tuple[_Waiting, Any]]) -> None:
-    for waiting, answer in answers:
-        if not waiting.answer.done():
-            waiting.answer.set_result(answer)
