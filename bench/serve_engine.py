@@ -92,7 +92,7 @@ def _started(
     _run(environment, "db", "upgrade", "--ledger", ledger)
     token = _run(environment, "token", "create", "--subject", SUBJECT, "--role", "decide", "--ledger", ledger).strip()
     port = free_port()
-    command = [POLICY, "serve", "--listen", f"127.0.0.1:{port}", "--workers", str(workers)]
+    command = [POLICY, "serve", "--listen", f"127.0.0.1:{port}", "--workers", str(workers), "--rate", "0"]
     with (folder / "output").open("wb") as output:
         process = subprocess.Popen(
             [*command, "--ledger", ledger, "--policy", str(layer)], stdout=output, stderr=output, env=environment

@@ -10,11 +10,10 @@ from msgspec import Struct, field
 
 from policy_engine.errors import InputError, Problem
 from policy_engine.model.fields import Deployment
-from policy_engine.model.task_case import Status, Verdict
+from policy_engine.model.task_case import ALLOWING, Status, Verdict
 
 Usd = int | float
 T = TypeVar("T")
-_ALLOWS = ("allow", "allow_with_conditions")
 
 
 class _Recommendation(Struct, frozen=True):
@@ -72,7 +71,7 @@ class Change(Struct, frozen=True):
     @property
     def loosens(self) -> bool:
         """Whether a verdict no longer denies."""
-        return self.before == "deny" and self.after in _ALLOWS
+        return self.before == "deny" and self.after in ALLOWING
 
 
 class Named(Struct, frozen=True):

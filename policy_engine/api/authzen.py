@@ -42,8 +42,8 @@ SCHEMAS.update(
     {
         "Evaluation": {
             "description": "May the subject `deploy` the resource of the type `workload`, whose id is NAMESPACE/NAME? "
-            "With its document in `properties.workload` it is decided now; without it the last decision counts, where "
-            "`properties.digest` is given only one on that version of the workload.",
+            "With its document in `properties.workload` it is decided now; without it the last decision counts. Where "
+            "`properties.digest` is given, the document, or the decision, has to be of that version of the workload.",
             **opened({name: _PARTS[name] for name in ("subject", "action", "resource")}, _PARTS),
         },
         "Evaluations": {

@@ -22,9 +22,9 @@ from policy_engine.console.templates import words
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page
 from policy_engine.errors import Problem
+from policy_engine.model.task_case import ALLOWING
 from policy_engine.service import recorded
 from policy_engine.service.errors import NotFoundError
-from policy_engine.service.excerpts import ALLOWING
 
 if TYPE_CHECKING:
     from policy_audit.records import StoredDecision

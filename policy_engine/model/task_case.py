@@ -15,6 +15,8 @@ Status = Literal["permitted", "uncertain", "unavailable", "forbidden"]
 Verdict = Literal["allow", "allow_with_conditions", "review", "deny"]
 #: From the best to the worst.
 VERDICTS: tuple[Verdict, ...] = ("allow", "allow_with_conditions", "review", "deny")
+#: Those under which a workload may be deployed.
+ALLOWING: tuple[Verdict, ...] = VERDICTS[:2]
 #: Evidence that is measured: somebody's file is no attestation, however it was recorded.
 ATTESTED = frozenset({"hardware_attestation"})
 #: Evidence that a report of `policy parity` is: one that names a report is worth what the report says.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from policy_audit.view import instant
 
+from policy_engine.model.task_case import ALLOWING
 from policy_engine.model.workload_paths import fact_name
 from policy_engine.reports.asking import AS_RECORDED, COLUMNS_ALONE, Asked, brief_json
 from policy_engine.reports.documents import document
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from policy_audit.records import CheckedDecision, StoredDecision
     from policy_audit.snapshot import Snapshot
 
-ALLOWED = ("allow", "allow_with_conditions")
 FACTS, WAIVER, POLICY, CATALOG, EVIDENCE, ENGINE = "facts", "waiver", "policy", "catalog", "evidence", "engine"
 #: What stands in the workload's file and no rule reads as a fact: labels, and whether there is an owner.
 METADATA = "metadata"
@@ -103,7 +103,7 @@ def _flips(asked: Asked) -> Iterator[tuple[CheckedDecision, CheckedDecision]]:
     denied: dict[tuple[str, str], StoredDecision] = {}
     pairs = []
     since = instant(asked.query.since) if asked.query.since is not None else ""
-    for row in asked.select(verdicts=("deny", *ALLOWED), since=None).rows():
+    for row in asked.select(verdicts=("deny", *ALLOWING), since=None).rows():
         key = (row.namespace, row.workload)
         if row.verdict == "deny":
             denied[key] = row

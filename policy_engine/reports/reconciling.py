@@ -10,9 +10,9 @@ from policy_audit.records import CheckedDecision
 from policy_audit.view import instant
 
 from policy_engine.errors import did_you_mean
+from policy_engine.model.task_case import ALLOWING
 from policy_engine.reports.asking import COLUMNS_ALONE, Asked
 from policy_engine.reports.documents import tags
-from policy_engine.reports.flipped import ALLOWED
 from policy_engine.reports.inventory import Deployed
 from policy_engine.reports.report import Cell, Column, Report
 
@@ -122,7 +122,7 @@ def _deployed(asked: Asked, rows: Sequence[Deployed], purpose: str) -> Iterator[
             yield _finding("not-for-deploy", row, decision, "", (decision.row.purpose or "no purpose",))
         yield from _against(asked, row, decision)
     now = instant(asked.second)
-    for each in asked.checked(row for key, row in governing.items() if key not in named and row.verdict in ALLOWED):
+    for each in asked.checked(row for key, row in governing.items() if key not in named and row.verdict in ALLOWING):
         if each.row.valid_until is None or each.row.valid_until >= now:
             found = tags(asked.snapshot, each)
             decided = tuple(sorted((*found.get("deployment", ()), *found.get("model", ()))))
@@ -132,7 +132,7 @@ def _deployed(asked: Asked, rows: Sequence[Deployed], purpose: str) -> Iterator[
 def _against(asked: Asked, row: Deployed, decision: CheckedDecision) -> Iterator[_Finding]:
     """Yield what is wrong with one deployment under the decision that counts."""
     verdict, until = decision.row.verdict, decision.row.valid_until
-    if verdict not in ALLOWED:
+    if verdict not in ALLOWING:
         yield _finding("denied" if verdict == "deny" else "only-reviewed", row, decision, "", (verdict,))
     found = tags(asked.snapshot, decision)
     for kind in ("deployment", "model"):
@@ -148,7 +148,7 @@ def _against(asked: Asked, row: Deployed, decision: CheckedDecision) -> Iterator
 def _earlier(asked: Asked, row: Deployed) -> bool:
     """Whether the workload was allowed by a decision that was recorded before it was deployed."""
     earlier = asked.select(
-        namespace=row.namespace, workload=row.workload, verdicts=ALLOWED, until=datetime.fromisoformat(row.deployed_at)
+        namespace=row.namespace, workload=row.workload, verdicts=ALLOWING, until=datetime.fromisoformat(row.deployed_at)
     )
     return bool(earlier.page(1).decisions)
 

@@ -17,11 +17,12 @@ from policy_audit.entry import Draft, EntryType
 
 from policy_engine.access.principal import ForbiddenError, Principal
 from policy_engine.errors import InputError, PolicyError, Problem, UsageError
+from policy_engine.model.task_case import ALLOWING
 from policy_engine.rechecks.standing import DEPLOY
 from policy_engine.recorder import recordable
 from policy_engine.service.acting import act, context_of
 from policy_engine.service.errors import NotFoundError
-from policy_engine.service.excerpts import ALLOWING, Given, excerpt_of, reason
+from policy_engine.service.excerpts import Given, excerpt_of, reason
 from policy_engine.service.finding import latest_decision, split_workload
 from policy_engine.service.service import Asked
 from policy_engine.service.still import Asking
@@ -280,5 +281,5 @@ def _draft(
         "reasons": [each["code"] for each in told["reasons"]],
     }
     where = dict(zip(("namespace", "workload"), split_workload(named), strict=True)) if named is not None else {}
-    personal = {"subject": recordable(subject.id) or "-", **({"actor": context.actor} if context.actor else {})}
+    personal = {**context.persons, "subject": recordable(subject.id)}
     return Draft(EntryType.ACCESS_EVALUATED, body=body, context={**stored_context(context), **where}, personal=personal)

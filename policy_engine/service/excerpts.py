@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec import Struct
 
-ALLOWING = ("allow", "allow_with_conditions")
+from policy_engine.model.task_case import ALLOWING
 
 
 class Excerpt(Struct, frozen=True):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 from policy_audit.view import instant
 
-from policy_engine.service.excerpts import ALLOWING
+from policy_engine.model.task_case import ALLOWING
 from policy_engine.service.ground import now
 
 if TYPE_CHECKING:
