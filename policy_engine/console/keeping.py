@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from hashlib import sha256
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.access.principal import ForbiddenError, UnauthenticatedError
+from policy_engine.access.principal import ForbiddenError, Principal, UnauthenticatedError
 from policy_engine.access.sessions import FORM_TOKEN
 from policy_engine.api.forms import check_origin, check_token, fields_of
 from policy_engine.api.problems import RETRY_SECONDS, status_of, told_to
@@ -20,14 +20,13 @@ from policy_engine.console.words_for_people import for_people
 from policy_engine.errors import PolicyError, RecordingError
 from policy_engine.service.errors import BusyError
 
-__all__ = ["check_token", "kept", "received"]
 #: What a form is refused for whatever was typed into it.
 NOT_ABOUT_TEXT = (UnauthenticatedError, RecordingError, BusyError)
 Form = Mapping[str, list[str]]
 
 
 async def received(request: Request, role: str) -> Form:
-    """Return the fields of a form before it is asked who sent it; call `principal_of_page` and `check_token` then.
+    """Return the fields of a form before it is asked who sent it; `answered` asks that then.
 
     Raises:
         ForbiddenError: a page of another server sent it.
@@ -41,12 +40,31 @@ async def received(request: Request, role: str) -> Form:
         raise
 
 
-async def kept(request: Request, caught: PolicyError, title: str, button: str, fields: Sequence[Field]) -> Response:
-    """Answer a form with what was typed into it where its sender is not known any more, or the ledger is away.
+async def answered(
+    request: Request,
+    form: Form,
+    role: str,
+    work: Callable[[Principal], Awaitable[Response]],
+    title: str,
+    button: str,
+    fields: Sequence[Field],
+) -> Response:
+    """Answer a form by `work` for whoever sent it from a page of theirs, who has to have `role`.
+
+    Where its sender is not known any more, or the ledger is away, they are given back what was typed into `fields`.
 
     Raises:
-        PolicyError: what was caught, where it is about something else.
+        PolicyError: what it is refused for otherwise.
     """
+    try:
+        principal = await principal_of_page(request, role)
+        check_token(request, form)
+        return await work(principal)
+    except PolicyError as error:
+        return await _kept(request, error, title, button, fields)
+
+
+async def _kept(request: Request, caught: PolicyError, title: str, button: str, fields: Sequence[Field]) -> Response:
     stale = isinstance(caught, ForbiddenError) and caught.code == "form-token"
     if not stale and not isinstance(caught, NOT_ABOUT_TEXT):
         raise caught

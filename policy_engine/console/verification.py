@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -19,12 +20,12 @@ from policy_engine.asking.verifying import checkpoint_of, verified_words
 from policy_engine.console.cells import Cell, Code, Lines, Mark, Table, columns
 from policy_engine.console.filters import refusal
 from policy_engine.console.forms import Field, sentence
-from policy_engine.console.keeping import check_token, kept, received, text_of
+from policy_engine.console.keeping import answered, received, text_of
 from policy_engine.console.ledger import KEPT, KEY, ledger_page, run_mark
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import page, principal_of_page, see
-from policy_engine.errors import PolicyError, UsageError
+from policy_engine.errors import UsageError
 from policy_engine.service.jobs import Job
 from policy_engine.service.verifying import Pinned
 
@@ -48,15 +49,11 @@ async def verify(request: Request) -> Response:
     """Begin to verify the ledger, and lead to how far it is."""
     form = await received(request, "read")
     key, known = replace(KEY, value=text_of(form, "key").strip()), replace(KEPT, value=text_of(form, "kept"))
-    try:
-        principal = await principal_of_page(request, "read")
-        check_token(request, form)
-        return await _verify(request, principal, key, known)
-    except PolicyError as error:
-        return await kept(request, error, "Verify now", "Verify the ledger", [key, known])
+    work = partial(_verify, request, key, known)
+    return await answered(request, form, "read", work, "Verify now", "Verify the ledger", [key, known])
 
 
-async def _verify(request: Request, principal: Principal, key: Field, known: Field) -> Response:
+async def _verify(request: Request, key: Field, known: Field, principal: Principal) -> Response:
     text = known.value.strip()  # what is copied from a window may lack the end of its last line
     pinned = Pinned((key.value,) if key.value else (), (checkpoint_of(f"{text}\n"),) if text else ())
     try:

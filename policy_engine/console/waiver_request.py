@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from policy_engine.access.principal import UnauthenticatedError
 from policy_engine.api.problems import status_of
 from policy_engine.api.requests import service_of
 from policy_engine.console.filters import refusal, takes
 from policy_engine.console.forms import DATE, Field, filled
-from policy_engine.console.keeping import check_token, form_key, kept, received
+from policy_engine.console.keeping import NOT_ABOUT_TEXT, answered, form_key, received
 from policy_engine.console.routing import page_router
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import authorization_of_page, page, principal_of_page, see
-from policy_engine.errors import PolicyError, RecordingError
+from policy_engine.errors import PolicyError
 from policy_engine.model.waiver import LONGEST_REASON, LONGEST_TICKET
 from policy_engine.service import waivers
-from policy_engine.service.errors import BusyError
 from policy_engine.service.ground import now
 from policy_engine.service.waivers import WaiverRequest
 from policy_engine.wording import printable
@@ -90,21 +89,17 @@ async def ask(request: Request) -> Response:
     given = await received(request, "decide")
     items = [(name, value.strip()) for name in _NAMES for value in given.get(name, ())]
     fields = filled(_fields(service_of(request).policy), items)
-    try:
-        principal = await principal_of_page(request, "decide")
-        check_token(request, given)
-    except PolicyError as error:
-        return await kept(request, error, _TITLE, _BUTTON, fields)
     key = form_key(given, *(f"{name}={value}" for name, value in items))
-    return await _ask(request, principal, fields, items, key)
+    work = partial(_ask, request, fields, items, key)
+    return await answered(request, given, "decide", work, _TITLE, _BUTTON, fields)
 
 
 async def _ask(
     request: Request,
-    principal: Principal,
     fields: Sequence[Field],
     items: Sequence[tuple[str, str]],
     key: str | None,
+    principal: Principal,
 ) -> Response:
     service, authorization = service_of(request), authorization_of_page(request)
     wanted, wrong = _wanted(dict(items), fields)
@@ -112,8 +107,8 @@ async def _ask(
         return await _page(request, _marked(fields, wrong), 422)
     try:
         found, warning = await waivers.ask(service, authorization, wanted, key, by_hand=True)
-    except (RecordingError, BusyError, UnauthenticatedError) as error:
-        return await kept(request, error, _TITLE, _BUTTON, fields)
+    except NOT_ABOUT_TEXT:
+        raise
     except PolicyError as error:
         said = refusal(error.problems[0])
         name = _FIELDS.get(error.code)

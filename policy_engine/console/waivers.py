@@ -6,6 +6,7 @@ The server holds nobody's key: a page shows what is signed and the command that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
@@ -20,14 +21,13 @@ from policy_engine.console import links
 from policy_engine.console.cells import Cell, Code, Lines, Link, Mark, Muted, Table, When, columns
 from policy_engine.console.filters import given, refusal, takes
 from policy_engine.console.forms import Field
-from policy_engine.console.keeping import NOT_ABOUT_TEXT, check_token, kept, received, text_of
+from policy_engine.console.keeping import NOT_ABOUT_TEXT, answered, received, text_of
 from policy_engine.console.routing import page_router
 from policy_engine.console.signatures import signature_lines
 from policy_engine.console.urls import url
 from policy_engine.console.visiting import (
     authorization_of_page,
     page,
-    principal_of_page,
     see,
     visitor,
 )
@@ -102,15 +102,11 @@ async def approve(request: Request, identifier: str) -> Response:
     form = await received(request, "approve")
     text = text_of(form, "signature")
     field = replace(_SIGNATURE, value=text)
-    try:
-        principal = await principal_of_page(request, "approve")
-        check_token(request, form)
-        return await _approve(request, principal, identifier, field)
-    except PolicyError as error:
-        return await kept(request, error, "Approve a waiver", "Approve the waiver", [field])
+    work = partial(_approve, request, identifier, field)
+    return await answered(request, form, "approve", work, "Approve a waiver", "Approve the waiver", [field])
 
 
-async def _approve(request: Request, principal: Principal, identifier: str, field: Field) -> Response:
+async def _approve(request: Request, identifier: str, field: Field, principal: Principal) -> Response:
     lines = signature_lines(field.value)
     if not lines:
         field = replace(field, error="This holds no signature line. Paste what the command printed.")
@@ -131,15 +127,11 @@ async def revoke(request: Request, identifier: str) -> Response:
     form = await received(request, "approve")
     reason = text_of(form, "reason").strip()
     field = replace(_REASON, value=reason)
-    try:
-        principal = await principal_of_page(request, "approve")
-        check_token(request, form)
-        return await _revoke(request, principal, identifier, field)
-    except PolicyError as error:
-        return await kept(request, error, "Take a waiver back", "Revoke the waiver", [field])
+    work = partial(_revoke, request, identifier, field)
+    return await answered(request, form, "approve", work, "Take a waiver back", "Revoke the waiver", [field])
 
 
-async def _revoke(request: Request, principal: Principal, identifier: str, field: Field) -> Response:
+async def _revoke(request: Request, identifier: str, field: Field, principal: Principal) -> Response:
     if not field.value:
         wrong = replace(field, error="A reason is wanted: it stands in the ledger.")
         return await _shown(request, principal, identifier, 422, reason=wrong)

@@ -10,7 +10,7 @@ from socket import socket
 from uvicorn import Config
 from uvicorn.supervisors.multiprocess import Process
 
-from policy_engine.serving.last_accepted import Server
+from policy_engine.serving.worker_server import Server
 
 
 class Worker(Process):

@@ -1,4 +1,4 @@
-"""The end of listening: who connected before it is answered, too.
+"""A worker's server: it takes connections by `accepting`, and at its end answers who connected before it, too.
 
 A connection waits in the kernel until somebody accepts it, and is reset where the socket is closed before that. Its
 client cannot know whether its request was decided.
