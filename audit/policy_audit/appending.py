@@ -42,8 +42,8 @@ def lock_head(connection: Connection) -> None:
 
 def lock_asks(on_sqlite: bool) -> list[Ask]:
     """Return the statements that take the head's lock; the last one's rows are for `check_revision`."""
-    version = Ask(f"SELECT version_num FROM {VERSION.name}")  # noqa: S608
-    return [version] if on_sqlite else [Ask(LOCK), version]
+    version = Ask(f"SELECT version_num FROM {VERSION.name}", often=True)  # noqa: S608
+    return [version] if on_sqlite else [Ask(LOCK, often=True), version]
 
 
 def check_revision(rows: Sequence[Row]) -> None:
@@ -76,9 +76,9 @@ def read_head(
 ) -> Frontier:
     """Return the frontier that the last checkpoint signs.
 
-    `trusted` is the note that this process signed last: where it is still the head, its signature is not
-    verified again. What is signed is always read from the note, never from the columns beside it. `found` are the
-    rows that `HEAD_ASK` gave in this transaction, where it was asked.
+    `trusted` is the note that this process, or one that it works with, signed last: where it is still the head, its
+    signature is not verified again. What is signed is always read from the note, never from the columns beside it.
+    `found` are the rows that `HEAD_ASK` gave in this transaction, where it was asked.
 
     Raises:
         LedgerError: the head is not what this key signed. A tampered head is never extended.
@@ -120,11 +120,13 @@ def extend(
     *,
     found: Found | None = None,
     beside: Sequence[Rows] = (),
+    last: bool = False,
 ) -> tuple[list[Recorded], str, KnownTags]:
     """Add entries after `frontier` and sign the new head.
 
     `cosigner` signs the head too: the new key, where the batch is its rotation. `found` is what `look` found for the
-    batch, or for more, in this transaction, where it was asked; `beside` are rows to be stored with the entries.
+    batch, or for more, in this transaction, where it was asked; `beside` are rows to be stored with the entries;
+    `last` as `insert_all` has it.
     Returns where they stand, the head's note, and the sets of tags that were met, by digest.
 
     Raises:
@@ -150,7 +152,9 @@ def extend(
         personal += [(index, disclosure) for disclosure in prepared.disclosures]
     sealed = vault.sealed(connection, personal, found[PERSONS])
     note, head = _signed_head(signer, frontier, *([cosigner] if cosigner else []))
-    insert_all(connection, [*beside, *tags, (ENTRY, entries), (DECISION, views), *sealed, (ONCE, once), head])
+    insert_all(
+        connection, [*beside, *tags, (ENTRY, entries), (DECISION, views), *sealed, (ONCE, once), head], last=last
+    )
     size = frontier.size
     return [Recorded(row[0], row[3].hex(), size, recorded_at) for row in entries], note, met
 

@@ -1,9 +1,7 @@
 """Columns of values as PostgreSQL's binary arrays, written here: the driver looks at each value several times.
 
-    int32 dimensions (1), int32 whether any is NULL, int32 the values' type, int32 how many, int32 the first place (1),
-    then for each value int32 its length (-1: NULL) and its bytes       (PostgreSQL, src/backend/utils/adt/arrayfuncs.c)
-
-Import this before an engine is made: its connections know what was registered by then.
+int32 dimensions (1), int32 whether any is NULL, int32 the values' type, int32 how many, int32 the first place (1),
+then for each value int32 its length (-1: NULL) and its bytes       (PostgreSQL, src/backend/utils/adt/arrayfuncs.c)
 """
 
 from __future__ import annotations
@@ -11,10 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 from typing import Any
-
-import psycopg
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 
 _HEAD, _LENGTH, _NUMBER = Struct(">iiIii"), Struct(">i"), Struct(">iq")
 _NULL = _LENGTH.pack(-1)
@@ -26,11 +20,16 @@ class Array:
     __slots__ = ("data",)
 
     def __init__(self, values: Sequence[Any]) -> None:
-        parts = [_NULL if value is None else self._written(value) for value in values]
-        self.data = b"".join((_HEAD.pack(1, None in values, self.oid, len(values), 1), *parts))
+        first, count, written = values[0], len(values), self._written
+        if values.count(first) == count:  # of most columns, in a commit of one policy's decisions
+            parts = [_NULL if first is None else written(first)] * count
+        else:
+            parts = [_NULL if value is None else written(value) for value in values]
+        self.data = b"".join((_HEAD.pack(1, None in values, self.oid, count, 1), *parts))
 
-    #: The values' type.
+    #: The values' type, and that of an array of them.
     oid: int
+    array_oid: int
 
     @staticmethod
     def _written(value: Any) -> bytes:
@@ -42,46 +41,25 @@ class Texts(Array):
     """An array of `text`."""
 
     __slots__ = ()
-    oid = 25
+    oid, array_oid = 25, 1009
 
 
 class Octets(Array):
     """An array of `bytea`."""
 
     __slots__ = ()
-    oid = 17
+    oid, array_oid = 17, 1001
 
 
 class Numbers(Array):
     """An array of `int8`."""
 
     __slots__ = ()
-    oid = 20
+    oid, array_oid = 20, 1016
 
     @staticmethod
     def _written(value: int) -> bytes:
         return _NUMBER.pack(8, value)
 
 
-class _Dumper(Dumper):
-    format = Format.BINARY
-
-    def dump(self, obj: Array) -> bytes:
-        return obj.data
-
-
-class _TextsDumper(_Dumper):
-    oid = 1009
-
-
-class _OctetsDumper(_Dumper):
-    oid = 1001
-
-
-class _NumbersDumper(_Dumper):
-    oid = 1016
-
-
 KINDS: dict[str, type[Array]] = {"int8": Numbers, "text": Texts, "bytea": Octets}
-for _kind, _dumper in ((Texts, _TextsDumper), (Octets, _OctetsDumper), (Numbers, _NumbersDumper)):
-    psycopg.adapters.register_dumper(_kind, _dumper)

@@ -8,21 +8,26 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 Row = tuple[Any, ...]
-_MAX_PARAMETERS = 500
+_MAX_PARAMETERS = 512
 
 
 class Ask(NamedTuple):
-    """A statement with `?` for each of its values."""
+    """A statement with `?` for each of its values.
+
+    `often`: it is asked again and again in the same words, so that a server may keep it prepared (`pipeline`).
+    `checks`: the table that it writes to, and looks itself whether that took all of it (`inserting`).
+    """
 
     statement: str
     values: Sequence[Any] = ()
+    often: bool = False
+    checks: str = ""
 
 
 class Answer(NamedTuple):
@@ -33,9 +38,18 @@ class Answer(NamedTuple):
 
 
 def asks_in(beginning: str, values: Sequence[Any]) -> list[Ask]:
-    """Return statements that ask for all of `values`, after `beginning`, which ends before `IN`; none for none."""
+    """Return statements that ask for all of `values`, after `beginning`, which ends before `IN`; none for none.
+
+    There are ten of them at most, whatever the number of values: the last value stands there as often as one lacks.
+    """
     parts = [values[start : start + _MAX_PARAMETERS] for start in range(0, len(values), _MAX_PARAMETERS)]
-    return [Ask(f"{beginning} IN ({', '.join('?' * len(part))})", part) for part in parts]
+    return [Ask(f"{beginning} IN ({', '.join('?' * len(part))})", part, often=True) for part in map(_filled, parts)]
+
+
+def _filled(values: Sequence[Any]) -> Sequence[Any]:
+    """Return the values, the last one repeated, in a number that is a power of two."""
+    lacking = (1 << (len(values) - 1).bit_length()) - len(values)
+    return [*values, *[values[-1]] * lacking] if lacking else values
 
 
 def ask_all(connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
@@ -59,7 +73,7 @@ def ask_one(connection: Connection, statement: str, *values: Any) -> list[Row]:
 def _ask_sqlite(connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
     driver: Any = connection.connection.driver_connection
     answers = []
-    for statement, values in asks:
+    for statement, values, *_ in asks:
         with translated(connection, statement, sqlite3.Error):
             cursor = driver.execute(statement, values)
             answers.append(Answer(cursor.fetchall(), cursor.rowcount))
@@ -69,44 +83,28 @@ def _ask_sqlite(connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
 def _ask_server(connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
     import psycopg
 
+    from policy_audit.pipeline import run
+
     driver: Any = connection.connection.driver_connection
+    put_off, driver.put_off = driver.put_off, []
     with translated(connection, asks[-1].statement, psycopg.Error):
-        if len(asks) == 1 or not psycopg.Pipeline.is_supported():
-            return [_answer(_execute(driver, ask)) for ask in asks]
-        return [_answer(cursor) for cursor in _pipelined(driver, asks)]
+        return run(driver, [*put_off, *asks])[len(put_off) :]
 
 
-def _pipelined(driver: Any, asks: Sequence[Ask]) -> list[Any]:
-    """Run statements without waiting between them; return their cursors."""
-    import psycopg
+def put_off(connection: Connection, asks: Sequence[Ask]) -> None:
+    """Have statements sent to a server along with the next ones that `ask_all` runs on the connection.
 
-    cursors, refused = [], None
-    try:
-        with driver.pipeline():
-            try:
-                cursors = [_execute(driver, ask) for ask in asks]
-            except psycopg.Error as error:
-                refused = error  # told once the pipeline has ended, which warns where it is left with an error
-    except psycopg.Error as error:
-        refused = refused or error
-    if refused is not None:
-        raise refused
-    return cursors
+    INVARIANT: nothing else is run on it meanwhile, and whatever is wrong with one of them is an error of its own.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.put_off += asks
 
 
-def _execute(driver: Any, ask: Ask) -> Any:
-    # without values nothing in a statement is a place for one: a schema's name may have any character
-    return driver.execute(_formatted(ask.statement), ask.values) if ask.values else driver.execute(ask.statement)
-
-
-def _answer(cursor: Any) -> Answer:
-    result = cursor.pgresult  # its `description` is made anew whenever it is asked for
-    return Answer(cursor.fetchall() if result is not None and result.nfields else [], cursor.rowcount)
-
-
-@cache
-def _formatted(statement: str) -> str:
-    return statement.replace("?", "%b" if "unnest" in statement else "%s")
+def forget_put_off(connection: Connection) -> None:
+    """Forget what was put off: the transaction that it belonged to is rolled back."""
+    driver: Any = None if connection.invalidated else connection.connection.driver_connection
+    if hasattr(driver, "put_off"):
+        driver.put_off = []
 
 
 @contextmanager

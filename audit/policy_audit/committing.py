@@ -10,7 +10,7 @@ from typing import NamedTuple, cast
 from sqlalchemy import Connection
 
 from policy_audit.appending import check_revision, extend, lock_asks, new_blobs, read_head
-from policy_audit.asking import Ask
+from policy_audit.asking import Ask, Row
 from policy_audit.database import Database
 from policy_audit.entry import Prepared
 from policy_audit.errors import LedgerError
@@ -132,7 +132,8 @@ class _Commit:
         """Decide about each group, and add those that are to be added."""
         check_revision(found[_VERSION])
         held = self.remembered.held(connection, self.floor, found[_HEAD]) if self.remembered is not None else None
-        frontier = read_head(connection, self.signer, self.known.head, [row[:4] for row in found[_HEAD]])
+        heads = [row[:4] for row in found[_HEAD]]
+        frontier = read_head(connection, self.signer, self._trusted(heads), heads)
         moment = instant(now())
         expired = expired_by(moment)
         asked, old = requests(found[ASKED], expired)
@@ -146,11 +147,17 @@ class _Commit:
         rows, blobs = self._new_blobs(connection, found, accepted)
         tags = self.known.tags
         recorded, note, met = extend(
-            connection, self.signer, frontier, accepted, moment, tags, self.vault, found=found, beside=[rows]
+            connection, self.signer, frontier, accepted, moment, tags, self.vault, found=found, beside=[rows], last=True
         )
         answers = self._answers(connection, outcomes, _apart(deciding.accepted, recorded))
-        head = held.grown(note) if held is not None else None
+        head = held.grown(note, self.signer.verifier_key) if held is not None else None
         return _Done(answers, note, blobs, met, frontier.size, next_sweep, head)
+
+    def _trusted(self, heads: Sequence[Row]) -> str | None:
+        """Return the note whose signature this process need not verify: its own last one, or one of those beside it."""
+        if self.floor is not None and heads and self.floor.is_sealed(heads[0][-1], self.signer.verifier_key):
+            return str(heads[0][-1])
+        return self.known.head
 
     def _new_blobs(self, connection: Connection, found: Found, batch: Sequence[Prepared]) -> tuple[Rows, set[str]]:
         wanted = {blob.digest: blob for prepared in batch for blob in prepared.blobs}

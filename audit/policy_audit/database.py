@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from policy_audit import server as pg
-from policy_audit.asking import Answer, Ask, ask_all, translated
+from policy_audit.asking import Answer, Ask, ask_all, forget_put_off, translated
 from policy_audit.errors import LedgerError
 from policy_audit.remembered import Remembered
 from policy_audit.sqlite_file import (
@@ -34,6 +34,7 @@ from policy_audit.sqlite_file import (
 from policy_audit.sqlite_turns import BEGIN, begin_writing
 
 _RETRY_SECONDS = 0.02
+_COMMIT = Ask("COMMIT", often=True)
 _FOLD_MILLISECONDS = 2000
 SQLITE_PREFIX = "sqlite:///"
 
@@ -111,7 +112,7 @@ class Database:
         begin: tuple[str, ...] = (BEGIN,)
         if not self.on_sqlite:
             begin = pg.writing(self.location.schema, BUSY_SECONDS, patient)
-        with self._writing, self._transaction(begin, asks, writes=True) as begun:
+        with self._writing, self._transaction(begin, asks, writes=True, prepares=not patient) as begun:
             yield begun
 
     @contextmanager
@@ -186,11 +187,11 @@ class Database:
 
     @contextmanager
     def _transaction(
-        self, begin: Sequence[str], asks: Sequence[Ask] = (), *, writes: bool = False
+        self, begin: Sequence[str], asks: Sequence[Ask] = (), *, writes: bool = False, prepares: bool = False
     ) -> Iterator[tuple[Connection, list[Answer]]]:
         committing = False
         try:
-            connection, answers = self._begin([*map(Ask, begin), *asks])
+            connection, answers = self._begin([*(Ask(each, often=True) for each in begin), *asks], prepares)
             with connection:
                 try:
                     if not writes:
@@ -201,7 +202,7 @@ class Database:
                     if writes:
                         self._check_place(connection)
                     committing = True
-                    connection.exec_driver_sql("COMMIT")
+                    ask_all(connection, [_COMMIT])
                 except BaseException:
                     _roll_back(connection)
                     raise
@@ -215,7 +216,7 @@ class Database:
         if self.placed is not None:
             self.placed.check(cast("FileConnection", connection.connection.driver_connection))
 
-    def _begin(self, asks: Sequence[Ask]) -> tuple[Connection, list[Answer]]:
+    def _begin(self, asks: Sequence[Ask], prepares: bool) -> tuple[Connection, list[Answer]]:
         """Begin a transaction, on a new connection where the one that was kept has died meanwhile.
 
         Nothing has been done in it yet, so that it is begun anew without harm: a connection need not be tried before
@@ -225,6 +226,8 @@ class Database:
             connection = self.engine.connect()
             try:
                 connection.begin()  # SQLAlchemy's own word for it, to which Alembic listens: it sends nothing
+                if not self.on_sqlite:
+                    pg.prepares_in(connection, prepares)
                 if asks[0].statement == BEGIN:
                     begin_writing(connection, BUSY_SECONDS)
                     return connection, [Answer([], -1), *ask_all(connection, asks[1:])]
@@ -330,6 +333,7 @@ def _unknown(location: Location) -> LedgerError:
 
 
 def _roll_back(connection: Connection) -> None:
+    forget_put_off(connection)
     try:
         connection.exec_driver_sql("ROLLBACK")
     except SQLAlchemyError:

@@ -26,6 +26,8 @@ COSIGNATURE_BYTES = 8 + 64
 MAX_NAME = 255
 MAX_KEY_FILE_BYTES = 4096
 _SIGNER_PREFIX = "PRIVATE+KEY+"
+#: Unicode spaces, control characters and the plus.
+_NO_NAME = re.compile(r"[\s\x00-\x1f+]")
 _KEY_ID = re.compile(r"[0-9a-f]{8}")
 
 
@@ -106,7 +108,7 @@ def verifier_key_of(name: str, public: bytes) -> str:
 
 def is_key_name(name: str, most: int = MAX_NAME) -> bool:
     """Tell whether `name` may stand in a signature line: not empty, no Unicode space, no plus, at most `most` bytes."""
-    if not name or "+" in name or any(char.isspace() or char < " " for char in name):
+    if not name or _NO_NAME.search(name):
         return False
     try:
         return len(name.encode()) <= most

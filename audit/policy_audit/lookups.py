@@ -38,6 +38,7 @@ def disposal_asks(since: int) -> list[Ask]:
         Ask(
             "SELECT leaf_index FROM log_entry WHERE type = ? AND type <> 'decision' AND leaf_index >= ? LIMIT 1",
             (EntryType.DISPOSAL.value, since),
+            often=True,
         )
     ]
 
@@ -53,10 +54,10 @@ def newest_asks(types: Sequence[str], since: int) -> list[Ask]:
             "SELECT type, max(leaf_index) FROM log_entry WHERE type <> 'decision' AND leaf_index >= ? "  # noqa: S608
             f"AND type IN ({marks}) GROUP BY type"
         )
-        asks.append(Ask(statement, (since, *others)))
+        asks.append(Ask(statement, (since, *others), often=True))
     if len(others) < len(types):
         # every decision has its row there, and `decision` its index
-        asks.append(Ask("SELECT 'decision', max(leaf_index) FROM decision WHERE leaf_index >= ?", (since,)))
+        asks.append(Ask("SELECT 'decision', max(leaf_index) FROM decision WHERE leaf_index >= ?", (since,), often=True))
     return asks
 
 
@@ -65,7 +66,7 @@ def latest_ask(types: Sequence[str]) -> Ask:
     others = [kind for kind in types if kind != EntryType.DECISION]
     highest = ["(SELECT max(leaf_index) FROM log_entry WHERE type = ? AND type <> 'decision')"] * len(others)
     last = ["(SELECT max(leaf_index) FROM decision)"] * (len(types) > len(others))
-    return Ask(f"SELECT {', '.join([*highest, *last, 'NULL'])}", others)
+    return Ask(f"SELECT {', '.join([*highest, *last, 'NULL'])}", others, often=True)
 
 
 def asked_asks(keys: Sequence[str]) -> list[Ask]:

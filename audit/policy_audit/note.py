@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from policy_audit.keys import Signer, Verifier, decode_base64, is_key_name, pars
 MAX_NOTE_BYTES = 1_000_000
 MAX_SIGNATURES = 100
 _DASH = "— "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +128,7 @@ def check_characters(text: str) -> None:
         raise VerificationError("a note is valid UTF-8") from None
     if size > MAX_NOTE_BYTES:
         raise VerificationError(f"a note has at most {MAX_NOTE_BYTES:,} bytes")
-    if any(char < " " and char != "\n" for char in text):
+    if _CONTROL.search(text):
         raise VerificationError("a note has no control characters but the newline")
 
 

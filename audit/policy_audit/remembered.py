@@ -16,6 +16,7 @@ import threading
 from base64 import b64decode
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from hashlib import sha256
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -25,7 +26,7 @@ from sqlalchemy import Connection
 from policy_audit.asking import Ask, Row, ask_all, ask_one
 from policy_audit.errors import LedgerError
 
-HEAD_ASK = Ask("SELECT size, root, frontier, note FROM log_checkpoint ORDER BY size DESC LIMIT 1")
+HEAD_ASK = Ask("SELECT size, root, frontier, note FROM log_checkpoint ORDER BY size DESC LIMIT 1", often=True)
 _COLUMNS = 4
 #: The same, and the root at a size that was seen, and the last restore.
 _WHOLE = (
@@ -34,26 +35,36 @@ _WHOLE = (
     "FROM log_checkpoint ORDER BY size DESC LIMIT 1"
 )
 _RESTORES = "SELECT leaf_hash FROM log_entry WHERE type = 'restore' AND type <> 'decision'"
-_MOST_BYTES = 1 << 20
+#: One head, and one with many restores.
+_FEW_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
 
 
 class Head(NamedTuple):
-    """A head: whose, how large, its root, and the leaf hashes of all restores that were ever seen on record."""
+    """A head: whose, how large, its root, and the leaf hashes of all restores that were ever seen on record.
+
+    `seal` tells its note and the key that signed it, where the process that signed it said so itself: its signature
+    need not be verified by the others.
+    """
 
     origin: str
     size: int
     root: str
     restores: tuple[str, ...] = ()
+    seal: str = ""
 
     @property
     def rank(self) -> tuple[int, int]:
         """What is later: each restore begins a new epoch, in which sizes count anew."""
         return len(self.restores), self.size
 
-    def grown(self, note: str) -> Head:
-        """Return the head that a note of the same log signs, which this process has just made."""
+    def grown(self, note: str, key: str) -> Head:
+        """Return the head that a note of the same log signs, which this process has just made with `key`."""
         _, size, root, _ = note.split("\n", 3)
-        return self._replace(size=int(size), root=b64decode(root).hex())
+        return self._replace(size=int(size), root=b64decode(root).hex(), seal=_seal(note, key))
+
+    def is_sealed(self, note: object, key: str) -> bool:
+        """Whether a process that shares what is remembered signed this very note, with `key`."""
+        return isinstance(note, str) and self.seal == _seal(note, key)
 
 
 class Remembered:
@@ -129,7 +140,9 @@ class Remembered:
         descriptor = self._open(path)
         fcntl.flock(descriptor, fcntl.LOCK_SH if head is None else fcntl.LOCK_EX)
         try:
-            data = os.pread(descriptor, _MOST_BYTES, 0)
+            data = os.pread(descriptor, _FEW_BYTES, 0)
+            if len(data) == _FEW_BYTES:
+                data = os.pread(descriptor, _MOST_BYTES, 0)
             if data != self._read[0]:
                 self._read = data, _parsed(data)
             largest = _larger(_larger(self._head, self._read[1]), head)
@@ -160,13 +173,17 @@ def _larger(one: Head | None, other: Head | None) -> Head | None:
 
 def _parsed(data: bytes) -> Head | None:
     with suppress(ValueError, TypeError):
-        origin, size, root, restores = json.loads(data)
-        return Head(str(origin), int(size), str(root), tuple(map(str, restores)))
+        origin, size, root, restores, seal = json.loads(data)
+        return Head(str(origin), int(size), str(root), tuple(map(str, restores)), str(seal))
     return None
 
 
+def _seal(note: str, key: str) -> str:
+    return sha256(f"{key}\n{note}".encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def _whole(floor: Head | None) -> Ask:
-    return Ask(_WHOLE, (-1 if floor is None else floor.size,))
+    return Ask(_WHOLE, (-1 if floor is None else floor.size,), often=True)
 
 
 def _well_formed(size: Any, root: Any, _: Any, note: Any, *hashes: Any) -> bool:

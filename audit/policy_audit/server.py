@@ -94,6 +94,7 @@ def connect_server(url: str) -> Engine:
         LedgerError: the driver is not installed, or the URL is malformed.
     """
     try:
+        from policy_audit.prepared import Prepares
         from policy_audit.server_silence import connect
 
         parsed = make_url(url)
@@ -104,7 +105,7 @@ def connect_server(url: str) -> Engine:
             connect_args={
                 **{name: value for name, value in _CONNECT.items() if name not in parsed.query},
                 "client_encoding": "utf8",
-                # Named prepared statements do not survive a pool that shares connections.
+                # what is prepared under names that others may have is not: `pipeline` has its own
                 "prepare_threshold": None,
             },
         )
@@ -116,8 +117,14 @@ def connect_server(url: str) -> Engine:
         ) from None
     except (ArgumentError, ValueError):
         raise LedgerError("the URL of the PostgreSQL ledger is malformed", code="ledger-url") from None
-    event.listen(engine, "do_connect", lambda dialect, record, arguments, more: connect(arguments, more))
+    prepares = Prepares()
+    event.listen(engine, "do_connect", lambda dialect, record, arguments, more: connect(arguments, more, prepares))
     return engine
+
+
+#: Whoever appends finds all that it asks by an index. A plan that is kept was made when the tables were smaller, or
+#: empty: it is not to look through them. What has no index then counts as so costly that it would be compiled.
+_INDEXED = {"enable_seqscan": "off", "jit": "off"}
 
 
 def reading(schema: str) -> tuple[str, ...]:
@@ -139,6 +146,7 @@ def writing(schema: str, lock_seconds: float, patient: bool = False) -> tuple[st
         "statement_timeout": _milliseconds(0 if patient else STATEMENT_SECONDS),
         # a writer that was stopped while it held the head's lock would stop all others
         "idle_in_transaction_session_timeout": _milliseconds(0 if patient else IDLE_SECONDS),
+        **({} if patient else _INDEXED),
     }
     return "BEGIN ISOLATION LEVEL READ COMMITTED", settings(own)
 
@@ -148,6 +156,12 @@ def settings(values: dict[str, str]) -> str:
     quotable = ((name, value.replace("'", "''")) for name, value in values.items())
     calls = (f"pg_catalog.set_config('{name}', '{value}', true)" for name, value in quotable)
     return f"SELECT {', '.join(calls)}"
+
+
+def prepares_in(connection: Connection, whether: bool) -> None:
+    """Say whether what is asked often in the transaction that begins may be prepared: in one of `writing` alone."""
+    driver: Any = connection.connection.driver_connection
+    driver.prepared.here = whether
 
 
 def in_failed_transaction(connection: Connection) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from policy_audit.errors import SigningKeyError, VerificationError
-from policy_audit.keys import generate_signer, parse_signer_key, parse_verifier_key
-from policy_audit.note import open_note, sign_note
+from policy_audit.keys import generate_signer, is_key_name, parse_signer_key, parse_verifier_key
+from policy_audit.note import check_characters, open_note, sign_note
 
 PETER = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
 PETER_SIGNER = "PRIVATE+KEY+PeterNeumann+c74f20a3+AYEKFALVFGyNhPJEMzD1QIDr+Y7hfZx09iUvxdXHKDFz"
@@ -163,3 +165,16 @@ def test_generated_keys_differ_and_carry_the_origin() -> None:
     assert first.name.startswith("policy-ledger.local/")
     assert first.name != second.name
     assert "PRIVATE" not in repr(first)
+
+
+@given(st.text(st.characters(codec=None), max_size=12))
+def test_which_characters_a_text_and_a_name_may_have(text: str) -> None:
+    encodable = not any("\ud800" <= char <= "\udfff" for char in text)
+    good = encodable and not any(char < " " and char != "\n" for char in text)
+    if good:
+        check_characters(text)
+    else:
+        with pytest.raises(VerificationError):
+            check_characters(text)
+    named = bool(text) and encodable and not any(char.isspace() or char < " " or char == "+" for char in text)
+    assert is_key_name(text) == named

@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from policy_audit import appending
 from policy_audit.appending import check_revision
+from policy_audit.checkpoint import open_checkpoint
 from policy_audit.errors import LedgerError
+from policy_audit.keys import generate_signer
 from policy_audit.ledger import Draft, EntryType, Ledger, open_ledger
 from policy_audit.remembered import Head, Remembered
 from policy_audit.restoring import restore_draft
@@ -193,3 +196,62 @@ def test_an_older_schema_is_not_called_newer(found: str, code: str) -> None:
 def test_nobody_who_opens_a_ledger_once_is_held_to_anything(place: Store) -> None:
     with open_ledger(place.url, key_path=place.key) as ledger:
         assert ledger.append(NOTE).index == 0
+
+
+@pytest.fixture
+def verified(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The notes whose signatures were verified before something was appended."""
+    notes: list[str] = []
+
+    def noting(note: str, *given: Any) -> Any:
+        notes.append(note)
+        return open_checkpoint(note, *given)
+
+    monkeypatch.setattr(appending, "open_checkpoint", noting)
+    return notes
+
+
+def test_what_a_process_beside_signed_is_not_verified_again(place: Store, tmp_path: Path, verified: list[str]) -> None:
+    shared = tmp_path / "head"
+    grow(place, 1)
+    with place.open(remembered=Remembered(shared)) as one, place.open(remembered=Remembered(shared)) as other:
+        one.append(NOTE)
+        verified.clear()
+        for ledger in (other, one, other, other, one):
+            ledger.append(NOTE)
+        assert not verified
+        grow(place, 1)
+        verified.clear()
+        one.append(NOTE)
+        assert len(verified) == 1
+    with place.open(remembered=Remembered()) as alone:
+        alone.append(NOTE)
+    assert len(verified) == 2
+
+
+@pytest.mark.parametrize("where", ["text", "signature"])
+def test_another_note_than_the_one_that_it_signed_is_not_believed(place: Store, tmp_path: Path, where: str) -> None:
+    shared = tmp_path / "head"
+    with place.open(remembered=Remembered(shared)) as one, place.open(remembered=Remembered(shared)) as other:
+        one.append(NOTE)
+        note = one.checkpoint()
+        forged = note.replace("\n\n", "\nmore\n\n") if where == "text" else note[:-8] + "AAAAAA=\n"
+        assert forged != note
+        with place.administrator() as connection:
+            connection.execute("UPDATE log_checkpoint SET note = ? WHERE size = 1", (forged,))
+        with pytest.raises(LedgerError) as caught:
+            other.append(NOTE)
+        assert caught.value.code == "ledger-tampered"
+
+
+def test_who_has_a_key_that_was_rotated_away_appends_nothing_after_those_beside(place: Store, tmp_path: Path) -> None:
+    shared = tmp_path / "head"
+    with place.open(remembered=Remembered(shared)) as one, place.open(remembered=Remembered(shared)) as other:
+        one.append(NOTE)
+        other.append(NOTE)
+        one.rotate_key(generate_signer(one.origin))
+        one.append(NOTE)
+        with pytest.raises(LedgerError) as caught:
+            other.append(NOTE)
+        assert caught.value.code == "signing-key-rotated"
+        assert one.append(NOTE).index == 4
