@@ -88,7 +88,7 @@ async def access_evaluation(request: Request) -> Response:
         # before the body is read; what is recorded is held to who may ask by then
         await principal_of(request, "decide", exact=False)
         read(request, ())
-        asked = await json_of(request, Evaluation, UsageError, workload_of)
+        asked = await json_of(request, Evaluation, UsageError, workload_of, again=True)
         found = await evaluate(service_of(request), authorization_of(request), asked, address_of(request))
     except UNRECORDED:
         await identified_again(request)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -17,6 +18,8 @@ T = TypeVar("T")
 _SEEN = 60
 #: An object of so many bytes has a name, and so a quote.
 _LONG = 64
+#: What is remembered: so many bodies, of so many bytes each, for so long.
+_MOST, _MOST_BYTES, _KEPT_SECONDS = 256, 8 << 10, 60.0
 
 
 async def json_of(
@@ -24,11 +27,12 @@ async def json_of(
     kind: type[T],
     refusal: type[PolicyError] = InputError,
     within: Callable[[T], bytes] = lambda _: b"",
+    again: bool = False,
 ) -> T:
-    """Return the request's JSON body as `kind`; what is not of that kind is the error `refusal`.
+    """Return the request's JSON body as `kind`; what is not of that kind is the error `refusal`. Nobody may change it.
 
     `within`: gives the bytes of a value in the body that is read by itself later, and refused there for what is refused
-    here.
+    here. `again`: the same body may well be sent again, so that what came of it is remembered for some seconds.
 
     Raises:
         InputError: it is of another media type, too large, or not what the route takes.
@@ -37,14 +41,49 @@ async def json_of(
     check_media_type(request, JSON)
     body = await body_of(request)
     try:
-        found = msgspec.json.decode(body, type=kind)
-        json.loads(_without(body, within(found)), object_pairs_hook=_once_each)
+        found: T = _REMEMBERED.read(body, kind, within) if again else _parsed(body, kind, within)
     except msgspec.ValidationError as error:
         text = str(error)
         raise refusal(Problem("body", text[:1].lower() + text[1:], help="see /openapi.json")) from None
     except (ValueError, RecursionError):  # the decoder's own error is a ValueError
         raise UsageError(Problem("json", "the body is not JSON in UTF-8")) from None
     return found
+
+
+def _parsed(body: bytes, kind: Any, within: Callable[[Any], bytes]) -> Any:
+    found = msgspec.json.decode(body, type=kind)
+    json.loads(_without(body, within(found)), object_pairs_hook=_once_each)
+    return found
+
+
+class Remembered:
+    """Bodies that were read a moment ago, by their bytes: few, short and for a minute, for they may name persons."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._found, self._until = clock, dict[Any, Any](), 0.0
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def read(self, body: bytes, kind: Any, within: Callable[[Any], bytes]) -> Any:
+        """Read a body, or return what was read of the same bytes.
+
+        Raises:
+            ValueError: as whoever reads it says; what is refused is not remembered.
+        """
+        moment = self._clock()
+        if moment >= self._until or len(self._found) >= _MOST:
+            self._found, self._until = {}, moment + _KEPT_SECONDS
+        key = body, kind, within
+        found = self._found.get(key)
+        if found is None:
+            found = _parsed(body, kind, within)
+            if len(body) <= _MOST_BYTES:
+                self._found[key] = found
+        return found
+
+
+_REMEMBERED = Remembered()
 
 
 def _without(body: bytes, inner: bytes) -> bytes:

@@ -116,6 +116,8 @@ def read(request: Request, known: Sequence[Parameter]) -> dict[str, Any]:
     Raises:
         UsageError: one is unknown, wrong, or given twice.
     """
+    if not known and not request.scope["query_string"]:
+        return {}
     return read_items(request.query_params.multi_items(), known)
 
 

@@ -43,10 +43,10 @@ _UNKNOWN = (
 
 
 class _Waiting:
-    __slots__ = ("answer", "group", "place")
+    __slots__ = ("answer", "group", "late_at", "place")
 
-    def __init__(self, group: Group, answer: asyncio.Future[Any]) -> None:
-        self.group, self.answer = group, answer
+    def __init__(self, group: Group, answer: asyncio.Future[Any], late_at: float) -> None:
+        self.group, self.answer, self.late_at = group, answer, late_at
         self.place = here()
 
 
@@ -65,6 +65,9 @@ class Committer:
         self._waiting: list[_Waiting] = []
         self._wanted, self._busy, self._ending = 1, False, False
         self._timer: asyncio.TimerHandle | None = None
+        #: Those who wait for an answer, the one who has waited longest first; one timer is for all of them.
+        self._unanswered: dict[_Waiting, None] = {}
+        self._late: asyncio.TimerHandle | None = None
         self._queue: queue.SimpleQueue[list[_Waiting]] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="committer", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,16 +98,31 @@ class Committer:
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[list[Recorded] | Exception] = loop.create_future()
         # what was handed in is committed whether or not whoever asked is still there
-        self._waiting.append(_Waiting(group, answer))
+        own = _Waiting(group, answer, loop.time() + self._seconds)
+        self._waiting.append(own)
         self._offer()
-        late = loop.call_later(self._seconds, _late, answer)
+        self._unanswered[own] = None
+        if self._late is None:
+            self._late = loop.call_at(own.late_at, self._tell_late)
         try:
             found = await answer
         finally:
-            late.cancel()
+            del self._unanswered[own]
         if isinstance(found, Exception):
             raise found
         return found
+
+    def _tell_late(self) -> None:
+        """Answer those who have waited too long, and come back for the next one."""
+        assert self._loop is not None  # noqa: S101 - `start` comes before `append`
+        moment = self._loop.time()
+        self._late = None
+        for each in self._unanswered:
+            if each.late_at > moment:
+                self._late = self._loop.call_at(each.late_at, self._tell_late)
+                break
+            if not each.answer.done():
+                each.answer.set_result(silent(_UNKNOWN))
 
     def _offer(self) -> None:
         """Have what waits committed, once it has the company that the commit before had, or has waited for it."""
@@ -172,11 +190,6 @@ class Committer:
         if entries:
             meter.observe(metrics.COMMIT_ENTRIES, len(entries))
             self.tree_size = max(self.tree_size, max(each.index for each in entries) + 1)
-
-
-def _late(answer: asyncio.Future[list[Recorded] | Exception]) -> None:
-    if not answer.done():
-        answer.set_result(silent(_UNKNOWN))
 
 
 def silent(known: str) -> RecordingError:

@@ -94,7 +94,7 @@ class Evaluator:
             decision = self._decider(ground.policy).decide(workload, evidence, at, ground.waivers(workload, at))
         except InputError as error:
             return list(placed(error, loaded).problems)
-        standing = Standing(decision, ground.drafter)
+        standing = Standing(decision, ground.drafter, asked.digest)
         if not asked.in_short:
             standing.write(all_rules=asked.all_rules)
         return standing

@@ -48,6 +48,10 @@ WORDS = frozenset(
 Text = Annotated[str, Meta(min_length=1, max_length=500)]
 
 
+class Json(Struct, frozen=True):
+    """An object, whatever it has: it is looked at by nobody."""
+
+
 class Subject(Struct, frozen=True):
     """Who wants to deploy; kept as a personal value, which can be erased."""
 
@@ -82,7 +86,7 @@ class Evaluation(Struct, frozen=True):
     subject: Subject | UnsetType = UNSET
     action: Action | UnsetType = UNSET
     resource: Resource | UnsetType = UNSET
-    context: dict[str, Any] | UnsetType = UNSET
+    context: Json | UnsetType = UNSET
 
 
 class Options(Struct, frozen=True):

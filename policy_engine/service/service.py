@@ -27,6 +27,7 @@ from policy_engine.service.deciding import Evaluator
 from policy_engine.service.errors import MISSING, NotFoundError
 from policy_engine.service.exports import Exporter
 from policy_engine.service.ground import BEARING, Ground, now
+from policy_engine.service.identified import Identified
 from policy_engine.service.in_force import RuleSheets
 from policy_engine.service.ledgers import LedgerDoor
 from policy_engine.service.meter import Meter
@@ -77,6 +78,7 @@ class Service:
         self._readers = ThreadPoolExecutor(_READERS, thread_name_prefix="reader")
         self.rules = RulesInForce(settings)
         self._ground: Ground | None = None
+        self._identified = Identified(None, None, None)
         self._refreshing = threading.Lock()
         self.open_access = OpenAccess(settings)
         self.decisions = Decisions(
@@ -261,12 +263,21 @@ class Service:
             raise
 
     def _identify(self, authorization: str | None, ground: Ground, at: datetime) -> Principal:
+        oidc = self.rules.oidc
+        if not self._identified.is_of(ground, at, oidc):
+            self._identified = Identified(ground, at, oidc)
+        found = self._identified.found.get(authorization)
+        if found is not None:
+            return found
         opened = authorization is None and self.open_access.lasts
         try:
-            return authenticate(authorization, ground.tokens, at, open_access=opened, oidc=self.rules.oidc)
+            found = authenticate(authorization, ground.tokens, at, open_access=opened, oidc=oidc)
         except RecordingError as error:
             self.door.heed(error)
             raise
+        if authorization is not None:
+            self._identified.keep(authorization, found)
+        return found
 
     def _holds(self, ground: Ground, at: datetime) -> bool:
         return ground.holds(self.policy, at) and self.door.is_open(ground.ledger)

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from policy_engine import __version__
 from policy_engine.api import (
@@ -45,6 +46,35 @@ from policy_engine.serving.refusals import Refusals
 API = (decisions, recorded, log, in_force, waivers, reports, exports, authzen, health, metrics, openapi_document)
 
 
+class Application(FastAPI):
+    """The application; what is asked most goes straight to the first middleware of ours (`Observed`).
+
+    Those that the framework has around it limit nothing here, trace nothing, and answer errors that `Front` answers.
+    """
+
+    #: By method and path.
+    asked_most: frozenset[tuple[str, str]] = frozenset()
+    _ours: ASGIApp | None = None
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """Build the stack, and find ours in it."""
+        stack = super().build_middleware_stack()
+        found: ASGIApp | None = stack
+        while found is not None and not isinstance(found, Observed):
+            found = getattr(found, "app", None)
+        self._ours = found
+        return stack
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request."""
+        asked = scope["type"] == "http" and (scope["method"], scope["path"]) in self.asked_most
+        if self._ours is None or not asked:
+            await super().__call__(scope, receive, send)
+            return
+        scope["app"] = self
+        await self._ours(scope, receive, send)
+
+
 def create_app(settings: Settings, log: Log | None = None, started: Callable[[], None] = lambda: None) -> FastAPI:
     """Return the application; its service starts with it and ends with it.
 
@@ -62,7 +92,7 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
             yield
             await service.stop()
 
-    app = FastAPI(
+    app = Application(
         version=__version__,
         openapi_url=None,
         lifespan=lifespan,
@@ -72,12 +102,14 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
     app.state.service = service
     app.state.refusals = Refusals(meter, log)
     app.state.documented = [module.router for module in API]
-    fallbacks.answer_head(app.state.documented)
+    fallbacks.answer_head([*app.state.documented, *ROUTERS])
     for module in API:
         app.include_router(module.router)
     for router in ROUTERS:
         app.include_router(router)
-    app.add_middleware(Direct, routes=_direct(), refuse=_refuse)
+    direct = _direct()
+    app.asked_most = frozenset((method, each.path) for each in direct for method in each.methods or ())
+    app.add_middleware(Direct, routes=direct, refuse=_refuse)
     app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, _unrouted)

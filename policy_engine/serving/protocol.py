@@ -11,10 +11,11 @@ import logging
 from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from policy_engine.service.settings import Settings
 from policy_engine.serving.accepting import Board
+from policy_engine.serving.cycle import Cycle
 from policy_engine.serving.headers import refusal, security_headers
 from policy_engine.serving.refusals import Refusals
 
@@ -108,6 +109,10 @@ class Protocol(HttpToolsProtocol):
         if self._head_timer is not None:
             self._head_timer.cancel()
             self._head_timer = None
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        cycle.__class__ = Cycle  # uvicorn makes it, and lets nobody say which
+        super()._start_asgi_task(cycle, app)
 
     def on_body(self, body: bytes) -> None:
         if self.cycle.response_complete:

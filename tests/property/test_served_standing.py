@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -137,3 +138,20 @@ def test_what_is_recorded_once_is_not_renewed() -> None:
     once = Once("0" * 64, "1" * 64)
     with pytest.raises(ValueError, match="once"):
         Renewable(prepare(Draft(EntryType.HEARTBEAT, once=once)))
+
+
+def test_each_workload_is_made_anew_at_its_own_part_of_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = shipped()
+    at = datetime(2026, 11, 24, 23, 59, 57, tzinfo=UTC)
+    (loaded,) = load_workloads(EXAMPLES[0].read_bytes(), None, policy.vocabulary)[:1]
+    evidence = check_evidence(loaded.workload, at.date(), EXAMPLES[0].parent)
+    made = Standing(Decider(policy).decide(loaded.workload, evidence, at), Drafter(policy))
+    monkeypatch.setattr(made, "_phase", 0.5)
+    found = []
+    # the last is of another day, and the one before it two seconds after the one that it would go on with
+    for later, part in ((0, 0.2), (0, 0.9), (1, 0.2), (1, 0.6), (2, 0.4), (3, 0.1)):
+        monkeypatch.setattr("policy_engine.service.standing.clock", lambda part=part: 1_700_000_000 + part)
+        found.append(made.at(at + timedelta(seconds=later)))
+    assert [each.moment - at for each in found] == [timedelta(seconds=each) for each in (0, 0, 0, 1, 1, 3)]
+    assert [each is before for before, each in pairwise(found)] == [True, True, False, True, False]
+    assert len({each.id for each in found}) == 3

@@ -339,3 +339,10 @@ def test_a_decision_on_record_several_times_names_its_other_entries(large: Serve
 def test_a_filter_that_a_page_does_not_take_is_refused_on_every_page(client: httpx.Client, path: str) -> None:
     shown = words_of(client, path, 400)
     assert not re.search(r"(no|the) parameter", shown)
+
+
+@pytest.mark.parametrize("path", ["/", "/decisions", "/rules", "/nowhere", "/decisions?nothing=1"])
+def test_a_head_is_that_of_the_page(client: httpx.Client, path: str) -> None:
+    page, alone = client.get(path, headers=HTML), client.head(path, headers=HTML)
+    assert (alone.status_code, alone.headers["content-type"]) == (page.status_code, page.headers["content-type"])
+    assert not alone.content

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,12 @@ import yaml
 from policy_audit.ledger import open_ledger
 
 from policy_engine.access.tokens import revoked_draft
-from policy_engine.errors import Problem, RecordingError
+from policy_engine.api import bodies
+from policy_engine.api.bodies import Remembered, _parsed
+from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.recorder import Context
 from policy_engine.service.committing import Committer
+from policy_engine.service.evaluations import Evaluation, workload_of
 from tests.serving import serving
 from tests.unit.served.waiver_world import ANN, World, line_of, world
 
@@ -255,7 +259,7 @@ def test_a_key_that_stands_twice_is_refused_wherever_it_stands(one: World) -> No
         "the same object elsewhere": whole.replace('"context": {', f'"context": {{"a": {document}, "a": 1, ', 1),
     }
     before = latest(one)
-    for where, body in twice.items():
+    for where, body in [*twice.items(), *twice.items()]:  # what was refused is refused again
         answer = one.call(
             "ci:decide", "POST", "/access/v1/evaluation", content=body, headers={"Content-Type": "application/json"}
         )
@@ -313,3 +317,41 @@ def test_a_subject_is_on_record_as_it_was_asked_about_or_refused(one: World, nam
         answer = one.call("ci:decide", "POST", "/access/v1/evaluation", json=body)
         assert (answer.status_code, answer.json()["code"]) in ((400, "authzen-request"), (400, "body"))
     assert latest(one) == before
+
+
+def test_what_is_sent_again_in_the_same_bytes_is_read_once_and_what_is_long_each_time(
+    one: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[bytes] = []
+
+    def reading(body: bytes, *given: Any) -> Any:
+        read.append(body)
+        return _parsed(body, *given)
+
+    monkeypatch.setattr(bodies, "_parsed", reading)
+
+    def ask(context: str) -> int:
+        body = {**question(one, workload=yaml.safe_load(one.workload)), "context": {"as": context}}
+        read.clear()
+        assert one.call("ci:decide", "POST", "/access/v1/evaluation", json=body).status_code == 200
+        return len(read)
+
+    name = secrets.token_hex(8)
+    assert [ask(name) for _ in range(3)] == [1, 0, 0]
+    assert [ask(name * 2000) for _ in range(2)] == [1, 1]
+
+
+def test_what_was_read_is_remembered_for_a_minute_and_of_few() -> None:
+    moment = [0.0]
+    remembered = Remembered(lambda: moment[0])
+    first = [remembered.read(b'{"context": {"a": 1}}', Evaluation, workload_of) for _ in range(2)]
+    assert first[0] is first[1]
+    moment[0] = 61.0
+    assert remembered.read(b'{"context": {"a": 1}}', Evaluation, workload_of) is not first[0]
+    for number in range(3000):
+        remembered.read(b'{"context": {"a": %d}}' % number, Evaluation, workload_of)
+        assert len(remembered) <= 256
+    for wrong in (b'{"context": 1}', b'{"context": []}', b'{"context": {"a": 1, "a": 2}}'):
+        for _ in range(2):
+            with pytest.raises((ValueError, PolicyError)):
+                remembered.read(wrong, Evaluation, workload_of)
