@@ -150,11 +150,12 @@ def extend(
         if prepared.once is not None:
             once.append(once_row(index, prepared.once, recorded_at))
         personal += [(index, disclosure) for disclosure in prepared.disclosures]
-    sealed = vault.sealed(connection, personal, found[PERSONS])
+    sealed = vault.sealed(connection, personal, found[PERSONS])  # which may ask for more
+    # a server works on one part while the next one is made
+    insert_all(connection, [*beside, *tags, (ENTRY, entries), (DECISION, views)], last=last)
+    insert_all(connection, [*sealed, (ONCE, once)], last=last)
     note, head = _signed_head(signer, frontier, *([cosigner] if cosigner else []))
-    insert_all(
-        connection, [*beside, *tags, (ENTRY, entries), (DECISION, views), *sealed, (ONCE, once), head], last=last
-    )
+    insert_all(connection, [head], last=last)
     size = frontier.size
     return [Recorded(row[0], row[3].hex(), size, recorded_at) for row in entries], note, met
 

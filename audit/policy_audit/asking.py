@@ -86,25 +86,32 @@ def _ask_server(connection: Connection, asks: Sequence[Ask]) -> list[Answer]:
     from policy_audit.pipeline import run
 
     driver: Any = connection.connection.driver_connection
-    put_off, driver.put_off = driver.put_off, []
+    begun = len(driver.begun)
     with translated(connection, asks[-1].statement, psycopg.Error):
-        return run(driver, [*put_off, *asks])[len(put_off) :]
+        return run(driver, asks)[begun:]
 
 
-def put_off(connection: Connection, asks: Sequence[Ask]) -> None:
-    """Have statements sent to a server along with the next ones that `ask_all` runs on the connection.
+def begin_asking(connection: Connection, ask: Ask) -> None:
+    """Have a server run a statement while more is made ready; what `ask_all` runs next waits for it, and tells of it.
 
-    INVARIANT: nothing else is run on it meanwhile, and whatever is wrong with one of them is an error of its own.
+    INVARIANT: nothing else is run on the connection meanwhile, and whatever is wrong with it is an error of its own.
     """
+    import psycopg
+
+    from policy_audit.pipeline import begin
+
     driver: Any = connection.connection.driver_connection
-    driver.put_off += asks
+    with translated(connection, ask.statement, psycopg.Error):
+        begin(driver, [ask])
 
 
-def forget_put_off(connection: Connection) -> None:
-    """Forget what was put off: the transaction that it belonged to is rolled back."""
+def end_asking(connection: Connection) -> None:
+    """Have done with what was begun: the transaction that it belonged to is rolled back."""
     driver: Any = None if connection.invalidated else connection.connection.driver_connection
-    if hasattr(driver, "put_off"):
-        driver.put_off = []
+    if getattr(driver, "begun", None):
+        from policy_audit.pipeline import end
+
+        end(driver)
 
 
 @contextmanager

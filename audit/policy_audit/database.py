@@ -21,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool, StaticPool
 
 from policy_audit import server as pg
-from policy_audit.asking import Answer, Ask, ask_all, forget_put_off, translated
+from policy_audit.asking import Answer, Ask, ask_all, end_asking, translated
 from policy_audit.errors import LedgerError
 from policy_audit.remembered import Remembered
 from policy_audit.sqlite_file import (
@@ -333,7 +333,7 @@ def _unknown(location: Location) -> LedgerError:
 
 
 def _roll_back(connection: Connection) -> None:
-    forget_put_off(connection)
+    end_asking(connection)
     try:
         connection.exec_driver_sql("ROLLBACK")
     except SQLAlchemyError:

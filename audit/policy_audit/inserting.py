@@ -14,11 +14,13 @@ from typing import Any
 
 from sqlalchemy import Connection, TableClause
 
-from policy_audit.asking import Ask, Row, ask_all, put_off, translated
+from policy_audit.asking import Ask, Row, ask_all, begin_asking, translated
 from policy_audit.errors import LedgerError
 
 Rows = tuple[TableClause, Sequence[Row]]
 LEAST_COPIED = 50
+#: COPY takes the connection for itself: what was begun is waited for before it.
+_SETTLED = Ask("SELECT 1")
 _TYPES = ((int, "int8"), (str, "text"), (bytes, "bytea"))
 #: The columns that may be NULL in all rows and are no text.
 _NO_TEXT = {"tag_set": "int8"}
@@ -36,8 +38,8 @@ def insert_rows(connection: Connection, table: TableClause, rows: Sequence[Row])
 def insert_all(connection: Connection, tables: Sequence[Rows], *, last: bool = False) -> None:
     """Insert the rows of several tables, each as `insert_rows` does.
 
-    `last`: nothing but COMMIT comes after it in its transaction, so that to a server few rows may go along with that,
-    which then is not waited for twice under the lock. The server counts them itself, and refuses where some lack.
+    `last`: nothing but such calls, and COMMIT, comes after it in its transaction. Few rows are then sent to a server
+    and not waited for, which works on them meanwhile; COMMIT is. It counts them itself, and refuses where some lack.
 
     Raises:
         LedgerError: as `insert_rows`.
@@ -48,8 +50,11 @@ def insert_all(connection: Connection, tables: Sequence[Rows], *, last: bool = F
             _check(table, rows, _insert_sqlite(connection, table, rows))
         return
     if last and all(len(rows) < LEAST_COPIED for _, rows in given):
-        put_off(connection, [_counted(table, rows) for table, rows in given])
+        for table, rows in given:
+            begin_asking(connection, _counted(table, rows))
         return
+    if any(len(rows) >= LEAST_COPIED for _, rows in given):
+        ask_all(connection, [_SETTLED])
     for table, rows in given:
         if len(rows) >= LEAST_COPIED:
             _check(table, rows, _copy(connection, table, rows))

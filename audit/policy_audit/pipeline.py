@@ -7,10 +7,11 @@ and has to get it back: in a server, that is half of a commit. Here the whole is
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
+from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from psycopg import DataError, OperationalError
+from psycopg import DataError, Error, OperationalError
 from psycopg.adapt import Transformer
 from psycopg.errors import DivisionByZero, FeatureNotSupported, InvalidSqlStatementName, error_from_result
 from psycopg.pq import ExecStatus, Format
@@ -19,6 +20,7 @@ from psycopg.waiting import Ready, Wait
 
 from policy_audit.arrays import Array
 from policy_audit.asking import Answer, Ask, Row
+from policy_audit.errors import LedgerError
 from policy_audit.prepared import Key, Prepared
 
 if TYPE_CHECKING:
@@ -30,7 +32,7 @@ Steps = Generator[Wait, Ready | None, Any]
 Reader = Callable[[bytes | None], Any]
 
 
-class _Step(NamedTuple):
+class Step(NamedTuple):
     """A statement as it is sent: under a name where it is prepared, after its preparation where it is `new`."""
 
     ask: Ask
@@ -44,26 +46,57 @@ class _Step(NamedTuple):
 def run(connection: Watched, asks: Sequence[Ask]) -> list[Answer]:
     """Run statements in order, in one round trip; where one is refused, none after it is run.
 
+    What was begun comes before them: it is refused as they are, and its answers come first.
+
     Raises:
         Error: one was refused, or the connection was lost.
         LedgerError: one that looks after it itself found that the database does not take what is written.
     """
-    return list(connection.wait(_run(connection, [_step(connection.prepared, ask) for ask in asks])))
+    steps = [_step(connection.prepared, ask) for ask in asks]
+    begun, connection.begun = connection.begun, []
+    return list(connection.wait(_run(connection, begun, steps)))
 
 
-def _run(connection: Watched, steps: Sequence[_Step]) -> Steps:
+def begin(connection: Watched, asks: Sequence[Ask]) -> None:
+    """Send statements, which the server runs meanwhile; `run` sends the next ones, and waits for all.
+
+    INVARIANT: `run` or `end` comes next. What else would use the connection is refused (`Watched.wait`).
+    """
+    steps = [_step(connection.prepared, ask) for ask in asks]
+    if not connection.begun:
+        connection.pgconn.enter_pipeline_mode()
+    for step in steps:
+        connection.begun.append(step)
+        _send(connection.pgconn, step)
+    connection.pgconn.flush()  # what the socket does not take now goes with the rest
+
+
+def end(connection: Watched) -> None:
+    """Have done with what was begun and is wanted no more: its transaction is rolled back."""
+    if connection.begun:
+        try:
+            with suppress(Error, LedgerError):
+                run(connection, [])
+        except BaseException:
+            connection.close()
+            raise
+
+
+def _run(connection: Watched, begun: Sequence[Step], new: Sequence[Step]) -> Steps:
     """Send all and read all, as psycopg's protocol of generators has it: it yields what it waits for."""
     pgconn, prepared = connection.pgconn, connection.prepared
-    pgconn.enter_pipeline_mode()
-    for step in steps:
+    if not begun:
+        pgconn.enter_pipeline_mode()
+    for step in new:
         _send(pgconn, step)
+    steps = [*begun, *new]
     pgconn.pipeline_sync()
     while pgconn.flush():
         ready = yield Wait.RW
         if ready and ready & Ready.R:  # None: whoever waited was interrupted, and goes on to the end
             pgconn.consume_input()
     answers: list[Answer] = []
-    refused: tuple[PGresult, _Step] | None = None
+    refused: tuple[PGresult, Step] | None = None
     for step in steps:
         if step.new:
             result = yield from _result(pgconn)
@@ -82,16 +115,16 @@ def _run(connection: Watched, steps: Sequence[_Step]) -> Steps:
     return answers
 
 
-def _step(prepared: Prepared, ask: Ask) -> _Step:
+def _step(prepared: Prepared, ask: Ask) -> Step:
     types, values = _written(ask.values)
     # without values nothing in a statement is a place for one: a schema's name may have any character
     statement = _numbered(ask.statement) if values else ask.statement.encode()
     key = ask.statement, types
     name, new = prepared.name(key) if ask.often else (b"", False)
-    return _Step(ask, key, statement, values, name, new)
+    return Step(ask, key, statement, values, name, new)
 
 
-def _send(pgconn: PGconn, step: _Step) -> None:
+def _send(pgconn: PGconn, step: Step) -> None:
     formats = [Format.BINARY] * len(step.values)
     _, types = step.key
     if step.new:
@@ -118,7 +151,7 @@ def _next(pgconn: PGconn) -> Steps:
     return pgconn.get_result()
 
 
-def _error(pgconn: PGconn, prepared: Prepared, refused: PGresult, step: _Step) -> Exception:
+def _error(pgconn: PGconn, prepared: Prepared, refused: PGresult, step: Step) -> Exception:
     error = error_from_result(refused)
     where = error.diag.source_function or ""
     if step.name and (isinstance(error, InvalidSqlStatementName) or where == "RevalidateCachedQuery"):

@@ -11,11 +11,11 @@ from collections.abc import Generator
 from contextlib import suppress
 from typing import Any
 
-from psycopg import Connection, Error, OperationalError
+from psycopg import Connection, Error, InterfaceError, OperationalError
 from psycopg.errors import QueryCanceled
 
 from policy_audit.asking import Ask
-from policy_audit.pipeline import run
+from policy_audit.pipeline import Step, run
 from policy_audit.prepared import Prepared, Prepares
 
 #: So long nothing comes before the server is asked whether it is there, and so long its answer is waited for.
@@ -41,10 +41,12 @@ class Watched(Connection[Any]):
 
     parameters: tuple[tuple[Any, ...], dict[str, Any]] = ((), {})
     prepared: Prepared
-    #: What goes out with the next statements (`asking.put_off`).
-    put_off: list[Ask]
+    #: What was sent and is not waited for yet (`pipeline.begin`).
+    begun: list[Step]
 
     def wait(self, gen: Any, *arguments: Any, **more: Any) -> Any:
+        if getattr(self, "begun", None):  # another's answers would be taken for one's own, or waited for in vain
+            raise InterfaceError("statements were begun on this connection, and are not waited for")
         return super().wait(self._watched(gen), *arguments, **more)
 
     def _watched(self, gen: Any) -> Generator[Any, Any, Any]:
@@ -103,7 +105,7 @@ def connect(arguments: Any, more: Any, prepares: Prepares) -> Watched:
     """
     made = Watched.connect(*arguments, **more)
     made.parameters = tuple(arguments), dict(more)
-    made.prepared, made.put_off = Prepared(prepares), []
+    made.prepared, made.begun = Prepared(prepares), []
     try:
         if prepares.on and not _is_direct(made):
             prepares.on = False

@@ -17,7 +17,7 @@ from policy_audit.asking import Ask
 from policy_audit.errors import LedgerError
 from policy_audit.groups import Group, Guard
 from policy_audit.ledger import Draft, EntryType
-from policy_audit.pipeline import run
+from policy_audit.pipeline import begin, end, run
 from policy_audit.prepared import MOST, Prepared, Prepares
 from policy_audit.server_silence import Watched, connect
 from sqlalchemy import make_url
@@ -238,6 +238,54 @@ def test_who_connects_and_is_refused_leaves_no_connection(
     with pytest.raises(psycopg.OperationalError, match="no"), connected(server_database):
         pass
     assert [each.closed for each in made] == [True]
+
+
+def test_what_was_begun_is_run_first_and_waited_for_with_the_next(connection: Watched) -> None:
+    begin(connection, [Ask("CREATE TEMPORARY TABLE begun (n int8)")])
+    begin(connection, [Ask("INSERT INTO begun VALUES (?)", (number,)) for number in range(3)])
+    answers = run(connection, [Ask("SELECT count(*) FROM begun")])
+    assert (len(answers), answers[-1].rows) == (5, [(3,)])
+    assert connection.execute("SELECT count(*) FROM begun").fetchall() == [(3,)]
+
+
+def test_what_was_begun_keeps_everything_else_away_until_it_is_waited_for_or_ended(connection: Watched) -> None:
+    for last in (lambda: run(connection, [Ask("SELECT 2")]), lambda: end(connection)):
+        begin(connection, [Ask("SELECT 1")])
+        with pytest.raises(psycopg.InterfaceError, match="were begun"):
+            connection.execute("SELECT 3")
+        last()
+        assert connection.execute("SELECT 4").fetchall() == [(4,)]
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_what_was_begun_and_is_refused_is_told_with_the_next(connection: Watched, ended: bool) -> None:
+    begin(connection, [Ask("SELECT 1 / ?::int8", (0,)), ONE])
+    if ended:
+        end(connection)
+    else:
+        with pytest.raises(psycopg.errors.DivisionByZero):
+            run(connection, [Ask("CREATE TEMPORARY TABLE later (n int8)")])
+    assert run(connection, [Ask("SELECT to_regclass('later')::text")])[0].rows == [(None,)]
+
+
+def test_a_connection_that_is_lost_with_what_was_begun_is_closed(connection: Watched) -> None:
+    begin(connection, [Ask("SELECT pg_terminate_backend(pg_backend_pid())"), ONE])
+    end(connection)
+    with pytest.raises(psycopg.OperationalError):
+        run(connection, [ONE])
+    assert connection.closed
+
+
+@pytest.mark.parametrize("persons", [1, 30])
+def test_few_rows_of_one_table_and_many_of_another_go_together(server_database: Store, persons: int) -> None:
+    """What is copied takes the connection for itself, though rows of other tables were sent before it."""
+    personal = {f"p{number}": f"anna{number}@acme.example" for number in range(persons)}
+    drafts = [Draft(EntryType.HEARTBEAT, body={"n": number}, personal=personal) for number in range(5)]
+    with server_database.open() as ledger:
+        for _ in range(3):
+            assert len(ledger.append_many(drafts)) == 5
+        assert ledger.personal(14).keys() == personal.keys()
+        assert ledger.verify().ok
 
 
 def test_names_are_nobody_elses() -> None:
