@@ -37,7 +37,7 @@ _MOST_CONTEXTS = 16
 class Standing:
     """One decision without its second. The decision itself, whose objects take ten times its bytes, is let go."""
 
-    def __init__(self, decision: Decision, drafter: Drafter, body: bytes = b"") -> None:
+    def __init__(self, decision: Decision, drafter: Drafter, digest: bytes = b"") -> None:
         self.namespace: str = decision.workload.namespace
         self.name: str = decision.workload.metadata.name
         self.verdict: str = decision.verdict
@@ -50,8 +50,8 @@ class Standing:
         self._template = drafter.template(decision)
         self._latest: Timed | None = None
         #: From which part of a second on it is made anew: not all workloads at once, and those of one body, by its
-        #: digest, together and in all workers alike.
-        self._phase = int.from_bytes(body[:4]) / 2**32
+        #: SHA-256 (`digest`), together and in all workers alike.
+        self._phase = int.from_bytes(digest[:4]) / 2**32
 
     @property
     def size(self) -> int:
@@ -71,9 +71,9 @@ class Standing:
         """
         latest = self._latest
         if latest is not None:
-            age = (moment - latest.moment).total_seconds()
+            age, part = (moment - latest.moment).total_seconds(), clock() - moment.timestamp()
             same_day = moment.date() == latest.moment.date()
-            if age == 0 or (age == 1 and same_day and clock() % 1 < self._phase):
+            if age == 0 or (age == 1 and same_day and 0 <= part < self._phase):
                 return latest
         latest = self._latest = Timed(moment, self._written, self._template)
         return latest

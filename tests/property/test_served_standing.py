@@ -150,8 +150,10 @@ def test_each_workload_is_made_anew_at_its_own_part_of_a_second(monkeypatch: pyt
     found = []
     # the last is of another day, and the one before it two seconds after the one that it would go on with
     for later, part in ((0, 0.2), (0, 0.9), (1, 0.2), (1, 0.6), (2, 0.4), (3, 0.1)):
-        monkeypatch.setattr("policy_engine.service.standing.clock", lambda part=part: 1_700_000_000 + part)
-        found.append(made.at(at + timedelta(seconds=later)))
+        moment = at + timedelta(seconds=later)
+        time = moment.timestamp() + part
+        monkeypatch.setattr("policy_engine.service.standing.clock", lambda time=time: time)
+        found.append(made.at(moment))
     assert [each.moment - at for each in found] == [timedelta(seconds=each) for each in (0, 0, 0, 1, 1, 3)]
     assert [each is before for before, each in pairwise(found)] == [True, True, False, True, False]
     assert len({each.id for each in found}) == 3
