@@ -40,7 +40,8 @@ class Answer(NamedTuple):
 def asks_in(beginning: str, values: Sequence[Any]) -> list[Ask]:
     """Return statements that ask for all of `values`, after `beginning`, which ends before `IN`; none for none.
 
-    There are ten of them at most, whatever the number of values: the last value stands there as often as one lacks.
+    They have ten forms at most, whatever the number of values, so that each may be prepared: where values lack for one,
+    the last value stands there again.
     """
     parts = [values[start : start + _MAX_PARAMETERS] for start in range(0, len(values), _MAX_PARAMETERS)]
     return [Ask(f"{beginning} IN ({', '.join('?' * len(part))})", part, often=True) for part in map(_filled, parts)]
@@ -103,6 +104,22 @@ def begin_asking(connection: Connection, ask: Ask) -> None:
     driver: Any = connection.connection.driver_connection
     with translated(connection, ask.statement, psycopg.Error):
         begin(driver, [ask])
+
+
+def settle(connection: Connection) -> None:
+    """Wait for what was begun, where anything was: the connection is wanted for something else.
+
+    Raises:
+        DBAPIError: one of it was refused.
+    """
+    import psycopg
+
+    from policy_audit.pipeline import run
+
+    driver: Any = connection.connection.driver_connection
+    if driver.begun:
+        with translated(connection, "", psycopg.Error):
+            run(driver, [])
 
 
 def end_asking(connection: Connection) -> None:

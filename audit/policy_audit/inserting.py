@@ -14,13 +14,11 @@ from typing import Any
 
 from sqlalchemy import Connection, TableClause
 
-from policy_audit.asking import Ask, Row, ask_all, begin_asking, translated
+from policy_audit.asking import Ask, Row, ask_all, begin_asking, settle, translated
 from policy_audit.errors import LedgerError
 
 Rows = tuple[TableClause, Sequence[Row]]
 LEAST_COPIED = 50
-#: COPY takes the connection for itself: what was begun is waited for before it.
-_SETTLED = Ask("SELECT 1")
 _TYPES = ((int, "int8"), (str, "text"), (bytes, "bytea"))
 #: The columns that may be NULL in all rows and are no text.
 _NO_TEXT = {"tag_set": "int8"}
@@ -53,8 +51,7 @@ def insert_all(connection: Connection, tables: Sequence[Rows], *, last: bool = F
         for table, rows in given:
             begin_asking(connection, _counted(table, rows))
         return
-    if any(len(rows) >= LEAST_COPIED for _, rows in given):
-        ask_all(connection, [_SETTLED])
+    settle(connection)  # COPY takes the connection for itself
     for table, rows in given:
         if len(rows) >= LEAST_COPIED:
             _check(table, rows, _copy(connection, table, rows))
@@ -86,9 +83,9 @@ def _insert_sqlite(connection: Connection, table: TableClause, rows: Sequence[Ro
 
 
 def _counted(table: TableClause, rows: Sequence[Row]) -> Ask:
-    """Return an INSERT that divides by zero where not all rows were taken, and cannot be run where a rule is on them.
+    """Return an INSERT that divides by zero where not all rows were taken, and is refused where a rule is on the table.
 
-    What the division says is found by the table's name, which `checks` has.
+    `pipeline` tells either as `dropped` of the table that `checks` names.
     """
     plain = _unnested(table, rows)
     counting = f"WITH written AS ({plain.statement} RETURNING 1) SELECT 1 / (count(*) = ?)::int FROM written"  # noqa: S608

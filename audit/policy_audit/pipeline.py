@@ -6,15 +6,15 @@ and has to get it back: in a server, that is half of a commit. Here the whole is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import DataError, Error, OperationalError
 from psycopg.adapt import Transformer
 from psycopg.errors import DivisionByZero, FeatureNotSupported, InvalidSqlStatementName, error_from_result
-from psycopg.pq import ExecStatus, Format
+from psycopg.pq import ExecStatus, Format, PipelineStatus
 from psycopg.pq.abc import PGconn, PGresult
 from psycopg.waiting import Ready, Wait
 
@@ -54,7 +54,8 @@ def run(connection: Watched, asks: Sequence[Ask]) -> list[Answer]:
     """
     steps = [_step(connection.prepared, ask) for ask in asks]
     begun, connection.begun = connection.begun, []
-    return list(connection.wait(_run(connection, begun, steps)))
+    with _never_within(connection):
+        return list(connection.wait(_run(connection, begun, steps)))
 
 
 def begin(connection: Watched, asks: Sequence[Ask]) -> None:
@@ -63,23 +64,35 @@ def begin(connection: Watched, asks: Sequence[Ask]) -> None:
     INVARIANT: `run` or `end` comes next. What else would use the connection is refused (`Watched.wait`).
     """
     steps = [_step(connection.prepared, ask) for ask in asks]
-    if not connection.begun:
-        connection.pgconn.enter_pipeline_mode()
-    for step in steps:
-        connection.begun.append(step)
-        _send(connection.pgconn, step)
-    connection.pgconn.flush()  # what the socket does not take now goes with the rest
+    with _never_within(connection):
+        if not connection.begun:
+            connection.pgconn.enter_pipeline_mode()
+        for step in steps:
+            _send(connection.pgconn, step)
+            connection.begun.append(step)
+        connection.pgconn.flush()  # what the socket does not take now goes with the rest
 
 
 def end(connection: Watched) -> None:
     """Have done with what was begun and is wanted no more: its transaction is rolled back."""
     if connection.begun:
-        try:
-            with suppress(Error, LedgerError):
-                run(connection, [])
-        except BaseException:
+        with suppress(Error, LedgerError):
+            run(connection, [])
+
+
+@contextmanager
+def _never_within(connection: Watched) -> Iterator[None]:
+    """Close a connection that something went wrong on within a pipeline: nobody can tell what is still to be answered.
+
+    What the server refuses is read to the end first, and leaves it usable.
+    """
+    try:
+        yield
+    except BaseException:
+        if connection.pgconn.pipeline_status != PipelineStatus.OFF:
+            connection.begun = []
             connection.close()
-            raise
+        raise
 
 
 def _run(connection: Watched, begun: Sequence[Step], new: Sequence[Step]) -> Steps:

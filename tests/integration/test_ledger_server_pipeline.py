@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from policy_audit import server_silence
+from policy_audit import pipeline, server_silence
 from policy_audit.arrays import KINDS
 from policy_audit.asking import Ask
 from policy_audit.errors import LedgerError
@@ -274,6 +274,24 @@ def test_a_connection_that_is_lost_with_what_was_begun_is_closed(connection: Wat
     with pytest.raises(psycopg.OperationalError):
         run(connection, [ONE])
     assert connection.closed
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError, ValueError])
+@pytest.mark.parametrize("where", ["_send", "_answer"])
+def test_a_connection_on_which_something_went_wrong_in_between_is_closed(
+    connection: Watched, monkeypatch: pytest.MonkeyPatch, where: str, error: type[BaseException]
+) -> None:
+    begin(connection, [ONE])
+
+    def failing(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(pipeline, where, failing)
+    with pytest.raises(error):
+        (begin if where == "_send" else run)(connection, [ONE])
+    assert connection.closed
+    assert not connection.begun
+    end(connection)
 
 
 @pytest.mark.parametrize("persons", [1, 30])
