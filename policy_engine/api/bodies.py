@@ -32,7 +32,7 @@ async def json_of(
     """Return the request's JSON body as `kind`; what is not of that kind is the error `refusal`. Nobody may change it.
 
     `within`: gives the bytes of a value in the body that is read by itself later, and refused there for what is refused
-    here. `again`: the same body may well be sent again, so that what came of it is remembered for some seconds.
+    here. `again`: the same body may well be sent again, so that what came of it is remembered for a minute.
 
     Raises:
         InputError: it is of another media type, too large, or not what the route takes.
@@ -41,7 +41,7 @@ async def json_of(
     check_media_type(request, JSON)
     body = await body_of(request)
     try:
-        found: T = _REMEMBERED.read(body, kind, within) if again else _parsed(body, kind, within)
+        found: T = _RECENT.read(body, kind, within) if again else _parsed(body, kind, within)
     except msgspec.ValidationError as error:
         text = str(error)
         raise refusal(Problem("body", text[:1].lower() + text[1:], help="see /openapi.json")) from None
@@ -56,7 +56,7 @@ def _parsed(body: bytes, kind: Any, within: Callable[[Any], bytes]) -> Any:
     return found
 
 
-class Remembered:
+class RecentBodies:
     """Bodies that were read a moment ago, by their bytes: few, short and for a minute, for they may name persons."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -83,7 +83,7 @@ class Remembered:
         return found
 
 
-_REMEMBERED = Remembered()
+_RECENT = RecentBodies()
 
 
 def _without(body: bytes, inner: bytes) -> bytes:

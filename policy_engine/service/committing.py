@@ -114,12 +114,12 @@ class Committer:
 
     def _tell_late(self) -> None:
         """Answer those who have waited too long, and come back for the next one."""
-        assert self._loop is not None  # noqa: S101 - `start` comes before `append`
-        moment = self._loop.time()
+        loop = asyncio.get_running_loop()
+        moment = loop.time()
         self._late = None
         for each in self._unanswered:
             if each.late_at > moment:
-                self._late = self._loop.call_at(each.late_at, self._tell_late)
+                self._late = loop.call_at(each.late_at, self._tell_late)
                 break
             if not each.answer.done():
                 each.answer.set_result(silent(_UNKNOWN))
@@ -131,8 +131,8 @@ class Committer:
         if self._ending or len(self._waiting) >= self._wanted:
             self._hand_over()
         elif self._timer is None:
-            assert self._loop is not None  # noqa: S101 - `start` comes before `append`
-            self._timer = self._loop.call_later(min(self._wanted * SECONDS_EACH, MOST_SECONDS), self._hand_over)
+            seconds = min(self._wanted * SECONDS_EACH, MOST_SECONDS)
+            self._timer = asyncio.get_running_loop().call_later(seconds, self._hand_over)
 
     def _hand_over(self) -> None:
         if self._timer is not None:

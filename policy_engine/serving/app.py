@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
@@ -53,7 +53,7 @@ class Application(FastAPI):
     """
 
     #: By method and path.
-    asked_most: frozenset[tuple[str, str]] = frozenset()
+    asked_most: Mapping[tuple[str, str], Route] = {}
     _ours: ASGIApp | None = None
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -107,9 +107,8 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
         app.include_router(module.router)
     for router in ROUTERS:
         app.include_router(router)
-    direct = _direct()
-    app.asked_most = frozenset((method, each.path) for each in direct for method in each.methods or ())
-    app.add_middleware(Direct, routes=direct, refuse=_refuse)
+    app.asked_most = _asked_most()
+    app.add_middleware(Direct, routes=app.asked_most, refuse=_refuse)
     app.add_middleware(CompressedReads)
     app.add_exception_handler(PolicyError, _refuse)
     app.add_exception_handler(HTTPException, _unrouted)
@@ -118,11 +117,11 @@ def create_app(settings: Settings, log: Log | None = None, started: Callable[[],
     return app
 
 
-def _direct() -> list[Route]:
-    """Return the routes that are asked for most."""
+def _asked_most() -> dict[tuple[str, str], Route]:
+    """Return the routes that are asked for most, by method and path."""
     wanted = (decisions.decide, authzen.access_evaluation)
-    routes = [*decisions.router.routes, *authzen.router.routes]
-    return [each for each in routes if isinstance(each, Route) and each.endpoint in wanted]
+    routes = [each for each in (*decisions.router.routes, *authzen.router.routes) if isinstance(each, Route)]
+    return {(method, each.path): each for each in routes if each.endpoint in wanted for method in each.methods or ()}
 
 
 async def _refuse(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ as it sees all others: `scope["route"]` is the route, and errors are answered as
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Mapping
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -19,11 +19,10 @@ Refuse = Callable[[Request, Exception], Awaitable[Response]]
 
 
 class Direct:
-    """The innermost middleware. INVARIANT: the endpoints of `routes` take nothing but the request."""
+    """The innermost middleware. INVARIANT: the endpoints of `routes`, by method and path, take the request alone."""
 
-    def __init__(self, app: ASGIApp, routes: Iterable[Route], refuse: Refuse) -> None:
-        self._app, self._refuse = app, refuse
-        self._routes = {(method, each.path): each for each in routes for method in each.methods or ()}
+    def __init__(self, app: ASGIApp, routes: Mapping[tuple[str, str], Route], refuse: Refuse) -> None:
+        self._app, self._refuse, self._routes = app, refuse, routes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the routes' requests, and hand on all others."""

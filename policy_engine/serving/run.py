@@ -34,6 +34,7 @@ GRACE_SECONDS = 30
 STOP_SECONDS = GRACE_SECONDS + 15
 #: A start that is told to end waits so long for rules that are being read.
 PATIENCE_SECONDS = 5.0
+#: So long a thread waits for Python's lock before whoever has it is asked to give it up.
 SWITCH_SECONDS = 0.0001
 #: So many new objects are let be before the collector looks at the youngest.
 COLLECTED_EACH = 10_000

@@ -14,7 +14,7 @@ from policy_audit.ledger import open_ledger
 
 from policy_engine.access.tokens import revoked_draft
 from policy_engine.api import bodies
-from policy_engine.api.bodies import Remembered, _parsed
+from policy_engine.api.bodies import RecentBodies, _parsed
 from policy_engine.errors import PolicyError, Problem, RecordingError
 from policy_engine.recorder import Context
 from policy_engine.service.committing import Committer
@@ -343,7 +343,7 @@ def test_what_is_sent_again_in_the_same_bytes_is_read_once_and_what_is_long_each
 
 def test_what_was_read_is_remembered_for_a_minute_and_of_few() -> None:
     moment = [0.0]
-    remembered = Remembered(lambda: moment[0])
+    remembered = RecentBodies(lambda: moment[0])
     first = [remembered.read(b'{"context": {"a": 1}}', Evaluation, workload_of) for _ in range(2)]
     assert first[0] is first[1]
     moment[0] = 61.0

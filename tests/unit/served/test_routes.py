@@ -14,7 +14,8 @@ from policy_engine.access.principal import ROLES
 from policy_engine.access.routes import PUBLIC, ROUTES
 from policy_engine.access.sessions import cookie_name, session_value
 from policy_engine.service.settings import Settings
-from policy_engine.serving.app import create_app
+from policy_engine.serving.app import Application, create_app
+from policy_engine.serving.observed import Observed
 from tests.serving import Server, serving
 
 SAME = {"Sec-Fetch-Site": "same-origin"}
@@ -82,3 +83,12 @@ def of(token: str) -> dict[str, str]:
     """Return the headers of a program, which the API takes, and of a session, which the pages take."""
     session = session_value(token, datetime.now(UTC))
     return {**SAME, "Authorization": f"Bearer {token}", "Cookie": f"{cookie_name(False)}={session}"}
+
+
+def test_what_is_asked_most_finds_our_own_middlewares_within_the_frameworks() -> None:
+    app = create_app(Settings(ledger="sqlite:///:memory:"))
+    app.state.service.evaluator.close()
+    assert isinstance(app, Application)
+    assert set(app.asked_most) == {("POST", "/v1/decisions"), ("POST", "/access/v1/evaluation")}
+    app.build_middleware_stack()
+    assert isinstance(app._ours, Observed)
