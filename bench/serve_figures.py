@@ -56,10 +56,16 @@ class Figures:
     runs: list[list[Run]] = field(default_factory=list)
 
     def measure(self, rounds: int, seconds: float, first: int) -> int:
-        """Ask each server once a round, after one short round that does not count; return the next free number."""
+        """Ask each server once a round, after one short round that does not count; return the next free number.
+
+        Each round begins with another server: what one leaves to be done, a disk or a database, does not always fall
+        on the same one.
+        """
         self.runs = [[] for _ in self.sides]
         for number in range(rounds + 1):
-            for side, stream, runs in zip(self.sides, self.streams, self.runs, strict=True):
+            for place in range(len(self.sides)):
+                at = (number + place) % len(self.sides)
+                side, stream, runs = self.sides[at], self.streams[at], self.runs[at]
                 before, busy = cpu_seconds(side.processes), busy_seconds()
                 load = ask(stream, self.connections, seconds if number else min(seconds, 1.0), first)
                 first += sum(load.statuses.values()) + self.connections

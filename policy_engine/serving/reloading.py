@@ -197,7 +197,8 @@ class Reloader:
         if (before.layers, before.keys) == (standing.layers, standing.keys):
             standing = replace(before, failed=None)
         self._publish(standing)
-        self._say("info", "rules reloaded", policy=standing.policy, changed=before.policy != standing.policy)
+        keys = {} if standing.keys is None else {"keys_changed": before.keys != standing.keys}
+        self._say("info", "rules reloaded", policy=standing.policy, changed=before.policy != standing.policy, **keys)
 
     def _refuse(self, error: PolicyError, asked: bool) -> None:
         before = self._standing

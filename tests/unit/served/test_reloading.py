@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from policy_engine.access.issuer import Oidc
 from policy_engine.errors import PolicyError, RulesError
 from policy_engine.loading.layer_copies import packed, unpacked
 from policy_engine.loading.layers import read_layers
@@ -22,6 +23,7 @@ from policy_engine.serving import reloading
 from policy_engine.serving.reloading import Reloader
 from policy_engine.serving.supervisor import _Place
 from tests.asking_servers import until
+from tests.unit.access.issuing import AUDIENCE, ISSUER, RSA, jwk, jwks
 
 DAYS = "parameters: {attestation_days: {value: %s}}\n"
 
@@ -35,8 +37,13 @@ class World:
         self.rules.mkdir()
         self.file.write_text(DAYS % 30)
         self.settings = Settings("sqlite:///:memory:", layers=(self.file.parent,), rules=self.rules, **more)
-        self.reloader = Reloader(self.settings, lambda level, event, **fields: self.said.append(event))
+        self.fields = dict[str, Any]()
+        self.reloader = Reloader(self.settings, self._say)
         self.policy = self.reloader.load()
+
+    def _say(self, level: str, event: str, **fields: Any) -> None:
+        self.said.append(event)
+        self.fields = fields
 
     def worker(self) -> RulesInForce:
         found = RulesInForce(self.settings)
@@ -76,6 +83,17 @@ def test_a_worker_has_what_was_read_and_not_what_is_being_edited(world: World) -
     assert world.worker().failed is None
     assert world.worker().policy.digest == load_policy([world.file.parent]).digest != world.policy
     assert world.said == ["reload failed", "rules refused", "rules reloaded"]
+
+
+def test_it_is_said_whether_the_keys_of_an_issuer_are_others(tmp_path: Path) -> None:
+    first, second = jwk(RSA, kid="a"), jwk(RSA, kid="b")
+    keys = jwks(tmp_path / "acme.jwks", [first])
+    world = World(tmp_path, oidc=Oidc(ISSUER, AUDIENCE, keys))
+    jwks(keys, [first, second])
+    world.reloader.reload()
+    assert world.fields == {"policy": world.policy, "changed": False, "keys_changed": True}
+    world.reloader.reload()
+    assert world.fields == {"policy": world.policy, "changed": False, "keys_changed": False}
 
 
 def test_a_worker_follows_and_says_what_became_of_each_reload(world: World) -> None:
