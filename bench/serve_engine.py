@@ -19,7 +19,15 @@ POLICY = str(Path(sys.executable).with_name("policy"))
 SUBJECT = "bench@acme.example"
 DECISIONS, EVALUATION = "/v1/decisions", "/access/v1/evaluation"
 #: What PostgreSQL is given: what was committed is on the disk, and memory as a small server has it.
-_POSTGRES = {"fsync": "on", "synchronous_commit": "on", "shared_buffers": "512MB", "max_wal_size": "4GB"}
+_POSTGRES = {
+    "fsync": "on",
+    "synchronous_commit": "on",
+    "shared_buffers": "512MB",
+    "min_wal_size": "2GB",
+    "max_wal_size": "4GB",
+}
+#: So many files of 16 MB has its log, which are written over: `min_wal_size` of them are kept.
+_LOG_FILES = 120
 
 
 @dataclass(frozen=True)
@@ -71,11 +79,24 @@ def serving(folder: Path, layer: Path, rules: Sequence[str], database: str, work
         return
     server = Server(**_POSTGRES)
     try:
+        _fill_log(server)
         postmaster = int((server.folder / "data" / "postmaster.pid").read_text().split()[0])
         with _started(server.url(server.create()), (postmaster,), folder, layer, rules, workers) as engine:
             yield engine
     finally:
         server.close()
+
+
+def _fill_log(server: Server) -> None:
+    """Leave the server with as much log as one has that has run for some days, whose files are written over.
+
+    A new one has to fill each file with zeros first, and sync it, while every commit waits: 10 to 50 ms, each second.
+    """
+    with server.connect() as connection:
+        for _ in range(_LOG_FILES):
+            connection.execute("SELECT pg_logical_emit_message(false, 'bench', '')")  # else there is nothing to switch
+            connection.execute("SELECT pg_switch_wal()")
+        connection.execute("CHECKPOINT")
 
 
 @contextmanager
