@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
@@ -54,9 +55,12 @@ def page_authorization(request: Request) -> str | None:
 
 
 def csrf_field(request: Request) -> tuple[str, str]:
-    """Return name and value of the hidden field that each form of a page holds; the value is empty in open mode."""
+    """Return name and value of the hidden field that each form of a page holds, another value each time.
+
+    In open mode it belongs to no session, and tells alone whether a form is sent a second time.
+    """
     value = session_of(request)
-    return FORM_TOKEN, form_token(value) if value is not None else ""
+    return FORM_TOKEN, form_token(value) if value is not None else secrets.token_hex(16)
 
 
 async def check_form(request: Request) -> Mapping[str, list[str]]:

@@ -88,7 +88,7 @@ async def _kept(request: Request, caught: PolicyError, title: str, button: str, 
 
 
 def form_key(form: Form, *texts: str) -> str | None:
-    """Return what makes the same form, sent twice, one request: its nonce, with what was typed; None in open mode.
+    """Return what makes the same form, sent twice, one request: its nonce, with what was typed; None without one.
 
     With what was typed: whoever goes back, changes it and sends it again has asked for something else.
     """

@@ -7,6 +7,7 @@ import re
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
@@ -159,6 +160,16 @@ def test_a_form_that_is_sent_twice_is_taken_once(server: Server, asker: httpx.Cl
     assert len(locations) == 1
     other = {**export, "form_token": form_token(asker.get("/exports").text)}
     assert asker.post("/exports", data=other, headers=OWN).headers["location"] not in locations
+
+
+def test_a_form_that_is_sent_twice_is_taken_once_where_nobody_logs_in(tmp_path: Path) -> None:
+    with serving(f"sqlite:///{tmp_path / 'open.db'}") as running, running.client() as anybody:
+        draft = {"form_token": form_token(anybody.get("/evaluate").text), "workload": DENIED}
+        locations = {anybody.post("/evaluate", data=draft, headers=OWN).headers["location"] for _ in range(2)}
+        assert len(locations) == 1
+        again = {**draft, "form_token": form_token(anybody.get("/evaluate").text)}
+        assert anybody.post("/evaluate", data=again, headers=OWN).headers["location"] not in locations
+        assert counted(running, EntryType.DECISION) == 2
 
 
 def test_a_second_revocation_says_that_its_reason_is_not_recorded(asker: httpx.Client, seeded: Seeded) -> None:
