@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from policy_engine.hardware_wording import decided_by
 from policy_engine.model.origins import ORIGINS
-from policy_engine.ways_wording import waiver_reasons
+from policy_engine.ways_wording import waiver_text, waivers_told
 from policy_engine.wording import listed, usd
 
 Document = Mapping[str, Any]
@@ -171,33 +171,52 @@ def _title(rules: Mapping[str, Document], rule: str) -> str:
     return f"{row['title']} ({', '.join(row['criteria']) or rule})" if row is not None else rule
 
 
+class Reason(NamedTuple):
+    """Why a task has its verdict: the rule that says so, or what a finding of that kind is called, and in words.
+
+    Not `against` is what an allowance comes with: a warning, or what a waiver lifts.
+    """
+
+    code: str
+    text: str
+    against: bool = True
+
+
 def reasons(task: Document) -> list[str]:
     """Say why the task has its verdict: what blocks it first, then what it waits for."""
-    found: list[str] = []
+    return list(dict.fromkeys(each.text for each in coded_reasons(task)))
+
+
+def coded_reasons(task: Document) -> list[Reason]:
+    """Return what `reasons` says, with codes."""
+    found: list[Reason] = []
     judged = task["judged_option"]
     rules = rule_rows(task)
     told: Sequence[str] = ()
     if judged is None:
         collision = task["collision"]
         what = "nothing is proposed, and no option is permitted"
-        found.append(f"{what}: {listed(collision['rules'])} leave nothing" if collision else what)
+        text = f"{what}: {listed(collision['rules'])} leave nothing" if collision else what
+        found.append(Reason("nothing-permitted", text))
     else:
         row = option_row(task, judged)
         found += _option_reasons(task, row, rules)
         told = row["reasons"]
     proposal = task["proposal"]
     if proposal is not None:
-        found += _ruling_reasons(task, proposal, "the proposal", told)
+        found += _ruling_reasons(task, proposal, "the proposal", "proposal-not-qualified", told)
         fallback = proposal["fallback"]
         if fallback is not None and fallback["verdict"] != "allow":
-            found += _ruling_reasons(task, fallback, f"the fallback {proposal_text(fallback)}")
+            what = f"the fallback {proposal_text(fallback)}"
+            found += _ruling_reasons(task, fallback, what, "fallback-not-qualified")
     if task["verdict"] != "deny":
         found += _obligation_reasons(task)
-    found += waiver_reasons(task)
+    found += [Reason(row["rule"], waiver_text(row), not row["applies"]) for row in waivers_told(task)]
     recommendation = task["recommendation"]
     if recommendation is not None and not recommendation["firm"] and not recommendation["provisional"]:
         names = listed(_open_facts(task, recommendation), "or")
-        found.append(f"the recommendation is not firm: another option could come first, depending on {names}")
+        text = f"the recommendation is not firm: another option could come first, depending on {names}"
+        found.append(Reason("recommendation-not-firm", text, proposal is None))
     return list(dict.fromkeys(found))
 
 
@@ -210,20 +229,24 @@ def _open_facts(task: Document, recommendation: Document) -> list[str]:
     return [*(facts if len(facts) <= _FEW else [f"{len(facts)} facts that are not known"]), *lacking]
 
 
-def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]) -> list[str]:
+def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]) -> list[Reason]:
     option, status = row["deployment"], row["status"]
     if status == "permitted":
         proposed = task["proposal"] is not None
-        return [f"{rules[r]['message']} ({r}, advisory)" for r in rules if _warns(rules[r], option, proposed)]
+        warning = [r for r in rules if _warns(rules[r], option, proposed)]
+        return [Reason(r, f"{rules[r]['message']} ({r}, advisory)", against=False) for r in warning]
     if status == "forbidden":
-        return [f"{option} is forbidden: {rules[r]['message']} ({r})" for r in row["rules"]]
+        return [Reason(r, f"{option} is forbidden: {rules[r]['message']} ({r})") for r in row["rules"]]
     if status == "unavailable":
-        return [f"{option} is unavailable: {'; '.join(row['reasons'])}"]
+        return [Reason("option-unavailable", f"{option} is unavailable: {'; '.join(row['reasons'])}")]
     found = [
-        f"{option} is uncertain: {rules[r]['title']} ({r}) depends on {listed(stated(task, rules[r]['missing']))}"
+        Reason(
+            r,
+            f"{option} is uncertain: {rules[r]['title']} ({r}) depends on {listed(stated(task, rules[r]['missing']))}",
+        )
         for r in row["rules"]
     ]
-    return found + [f"{option} is uncertain: {reason}" for reason in row["reasons"]]
+    return found + [Reason("option-uncertain", f"{option} is uncertain: {reason}") for reason in row["reasons"]]
 
 
 def _warns(row: Document, option: str, proposed: bool) -> bool:
@@ -233,35 +256,38 @@ def _warns(row: Document, option: str, proposed: bool) -> bool:
     return row["outcome"] == "fired" and row["enforcement"] == "advisory" and named
 
 
-def _ruling_reasons(task: Document, ruling: Document, what: str, told: Sequence[str] = ()) -> list[str]:
-    found, rules = [], rule_rows(task)
+def _ruling_reasons(
+    task: Document, ruling: Document, what: str, code: str, told: Sequence[str] = ()
+) -> Iterator[Reason]:
+    """Yield why a proposal or fallback is ruled out, or not cleared: rules, and then the catalog, under `code`."""
+    rules = rule_rows(task)
     ruled_out = ruling.get("verdict") == "deny" or ruling.get("holds") is False
     for rule in ruling["rules"]:
         # what rules out a fallback need not have fired on the proposal: then its row says nothing of it, or is left out
         row = rules.get(rule) or {"outcome": "not_fired"}
         if row["outcome"] == "fired" and row["message"]:
-            found.append(f"{what} is ruled out: {row['message']} ({rule}){decided_by(task, row, ruling)}")
+            text = f"{what} is ruled out: {row['message']} ({rule}){decided_by(task, row, ruling)}"
         elif row["outcome"] == "indeterminate":
             waits = listed(stated(task, row["missing"]))
             why = decided_by(task, row, ruling)
-            found.append(f"{what} is not cleared: {row['title']} ({rule}) depends on {waits}{why}")
+            text = f"{what} is not cleared: {row['title']} ({rule}) depends on {waits}{why}"
         else:
             name = f"{row['title']} ({rule})" if "title" in row else rule
-            found.append(f"{what} is {'ruled out' if ruled_out else 'not cleared'} by {name}")
-    return found + [f"{what}: {reason}" for reason in ruling["reasons"] if reason not in told]
+            text = f"{what} is {'ruled out' if ruled_out else 'not cleared'} by {name}"
+        yield Reason(rule, text)
+    for reason in ruling["reasons"]:
+        if reason not in told:
+            yield Reason(code, f"{what}: {reason}")
 
 
-def _obligation_reasons(task: Document) -> list[str]:
-    found = []
+def _obligation_reasons(task: Document) -> Iterator[Reason]:
     for duty in task["obligations"]:
         if duty["status"] == "satisfied" or duty.get("waived"):
             continue
         verb = "is needed" if duty["status"] == "outstanding" else "may be needed"
         why = duty["why"] or ""
-        found.append(
-            f"evidence `{duty['evidence']}` {verb} ({duty['enforcement']}): {why} ({', '.join(duty['rules'])})"
-        )
-    return found
+        text = f"evidence `{duty['evidence']}` {verb} ({duty['enforcement']}): {why} ({', '.join(duty['rules'])})"
+        yield Reason(duty["rules"][0], text, duty["enforcement"] != "advisory")
 
 
 def dispute_lines(disputes: Sequence[Document]) -> list[str]:

@@ -12,9 +12,9 @@ Document = Mapping[str, Any]
 SHORT_ID = 8
 
 
-def waiver_reasons(task: Document) -> list[str]:
-    """Say which waivers lift what of the judged option or its fallback, and which do not, and why."""
-    return [waiver_text(row) for row in task.get("waivers", ()) if not row["applies"] or row["on"] != "option"]
+def waivers_told(task: Document) -> list[Document]:
+    """Return the rows of waivers that lift something of the judged option or its fallback, or do not, and say why."""
+    return [row for row in task.get("waivers", ()) if not row["applies"] or row["on"] != "option"]
 
 
 def waiver_text(row: Document) -> str:

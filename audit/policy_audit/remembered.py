@@ -4,7 +4,8 @@ A ledger cannot notice that it is an older copy of itself; who has it open can. 
 other processes through a file. It lasts as long as they do: whoever starts anew knows nothing.
 
 INVARIANT: a head that is smaller, or has another root at a size that was seen, is neither read nor extended, unless a
-restore was put on record since (`restoring`): that begins a new epoch, and with it a new largest head.
+restore was put on record since (`restoring`): that begins a new epoch, and with it a new largest head. What merely
+says that it is a restore, and is none of the signed tree, counts for nothing.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from sqlalchemy import Connection
 
 from policy_audit.asking import Ask, Row, ask_all, ask_one
 from policy_audit.errors import LedgerError
+from policy_audit.merkle import leaf_hash
+from policy_audit.stored_tree import StoredTree
 
 HEAD_ASK = Ask("SELECT size, root, frontier, note FROM log_checkpoint ORDER BY size DESC LIMIT 1", often=True)
 _COLUMNS = 4
@@ -34,7 +37,7 @@ _WHOLE = (
     "(SELECT leaf_hash FROM log_entry WHERE type = 'restore' AND type <> 'decision' ORDER BY leaf_index DESC LIMIT 1) "
     "FROM log_checkpoint ORDER BY size DESC LIMIT 1"
 )
-_RESTORES = "SELECT leaf_hash FROM log_entry WHERE type = 'restore' AND type <> 'decision'"
+_RESTORES = "SELECT leaf_index, leaf_hash, entry FROM log_entry WHERE type = 'restore' AND type <> 'decision'"
 #: One head, and one with many restores.
 _FEW_BYTES, _MOST_BYTES = 1 << 12, 1 << 20
 
@@ -68,10 +71,15 @@ class Head(NamedTuple):
 
 
 class Remembered:
-    """What a process remembers; safe among threads. Processes that name one `path` share it."""
+    """What a process remembers; safe among threads. Processes that name one `path` share it.
+
+    It is of one epoch: after a restore everything is refused. Whoever works with a ledger remembers more of it than its
+    head, as what is stored and who was let in, and some of that may be lost: they begin anew, with a new one of these.
+    """
 
     def __init__(self, path: Path | None = None, restored: Callable[[Head, Head], None] | None = None) -> None:
         self._path, self._restored = path, restored
+        self._epoch: tuple[str, ...] | None = None
         self._lock = threading.Lock()
         self._head: Head | None = None
         self._file: FileIO | None = None
@@ -97,8 +105,18 @@ class Remembered:
         """Hold the head that `ask` gave to what was remembered; None where it is none, as whoever reads it says.
 
         Raises:
-            LedgerError: it is older, or of another history or ledger.
+            LedgerError: it is older, or of another history or ledger, or of another epoch than what was read before.
         """
+        head = self._held(connection, floor, rows)
+        if head is not None:
+            with self._lock:
+                self._epoch = head.restores if self._epoch is None else self._epoch
+            if head.restores != self._epoch:
+                self.take(head)  # which tells those that share it
+                raise _restored_since()
+        return head
+
+    def _held(self, connection: Connection, floor: Head | None, rows: Sequence[Row]) -> Head | None:
         if not rows or not _well_formed(*rows[0]):
             return None
         size, root, _, note = rows[0][:_COLUMNS]
@@ -109,9 +127,8 @@ class Remembered:
         row = rows[0] if len(rows[0]) > _COLUMNS else ask_all(connection, [_whole(floor)])[0].rows[0]
         then, last = row[_COLUMNS:]
         known = floor.restores if floor is not None else ()
-        new = last is not None and last.hex() not in known
-        if new:
-            known = tuple(sorted({*known, *(leaf.hex() for (leaf,) in ask_one(connection, _RESTORES))}))
+        new = _restores(connection, size, root) - {*known} if last is not None and last.hex() not in known else ()
+        known = tuple(sorted({*known, *new})) if new else known
         found = Head(origin, size, root.hex(), known)
         if floor is None:
             return found
@@ -182,6 +199,23 @@ def _seal(note: str, key: str) -> str:
     return sha256(f"{key}\n{note}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
+def _restores(connection: Connection, size: int, root: bytes) -> set[str]:
+    """Return the leaf hashes of the restores that the tree with this root has: the column beside them is not signed."""
+    tree = StoredTree(connection)
+    return {
+        leaf.hex()
+        for index, leaf, entry in ask_one(connection, _RESTORES)
+        if isinstance(entry, bytes) and leaf_hash(entry) == leaf and _is_restore(entry)
+        if tree.includes(index, leaf, size, root)
+    }
+
+
+def _is_restore(entry: bytes) -> bool:
+    with suppress(ValueError, TypeError, KeyError):
+        return bool(json.loads(entry)["type"] == "restore")
+    return False
+
+
 def _whole(floor: Head | None) -> Ask:
     return Ask(_WHOLE, (-1 if floor is None else floor.size,), often=True)
 
@@ -197,6 +231,14 @@ def _rolled_back(size: int, floor: Head) -> LedgerError:
         f"the ledger was put back to an older copy: it {what}, and {floor.size:,} were acknowledged",
         code="ledger-rolled-back",
         help="nothing was recorded; put the newer one back, or say that it was restored, with `policy audit restored`",
+    )
+
+
+def _restored_since() -> LedgerError:
+    return LedgerError(
+        "the ledger was restored since it was opened, and what is remembered of it is of the old epoch",
+        code="ledger-restored",
+        help="nothing was recorded; try again, or start this program again",
     )
 
 

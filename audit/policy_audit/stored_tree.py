@@ -13,7 +13,16 @@ from sqlalchemy import Connection, func, select
 
 from policy_audit.checkpoint import parse_checkpoint
 from policy_audit.errors import LedgerError, VerificationError
-from policy_audit.merkle import EMPTY_ROOT, HASH_BYTES, Frontier, consistency_ranges, node_hash, verify_consistency
+from policy_audit.merkle import (
+    EMPTY_ROOT,
+    HASH_BYTES,
+    Frontier,
+    consistency_ranges,
+    inclusion_ranges,
+    node_hash,
+    verify_consistency,
+    verify_inclusion,
+)
 from policy_audit.names import CHECKPOINT, ENTRY
 
 _LEAVES = 512
@@ -62,6 +71,17 @@ class StoredTree:
         proof = [self._range(start, end) for start, end in consistency_ranges(size1, size2)]
         verify_consistency(size1, size2, self.root(size1), self.root(size2), proof)
         return proof
+
+    def includes(self, index: int, leaf: bytes, size: int, root: bytes) -> bool:
+        """Whether the tree of `size` entries with this root has the leaf hash `leaf` at `index`."""
+        if not 0 <= index < size <= self.size:
+            return False
+        try:
+            proof = [self._range(start, end) for start, end in inclusion_ranges(index, size)]
+            verify_inclusion(index, size, leaf, proof, root)
+        except VerificationError:
+            return False
+        return True
 
     def _bound(self, size: int) -> None:
         if not 0 <= size <= self.size:

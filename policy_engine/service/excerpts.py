@@ -8,10 +8,11 @@ from typing import Any
 from msgspec import Struct
 
 from policy_engine.model.task_case import ALLOWING
+from policy_engine.summary import coded_reasons
 
 
 class Excerpt(Struct, frozen=True):
-    """Of a decision's document; `reasons` are the rules that stand against it, none where it allows."""
+    """Of a decision's document; `reasons` are what stands against each task that it does not allow."""
 
     verdict: str
     valid_until: str | None
@@ -36,13 +37,13 @@ def excerpt_of(document: Mapping[str, Any]) -> Excerpt:
     tasks, verdict = document["tasks"], document["verdict"]
     duties = ({"task": task["name"], **duty} for task in tasks for duty in task["obligations"])
     against = (
-        row
+        {"task": task["name"], **reason(each.code, each.text)}
         for task in tasks
-        for row in task["rules"]
-        if row["outcome"] != "not_fired" and row["enforcement"] is not None
+        if task["verdict"] not in ALLOWING
+        for each in coded_reasons(task)
+        if each.against
     )
-    reasons = () if verdict in ALLOWING else (reason(row["id"], row["message"]) for row in against)
-    return Excerpt(verdict, document["valid_until"], tuple(duties), tuple(reasons))
+    return Excerpt(verdict, document["valid_until"], tuple(duties), tuple(against))
 
 
 def reason(code: str, message: str) -> dict[str, str]:

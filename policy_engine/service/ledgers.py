@@ -7,6 +7,8 @@ put back is not gone on with. It does not outlive the supervisor, for whoever st
 from __future__ import annotations
 
 import logging
+import os
+import signal
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -29,7 +31,11 @@ _OUTDATED = frozenset({
 #: The same of a file alone: a server takes writes again over the connections that there are.
 _OUTDATED_FILE = frozenset({"ledger-read-only", "ledger-unreadable"})
 #: What somebody did to the ledger, and has to be told of though nobody asks; said again after so many seconds.
-_ALARMS, _ALARM_SECONDS = frozenset({"ledger-gone", "ledger-missing", "ledger-replaced", "ledger-rolled-back"}), 60.0
+_ALARMS = frozenset({"ledger-gone", "ledger-missing", "ledger-replaced", "ledger-rolled-back", "ledger-restored"})
+_ALARM_SECONDS = 60.0
+#: What a worker remembers of tokens, waivers and stored documents is of a history that is lost: it ends, and another
+#: one is started in its place.
+_ENDING = "ledger-restored"
 HEAD = "head"
 #: For so long a refusal stands, so that a server that is away is not asked by every request.
 REFUSED_SECONDS = 1.0
@@ -45,6 +51,7 @@ class LedgerDoor:
         self._refused: tuple[float, RecordingError] | None = None
         self._heeded = -REFUSED_SECONDS
         self._said: dict[str, float] = {}
+        self._ending = False
         self._remembered: Remembered | None = None
 
     def open(self) -> Ledger:
@@ -70,6 +77,9 @@ class LedgerDoor:
         code = getattr(refusal, "code", None)
         if code in _ALARMS:
             self._say(code, str(refusal))
+        if code == _ENDING and self._settings.rules is not None and not self._ending:  # there is a supervisor
+            self._ending = True
+            os.kill(os.getpid(), signal.SIGTERM)
         outdated = code in _OUTDATED or (code in _OUTDATED_FILE and self._settings.ledger.startswith("sqlite:"))
         if not outdated:
             return

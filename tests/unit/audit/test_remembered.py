@@ -76,14 +76,17 @@ def test_an_older_copy_is_refused_until_a_restore_is_on_record(place: Store) -> 
     with refusing(place, remembered):
         assert not told
         restored(place)
-    grow(place, 1, remembered)
+    # what whoever remembers the old epoch knows beside the head is of a history that is lost
+    with refusing(place, remembered, "ledger-restored"):
+        pass
     assert [(before.size, now.size) for before, now in told] == [(4, 2)]
+    grow(place, 1, Remembered())
 
 
 def test_a_restore_that_was_known_explains_none_that_comes_after(place: Store) -> None:
-    remembered = Remembered()
-    grow(place, 1, remembered)
+    grow(place, 1)
     restored(place)
+    remembered = Remembered()
     again = backup(place)
     grow(place, 2, remembered)
     again()
@@ -129,9 +132,48 @@ def test_processes_share_what_they_know(place: Store, tmp_path: Path) -> None:
         with refusing(place, each):
             pass
     restored(place)
+    for each in (one, other):
+        with refusing(place, each, "ledger-restored"):
+            pass
+    one, other = Remembered(shared), Remembered(shared)
     grow(place, 1, one)
     grow(place, 1, other)
     assert Remembered(shared).floor() == one.floor() == other.floor()
+
+
+def test_who_shares_what_is_known_is_told_of_a_restore_that_another_met(place: Store, tmp_path: Path) -> None:
+    shared = tmp_path / "head"
+    with place.open(remembered=Remembered(shared)) as one, place.open(remembered=Remembered(shared)) as other:
+        one.append(NOTE)
+        other.append(NOTE)
+        restored(place)  # onto what there is: nothing was lost, which neither can tell
+        for ledger in (one, other, one):
+            with pytest.raises(LedgerError) as caught:
+                ledger.append(NOTE)
+            assert caught.value.code == "ledger-restored"
+    grow(place, 1, Remembered(shared))
+
+
+FORGED = {
+    "a row beyond the tree": "INSERT INTO log_entry (leaf_index, type, recorded_at, leaf_hash, entry) "
+    "SELECT 1000000, 'restore', recorded_at, leaf_hash, entry FROM log_entry WHERE leaf_index = 0",
+    "another type of an entry": "UPDATE log_entry SET type = 'restore' WHERE leaf_index = 0",
+    "another entry": "UPDATE log_entry SET type = 'restore', entry = CAST('{\"type\":\"restore\"}' AS BLOB) "
+    "WHERE leaf_index = 0",
+}
+
+
+@pytest.mark.parametrize("how", FORGED)
+def test_what_only_says_that_it_is_a_restore_opens_nothing(place: Store, how: str) -> None:
+    remembered = Remembered()
+    grow(place, 1, remembered)
+    restore = backup(place)
+    grow(place, 3, remembered)
+    restore()
+    with place.administrator() as connection:
+        connection.execute(FORGED[how])
+    with refusing(place, remembered):
+        pass
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b'["a"]', b"[1, 2, 3, 4]", b"\xff"])
@@ -173,7 +215,12 @@ def test_a_database_that_is_put_back_under_an_open_ledger_is_refused(server_data
                     ask()
                 assert caught.value.code == "ledger-rolled-back"
             restored(server_database)
-            assert ledger.append(NOTE).index == 2
+            for ask in asks:
+                with pytest.raises(LedgerError) as caught:
+                    ask()
+                assert caught.value.code == "ledger-restored"
+            with server_database.open(remembered=Remembered()) as again:
+                assert again.append(NOTE).index == 2
         finally:
             server.drop(f"{name}_newer")
             server.drop(older)

@@ -123,6 +123,7 @@ def test_a_list_is_its_items_each_in_its_place() -> None:
         (b'{"a": "\x7f"}', "yaml-control-character", "1:7"),
         (b'{"a": 1e999}', "yaml-not-finite", "1:7"),
         (b'{"a": 9007199254740993}', "yaml-integer-too-large", "1:7"),
+        (b'{"a": 1' + b"0" * 4300 + b"}", "yaml-integer-too-large", "1:7"),
         (b"[" * 65 + b"]" * 65, "yaml-too-deep", "1:65"),
         (b"[" * 200_000, "yaml-too-deep", "1:65"),
         (b'{"a": "' + b"x" * 16_001 + b'"}', "yaml-string-too-long", "1:7"),
