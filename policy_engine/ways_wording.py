@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
+from urllib.parse import urlencode
 
 from policy_engine.wording import listed, value_text
 
 Document = Mapping[str, Any]
 #: As many characters of an id as people copy.
 SHORT_ID = 8
+_SERVER: ContextVar[str | None] = ContextVar("server", default=None)
 
 
 def waivers_told(task: Document) -> list[Document]:
@@ -48,8 +52,28 @@ def idle_waivers(document: Document) -> list[dict[str, Any]]:
     return found
 
 
+@contextmanager
+def on_server(address: str) -> Iterator[None]:
+    """Have it said in the block where a server's console asks for a waiver; its pages name themselves by no address."""
+    token = _SERVER.set(address.rstrip("/"))
+    try:
+        yield
+    finally:
+        _SERVER.reset(token)
+
+
+def server_of() -> str | None:
+    """Return the address of the server whose decisions are told of; None where their ledger is at hand."""
+    return _SERVER.get()
+
+
 def request_text(rule: str, option: str, decision: str | None) -> str:
-    """Return the command that asks for a waiver, of a decision on record by the first characters of its id."""
+    """Return the command, or the server's page, that asks for a waiver.
+
+    Of a decision on record a command takes the first characters of its id.
+    """
+    if (server := server_of()) is not None:
+        return f"`{server}/waiver-request?{urlencode({'decision': decision or 'ID', 'rule': rule, 'option': option})}`"
     return f"`policy waiver request {decision[:SHORT_ID] if decision else 'ID'} --rule {rule} --option {option}`"
 
 

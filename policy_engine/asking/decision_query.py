@@ -25,6 +25,7 @@ TAGS = {
     "deployment": "deployment",
     "missing_evidence": "evidence",
 }
+ANY = "*"
 _PLAIN = ("purpose", "stage", "run", "since", "until", "owner", "namespaces")
 _HEX = re.compile(r"[0-9a-f]+")
 _DIGEST_DIGITS, _MIN_DIGEST_DIGITS = 64, 8
@@ -52,10 +53,15 @@ def decision_query(snapshot: Snapshot, given: Mapping[str, Any]) -> DecisionQuer
         workload=name,
         verdicts=tuple(dict.fromkeys(wanted.get("verdicts") or ())),
         policy_digest=policy_digest(snapshot, wanted["policy_digest"]),
-        tags=tuple((kind, wanted[name] or None) for name, kind in TAGS.items() if wanted[name] is not None),
+        tags=tuple((kind, _named(name, wanted[name])) for name, kind in TAGS.items() if wanted[name] is not None),
         expired_at=_second(wanted["at"] or now()) if wanted.get("expired") else None,
         **{name: wanted.get(name) for name in _PLAIN},
     )
+
+
+def _named(name: str, value: str) -> str | None:
+    """Return what a tag is to be; None for any, which nobody can say by leaving a word out of an address or a form."""
+    return None if not value or (name, value) == ("missing_evidence", ANY) else value
 
 
 def _second(moment: datetime) -> datetime:

@@ -146,6 +146,7 @@ def run_options(*own: Option, comment: bool = False) -> Option:
             from policy_engine.cli.output import parse_outputs
             from policy_engine.cli.run_places import check_places
             from policy_engine.cli.served_options import check_served, served_by, served_ledger
+            from policy_engine.ways_wording import on_server
 
             targets = parse_outputs(outputs, FORMATS)
             shared = {name: given.pop(name) for name in _PASSED_ON}
@@ -154,6 +155,7 @@ def run_options(*own: Option, comment: bool = False) -> Option:
                 check_served(ctx, shared, given)
                 shared |= {"layers": (), "waivers": ()}
                 chosen, at = served_ledger(ctx, server), None
+                ctx.with_resource(on_server(server))
             else:
                 chosen = choose_ledger(ctx, ledger, ledger_key, spools=True)
             selection, unselected = Selection(), None

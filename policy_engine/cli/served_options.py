@@ -14,14 +14,15 @@ import click
 from policy_engine.cli.options import LedgerChoice, pinned_key
 from policy_engine.errors import Problem, UsageError
 
+_OUT = "leave it out"
 #: Options that a server leaves no room for, by their parameters: how they are written, why, and what to do.
 _REFUSED: Mapping[str, tuple[str, str, str]] = {
     "ledger": ("--ledger", "the server records in its own ledger", "to be sure of that one, pin it with --ledger-vkey"),
-    "ledger_key": ("--ledger-key", "the server's ledger has its own key", "leave it out"),
+    "ledger_key": ("--ledger-key", "the server's ledger has its own key", _OUT),
     "layers": ("--policy", "the server decides by its own rules", "--policy-digest refuses any other rules than these"),
-    "at": ("--at", "the server decides as of now", "leave it out"),
+    "at": ("--at", "the server decides as of now", _OUT),
     "waivers": ("--waivers", "the server counts the waivers on its own record", "ask for one with POST /v1/waivers"),
-    "cross_check": ("--cross-check", "the conditions are evaluated on the server", "leave it out"),
+    "cross_check": ("--cross-check", "the conditions are evaluated on the server", _OUT),
 }
 _BASELINES = ("baseline", "write_baseline", "baseline_reason", "baseline_expires")
 _NO_BASELINE = (
@@ -61,7 +62,16 @@ def check_served(ctx: click.Context, shared: Mapping[str, Any], own: Mapping[str
     problems = []
     for name, (option, why, hint) in _REFUSED.items():
         if _is_given(ctx, name):
-            problems.append(Problem("server-option", f"`{option}` is not for `--server`: {why}", help=hint))
+            variable = _variable(ctx, name)
+            given = f"`{option}`, which `{variable}` of the environment gives," if variable else f"`{option}`"
+            more = (
+                f"unset `{variable}`; {hint}"
+                if variable and hint != _OUT
+                else f"unset `{variable}`"
+                if variable
+                else hint
+            )
+            problems.append(Problem("server-option", f"{given} is not for `--server`: {why}", help=more))
     if any(own.get(name) is not None for name in _BASELINES):
         problems.append(Problem("server-option", _NO_BASELINE[0], help=_NO_BASELINE[1]))
     if own.get("attest") is not None:
@@ -84,6 +94,15 @@ def _attested(ctx: click.Context, own: Mapping[str, Any]) -> list[Problem]:
         message = "what is attested has to be proved first"
         found.append(Problem("server-option", message, help="pin the key of the server's ledger with --ledger-vkey"))
     return found
+
+
+def _variable(ctx: click.Context, name: str) -> str | None:
+    """Return the variable of the environment that gives an option, where none is written on the command line."""
+    source = ctx.get_parameter_source(name)
+    if source is None or source.name != "ENVIRONMENT":
+        return None
+    named = next((each.envvar for each in ctx.command.params if each.name == name), None)
+    return named if isinstance(named, str) else None
 
 
 def _is_given(ctx: click.Context, name: str) -> bool:

@@ -33,6 +33,7 @@ from policy_engine.summary import (
     recommendation_text,
     stated,
 )
+from policy_engine.ways_wording import server_of
 from policy_engine.wording import listed, value_text
 
 Document = Mapping[str, Any]
@@ -274,6 +275,8 @@ def _footer(document: Document) -> RenderableType:
     elif ledger and ledger.get("status") == "spooled":
         lines.append(f"Spooled as leaf {ledger['leaf_hash'][:16]}, to be collected into a ledger")
     elif ledger:
-        lines.append(f"Ledger entry {ledger['index']}; `policy explain {short}` shows it again")
+        server = server_of()
+        again = f"`policy explain {short}` shows" if server is None else f"`GET {server}/v1/decisions/{short}` answers"
+        lines.append(f"Ledger entry {ledger['index']}; {again} it again")
     # what a server answered begins no line of its own
     return said("\n" + "\n".join(" ".join(line.split()) for line in lines), "dim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
@@ -67,6 +68,7 @@ class Muted(Struct, frozen=True):
 
 #: A cell: text, a number, None where there is nothing, or one of the above.
 Cell = Any
+_ASKING = re.compile(r"`(/waiver-request\?[A-Za-z0-9%=&_.~+-]+)`")
 
 
 class Column(Struct, frozen=True):
@@ -102,3 +104,10 @@ def columns(*headings: str) -> tuple[Column, ...]:
     """Return columns by their headings: `>` is a number's, `#` a code's, `=` not broken, `%` narrow, `~` wide."""
     kinds = {">": "number", "#": "code", "=": "tight", "%": "narrow", "~": "wide"}
     return tuple(Column(each[1:], kinds[each[0]]) if each[:1] in kinds else Column(each) for each in headings)
+
+
+def linked(line: Cell) -> list[Cell]:
+    """Return a line in its parts, where it names the page that asks for a waiver (`ways_wording`) with a link."""
+    parts: list[Cell] = [*_ASKING.split(line)] if isinstance(line, str) else [line]
+    parts[1::2] = [Link("ask for it", str(href)) for href in parts[1::2]]
+    return [each for each in parts if each != ""]

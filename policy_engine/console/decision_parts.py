@@ -24,7 +24,7 @@ from policy_engine.summary import (
     recommendation_text,
     task_facts,
 )
-from policy_engine.ways_wording import waiver_text
+from policy_engine.ways_wording import on_server, waiver_text
 from policy_engine.wording import value_text
 
 Document = Mapping[str, Any]
@@ -36,12 +36,14 @@ _DUTIES = {"satisfied": "good", "outstanding": "bad", "uncertain": "warn"}
 
 def task_parts(document: Document, task: Document) -> dict[str, Any]:
     """Return what the page shows of a task: lines of text, tables and pairs, by the names of its sections."""
+    with on_server(""):
+        steps, others = next_steps(task, None, document["id"]), why_nots(document, task)
     return {
         "name": task["name"],
         "verdict": task["verdict"],
         "named": _named(task),
         "reasons": reasons(task),
-        "steps": next_steps(task, None, document["id"]),
+        "steps": steps,
         "options": options(task),
         "floors": any(row.get("at_least") and row["monthly_usd"] is not None for row in task["options"]),
         "missing": missing_lines(task),
@@ -51,7 +53,7 @@ def task_parts(document: Document, task: Document) -> dict[str, Any]:
         "changes": change_lines(task),
         "counterfactuals": _counterfactuals(task),
         "pairs": [pair_text(task, pair) for pair in (task.get("pairs") or {}).get("found", ())],
-        "why_nots": why_nots(document, task),
+        "why_nots": others,
         "facts": _facts(task),
         "rules": _rules(task),
         "dispute_lines": dispute_lines(task["disputes"]),

@@ -28,6 +28,7 @@ from policy_engine.errors import InputError, PolicyError, Problem
 from policy_engine.next_steps import next_steps
 from policy_engine.service.service import Answer, Asked
 from policy_engine.summary import reasons
+from policy_engine.ways_wording import on_server
 
 router = page_router()
 _FIELD = Field(
@@ -125,15 +126,16 @@ async def _page(
 def _told(decision: dict[str, Any]) -> dict[str, Any]:
     """Return what whoever may not read what is on record is told of what they had decided."""
     name = f"{decision['workload']['namespace']}/{decision['workload']['name']}"
-    tasks = [
-        {
-            "name": task["name"],
-            "verdict": task["verdict"],
-            "reasons": reasons(task),
-            "steps": next_steps(task, None, decision["id"]),
-        }
-        for task in decision["tasks"]
-    ]
+    with on_server(""):
+        tasks = [
+            {
+                "name": task["name"],
+                "verdict": task["verdict"],
+                "reasons": reasons(task),
+                "steps": next_steps(task, None, decision["id"]),
+            }
+            for task in decision["tasks"]
+        ]
     return {"name": name, "verdict": decision["verdict"], "entry": decision["ledger"]["index"], "tasks": tasks}
 
 

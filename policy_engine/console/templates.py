@@ -9,7 +9,7 @@ from typing import Any
 
 import jinja2
 
-from policy_engine.console.cells import cell
+from policy_engine.console.cells import cell, linked
 from policy_engine.console.urls import current, url
 from policy_engine.wording import number, price_text, printable, usd
 
@@ -44,6 +44,7 @@ def _environment() -> jinja2.Environment:
         "usd": usd,
         "price": price_text,
         "short": short,
+        "linked": linked,
         "words": words,
     }
     environment.globals |= {"url": url, "current": current, "cell": cell}

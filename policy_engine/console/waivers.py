@@ -202,7 +202,7 @@ def _table(rows: Sequence[Mapping[str, Any]], state: str) -> Table:
         (
             Link(row["rule"], url("/waivers", row["id"]), f"{row['ticket']}"),
             Lines((links.workload(row["namespace"], row["workload"]), row["option"])),
-            state_mark(row),
+            Lines((state_mark(row), Mark("lifts nothing", "bad"))) if _idle(row) else state_mark(row),
             When(row["valid_from"], date=True),
             When(row["valid_until"], date=True),
             _left(row),
@@ -213,6 +213,12 @@ def _table(rows: Sequence[Mapping[str, Any]], state: str) -> Table:
     heads = columns("~Rule, ticket", "For", "State", "Valid from", "Valid until", "Left", "Asked for by")
     empty = "No waiver is on record." if state == "all" else "No waiver is in this state."
     return Table("Waivers", heads, shown, empty, hidden_caption=True)
+
+
+def _idle(row: Mapping[str, Any]) -> bool:
+    """Whether a waiver within its time lifts nothing: the approvers that the policy names are others by now."""
+    counts = row["signatures"] in (None, "verified") or row["elsewhere"]
+    return row["status"] in ("active", "file") and not counts
 
 
 def _left(row: Mapping[str, Any]) -> Cell:
@@ -279,6 +285,10 @@ def _findings(row: Mapping[str, Any]) -> list[str]:
         found.append("It was made for another ledger, and lifts nothing here.")
     elif row["granted_index"] is not None and not row["requester_as_signed"]:
         found.append("Who asked for it cannot be told, or is another person than was signed: it lifts nothing.")
+    if _idle(row):
+        found.append(
+            f"Its signatures do not count under the policy in force, and it lifts nothing: {row['signatures']}."
+        )
     return found
 
 

@@ -93,9 +93,7 @@ def test_a_file_that_goes_is_missed_and_none_is_made(client: httpx.Client, store
     right_again(client)
 
 
-def test_an_older_copy_is_refused_and_so_is_its_restore_in_this_process(
-    client: httpx.Client, store: Store
-) -> None:
+def test_an_older_copy_is_refused_and_so_is_its_restore_in_this_process(client: httpx.Client, store: Store) -> None:
     assert store.path is not None
     copy = store.path.with_name("copy")
     subprocess.run(["cp", store.path, copy], check=True)  # by another process: closing it would drop locks in this one
