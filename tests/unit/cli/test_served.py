@@ -16,6 +16,7 @@ from policy_audit.keys import read_key_file
 from policy_audit.ledger import open_ledger
 from policy_audit.proof import parse_proof
 
+from tests.console_ledger import DENIED as WAIVABLE
 from tests.serving import Server, serving
 from tests.unit.cli.attest_scene import statement_of
 from tests.unit.cli.conftest import Outcome
@@ -296,4 +297,15 @@ def test_what_changed_since_a_revision_is_sent_alone(
 def test_two_places_of_record_are_one_too_many(served: Policy, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("POLICY_LEDGER", "sqlite:///own.db")
     outcome = served("gate", str(ALLOWED))
-    assert (outcome.status, "`--ledger` is not for `--server`" in outcome.err) == (2, True)
+    given = "`--ledger`, which `POLICY_LEDGER` of the environment gives, is not for `--server`"
+    assert (outcome.status, given in outcome.err, "unset `POLICY_LEDGER`" in outcome.err) == (2, True, True)
+
+
+def test_what_to_do_next_leads_to_the_server(served: Policy, server: Server, tmp_path: Path) -> None:
+    (tmp_path / "w.yaml").write_text(WAIVABLE, encoding="utf-8")
+    outcome = served("gate", str(tmp_path / "w.yaml"))
+    told = "".join(outcome.out.split())
+    assert f"`{server.url}/waiver-request?decision=" in told
+    assert f"`GET{server.url}/v1/decisions/" in told
+    assert "policywaiverrequest" not in told
+    assert "policyexplain" not in told

@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_engine.console.cells import columns
+from policy_engine.console import waivers
+from policy_engine.console.cells import columns, linked
 from policy_engine.console.charts import stacked_bars
 from policy_engine.console.examples import examples
 from policy_engine.console.forms import Field, filled, sentence
 from policy_engine.console.templates import FOLDER, render
 from policy_engine.console.urls import local, url
+from policy_engine.ways_wording import on_server, request_text
 from tests.pages import Parsed
 
 _TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=40)
@@ -104,3 +106,33 @@ def _environment() -> jinja2.Environment:
     from policy_engine.console import templates
 
     return templates._environment()
+
+
+def test_a_line_leads_to_the_page_that_asks_for_a_waiver_and_nowhere_else() -> None:
+    with on_server(""):
+        line = f"edge: would need an approved waiver of a: {request_text('a', 'edge', 'f' * 64)}"
+    lead, link = linked(line)
+    assert (lead, link.href) == (
+        "edge: would need an approved waiver of a: ",
+        f"/waiver-request?decision={'f' * 64}&rule=a&option=edge",
+    )
+    for other in ("`//elsewhere/waiver-request?a=b`", "`/waiver-request?a=<b>`", "/waiver-request?a=b", "`/logout`"):
+        assert linked(other) == [other]
+
+
+@pytest.mark.parametrize(
+    ("status", "signatures", "elsewhere", "idle"),
+    [
+        ("active", "verified", False, False),
+        ("active", None, False, False),
+        ("active", "it has 0 of 1 approval", False, True),
+        ("active", "it has 0 of 1 approval", True, False),
+        ("file", "it has 0 of 1 approval", False, True),
+        ("revoked", "it has 0 of 1 approval", False, False),
+    ],
+)
+def test_a_waiver_whose_signatures_count_no_more_is_told_to_lift_nothing(
+    status: str, signatures: str | None, elsewhere: bool, idle: bool
+) -> None:
+    row = {"status": status, "signatures": signatures, "elsewhere": elsewhere}
+    assert waivers._idle(row) is idle

@@ -62,6 +62,7 @@ def test_an_export_is_what_the_command_checks_and_any_worker_of_the_host_gives_i
     done = ended(one, place)
     assert done["state"] == "done", done
     assert (done["progress"]["share"], done["result"]["selected"]) == (1.0, 1)
+    assert done["progress"]["done"] == done["progress"]["total"]
     # another worker of the host: the same ledger and state, and nothing else
     with serving(one.server.ledger, state=folder / "state") as other:
         beside = World(other)

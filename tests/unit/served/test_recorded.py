@@ -59,6 +59,7 @@ FILTERS: tuple[dict[str, Any], ...] = (
     {"owner": "owner-of-legal@acme.example"},
     {"stage": "prototype", "purpose": "deploy", "as_of": "2100-01-01"},
     {"missing_evidence": "", "since": "2020-01-01", "until": "2100-01-01"},
+    {"missing_evidence": "*", "count": "true"},
     {"expired": "true", "at": "2100-01-01"},
     {"rule": "no-such-rule"},
     {"count": "true", "namespace": "support"},
