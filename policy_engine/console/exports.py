@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +18,7 @@ from policy_engine.asking.exporting import FORMATS
 from policy_engine.console.cells import Cell, Code, Link, Mark, Muted, Table, When, columns
 from policy_engine.console.filters import field_of, given, refusal
 from policy_engine.console.forms import Field, filled
-from policy_engine.console.keeping import form_key
+from policy_engine.console.keeping import answered, form_key, received
 from policy_engine.console.routing import page_router
 from policy_engine.console.templates import words
 from policy_engine.console.urls import url
@@ -28,6 +29,9 @@ from policy_engine.exports.evidence import MODES
 from policy_engine.reports.registry import REPORTS
 from policy_engine.service.exports import DECISIONS, LOG, Wanted
 from policy_engine.service.jobs import Job
+
+if TYPE_CHECKING:
+    from policy_engine.access.principal import Principal
 
 router = page_router()
 _OWN = ("report", "format", "proofs", "with_personal", "documents", "form_token")
@@ -52,20 +56,31 @@ async def exports(request: Request) -> Response:
 @router.post("/exports")
 async def begin(request: Request) -> Response:
     """Begin an export, and lead to how far it is."""
-    principal = await principal_of_page(request, "read")
-    form = await check_form(request)
+    form = await received(request, "read")
     items = given([(name, value) for name, values in form.items() for value in values])
+    filters = filled(_FILTERS, [each for each in items if each[0] not in _OWN])
+    fields = filled(_FIELDS, items)
+    key = form_key(form, *(f"{name}={value}" for name, value in items))
+    work = partial(_begin, request, items, fields, filters, key)
+    return await answered(request, form, "read", work, "Exports", "Begin the export", [*fields, *filters])
+
+
+async def _begin(
+    request: Request,
+    items: Sequence[tuple[str, str]],
+    fields: Sequence[Field],
+    filters: Sequence[Field],
+    key: str | None,
+    principal: Principal,
+) -> Response:
     try:
         wanted = _wanted(items)
         exporter, loop = service_of(request).exporter, asyncio.get_running_loop()
-        key = form_key(form, *(f"{name}={value}" for name, value in items))
         authorization = authorization_of_page(request)
         job = await asyncio.to_thread(exporter.start, principal, authorization, wanted, loop, key)
     except UsageError as error:
         jobs = await asyncio.to_thread(service_of(request).exporter.listed, principal)
-        said = [refusal(each) for each in error.problems]
-        filters = filled(_FILTERS, [each for each in items if each[0] not in _OWN])
-        return await _page(request, jobs, filled(_FIELDS, items), filters, 400, said)
+        return await _page(request, jobs, fields, filters, 400, [refusal(each) for each in error.problems])
     return see(url("/exports", job.id))
 
 

@@ -115,6 +115,7 @@ def test_nobody_loses_what_they_typed_when_their_session_has_ended(ended: httpx.
         (f"{waiver}/approval", {"signature": typed}),
         (f"{waiver}/revocation", {"reason": typed}),
         ("/ledger/verifications", {"kept": typed, "key": "pinned"}),
+        ("/exports", {"report": "decisions", "format": "csv", "owner": typed}),
     ):
         answer = ended.post(path, data={"form_token": "a.b", **fields}, headers=OWN)
         assert answer.status_code == 401, path
