@@ -12,6 +12,7 @@ from starlette.requests import Request
 
 from policy_engine.api.requests import JSON, body_of, check_media_type
 from policy_engine.errors import InputError, PolicyError, Problem, UsageError
+from policy_engine.loading.json_source import load_json
 from policy_engine.wording import printable
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ _SEEN = 60
 _LONG = 64
 #: What is remembered: so many bodies, of so many bytes each, for so long.
 _MOST, _MOST_BYTES, _KEPT_SECONDS = 256, 8 << 10, 60.0
+_AS_JSON = "send it as /openapi.json has it"
 
 
 async def json_of(
@@ -46,8 +48,17 @@ async def json_of(
         text = str(error)
         raise refusal(Problem("body", text[:1].lower() + text[1:], help="see /openapi.json")) from None
     except (ValueError, RecursionError):  # the decoder's own error is a ValueError
-        raise UsageError(Problem("json", "the body is not JSON in UTF-8")) from None
+        raise UsageError(_broken(body)) from None
     return found
+
+
+def _broken(body: bytes) -> Problem:
+    """Say where a body is no JSON, or holds what no document may, as of a workload's."""
+    found = load_json(body, "body")
+    first = found.problems[0] if isinstance(found, InputError) else None
+    if first is None:
+        return Problem("json", "the body cannot be read as JSON", help=_AS_JSON)
+    return Problem("json", f"the body cannot be read as JSON: {first.message}", first.span, first.help or _AS_JSON)
 
 
 def _parsed(body: bytes, kind: Any, within: Callable[[Any], bytes]) -> Any:

@@ -1,9 +1,9 @@
 """From a decision's document and the workload file that it is on to its findings, without the rules.
 
 A server has the rules, and answers the document. It says what each rule came to and on which facts, so that the
-findings are those that `collecting` makes, but for three things: the place is that of a fact which the rule read, and
+findings are those that `collecting` makes, but for four things: the place is that of a fact which the rule read, and
 not always of the one that decided; the facts behind derived ones are not known; of a fallback only the rules that its
-ruling names are.
+ruling names are, by their titles; of an option that a rule forbids it is not told which of its models would do.
 """
 
 from __future__ import annotations
