@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any
 from policy_engine.errors import Problem, UsageError
 
 if TYPE_CHECKING:
+    from policy_audit.entry import Draft
     from policy_audit.report import VerificationReport
+
+    from policy_engine.recorder import Context
+
+_MOST_FINDINGS = 50  # an entry has 65,535 bytes
 
 OWN_KEY = (
     "no --vkey was given, so this pins the operator's own key, beside the ledger: it finds what others changed, "
@@ -31,6 +36,19 @@ def check_keys(vkeys: Sequence[str]) -> None:
             parse_verifier_key(vkey)
         except VerificationError as error:
             raise UsageError(Problem("verifier-key", error.message, help=error.help)) from None
+
+
+def run_draft(shown: Mapping[str, Any], kept: int, by: Context | None = None) -> Draft:
+    """Return the entry of a verification's result, as `verification_value` has it, held to `kept` kept checkpoints."""
+    from policy_audit.entry import Draft, EntryType
+
+    body = {name: shown[name] for name in ("ok", "origin", "pinned", "entries", "size", "root", "findings")}
+    body["findings"] = body["findings"][:_MOST_FINDINGS]
+    steps = [{name: step[name] for name in ("name", "status", "checked", "problems")} for step in shown["steps"]]
+    context = {"actor_known_by": by.actor_known_by, **by.details} if by is not None else {}
+    personal = {"actor": by.actor} if by is not None and by.actor else {}
+    body |= {"steps": steps, "kept": kept}
+    return Draft(EntryType.VERIFICATION_RUN, body=body, context=context, personal=personal)
 
 
 def verification_value(report: VerificationReport, *, given: bool) -> dict[str, Any]:

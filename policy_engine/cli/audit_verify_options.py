@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from policy_engine.asking.verifying import run_draft
 from policy_engine.cli.anchor_options import anchor_errors
 from policy_engine.cli.ledger_writing import writing
 from policy_engine.errors import Problem, UsageError
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from policy_audit.cosignature import Quorum
 
 _READABLE = ("file", "git")
-_MOST_FINDINGS = 50  # an entry has 65,535 bytes
 
 
 def anchored_places(config: Path | None) -> list[str]:
@@ -63,11 +63,6 @@ def record_run(ctx: click.Context, url: str | None, key: Path | None, shown: Map
     Raises:
         RecordingError: the ledger refused, as it does where its head is not what its key signed.
     """
-    from policy_audit.entry import Draft, EntryType
-
-    body = {name: shown[name] for name in ("ok", "origin", "pinned", "entries", "size", "root", "findings")}
-    body["findings"] = body["findings"][:_MOST_FINDINGS]
-    steps = [{name: step[name] for name in ("name", "status", "checked", "problems")} for step in shown["steps"]]
     with writing(ctx, url, key) as ledger:
-        recorded = ledger.append(Draft(EntryType.VERIFICATION_RUN, body={**body, "steps": steps, "kept": kept}))
+        recorded = ledger.append(run_draft(shown, kept))
     click.echo(f"recorded as entry {recorded.index}", err=True)

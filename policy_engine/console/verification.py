@@ -17,7 +17,7 @@ from starlette.responses import Response
 
 from policy_engine.api.requests import record_read, service_of
 from policy_engine.asking.verifying import checkpoint_of, verified_words
-from policy_engine.console.cells import Cell, Code, Lines, Mark, Table, columns
+from policy_engine.console.cells import Cell, Code, Lines, Mark, Muted, Table, columns
 from policy_engine.console.filters import refusal
 from policy_engine.console.forms import Field, sentence
 from policy_engine.console.keeping import answered, received, text_of
@@ -112,7 +112,16 @@ def _head(result: Mapping[str, Any]) -> list[tuple[str, Cell]]:
         ("Root", Code(result["root"])),
         ("Held to", "a key that was given" if result["pinned"] == "given" else "this server's own key"),
         ("Kept checkpoints", result["kept"]),
+        ("On record", _recorded(result)),
     ]
+
+
+def _recorded(result: Mapping[str, Any]) -> Cell:
+    """Return the entry that holds the result; what a version before this one left says nothing of it."""
+    if result.get("recorded") is not None:
+        return f"entry {result['recorded']}"
+    why = result.get("not_recorded")
+    return Lines((Mark("not on record", "bad"), why)) if why else Muted("that it was asked for")
 
 
 def _steps(result: Mapping[str, Any]) -> Table:

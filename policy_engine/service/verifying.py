@@ -1,6 +1,7 @@
 """Verifications of the ledger as jobs: files of the host, so that any of its workers says how far one is.
 
-What is verified is what `policy audit verify` does, over the same steps; that it was asked for is on record by then.
+What is verified is what `policy audit verify` does, over the same steps. That it was asked for is on record by then,
+and so is its result once it ends, as `--record` has it: where the ledger refuses that, the result says so.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from msgspec.structs import replace
 from policy_audit.errors import AuditError
 
 from policy_engine.access.principal import ForbiddenError, Principal
-from policy_engine.asking.verifying import check_keys, verification_value
+from policy_engine.asking.verifying import check_keys, run_draft, verification_value
 from policy_engine.errors import PolicyError, Problem, UsageError
 from policy_engine.recorder import recording_error
 from policy_engine.service.errors import BusyError, NotFoundError
 from policy_engine.service.jobs import BEAT_SECONDS, Job, Jobs
+from policy_engine.service.reads import context_of
 from policy_engine.service.telling import Telling
 
 if TYPE_CHECKING:
+    from policy_engine.recorder import Context
     from policy_engine.service.service import Service
 
 #: Verifications that a host keeps; each is a few thousand bytes, and the ledger is read whole for it.
@@ -68,7 +71,7 @@ class Verifications:
         about = {"owner": principal.subject, "known_by": principal.known_by, "namespaces": None}
         job = self.jobs.new(report="verification", format="steps", **about)
         self._mine.add(job.id)
-        self._pool.submit(self._run, job, pinned)
+        self._pool.submit(self._run, job, pinned, context_of(principal))
         return job
 
     def latest(self, most: int) -> list[Job]:
@@ -93,12 +96,12 @@ class Verifications:
             self.jobs.cancel(name)
         self._pool.shutdown(cancel_futures=True)
 
-    def _run(self, job: Job, pinned: Pinned) -> None:
+    def _run(self, job: Job, pinned: Pinned, by: Context) -> None:
         ended = threading.Event()
         threading.Thread(target=self._beat, args=(job.id, ended), name="beat", daemon=True).start()
         told = Telling(self.jobs, replace(job, state="running"))
         try:
-            job = replace(told.job, state="done", result=self._verified(pinned, told))
+            job = replace(told.job, state="done", result=self._verified(pinned, told, by))
             job = replace(job, done=told.job.total, total=told.job.total)
         except AuditError as error:
             job = _failed(job, recording_error(error).problems[0])
@@ -115,11 +118,17 @@ class Verifications:
         while not ended.wait(BEAT_SECONDS):
             self.jobs.beat(name)
 
-    def _verified(self, pinned: Pinned, told: Telling) -> dict[str, Any]:
+    def _verified(self, pinned: Pinned, told: Telling, by: Context) -> dict[str, Any]:
         own = self._service.settings.pinned
         keys = list(pinned.keys) or ([own] if own is not None else [])
-        report = self._service.door.open().verify(keys or None, kept=pinned.kept, progress=told)
-        return {**verification_value(report, given=bool(keys)), "kept": len(pinned.kept)}
+        ledger, kept = self._service.door.open(), len(pinned.kept)
+        shown = verification_value(ledger.verify(keys or None, kept=pinned.kept, progress=told), given=bool(keys))
+        found = {**shown, "kept": kept, "recorded": None, "not_recorded": None}
+        try:
+            return {**found, "recorded": ledger.append(run_draft(shown, kept, by)).index}
+        except AuditError as error:
+            self._service.door.heed(error)
+            return {**found, "not_recorded": recording_error(error).problems[0].message}
 
 
 def _check_kept(kept: Sequence[str]) -> None:

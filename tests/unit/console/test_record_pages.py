@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import pytest
 from policy_audit.entry import EntryType
+from policy_audit.errors import LedgerError
 from policy_audit.keys import generate_signer
 from policy_audit.ledger import open_ledger
 from policy_audit.report import STEPS
@@ -58,6 +59,35 @@ def test_a_verification_says_what_the_command_says(client: httpx.Client, seeded:
     assert "every step passed" in text
     assert "a key that was given" in text
     assert answer.headers["location"] in client.get("/ledger").text
+
+
+def test_the_result_of_a_verification_is_on_record_whatever_it_is(client: httpx.Client, seeded: Seeded) -> None:
+    other = generate_signer("policy-ledger.local/other").verifier_key
+    for key, ok in (("", True), (other, False)):
+        place = _send(client, "/ledger", "/ledger/verifications", key=key).headers["location"]
+        told = re.search(r"On record\s*entry (\d+)", Parsed(client.get(place).text).text)
+        assert told is not None
+        with open_ledger(seeded.url, read_only=True) as ledger:
+            entry = ledger.entry(int(told[1]))
+            assert entry.type == EntryType.VERIFICATION_RUN
+            body = entry.document["body"]
+            assert (body["ok"], body["kept"], body["size"] <= entry.index) == (ok, 0, True)
+            assert ledger.personal(entry.index)["actor"] == "olivia.officer@acme.example"
+            assert ledger.verify().ok
+
+
+def test_a_result_that_the_ledger_refuses_is_told_as_not_on_record(
+    client: httpx.Client, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise LedgerError("there is no space left", code="ledger-disk-full")
+
+    monkeypatch.setattr(server.service.door.open(), "append", refused)
+    place = _send(client, "/ledger", "/ledger/verifications").headers["location"]
+    text = Parsed(client.get(place).text).text
+    assert "every step that ran passed" in text
+    assert "not on record" in text
+    assert "there is no space left" in text
 
 
 def test_a_verification_finds_what_a_kept_checkpoint_tells(client: httpx.Client, seeded: Seeded) -> None:
