@@ -122,6 +122,9 @@ async def evaluate(service: Service, authorization: str | None, asked: Evaluatio
     if recordable(asked.subject.id) != unicodedata.normalize("NFC", asked.subject.id):
         message = "`subject.id` has characters that are not kept, or blanks at an end"
         raise UsageError(Problem("authzen-request", message, help="send the subject as it is to be on record"))
+    properties = asked.resource.properties
+    if properties is not UNSET and bytes(properties.workload).lstrip()[:1] not in (b"", b"{"):
+        raise _other("`properties.workload` is no object")  # whatever is asked about
     document = workload_of(asked)
     if not document:
         return await _by_record(service, authorization, asked.subject, asked.action, asked.resource)
@@ -171,8 +174,6 @@ async def _by_document(
     service: Service, authorization: str | None, subject: Subject, resource: Resource, document: bytes, address: str
 ) -> dict[str, Any]:
     """Answer by a decision that is made now; its entry says whom it was asked about, and its verdict what was told."""
-    if not document.lstrip().startswith(b"{"):
-        raise _other("`properties.workload` is no object")
 
     def check(decided: Decided) -> None:
         names = [f"{each.namespace}/{each.name}" for each in decided.decisions]

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 from policy_audit.restoring import restore_draft
 
@@ -26,23 +29,27 @@ class Place:
         assert store.server is not None
         self.store, self.server = store, store.server
 
-    def cut(self) -> None:
+    def alone(self, databases: Sequence[str], statement: str) -> None:
+        """Run a statement that wants nobody else in these databases, whose clients come back at once."""
         with self.server.connect() as admin:
-            where = f"datname = '{self.store.database}'"
-            admin.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {where}")
+            for _ in range(100):
+                where = f"datname = ANY(ARRAY[{', '.join(map(repr, databases))}])"
+                admin.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {where}")
+                with suppress(psycopg.errors.ObjectInUse):
+                    admin.execute(statement)
+                    return
+        raise AssertionError("there is always somebody else")
 
     def copied(self) -> str:
-        self.cut()
-        return self.server.create(self.store.database)
+        copy = f"{self.store.database}_copy"
+        self.alone([self.store.database], f"CREATE DATABASE {copy} TEMPLATE {self.store.database} STRATEGY wal_log")
+        return copy
 
     def put_back(self, copy: str) -> str:
         """Put a copy in the ledger's place; return what the other one is called now."""
         newer = f"{self.store.database}_newer"
-        with self.server.connect() as admin:
-            for old, new in ((self.store.database, newer), (copy, self.store.database)):
-                where = f"datname = '{old}'"
-                admin.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {where}")
-                admin.execute(f"ALTER DATABASE {old} RENAME TO {new}")
+        for old, new in ((self.store.database, newer), (copy, self.store.database)):
+            self.alone([old], f"ALTER DATABASE {old} RENAME TO {new}")
         return newer
 
 

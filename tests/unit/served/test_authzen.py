@@ -355,3 +355,11 @@ def test_what_was_read_is_remembered_for_a_minute_and_of_few() -> None:
         for _ in range(2):
             with pytest.raises((ValueError, PolicyError)):
                 remembered.read(wrong, Evaluation, workload_of)
+
+
+@pytest.mark.parametrize("action", ["deploy", "read"])
+@pytest.mark.parametrize("workload", [False, "text", 7, [], None])
+def test_a_workload_that_is_no_object_is_refused_whatever_is_asked(one: World, action: str, workload: Any) -> None:
+    body = {**question(one, workload=workload), "action": {"name": action}}
+    answer = one.call("ci:decide", "POST", "/access/v1/evaluation", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (400, "other-resource")
