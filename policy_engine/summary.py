@@ -239,13 +239,10 @@ def _option_reasons(task: Document, row: Document, rules: Mapping[str, Document]
         return [Reason(r, f"{option} is forbidden: {rules[r]['message']} ({r})") for r in row["rules"]]
     if status == "unavailable":
         return [Reason("option-unavailable", f"{option} is unavailable: {'; '.join(row['reasons'])}")]
-    found = [
-        Reason(
-            r,
-            f"{option} is uncertain: {rules[r]['title']} ({r}) depends on {listed(stated(task, rules[r]['missing']))}",
-        )
-        for r in row["rules"]
-    ]
+    found = []
+    for rule in row["rules"]:
+        waits = listed(stated(task, rules[rule]["missing"]))
+        found.append(Reason(rule, f"{option} is uncertain: {rules[rule]['title']} ({rule}) depends on {waits}"))
     return found + [Reason("option-uncertain", f"{option} is uncertain: {reason}") for reason in row["reasons"]]
 
 

@@ -201,8 +201,6 @@ def command_of(order: Order) -> str:
 
 def export_shown(job: Job) -> dict[str, Any]:
     """Return what is told of an export."""
-    # how much there would be is reckoned before it is made: what is done is done
-    done = job.total if job.state == "done" else job.done
     share = round(job.done / job.total, 4) if job.total else None
     place = f"/v1/exports/{job.id}"
     return {
@@ -213,7 +211,7 @@ def export_shown(job: Job) -> dict[str, Any]:
         "format": job.format,
         "created_at": _time(job.created_at),
         "expires_at": _time(job.created_at + KEPT_SECONDS),
-        "progress": {"done": done, "total": job.total, "share": 1.0 if job.state == "done" else share},
+        "progress": {"done": job.done, "total": job.total, "share": 1.0 if job.state == "done" else share},
         "error": job.error,
         "result": job.result,
         "sha256": job.sha256,

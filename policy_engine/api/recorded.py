@@ -38,11 +38,7 @@ FILTERS = (
     text("regulation", "Decisions on data under this regulation."),
     text("model", "Where this model was proposed, or else recommended."),
     text("deployment", "Where this deployment was judged."),
-    text(
-        "missing_evidence",
-        "Where required evidence was not there: any (`*` or empty), or that of this name",
-        empty=True,
-    ),
+    text("missing_evidence", "Where required evidence was not there: of this name, or any (`*`, empty).", empty=True),
     choice("stage", STAGES, "Decisions on workloads of this stage."),
     choice("purpose", PURPOSES, "Decisions that were made for this."),
     text("policy_digest", "Decided under this effective policy; 8 digits or more of it."),

@@ -62,16 +62,11 @@ def check_served(ctx: click.Context, shared: Mapping[str, Any], own: Mapping[str
     problems = []
     for name, (option, why, hint) in _REFUSED.items():
         if _is_given(ctx, name):
-            variable = _variable(ctx, name)
-            given = f"`{option}`, which `{variable}` of the environment gives," if variable else f"`{option}`"
-            more = (
-                f"unset `{variable}`; {hint}"
-                if variable and hint != _OUT
-                else f"unset `{variable}`"
-                if variable
-                else hint
-            )
-            problems.append(Problem("server-option", f"{given} is not for `--server`: {why}", help=more))
+            given = f"`{option}`"
+            if (variable := _variable(ctx, name)) is not None:
+                given += f", which `{variable}` of the environment gives,"
+                hint = f"unset `{variable}`" if hint == _OUT else f"unset `{variable}`; {hint}"
+            problems.append(Problem("server-option", f"{given} is not for `--server`: {why}", help=hint))
     if any(own.get(name) is not None for name in _BASELINES):
         problems.append(Problem("server-option", _NO_BASELINE[0], help=_NO_BASELINE[1]))
     if own.get("attest") is not None:

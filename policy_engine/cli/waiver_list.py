@@ -66,16 +66,14 @@ def _asked(found: Mapping[str, Any], at: datetime | None) -> list[Section]:
 
 
 def _sections(found: Mapping[str, Any]) -> list[Section]:
+    from policy_engine.waivers.listing import is_uncounted
+
     rows = found["waivers"]
     late = [f"{each['waiver'][:12]} ({each['status']}): {each['told']}" for each in found["used_out_of_time"]]
     if not rows:
         return [Section(lines=["no waiver on record fits", *late])]
     table = Section(header=_HEADER, rows=[_cells(row) for row in rows])
-    lines = [
-        f"{row['id'][:12]}: the signatures do not count: {row['signatures']}"
-        for row in rows
-        if row["signatures"] not in (None, "verified") and not row["elsewhere"]
-    ]
+    lines = [f"{row['id'][:12]}: the signatures do not count: {row['signatures']}" for row in rows if is_uncounted(row)]
     lines += [
         f"{row['id'][:12]}: it lifts nothing: who asked for it cannot be told, or is not whom the grant names"
         for row in rows

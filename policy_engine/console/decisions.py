@@ -67,7 +67,7 @@ async def decisions(request: Request) -> Response:
     """Show a page of decisions, with the form of the filters."""
     principal = await principal_of_page(request, "read")
     items = given(request.query_params.multi_items())
-    asked, wrong = converted([_meant(each) for each in items], FILTERS)
+    asked, wrong = converted(items, FILTERS)
     main, more = _fields(_MAIN, items, wrong), _fields(_MORE, items, wrong)
     found: dict[str, Any] = {}
     refused: str | None = None
@@ -128,11 +128,6 @@ def owner(row: Mapping[str, Any]) -> Cell:
     """Return a row's owner, or why none is shown."""
     status = row["owner_status"]
     return Muted(NO_OWNER[status]) if status in NO_OWNER else row["owner"]
-
-
-def _meant(item: tuple[str, str]) -> tuple[str, str]:
-    """Return a field as the parameter that it is: a form cannot tell nothing from any."""
-    return (item[0], "") if item == ("missing_evidence", "*") else item
 
 
 def _fields(fields: tuple[Field, ...], items: list[tuple[str, str]], wrong: Mapping[str, str]) -> list[Field]:

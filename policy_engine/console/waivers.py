@@ -34,6 +34,7 @@ from policy_engine.console.visiting import (
 from policy_engine.errors import PolicyError
 from policy_engine.model.identity import same_person
 from policy_engine.service import waivers as served
+from policy_engine.waivers.listing import is_uncounted
 from policy_engine.waivers.register import EXPIRING_DAYS, reports
 from policy_engine.wording import value_text
 
@@ -217,8 +218,7 @@ def _table(rows: Sequence[Mapping[str, Any]], state: str) -> Table:
 
 def _idle(row: Mapping[str, Any]) -> bool:
     """Whether a waiver within its time lifts nothing: the approvers that the policy names are others by now."""
-    counts = row["signatures"] in (None, "verified") or row["elsewhere"]
-    return row["status"] in ("active", "file") and not counts
+    return row["status"] in ("active", "file") and is_uncounted(row)
 
 
 def _left(row: Mapping[str, Any]) -> Cell:

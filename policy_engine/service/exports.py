@@ -183,6 +183,7 @@ class Exporter:
             value = _write(self._service, self.jobs.place(job.id) / "out", wanted, record, told)
             digest, size = _pack(self.jobs.place(job.id), told)
             job = replace(told.job, state="done", result=value, sha256=digest, bytes=size)
+            job = replace(job, done=job.total)  # which was reckoned before it was made
         except AuditError as error:
             problem = recording_error(error).problems[0]
             job = _failed(job, problem.code, problem.message, problem.help)

@@ -39,6 +39,11 @@ def _fits(row: Mapping[str, Any], wanted: str, expiring: int | None) -> bool:
     return expiring is None or (status == "active" and row["days_left"] <= expiring)
 
 
+def is_uncounted(row: Mapping[str, Any]) -> bool:
+    """Whether a waiver of this ledger lifts nothing, since its signatures do not count under the policy at hand."""
+    return row["signatures"] not in (None, "verified") and not row["elsewhere"]
+
+
 def _late(row: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "waiver": row["id"],

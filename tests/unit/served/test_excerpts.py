@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from policy_engine.findings.task import GENERAL
 from policy_engine.model.task_case import ALLOWING
 from policy_engine.service.excerpts import Excerpt, excerpt_of
 from policy_engine.summary import reasons
@@ -28,6 +29,8 @@ def test_what_stands_against_a_task_is_what_its_decision_says(name: str) -> None
         assert bool(said) is (task["verdict"] not in ALLOWING)
         assert set(said) <= set(reasons(task))
         assert len(said) == len(set(said))
+    rules = {row["id"] for task in document["tasks"] for row in task["rules"]}
+    assert {each["code"] for each in found.reasons} <= rules | GENERAL.keys()
 
 
 def test_rules_that_are_about_other_options_are_none() -> None:
