@@ -72,6 +72,28 @@ def test_services_have_no_more_rights_than_they_need() -> None:
     assert compose()["networks"]["ledger"]["internal"]
 
 
+def test_exports_have_room_that_is_not_memory() -> None:
+    """Where the state is in no volume it is under /tmp, which is memory in a container, and too small for one export."""
+    server = compose()["services"]["server"]
+    (deployment,) = objects("Deployment")
+    pod = deployment["spec"]["template"]["spec"]
+    volumes = dict(volume.split(":")[:2][::-1] for volume in server["volumes"])
+    assert volumes["/state"] in compose()["volumes"]
+    assert not any(mount.startswith("/state") for mount in server["tmpfs"])
+    (name,) = [each["name"] for each in pod["containers"][0]["volumeMounts"] if each["mountPath"] == "/state"]
+    (volume,) = [each for each in pod["volumes"] if each["name"] == name]
+    assert volume["emptyDir"].get("medium") is None
+    for words in (server["command"], pod["containers"][0]["args"]):
+        assert words[words.index("--state") + 1].startswith("/state/")
+    # a new volume has the owner of the image's folder: without one it is root's, and the server writes nothing
+    (made,) = [line for line in (ROOT / "Containerfile").read_text(encoding="utf-8").splitlines() if "chown" in line]
+    assert re.search(r"chown 10001:10001 .*(?<=\s)/state\b", made)
+
+
+def test_the_database_is_utf_8_whatever_the_locale_of_its_image() -> None:
+    assert "--encoding=UTF8" in compose()["services"]["database"]["environment"]["POSTGRES_INITDB_ARGS"].split()
+
+
 def test_secrets_that_services_name_are_made() -> None:
     declared = compose()["secrets"]
     made = (DEPLOY / "secrets.sh").read_text(encoding="utf-8")
