@@ -73,7 +73,7 @@ def test_services_have_no_more_rights_than_they_need() -> None:
 
 
 def test_exports_have_room_that_is_not_memory() -> None:
-    """Where the state is in no volume it is under /tmp, which is memory in a container, and too small for one export."""
+    """Where the state is in no volume it is under /tmp, which is memory in a container, and too small."""
     server = compose()["services"]["server"]
     (deployment,) = objects("Deployment")
     pod = deployment["spec"]["template"]["spec"]
