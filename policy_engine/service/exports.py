@@ -182,8 +182,8 @@ class Exporter:
             told = Telling(self.jobs, job)
             value = _write(self._service, self.jobs.place(job.id) / "out", wanted, record, told)
             digest, size = _pack(self.jobs.place(job.id), told)
-            job = replace(told.job, state="done", result=value, sha256=digest, bytes=size)
-            job = replace(job, done=job.total)  # which was reckoned before it was made
+            job = told.job  # whose total was reckoned before anything was made
+            job = replace(job, state="done", done=job.total, result=value, sha256=digest, bytes=size)
         except AuditError as error:
             problem = recording_error(error).problems[0]
             job = _failed(job, problem.code, problem.message, problem.help)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import psycopg
@@ -20,6 +20,7 @@ from tests.serving import WORKLOAD, make_token, serving_process
 from tests.stores import Store
 
 pytestmark = pytest.mark.slow
+T = TypeVar("T")
 
 
 class Place:
@@ -29,28 +30,29 @@ class Place:
         assert store.server is not None
         self.store, self.server = store, store.server
 
-    def alone(self, databases: Sequence[str], statement: str) -> None:
-        """Run a statement that wants nobody else in these databases, whose clients come back at once."""
-        with self.server.connect() as admin:
-            for _ in range(100):
-                where = f"datname = ANY(ARRAY[{', '.join(map(repr, databases))}])"
+    def alone(self, database: str, do: Callable[[], T]) -> T:
+        """Do what wants nobody else in a database, whose clients come back at once."""
+        for _ in range(100):
+            with self.server.connect() as admin:
+                where = f"datname = '{database}'"
                 admin.execute(f"SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE {where}")
-                with suppress(psycopg.errors.ObjectInUse):
-                    admin.execute(statement)
-                    return
+            with suppress(psycopg.errors.ObjectInUse):
+                return do()
         raise AssertionError("there is always somebody else")
 
     def copied(self) -> str:
-        copy = f"{self.store.database}_copy"
-        self.alone([self.store.database], f"CREATE DATABASE {copy} TEMPLATE {self.store.database} STRATEGY wal_log")
-        return copy
+        return self.alone(self.store.database, lambda: self.server.create(self.store.database))
 
     def put_back(self, copy: str) -> str:
         """Put a copy in the ledger's place; return what the other one is called now."""
         newer = f"{self.store.database}_newer"
-        for old, new in ((self.store.database, newer), (copy, self.store.database)):
-            self.alone([old], f"ALTER DATABASE {old} RENAME TO {new}")
+        self.rename(self.store.database, newer)
+        self.rename(copy, self.store.database)
         return newer
+
+    def rename(self, old: str, new: str) -> None:
+        with self.server.connect() as admin:
+            self.alone(old, lambda: admin.execute(f"ALTER DATABASE {old} RENAME TO {new}"))
 
 
 def workload(name: str) -> dict[str, Any]:
